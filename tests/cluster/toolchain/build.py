@@ -132,7 +132,9 @@ def find_existing(program: Program) -> Path | None:
 
 def _go_version(go: str) -> tuple[int, int] | None:
     try:
-        done = subprocess.run([go, "version"], capture_output=True, text=True, timeout=PROBE_TIMEOUT_SECONDS, check=False)
+        done = subprocess.run(
+            [go, "version"], capture_output=True, text=True, timeout=PROBE_TIMEOUT_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"go(\d+)\.(\d+)", done.stdout)
@@ -172,7 +174,9 @@ def _build_folder(program: Program, go: str) -> Path:
 def _watch_progress(name: str, stopped: threading.Event) -> None:
     started = time.monotonic()
     while not stopped.wait(30):
-        say(f"still building {name} ({time.monotonic() - started:.0f} s; the first build takes minutes, later ones none)")
+        say(
+            f"still building {name} ({time.monotonic() - started:.0f} s; the first build takes minutes, later ones none)"
+        )
 
 
 def build(program: Program, go: str) -> Path:

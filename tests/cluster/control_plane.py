@@ -1,0 +1,242 @@
+"""A real Kubernetes control plane on loopback: etcd, kube-apiserver and kube-controller-manager.
+
+No scheduler and no node: Pods are admitted and stay Pending. Each instance has a folder, ports and certificates of its
+own, so that several run side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import ssl
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.cluster import components, nodes
+from tests.cluster.audit import read_audit_log
+from tests.cluster.certificates import Authority
+from tests.cluster.kubeconfig import certificate_user, token_user, write_kubeconfig
+from tests.cluster.kubectl import Kubectl, Manifest, manifest_input
+from tests.cluster.layout import Layout, lay_out
+from tests.cluster.processes import Process, ProcessError, Processes
+from tests.cluster.toolchain import build
+from tests.cluster.waiting import answers, wait_for
+
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+START_TIMEOUT_SECONDS = 60.0
+START_ATTEMPTS = 3
+TOKEN_DURATION = "4h"
+ADMIN = "admin"
+
+
+class ControlPlane:
+    """A control plane that runs between ``start`` and ``stop``, or as a context manager.
+
+    ``folder`` keeps logs, kubeconfigs and the audit log; without one, a temporary folder is used and removed after a
+    clean end. ``extra_arguments`` adds flags by program name, for example
+    ``{"kube-apiserver": ["--enable-aggregator-routing=true"]}``; of a flag given twice the last one counts.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path | None = None,
+        address: str = "127.0.0.1",
+        extra_arguments: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._temporary = folder is None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="tidegate-cluster-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.authority = Authority()
+        self._address = address
+        self._extra_arguments = extra_arguments or {}
+        self._programs: dict[str, Path] = {}
+        self._running: Processes | None = None
+        self._started: Layout | None = None
+
+    # Life
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop(keep_folder=kind is not None)
+
+    def start(self) -> None:
+        """Start every program and return once the API server is ready and has its namespace ``default``.
+
+        Raises ToolchainError where a program is missing and ProcessError, with the log's tail, where one fails.
+        """
+        self._programs = build.ready(list(PROGRAMS))
+        for attempt in range(1, START_ATTEMPTS + 1):
+            try:
+                self._start_once()
+            except ProcessError as problem:
+                self._stop_programs()
+                # Only another program that took one of our ports in the same moment is worth another try.
+                if "address already in use" not in str(problem) or attempt == START_ATTEMPTS:
+                    raise
+            except BaseException:
+                self._stop_programs()
+                raise
+            else:
+                return
+
+    def stop(self, *, keep_folder: bool = False) -> None:
+        """End every program; remove the folder if it is a temporary one and not to be kept."""
+        self._stop_programs()
+        if self._temporary and not keep_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run_beside(self, name: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Process:
+        """Start a program of the test's own, for example the controller; it ends with the control plane at the latest.
+
+        Its output is ``NAME.log`` in the folder.
+        """
+        assert self._running is not None, "the control plane isn't running"
+        return self._running.start(name, command, environment=environment)
+
+    # Access
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return self._layout.server
+
+    @property
+    def kubectl_program(self) -> Path:
+        """Where kubectl is."""
+        return self._programs["kubectl"]
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        """The kubeconfig of a cluster administrator."""
+        return self._layout.kubeconfig(ADMIN)
+
+    def kubeconfig(self, user: str = ADMIN, groups: Sequence[str] = ()) -> Path:
+        """Write and return the kubeconfig of a user known by a client certificate; ``admin`` may do everything."""
+        if user == ADMIN:
+            groups = ("system:masters",)
+        pair = self.authority.issue_client(user, groups)
+        return self._write_kubeconfig(user, certificate_user(pair))
+
+    def token_kubeconfig(self, namespace: str, service_account: str) -> Path:
+        """Ask for a token of an existing ServiceAccount and return a kubeconfig with its rights and no others."""
+        arguments = ("create", "token", service_account, f"--namespace={namespace}", f"--duration={TOKEN_DURATION}")
+        token = self.kubectl(*arguments).stdout.strip()
+        return self._write_kubeconfig(f"{namespace}.{service_account}", token_user(token), namespace=namespace)
+
+    # Use
+
+    def kubectl(
+        self, *arguments: str, stdin: str | None = None, check: bool = True, kubeconfig: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as the administrator or as the given kubeconfig's user.
+
+        Raises KubectlError on a status other than 0, unless ``check`` is off.
+        """
+        kubectl = Kubectl(self.kubectl_program, home=self.folder)
+        return kubectl.run(arguments, kubeconfig=kubeconfig or self.admin_kubeconfig, stdin=stdin, check=check)
+
+    def apply(
+        self, manifest: Manifest, *arguments: str, check: bool = True, kubeconfig: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``kubectl apply -f`` on YAML text, a path, an object or a list of objects."""
+        source, stdin = manifest_input(manifest)
+        return self.kubectl("apply", "-f", source, *arguments, stdin=stdin, check=check, kubeconfig=kubeconfig)
+
+    def get(self, *arguments: str, kubeconfig: Path | None = None) -> dict[str, Any]:
+        """Run ``kubectl get ... -o json`` and return the object or the list."""
+        result = self.kubectl("get", *arguments, "--output=json", kubeconfig=kubeconfig)
+        found: dict[str, Any] = json.loads(result.stdout)
+        return found
+
+    def create_namespace(self, prefix: str = "test", *, labels: Mapping[str, str] | None = None) -> str:
+        """Create a namespace with a name of its own and return the name; Pods can be created in it at once."""
+        name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+        metadata = {"name": name, "labels": dict(labels or {})}
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        return name
+
+    def add_node(self, operating_system: str = "linux", architecture: str = "amd64", *, name: str = "") -> str:
+        """Register a Node object that is Ready and of this platform; return its name."""
+        name = name or f"{operating_system}-{architecture}-{uuid.uuid4().hex[:8]}"
+        platform = {"operating_system": operating_system, "architecture": architecture}
+        self.apply(nodes.node(name, **platform))
+        status = nodes.ready_status(version=build.KUBERNETES_VERSION, **platform)
+        self.kubectl("patch", "node", name, "--subresource=status", f"--patch={json.dumps(status)}")
+        return name
+
+    @contextlib.contextmanager
+    def node_platform(self, operating_system: str, architecture: str) -> Iterator[str]:
+        """Give the cluster a node of this platform for the length of a ``with`` block; gives its name."""
+        name = self.add_node(operating_system, architecture)
+        try:
+            yield name
+        finally:
+            self.kubectl("delete", "node", name, "--wait=false")
+
+    @property
+    def audit_log(self) -> Path:
+        """The API server's audit log, one JSON event a line."""
+        return self._layout.audit_log
+
+    def audit_events(self) -> list[dict[str, Any]]:
+        """Return the audit log's events so far; an answer may reach its client a moment before its event is written."""
+        return read_audit_log(self.audit_log)
+
+    def wait_for_audit_event(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return the first audit event that ``wanted`` accepts, as soon as it is written; else raise TimeoutError."""
+        return wait_for(lambda: next(filter(wanted, self.audit_events()), {}), what="the wanted audit event")
+
+    # Inside
+
+    @property
+    def _layout(self) -> Layout:
+        assert self._started is not None, "the control plane isn't running"
+        return self._started
+
+    def _write_kubeconfig(self, name: str, user: Mapping[str, str], namespace: str = "default") -> Path:
+        path = self._layout.kubeconfig(name)
+        return write_kubeconfig(
+            path, server=self.server, authority=self.authority.certificate, user=user, namespace=namespace
+        )
+
+    def _start_once(self) -> None:
+        layout = self._started = lay_out(self.folder, self.authority, address=self._address)
+        self._running = Processes(self.folder)
+        self.kubeconfig()
+        manager = self.authority.issue_client("system:kube-controller-manager")
+        self._write_kubeconfig("kube-controller-manager", certificate_user(manager))
+        etcd = self._start_program("etcd", components.etcd(layout))
+        etcd.wait_until(lambda: answers(f"{layout.etcd}/health"), timeout_seconds=START_TIMEOUT_SECONDS)
+        api_server = self._start_program("kube-apiserver", components.kube_apiserver(layout))
+        trust = ssl.create_default_context(cadata=self.authority.certificate.decode())
+        api_server.wait_until(
+            lambda: answers(f"{layout.server}/readyz", trust=trust), timeout_seconds=START_TIMEOUT_SECONDS
+        )
+        self._start_program("kube-controller-manager", components.kube_controller_manager(layout))
+        # Ready doesn't include the namespaces that the API server makes for itself.
+        wait_for(
+            lambda: self.kubectl("get", "namespace", "default", check=False).returncode == 0,
+            what="the namespace default",
+        )
+
+    def _start_program(self, name: str, arguments: Sequence[str]) -> Process:
+        command = [str(self._programs[name]), *arguments, *self._extra_arguments.get(name, ())]
+        return self.run_beside(name, command)
+
+    def _stop_programs(self) -> None:
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+            shutil.rmtree(self._layout.etcd_data, ignore_errors=True)

@@ -1,0 +1,89 @@
+"""What a check says: one outcome with a stable reason code, what was found and what to do about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Check(StrEnum):
+    """The checks, named as the sections of an ImagePolicy."""
+
+    POLICY = "policy"
+    REFERENCE = "reference"
+    REGISTRY = "registries"
+    TAG = "tags"
+    SCAN = "scan"
+    VULNERABILITIES = "vulnerabilities"
+
+
+class Outcome(StrEnum):
+    """PASS and EXEMPT let an image through; nothing else does."""
+
+    PASS = "Pass"  # noqa: S105 - a word, not a password
+    EXEMPT = "Exempt"
+    FAIL = "Fail"
+    UNDETERMINED = "Undetermined"
+
+
+class Reason(StrEnum):
+    """Stable reason codes: what dashboards, tests and users' scripts may rely on."""
+
+    OK = "Ok"
+    TOLERATED = "Tolerated"
+    # reference and registry
+    INVALID_REFERENCE = "InvalidReference"
+    REGISTRY_NOT_ALLOWED = "RegistryNotAllowed"
+    REGISTRY_NOT_SUPPORTED = "RegistryNotSupported"
+    # existence
+    IMAGE_NOT_FOUND = "ImageNotFound"
+    REPOSITORY_NOT_FOUND = "RepositoryNotFound"
+    PULL_THROUGH_CACHE_MISS = "PullThroughCacheMiss"
+    IMAGE_ARCHIVED = "ImageArchived"
+    IMAGE_NOT_PULLABLE = "ImageNotPullable"
+    CONTENT_INVALID = "ContentInvalid"
+    PLATFORM_MISSING = "PlatformMissing"
+    # tags
+    TAG_MUTABLE = "TagMutable"
+    TAG_FORBIDDEN = "TagForbidden"
+    DIGEST_REQUIRED = "DigestRequired"
+    # scan
+    SCAN_PENDING = "ScanPending"
+    SCAN_EXPIRED = "ScanExpired"
+    SCAN_UNSUPPORTED = "ScanUnsupported"
+    NOT_SCANNED = "NotScanned"
+    SCAN_BLOCKED = "ScanBlocked"
+    SCAN_FAILED = "ScanFailed"
+    SCAN_LIMIT_EXCEEDED = "ScanLimitExceeded"
+    SCAN_TOO_OLD = "ScanTooOld"
+    # vulnerabilities
+    VULNERABLE = "VulnerabilitiesFound"
+    # could not be told
+    COULD_NOT_CHECK = "CouldNotCheck"
+    STALE = "EvidenceTooOld"
+    STATUS_UNKNOWN = "StatusUnknown"
+    EVIDENCE_LACKING = "EvidenceLacking"
+    POLICY_INVALID = "PolicyInvalid"
+    POLICIES_NOT_SYNCED = "PoliciesNotSynced"
+    INTERNAL_ERROR = "InternalError"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """The result of one check on one image under one policy.
+
+    ``found`` says what was found and ``remedy`` what to do, each a fragment for one line of text. ``holds_until`` is
+    when passing time alone may change the result (UTC), or None. ``notes`` are for warnings beside a pass.
+    """
+
+    check: Check
+    outcome: Outcome
+    reason: Reason
+    found: str = ""
+    remedy: str = ""
+    holds_until: datetime | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lets_through(self) -> bool:
+        """Tell whether this result lets the image through."""
+        return self.outcome is Outcome.PASS or self.outcome is Outcome.EXEMPT

@@ -1,0 +1,40 @@
+"""All that was collected for one image of a request: facts only, so that judging is a pure function of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidegate.evidence.fact import Cause, Fact, Missing
+from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
+from tidegate.evidence.repository import RepositorySettings
+from tidegate.evidence.scan import ScanReport
+from tidegate.images.digest import Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageEvidence:
+    """Evidence for one image. What was not asked for is Missing with ``Cause.NOT_ASKED``.
+
+    ``detail`` holds the resolved digest: every other fact is about that digest or its children. ``runnable`` lists the
+    image itself, or every runnable child of an index; ``scans`` has an entry for each runnable digest that was looked
+    up, which are those that the wanted platforms may run. ``valid_until`` is the monotonic second until which it may be used again.
+    """
+
+    detail: Fact[ImageDetail | Absence]
+    settings: Fact[RepositorySettings | Absence]
+    runnable: Fact[tuple[PlatformImage, ...] | BadContent]
+    scans: Mapping[Digest, Fact[ScanReport]] = field(default_factory=dict)
+    valid_until: float = 0.0
+
+
+def not_asked(source: str) -> Missing:
+    """Return the fact that nobody asked for."""
+    return Missing(Cause.NOT_ASKED, source)
+
+
+def nothing_asked() -> ImageEvidence:
+    """Return evidence for an image that must not, or need not, be looked up."""
+    return ImageEvidence(
+        detail=not_asked("ecr:DescribeImages"),
+        settings=not_asked("ecr:DescribeRepositories"),
+        runnable=not_asked("ecr:BatchGetImage"),
+    )

@@ -1,0 +1,50 @@
+"""What ECR says of one image: its digest, media type, age, storage status, and the platform children of an index."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from tidegate.images.digest import Digest
+from tidegate.images.platform import Platform
+
+
+class ImageStatus(StrEnum):
+    """ECR's ``imageStatus``; UNKNOWN stands for a value this version does not know and is never pullable."""
+
+    ACTIVE = "ACTIVE"
+    ARCHIVED = "ARCHIVED"
+    ACTIVATING = "ACTIVATING"
+    UNKNOWN = "UNKNOWN"
+
+
+class Absence(StrEnum):
+    """ECR's definite answer that there is nothing to judge."""
+
+    IMAGE = "ImageNotFound"
+    REPOSITORY = "RepositoryNotFound"
+    CACHE_MISS = "PullThroughCacheMiss"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDetail:
+    """One image as ``ecr:DescribeImages`` describes it."""
+
+    digest: Digest
+    media_type: str
+    status: ImageStatus
+    pushed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformImage:
+    """One runnable image: the image itself, or one child of an index. ``platform`` is None where none is named."""
+
+    digest: Digest
+    platform: Platform | None
+
+
+@dataclass(frozen=True, slots=True)
+class BadContent:
+    """Bytes that are not what their digest or media type promised; ``problem`` says how."""
+
+    problem: str

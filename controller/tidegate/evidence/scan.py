@@ -1,0 +1,171 @@
+"""What the scanner knows of one image: whether it was scanned, when, and what was found.
+
+No findings count only beside a coverage that says the image was scanned. The status words of Amazon Inspector and of
+ECR basic scanning are mapped onto one set of states here; a word not known is UNKNOWN, which is never clean.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ScanState(StrEnum):
+    """Whether findings can be believed."""
+
+    SCANNED = "Scanned"
+    """Scanned, and kept up to date: findings count."""
+    SCANNED_ONCE = "ScannedOnce"
+    """Scanned on push and not again: findings count, as of then."""
+    PENDING = "ScanPending"
+    EXPIRED = "ScanExpired"
+    """Out of the re-scan window: findings were closed, so their absence says nothing."""
+    UNSUPPORTED = "ScanUnsupported"
+    NOT_SCANNED = "NotScanned"
+    """Not in the scope of scanning, switched off, or no coverage row at all."""
+    BLOCKED = "ScanBlocked"
+    """The scanner is denied access to the repository or its key."""
+    FAILED = "ScanFailed"
+    LIMITED = "ScanLimitExceeded"
+    ARCHIVED = "ImageArchived"
+    UNKNOWN = "ScanStatusUnknown"
+
+
+class Scanner(StrEnum):
+    """Who scanned."""
+
+    INSPECTOR = "Amazon Inspector"
+    ECR_BASIC = "ECR basic scanning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Coverage of one image; ``code`` and ``reason`` are the source's own words, for messages."""
+
+    state: ScanState
+    code: str = ""
+    reason: str = ""
+    last_scanned_at: datetime | None = None
+
+
+class Severity(StrEnum):
+    """Severities of both scanners, worst first; UNKNOWN is a word this version does not know."""
+
+    CRITICAL = "CRITICAL"
+    HIGH = "HIGH"
+    MEDIUM = "MEDIUM"
+    LOW = "LOW"
+    INFORMATIONAL = "INFORMATIONAL"
+    UNTRIAGED = "UNTRIAGED"
+    UNKNOWN = "UNKNOWN"
+
+
+class Answer(StrEnum):
+    """Yes, no, or not said by this source."""
+
+    YES = "YES"
+    NO = "NO"
+    PARTIAL = "PARTIAL"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VulnerablePackage:
+    """One package with the flaw; ``fixed_in`` is empty where no fixed version is known."""
+
+    name: str
+    installed: str
+    fixed_in: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One vulnerability of one image.
+
+    ``epss`` is the probability of exploitation, 0 to 1, or None where the source gives none.
+    ``suppressed`` is set by an Inspector suppression rule.
+    """
+
+    id: str
+    severity: Severity
+    packages: tuple[VulnerablePackage, ...] = ()
+    fix: Answer = Answer.UNKNOWN
+    exploit: Answer = Answer.UNKNOWN
+    epss: float | None = None
+    first_observed_at: datetime | None = None
+    suppressed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanReport:
+    """What one scanner knows of one image.
+
+    ``complete`` is False when there were more findings than are kept (``MAX_FINDINGS``): then counts are lower bounds.
+    ``settling`` is True while findings may still be arriving after the first scan.
+    """
+
+    scanner: Scanner
+    coverage: Coverage
+    findings: tuple[Finding, ...] = ()
+    complete: bool = True
+    settling: bool = False
+
+
+MAX_FINDINGS = 1000
+"""Findings kept for one image, worst first; more than that is already refused by any sensible limit."""
+
+_INSPECTOR_REASONS: dict[str, ScanState] = {
+    "SUCCESSFUL": ScanState.SCANNED,
+    "PENDING_INITIAL_SCAN": ScanState.PENDING,
+    "SCAN_IN_PROGRESS": ScanState.PENDING,
+    "PENDING_REVIVAL_SCAN": ScanState.PENDING,
+    "SCAN_FREQUENCY_SCAN_ON_PUSH": ScanState.SCANNED_ONCE,
+    "SCAN_ELIGIBILITY_EXPIRED": ScanState.EXPIRED,
+    "SCAN_FREQUENCY_MANUAL": ScanState.NOT_SCANNED,
+    "EXCLUDED_BY_TAG": ScanState.NOT_SCANNED,
+    "UNSUPPORTED_OS": ScanState.UNSUPPORTED,
+    "UNSUPPORTED_MEDIA_TYPE": ScanState.UNSUPPORTED,
+    "UNSUPPORTED_CONFIG_FILE": ScanState.UNSUPPORTED,
+    "IMAGE_SIZE_EXCEEDED": ScanState.UNSUPPORTED,
+    "ACCESS_DENIED": ScanState.BLOCKED,
+    "ACCESS_DENIED_TO_ENCRYPTION_KEY": ScanState.BLOCKED,
+    "INTERNAL_ERROR": ScanState.FAILED,
+    "RESOURCE_TERMINATED": ScanState.NOT_SCANNED,
+    "PENDING_DISABLE": ScanState.NOT_SCANNED,
+    "NO_RESOURCES_FOUND": ScanState.NOT_SCANNED,
+    "IMAGE_ARCHIVED": ScanState.ARCHIVED,
+}
+_ACTIVE_REASONS = frozenset(
+    {"SUCCESSFUL", "PENDING_INITIAL_SCAN", "SCAN_IN_PROGRESS", "PENDING_REVIVAL_SCAN", "SCAN_FREQUENCY_SCAN_ON_PUSH"}
+)
+_BASIC_STATUSES: dict[str, ScanState] = {
+    "ACTIVE": ScanState.SCANNED,
+    "COMPLETE": ScanState.SCANNED_ONCE,
+    "IN_PROGRESS": ScanState.PENDING,
+    "PENDING": ScanState.PENDING,
+    "FAILED": ScanState.FAILED,
+    "UNSUPPORTED_IMAGE": ScanState.UNSUPPORTED,
+    "SCAN_ELIGIBILITY_EXPIRED": ScanState.EXPIRED,
+    "FINDINGS_UNAVAILABLE": ScanState.FAILED,
+    "LIMIT_EXCEEDED": ScanState.LIMITED,
+    "IMAGE_ARCHIVED": ScanState.ARCHIVED,
+}
+
+
+def inspector_state(code: str, reason: str, *, last_scanned_at: datetime | None) -> ScanState:
+    """Map Inspector's coverage ``statusCode`` and ``reason`` to a state.
+
+    The pair must fit: only ACTIVE can be SCANNED. An image scanned before and being scanned again keeps its findings.
+    """
+    state = _INSPECTOR_REASONS.get(reason, ScanState.UNKNOWN)
+    if code not in ("ACTIVE", "INACTIVE") or (code == "ACTIVE" and reason not in _ACTIVE_REASONS):
+        return ScanState.UNKNOWN
+    if state is ScanState.SCANNED and code != "ACTIVE":
+        return ScanState.UNKNOWN
+    if reason == "SCAN_IN_PROGRESS" and last_scanned_at is not None:
+        return ScanState.SCANNED
+    return state
+
+
+def basic_state(status: str) -> ScanState:
+    """Map ECR's ``imageScanStatus.status`` to a state."""
+    return _BASIC_STATUSES.get(status, ScanState.UNKNOWN)

@@ -1,0 +1,68 @@
+"""Amazon ECR registries and repositories as one identity, whatever host form names them.
+
+The standard, FIPS and dual-stack hosts of one account and region are one registry. Host forms: the table of the Amazon
+ECR credential helper and the kubelet's ECR credential provider. This module does not say which registries are allowed.
+"""
+
+import re
+from dataclasses import dataclass
+
+_HOST = re.compile(
+    r"(?P<account>\d{12})\.dkr[.\-]ecr(?:-fips)?\.(?P<region>[a-z0-9][a-z0-9\-_]{0,62})\."
+    r"(?P<suffix>amazonaws\.(?:com(?:\.cn)?|eu)|on\.(?:aws|amazonwebservices\.com\.cn)"
+    r"|sc2s\.sgov\.gov|c2s\.ic\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)",
+    re.ASCII,
+)
+_PARTITIONS = {
+    "amazonaws.com": "aws",
+    "on.aws": "aws",
+    "amazonaws.com.cn": "aws-cn",
+    "on.amazonwebservices.com.cn": "aws-cn",
+    "amazonaws.eu": "aws-eusc",
+    "c2s.ic.gov": "aws-iso",
+    "sc2s.sgov.gov": "aws-iso-b",
+    "cloud.adc-e.uk": "aws-iso-e",
+    "csp.hci.ic.gov": "aws-iso-f",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EcrRegistry:
+    """One account's private registry in one region."""
+
+    partition: str
+    account: str
+    region: str
+
+    def __str__(self) -> str:
+        """Return ``account/region``, as messages name a registry."""
+        return f"{self.account}/{self.region}"
+
+
+@dataclass(frozen=True, slots=True)
+class EcrRepository:
+    """One repository of an ECR registry."""
+
+    registry: EcrRegistry
+    name: str
+
+    @property
+    def arn(self) -> str:
+        """Return the repository's ARN."""
+        registry = self.registry
+        return f"arn:{registry.partition}:ecr:{registry.region}:{registry.account}:repository/{self.name}"
+
+    def __str__(self) -> str:
+        """Return ``account/region/name``."""
+        return f"{self.registry}/{self.name}"
+
+
+def parse_ecr_host(host: str) -> EcrRegistry | None:
+    """Return the registry that a host names, or None when the host is not Amazon ECR. Case does not matter."""
+    found = _HOST.fullmatch(host.lower())
+    if found is None:
+        return None
+    partition = _PARTITIONS[found["suffix"]]
+    if partition == "aws" and found["region"].startswith("us-gov-"):
+        partition = "aws-us-gov"
+    return EcrRegistry(partition, found["account"], found["region"])

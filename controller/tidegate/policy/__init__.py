@@ -1,0 +1,1 @@
+"""What is demanded: ImagePolicy objects, parsed, matched and compiled into one immutable snapshot. Pure."""

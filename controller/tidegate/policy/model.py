@@ -1,0 +1,177 @@
+"""The ImagePolicy as values: what an operator demands of images. Parsed by ``parse``; judged by ``tidegate.checks``.
+
+Field names and meanings are those of the CRD in the chart and of docs/reference/imagepolicy.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tidegate.evidence.scan import Severity
+from tidegate.images.platform import Platform
+
+
+class Action(StrEnum):
+    """What follows when an image does not meet the policy; the words of ValidatingAdmissionPolicy."""
+
+    DENY = "Deny"
+    WARN = "Warn"
+    AUDIT = "Audit"
+
+
+class Tolerance(StrEnum):
+    """Whether a situation is refused or tolerated."""
+
+    DENY = "Deny"
+    ALLOW = "Allow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glob:
+    """An anchored glob: ``*`` matches within one path segment, ``**`` across segments; nothing else is special."""
+
+    text: str
+
+    def matches(self, value: str) -> bool:
+        """Tell whether the whole value matches."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EcrScope:
+    """Some ECR repositories, by parsed fields. ``None`` for region means every region; account is always named."""
+
+    partition: str
+    account: str
+    region: str | None
+    repositories: tuple[Glob, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostScope:
+    """Some repositories of a registry that is not ECR; ``host`` is compared exactly, with its port."""
+
+    host: str
+    repositories: tuple[Glob, ...]
+
+
+RegistryScope = EcrScope | HostScope
+
+
+class SelectorOperator(StrEnum):
+    """Operators of Kubernetes label selectors."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """One requirement of a label selector; requirements are ANDed."""
+
+    key: str
+    operator: SelectorOperator
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Which objects and images a policy is about. Empty parts match everything; the parts are ANDed.
+
+    ``namespaces`` and ``excluded_namespaces`` are globs over names; ``images`` are scopes over parsed references.
+    """
+
+    namespace_selector: tuple[Requirement, ...] = ()
+    namespaces: tuple[Glob, ...] = ()
+    excluded_namespaces: tuple[Glob, ...] = ()
+    images: tuple[RegistryScope, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagRules:
+    """``immutable``: the tag must not be movable; ``digest_required``: a digest must be given; ``forbidden``: globs."""
+
+    immutable: bool = False
+    digest_required: bool = False
+    forbidden: tuple[Glob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanRules:
+    """What is demanded of the scan itself. ``max_age`` bounds the time since the last scan; None does not."""
+
+    when_pending: Tolerance = Tolerance.DENY
+    when_expired: Tolerance = Tolerance.DENY
+    when_unsupported: Tolerance = Tolerance.DENY
+    max_age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoredVulnerability:
+    """One vulnerability id that does not count until ``until``, for a stated reason."""
+
+    id: str
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VulnerabilityRules:
+    """Which findings count and how many may.
+
+    ``max_counts`` limits counting findings per severity; a severity not named is not limited.
+    ``only_fixable`` leaves out findings that surely have no fix. ``exploit_available`` DENY refuses any finding with a
+    known exploit, of any severity and without grace. ``epss_threshold`` refuses any finding with that EPSS score or
+    more. ``grace_period`` is counted from a finding's ``firstObservedAt``. ``suppressed`` ALLOW leaves out what an
+    Inspector suppression rule hides.
+    """
+
+    max_counts: Mapping[Severity, int]
+    only_fixable: bool = False
+    exploit_available: Tolerance = Tolerance.ALLOW
+    epss_threshold: float | None = None
+    grace_period: timedelta = timedelta(0)
+    suppressed: Tolerance = Tolerance.ALLOW
+    ignore: tuple[IgnoredVulnerability, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImagePolicy:
+    """One policy, ready to be judged against. Sections that are None demand nothing.
+
+    ``vulnerabilities`` always demands a scan too, with the defaults of ``ScanRules`` where ``scan`` is None.
+    ``platforms`` is empty for the platforms of the cluster's nodes. ``max_stale`` bounds the use of evidence that could
+    not be renewed.
+    """
+
+    name: str
+    uid: str
+    generation: int
+    actions: frozenset[Action]
+    match: Match
+    registries: tuple[RegistryScope, ...] | None = None
+    tags: TagRules | None = None
+    scan: ScanRules | None = None
+    vulnerabilities: VulnerabilityRules | None = None
+    platforms: tuple[Platform, ...] = ()
+    on_undetermined: Tolerance = Tolerance.DENY
+    max_stale: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BrokenPolicy:
+    """A policy object that could not be parsed. It demands what nobody can judge: UNDETERMINED wherever it may match.
+
+    ``actions``, ``match`` and ``on_undetermined`` are its own where they could be read, else the strictest.
+    """
+
+    name: str
+    uid: str
+    generation: int
+    problems: tuple[str, ...]
+    actions: frozenset[Action] = frozenset({Action.DENY})
+    match: Match = Match()
+    on_undetermined: Tolerance = Tolerance.DENY

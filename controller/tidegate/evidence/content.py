@@ -1,0 +1,11 @@
+"""A manifest as a registry gave it: bytes that nobody has checked yet."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredManifest:
+    """Bytes and the media type beside them; ``images.manifest.parse_manifest`` checks them against the digest."""
+
+    content: bytes
+    media_type: str

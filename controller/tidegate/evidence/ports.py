@@ -1,0 +1,134 @@
+"""What gathering needs of the outside: one Protocol for each kind of fact. Implemented in ``tidegate.aws``.
+
+All methods block and may be called from several threads at once. They share these rules:
+
+- A mapping that is returned holds exactly the ids that were asked for; asking for none gives an empty mapping.
+- A definite "there is none" is an answer (``Absence``, or a coverage that says so), never an error.
+- ``AwsUnavailableError`` is raised when nothing could be learned; it is a *value* where one id of a batch could not be
+  answered and others could. It is never to be cached as an answer.
+- ``UnknownRegionError`` is raised, before any network or DNS, for a region that the partition does not have. It is
+  definite until the program is upgraded.
+- More ids than the named bound raise ValueError: the caller batches.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.image import Absence, ImageDetail
+from tidegate.evidence.inspection import FoundFindings, ImageKey
+from tidegate.evidence.repository import RepositorySettings, ScanType
+from tidegate.evidence.scan import Coverage, ScanReport
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.digest import Digest
+from tidegate.images.image_id import ImageId
+from tidegate.images.repository import EcrRegistry, EcrRepository
+
+MAX_IMAGE_IDS = 100
+"""Ids of one ``describe_images`` or ``get_manifests`` (ECR's own bound)."""
+MAX_REPOSITORIES = 100
+"""Names of one ``describe_repositories`` (ECR's own bound)."""
+MAX_INSPECTED_IMAGES = 10
+"""Images of one ``coverage``, ``findings`` or ``reports`` (values that Inspector takes in one filter)."""
+
+DescribedImage: TypeAlias = ImageDetail | Absence | AwsUnavailableError
+FetchedManifest: TypeAlias = StoredManifest | Absence | AwsUnavailableError
+DescribedRepository: TypeAlias = RepositorySettings | Absence | AwsUnavailableError
+CoverageAnswer: TypeAlias = Coverage | AwsUnavailableError
+FindingsAnswer: TypeAlias = FoundFindings | AwsUnavailableError
+ReportAnswer: TypeAlias = ScanReport | AwsUnavailableError
+
+
+class ImageSource(Protocol):
+    """Says which digest a tag means, and whether an image is there."""
+
+    def describe_images(self, repository: EcrRepository, ids: Sequence[ImageId]) -> Mapping[ImageId, DescribedImage]:
+        """Describe up to MAX_IMAGE_IDS images of one repository, archived ones included.
+
+        One call when all ids exist; a missing id costs two calls more, up to a bound, and the ids beyond it are
+        answered with AwsUnavailableError. ``Absence.REPOSITORY`` is the answer for every id when the repository is
+        missing; ``Absence.CACHE_MISS`` when image or repository is missing under a pull-through-cache prefix.
+        Source: ``ecr:DescribeImages``.
+        """
+        ...
+
+
+class ManifestSource(Protocol):
+    """Gives the bytes of manifests and indexes."""
+
+    def get_manifests(self, repository: EcrRepository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
+        """Fetch up to MAX_IMAGE_IDS manifests of one repository by digest, in one call.
+
+        The bytes are not compared with the digest here: parse_manifest does that. Asking changes the image's last
+        pull time unless the caller is registered as an exclusion. Source: ``ecr:BatchGetImage``.
+        """
+        ...
+
+
+class RepositorySource(Protocol):
+    """Says how repositories are set up."""
+
+    def describe_repositories(self, registry: EcrRegistry, names: Sequence[str]) -> Mapping[str, DescribedRepository]:
+        """Describe up to MAX_REPOSITORIES repositories; one call when all exist, two more for each missing one.
+
+        Source: ``ecr:DescribeRepositories``.
+        """
+        ...
+
+
+class ScanTypeSource(Protocol):
+    """Says which scanner a registry uses."""
+
+    def scan_type(self, registry: EcrRegistry) -> ScanType:
+        """Return the registry's scan type: what the operator set for the account, else what ECR says.
+
+        Source: ``ecr:GetRegistryScanningConfiguration``, which needs credentials of the registry's own account.
+        """
+        ...
+
+
+class BasicScanSource(Protocol):
+    """Gives ECR's own scan of one image."""
+
+    def basic_report(self, repository: EcrRepository, digest: Digest) -> ScanReport:
+        """Return coverage and findings of ECR basic scanning, at most MAX_FINDINGS of them.
+
+        No scan at all is a coverage of NOT_SCANNED. Source: ``ecr:DescribeImageScanFindings``, one call a page.
+        """
+        ...
+
+
+class InspectionSource(Protocol):
+    """Gives what Amazon Inspector knows. The two halves are independent calls, so that they can run side by side.
+
+    ``evidence.inspection.combine`` makes reports of them.
+    """
+
+    def coverage(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Mapping[ImageKey, CoverageAnswer]:
+        """Return the coverage of up to MAX_INSPECTED_IMAGES images; no row is a coverage of NOT_SCANNED.
+
+        Source: ``inspector2:ListCoverage``.
+        """
+        ...
+
+    def findings(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Mapping[ImageKey, FindingsAnswer]:
+        """Return active and suppressed findings of up to MAX_INSPECTED_IMAGES images, worst first.
+
+        Source: ``inspector2:ListFindings``, one call a page of 100 findings over all images together.
+        """
+        ...
+
+
+class ReportSource(Protocol):
+    """Gives whole reports of Amazon Inspector, both halves one after the other."""
+
+    def reports(
+        self,
+        registry: EcrRegistry,
+        images: Sequence[ImageKey],
+        *,
+        pushed_at: Mapping[ImageKey, datetime | None] | None = None,
+    ) -> Mapping[ImageKey, ReportAnswer]:
+        """Return the reports of up to MAX_INSPECTED_IMAGES images; ``pushed_at`` tells a first scan from a re-scan."""
+        ...

@@ -1,0 +1,32 @@
+"""The one error of a look-up that gave no answer, with its cause. It says nothing about the image."""
+
+from tidegate.errors import Error, UndeterminedError
+from tidegate.evidence.fact import Cause, Missing
+
+
+class AwsUnavailableError(UndeterminedError):
+    """AWS could not be asked, or did not answer in a way that can be relied on.
+
+    ``cause`` is for users and caches; ``source`` names the API, for instance ``ecr:DescribeImages``; ``detail`` is the
+    operator's text (error code, message, request id) and never belongs into a user's answer; ``retry_after_seconds``
+    is how long the service asked to wait, or None.
+
+    Raised when a whole call failed, and given as a value for one id of a batch that answered for the others.
+    """
+
+    def __init__(
+        self, cause: Cause, source: str, detail: str = "", *, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(f"{source}: {cause.value}: {detail}" if detail else f"{source}: {cause.value}")
+        self.cause = cause
+        self.source = source
+        self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
+
+    def missing(self) -> Missing:
+        """Return the fact that this error leaves behind."""
+        return Missing(self.cause, self.source)
+
+
+class UnknownRegionError(Error):
+    """A registry names a region that its partition does not have; nothing was contacted, not even DNS."""

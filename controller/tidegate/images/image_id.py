@@ -1,0 +1,28 @@
+"""How one image of a repository is asked for: by tag or by digest. Pure; what it resolves to is evidence."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tidegate.images.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class ImageId:
+    """A tag or a digest inside one repository, as ECR's ``imageIds`` name images."""
+
+    kind: Literal["tag", "digest"]
+    value: str
+
+    @classmethod
+    def of_tag(cls, tag: str) -> "ImageId":
+        """Return the id of whatever the tag points at."""
+        return cls("tag", tag)
+
+    @classmethod
+    def of_digest(cls, digest: Digest) -> "ImageId":
+        """Return the id of one digest."""
+        return cls("digest", digest)
+
+    def __str__(self) -> str:
+        """Return ``:tag`` or ``@digest``, as it stands behind a repository's name."""
+        return f":{self.value}" if self.kind == "tag" else f"@{self.value}"

@@ -1,0 +1,28 @@
+"""The HTTP server that the API server calls: routes as data, named limits, TLS reloaded in place, graceful drain.
+
+It knows nothing of images: `AdmissionServer` is given a `Responder`. A second listener (metrics) is a `Listener` with
+its own routes and without TLS. docs/adr says why it is a protocol of our own on httptools.
+"""
+
+from tidegate.kube.server.admission import AdmissionServer, Responder
+from tidegate.kube.server.kopf_host import KopfHost
+from tidegate.kube.server.limits import ServerLimits
+from tidegate.kube.server.listener import Listener
+from tidegate.kube.server.reply import BadRequest, Reply
+from tidegate.kube.server.route import Handler, Request, Route
+from tidegate.kube.server.tls import ServerTLS, TLSFiles
+
+__all__ = [
+    "AdmissionServer",
+    "BadRequest",
+    "Handler",
+    "KopfHost",
+    "Listener",
+    "Reply",
+    "Request",
+    "Responder",
+    "Route",
+    "ServerLimits",
+    "ServerTLS",
+    "TLSFiles",
+]

@@ -1,0 +1,94 @@
+"""What all connections of one listener share: who is connected, who is idle, what is held, what was answered."""
+
+import asyncio
+from collections import Counter
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tidegate.kube.server.limits import ServerLimits
+from tidegate.kube.server.route import RouteTable
+
+if TYPE_CHECKING:
+    from tidegate.kube.server.connection import Connection
+
+_log = structlog.get_logger(__name__)
+
+
+class Ledger:
+    """The books of a listener. Used from one event loop only, so nothing is locked.
+
+    The counters are read by telemetry: `answers` by status, `accepted`, `evicted`, `overflowed` (closed unanswered),
+    `failed_handshakes`, `timed_out`.
+    """
+
+    def __init__(self, *, name: str, routes: RouteTable, limits: ServerLimits, loop: asyncio.AbstractEventLoop) -> None:
+        self.name = name
+        self.routes = routes
+        self.limits = limits
+        self.loop = loop
+        self.draining = False
+        self.connections: dict[Connection, None] = {}
+        self.idle: dict[Connection, None] = {}
+        self.buffered_bytes = 0
+        self.answers: Counter[int] = Counter()
+        self.accepted = 0
+        self.evicted = 0
+        self.overflowed = 0
+        self.failed_handshakes = 0
+        self.timed_out = 0
+        self.date = b""
+        self.empty = asyncio.Event()
+        self.empty.set()
+        self._summarized: Counter[int] = Counter()
+        self._summarized_at = 0.0
+        self._failure_logged_at = float("-inf")
+        self.tick()
+
+    def enter(self, connection: "Connection") -> bool:
+        """Book a new connection; return whether it is served in full (else only essential routes)."""
+        if len(self.connections) >= self.limits.max_connections and self.idle:
+            self.evict()
+        self.accepted += 1
+        self.connections[connection] = None
+        self.empty.clear()
+        return len(self.connections) <= self.limits.max_connections
+
+    def leave(self, connection: "Connection") -> None:
+        """Strike a lost connection."""
+        self.idle.pop(connection, None)
+        self.connections.pop(connection, None)
+        if not self.connections:
+            self.empty.set()
+
+    def evict(self) -> None:
+        """Close the connection that has been idle longest; the caller has seen that there is one."""
+        connection = next(iter(self.idle))
+        del self.idle[connection]
+        self.connections.pop(connection, None)
+        self.evicted += 1
+        connection.abort()
+
+    def tick(self) -> None:
+        """Renew the Date line; called by the listener's sweep."""
+        self.date = f"Date: {formatdate(usegmt=True)}\r\n".encode("ascii")
+
+    def log_failure(self, error: BaseException, path: str) -> None:
+        """Log a failing handler with its traceback, at most once per `summary_seconds`: a broken handler fails often."""
+        now = self.loop.time()
+        if now - self._failure_logged_at >= self.limits.summary_seconds:
+            self._failure_logged_at = now
+            _log.error("request handler failed", listener=self.name, path=path, exc_info=error)
+
+    def summarize(self) -> None:
+        """Log what was refused since the last summary, in one line however many there were."""
+        now = self.loop.time()
+        if now - self._summarized_at < self.limits.summary_seconds:
+            return
+        self._summarized_at = now
+        current = Counter({status: count for status, count in self.answers.items() if status >= 400})  # noqa: PLR2004
+        news = current - self._summarized
+        if news:
+            _log.warning("requests refused", listener=self.name, by_status=dict(sorted(news.items())))
+            self._summarized = current

@@ -1,0 +1,85 @@
+"""The limits of a listener: sizes, counts and seconds, each with its reason. It enforces nothing."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """Bound what a peer can make the server hold, read or wait for."""
+
+    max_body_bytes: int = 8 * 1024 * 1024
+    """Largest request body. An AdmissionReview carries old and new object; the API server itself takes 3 MiB of JSON."""
+
+    max_wire_factor: int = 2
+    """How many bytes may arrive for one body, as a multiple of `max_body_bytes`: bounds chunk headers and extensions."""
+
+    max_buffered_bytes: int = 64 * 1024 * 1024
+    """Request bytes held by all connections together, whether still arriving or being worked on."""
+
+    max_head_bytes: int = 16 * 1024
+    """Bytes of target and header lines of one request."""
+
+    max_headers: int = 64
+    """Header lines of one request, trailers included."""
+
+    max_timeout_seconds: float = 30.0
+    """Largest deadline taken from `?timeout=`; Kubernetes allows a webhook 1 to 30 seconds."""
+
+    handshake_seconds: float = 5.0
+    """From an accepted connection to a finished TLS handshake."""
+
+    head_seconds: float = 5.0
+    """From the first byte of a request to the end of its headers."""
+
+    body_seconds: float = 15.0
+    """From the end of the headers to the end of the body."""
+
+    idle_seconds: float = 120.0
+    """Quiet time of a kept-alive connection. Above 90 s, the idle limit of the API server's Go client, so that the
+    client closes first and no request meets a closing connection."""
+
+    work_seconds: float = 60.0
+    """Backstop for a handler that forgot its deadline; above every webhook timeout."""
+
+    write_seconds: float = 15.0
+    """How long a peer may refuse to read its answers."""
+
+    linger_seconds: float = 2.0
+    """After a refusal: how long to go on discarding what the peer still sends, so that a reset does not overtake the
+    answer."""
+
+    close_seconds: float = 3.0
+    """From the wish to close to the end of TLS shutdown; then the connection is aborted."""
+
+    max_age_seconds: float = 600.0
+    """Age after which an answer says `Connection: close`, so that a long-lived client spreads over new replicas."""
+
+    age_jitter: float = 0.2
+    """Part of `max_age_seconds` by which a connection may live shorter, so that many do not end at once."""
+
+    max_connections: int = 512
+    """Connections served in full. Beyond it the longest idle one is closed; if none is idle, see `spare_connections`."""
+
+    spare_connections: int = 32
+    """Connections beyond `max_connections` on which only essential routes (health) are answered, the rest with 503."""
+
+    max_handshakes: int = 128
+    """Unfinished TLS handshakes. Beyond it the oldest is dropped: an honest peer needs milliseconds."""
+
+    max_pipelined: int = 16
+    """Requests of one connection that may wait behind the one being answered."""
+
+    backlog: int = 512
+    """Length of the kernel's accept queue."""
+
+    accept_pause_seconds: float = 0.2
+    """Pause after the process ran out of file descriptors, instead of spinning on accept."""
+
+    sweep_seconds: float = 0.5
+    """How often time limits are checked: a limit may be exceeded by this much."""
+
+    notice_seconds: float = 5.0
+    """Part of a drain in which new connections are still taken, while load balancers notice that we are not ready."""
+
+    summary_seconds: float = 10.0
+    """Shortest distance between two log lines that sum up refusals, and between two tracebacks of failing handlers."""

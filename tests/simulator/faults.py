@@ -1,0 +1,93 @@
+"""Faults that a test orders: what goes wrong, for which calls, and how often.
+
+This decides which faults strike a call; the server and the services play them.
+"""
+
+import random
+import threading
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class FaultKind(StrEnum):
+    """Everything that can be made to go wrong with a call."""
+
+    THROTTLE = "throttle"
+    SERVER_ERROR = "server_error"
+    ACCESS_DENIED = "access_denied"
+    EXPIRED_TOKEN = "expired_token"  # a kind of fault, no secret
+    ERROR = "error"
+    LATENCY = "latency"
+    HANG = "hang"
+    DROP = "drop"
+    DOWN = "down"
+    MALFORMED_JSON = "malformed_json"
+    UNKNOWN_ENUM = "unknown_enum"
+    WRONG_BYTES = "wrong_bytes"
+    HUGE_INDEX = "huge_index"
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Fault:
+    """One order; `hits` counts the calls that it struck. See `Simulator.inject` for the fields."""
+
+    kind: FaultKind
+    service: str | None = None
+    operation: str | None = None
+    account: str | None = None
+    region: str | None = None
+    about: str | None = None
+    times: int | None = None
+    rate: float = 1.0
+    seconds: float = 1.0
+    field: str = ""
+    value: str = "SIMULATED_UNKNOWN"
+    code: str = ""
+    message: str = ""
+    status: int = 400
+    count: int = 10_000
+    hits: int = 0
+
+    def strikes(self, *, service: str, operation: str, account: str, region: str, body: bytes) -> bool:
+        wanted = ((self.service, service), (self.operation, operation), (self.account, account), (self.region, region))
+        return (
+            all(want in (None, got) for want, got in wanted)
+            and (self.about is None or self.about.encode() in body)
+            and (self.times is None or self.hits < self.times)
+            and (self.rate >= 1.0 or random.random() < self.rate)  # no secret depends on it
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Faults:
+    """The orders in force."""
+
+    orders: list[Fault] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, fault: Fault) -> Fault:
+        with self._lock:
+            self.orders = [*self.orders, fault]
+        return fault
+
+    def remove(self, fault: Fault) -> None:
+        with self._lock:
+            self.orders = [each for each in self.orders if each is not fault]
+
+    def clear(self) -> None:
+        with self._lock:
+            self.orders = []
+
+    def striking(self, **call: Any) -> list[Fault]:
+        """Give the faults that strike a call, and count the hit of each."""
+        if not self.orders:
+            return []
+        with self._lock:
+            struck = [fault for fault in self.orders if fault.strikes(**call)]
+            for fault in struck:
+                fault.hits += 1
+            return struck

@@ -58,8 +58,9 @@ class EcrRepository:
 
 
 def parse_ecr_host(host: str) -> EcrRegistry | None:
-    """Return the registry that a host names, or None when the host is not Amazon ECR. Case does not matter."""
-    found = _HOST.fullmatch(host.lower())
+    """Return the registry that a host without a port names, or None when it is not Amazon ECR. Case does not matter."""
+    # Lower-casing would turn the Kelvin sign into the letter k, and a look-alike host into one of Amazon's.
+    found = _HOST.fullmatch(host.lower()) if host.isascii() else None
     if found is None:
         return None
     partition = _PARTITIONS[found["suffix"]]

@@ -1,0 +1,51 @@
+{{/* The name of everything the chart creates. */}}
+{{- define "tidegate.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tidegate.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "tidegate.fullname" .) -}}
+{{- end -}}
+
+{{- define "tidegate.certificateSecretName" -}}
+{{- .Values.certificate.secretName | default (printf "%s-tls" (include "tidegate.fullname" .)) -}}
+{{- end -}}
+
+{{/* What a Pod is chosen by. Never add to it: a Deployment's selector can't change. */}}
+{{- define "tidegate.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: admission
+{{- end -}}
+
+{{- define "tidegate.labels" -}}
+{{ include "tidegate.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "tidegate.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* The namespaces that are never asked about, as a JSON list: the release's own first, since it must be able to start
+     without itself. */}}
+{{- define "tidegate.exemptNamespaces" -}}
+{{- prepend .Values.namespaces.exempt .Release.Namespace | uniq | toJson -}}
+{{- end -}}
+
+{{/* Seconds that the kubelet gives a Pod to end: still answering, then finishing what was begun, then a margin. */}}
+{{- define "tidegate.terminationGracePeriodSeconds" -}}
+{{- add .Values.drainSeconds .Values.webhook.timeoutSeconds 5 -}}
+{{- end -}}

@@ -1,0 +1,52 @@
+{{/* One entry of the webhook configuration. Takes root, name, failurePolicy and namespaces (a matchExpression's operator
+     and values, besides the exempt ones). */}}
+{{- define "tidegate.webhook" -}}
+- name: {{ .name }}
+  failurePolicy: {{ .failurePolicy }}
+  sideEffects: None
+  # Also for requests through another API version of the same resource.
+  matchPolicy: Equivalent
+  timeoutSeconds: {{ int .root.Values.webhook.timeoutSeconds }}
+  admissionReviewVersions: [v1]
+  clientConfig:
+    service:
+      namespace: {{ .root.Release.Namespace }}
+      name: {{ include "tidegate.fullname" .root }}
+      port: 443
+      path: /validate
+    {{- if eq .root.Values.certificate.mode "secret" }}
+    caBundle: {{ .root.Values.certificate.caBundle | b64enc }}
+    {{- end }}
+  namespaceSelector:
+    matchExpressions:
+      - key: kubernetes.io/metadata.name
+        operator: NotIn
+        values: {{ include "tidegate.exemptNamespaces" .root }}
+      {{- with .namespaces }}
+      - key: kubernetes.io/metadata.name
+        operator: {{ .operator }}
+        values: {{ toJson .values }}
+      {{- end }}
+  # Exactly the resources that carry images. No status, no scale, no leases: nothing that a cluster in trouble needs.
+  rules:
+    - apiGroups: [""]
+      apiVersions: [v1]
+      resources: [pods, pods/ephemeralcontainers, replicationcontrollers]
+      operations: [CREATE, UPDATE]
+      scope: Namespaced
+    - apiGroups: [apps]
+      apiVersions: [v1]
+      resources: [deployments, replicasets, statefulsets, daemonsets]
+      operations: [CREATE, UPDATE]
+      scope: Namespaced
+    - apiGroups: [batch]
+      apiVersions: [v1]
+      resources: [jobs, cronjobs]
+      operations: [CREATE, UPDATE]
+      scope: Namespaced
+  # An update that leaves the spec as it was changes no image: labels, annotations, finalizers of what is being deleted.
+  # It passes in the API server itself, so it passes while tidegate is down, too.
+  matchConditions:
+    - name: spec-changed
+      expression: request.operation != "UPDATE" || object.spec != oldObject.spec
+{{- end -}}

@@ -20,8 +20,10 @@ Programs of a test: ``cluster.run_beside("controller", [sys.executable, "-m", "t
 environment={"KUBECONFIG": str(path)})`` gives a `Process` (``wait_until``, ``stop``, ``returncode``, ``log_tail``).
 They end with the control plane, and all of it ends when the test process dies, even by SIGKILL.
 
-Webhooks: ``cluster.authority.issue_server(["127.0.0.1"])`` gives a certificate and key as PEM, and
-``cluster.authority.certificate`` is the matching caBundle. ``clientConfig.url`` reaches any server on loopback.
+Webhooks: ``cluster.authority.issue_server(["127.0.0.1"])`` gives a certificate and key (``.write(folder, "webhook")``
+gives their paths), ``cluster.authority_bundle`` is the matching caBundle; ``clientConfig.url`` reaches any server on
+loopback. After applying a configuration, poll with ``--dry-run=server`` until it is in force: the API server learns of
+it by a watch. The same goes for RBAC.
 
 Also: ``with cluster.node_platform("linux", "arm64"):`` and ``cluster.add_node(...)`` register Node objects;
 ``cluster.audit_events()`` and ``cluster.wait_for_audit_event(predicate)`` read the audit log, where an admission

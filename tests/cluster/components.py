@@ -63,6 +63,11 @@ def kube_controller_manager(layout: Layout) -> list[str]:
         "--use-service-account-credentials=true",
         "--controllers=*,-nodeipam,-nodelifecycle",
         "--leader-elect=false",
+        # At the default of 20 requests a second it takes 5 s until a first Deployment has Pods.
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
+        # The default lies in /usr and would be created there.
+        f"--flex-volume-plugin-dir={layout.folder / 'flex-volumes'}",
         # Nobody asks it anything, and a port less is a port that can't clash.
         "--secure-port=0",
         "--profiling=false",

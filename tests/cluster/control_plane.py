@@ -6,6 +6,7 @@ own, so that several run side by side.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import shutil
@@ -111,6 +112,11 @@ class ControlPlane:
     def server(self) -> str:
         """The API server's URL."""
         return self._layout.server
+
+    @property
+    def authority_bundle(self) -> str:
+        """The authority's certificate in base64, as ``caBundle`` wants it."""
+        return base64.b64encode(self.authority.certificate).decode()
 
     @property
     def kubectl_program(self) -> Path:

@@ -1,0 +1,60 @@
+"""What every end-to-end test starts from: one real control plane a run, a namespace a test.
+
+The programs are found or built before the first test runs, outside of any test's time limit. A missing one fails the
+run where CI is set, and skips the tests elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import ControlPlane, ToolchainError
+from tests.cluster.control_plane import PROGRAMS
+from tests.cluster.toolchain import build
+
+HERE = Path(__file__).parent
+MISSING = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder, before ``-m`` chooses by mark."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.e2e)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make the programs ready, with progress on the terminal, if a test that needs them will run."""
+    wanted = any(item.path.is_relative_to(HERE) for item in session.items)
+    if not wanted or session.config.option.collectonly:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        try:
+            build.ready(list(PROGRAMS))
+        except ToolchainError as problem:
+            session.config.stash[MISSING] = str(problem)
+
+
+@pytest.fixture(scope="session")
+def control_plane(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Give the run's control plane; its folder with all logs stays among pytest's last three."""
+    if missing := pytestconfig.stash.get(MISSING, ""):
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail(f"no control plane: {missing}", pytrace=False)
+        pytest.skip(f"no control plane: {missing}")
+    with ControlPlane(folder=tmp_path_factory.mktemp("control-plane")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """Give the test a namespace of its own; its end isn't waited for."""
+    name = control_plane.create_namespace()
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")

@@ -1,15 +1,18 @@
 """The ImagePolicy as values: what an operator demands of images. Parsed by ``parse``; judged by ``tidegate.checks``.
 
-Field names and meanings are those of the CRD in the chart and of docs/reference/imagepolicy.md.
+Field names and meanings are those of the CRD in the chart and of docs/reference/imagepolicy.md. The defaults stand here
+and nowhere else in the package; a test holds those of the CRD to them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from tidegate.evidence.scan import Severity
 from tidegate.images.platform import Platform
+from tidegate.policy.wildcard import compile_glob
 
 
 class Action(StrEnum):
@@ -18,6 +21,10 @@ class Action(StrEnum):
     DENY = "Deny"
     WARN = "Warn"
     AUDIT = "Audit"
+
+
+STRICTEST_ACTIONS = frozenset({Action.DENY})
+"""What follows when a policy does not say, or cannot be read."""
 
 
 class Tolerance(StrEnum):
@@ -34,8 +41,12 @@ class Glob:
     text: str
 
     def matches(self, value: str) -> bool:
-        """Tell whether the whole value matches."""
-        raise NotImplementedError
+        """Tell whether the whole value matches; the time is linear in the value, however hostile it is."""
+        return bool(compile_glob(self.text)(value))
+
+
+EVERYTHING = (Glob(text="**"),)
+"""What a scope that names no repositories is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +56,18 @@ class EcrScope:
     partition: str
     account: str
     region: str | None
-    repositories: tuple[Glob, ...]
+    repositories: tuple[Glob, ...] = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostScope:
-    """Some repositories of a registry that is not ECR; ``host`` is compared exactly, with its port."""
+    """Some repositories of a registry that is not ECR.
+
+    ``host`` has its port and is compared exactly, as ``scopes.canonical_host`` writes both sides.
+    """
 
     host: str
-    repositories: tuple[Glob, ...]
+    repositories: tuple[Glob, ...] = EVERYTHING
 
 
 RegistryScope = EcrScope | HostScope
@@ -101,12 +115,17 @@ class TagRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanRules:
-    """What is demanded of the scan itself. ``max_age`` bounds the time since the last scan; None does not."""
+    """What is demanded of the scan itself. ``max_age`` bounds the time since the last scan; None does not.
+
+    ``settling_period`` is how long after the push or the first scan findings may still be arriving: until then the image
+    counts as pending. Zero switches that off.
+    """
 
     when_pending: Tolerance = Tolerance.DENY
     when_expired: Tolerance = Tolerance.DENY
     when_unsupported: Tolerance = Tolerance.DENY
     max_age: timedelta | None = None
+    settling_period: timedelta = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +148,7 @@ class VulnerabilityRules:
     Inspector suppression rule hides.
     """
 
-    max_counts: Mapping[Severity, int]
+    max_counts: Mapping[Severity, int] = field(default_factory=lambda: MappingProxyType({}))
     only_fixable: bool = False
     exploit_available: Tolerance = Tolerance.ALLOW
     epss_threshold: float | None = None
@@ -150,8 +169,8 @@ class ImagePolicy:
     name: str
     uid: str
     generation: int
-    actions: frozenset[Action]
-    match: Match
+    actions: frozenset[Action] = STRICTEST_ACTIONS
+    match: Match = Match()
     registries: tuple[RegistryScope, ...] | None = None
     tags: TagRules | None = None
     scan: ScanRules | None = None
@@ -172,6 +191,6 @@ class BrokenPolicy:
     uid: str
     generation: int
     problems: tuple[str, ...]
-    actions: frozenset[Action] = frozenset({Action.DENY})
+    actions: frozenset[Action] = STRICTEST_ACTIONS
     match: Match = Match()
     on_undetermined: Tolerance = Tolerance.DENY

@@ -1,0 +1,65 @@
+"""Which policies are about a namespace and about an image. Pure; compares parsed fields, never whole strings.
+
+What cannot be told counts as matched: a policy applies rather than being skipped.
+"""
+
+from collections.abc import Mapping
+
+from tidegate.images.reference import ImageReference
+from tidegate.policy.model import EcrScope, Match, RegistryScope, Requirement, SelectorOperator
+from tidegate.policy.scopes import canonical_host
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""Set by the API server on every namespace to the namespace's name; nobody can change it."""
+
+
+def namespace_matches(match: Match, name: str, labels: Mapping[str, str] | None) -> bool:
+    """Tell whether the match is about a namespace. ``labels`` None means that they are not known: they may match."""
+    if match.namespaces and not any(glob.matches(name) for glob in match.namespaces):
+        return False
+    if any(glob.matches(name) for glob in match.excluded_namespaces):
+        return False
+    known = {NAME_LABEL: name} if labels is None else {**labels, NAME_LABEL: name}
+    return all(
+        requirement_holds(requirement, known)
+        for requirement in match.namespace_selector
+        if labels is not None or requirement.key == NAME_LABEL
+    )
+
+
+def requirement_holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:
+    """Tell whether labels meet one requirement, as Kubernetes' labels.Requirement.Matches does.
+
+    NotIn holds for labels without the key.
+    """
+    present = requirement.key in labels
+    match requirement.operator:
+        case SelectorOperator.IN:
+            return present and labels[requirement.key] in requirement.values
+        case SelectorOperator.NOT_IN:
+            return not present or labels[requirement.key] not in requirement.values
+        case SelectorOperator.EXISTS:
+            return present
+        case SelectorOperator.DOES_NOT_EXIST:
+            return not present
+
+
+def image_matches(match: Match, reference: ImageReference) -> bool:
+    """Tell whether the match is about an image; a match that names no images is about every image."""
+    return not match.images or any(scope_contains(scope, reference) for scope in match.images)
+
+
+def scope_contains(scope: RegistryScope, reference: ImageReference) -> bool:
+    """Tell whether a reference names a repository of the scope."""
+    if isinstance(scope, EcrScope):
+        repository = reference.ecr
+        if repository is None or repository.registry.account != scope.account:
+            return False
+        if repository.registry.partition != scope.partition:
+            return False
+        if scope.region is not None and repository.registry.region != scope.region:
+            return False
+        return any(glob.matches(repository.name) for glob in scope.repositories)
+    if reference.ecr is not None or canonical_host(reference.domain) != scope.host:
+        return False
+    return any(glob.matches(reference.path) for glob in scope.repositories)

@@ -1,0 +1,173 @@
+"""Registry scopes as policies write them: an AWS account, or the host of a registry that is not ECR.
+
+An ECR registry is never named by its host: one registry has several hosts, and a rule about one of them would let the
+others through, or refuse them. Whether a reference is in a scope is answered in ``match``.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tidegate.images.repository import parse_ecr_host
+from tidegate.policy.model import EcrScope, Glob, HostScope, RegistryScope
+from tidegate.policy.shape import Field, ListOf, Objection, Section, Text, describe
+
+MAX_SCOPES = 100
+MAX_REPOSITORIES = 50
+MAX_REPOSITORY_GLOB = 256
+"""What Amazon ECR allows for a repository name."""
+MAX_HOST = 260
+
+ACCOUNT_PATTERN = "^[0-9]{12}$"
+PARTITION_PATTERN = "^aws(-[a-z0-9]{1,12}){0,3}$"
+REGION_PATTERN = "^[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}$"
+HOST_PATTERN = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$"
+REPOSITORY_PATTERN = "^[a-z0-9._/*-]+$"
+
+_PARTITION_OF_PREFIX: Final = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "eusc-": "aws-eusc",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+}
+_COMMERCIAL = "aws"
+_HTTPS = ":443"
+_SAME_REGISTRY = {
+    "ecr-public.aws.com": "public.ecr.aws",
+    "index.docker.io": "docker.io",
+}
+_THREE_STARS = "***"
+
+
+def partition_of(region: str | None) -> str:
+    """Return the AWS partition of a region; ``aws`` where no region is given. Source: botocore's partitions.json."""
+    for prefix, partition in _PARTITION_OF_PREFIX.items():
+        if region is not None and region.startswith(prefix):
+            return partition
+    return _COMMERCIAL
+
+
+def canonical_host(host: str) -> str:
+    """Return the one spelling of a registry host: lower case, without the port of HTTPS, dual-stack names folded."""
+    plain = host.lower().removesuffix(_HTTPS)
+    return _SAME_REGISTRY.get(plain, plain)
+
+
+def make_glob(text: str) -> Glob | None:
+    """Return the glob; None for three stars in a row, which mean nothing."""
+    return None if _THREE_STARS in text else Glob(text=text)
+
+
+def _make_host(text: str) -> str | None:
+    host = canonical_host(text)
+    return None if parse_ecr_host(host.rpartition(":")[0] or host) or parse_ecr_host(host) else host
+
+
+def _one_registry(written: Mapping[str, Any]) -> Objection | None:
+    """Refuse a scope of both kinds or of none, and ECR's fields on a host."""
+    expected = "exactly one of account and host"
+    if "account" in written and "host" in written:
+        return Objection("both account and host", expected, "keep account for Amazon ECR, host for any other registry")
+    if "account" not in written and "host" not in written:
+        return Objection(
+            "neither account nor host", expected, "add account for Amazon ECR, host for any other registry"
+        )
+    stray = [name for name in ("region", "partition") if name in written and "host" in written]
+    if stray:
+        return Objection(f"{' and '.join(stray)} beside host", "region and partition only with account", "remove it")
+    return None
+
+
+def _partition_fits(written: Mapping[str, Any]) -> Objection | None:
+    """Refuse a region outside of the partition: such a scope would never match."""
+    region, partition = written.get("region"), written.get("partition")
+    if not isinstance(region, str) or not isinstance(partition, str) or partition_of(region) == partition:
+        return None
+    return Objection(
+        f"partition {describe(partition)} with region {describe(region)}",
+        f"partition {partition_of(region)}",
+        "leave partition out: the region says it",
+    )
+
+
+def _build(
+    *,
+    account: str | None = None,
+    host: str | None = None,
+    region: str | None = None,
+    partition: str | None = None,
+    **repositories: tuple[Glob, ...],
+) -> RegistryScope:
+    if host is not None:
+        return HostScope(host=host, **repositories)
+    assert account is not None
+    return EcrScope(partition=partition or partition_of(region), account=account, region=region, **repositories)
+
+
+_REPOSITORY = Text(
+    expected="a repository name or a glob of lower-case letters, digits and . _ - / * **",
+    do="write it without the registry and the tag, such as team/* or team/**",
+    make=make_glob,
+    maximum=MAX_REPOSITORY_GLOB,
+    pattern=REPOSITORY_PATTERN,
+)
+
+REGISTRY_SCOPE: Final = Section(
+    build=_build,
+    checks=(_one_registry, _partition_fits),
+    fields=(
+        Field(
+            "account",
+            Text(
+                expected="an AWS account id of 12 digits",
+                do='write all 12 digits, such as "012345678901"',
+                make=str,
+                minimum=12,
+                maximum=12,
+                pattern=ACCOUNT_PATTERN,
+            ),
+            into="account",
+        ),
+        Field(
+            "partition",
+            Text(
+                expected="an AWS partition such as aws, aws-cn or aws-us-gov",
+                do="leave it out when a region is given",
+                make=str,
+                maximum=32,
+                pattern=PARTITION_PATTERN,
+            ),
+            into="partition",
+        ),
+        Field(
+            "region",
+            Text(
+                expected="an AWS region such as eu-west-1",
+                do="write one region without wildcards, or leave it out for every region",
+                make=str,
+                maximum=32,
+                pattern=REGION_PATTERN,
+            ),
+            into="region",
+        ),
+        Field(
+            "host",
+            Text(
+                expected="a lower-case registry host, with its port if any, that is not an Amazon ECR host",
+                do="write the host alone, such as ghcr.io; name an Amazon ECR registry by account and region",
+                make=_make_host,
+                maximum=MAX_HOST,
+                pattern=HOST_PATTERN,
+            ),
+            into="host",
+        ),
+        Field(
+            "repositories",
+            ListOf(item=_REPOSITORY, minimum=1, maximum=MAX_REPOSITORIES),
+            into="repositories",
+        ),
+    ),
+)
+"""One scope. Absent repositories mean every repository; an absent region means every region."""

@@ -1,0 +1,314 @@
+"""Shapes of plain data: each reads a value at a path, or raises PolicyError with every problem below that path.
+
+A shape is data as well as a reader: the test that holds the CRD and the parser together walks both. Nothing here knows
+what a policy is. Defaults do not stand here either: what is absent is not passed on, so the value's own default holds.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from tidegate.errors import PolicyError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+E = TypeVar("E", bound=StrEnum)
+
+MAX_QUOTED = 80
+"""Characters of a wrong value that a problem repeats."""
+MAX_UNKNOWN_FIELDS = 20
+"""Unknown fields of one mapping that are named one by one."""
+_LARGE = 10**15
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._/-]{1,80}")
+
+
+class Shape(Protocol[T_co]):
+    """Something that reads plain data."""
+
+    def read(self, value: object, path: str) -> T_co:
+        """Return what the value means; raise PolicyError with every problem found at or below the path."""
+
+
+def problem(path: str, *, got: str, expected: str, do: str) -> str:
+    """Return one problem as users read it."""
+    return f"{path}: got {got}, expected {expected}; {do}"
+
+
+def refusal(path: str, *, got: str, expected: str, do: str) -> PolicyError:
+    """Return the error of a single problem."""
+    return PolicyError((problem(path, got=got, expected=expected, do=do),))
+
+
+class Objection(NamedTuple):
+    """What is wrong with a whole section or list whose parts are each well."""
+
+    got: str
+    expected: str
+    do: str
+
+    def at(self, path: str) -> str:
+        """Return the problem at a path."""
+        return problem(path, got=self.got, expected=self.expected, do=self.do)
+
+
+def describe(value: object) -> str:
+    """Return what a value is, short and printable, for the ``got`` of a problem."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"the number {value}" if abs(value) < _LARGE else "a very large number"
+    if isinstance(value, float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    return f"a {type(value).__name__}"
+
+
+def quote(text: str) -> str:
+    """Return the text in quotes, cut, with every unprintable character escaped."""
+    return repr(text[:MAX_QUOTED]) + ("..." if len(text) > MAX_QUOTED else "")
+
+
+def below(path: str, name: object) -> str:
+    """Return the path of a field of the mapping at a path."""
+    if isinstance(name, str) and _PLAIN_NAME.fullmatch(name):
+        return f"{path}.{name}" if path else name
+    return f"{path}[{describe(name)}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """True or false."""
+
+    def read(self, value: object, path: str) -> bool:
+        """Return the flag."""
+        if isinstance(value, bool):
+            return value
+        raise refusal(path, got=describe(value), expected="true or false", do="write true or false without quotes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A number within bounds, both included; ``whole`` refuses fractions."""
+
+    minimum: int
+    maximum: int
+    whole: bool
+
+    def read(self, value: object, path: str) -> Any:
+        """Return the number: an int when whole, else a float."""
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, int | float) and numeric and self.minimum <= value <= self.maximum:
+            if not self.whole:
+                return float(value)
+            if value == int(value):
+                return int(value)
+        kind = "a whole number" if self.whole else "a number"
+        raise refusal(
+            path,
+            got=describe(value),
+            expected=f"{kind} from {self.minimum} to {self.maximum}",
+            do=f"write {kind} without quotes",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text(Generic[T]):
+    """A string of a pattern, turned into a value by ``make``, which returns None for what it refuses.
+
+    ``minimum`` and ``maximum`` bound the length in characters. ``by_rule`` says that the CRD states the pattern in a
+    rule with a sentence instead of as a bare pattern.
+    """
+
+    expected: str
+    do: str
+    make: Callable[[str], T | None]
+    maximum: int
+    minimum: int = 1
+    pattern: str | None = None
+    by_rule: bool = False
+    wire_format: str | None = None
+
+    def read(self, value: object, path: str) -> T:
+        """Return the value that the string means."""
+        if isinstance(value, str) and self.minimum <= len(value) <= self.maximum and self._fits(value):
+            made = self.make(value)
+            if made is not None:
+                return made
+        do = self.do if isinstance(value, str) or value is None else f"{self.do}, as a string in quotes"
+        raise refusal(path, got=describe(value), expected=self.expected, do=do)
+
+    def _fits(self, value: str) -> bool:
+        # A dollar sign also matches before a trailing line break; fullmatch does not.
+        return self.pattern is None or re.fullmatch(self.pattern, value, re.ASCII) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Generic[E]):
+    """One word of a closed set."""
+
+    words: type[E]
+
+    def read(self, value: object, path: str) -> E:
+        """Return the member."""
+        known = [member.value for member in self.words]
+        if isinstance(value, str) and value in known:
+            return self.words(value)
+        near = difflib.get_close_matches(str(value)[:MAX_QUOTED].title(), known, n=1) if isinstance(value, str) else []
+        do = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}"
+        raise refusal(path, got=describe(value), expected=" or ".join(known), do=do)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOf(Generic[T]):
+    """A list of one shape, bounded.
+
+    Two items with the same ``unique`` key are refused; ``check`` objects to items that contradict each other.
+    """
+
+    item: Shape[T]
+    maximum: int
+    minimum: int = 0
+    unique: Callable[[T], Hashable] | None = None
+    check: Callable[[tuple[T, ...]], Objection | None] | None = None
+
+    def read(self, value: object, path: str) -> tuple[T, ...]:
+        """Return the items in their order."""
+        if not isinstance(value, list | tuple):
+            raise refusal(path, got=describe(value), expected="a list", do="write each item on a line with a dash")
+        if not self.minimum <= len(value) <= self.maximum:
+            raise refusal(
+                path,
+                got=describe(value),
+                expected=f"{self.minimum} to {self.maximum} items",
+                do="name at least one item, or leave the field out" if not value else "split this policy in two",
+            )
+        items: list[T] = []
+        problems: list[str] = []
+        for index, entry in enumerate(value):
+            try:
+                items.append(self.item.read(entry, f"{path}[{index}]"))
+            except PolicyError as error:
+                problems.extend(error.problems)
+        problems.extend(self._doubles(items, path))
+        if not problems and self.check is not None and (found := self.check(tuple(items))):
+            problems.append(found.at(path))
+        if problems:
+            raise PolicyError(tuple(problems))
+        return tuple(items)
+
+    def _doubles(self, items: list[T], path: str) -> Iterable[str]:
+        if self.unique is None:
+            return
+        seen: set[Hashable] = set()
+        for key in map(self.unique, items):
+            if key in seen:
+                yield problem(path, got=f"{quote(str(key))} twice", expected="each once", do="remove one of the two")
+            seen.add(key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapOf(Generic[T]):
+    """A mapping whose keys are data, bounded, to values of one shape."""
+
+    key: Shape[str]
+    value: Shape[T]
+    maximum: int
+
+    def read(self, value: object, path: str) -> tuple[tuple[str, T], ...]:
+        """Return the entries in order of their keys."""
+        if not isinstance(value, Mapping) or len(value) > self.maximum:
+            got = f"{len(value)} entries" if isinstance(value, Mapping) else describe(value)
+            raise refusal(path, got=got, expected=f"a mapping of at most {self.maximum} entries", do="write key: value")
+        entries: list[tuple[str, T]] = []
+        problems: list[str] = []
+        for name, content in value.items():
+            try:
+                key = self.key.read(name, below(path, name))
+                entries.append((key, self.value.read(content, below(path, name))))
+            except PolicyError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise PolicyError(tuple(problems))
+        return tuple(sorted(entries, key=lambda entry: entry[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a section: its name on the wire, its shape, and the argument of ``build`` that it becomes."""
+
+    name: str
+    shape: Shape[Any]
+    into: str
+    required: bool = False
+
+
+Check = Callable[[Mapping[str, Any]], Objection | None]
+"""Looks at a whole section as it was written, before any field is known to be well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section(Generic[T]):
+    """A closed mapping: every field is known, and ``build`` gets the fields that are present."""
+
+    fields: tuple[Field, ...]
+    build: Callable[..., T]
+    checks: tuple[Check, ...] = field(default=())
+
+    def read(self, value: object, path: str) -> T:
+        """Return what ``build`` makes of the fields."""
+        if not isinstance(value, Mapping):
+            raise refusal(
+                path, got=describe(value), expected="a mapping", do="write its fields below it, or {} for the defaults"
+            )
+        problems = list(self._unknown(value, path))
+        arguments, wrong = self.read_fields(value, path)
+        problems.extend(wrong)
+        problems.extend(found.at(path) for check in self.checks if (found := check(value)))
+        if problems:
+            raise PolicyError(tuple(problems))
+        return self.build(**arguments)
+
+    def read_fields(self, value: Mapping[Any, Any], path: str) -> tuple[dict[str, Any], list[str]]:
+        """Return the fields that can be read, as arguments of ``build``, and the problems of all the others."""
+        arguments: dict[str, Any] = {}
+        problems: list[str] = []
+        for known in self.fields:
+            if known.name not in value and not known.required:
+                continue
+            try:
+                arguments[known.into] = known.shape.read(value.get(known.name), below(path, known.name))
+            except PolicyError as error:
+                problems.extend(error.problems)
+        return arguments, problems
+
+    def _unknown(self, value: Mapping[Any, Any], path: str) -> Iterable[str]:
+        names = [known.name for known in self.fields]
+        unknown = [name for name in value if name not in names]
+        for name in unknown[:MAX_UNKNOWN_FIELDS]:
+            near = nearest(name, names)
+            do = f"did you mean {near}?" if near else "remove it"
+            expected = f"one of {', '.join(names)}"
+            yield problem(below(path, name), got="a field that does not exist here", expected=expected, do=do)
+        if len(unknown) > MAX_UNKNOWN_FIELDS:
+            more = f"{len(unknown) - MAX_UNKNOWN_FIELDS} more fields that do not exist here"
+            yield problem(path, got=more, expected=f"only {', '.join(names)}", do="remove them")
+
+
+def nearest(name: object, names: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant, or None."""
+    if not isinstance(name, str):
+        return None
+    folded = {known.lower(): known for known in names}
+    wanted = name[:MAX_QUOTED].lower().replace("_", "").replace("-", "")
+    near = difflib.get_close_matches(wanted, folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else None

@@ -1,0 +1,127 @@
+"""All policies at one moment, immutable; and which of them are about a namespace. Images are matched one by one later.
+
+A snapshot is compiled from a LIST and swapped whole. Before the first one there is the unsynced snapshot, which
+refuses to be read: that nothing is known yet is never mistaken for that nothing is demanded.
+"""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+from tidegate.errors import UndeterminedError
+from tidegate.policy.match import namespace_matches
+from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy
+
+MAX_NAMESPACES = 4096
+"""Namespaces whose policies a snapshot remembers; the least recently asked for is forgotten."""
+_REVISION_DIGITS = 16
+
+Policy = ImagePolicy | BrokenPolicy
+
+
+class NotSyncedError(UndeterminedError):
+    """The policies of the cluster have not been read yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
+class PolicySet:
+    """The policies about one namespace, ordered by name. One set per snapshot and content; it hashes by identity.
+
+    ``enforcing`` are those of them that deny.
+    """
+
+    policies: tuple[Policy, ...]
+    enforcing: tuple[Policy, ...]
+
+    @classmethod
+    def of(cls, policies: Iterable[Policy]) -> "PolicySet":
+        """Return a new set of the policies."""
+        ordered = tuple(sorted(policies, key=_order))
+        return cls(policies=ordered, enforcing=tuple(policy for policy in ordered if Action.DENY in policy.actions))
+
+    def __iter__(self) -> Iterator[Policy]:
+        return iter(self.policies)
+
+    def __len__(self) -> int:
+        return len(self.policies)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Memory:
+    """What a snapshot remembers of its own answers; nothing of it can be seen from outside."""
+
+    by_namespace: OrderedDict[str, tuple[Mapping[str, str] | None, PolicySet]] = field(default_factory=OrderedDict)
+    by_content: WeakValueDictionary[tuple[Policy, ...], PolicySet] = field(default_factory=WeakValueDictionary)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PolicySnapshot:
+    """Every policy of the cluster. ``revision`` is a digest of the objects' names, uids and generations.
+
+    ``policies`` are ordered by name, broken ones among them. Not ``synced``: nothing is known yet.
+    """
+
+    revision: str
+    policies: tuple[Policy, ...]
+    synced: bool
+    _memory: _Memory = field(default_factory=_Memory, repr=False)
+
+    @classmethod
+    def of(cls, policies: Iterable[Policy]) -> "PolicySnapshot":
+        """Return the snapshot of all policies of the cluster."""
+        ordered = tuple(sorted(policies, key=_order))
+        return cls(revision=_revision(ordered), policies=ordered, synced=True)
+
+    @classmethod
+    def unsynced(cls) -> "PolicySnapshot":
+        """Return the state before the first LIST; reading policies from it raises NotSyncedError."""
+        return cls(revision="", policies=(), synced=False)
+
+    @property
+    def broken(self) -> tuple[BrokenPolicy, ...]:
+        """Return the policies that could not be read."""
+        return tuple(policy for policy in self.policies if isinstance(policy, BrokenPolicy))
+
+    def for_namespace(self, name: str, labels: Mapping[str, str] | None) -> PolicySet:
+        """Return the policies about a namespace; raise NotSyncedError before the first sync.
+
+        ``labels`` None means not known: policies that select by labels then apply. The answer is remembered for as long
+        as the caller passes the same labels object, which must not be changed in place.
+        """
+        if not self.synced:
+            raise NotSyncedError("the image policies of the cluster have not been read yet; retry in a few seconds")
+        memory = self._memory.by_namespace
+        remembered = memory.get(name)
+        if remembered is not None and remembered[0] is labels:
+            memory.move_to_end(name)
+            return remembered[1]
+        found = self._find(name, labels)
+        memory[name] = (labels, found)
+        memory.move_to_end(name)
+        if len(memory) > MAX_NAMESPACES:
+            memory.popitem(last=False)
+        return found
+
+    def _find(self, name: str, labels: Mapping[str, str] | None) -> PolicySet:
+        """Return the set with the matching policies: the same object for namespaces with the same policies."""
+        matching = tuple(policy for policy in self.policies if namespace_matches(policy.match, name, labels))
+        known = self._memory.by_content.get(matching)
+        if known is None:
+            known = self._memory.by_content[matching] = PolicySet.of(matching)
+        return known
+
+
+Snapshot = PolicySnapshot
+
+
+def _order(policy: Policy) -> tuple[str, str]:
+    return policy.name, policy.uid
+
+
+def _revision(policies: tuple[Policy, ...]) -> str:
+    """Return a digest that changes when an object is added, removed, replaced or edited."""
+    content = json.dumps([(policy.name, policy.uid, policy.generation) for policy in policies])
+    return hashlib.sha256(content.encode()).hexdigest()[:_REVISION_DIGITS]

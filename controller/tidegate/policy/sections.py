@@ -122,7 +122,7 @@ def _demands_of_vulnerabilities(written: Mapping[str, Any]) -> Objection | None:
 def _demands_of_counts(written: Mapping[str, Any]) -> Objection | None:
     if written:
         return None
-    return Objection("no severity", "at least one severity", "write critical: 0, or remove maxCounts")
+    return Objection("no severity", "at least one severity", "write CRITICAL: 0, or remove maxCounts")
 
 
 def _counts(**limits: int) -> Mapping[Severity, int]:
@@ -232,7 +232,7 @@ MAX_COUNTS: Final = Section(
     build=_counts,
     checks=(_demands_of_counts,),
     fields=tuple(
-        Field(severity.value.lower(), Number(minimum=0, maximum=MAX_COUNT, whole=True), into=severity.value)
+        Field(severity.value, Number(minimum=0, maximum=MAX_COUNT, whole=True), into=severity.value)
         for severity in SEVERITIES
     ),
 )

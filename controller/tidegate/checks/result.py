@@ -37,6 +37,7 @@ class Reason(StrEnum):
     # existence
     IMAGE_NOT_FOUND = "ImageNotFound"
     REPOSITORY_NOT_FOUND = "RepositoryNotFound"
+    REGION_NOT_FOUND = "RegionNotFound"
     PULL_THROUGH_CACHE_MISS = "PullThroughCacheMiss"
     IMAGE_ARCHIVED = "ImageArchived"
     IMAGE_NOT_PULLABLE = "ImageNotPullable"

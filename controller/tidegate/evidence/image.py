@@ -23,6 +23,7 @@ class Absence(StrEnum):
     IMAGE = "ImageNotFound"
     REPOSITORY = "RepositoryNotFound"
     CACHE_MISS = "PullThroughCacheMiss"
+    REGION = "RegionNotFound"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

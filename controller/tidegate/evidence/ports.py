@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail
 from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.repository import RepositorySettings, ScanType
@@ -131,4 +132,19 @@ class ReportSource(Protocol):
         pushed_at: Mapping[ImageKey, datetime | None] | None = None,
     ) -> Mapping[ImageKey, ReportAnswer]:
         """Return the reports of up to MAX_INSPECTED_IMAGES images; ``pushed_at`` tells a first scan from a re-scan."""
+        ...
+
+
+class CallGate(Protocol):
+    """Stands before every single call to AWS, pages and repeated questions of one method included.
+
+    Optional: it is where a token bucket, a circuit breaker and counters see what one method really costs.
+    """
+
+    def enter(self, source: str, registry: EcrRegistry) -> None:
+        """Let a call begin, or raise AwsUnavailableError to prevent it; may block, for as long as it thinks right."""
+        ...
+
+    def leave(self, source: str, registry: EcrRegistry, *, seconds: float, cause: Cause | None) -> None:
+        """Take note of a call that ended; ``cause`` is None where AWS answered. Not called when enter raised."""
         ...

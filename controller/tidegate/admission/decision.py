@@ -1,0 +1,177 @@
+"""The answer to the API server: allowed or refused, with the words that users read, warnings and audit annotations.
+
+Two texts: users get one line per image. Operators find causes in logs and metrics, never here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from tidegate.admission.verdict import ImageVerdict
+from tidegate.checks.words import harmless, plural
+
+MAX_MESSAGE_CHARACTERS = 8_000
+"""Characters of a refusal; the API server and kubectl carry more, a person does not read more."""
+MAX_LINE_CHARACTERS = 1_500
+MAX_WARNING_CHARACTERS = 1_000
+MAX_ALL_WARNINGS_CHARACTERS = 3_500
+"""The API server cuts warnings to 256 characters each once all of one request exceed 4,096."""
+MAX_ANNOTATION_CHARACTERS = 2_000
+FORBIDDEN, UNAVAILABLE = 403, 503
+
+
+class Mark(StrEnum):
+    """What was decided, as the audit annotation and the metrics name it."""
+
+    ALLOWED = "allowed"
+    WARNED = "allowed-with-warnings"
+    DENIED = "denied"
+    UNCHANGED = "allowed-unchanged"
+    NO_POLICY = "allowed-no-policy"
+    NO_IMAGES = "allowed-no-images"
+    UNSYNCED = "policies-not-synced"
+
+
+class Status(msgspec.Struct, frozen=True, gc=False):
+    """``status`` of a refusal."""
+
+    code: int
+    message: str
+    reason: str
+
+
+class Response(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
+    """``response`` of an AdmissionReview; ``allowed`` has no default."""
+
+    uid: str
+    allowed: bool
+    status: Status | None = None
+    warnings: list[str] = []
+    audit_annotations: dict[str, str] = {}
+
+
+class Review(msgspec.Struct, frozen=True, gc=False):
+    """The AdmissionReview that is sent back."""
+
+    response: Response
+    apiVersion: str = "admission.k8s.io/v1"  # noqa: N815 - the wire's name
+    kind: str = "AdmissionReview"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A decided request: what goes back, and what telemetry is told."""
+
+    mark: Mark
+    response: Response
+    verdicts: tuple[ImageVerdict, ...] = ()
+
+    def encode(self) -> bytes:
+        """Return the JSON body of the AdmissionReview."""
+        return _ENCODER.encode(Review(response=self.response))
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def pass_without_work(uid: str, mark: Mark) -> Decision:
+    """Return the answer to a request that names no image to judge, or that no policy is about."""
+    return Decision(mark=mark, response=Response(uid=uid, allowed=True, audit_annotations={"decision": mark.value}))
+
+
+def refuse_unsynced(uid: str, *, audit_only: bool) -> Decision:
+    """Return the answer before the policies are known: not "no policy", so refused unless nothing is enforced."""
+    text = (
+        "tidegate has not read its policies yet, so nothing can be judged; retry in some seconds, "
+        "and tell the platform team if it persists"
+    )
+    response = Response(
+        uid=uid,
+        allowed=audit_only,
+        status=None if audit_only else Status(UNAVAILABLE, text, "ServiceUnavailable"),
+        warnings=[text] if audit_only else [],
+        audit_annotations={"decision": Mark.UNSYNCED.value},
+    )
+    return Decision(mark=Mark.UNSYNCED, response=response)
+
+
+def decide(uid: str, used: Sequence[tuple[str, ImageVerdict]], *, expected: int) -> Decision:
+    """Return the answer for judged images: ``used`` pairs field paths with verdicts, one for each expected image.
+
+    A missing verdict refuses the request, whatever the others say.
+    """
+    verdicts = tuple(verdict for _, verdict in used)
+    denied = [(path, verdict) for path, verdict in used if verdict.denied]
+    complete = len(used) == expected and expected > 0
+    allowed = complete and not denied
+    warnings = _warnings(used)
+    status = None
+    mark = Mark.WARNED if warnings else Mark.ALLOWED
+    if not allowed:
+        mark = Mark.DENIED
+        text = _message(denied, expected) if complete else "tidegate could not judge every image; retry"
+        status = Status(FORBIDDEN, text, "Forbidden")
+    response = Response(
+        uid=uid,
+        allowed=allowed,
+        status=status,
+        warnings=warnings,
+        audit_annotations=_annotations(mark, verdicts),
+    )
+    return Decision(mark=mark, response=response, verdicts=verdicts)
+
+
+def _message(denied: Sequence[tuple[str, ImageVerdict]], images: int) -> str:
+    """Return the refusal: a head line, then one line an image. The same image in several places is one line."""
+    lines: dict[str, list[str]] = {}
+    for path, verdict in denied:
+        lines.setdefault(f"image {harmless(verdict.text, 400)}: {verdict.denial}", []).append(path)
+    head = f"{len(denied)} of {plural(images, 'image')} refused by tidegate"
+    body = [_cut(f"- {_places(paths)}: {line}", MAX_LINE_CHARACTERS) for line, paths in lines.items()]
+    return _cut("\n".join([head, *body]), MAX_MESSAGE_CHARACTERS)
+
+
+def _places(paths: list[str]) -> str:
+    return paths[0] if len(paths) == 1 else f"{paths[0]} (+{len(paths) - 1} more)"
+
+
+def _warnings(used: Sequence[tuple[str, ImageVerdict]]) -> list[str]:
+    """Return the warnings, each distinct one once, bounded so that the API server shows them whole."""
+    if not any(verdict.warnings for _, verdict in used):
+        return []
+    found = dict.fromkeys(
+        _cut(f"tidegate: {path}: image {harmless(verdict.text, 200)}: {text}", MAX_WARNING_CHARACTERS)
+        for path, verdict in used
+        for text in verdict.warnings
+    )
+    kept: list[str] = []
+    room = MAX_ALL_WARNINGS_CHARACTERS
+    for text in found:
+        room -= len(text)
+        if room < 0:
+            kept.append(f"tidegate: {len(found) - len(kept)} more warnings; see the audit log")
+            break
+        kept.append(text)
+    return kept
+
+
+def _annotations(mark: Mark, verdicts: Sequence[ImageVerdict]) -> dict[str, str]:
+    """Return audit annotations: the decision, each image with its digest, the policies, and what did not pass."""
+    distinct = list(dict.fromkeys(verdicts))
+    images = ", ".join(verdict.label for verdict in distinct)
+    policies = ", ".join(dict.fromkeys(name for verdict in distinct for name in verdict.policy_labels))
+    annotations = {
+        "decision": mark.value,
+        "images": _cut(images, MAX_ANNOTATION_CHARACTERS),
+        "policies": _cut(policies, MAX_ANNOTATION_CHARACTERS),
+    }
+    records = [f"{harmless(verdict.text, 200)}: {line}" for verdict in distinct for line in verdict.records]
+    if records:
+        annotations["findings"] = _cut("\n".join(records), MAX_ANNOTATION_CHARACTERS)
+    return annotations
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

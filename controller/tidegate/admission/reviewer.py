@@ -1,0 +1,298 @@
+"""One admission request from bytes to bytes: which images, which policies, which evidence, what follows.
+
+What is known is answered at once, without a task; the rest waits for evidence under the request's deadline. Looks
+nothing up itself: policies, namespaces, platforms and evidence come through the protocols below.
+"""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from tidegate.admission.decision import Decision, Mark, decide, pass_without_work, refuse_unsynced
+from tidegate.admission.request import AdmissionRequest, ImageUse, changed_images, decode_review
+from tidegate.admission.verdict import AnyPolicy, ImageVerdict, Judgement, conclude
+from tidegate.checks.judge import judge
+from tidegate.checks.registry import check_registry
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.subject import Subject
+from tidegate.errors import InvalidReferenceError
+from tidegate.evidence.collected import ImageEvidence, nothing_asked
+from tidegate.evidence.fact import Known
+from tidegate.evidence.image import ImageDetail
+from tidegate.evidence.needs import Needs, needs
+from tidegate.images.digest import Digest
+from tidegate.images.platform import Platform
+from tidegate.images.reference import ImageReference, parse_reference
+from tidegate.policy.match import image_matches
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.snapshot import PolicySet, PolicySnapshot
+
+DEFAULT_TIMEOUT_SECONDS = 10.0
+"""The webhook timeout where the API server does not send it."""
+ANSWER_MARGIN_SECONDS = 1.0
+"""What is kept of the webhook timeout to answer in."""
+MAX_PLANS = 200_000
+"""Images whose last verdict is remembered."""
+NO_EVIDENCE_SECONDS = 3_600.0
+"""How long a verdict that rests on no evidence is remembered."""
+
+
+class PolicySource(Protocol):
+    """Gives the policies in force."""
+
+    def current(self) -> PolicySnapshot:
+        """Return the present snapshot, which may say that nothing was read yet."""
+        ...
+
+
+class NamespaceSource(Protocol):
+    """Gives namespaces' labels."""
+
+    def labels(self, name: str) -> Mapping[str, str] | None:
+        """Return the labels, or None when the namespace is not known here."""
+        ...
+
+    async def fetch_labels(self, name: str, *, deadline: float) -> Mapping[str, str] | None:
+        """Ask the API server for the labels; None when it does not say in time."""
+        ...
+
+
+class PlatformSource(Protocol):
+    """Gives the platforms of the cluster's nodes."""
+
+    def platforms(self) -> tuple[Platform, ...]:
+        """Return them; empty when they are not known. The same tuple is returned until they change."""
+        ...
+
+
+class EvidenceSource(Protocol):
+    """Collects evidence."""
+
+    def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
+        """Return what is known at once."""
+        ...
+
+    async def collect_all(
+        self, wanted: Sequence[tuple[ImageReference, Needs]], *, deadline: float
+    ) -> Sequence[ImageEvidence]:
+        """Return the evidence of each image, in order, by the deadline (monotonic seconds)."""
+        ...
+
+
+class Clock(Protocol):
+    """Tells both times."""
+
+    def now(self) -> datetime:
+        """Return the wall time, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        ...
+
+
+class ReviewObserver(Protocol):
+    """Is told of every decision, after it was made."""
+
+    def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
+        """Take note; ``waited`` tells whether evidence had to be looked up."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Plan:
+    """What one image means under one set of policies, and the last verdict on it with its use-by time (monotonic)."""
+
+    text: str
+    reference: ImageReference | None
+    policies: tuple[AnyPolicy, ...]
+    wanted: Needs | None
+    problem: str = ""
+    verdict: ImageVerdict | None = None
+    until: float = 0.0
+
+
+class Reviewer:
+    """Reviews admission requests."""
+
+    def __init__(
+        self,
+        *,
+        policies: PolicySource,
+        namespaces: NamespaceSource,
+        platforms: PlatformSource,
+        evidence: EvidenceSource,
+        clock: Clock,
+        observer: ReviewObserver,
+        audit_only: bool = False,
+    ) -> None:
+        self._policies = policies
+        self._namespaces = namespaces
+        self._platform_source = platforms
+        self._evidence = evidence
+        self._clock = clock
+        self._observer = observer
+        self._audit_only = audit_only
+        self._plans: dict[tuple[str, PolicySet], Plan] = {}
+        self._platforms: tuple[Platform, ...] = ()
+
+    def review(self, body: bytes, deadline_seconds: float | None) -> bytes | Awaitable[bytes]:
+        """Return the answer, or what to wait for. Raises BadReviewError for what is not an AdmissionReview."""
+        started = self._clock.monotonic()
+        request = decode_review(body)
+        uses = changed_images(request)
+        if not uses:
+            mark = Mark.UNCHANGED if request.images else Mark.NO_IMAGES
+            return self._finish(request, pass_without_work(request.uid, mark), started)
+        snapshot = self._policies.current()
+        if not snapshot.synced:
+            return self._finish(request, refuse_unsynced(request.uid, audit_only=self._audit_only), started)
+        labels = self._namespaces.labels(request.namespace)
+        if labels is None and snapshot.needs_labels:
+            return self._review_unknown_namespace(request, uses, snapshot, started, deadline_seconds)
+        policies = snapshot.for_namespace(request.namespace, labels)
+        return self._review(request, uses, policies, started, deadline_seconds)
+
+    def _review(
+        self,
+        request: AdmissionRequest,
+        uses: Sequence[ImageUse],
+        policies: PolicySet,
+        started: float,
+        deadline_seconds: float | None,
+    ) -> bytes | Awaitable[bytes]:
+        """Answer from remembered verdicts where every image has one that still holds, else wait for evidence."""
+        if not policies.policies:
+            return self._finish(request, pass_without_work(request.uid, Mark.NO_POLICY), started)
+        plans = [self._plan(use.text, policies) for use in uses]
+        used: list[tuple[str, ImageVerdict]] = []
+        for use, plan in zip(uses, plans, strict=True):
+            verdict = plan.verdict
+            if verdict is None or plan.until <= started:
+                return self._review_cold(request, uses, plans, started, deadline_seconds)
+            used.append((use.path, verdict))
+        return self._finish(request, decide(request.uid, used, expected=len(uses)), started)
+
+    async def _review_unknown_namespace(
+        self,
+        request: AdmissionRequest,
+        uses: Sequence[ImageUse],
+        snapshot: PolicySnapshot,
+        started: float,
+        deadline_seconds: float | None,
+    ) -> bytes:
+        """Ask for the labels of a namespace just made; where they cannot be had, every selector counts as matching."""
+        deadline = started + inner_timeout(deadline_seconds)
+        labels = await self._namespaces.fetch_labels(request.namespace, deadline=deadline)
+        policies = snapshot.for_namespace(request.namespace, labels)
+        answer = self._review(request, uses, policies, started, deadline_seconds)
+        return answer if isinstance(answer, bytes) else await answer
+
+    async def _review_cold(
+        self,
+        request: AdmissionRequest,
+        uses: Sequence[ImageUse],
+        plans: Sequence[Plan],
+        started: float,
+        deadline_seconds: float | None,
+    ) -> bytes:
+        """Collect evidence for the images without a verdict that holds, judge them, and answer."""
+        cold = {plan.text: plan for plan in plans if plan.verdict is None or plan.until <= started}
+        lookups = [plan for plan in cold.values() if plan.reference is not None and plan.wanted is not None]
+        deadline = started + inner_timeout(deadline_seconds)
+        collected = await self._evidence.collect_all(
+            [(plan.reference, plan.wanted) for plan in lookups if plan.reference and plan.wanted], deadline=deadline
+        )
+        evidence = {plan.text: found for plan, found in zip(lookups, collected, strict=True)}
+        verdicts = {text: self._judge(plan, evidence.get(text)) for text, plan in cold.items()}
+        used = [
+            (use.path, verdict)
+            for use, plan in zip(uses, plans, strict=True)
+            if (verdict := verdicts.get(use.text) or plan.verdict) is not None
+        ]
+        decision = decide(request.uid, used, expected=len(uses))
+        return self._finish(request, decision, started, waited=bool(lookups))
+
+    def _judge(self, plan: Plan, evidence: ImageEvidence | None) -> ImageVerdict:
+        """Judge an image and remember the verdict for as long as its evidence and the passing of time allow."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        if plan.verdict is not None and monotonic < plan.until:
+            return plan.verdict  # Judged meanwhile, for another request that waited for the same evidence.
+        found = nothing_asked() if evidence is None else evidence
+        verdict = conclude(plan.text, _digest(found), self._judgements(plan, found, now), audit_only=self._audit_only)
+        until = monotonic + NO_EVIDENCE_SECONDS if evidence is None else evidence.valid_until
+        if verdict.holds_until is not None:
+            until = min(until, monotonic + (verdict.holds_until - now).total_seconds())
+        plan.verdict, plan.until = verdict, until
+        return verdict
+
+    def _judgements(self, plan: Plan, evidence: ImageEvidence, now: datetime) -> list[Judgement]:
+        if plan.reference is None:
+            result = CheckResult(
+                check=Check.REFERENCE,
+                outcome=Outcome.FAIL,
+                reason=Reason.INVALID_REFERENCE,
+                found=plan.problem,
+                remedy="correct the image reference",
+            )
+            return [Judgement(policy=policy, results=(result,)) for policy in plan.policies]
+        subject = Subject(reference=plan.reference, evidence=evidence, cluster_platforms=self._platforms, now=now)
+        return [Judgement(policy=policy, results=judge(policy, subject)) for policy in plan.policies]
+
+    def _plan(self, text: str, policies: PolicySet) -> Plan:
+        platforms = self._platform_source.platforms()
+        if platforms is not self._platforms:
+            self._platforms = platforms
+            self._plans.clear()
+        plan = self._plans.get((text, policies))
+        if plan is None:
+            plan = make_plan(text, policies, platforms)
+            while len(self._plans) >= MAX_PLANS:
+                del self._plans[next(iter(self._plans))]
+            self._plans[text, policies] = plan
+        return plan
+
+    def _finish(self, request: AdmissionRequest, decision: Decision, started: float, *, waited: bool = False) -> bytes:
+        answer = decision.encode()
+        self._observer.decided(request, decision, seconds=self._clock.monotonic() - started, waited=waited)
+        return answer
+
+
+def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform, ...]) -> Plan:
+    """Return what an image means under a set of policies: which are about it, and which facts they want.
+
+    A reference that cannot be parsed is every policy's business. Facts are wanted only on behalf of policies whose
+    list of registries contains the image, so that no other registry is ever contacted.
+    """
+    try:
+        reference = parse_reference(text)
+    except InvalidReferenceError as problem:
+        return Plan(text, None, policies.policies, None, problem=str(problem))
+    about = tuple(policy for policy in policies.policies if image_matches(policy.match, reference))
+    if reference.ecr is None:
+        return Plan(text, reference, about, None)
+    asking = [
+        policy
+        for policy in about
+        if isinstance(policy, ImagePolicy)
+        and (policy.registries is None or check_registry(policy.registries, reference).lets_through)
+    ]
+    settings = reference.digest is None and any(one.tags is not None and one.tags.immutable for one in asking)
+    scanning = [one for one in asking if one.scan is not None or one.vulnerabilities is not None]
+    if not settings and not scanning:
+        return Plan(text, reference, about, None)
+    chosen = [one.platforms or cluster_platforms for one in scanning]
+    platforms = () if () in chosen else tuple(dict.fromkeys(one for some in chosen for one in some))
+    return Plan(text, reference, about, needs(settings=settings, scan=bool(scanning), platforms=platforms))
+
+
+def inner_timeout(deadline_seconds: float | None) -> float:
+    """Return the seconds that a request may take: the webhook's timeout less the margin to answer in."""
+    timeout = DEFAULT_TIMEOUT_SECONDS if deadline_seconds is None else deadline_seconds
+    return max(timeout - ANSWER_MARGIN_SECONDS, timeout / 2)
+
+
+def _digest(evidence: ImageEvidence) -> Digest | None:
+    fact = evidence.detail
+    return fact.value.digest if isinstance(fact, Known) and isinstance(fact.value, ImageDetail) else None

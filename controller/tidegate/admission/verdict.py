@@ -1,0 +1,126 @@
+"""The verdict on one image under all policies that are about it, and what follows from it: deny, warn, record.
+
+Allowed is constructed: only when every policy has a result that lets through for each check that it demands.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tidegate.checks.judge import demanded_checks
+from tidegate.checks.result import CheckResult, Outcome
+from tidegate.checks.words import harmless
+from tidegate.images.digest import Digest
+from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy, Tolerance
+
+AnyPolicy = ImagePolicy | BrokenPolicy
+
+_TOLERATED = frozenset({Action.WARN, Action.AUDIT})
+"""What remains of a refusal that is tolerated: it is always seen, never silent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The results of one policy for one image."""
+
+    policy: AnyPolicy
+    results: tuple[CheckResult, ...]
+
+    @property
+    def allowed(self) -> bool:
+        """Tell whether each demanded check has a result that lets through, and none has another."""
+        passed = {result.check for result in self.results if result.lets_through}
+        return (
+            bool(self.results)
+            and all(result.lets_through for result in self.results)
+            and passed.issuperset(demanded_checks(self.policy))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageVerdict:
+    """What is said of one image; texts lack the field path, so that one verdict serves every place it is used in.
+
+    ``label`` names image, digest and outcome, and ``policy_labels`` the policies with their generation, for the audit log.
+    ``denied`` tells whether the request must be refused. ``denial`` is its line of text. ``warnings`` go to the person
+    at kubectl and ``records`` to the audit log. ``holds_until`` is when passing time alone may change it (UTC).
+    """
+
+    text: str
+    label: str
+    policy_labels: tuple[str, ...]
+    digest: Digest | None
+    judgements: tuple[Judgement, ...]
+    denied: bool
+    denial: str
+    warnings: tuple[str, ...]
+    records: tuple[str, ...]
+    outcome: Outcome
+    holds_until: datetime | None
+
+
+def conclude(text: str, digest: Digest | None, judgements: Sequence[Judgement], *, audit_only: bool) -> ImageVerdict:
+    """Return the verdict that follows from the judgements of every policy about one image."""
+    denials: list[str] = []
+    warnings: list[str] = []
+    records: list[str] = []
+    denied = False
+    for judgement in judgements:
+        actions = effective_actions(judgement, audit_only=audit_only)
+        if not judgement.allowed:
+            line = describe(judgement)
+            records.append(line)
+            if Action.DENY in actions:
+                denied = True
+                denials.append(line)
+            elif Action.WARN in actions:
+                warnings.append(line)
+        elif actions & {Action.DENY, Action.WARN}:
+            warnings += (f"{note} [policy {judgement.policy.name}]" for one in judgement.results for note in one.notes)
+    outcome = _overall(judgements)
+    limits = [result.holds_until for one in judgements for result in one.results if result.holds_until]
+    return ImageVerdict(
+        text=text,
+        label=f"{harmless(text, 200)} {digest or 'unresolved'} {outcome.value}",
+        policy_labels=tuple(f"{one.policy.name}/{one.policy.generation}" for one in judgements),
+        digest=digest,
+        judgements=tuple(judgements),
+        denied=denied,
+        denial="; ".join(dict.fromkeys(denials)),
+        warnings=tuple(dict.fromkeys(warnings)),
+        records=tuple(records),
+        outcome=outcome,
+        holds_until=min(limits, default=None),
+    )
+
+
+def effective_actions(judgement: Judgement, *, audit_only: bool) -> frozenset[Action]:
+    """Return the policy's actions, softened where it tolerates what could not be told, or where nothing is enforced."""
+    actions = judgement.policy.actions or frozenset({Action.DENY})
+    refusing = [result for result in judgement.results if not result.lets_through]
+    only_unknown = bool(refusing) and all(result.outcome is Outcome.UNDETERMINED for result in refusing)
+    tolerated = only_unknown and judgement.policy.on_undetermined is Tolerance.ALLOW
+    return _TOLERATED if (tolerated or audit_only) and Action.DENY in actions else actions
+
+
+def describe(judgement: Judgement) -> str:
+    """Return one line: check, reason code, what was found, what to do, policy; further checks by name."""
+    refusing = [result for result in judgement.results if not result.lets_through]
+    policy = f"[policy {judgement.policy.name}]"
+    if not refusing:
+        return f"no result for what the policy demands; the platform team has to look at tidegate's log {policy}"
+    distinct = list({(one.reason, one.found): one for one in reversed(refusing)}.values())[::-1]
+    first = distinct[0]
+    line = f"{first.check.value} {first.reason.value}: {first.found}. To fix: {first.remedy}."
+    for other in distinct[1:]:
+        line += f" Also {other.check.value} {other.reason.value}: {other.found}."
+    return f"{line} {policy}"
+
+
+def _overall(judgements: Sequence[Judgement]) -> Outcome:
+    """Return the worst outcome of all results; nothing demanded is a PASS, something missing never is."""
+    outcomes = {result.outcome for one in judgements for result in one.results}
+    for outcome in (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.EXEMPT):
+        if outcome in outcomes:
+            return outcome
+    return Outcome.PASS if all(one.allowed for one in judgements) else Outcome.UNDETERMINED

@@ -1,0 +1,102 @@
+"""The verdict on one image under one policy: exactly one result for each demanded check, or it is not allowed.
+
+Pure: the same policy, evidence and time give the same results. An unexpected exception in a check is UNDETERMINED.
+"""
+
+from collections.abc import Callable
+
+from tidegate.checks.registry import check_registry
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.scan import check_scan
+from tidegate.checks.subject import Subject
+from tidegate.checks.tag import check_tag
+from tidegate.checks.vulnerabilities import check_vulnerabilities
+from tidegate.policy.model import BrokenPolicy, ImagePolicy
+
+
+def demanded_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
+    """Return the checks that a policy demands of each image it is about; never empty for a policy that exists."""
+    if isinstance(policy, BrokenPolicy):
+        return (Check.POLICY,)
+    sections = (
+        (Check.REGISTRY, policy.registries),
+        (Check.TAG, policy.tags),
+        (Check.SCAN, policy.scan),
+        (Check.VULNERABILITIES, policy.vulnerabilities),
+    )
+    return tuple(check for check, section in sections if section is not None) or (Check.POLICY,)
+
+
+def judge(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> tuple[CheckResult, ...]:
+    """Return one result for each demanded check, in their order. A registry that is not allowed ends the matter."""
+    results = tuple(_run(check, policy, subject) for check in demanded_checks(policy))
+    refused = next((one for one in results if one.check is Check.REGISTRY and not one.lets_through), None)
+    return results if refused is None else (refused,)
+
+
+def _run(check: Check, policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+    try:
+        result = _CHECKS[check](policy, subject)
+    except Exception as problem:  # noqa: BLE001 - whatever goes wrong in a check must not become an allow
+        return undetermined(check, Reason.INTERNAL_ERROR, f"an error inside tidegate ({type(problem).__name__})")
+    if result.check is not check:
+        return undetermined(check, Reason.INTERNAL_ERROR, "an error inside tidegate (wrong result)")
+    return result
+
+
+def undetermined(check: Check, reason: Reason, found: str) -> CheckResult:
+    """Return the result of a check that could not be made."""
+    return CheckResult(
+        check=check,
+        outcome=Outcome.UNDETERMINED,
+        reason=reason,
+        found=found,
+        remedy="retry, and tell the platform team if it persists",
+    )
+
+
+def _policy(policy: ImagePolicy | BrokenPolicy, _subject: Subject) -> CheckResult:
+    if isinstance(policy, BrokenPolicy):
+        first = policy.problems[0] if policy.problems else "it cannot be read"
+        found = f"the policy cannot be used: {first}"
+    else:
+        found = "the policy demands nothing"
+    return CheckResult(
+        check=Check.POLICY,
+        outcome=Outcome.UNDETERMINED,
+        reason=Reason.POLICY_INVALID,
+        found=found,
+        remedy="the platform team has to correct the policy",
+    )
+
+
+def _registry(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+    assert isinstance(policy, ImagePolicy)
+    return check_registry(policy.registries or (), subject.reference)
+
+
+def _tag(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+    assert isinstance(policy, ImagePolicy)
+    assert policy.tags is not None
+    return check_tag(policy.tags, policy, subject)
+
+
+def _scan(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+    assert isinstance(policy, ImagePolicy)
+    assert policy.scan is not None
+    return check_scan(policy.scan, policy, subject)
+
+
+def _vulnerabilities(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+    assert isinstance(policy, ImagePolicy)
+    assert policy.vulnerabilities is not None
+    return check_vulnerabilities(policy.vulnerabilities, policy, subject)
+
+
+_CHECKS: dict[Check, Callable[[ImagePolicy | BrokenPolicy, Subject], CheckResult]] = {
+    Check.POLICY: _policy,
+    Check.REGISTRY: _registry,
+    Check.TAG: _tag,
+    Check.SCAN: _scan,
+    Check.VULNERABILITIES: _vulnerabilities,
+}

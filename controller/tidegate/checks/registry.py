@@ -1,0 +1,33 @@
+"""Check ``registries``: the image comes from a registry that the policy lists, by parsed fields. Looks nothing up."""
+
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.images.reference import ImageReference
+from tidegate.policy.match import scope_contains
+from tidegate.policy.model import EcrScope, RegistryScope
+
+_SHOWN = 3
+"""Scopes named in the remedy."""
+
+
+def check_registry(scopes: tuple[RegistryScope, ...], reference: ImageReference) -> CheckResult:
+    """Return PASS when one of the scopes contains the reference, else FAIL."""
+    if any(scope_contains(scope, reference) for scope in scopes):
+        return CheckResult(check=Check.REGISTRY, outcome=Outcome.PASS, reason=Reason.OK)
+    place = f"ECR {reference.ecr}" if reference.ecr else f"{reference.domain}/{reference.path}"
+    shown = ", ".join(describe_scope(scope) for scope in scopes[:_SHOWN])
+    more = f" and {len(scopes) - _SHOWN} more" if len(scopes) > _SHOWN else ""
+    return CheckResult(
+        check=Check.REGISTRY,
+        outcome=Outcome.FAIL,
+        reason=Reason.REGISTRY_NOT_ALLOWED,
+        found=f"{place} is not on the list of allowed registries",
+        remedy=f"use an image from {shown}{more}",
+    )
+
+
+def describe_scope(scope: RegistryScope) -> str:
+    """Return a scope as messages name it."""
+    repositories = " or ".join(glob.text for glob in scope.repositories[:_SHOWN])
+    if isinstance(scope, EcrScope):
+        return f"ECR {scope.account}/{scope.region or 'any region'}/{repositories}"
+    return f"{scope.host}/{repositories}"

@@ -1,0 +1,225 @@
+"""Check ``scan``: every image that a node may run was scanned, recently enough. Not scanned is never clean.
+
+The race between "scanned" and its findings is closed here: shortly after the push or the first scan, findings may still
+be arriving, so the image counts as pending until the policy's settling period is over.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.subject import (
+    Shortfall,
+    Subject,
+    existing_image,
+    runnable_images,
+    stale_until,
+    staleness,
+    usable,
+)
+from tidegate.checks.words import age, harmless
+from tidegate.evidence.fact import Cause, Missing
+from tidegate.evidence.image import ImageDetail, PlatformImage
+from tidegate.evidence.scan import ScanReport, ScanState
+from tidegate.policy.model import ImagePolicy, ScanRules, Tolerance
+
+FIRST_SCAN_WINDOW = timedelta(hours=1)
+"""A scan this soon after the push is taken for the first one, whose findings may still be arriving."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedImage:
+    """One runnable image with what is known of its scan, and how the scan was judged."""
+
+    image: PlatformImage
+    report: ScanReport | None
+    result: CheckResult
+
+
+_STATES: dict[ScanState, tuple[Outcome, Reason, str, str]] = {
+    ScanState.PENDING: (
+        Outcome.FAIL,
+        Reason.SCAN_PENDING,
+        "the scan is not finished",
+        "retry in a minute",
+    ),
+    ScanState.EXPIRED: (
+        Outcome.FAIL,
+        Reason.SCAN_EXPIRED,
+        "the scan has expired and its findings were closed, so nothing is known of newer vulnerabilities",
+        "push the image again or lengthen the re-scan duration in Amazon Inspector",
+    ),
+    ScanState.UNSUPPORTED: (
+        Outcome.FAIL,
+        Reason.SCAN_UNSUPPORTED,
+        "the scanner does not support this image",
+        "use a supported base image, or let the policy tolerate it (scan.whenUnsupported)",
+    ),
+    ScanState.NOT_SCANNED: (
+        Outcome.FAIL,
+        Reason.NOT_SCANNED,
+        "the image was never scanned",
+        "turn on scanning for its repository and push the image again",
+    ),
+    ScanState.BLOCKED: (
+        Outcome.FAIL,
+        Reason.SCAN_BLOCKED,
+        "the scanner is denied access to the repository or its key",
+        "the platform team has to let Amazon Inspector read the repository",
+    ),
+    ScanState.LIMITED: (
+        Outcome.FAIL,
+        Reason.SCAN_LIMIT_EXCEEDED,
+        "the daily limit of basic scans is used up, so the image was not scanned",
+        "retry tomorrow or use enhanced scanning",
+    ),
+    ScanState.ARCHIVED: (
+        Outcome.FAIL,
+        Reason.IMAGE_ARCHIVED,
+        "the image is archived in Amazon ECR and cannot be pulled",
+        "restore it or deploy another version",
+    ),
+    ScanState.FAILED: (
+        Outcome.UNDETERMINED,
+        Reason.SCAN_FAILED,
+        "the scan failed",
+        "retry later, or push the image again",
+    ),
+    ScanState.UNKNOWN: (
+        Outcome.UNDETERMINED,
+        Reason.STATUS_UNKNOWN,
+        "the scanner reports a status that this version does not know",
+        "tell the platform team; a newer tidegate may know it",
+    ),
+}
+
+
+def check_scan(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> CheckResult:
+    """Judge the scan of every runnable image; the worst decides."""
+    scanned = judge_scans(rules, policy, subject)
+    return scanned.of(Check.SCAN) if isinstance(scanned, Shortfall) else worst([one.result for one in scanned])
+
+
+def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> tuple[ScannedImage, ...] | Shortfall:
+    """Return each runnable image with its scan judged, at least one; or why that cannot be told."""
+    if subject.reference.ecr is None:
+        return Shortfall(
+            outcome=Outcome.FAIL,
+            reason=Reason.REGISTRY_NOT_SUPPORTED,
+            found=f"{harmless(subject.reference.domain)} is not Amazon ECR, so Amazon Inspector does not scan it",
+            remedy="copy the image into Amazon ECR",
+        )
+    detail = existing_image(subject, policy)
+    if isinstance(detail, Shortfall):
+        return detail
+    images = runnable_images(subject, policy)
+    if isinstance(images, Shortfall):
+        return images
+    return tuple(_judge_one(rules, policy, subject, detail, image) for image in images)
+
+
+def worst(results: list[CheckResult]) -> CheckResult:
+    """Return the result that decides: FAIL, then UNDETERMINED, then EXEMPT, then PASS with all notes and limits."""
+    for outcome in (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.EXEMPT):
+        if found := next((result for result in results if result.outcome is outcome), None):
+            break
+    else:
+        found = results[0]
+    if not found.lets_through:
+        return found
+    limits = [result.holds_until for result in results if result.holds_until]
+    notes = dict.fromkeys(note for result in results for note in result.notes)
+    return replace(found, holds_until=min(limits, default=None), notes=tuple(notes))
+
+
+def _judge_one(
+    rules: ScanRules, policy: ImagePolicy, subject: Subject, detail: ImageDetail, image: PlatformImage
+) -> ScannedImage:
+    fact = subject.evidence.scans.get(image.digest, Missing(Cause.NOT_ASKED, "the scan"))
+    report = usable(fact, policy=policy, now=subject.now)
+    if isinstance(report, Shortfall):
+        return ScannedImage(image=image, report=None, result=report.of(Check.SCAN))
+    result = _judge_report(rules, detail, report, subject.now)
+    if image.platform is not None and result.found:
+        result = replace(result, found=f"{image.platform}: {result.found}")
+    limits = [limit for limit in (result.holds_until, stale_until(fact, policy.max_stale)) if limit]
+    result = replace(
+        result, notes=(*staleness(fact, subject.now), *result.notes), holds_until=min(limits, default=None)
+    )
+    return ScannedImage(image=image, report=report, result=result)
+
+
+def _judge_report(rules: ScanRules, detail: ImageDetail, report: ScanReport, now: datetime) -> CheckResult:
+    """Judge one report in order: is it scanned, is it settled, is it recent."""
+    coverage = report.coverage
+    if coverage.state not in {ScanState.SCANNED, ScanState.SCANNED_ONCE}:
+        return _not_scanned(rules, coverage.state, _own_words(report))
+    settled_at = _settled_at(rules.settling_period, detail, report)
+    if settled_at is None:
+        return CheckResult(
+            check=Check.SCAN,
+            outcome=Outcome.UNDETERMINED,
+            reason=Reason.EVIDENCE_LACKING,
+            found="neither a push time nor a scan time is known, so nobody can tell whether all findings have arrived",
+            remedy="retry, and tell the platform team if it persists",
+        )
+    if now < settled_at:
+        result = _not_scanned(rules, ScanState.PENDING, "first scan just done, findings may still be arriving")
+        return replace(
+            result, remedy=f"retry in {age(settled_at - now + timedelta(seconds=1))}", holds_until=settled_at
+        )
+    if rules.max_age is None:
+        return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK)
+    if coverage.last_scanned_at is None or now - coverage.last_scanned_at > rules.max_age:
+        return _too_old(rules.max_age, coverage.last_scanned_at, now)
+    limit = coverage.last_scanned_at + rules.max_age
+    return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK, holds_until=limit)
+
+
+def _not_scanned(rules: ScanRules, state: ScanState, words: str) -> CheckResult:
+    outcome, reason, found, remedy = _STATES[state]
+    tolerance = {
+        ScanState.PENDING: rules.when_pending,
+        ScanState.EXPIRED: rules.when_expired,
+        ScanState.UNSUPPORTED: rules.when_unsupported,
+    }.get(state, Tolerance.DENY)
+    found = f"{found} ({words})"
+    if tolerance is Tolerance.ALLOW:
+        return CheckResult(
+            check=Check.SCAN, outcome=Outcome.EXEMPT, reason=reason, found=found, notes=(f"tolerated: {found}",)
+        )
+    return CheckResult(check=Check.SCAN, outcome=outcome, reason=reason, found=found, remedy=remedy)
+
+
+def _own_words(report: ScanReport) -> str:
+    """Return the scanner's own words, for whoever looks them up in its documentation."""
+    coverage = report.coverage
+    words = "/".join(harmless(word) for word in (coverage.code, coverage.reason) if word)
+    return f"{report.scanner.value}: {words or 'no record of this image'}"
+
+
+def _settled_at(period: timedelta, detail: ImageDetail, report: ScanReport) -> datetime | None:
+    """Return when the findings of a first scan count as complete, or None when nothing says when that was.
+
+    A finding first seen well before the last scan proves an earlier scan, and so does a scan long after the push.
+    """
+    last, pushed = report.coverage.last_scanned_at, detail.pushed_at
+    if last is None:
+        return None if pushed is None else pushed + period
+    seen_before = any(one.first_observed_at and one.first_observed_at < last - period for one in report.findings)
+    if pushed is None:
+        return last if seen_before else last + period
+    if seen_before or last - pushed > FIRST_SCAN_WINDOW:
+        return pushed + period
+    return max(pushed, last) + period
+
+
+def _too_old(max_age: timedelta, last_scanned_at: datetime | None, now: datetime) -> CheckResult:
+    seen = "the scanner does not say when" if last_scanned_at is None else f"{age(now - last_scanned_at)} ago"
+    return CheckResult(
+        check=Check.SCAN,
+        outcome=Outcome.FAIL,
+        reason=Reason.SCAN_TOO_OLD,
+        found=f"last scanned: {seen}; the policy allows {age(max_age)}",
+        remedy="scan or push the image again, or turn on continuous scanning",
+    )

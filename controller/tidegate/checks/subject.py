@@ -1,0 +1,159 @@
+"""What is judged: one image of a request with its evidence, and the ways in which evidence can fall short.
+
+The functions here return either the wanted value or a Shortfall, so that a check cannot go on without one of the two.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.words import age, cause_words
+from tidegate.evidence.collected import ImageEvidence
+from tidegate.evidence.fact import Fact, Missing
+from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
+from tidegate.images.platform import Platform
+from tidegate.images.reference import ImageReference
+from tidegate.policy.model import ImagePolicy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One image to judge at one time. ``cluster_platforms`` are those of the nodes; empty means not known: all count."""
+
+    reference: ImageReference
+    evidence: ImageEvidence
+    cluster_platforms: tuple[Platform, ...]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """Why a check cannot pass for want of a fact: a result without the name of the check."""
+
+    outcome: Outcome
+    reason: Reason
+    found: str
+    remedy: str
+
+    def of(self, check: Check) -> CheckResult:
+        """Return this as the result of the check."""
+        return CheckResult(check=check, outcome=self.outcome, reason=self.reason, found=self.found, remedy=self.remedy)
+
+
+_ABSENCES = {
+    Absence.IMAGE: (
+        Reason.IMAGE_NOT_FOUND,
+        "Amazon ECR has no such image in repository {repository}",
+        "check the tag or digest, or push the image",
+    ),
+    Absence.REPOSITORY: (
+        Reason.REPOSITORY_NOT_FOUND,
+        "Amazon ECR has no repository {repository}",
+        "check account, region and repository name",
+    ),
+    Absence.CACHE_MISS: (
+        Reason.PULL_THROUGH_CACHE_MISS,
+        "the pull-through cache {repository} does not hold this image yet, so it cannot be judged",
+        "pull it once (for example in CI) and retry",
+    ),
+    Absence.REGION: (
+        Reason.REGION_NOT_FOUND,
+        "the registry's host names a region that AWS does not have",
+        "check the region in the image's registry host",
+    ),
+}
+
+
+def usable(fact: Fact[T], *, policy: ImagePolicy, now: datetime) -> T | Shortfall:
+    """Return the fact's value when it is fresh, or stale within the policy's ``maxStale``; else the shortfall."""
+    if isinstance(fact, Missing):
+        return Shortfall(
+            outcome=Outcome.UNDETERMINED,
+            reason=Reason.COULD_NOT_CHECK,
+            found=f"could not check: {cause_words(fact.cause)} ({fact.source})",
+            remedy="nothing is known against the image; retry, and tell the platform team if it persists",
+        )
+    if fact.stale is None:
+        return fact.value
+    old = now - fact.observed_at
+    if old <= policy.max_stale:
+        return fact.value
+    return Shortfall(
+        outcome=Outcome.UNDETERMINED,
+        reason=Reason.STALE,
+        found=f"could not check again: {cause_words(fact.stale)}; what is known is {age(old)} old, allowed are "
+        f"{age(policy.max_stale)}",
+        remedy="retry, and tell the platform team if it persists",
+    )
+
+
+def existing_image(subject: Subject, policy: ImagePolicy) -> ImageDetail | Shortfall:
+    """Return the detail of an image that exists and can be pulled; else the shortfall."""
+    detail = usable(subject.evidence.detail, policy=policy, now=subject.now)
+    if isinstance(detail, Absence):
+        return absent(detail, subject.reference)
+    if isinstance(detail, Shortfall) or detail.status is ImageStatus.ACTIVE:
+        return detail
+    archived = detail.status is ImageStatus.ARCHIVED
+    return Shortfall(
+        outcome=Outcome.UNDETERMINED if detail.status is ImageStatus.UNKNOWN else Outcome.FAIL,
+        reason=Reason.IMAGE_ARCHIVED if archived else Reason.IMAGE_NOT_PULLABLE,
+        found="the image is archived in Amazon ECR and cannot be pulled"
+        if archived
+        else f"Amazon ECR says that the image is {detail.status.value}, so it cannot be pulled now",
+        remedy="restore it or deploy another version" if archived else "wait until it is active and retry",
+    )
+
+
+def absent(absence: Absence, reference: ImageReference) -> Shortfall:
+    """Return the shortfall for ECR's definite answer that there is nothing."""
+    reason, found, remedy = _ABSENCES[absence]
+    return Shortfall(outcome=Outcome.FAIL, reason=reason, found=found.format(repository=reference.path), remedy=remedy)
+
+
+def runnable_images(subject: Subject, policy: ImagePolicy) -> tuple[PlatformImage, ...] | Shortfall:
+    """Return the images that nodes may run: the image, or the children of an index on the wanted platforms."""
+    children = usable(subject.evidence.runnable, policy=policy, now=subject.now)
+    if isinstance(children, Shortfall):
+        return children
+    if isinstance(children, BadContent):
+        return Shortfall(
+            outcome=Outcome.FAIL,
+            reason=Reason.CONTENT_INVALID,
+            found=f"the manifest cannot be judged: {children.problem}",
+            remedy="rebuild and push the image",
+        )
+    wanted = policy.platforms or subject.cluster_platforms
+    chosen = select_platforms(children, wanted)
+    if chosen:
+        return chosen
+    return Shortfall(
+        outcome=Outcome.FAIL,
+        reason=Reason.PLATFORM_MISSING,
+        found=f"the image has nothing for {', '.join(map(str, wanted)) or 'any platform'}",
+        remedy="build it for that platform, or set platforms in the policy",
+    )
+
+
+def select_platforms(children: tuple[PlatformImage, ...], wanted: tuple[Platform, ...]) -> tuple[PlatformImage, ...]:
+    """Return the children that one of the wanted platforms may run; a child without a platform may run anywhere."""
+    if not wanted:
+        return children
+    return tuple(
+        child for child in children if child.platform is None or any(one.accepts(child.platform) for one in wanted)
+    )
+
+
+def staleness(fact: Fact[object], now: datetime) -> tuple[str, ...]:
+    """Return the note that belongs beside a pass that rests on stale evidence; empty when it is fresh."""
+    if isinstance(fact, Missing) or fact.stale is None:
+        return ()
+    return (f"judged by evidence {age(now - fact.observed_at)} old: {cause_words(fact.stale)}",)
+
+
+def stale_until(fact: Fact[object], max_stale: timedelta) -> datetime | None:
+    """Return when a stale fact stops being usable, or None when it is fresh or missing."""
+    return None if isinstance(fact, Missing) or fact.stale is None else fact.observed_at + max_stale

@@ -1,0 +1,75 @@
+"""Check ``tags``: the tag cannot be moved, is not a forbidden one, or a digest is given instead.
+
+Whether a tag can be moved is what Amazon ECR says of the repository: one of four mutability modes with exclusion
+filters. A reference with a digest cannot be moved, whatever its tag says. "Cannot be moved" means by a push: an
+immutable tag can still be deleted and pushed again by whoever holds those rights; only a digest is proof against that.
+"""
+
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.subject import Shortfall, Subject, absent, existing_image, stale_until, staleness, usable
+from tidegate.checks.words import harmless
+from tidegate.evidence.image import Absence
+from tidegate.policy.model import ImagePolicy, TagRules
+
+
+def check_tag(rules: TagRules, policy: ImagePolicy, subject: Subject) -> CheckResult:
+    """Judge the reference's tag: digest first, then forbidden patterns, then whether ECR lets it move."""
+    reference = subject.reference
+    if reference.digest is not None:
+        return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
+    tag = reference.tag or ""
+    if rules.digest_required:
+        return _fail(
+            Reason.DIGEST_REQUIRED, "the policy wants a digest and the reference has none", _pin_remedy(subject)
+        )
+    if any(pattern.matches(tag) for pattern in rules.forbidden):
+        return _fail(Reason.TAG_FORBIDDEN, f"the tag {harmless(tag)} is forbidden", "deploy a version tag or a digest")
+    if not rules.immutable:
+        return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
+    return _immutable(policy, subject, tag)
+
+
+def _immutable(policy: ImagePolicy, subject: Subject, tag: str) -> CheckResult:
+    if subject.reference.ecr is None:
+        return _fail(
+            Reason.REGISTRY_NOT_SUPPORTED,
+            f"{harmless(subject.reference.domain)} is not Amazon ECR, so nobody says whether the tag can be moved",
+            "name the image by its digest, or copy it into Amazon ECR",
+        )
+    settings = usable(subject.evidence.settings, policy=policy, now=subject.now)
+    if isinstance(settings, Absence):
+        settings = absent(settings, subject.reference)
+    if isinstance(settings, Shortfall):
+        return settings.of(Check.TAG)
+    if settings.can_move(tag):
+        return _fail(
+            Reason.TAG_MUTABLE,
+            f"the tag {harmless(tag)} can be moved to another image (repository is {settings.mutability.value})",
+            _pin_remedy(subject) + ", or make the repository's tags immutable",
+        )
+    image = existing_image(subject, policy)
+    if isinstance(image, Shortfall):
+        return image.of(Check.TAG)
+    facts = (subject.evidence.settings, subject.evidence.detail)
+    limits = [limit for fact in facts if (limit := stale_until(fact, policy.max_stale))]
+    return CheckResult(
+        check=Check.TAG,
+        outcome=Outcome.PASS,
+        reason=Reason.OK,
+        notes=tuple(note for fact in facts for note in staleness(fact, subject.now)),
+        holds_until=min(limits, default=None),
+    )
+
+
+def _pin_remedy(subject: Subject) -> str:
+    """Return how to pin the image, with its digest where that is known."""
+    detail = subject.evidence.detail
+    digest = getattr(getattr(detail, "value", None), "digest", None)
+    if digest is None:
+        return "name the image by its digest"
+    reference = subject.reference
+    return f"use {reference.domain}/{reference.path}@{digest}"
+
+
+def _fail(reason: Reason, found: str, remedy: str) -> CheckResult:
+    return CheckResult(check=Check.TAG, outcome=Outcome.FAIL, reason=reason, found=found, remedy=remedy)

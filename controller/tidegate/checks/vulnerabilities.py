@@ -1,0 +1,198 @@
+"""Check ``vulnerabilities``: findings that count stay within the policy's limits, on every image that a node may run.
+
+What counts is decided finding by finding, in this order: suppressed, ignored, known exploit, not fixable, EPSS, grace.
+An image whose scan does not pass has no findings to believe, so the scan's own result stands in their place.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.scan import ScannedImage, judge_scans, worst
+from tidegate.checks.subject import Shortfall, Subject
+from tidegate.checks.words import harmless, plural
+from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, Severity
+from tidegate.policy.model import ImagePolicy, ScanRules, Tolerance, VulnerabilityRules
+
+_SHOWN_FINDINGS = 3
+"""Worst findings named in a message."""
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Findings of one image sorted by what the policy makes of them. ``next_change`` is when time alone changes it."""
+
+    counting: list[Finding] = field(default_factory=list)
+    exploited: list[Finding] = field(default_factory=list)
+    likely: list[Finding] = field(default_factory=list)
+    in_grace: list[tuple[datetime, Finding]] = field(default_factory=list)
+    unknown_severity: list[Finding] = field(default_factory=list)
+    next_change: list[datetime] = field(default_factory=list)
+
+
+def check_vulnerabilities(rules: VulnerabilityRules, policy: ImagePolicy, subject: Subject) -> CheckResult:
+    """Judge the findings of every runnable image; the worst decides."""
+    scanned = judge_scans(policy.scan or ScanRules(), policy, subject)
+    if isinstance(scanned, Shortfall):
+        return scanned.of(Check.VULNERABILITIES)
+    return worst([_judge_image(rules, one, subject.now) for one in scanned])
+
+
+def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, now: datetime) -> CheckResult:
+    if scanned.report is None:
+        return replace(scanned.result, check=Check.VULNERABILITIES)
+    result = _judge_findings(rules, scanned.report, now)
+    if scanned.image.platform is not None and result.found:
+        result = replace(result, found=f"{scanned.image.platform}: {result.found}")
+    if result.outcome is Outcome.FAIL:
+        # Findings that are known refuse the image even where the scan itself is not (yet) good enough.
+        return result
+    if scanned.result.outcome is not Outcome.PASS:
+        return replace(scanned.result, check=Check.VULNERABILITIES)
+    return replace(
+        result,
+        notes=(*scanned.result.notes, *result.notes),
+        holds_until=min((one for one in (result.holds_until, scanned.result.holds_until) if one), default=None),
+    )
+
+
+def _judge_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> CheckResult:
+    """Judge in numbered steps; the first that refuses is the answer."""
+    tally = _tally(rules, report, now)
+    # 1. Known exploits and likely exploitation refuse at any severity.
+    if tally.exploited:
+        return _refuse(f"{plural(len(tally.exploited), 'finding')} with a known exploit", tally.exploited)
+    if tally.likely:
+        return _refuse(
+            f"{plural(len(tally.likely), 'finding')} with an EPSS score of {rules.epss_threshold:g} or more",
+            tally.likely,
+        )
+    # 2. Counts per severity.
+    counts = Counter(finding.severity for finding in tally.counting)
+    over = [
+        severity
+        for severity in Severity
+        if severity in rules.max_counts and counts[severity] > rules.max_counts[severity]
+    ]
+    if over:
+        text = ", ".join(f"{counts[one]} {one.value} (allowed {rules.max_counts[one]})" for one in over)
+        return _refuse(text, [finding for finding in tally.counting if finding.severity in over])
+    # 3. What could not be weighed is not good news.
+    if lacking := _lacking(rules, report, tally):
+        return lacking
+    return CheckResult(
+        check=Check.VULNERABILITIES,
+        outcome=Outcome.PASS,
+        reason=Reason.OK,
+        notes=_grace_notes(tally),
+        holds_until=min(tally.next_change, default=None),
+    )
+
+
+def _tally(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> Tally:
+    tally = Tally()
+    ignored = {one.id: one.until for one in rules.ignore if now < one.until}
+    for finding in report.findings:
+        if finding.suppressed and rules.suppressed is Tolerance.ALLOW:
+            continue
+        if finding.id in ignored:
+            tally.next_change.append(ignored[finding.id])
+            continue
+        if finding.exploit is Answer.YES and rules.exploit_available is Tolerance.DENY:
+            tally.exploited.append(finding)
+            continue
+        if rules.only_fixable and finding.fix is Answer.NO:
+            continue
+        _tally_counting(rules, finding, tally, now)
+    return tally
+
+
+def _tally_counting(rules: VulnerabilityRules, finding: Finding, tally: Tally, now: datetime) -> None:
+    """Put a finding that counts where it belongs, unless it is still within its grace."""
+    if finding.first_observed_at is not None and rules.grace_period:
+        ends = finding.first_observed_at + rules.grace_period
+        if now < ends:
+            tally.in_grace.append((ends, finding))
+            tally.next_change.append(ends)
+            return
+    if rules.epss_threshold is not None and finding.epss is not None and finding.epss >= rules.epss_threshold:
+        tally.likely.append(finding)
+    if finding.severity is Severity.UNKNOWN:
+        tally.unknown_severity.append(finding)
+    tally.counting.append(finding)
+
+
+def _lacking(rules: VulnerabilityRules, report: ScanReport, tally: Tally) -> CheckResult | None:
+    """Return UNDETERMINED where the source does not say what the policy asks, or says it in words not known."""
+    if tally.unknown_severity:
+        return _undetermined(
+            Reason.STATUS_UNKNOWN,
+            f"{harmless(tally.unknown_severity[0].id)} has a severity that this version does not know",
+            "tell the platform team; a newer tidegate may know it",
+        )
+    if not report.complete:
+        return _undetermined(
+            Reason.EVIDENCE_LACKING,
+            f"there are more findings than tidegate reads ({len(report.findings)})",
+            "fix the worst of them",
+        )
+    wants = [
+        name
+        for name, wanted in (
+            ("exploitAvailable", rules.exploit_available is Tolerance.DENY),
+            ("epssThreshold", rules.epss_threshold is not None),
+        )
+        if wanted
+    ]
+    if wants and report.scanner is not Scanner.INSPECTOR:
+        return _undetermined(
+            Reason.EVIDENCE_LACKING,
+            f"{report.scanner.value} does not say what {' and '.join(wants)} asks for",
+            "turn on enhanced scanning, or drop that field from the policy",
+        )
+    return None
+
+
+def _refuse(summary: str, findings: list[Finding]) -> CheckResult:
+    ordered = sorted(findings, key=lambda one: (_RANK[one.severity], one.fix is Answer.NO, -(one.epss or 0), one.id))
+    shown = "; ".join(describe_finding(finding) for finding in ordered[:_SHOWN_FINDINGS])
+    more = f"; and {len(ordered) - _SHOWN_FINDINGS} more" if len(ordered) > _SHOWN_FINDINGS else ""
+    fixable = any(package.fixed_in for finding in ordered for package in finding.packages)
+    return CheckResult(
+        check=Check.VULNERABILITIES,
+        outcome=Outcome.FAIL,
+        reason=Reason.VULNERABLE,
+        found=f"{summary}: {shown}{more}",
+        remedy="update the packages to the fixed versions, rebuild and push"
+        if fixable
+        else "no fixed version is known yet; use another base image or ask for an exemption",
+    )
+
+
+def describe_finding(finding: Finding) -> str:
+    """Return one finding for a person: ``CVE-2025-1 CRITICAL in openssl 3.0.1, fixed in 3.0.2``."""
+    text = f"{harmless(finding.id)} {finding.severity.value}"
+    if finding.packages:
+        first = finding.packages[0]
+        text += f" in {harmless(first.name)} {harmless(first.installed)}"
+        text += f", fixed in {harmless(first.fixed_in)}" if first.fixed_in else ", no fixed version"
+        if len(finding.packages) > 1:
+            text += f" (+{len(finding.packages) - 1} more packages)"
+    return text
+
+
+def _grace_notes(tally: Tally) -> tuple[str, ...]:
+    if not tally.in_grace:
+        return ()
+    ends, finding = min(tally.in_grace, key=lambda pair: pair[0])
+    count = plural(len(tally.in_grace), "finding")
+    first = f"the first, {describe_finding(finding)}, counts from {ends:%Y-%m-%d %H:%M} UTC"
+    return (f"{count} in the grace period; {first}",)
+
+
+def _undetermined(reason: Reason, found: str, remedy: str) -> CheckResult:
+    return CheckResult(
+        check=Check.VULNERABILITIES, outcome=Outcome.UNDETERMINED, reason=reason, found=found, remedy=remedy
+    )

@@ -1,0 +1,48 @@
+"""Small fragments of text that several checks share: ages, causes, and text from outside made harmless."""
+
+from datetime import timedelta
+
+from tidegate.evidence.fact import Cause
+
+MAX_FOREIGN_TEXT = 120
+"""Characters kept of a text that came from outside, in a message."""
+
+_CAUSES = {
+    Cause.DEADLINE: "AWS did not answer in time",
+    Cause.THROTTLED: "AWS is throttling requests",
+    Cause.UNREACHABLE: "AWS could not be reached",
+    Cause.SERVER_ERROR: "AWS answered with a server error",
+    Cause.ACCESS_DENIED: "tidegate is not permitted to ask AWS this",
+    Cause.CREDENTIALS: "tidegate's AWS credentials are missing, expired or not valid",
+    Cause.ROLE_DENIED: "tidegate may not assume the role of that AWS account",
+    Cause.CIRCUIT_OPEN: "AWS failed repeatedly and is being left alone for some seconds",
+    Cause.OVERLOADED: "too many look-ups are waiting",
+    Cause.UNEXPECTED_ANSWER: "AWS gave an answer that this version does not understand",
+    Cause.NOT_ASKED: "it was not looked up",
+    Cause.INTERNAL: "an error inside tidegate; its log has the cause",
+}
+
+
+def cause_words(cause: Cause) -> str:
+    """Return the sentence fragment for a person; the operator's details are in the log."""
+    return _CAUSES[cause]
+
+
+def age(span: timedelta) -> str:
+    """Return a time span in its largest whole unit: ``45 s``, ``12 min``, ``3 h``, ``9 d``."""
+    seconds = max(0, int(span.total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def harmless(text: str, limit: int = MAX_FOREIGN_TEXT) -> str:
+    """Return text from outside without control characters and no longer than the limit."""
+    printable = "".join(character if character.isprintable() else "?" for character in text[: limit + 1])
+    return printable if len(printable) <= limit else printable[: limit - 1] + "…"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return the count with its noun: ``1 image``, ``2 images``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

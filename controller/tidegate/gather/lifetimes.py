@@ -1,0 +1,65 @@
+"""How long each kind of fact may be used again. Short where the answer may change soon, shortest for bad news.
+
+Times to live are seconds. What could not be looked up has none: it is never kept.
+"""
+
+from datetime import datetime, timedelta
+
+from tidegate.evidence.image import Absence
+from tidegate.evidence.scan import ScanReport, ScanState
+
+MOVABLE_TAG_SECONDS = 5.0
+"""A tag that can move, or of which that is not known: the window in which a moved tag is judged by its old digest."""
+FIXED_TAG_SECONDS = 60.0
+"""A tag that ECR keeps in place; it could still be deleted and pushed again."""
+DIGEST_SECONDS = 300.0
+"""An image by digest: only its storage status can change."""
+ABSENT_SECONDS = 5.0
+"""No such image or repository: a push may be under way."""
+SETTINGS_SECONDS = 300.0
+SCAN_TYPE_SECONDS = 600.0
+CONTENT_SECONDS = 86_400.0
+"""The children of an index are fixed by its digest."""
+BAD_CONTENT_SECONDS = 60.0
+FRESH_SCAN_SECONDS = 30.0
+"""A scan finished within FRESH_SCAN: findings may still be arriving."""
+FRESH_SCAN = timedelta(minutes=5)
+KEPT_SECONDS = 86_400.0
+"""How long an expired fact is kept for policies that accept stale evidence; the CRD bounds maxStale by the same."""
+RETRY_SECONDS = 1.0
+"""After a failed renewal a stale fact is served this long before AWS is asked again."""
+
+_SCAN_SECONDS = {
+    ScanState.SCANNED: 600.0,
+    ScanState.SCANNED_ONCE: 600.0,
+    ScanState.PENDING: 10.0,
+    ScanState.EXPIRED: 300.0,
+    ScanState.UNSUPPORTED: 3600.0,
+    ScanState.NOT_SCANNED: 15.0,
+    ScanState.BLOCKED: 60.0,
+    ScanState.FAILED: 60.0,
+    ScanState.LIMITED: 600.0,
+    ScanState.ARCHIVED: 300.0,
+    ScanState.UNKNOWN: 60.0,
+}
+
+
+def scan_seconds(report: ScanReport, *, now: datetime) -> float:
+    """Return the time to live of a scan report."""
+    scanned_at = report.coverage.last_scanned_at
+    if (
+        report.coverage.state in {ScanState.SCANNED, ScanState.SCANNED_ONCE}
+        and scanned_at is not None
+        and now - scanned_at < FRESH_SCAN
+    ):
+        return FRESH_SCAN_SECONDS
+    return _SCAN_SECONDS.get(report.coverage.state, FRESH_SCAN_SECONDS)
+
+
+def detail_seconds(detail: object, *, by_digest: bool, tag_is_fixed: bool) -> float:
+    """Return the time to live of what a tag or a digest was resolved to."""
+    if isinstance(detail, Absence):
+        return ABSENT_SECONDS
+    if by_digest:
+        return DIGEST_SECONDS
+    return FIXED_TAG_SECONDS if tag_is_fixed else MOVABLE_TAG_SECONDS

@@ -1,0 +1,86 @@
+"""Politeness towards AWS: a token bucket and a circuit breaker for each API, account and region.
+
+The bucket keeps the rate below what is published or assumed, and pauses when AWS says that it is throttling. The
+breaker leaves an API alone for some seconds after it failed repeatedly, then lets one call try.
+"""
+
+from tidegate.evidence.fact import Cause
+from tidegate.gather.clock import Clock
+
+FAILURES_TO_OPEN = 5
+"""Failed calls in a row that open the breaker."""
+OPEN_SECONDS = 5.0
+"""How long an open breaker refuses calls before one may try."""
+PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 8.0
+"""Pause after a throttled call; doubled by each further one in a row."""
+
+
+class TokenBucket:
+    """Grants calls at a rate (calls a second) with a burst."""
+
+    def __init__(self, *, rate: float, burst: int, clock: Clock) -> None:
+        self._rate = rate
+        self._burst = float(burst)
+        self._clock = clock
+        self._tokens = float(burst)
+        self._at = clock.monotonic()
+        self._pause = PAUSE_SECONDS
+
+    def wait_seconds(self) -> float:
+        """Take a token and return 0, or return how long to wait before asking again."""
+        now = self._clock.monotonic()
+        if now < self._at:  # Paused by a throttled answer: no tokens accrue until then.
+            return self._at - now
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens >= 1.0:
+            self._tokens -= 1.0
+            return 0.0
+        return (1.0 - self._tokens) / self._rate
+
+    def throttled(self, retry_after_seconds: float | None) -> None:
+        """Pause, for as long as AWS asked or else twice as long as the last time."""
+        pause = min(MAX_PAUSE_SECONDS, retry_after_seconds or self._pause)
+        self._pause = min(MAX_PAUSE_SECONDS, self._pause * 2)
+        self._tokens = 0.0
+        self._at = max(self._at, self._clock.monotonic() + pause)
+
+    def succeeded(self) -> None:
+        """Forget earlier throttling."""
+        self._pause = PAUSE_SECONDS
+
+
+class CircuitBreaker:
+    """Counts failures in a row; open means that calls are refused for a while."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._open_until = 0.0
+
+    def admits(self) -> bool:
+        """Tell whether a call may be made; after the pause exactly one caller at a time is told yes."""
+        if self._failures < FAILURES_TO_OPEN:
+            return True
+        now = self._clock.monotonic()
+        if now < self._open_until:
+            return False
+        self._open_until = now + OPEN_SECONDS
+        return True
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether calls are being refused now."""
+        return self._failures >= FAILURES_TO_OPEN
+
+    def succeeded(self) -> None:
+        """Close."""
+        self._failures = 0
+
+    def failed(self, cause: Cause) -> None:
+        """Count a failure. Throttling is the bucket's business."""
+        if cause is Cause.THROTTLED:
+            return
+        self._failures += 1
+        if self._failures >= FAILURES_TO_OPEN:
+            self._open_until = self._clock.monotonic() + OPEN_SECONDS

@@ -1,0 +1,126 @@
+"""The controller's configuration file: one strict YAML document, read once at start.
+
+Unknown keys, wrong types and out-of-range values are refused with their path, so that a typo never falls back to a
+default. Every default is written here and nowhere else; the chart's values.yaml says what each key is for.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import yaml
+
+from tidegate.errors import ConfigurationError
+
+MAX_FILE_BYTES = 1024 * 1024
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}$")]
+Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$", max_length=2048)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """A section refuses keys it does not know."""
+
+
+class Server(_Section):
+    """Where the webhook and the metrics are served. Port 0 takes a free one.
+
+    ``webhook_timeout_seconds`` is used where the API server does not send its own.
+    """
+
+    host: str = "0.0.0.0"  # noqa: S104 - a Pod is reached on its own address
+    port: Port = 9443
+    metrics_port: Port = 8080
+    webhook_timeout_seconds: Annotated[float, msgspec.Meta(ge=1, le=30)] = 10.0
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=60)] = 10.0
+
+
+class Certificate(_Section):
+    """The serving certificate: ``self`` makes one and shares it in a Secret, ``files`` reads what others renew."""
+
+    mode: Literal["self", "files"] = "self"
+    cert_file: str = "/etc/tidegate/tls/tls.crt"
+    key_file: str = "/etc/tidegate/tls/tls.key"
+    secret_name: str = "tidegate-webhook-certificate"  # noqa: S105 - a name
+    service_name: str = "tidegate"
+    dns_names: tuple[str, ...] = ()
+    webhook_configuration_name: str = "tidegate"
+
+
+class RegistryAccount(_Section):
+    """How one AWS account's registry is asked: through a role, and which scanner it uses."""
+
+    account: Account
+    role_arn: str | None = None
+    external_id: str | None = None
+    scanner: Literal["auto", "inspector", "basic"] = "auto"
+
+
+class Endpoints(_Section):
+    """Service endpoints in place of AWS's own, for interface VPC endpoints and for tests."""
+
+    ecr: Url | None = None
+    inspector2: Url | None = None
+    sts: Url | None = None
+
+
+class Aws(_Section):
+    """Access to AWS. ``rate_per_second`` and ``burst`` hold for each API, account and region."""
+
+    region: str | None = None
+    endpoints: Endpoints = Endpoints()
+    accounts: Annotated[tuple[RegistryAccount, ...], msgspec.Meta(max_length=1000)] = ()
+    rate_per_second: Annotated[float, msgspec.Meta(gt=0, le=2000)] = 20.0
+    burst: Annotated[int, msgspec.Meta(ge=1, le=4000)] = 40
+
+
+class Cache(_Section):
+    """``images`` bounds every cache: facts of each kind and remembered verdicts."""
+
+    images: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 50_000
+
+
+class Log(_Section):
+    """What is logged and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(_Section):
+    """The whole file. ``namespace`` defaults to the environment's POD_NAMESPACE."""
+
+    namespace: str | None = None
+    audit_only: bool = False
+    server: Server = Server()
+    certificate: Certificate = Certificate()
+    aws: Aws = Aws()
+    cache: Cache = Cache()
+    log: Log = Log()
+
+
+def parse_settings(text: str, *, source: str = "configuration") -> Settings:
+    """Return the settings of a YAML text; raise ConfigurationError with the path of what is wrong."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as problem:
+        raise ConfigurationError(f"{source} is not YAML: {problem}") from problem
+    try:
+        settings = msgspec.convert({} if document is None else document, Settings)
+    except msgspec.ValidationError as problem:
+        raise ConfigurationError(f"{source}: {problem}; see docs/reference/configuration.md") from problem
+    accounts = [one.account for one in settings.aws.accounts]
+    if twice := sorted({one for one in accounts if accounts.count(one) > 1}):
+        raise ConfigurationError(f"{source}: aws.accounts names {', '.join(twice)} more than once")
+    return settings
+
+
+def load_settings(path: Path) -> Settings:
+    """Return the settings of a file; raise ConfigurationError when it cannot be read or is wrong."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ConfigurationError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+        return parse_settings(path.read_text(encoding="utf-8"), source=str(path))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"{path} cannot be read: {problem}") from problem

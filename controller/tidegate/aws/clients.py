@@ -1,0 +1,241 @@
+"""Clients of AWS services, one for each service, role and region, and the one way to make a call with them.
+
+A call checks the region before anything is contacted, passes the gate, and either answers, says that AWS answered with
+one of the codes that its caller calls an answer, or raises AwsUnavailableError. No operation is known here.
+
+One SDK session holds the service models, and clients without a role are made from it. Each role has a session of its
+own that shares the models: 10 ms and 0.6 MB with two clients, against 52 ms and 9 MB for an independent session. Clients
+made from one session with explicit keys would cost 7 ms, but such keys never renew themselves.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import botocore.session
+from botocore import xform_name
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from tidegate import __version__
+from tidegate.aws.accounts import AwsSettings, RegistryAccount
+from tidegate.aws.errors import EXPIRED_CODES, again, classify, error_code, error_message, unexpected
+from tidegate.aws.role import RoleCredentials
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.ports import CallGate
+from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.images.repository import EcrRegistry
+
+NO_CREDENTIALS_SECONDS = 5.0
+"""How long "there are no credentials" is believed: looking for them may take seconds, and they may appear later."""
+FALLBACK_REGION = "us-east-1"
+"""Where STS is asked who we are, when neither settings nor environment name a region."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One operation of a service."""
+
+    service: str
+    operation: str
+
+    @property
+    def source(self) -> str:
+        """Return the name that IAM and messages use: ``ecr:DescribeImages``."""
+        return f"{self.service}:{self.operation}"
+
+
+class AnsweredError(Exception):
+    """AWS answered with an error code that the caller takes for an answer. Never leaves this package."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    sdk: BaseClient
+    role: RoleCredentials | None
+
+
+class _Fixed:
+    """A chain of credential providers that ends at one set of credentials."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def load_credentials(self) -> Credentials:
+        """Return the credentials."""
+        return self._credentials
+
+
+class Clients:
+    """Make calls. Safe to share between threads; nothing is contacted before the first call."""
+
+    def __init__(self, settings: AwsSettings, *, gate: CallGate | None = None) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._accounts = {each.account: each for each in settings.accounts}
+        self._session = botocore.session.Session()
+        self._regions = {
+            partition: frozenset(self._session.get_available_regions("ecr", partition_name=partition))
+            for partition in self._session.get_available_partitions()
+        }
+        self._creating = threading.RLock()
+        self._clients: dict[tuple[str, str | None, str], _Client] = {}
+        self._roles: dict[str, tuple[botocore.session.Session, RoleCredentials]] = {}
+        self._no_credentials: tuple[float, AwsUnavailableError] | None = None
+
+    @property
+    def home_region(self) -> str | None:
+        """Return the region of the settings, else of the environment or profile, else None."""
+        region = self._settings.region or self._session.get_config_variable("region")
+        return str(region) if region else None
+
+    def account(self, account: str) -> RegistryAccount:
+        """Return what is set for an account."""
+        return self._accounts.get(account) or RegistryAccount(account=account)
+
+    def check_region(self, registry: EcrRegistry) -> None:
+        """Raise UnknownRegionError unless the SDK knows the region in the registry's partition.
+
+        A region comes out of an image reference, so out of anyone's hands, and becomes part of a host name.
+        """
+        if registry.region not in self._regions.get(registry.partition, frozenset()):
+            raise UnknownRegionError(
+                f"unknown region {registry.region[:64]!r} in partition {registry.partition!r}: "
+                "expected a region where Amazon ECR is known to be"
+            )
+
+    def call(
+        self,
+        api: Api,
+        registry: EcrRegistry,
+        parameters: Mapping[str, Any],
+        *,
+        answers: frozenset[str] = frozenset(),
+    ) -> Mapping[str, Any]:
+        """Make one call in the registry's region, with the credentials for its account.
+
+        Raise AnsweredError for the codes in ``answers``, UnknownRegionError before any contact, and
+        AwsUnavailableError for everything else that is not an answer.
+        """
+        self.check_region(registry)
+        if self._gate is None:
+            return self._answer(api, registry, parameters, answers)
+        self._gate.enter(api.source, registry)
+        began, cause = monotonic(), None
+        try:
+            return self._answer(api, registry, parameters, answers)
+        except AwsUnavailableError as exc:
+            cause = exc.cause
+            raise
+        finally:
+            self._gate.leave(api.source, registry, seconds=monotonic() - began, cause=cause)
+
+    def sts(self, region: str | None = None) -> BaseClient:
+        """Return the STS client of the process's own credentials, regional."""
+        return self._client("sts", None, self.home_region or region or FALLBACK_REGION).sdk
+
+    def _answer(
+        self, api: Api, registry: EcrRegistry, parameters: Mapping[str, Any], answers: frozenset[str]
+    ) -> Mapping[str, Any]:
+        try:
+            client = self._client(api.service, self.account(registry.account), registry.region)
+            answer = self._send(client, api, parameters)
+        except ClientError as exc:
+            if (code := error_code(exc)) in answers:
+                raise AnsweredError(code, error_message(exc)) from exc
+            raise classify(exc, api.source) from exc
+        except AwsUnavailableError:
+            raise
+        except Exception as exc:
+            raise classify(exc, api.source) from exc
+        if not isinstance(answer, Mapping):
+            raise unexpected(api.source, f"expected an object, got {type(answer).__name__}")
+        return answer
+
+    @staticmethod
+    def _send(client: _Client, api: Api, parameters: Mapping[str, Any]) -> Any:
+        """Send one call; once more with renewed credentials when a role's were called expired."""
+        operation = getattr(client.sdk, xform_name(api.operation))
+        if client.role is None:
+            return operation(**parameters)
+        generation = client.role.generation
+        try:
+            return operation(**parameters)
+        except ClientError as exc:
+            if error_code(exc) not in EXPIRED_CODES:
+                raise
+            client.role.reject(generation)
+        return operation(**parameters)
+
+    def _client(self, service: str, account: RegistryAccount | None, region: str) -> _Client:
+        role = account.account if account is not None and account.role_arn is not None else None
+        key = (service, role, region)
+        found = self._clients.get(key)
+        if found is None:
+            # Sessions are not safe to use from several threads; clients are.
+            with self._creating:
+                found = self._clients.get(key)
+                if found is None:
+                    found = self._clients[key] = self._create(service, account if role else None, region)
+        return found
+
+    def _create(self, service: str, account: RegistryAccount | None, region: str) -> _Client:
+        if account is None:
+            self._require_credentials()
+            return _Client(self._make(self._session, service, region), None)
+        session, credentials = self._roles.get(account.account) or self._become(account, region)
+        return _Client(self._make(session, service, region), credentials)
+
+    def _make(self, session: botocore.session.Session, service: str, region: str) -> BaseClient:
+        settings = self._settings
+        made: BaseClient = session.create_client(
+            service,
+            region_name=region,
+            endpoint_url=settings.endpoint_urls.get(service),
+            config=Config(
+                connect_timeout=settings.connect_timeout_seconds,
+                read_timeout=settings.read_timeout_seconds,
+                retries={"mode": "standard", "total_max_attempts": settings.attempts},
+                max_pool_connections=settings.connections,
+                tcp_keepalive=True,
+                user_agent_extra=f"tidegate/{__version__}",
+            ),
+        )
+        return made
+
+    def _become(self, account: RegistryAccount, region: str) -> tuple[botocore.session.Session, RoleCredentials]:
+        sts: Any = self.sts(region)
+        credentials = RoleCredentials(account, sts.assume_role, session_name=self._settings.role_session_name)
+        session = botocore.session.Session()
+        session.register_component("data_loader", self._session.get_component("data_loader"))
+        session.register_component("credential_provider", _Fixed(credentials))
+        self._roles[account.account] = (session, credentials)
+        return session, credentials
+
+    def _require_credentials(self) -> None:
+        """Raise unless the SDK's chain finds credentials: a client made without any would never have them."""
+        known = self._no_credentials
+        if known is not None and monotonic() - known[0] < NO_CREDENTIALS_SECONDS:
+            raise again(known[1])
+        try:
+            if self._session.get_credentials() is not None:
+                self._no_credentials = None
+                return
+            error = AwsUnavailableError(
+                Cause.CREDENTIALS,
+                "credentials",
+                "no AWS credentials found: neither IRSA, EKS Pod Identity, environment, profile nor instance role",
+            )
+        except Exception as exc:  # noqa: BLE001 - classified, and remembered like their absence
+            error = classify(exc, "credentials")
+        self._no_credentials = (monotonic(), error)
+        raise error

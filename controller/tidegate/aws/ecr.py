@@ -1,0 +1,212 @@
+"""Amazon ECR: which digest an image id means, manifests, repository settings, and ECR's own scans.
+
+Each method asks about one registry or repository, and implements the port of the same name in ``evidence.ports``.
+Nothing is cached here but the pull-through-cache rules, and nothing is judged.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from tidegate.aws.accounts import ScannerChoice
+from tidegate.aws.clients import AnsweredError, Api, Clients
+from tidegate.aws.ecr_images import can_exist, read_images, read_manifests, read_repositories
+from tidegate.aws.ecr_scan import not_scanned, read_report
+from tidegate.aws.errors import INVALID_CODES, MAX_DETAIL
+from tidegate.aws.identity import Identity
+from tidegate.aws.pull_through import PullThroughRules
+from tidegate.aws.reply import Reply, member
+from tidegate.aws.split import RefusedError, ask_for_each
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.image import Absence
+from tidegate.evidence.ports import (
+    MAX_IMAGE_IDS,
+    MAX_REPOSITORIES,
+    DescribedImage,
+    DescribedRepository,
+    FetchedManifest,
+)
+from tidegate.evidence.repository import ScanType
+from tidegate.evidence.scan import MAX_FINDINGS, ScanReport
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.digest import Digest
+from tidegate.images.image_id import ImageId
+from tidegate.images.manifest import ACCEPTED_TYPES
+from tidegate.images.repository import EcrRegistry, EcrRepository
+
+MAX_SCAN_PAGES = 10
+"""Pages of one scan. A page holds 1000 findings of a basic scan, but never more than 100 of Amazon Inspector's."""
+
+_DESCRIBE_IMAGES = Api("ecr", "DescribeImages")
+_BATCH_GET_IMAGE = Api("ecr", "BatchGetImage")
+_DESCRIBE_REPOSITORIES = Api("ecr", "DescribeRepositories")
+_SCANNING = Api("ecr", "GetRegistryScanningConfiguration")
+_FINDINGS = Api("ecr", "DescribeImageScanFindings")
+_NO_IMAGE, _NO_REPOSITORY, _NO_SCAN = (
+    "ImageNotFoundException",
+    "RepositoryNotFoundException",
+    "ScanNotFoundException",
+)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Ecr:
+    """Ask Amazon ECR. Safe to share between threads."""
+
+    def __init__(self, clients: Clients, identity: Identity, *, now: Callable[[], datetime] = _now) -> None:
+        self._clients = clients
+        self._identity = identity
+        self._rules = PullThroughRules(clients)
+        self._now = now
+
+    def describe_images(self, repository: EcrRepository, ids: Sequence[ImageId]) -> Mapping[ImageId, DescribedImage]:
+        """Describe images, archived ones included. See ``evidence.ports.ImageSource``."""
+        _bound(ids, MAX_IMAGE_IDS)
+        self._clients.check_region(repository.registry)
+        if not can_exist(repository.name):
+            return dict.fromkeys(ids, Absence.REPOSITORY)
+        ask = partial(self._describe_images, repository)
+        try:
+            return ask_for_each(ids, ask, name=lambda each: each.value, source=_DESCRIBE_IMAGES.source)
+        except AnsweredError:
+            return dict.fromkeys(ids, self._absent(repository, Absence.REPOSITORY))
+
+    def get_manifests(self, repository: EcrRepository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
+        """Fetch manifests by digest, in whatever format they were pushed. See ``evidence.ports.ManifestSource``."""
+        _bound(digests, MAX_IMAGE_IDS)
+        self._clients.check_region(repository.registry)
+        if not can_exist(repository.name):
+            return dict.fromkeys(digests, Absence.REPOSITORY)
+        if not digests:
+            return {}
+        parameters = {
+            "registryId": repository.registry.account,
+            "repositoryName": repository.name,
+            "imageIds": [{"imageDigest": each} for each in dict.fromkeys(digests)],
+            "acceptedMediaTypes": list(ACCEPTED_TYPES),
+        }
+        try:
+            reply = self._clients.call(
+                _BATCH_GET_IMAGE, repository.registry, parameters, answers=frozenset({_NO_REPOSITORY})
+            )
+        except AnsweredError:
+            return dict.fromkeys(digests, self._absent(repository, Absence.REPOSITORY))
+        absent = self._absent(repository, Absence.IMAGE) if reply.get("failures") else Absence.IMAGE
+        return read_manifests(reply, repository, digests, _BATCH_GET_IMAGE.source, absent=absent)
+
+    def describe_repositories(self, registry: EcrRegistry, names: Sequence[str]) -> Mapping[str, DescribedRepository]:
+        """Describe how repositories are set up. See ``evidence.ports.RepositorySource``."""
+        _bound(names, MAX_REPOSITORIES)
+        self._clients.check_region(registry)
+        possible = [each for each in names if can_exist(each)]
+        ask = partial(self._describe_repositories, registry)
+        answers = ask_for_each(possible, ask, name=str, source=_DESCRIBE_REPOSITORIES.source)
+        return {each: answers.get(each, Absence.REPOSITORY) for each in names}
+
+    def scan_type(self, registry: EcrRegistry) -> ScanType:
+        """Return how a registry scans. See ``evidence.ports.ScanTypeSource``.
+
+        ECR answers for the account that asks: an answer for another account than the registry's is ACCESS_DENIED.
+        """
+        self._clients.check_region(registry)
+        choice = self._clients.account(registry.account).scanner
+        if choice is not ScannerChoice.AUTO:
+            return ScanType.ENHANCED if choice is ScannerChoice.INSPECTOR else ScanType.BASIC
+        reply = Reply(self._clients.call(_SCANNING, registry, {}), _SCANNING.source)
+        if (answered := reply.text("registryId")) != registry.account:
+            raise _foreign(_SCANNING, registry, f"ECR answered for {answered}: name the scanner of this account, or")
+        return member(ScanType, reply.object("scanningConfiguration").text("scanType"), ScanType.UNKNOWN)
+
+    def basic_report(self, repository: EcrRepository, digest: Digest) -> ScanReport:
+        """Return ECR's scan of one image. See ``evidence.ports.BasicScanSource``.
+
+        From another account ECR says "no scan" of images that Inspector did scan (aws/containers-roadmap issue 2541),
+        so there it is ACCESS_DENIED and not an answer.
+        """
+        parameters: dict[str, Any] = {
+            "registryId": repository.registry.account,
+            "repositoryName": repository.name,
+            "imageId": {"imageDigest": digest},
+            "maxResults": MAX_FINDINGS,
+        }
+        pages: list[Mapping[str, Any]] = []
+        token: str | None = ""
+        try:
+            while token is not None and len(pages) < MAX_SCAN_PAGES:
+                page = self._clients.call(
+                    _FINDINGS,
+                    repository.registry,
+                    parameters | ({"nextToken": token} if token else {}),
+                    answers=frozenset({_NO_SCAN, _NO_IMAGE, _NO_REPOSITORY}),
+                )
+                pages.append(page)
+                token = Reply(page, _FINDINGS.source).optional_text("nextToken") or None
+        except AnsweredError as exc:
+            if exc.code == _NO_SCAN and self._is_foreign(repository.registry):
+                raise _foreign(_FINDINGS, repository.registry, "ECR shows no scan to another account:") from exc
+            return not_scanned(exc.code, exc.message[:MAX_DETAIL])
+        return read_report(pages, _FINDINGS.source, more=token is not None, now=self._now())
+
+    def _describe_images(self, repository: EcrRepository, ids: Sequence[ImageId]) -> dict[ImageId, DescribedImage]:
+        parameters = {
+            "registryId": repository.registry.account,
+            "repositoryName": repository.name,
+            "imageIds": [_wire_id(each) for each in ids],
+            # Without it archived images are not described, and would be taken for missing ones.
+            "filter": {"imageStatus": "ANY"},
+        }
+        codes = frozenset({_NO_IMAGE, _NO_REPOSITORY}) | INVALID_CODES
+        try:
+            reply = self._clients.call(_DESCRIBE_IMAGES, repository.registry, parameters, answers=codes)
+        except AnsweredError as exc:
+            if exc.code == _NO_REPOSITORY:
+                raise
+            absent = self._absent(repository, Absence.IMAGE) if exc.code == _NO_IMAGE else None
+            raise RefusedError(absent or _invalid(_DESCRIBE_IMAGES, exc), exc.message) from exc
+        return dict(read_images(reply, repository, ids, _DESCRIBE_IMAGES.source))
+
+    def _describe_repositories(self, registry: EcrRegistry, names: Sequence[str]) -> dict[str, DescribedRepository]:
+        parameters = {"registryId": registry.account, "repositoryNames": list(names)}
+        codes = frozenset({_NO_REPOSITORY}) | INVALID_CODES
+        try:
+            reply = self._clients.call(_DESCRIBE_REPOSITORIES, registry, parameters, answers=codes)
+        except AnsweredError as exc:
+            if exc.code != _NO_REPOSITORY:
+                raise RefusedError(_invalid(_DESCRIBE_REPOSITORIES, exc), exc.message) from exc
+            alone = EcrRepository(registry, names[0])
+            absent = self._absent(alone, Absence.REPOSITORY) if len(names) == 1 else Absence.REPOSITORY
+            raise RefusedError(absent, exc.message) from exc
+        return read_repositories(reply, registry, names, _DESCRIBE_REPOSITORIES.source)
+
+    def _absent(self, repository: EcrRepository, absence: Absence) -> Absence:
+        return Absence.CACHE_MISS if self._rules.cover(repository) else absence
+
+    def _is_foreign(self, registry: EcrRegistry) -> bool:
+        """Tell whether a registry is read from another account: unknown who we are counts as that."""
+        try:
+            reader = self._clients.account(registry.account).role_account or self._identity.account()
+        except AwsUnavailableError:
+            return True
+        return reader != registry.account
+
+
+def _bound(ids: Sequence[object], most: int) -> None:
+    if len(ids) > most:
+        raise ValueError(f"at most {most} ids can be asked for at once, got {len(ids)}")
+
+
+def _wire_id(image: ImageId) -> dict[str, str]:
+    return {"imageTag" if image.kind == "tag" else "imageDigest": image.value}
+
+
+def _invalid(api: Api, exc: AnsweredError) -> AwsUnavailableError:
+    return AwsUnavailableError(Cause.INTERNAL, api.source, str(exc)[:MAX_DETAIL])
+
+
+def _foreign(api: Api, registry: EcrRegistry, problem: str) -> AwsUnavailableError:
+    advice = f"{problem} give account {registry.account} a role to assume"
+    return AwsUnavailableError(Cause.ACCESS_DENIED, api.source, advice)

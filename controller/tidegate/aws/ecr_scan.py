@@ -1,0 +1,82 @@
+"""What ``ecr:DescribeImageScanFindings`` answers, read into a report.
+
+A registry that scans with Amazon Inspector answers here too, with Inspector's findings: they count as such.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tidegate.aws.findings import kept, read_finding, shared_finding, shared_package
+from tidegate.aws.reply import Reply, member
+from tidegate.evidence.inspection import is_settling
+from tidegate.evidence.scan import (
+    Coverage,
+    Finding,
+    Scanner,
+    ScanReport,
+    ScanState,
+    Severity,
+    VulnerablePackage,
+    basic_state,
+)
+
+_BELIEVED = (ScanState.SCANNED, ScanState.SCANNED_ONCE)
+_NO_SEVERITY = "UNDEFINED"
+
+
+def not_scanned(code: str, reason: str) -> ScanReport:
+    """Return the report of an image that ECR has no scan of; ``code`` and ``reason`` are ECR's words."""
+    coverage = Coverage(state=ScanState.NOT_SCANNED, code=code, reason=reason)
+    return ScanReport(scanner=Scanner.ECR_BASIC, coverage=coverage)
+
+
+def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool, now: datetime) -> ScanReport:
+    """Read all pages of one image; ``more`` is True where there are pages that were not read."""
+    answers = [Reply(page, source) for page in pages]
+    status = answers[0].object("imageScanStatus")
+    state = basic_state(status.text("status"))
+    parts = [part for part in (each.optional_object("imageScanFindings") for each in answers) if part is not None]
+    if state in _BELIEVED and not parts:
+        raise answers[0].wrong("imageScanFindings", "expected the findings of a finished scan, got none")
+    basic = [_basic(each) for part in parts for each in part.objects("findings")]
+    enhanced = [read_finding(each) for part in parts for each in part.objects("enhancedFindings")]
+    counted = sum(_counts(parts[0])) if parts else 0
+    scanned_at = parts[0].optional_time("imageScanCompletedAt") if parts else None
+    found = kept([each for each in (*basic, *enhanced) if each is not None])
+    return ScanReport(
+        scanner=Scanner.INSPECTOR if enhanced or status.text("status") == "ACTIVE" else Scanner.ECR_BASIC,
+        coverage=Coverage(
+            state=state,
+            code=status.text("status"),
+            reason=status.optional_text("description"),
+            last_scanned_at=scanned_at,
+        ),
+        findings=found.findings,
+        # ECR counts before it lists: fewer findings than counted are findings that are still to come.
+        complete=found.complete and not more and (bool(enhanced) or counted <= len(basic)),
+        settling=state in _BELIEVED
+        and is_settling(now=now, pushed_at=None, last_scanned_at=scanned_at, first_observed_at=None),
+    )
+
+
+def _counts(findings: Reply) -> list[int]:
+    counts = findings.optional_object("findingSeverityCounts")
+    return [] if counts is None else [int(counts.optional_number(name) or 0) for name in counts.names()]
+
+
+def _basic(described: Reply) -> Finding:
+    attributes = {each.text("key"): each.optional_text("value") for each in described.objects("attributes")}
+    word = described.text("severity")
+    return shared_finding(
+        Finding(
+            id=described.text("name"),
+            severity=Severity.UNTRIAGED if word == _NO_SEVERITY else member(Severity, word, Severity.UNKNOWN),
+            packages=_packages(attributes),
+        )
+    )
+
+
+def _packages(attributes: Mapping[str, str]) -> tuple[VulnerablePackage, ...]:
+    name = attributes.get("package_name")
+    return (shared_package(name, attributes.get("package_version", ""), ""),) if name else ()

@@ -1,0 +1,192 @@
+"""What went wrong with a call, as a cause: one table of AWS's error codes and one of the SDK's exceptions.
+
+Codes that are answers ("there is no such image") are not known here: the caller of an operation names them.
+Nothing that is classified here ever becomes an answer. Codes: the SDK's retry tables and the services' models.
+"""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
+
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.unavailable import AwsUnavailableError
+
+MAX_DETAIL = 500
+"""Characters kept of a text that AWS sent."""
+
+THROTTLE_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+"""Codes after which fresh credentials are worth one more try."""
+_CREDENTIAL_CODES = EXPIRED_CODES | {
+    "AuthFailure",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidIdentityToken",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_DENIED_CODES = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ForbiddenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "RegionDisabledException",
+        "SubscriptionRequiredException",
+        "UnauthorizedException",
+        "UnauthorizedOperation",
+    }
+)
+_SERVER_CODES = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServerException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServerException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "UnableToGetUpstreamImageException",
+    }
+)
+INVALID_CODES = frozenset({"InvalidParameterException", "ValidationError", "ValidationException"})
+"""Codes that say that we asked wrongly."""
+_CAUSES: Mapping[str, Cause] = (
+    dict.fromkeys(THROTTLE_CODES, Cause.THROTTLED)
+    | dict.fromkeys(_CREDENTIAL_CODES, Cause.CREDENTIALS)
+    | dict.fromkeys(_DENIED_CODES, Cause.ACCESS_DENIED)
+    | dict.fromkeys(_SERVER_CODES, Cause.SERVER_ERROR)
+    | dict.fromkeys(INVALID_CODES, Cause.INTERNAL)
+)
+_ROLE_OPERATIONS = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity"})
+_EXCEPTIONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Cause], ...] = (
+    (
+        (
+            sdk.NoCredentialsError,
+            sdk.PartialCredentialsError,
+            sdk.CredentialRetrievalError,
+            sdk.TokenRetrievalError,
+            sdk.SSOError,
+            sdk.NoAuthTokenError,
+            sdk.ProfileNotFound,
+            sdk.InvalidConfigError,
+            sdk.MetadataRetrievalError,
+            sdk.RefreshWithMFAUnsupportedError,
+        ),
+        Cause.CREDENTIALS,
+    ),
+    ((sdk.HTTPClientError, sdk.ConnectionError, sdk.IncompleteReadError), Cause.UNREACHABLE),
+    (ResponseParserError, Cause.UNEXPECTED_ANSWER),
+)
+_TOO_MANY_REQUESTS, _SERVER_STATUS = 429, 500
+_UNAUTHORIZED = frozenset({401, 403})
+
+
+def classify(exc: Exception, source: str) -> AwsUnavailableError:
+    """Return the error that stands for an exception of the SDK; ``source`` is the API, as ``ecr:DescribeImages``.
+
+    An exception that no table knows is Cause.INTERNAL, unless it arose while an answer was being parsed.
+    """
+    if isinstance(exc, AwsUnavailableError):
+        return exc
+    if isinstance(exc, sdk.ClientError):
+        return _classify_answer(exc, source)
+    cause = next((cause for kinds, cause in _EXCEPTIONS if isinstance(exc, kinds)), None)
+    if cause is None:
+        cause = Cause.UNEXPECTED_ANSWER if _arose_in_parsing(exc.__traceback__) else Cause.INTERNAL
+    return AwsUnavailableError(cause, source, f"{type(exc).__name__}: {exc}"[:MAX_DETAIL])
+
+
+def error_code(exc: sdk.ClientError) -> str:
+    """Return the error code of an answer, or the empty text where it has none."""
+    code = _member(exc.response, "Error").get("Code")
+    return code if isinstance(code, str) else ""
+
+
+def error_message(exc: sdk.ClientError) -> str:
+    """Return the message of an answer, or the empty text where it has none."""
+    message = _member(exc.response, "Error").get("Message")
+    return message if isinstance(message, str) else ""
+
+
+def unexpected(source: str, problem: str) -> AwsUnavailableError:
+    """Return the error of an answer that does not say what the operation promises."""
+    return AwsUnavailableError(Cause.UNEXPECTED_ANSWER, source, problem[:MAX_DETAIL])
+
+
+def again(error: AwsUnavailableError) -> AwsUnavailableError:
+    """Return an equal error to raise in another thread: one object raised twice collects both tracebacks."""
+    return AwsUnavailableError(error.cause, error.source, error.detail, retry_after_seconds=error.retry_after_seconds)
+
+
+def _classify_answer(exc: sdk.ClientError, source: str) -> AwsUnavailableError:
+    code, metadata = error_code(exc), _member(exc.response, "ResponseMetadata")
+    status = metadata.get("HTTPStatusCode")
+    cause = _CAUSES.get(code) or _cause_of_status(status if isinstance(status, int) else 0)
+    if exc.operation_name in _ROLE_OPERATIONS:
+        source = f"sts:{exc.operation_name}"
+        cause = Cause.ROLE_DENIED if cause is Cause.ACCESS_DENIED else cause
+    detail = f"{code or 'no error code'} (HTTP {status}, request {metadata.get('RequestId', 'unknown')}): "
+    detail = (detail + error_message(exc))[:MAX_DETAIL]
+    return AwsUnavailableError(cause, source, detail, retry_after_seconds=_retry_after(exc.response, metadata))
+
+
+def _cause_of_status(status: int) -> Cause:
+    if status == _TOO_MANY_REQUESTS:
+        return Cause.THROTTLED
+    if status >= _SERVER_STATUS:
+        return Cause.SERVER_ERROR
+    return Cause.ACCESS_DENIED if status in _UNAUTHORIZED else Cause.UNEXPECTED_ANSWER
+
+
+def _retry_after(response: Mapping[str, Any], metadata: Mapping[str, Any]) -> float | None:
+    """Read how long to wait: modelled by Inspector, a plain header elsewhere; a date or nonsense is none."""
+    stated = response.get("retryAfterSeconds", _member(metadata, "HTTPHeaders").get("retry-after"))
+    try:
+        seconds = float(stated) if isinstance(stated, int | float | str) else -1.0
+    except ValueError:
+        return None
+    return seconds if 0.0 <= seconds < float("inf") else None
+
+
+def _member(holder: Mapping[str, Any] | Any, name: str) -> Mapping[str, Any]:
+    value = holder.get(name) if isinstance(holder, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _arose_in_parsing(trace: TracebackType | None) -> bool:
+    """Tell whether the SDK's parsers were at work: they raise whatever Python does for a value of the wrong type."""
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") == "botocore.parsers":
+            return True
+        trace = trace.tb_next
+    return False

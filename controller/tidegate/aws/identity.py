@@ -1,0 +1,36 @@
+"""Who the process is to AWS: said at start and by the preflight check, since it explains most denials."""
+
+import threading
+
+from tidegate.aws.clients import Clients
+from tidegate.aws.errors import classify
+from tidegate.aws.reply import Reply
+
+SOURCE = "sts:GetCallerIdentity"
+
+
+class Identity:
+    """Ask STS who is calling, once; only an answer is remembered."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._lock = threading.Lock()
+        self._known: tuple[str, str] | None = None
+
+    def caller_arn(self) -> str:
+        """Return the ARN of the process's own credentials; raise AwsUnavailableError when it cannot be had."""
+        return self._ask()[0]
+
+    def account(self) -> str:
+        """Return the account of the process's own credentials; raise AwsUnavailableError when it cannot be had."""
+        return self._ask()[1]
+
+    def _ask(self) -> tuple[str, str]:
+        with self._lock:
+            if self._known is None:
+                try:
+                    reply = Reply(self._clients.sts().get_caller_identity(), SOURCE)  # type: ignore[attr-defined]
+                except Exception as exc:
+                    raise classify(exc, SOURCE) from exc
+                self._known = (reply.text("Arn"), reply.text("Account"))
+            return self._known

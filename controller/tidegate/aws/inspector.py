@@ -1,0 +1,133 @@
+"""Amazon Inspector: what is covered, and what was found, for up to ten images of one registry a call.
+
+Everything is read, whatever its severity: what counts is the policy's to say, and one answer serves every policy.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tidegate.aws.clients import Api, Clients
+from tidegate.aws.inspection import PACKAGE, CoverageRows, ImageFindings, Targets
+from tidegate.aws.reply import Reply
+from tidegate.evidence.inspection import ImageKey, combine
+from tidegate.evidence.ports import MAX_INSPECTED_IMAGES, CoverageAnswer, FindingsAnswer, ReportAnswer
+from tidegate.evidence.scan import MAX_FINDINGS
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.repository import EcrRegistry
+
+PAGE_OF_FINDINGS = 100
+PAGE_OF_COVERAGE = 200
+"""The largest pages that Inspector gives."""
+MAX_COVERAGE_PAGES = 5
+"""Ten images are ten rows; more pages than one only come empty."""
+MAX_IMAGE_PAGES = MAX_FINDINGS // PAGE_OF_FINDINGS
+MAX_BATCH_PAGES = 30
+"""Pages read for a batch, before each of its images is read alone so that one cannot hide the findings of another."""
+
+_COVERAGE = Api("inspector2", "ListCoverage")
+_FINDINGS = Api("inspector2", "ListFindings")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Inspector:
+    """Ask Amazon Inspector. Safe to share between threads."""
+
+    def __init__(self, clients: Clients, *, now: Callable[[], datetime] = _now) -> None:
+        self._clients = clients
+        self._now = now
+
+    def coverage(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Mapping[ImageKey, CoverageAnswer]:
+        """Return the coverage of each image. See ``evidence.ports.InspectionSource``."""
+        targets = self._targets(registry, images)
+        rows = CoverageRows(targets, _COVERAGE.source)
+        if not images:
+            return {}
+        parameters = {
+            "maxResults": PAGE_OF_COVERAGE,
+            "filterCriteria": {"resourceId": _equals(*targets.arns), "scanType": _equals(PACKAGE)},
+        }
+        complete = self._read(_COVERAGE, registry, parameters, rows.add, pages=MAX_COVERAGE_PAGES)
+        return rows.answers(complete=complete)
+
+    def findings(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Mapping[ImageKey, FindingsAnswer]:
+        """Return the findings of each image, worst first. See ``evidence.ports.InspectionSource``."""
+        targets = self._targets(registry, images)
+        if len(targets.images) <= 1:
+            return self._findings(registry, targets, pages=MAX_IMAGE_PAGES)[1] if images else {}
+        complete, answers = self._findings(registry, targets, pages=MAX_BATCH_PAGES)
+        return answers if complete else self._findings_one_by_one(registry, targets)
+
+    def reports(
+        self,
+        registry: EcrRegistry,
+        images: Sequence[ImageKey],
+        *,
+        pushed_at: Mapping[ImageKey, datetime | None] | None = None,
+    ) -> Mapping[ImageKey, ReportAnswer]:
+        """Return coverage and findings of each image as one report. See ``evidence.ports.ReportSource``.
+
+        Coverage is read first: findings that arrive between the two calls are then seen rather than missed.
+        """
+        coverage = self.coverage(registry, images)
+        return combine(coverage, self.findings(registry, images), now=self._now(), pushed_at=pushed_at)
+
+    def _targets(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Targets:
+        if len(images) > MAX_INSPECTED_IMAGES:
+            raise ValueError(f"at most {MAX_INSPECTED_IMAGES} images can be asked for at once, got {len(images)}")
+        self._clients.check_region(registry)
+        return Targets(registry, images)
+
+    def _findings(
+        self, registry: EcrRegistry, targets: Targets, *, pages: int
+    ) -> tuple[bool, dict[ImageKey, FindingsAnswer]]:
+        """Read the findings of some images in one go; tell whether all pages were read."""
+        found = ImageFindings(targets, _FINDINGS.source)
+        parameters = {
+            "maxResults": PAGE_OF_FINDINGS,
+            "sortCriteria": {"field": "SEVERITY", "sortOrder": "DESC"},
+            "filterCriteria": {
+                "ecrImageHash": _equals(*dict.fromkeys(digest for _, digest in targets.images)),
+                "ecrImageRegistry": _equals(registry.account),
+                "ecrImageRepositoryName": _equals(*dict.fromkeys(name for name, _ in targets.images)),
+                "findingStatus": _equals("ACTIVE", "SUPPRESSED"),
+                "findingType": _equals("PACKAGE_VULNERABILITY"),
+            },
+        }
+        complete = self._read(_FINDINGS, registry, parameters, found.add, pages=pages)
+        return complete, found.answers(complete=complete)
+
+    def _findings_one_by_one(self, registry: EcrRegistry, targets: Targets) -> dict[ImageKey, FindingsAnswer]:
+        answers: dict[ImageKey, FindingsAnswer] = {}
+        for image in targets.images:
+            try:
+                answers |= self._findings(registry, Targets(registry, [image]), pages=MAX_IMAGE_PAGES)[1]
+            except AwsUnavailableError as exc:
+                return answers | {each: exc for each in targets.images if each not in answers}
+        return answers
+
+    def _read(
+        self,
+        api: Api,
+        registry: EcrRegistry,
+        parameters: Mapping[str, Any],
+        add: Callable[[Mapping[str, Any]], None],
+        *,
+        pages: int,
+    ) -> bool:
+        """Hand up to so many pages to ``add``; tell whether those were all."""
+        token = ""
+        for _ in range(pages):
+            page = self._clients.call(api, registry, {**parameters, **({"nextToken": token} if token else {})})
+            add(page)
+            token = Reply(page, api.source).optional_text("nextToken")
+            if not token:
+                return True
+        return False
+
+
+def _equals(*values: str) -> list[dict[str, str]]:
+    return [{"comparison": "EQUALS", "value": each} for each in values]

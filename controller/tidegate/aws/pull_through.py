@@ -1,0 +1,69 @@
+"""Pull-through-cache namespaces: repositories that ECR fills when somebody first pulls from them.
+
+Known so that "not there" can be told from "not cached yet". This never makes an absence of anything that is there.
+"""
+
+import threading
+from collections import OrderedDict
+from time import monotonic
+
+from tidegate.aws.clients import AnsweredError, Api, Clients
+from tidegate.aws.reply import Reply
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.repository import EcrRegistry, EcrRepository
+
+RULES_SECONDS = 300.0
+"""How long rules are believed; they change when an operator changes them."""
+UNREADABLE_SECONDS = 60.0
+"""How long nothing is asked again after the rules could not be read: a missing permission stays missing."""
+MAX_REGISTRIES = 1024
+MAX_PAGES = 5
+"""A registry has at most 50 rules: one page."""
+
+_API = Api("ecr", "DescribePullThroughCacheRules")
+_NO_RULES = frozenset({"PullThroughCacheRuleNotFoundException"})
+_EVERY_REPOSITORY = "ROOT"
+
+
+class PullThroughRules:
+    """Tell which repositories are caches of an upstream registry."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._lock = threading.Lock()
+        self._prefixes: OrderedDict[EcrRegistry, tuple[float, frozenset[str]]] = OrderedDict()
+
+    def cover(self, repository: EcrRepository) -> bool:
+        """Tell whether a rule fills this repository; False where the rules cannot be read."""
+        prefixes = self._of(repository.registry)
+        return _EVERY_REPOSITORY in prefixes or any(repository.name.startswith(f"{each}/") for each in prefixes)
+
+    def _of(self, registry: EcrRegistry) -> frozenset[str]:
+        with self._lock:
+            until, prefixes = self._prefixes.get(registry, (0.0, frozenset()))
+        if monotonic() < until:
+            return prefixes
+        try:
+            prefixes, seconds = self._read(registry), RULES_SECONDS
+        except AwsUnavailableError:
+            prefixes, seconds = frozenset(), UNREADABLE_SECONDS
+        with self._lock:
+            self._prefixes[registry] = (monotonic() + seconds, prefixes)
+            self._prefixes.move_to_end(registry)
+            while len(self._prefixes) > MAX_REGISTRIES:
+                self._prefixes.popitem(last=False)
+        return prefixes
+
+    def _read(self, registry: EcrRegistry) -> frozenset[str]:
+        prefixes: set[str] = set()
+        parameters = {"registryId": registry.account, "maxResults": 1000}
+        for _ in range(MAX_PAGES):
+            try:
+                reply = Reply(self._clients.call(_API, registry, parameters, answers=_NO_RULES), _API.source)
+            except AnsweredError:
+                break
+            prefixes |= {each.text("ecrRepositoryPrefix") for each in reply.objects("pullThroughCacheRules")}
+            if not (token := reply.optional_text("nextToken")):
+                break
+            parameters = {**parameters, "nextToken": token}
+        return frozenset(prefixes)

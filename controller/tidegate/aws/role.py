@@ -1,0 +1,90 @@
+"""Credentials of an assumed role that renew themselves.
+
+The SDK's refreshable credentials do the locking: one thread renews, the others wait or go on with what is still valid.
+Added here: a refusal is remembered for a moment, so that threads waiting for the same answer do not each ask again,
+and credentials that AWS calls expired before their time are renewed once.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from botocore.credentials import DeferredRefreshableCredentials
+
+from tidegate.aws.accounts import RegistryAccount
+from tidegate.aws.errors import again, classify, unexpected
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.unavailable import AwsUnavailableError
+
+SOURCE = "sts:AssumeRole"
+SESSION_SECONDS = 3600
+"""What a chained role gets at most."""
+REFUSAL_SECONDS = 5.0
+"""How long a failed AssumeRole is taken for the answer to the threads that want the same."""
+
+AssumeRole = Callable[..., Mapping[str, Any]]
+
+
+class RoleCredentials(DeferredRefreshableCredentials):
+    """Credentials of one role, assumed when first needed.
+
+    ``assume_role`` is the ``assume_role`` method of an STS client. Failures are raised as AwsUnavailableError through
+    whatever call needed the credentials: ROLE_DENIED where STS refuses, otherwise the cause of the STS call.
+    """
+
+    def __init__(self, account: RegistryAccount, assume_role: AssumeRole, *, session_name: str) -> None:
+        super().__init__(refresh_using=self._assume, method="assume-role")
+        self._request = {
+            "RoleArn": account.role_arn,
+            "RoleSessionName": session_name,
+            "DurationSeconds": SESSION_SECONDS,
+        } | ({"ExternalId": account.external_id} if account.external_id is not None else {})
+        self._assume_role = assume_role
+        self._refusal: tuple[float, AwsUnavailableError] | None = None
+        self._rejected = False
+        self._rejecting = threading.Lock()
+        self.generation = 0
+        """How often the role was assumed; tells credentials that were rejected from newer ones."""
+
+    def refresh_needed(self, refresh_in: int | None = None) -> bool:
+        """Tell whether to renew: near expiry, or when AWS rejected these credentials."""
+        return self._rejected or super().refresh_needed(refresh_in)
+
+    def reject(self, generation: int) -> None:
+        """Say that AWS called the credentials of a generation expired; only the newest are thrown away."""
+        with self._rejecting:
+            if generation == self.generation:
+                self._rejected = True
+
+    def _assume(self) -> dict[str, Any]:
+        """Assume the role. The SDK calls this under its lock, one thread at a time."""
+        if self._refusal is not None and monotonic() - self._refusal[0] < REFUSAL_SECONDS:
+            raise again(self._refusal[1])
+        try:
+            renewed = _credentials(self._assume_role(**self._request))
+        except Exception as exc:
+            error = classify(exc, SOURCE)
+            self._refusal = (monotonic(), error)
+            raise error from exc
+        self._refusal = None
+        with self._rejecting:
+            self.generation += 1
+            self._rejected = False
+        return renewed
+
+
+def _credentials(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an AssumeRole answer in the SDK's words for refreshed credentials."""
+    found = answer.get("Credentials")
+    parts = found if isinstance(found, Mapping) else {}
+    key, secret, token = (parts.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
+    expiry = parts.get("Expiration")
+    if not all(isinstance(part, str) and part for part in (key, secret, token)) or not isinstance(expiry, datetime):
+        raise unexpected(SOURCE, "the answer holds no credentials")
+    if expiry <= datetime.now(UTC):
+        raise AwsUnavailableError(
+            Cause.CREDENTIALS, SOURCE, "the credentials that STS gave are expired: check the clock"
+        )
+    return {"access_key": key, "secret_key": secret, "token": token, "expiry_time": expiry.isoformat()}

@@ -1,0 +1,69 @@
+"""Asking for many ids where one bad id fails the whole call: the batch is split until each id has its own answer.
+
+ECR names the id that it did not find in the message. That is used to choose the split, and never as the answer: the
+named id is asked for alone, and its own refusal is the answer. Without a name the batch is halved.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.unavailable import AwsUnavailableError
+
+MAX_CALLS = 32
+"""Calls for one batch: enough for fifteen missing ids of a hundred. The ids left over are not answered."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class RefusedError(Exception):
+    """A call was refused for one of its ids. ``answer`` is what that means for an id asked for alone."""
+
+    def __init__(self, answer: object, message: str) -> None:
+        super().__init__(message)
+        self.answer = answer
+        self.message = message
+
+
+def ask_for_each(
+    ids: Sequence[K], ask: Callable[[Sequence[K]], Mapping[K, V]], *, name: Callable[[K], str], source: str
+) -> dict[K, V | AwsUnavailableError]:
+    """Return an answer for every id, in as few calls as the bad ones allow.
+
+    ``ask`` makes one call and raises RefusedError where one id fails it; ``name`` is how messages name an id. The first
+    call's AwsUnavailableError is raised; that of a later one becomes the answer of all ids not yet answered, and no
+    further call is made.
+    """
+    answers: dict[K, V | AwsUnavailableError] = {}
+    parts = deque([tuple(dict.fromkeys(ids))] if ids else [])
+    calls = 0
+    while parts:
+        if calls == MAX_CALLS:
+            excess = AwsUnavailableError(Cause.OVERLOADED, source, f"not answered after {calls} calls for one batch")
+            return answers | {each: excess for part in parts for each in part}
+        part = parts.popleft()
+        calls += 1
+        try:
+            answers |= ask(part)
+        except RefusedError as exc:
+            if len(part) == 1:
+                answers[part[0]] = exc.answer  # type: ignore[assignment]  # ask's own type, through an exception
+            else:
+                parts.extend(_split(part, exc.message, name))
+        except AwsUnavailableError as exc:
+            if calls == 1:
+                raise
+            return answers | {each: exc for rest in (part, *parts) for each in rest}
+    return answers
+
+
+def _split(part: tuple[K, ...], message: str, name: Callable[[K], str]) -> Sequence[tuple[K, ...]]:
+    """Split so that the ids a message names stand alone; halve where it names none or too many to be of use."""
+    named = tuple(each for each in part if f"'{name(each)}'" in message)
+    if 0 < len(named) <= len(part) // 2:
+        rest = tuple(each for each in part if each not in named)
+        return (rest, *((each,) for each in named))
+    middle = len(part) // 2
+    return part[:middle], part[middle:]

@@ -1,0 +1,254 @@
+"""AdmissionReviews of the API server, decoded in one pass into just what a decision needs.
+
+Nothing is decided here. What cannot be read, or is of a kind whose images are not known, is an error and never an
+object without images; the size of the body is bounded by the server that received it.
+"""
+
+import re
+from enum import StrEnum
+
+import msgspec
+
+from tidegate.admission.workload import SHAPES, ImageUse, InvalidWorkloadError, Place, Shape, Workload, images_of
+from tidegate.errors import Error
+
+__all__ = [
+    "AdmissionRequest",
+    "BadReviewError",
+    "GroupVersionKind",
+    "GroupVersionResource",
+    "ImageUse",
+    "Operation",
+    "Place",
+    "changed_images",
+    "decode_review",
+]
+
+API_VERSION = "admission.k8s.io/v1"
+KIND = "AdmissionReview"
+MAX_NAME_LENGTH = 253
+"""Characters of an object's name or namespace."""
+MAX_IMAGES = 256
+"""New images of one object: more are refused unread rather than looked up."""
+
+_UID = re.compile(r"[A-Za-z0-9\-]{1,64}", re.ASCII)
+_REASON_LENGTH = 200
+
+
+class BadReviewError(Error):
+    """A request that cannot be judged. ``uid`` is the request's where it could be read, to answer with, else None."""
+
+    def __init__(self, text: str, *, uid: str | None = None) -> None:
+        super().__init__(text)
+        self.uid = uid
+
+
+class Operation(StrEnum):
+    """What is asked of the API server."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    CONNECT = "CONNECT"
+
+
+class GroupVersionKind(msgspec.Struct, frozen=True, gc=False):
+    """The kind of an object; ``group`` is empty for the core group."""
+
+    version: str
+    kind: str
+    group: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.group}/{self.version} {self.kind}" if self.group else f"{self.version} {self.kind}"
+
+
+class GroupVersionResource(msgspec.Struct, frozen=True, gc=False):
+    """The resource that a request goes to, such as ``pods``."""
+
+    version: str
+    resource: str
+    group: str = ""
+
+
+class _User(msgspec.Struct, frozen=True, gc=False):
+    username: str = ""
+
+
+class _Head(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """The part of a request that every operation has."""
+
+    uid: str
+    kind: GroupVersionKind
+    resource: GroupVersionResource
+    operation: str
+    sub_resource: str = ""
+    name: str = ""
+    namespace: str = ""
+    user_info: _User = _User()
+    dry_run: bool | None = None
+
+
+class _Request(_Head, frozen=True, gc=False, rename="camel"):
+    object: Workload | None = None
+    old_object: Workload | None = None
+
+
+class _Review(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    api_version: str
+    kind: str
+    request: _Request
+
+
+class _HeadReview(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    api_version: str
+    kind: str
+    request: _Head
+
+
+class AdmissionRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One request. ``images`` is never empty for CREATE and UPDATE, and always for DELETE and CONNECT.
+
+    ``name`` is the object's, or what the API server will make it from, or empty; ``user`` is who asks.
+    ``old_images`` are those of the object as stored, for UPDATE only.
+    """
+
+    uid: str
+    kind: GroupVersionKind
+    resource: GroupVersionResource
+    sub_resource: str
+    namespace: str
+    name: str
+    operation: Operation
+    user: str
+    dry_run: bool
+    images: tuple[ImageUse, ...]
+    old_images: tuple[ImageUse, ...]
+
+
+_decode = msgspec.json.Decoder(_Review).decode
+_decode_head = msgspec.json.Decoder(_HeadReview).decode
+_OPERATIONS = {operation.value: operation for operation in Operation}
+_RUNNING = frozenset({Operation.CREATE, Operation.UPDATE})
+
+
+def decode_review(body: bytes) -> AdmissionRequest:
+    """Return the request of an AdmissionReview (JSON); raise BadReviewError for anything that cannot be judged.
+
+    Source: k8s.io/api/admission/v1. A deletion needs no readable object, so that it is never in the way.
+    """
+    try:
+        review = _decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
+        return _without_objects(body, exc)
+    head = review.request
+    operation = _checked(review.api_version, review.kind, head)
+    if operation not in _RUNNING:
+        return _request(head, operation, head.name)
+    shape = _shape(head)
+    if head.object is None:
+        raise BadReviewError(f"a request to {operation.value} a {shape.kind} without an object", uid=head.uid)
+    try:
+        images = images_of(head.object, shape)
+    except InvalidWorkloadError as exc:
+        raise BadReviewError(str(exc), uid=head.uid) from exc
+    metadata = head.object.metadata
+    name = head.name or (metadata.name or metadata.generate_name if metadata else "")
+    old_images = _old_images(head, shape) if operation is Operation.UPDATE else ()
+    request = _request(head, operation, name, images, old_images)
+    if len(images) > MAX_IMAGES and len(changed_images(request)) > MAX_IMAGES:
+        raise BadReviewError(f"a {shape.kind} with more than {MAX_IMAGES} new images", uid=head.uid)
+    return request
+
+
+def changed_images(request: AdmissionRequest) -> tuple[ImageUse, ...]:
+    """Return the images to judge: all of a new object; of a changed one those that its list did not hold before.
+
+    An image that moves between containers of one list is no change. An added ephemeral container always is, even with
+    an image that the Pod has: it is pulled anew, and a tag may have moved since the Pod was judged. The stored object
+    counts for UPDATE only, where the API server fills it in.
+    """
+    if request.operation is not Operation.UPDATE:
+        return request.images
+    if request.images == request.old_images:
+        return ()
+    known = {_sameness(use) for use in request.old_images}
+    return tuple(use for use in request.images if _sameness(use) not in known)
+
+
+def _sameness(use: ImageUse) -> tuple[Place, str, str]:
+    """Return what makes two images one; ephemeral containers cannot be changed, so there the name counts."""
+    return use.place, use.text, use.name if use.place is Place.EPHEMERAL_CONTAINERS else ""
+
+
+def _checked(api_version: str, kind: str, head: _Head) -> Operation:
+    """Return the operation of a review whose head is sound."""
+    uid = head.uid if _UID.fullmatch(head.uid) else None
+    if api_version != API_VERSION or kind != KIND:
+        raise BadReviewError(f"not an {KIND} of {API_VERSION}", uid=uid)
+    if uid is None:
+        raise BadReviewError("request.uid must be 1 to 64 letters, digits or dashes")
+    operation = _OPERATIONS.get(head.operation)
+    if operation is None:
+        raise BadReviewError(f"request.operation must be one of {', '.join(_OPERATIONS)}", uid=uid)
+    if len(head.name) > MAX_NAME_LENGTH or len(head.namespace) > MAX_NAME_LENGTH:
+        raise BadReviewError(f"request.name or request.namespace is longer than {MAX_NAME_LENGTH}", uid=uid)
+    return operation
+
+
+def _shape(head: _Head) -> Shape:
+    """Return the shape of the request's kind. The resource must agree: it is what the webhook's rules chose."""
+    kind, resource = head.kind, head.resource
+    shape = SHAPES.get((kind.group, kind.version, kind.kind))
+    if shape is None:
+        raise BadReviewError(
+            f"the images of a {str(kind)[:80]!a} are not known; leave it out of the webhook's rules", uid=head.uid
+        )
+    if (resource.group, resource.version, resource.resource) != (kind.group, kind.version, shape.resource):
+        raise BadReviewError(f"request.resource {resource.resource[:80]!a} is not that of a {shape.kind}", uid=head.uid)
+    return shape
+
+
+def _old_images(head: _Request, shape: Shape) -> tuple[ImageUse, ...]:
+    """Return the images of the stored object; none where it cannot be read, so that all of the new one are judged."""
+    if head.old_object is None:
+        return ()
+    try:
+        return images_of(head.old_object, shape)
+    except InvalidWorkloadError:
+        return ()
+
+
+def _without_objects(body: bytes, problem: Exception) -> AdmissionRequest:
+    """Return a deletion or connection whatever its object; for others say what is wrong with it."""
+    text = f"not a readable {KIND}: {ascii(str(problem)[:_REASON_LENGTH])[1:-1]}"
+    try:
+        review = _decode_head(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise BadReviewError(text) from problem
+    operation = _checked(review.api_version, review.kind, review.request)
+    if operation in _RUNNING:
+        raise BadReviewError(text, uid=review.request.uid) from problem
+    return _request(review.request, operation, review.request.name)
+
+
+def _request(
+    head: _Head,
+    operation: Operation,
+    name: str,
+    images: tuple[ImageUse, ...] = (),
+    old_images: tuple[ImageUse, ...] = (),
+) -> AdmissionRequest:
+    return AdmissionRequest(
+        uid=head.uid,
+        kind=head.kind,
+        resource=head.resource,
+        sub_resource=head.sub_resource,
+        namespace=head.namespace,
+        name=name,
+        operation=operation,
+        user=head.user_info.username,
+        dry_run=bool(head.dry_run),
+        images=images,
+        old_images=old_images,
+    )

@@ -1,0 +1,216 @@
+"""Every image of every kind of workload, with the path of its field.
+
+Only the fields that can hold an image are decoded; all else is skipped unread. One set of types covers every kind, since
+a field that two kinds share has one meaning in both, so that a whole AdmissionReview is decoded in one pass.
+Images are listed as written: whether a text is a reference, and whether the image may run, is said elsewhere.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from tidegate.errors import Error
+
+
+class InvalidWorkloadError(Error):
+    """An object is not the workload that its kind promises."""
+
+
+class Place(StrEnum):
+    """The list of a Pod's spec that an image stands in."""
+
+    CONTAINERS = "containers"
+    INIT_CONTAINERS = "initContainers"
+    EPHEMERAL_CONTAINERS = "ephemeralContainers"
+    VOLUMES = "volumes"
+
+
+class ImageUse(msgspec.Struct, frozen=True, gc=False):
+    """One image that an object would run or mount.
+
+    ``path`` is the field, such as ``spec.template.spec.containers[0].image``; ``name`` is that of the container or
+    volume; ``text`` is the reference as written, empty where the field is missing.
+    """
+
+    path: str
+    name: str
+    text: str
+    place: Place
+
+
+class Container(msgspec.Struct, frozen=True, gc=False):
+    """What is read of a container of any sort."""
+
+    name: str = ""
+    image: str = ""
+
+
+class ImageVolume(msgspec.Struct, frozen=True, gc=False):
+    """The image of an image volume."""
+
+    reference: str = ""
+
+
+class Volume(msgspec.Struct, frozen=True, gc=False):
+    """What is read of a volume."""
+
+    name: str = ""
+    image: ImageVolume | None = None
+
+
+class PodSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What is read of a Pod's spec. Go writes an empty list as null, so each may be None."""
+
+    containers: list[Container] | None = None
+    init_containers: list[Container] | None = None
+    ephemeral_containers: list[Container] | None = None
+    volumes: list[Volume] | None = None
+
+
+class PodTemplate(msgspec.Struct, frozen=True, gc=False):
+    """The template that a workload makes Pods from."""
+
+    spec: PodSpec | None = None
+
+
+class JobSpec(msgspec.Struct, frozen=True, gc=False):
+    """What is read of a Job's spec."""
+
+    template: PodTemplate | None = None
+
+
+class JobTemplate(msgspec.Struct, frozen=True, gc=False):
+    """The template that a CronJob makes Jobs from."""
+
+    spec: JobSpec | None = None
+
+
+class WorkloadSpec(PodSpec, frozen=True, gc=False, rename="camel"):
+    """The spec of any workload: of a Pod, of what makes Pods, of what makes Jobs."""
+
+    template: PodTemplate | None = None
+    job_template: JobTemplate | None = None
+
+
+class Metadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What is read of an object's metadata, for messages only."""
+
+    name: str = ""
+    generate_name: str = ""
+
+
+class Workload(msgspec.Struct, frozen=True, gc=False):
+    """What is read of an object of any kind. ``template`` is that of a PodTemplate, which has no spec."""
+
+    metadata: Metadata | None = None
+    spec: WorkloadSpec | None = None
+    template: PodTemplate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Where a kind keeps its Pod spec: ``prefix`` is that spec's path, ``resource`` the kind's name in URLs."""
+
+    kind: str
+    resource: str
+    prefix: str
+    pod_spec: Callable[[Workload], PodSpec | None]
+
+
+def _own_spec(workload: Workload) -> PodSpec | None:
+    return workload.spec
+
+
+def _template_spec(workload: Workload) -> PodSpec | None:
+    template = workload.spec and workload.spec.template
+    return template.spec if template else None
+
+
+def _job_template_spec(workload: Workload) -> PodSpec | None:
+    job_template = workload.spec and workload.spec.job_template
+    job = job_template.spec if job_template else None
+    return job.template.spec if job and job.template else None
+
+
+def _bare_template_spec(workload: Workload) -> PodSpec | None:
+    return workload.template.spec if workload.template else None
+
+
+_TEMPLATE = "spec.template.spec"
+SHAPES = {
+    ("", "v1", "Pod"): Shape(kind="Pod", resource="pods", prefix="spec", pod_spec=_own_spec),
+    ("", "v1", "PodTemplate"): Shape(
+        kind="PodTemplate", resource="podtemplates", prefix="template.spec", pod_spec=_bare_template_spec
+    ),
+    ("batch", "v1", "CronJob"): Shape(
+        kind="CronJob", resource="cronjobs", prefix="spec.jobTemplate.spec.template.spec", pod_spec=_job_template_spec
+    ),
+} | {
+    (group, "v1", kind): Shape(kind=kind, resource=f"{kind.lower()}s", prefix=_TEMPLATE, pod_spec=_template_spec)
+    for group, kind in (
+        ("", "ReplicationController"),
+        ("apps", "DaemonSet"),
+        ("apps", "Deployment"),
+        ("apps", "ReplicaSet"),
+        ("apps", "StatefulSet"),
+        ("batch", "Job"),
+    )
+}
+"""Every kind whose images are known, by API group, version and kind."""
+
+
+def images_of(workload: Workload, shape: Shape) -> tuple[ImageUse, ...]:
+    """Return every image of a workload; raise InvalidWorkloadError where it has no containers to look at."""
+    spec = shape.pod_spec(workload)
+    if spec is None:
+        raise InvalidWorkloadError(f"a {shape.kind} without {shape.prefix}")
+    if not spec.containers:
+        raise InvalidWorkloadError(f"a {shape.kind} without containers in {shape.prefix}.containers")
+    uses = _of_containers(spec.containers, f"{shape.prefix}.containers[", Place.CONTAINERS)
+    if spec.init_containers:
+        uses += _of_containers(spec.init_containers, f"{shape.prefix}.initContainers[", Place.INIT_CONTAINERS)
+    if spec.ephemeral_containers:
+        uses += _of_containers(
+            spec.ephemeral_containers, f"{shape.prefix}.ephemeralContainers[", Place.EPHEMERAL_CONTAINERS
+        )
+    if spec.volumes:
+        uses += [
+            ImageUse(
+                f"{shape.prefix}.volumes[{index}].image.reference", volume.name, volume.image.reference, Place.VOLUMES
+            )
+            for index, volume in enumerate(spec.volumes)
+            if volume.image is not None
+        ]
+    return tuple(uses)
+
+
+def _of_containers(containers: list[Container], path: str, place: Place) -> list[ImageUse]:
+    return [
+        ImageUse(f"{path}{index}].image", container.name, container.image, place)
+        for index, container in enumerate(containers)
+    ]
+
+
+def images_of_manifest(document: object) -> tuple[ImageUse, ...]:
+    """Return every image of a parsed manifest; raise InvalidWorkloadError for what is none of the known kinds."""
+    shape = shape_of_manifest(document)
+    if shape is None:
+        raise InvalidWorkloadError("not a kind of workload whose images are known")
+    try:
+        workload = msgspec.convert(document, Workload)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
+        raise InvalidWorkloadError(f"not a {shape.kind}: {exc}") from exc
+    return images_of(workload, shape)
+
+
+def shape_of_manifest(document: object) -> Shape | None:
+    """Return the shape of a parsed manifest's kind, or None for a kind without known images."""
+    if not isinstance(document, dict):
+        return None
+    api_version, kind = document.get("apiVersion"), document.get("kind")
+    if not isinstance(api_version, str) or not isinstance(kind, str):
+        return None
+    group, slash, version = api_version.rpartition("/")
+    return None if slash and not group else SHAPES.get((group, version, kind))

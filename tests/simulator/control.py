@@ -63,7 +63,7 @@ def _carry_out(simulator: Simulator, method: str, path: str, body: dict[str, Any
             return done
         case "POST", ["clock"]:
             return {"now": _move_clock(simulator, body)}
-        case "POST", ["world", name] if name.startswith(_CHANGES):
+        case "POST", ["world", name] if name.startswith(_CHANGES) and hasattr(simulator.world, name):
             return {"result": _plain(getattr(simulator.world, name)(**body))}
         case "GET", ["images"]:
             return _images(simulator)

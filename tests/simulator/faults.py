@@ -11,7 +11,12 @@ from typing import Any
 
 
 class FaultKind(StrEnum):
-    """Everything that can be made to go wrong with a call."""
+    """Everything that can be made to go wrong with a call.
+
+    The first four are worded as each service words them; ERROR is any code. LATENCY answers late, HANG never and cuts
+    the connection after `seconds`, DROP cuts it within the answer, DOWN before it. The rest answer 200 with something
+    wrong. boto3 raises nothing for half or malformed JSON: its result is empty.
+    """
 
     THROTTLE = "throttle"
     SERVER_ERROR = "server_error"

@@ -25,6 +25,9 @@ from tests.simulator.world import World
 MOST_BODY_BYTES = 1 << 20
 START_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 300.0
+# A session costs 50 ms to make, and may make clients for one thread at a time.
+_SESSION = boto3.session.Session()
+_SESSION_LOCK = threading.Lock()
 
 
 class Simulator:
@@ -132,15 +135,16 @@ class Simulator:
             "AccessKeyId": identity.BASE_ACCESS_KEY,
             "SecretAccessKey": identity.BASE_SECRET_KEY,
         }
-        return boto3.session.Session().client(
-            service,  # type: ignore[call-overload]
-            region_name=region or self.world.region,
-            endpoint_url=self.url,
-            aws_access_key_id=keys["AccessKeyId"],
-            aws_secret_access_key=keys["SecretAccessKey"],
-            aws_session_token=keys.get("SessionToken"),
-            config=config or Config(retries={"total_max_attempts": 1}, read_timeout=10),
-        )
+        with _SESSION_LOCK:
+            return _SESSION.client(
+                service,  # type: ignore[call-overload]
+                region_name=region or self.world.region,
+                endpoint_url=self.url,
+                aws_access_key_id=keys["AccessKeyId"],
+                aws_secret_access_key=keys["SecretAccessKey"],
+                aws_session_token=keys.get("SessionToken"),
+                config=config or Config(retries={"total_max_attempts": 1}, read_timeout=10),
+            )
 
     def expire_sessions(self) -> None:
         """Let all credentials that AssumeRole issued be expired."""
@@ -191,6 +195,7 @@ class Simulator:
         if outcome.hang_seconds is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), outcome.hang_seconds)
+            _cut(request)
         if outcome.cut:
             return await _half(request, response)
         return response
@@ -217,7 +222,8 @@ def _cut(request: web.BaseRequest) -> None:
 async def _half(request: web.BaseRequest, whole: web.Response) -> web.StreamResponse:
     """Send the head and half the body, then cut the connection."""
     body = whole.body if isinstance(whole.body, bytes) else b""
-    response = web.StreamResponse(status=whole.status, headers={"Content-Length": str(len(body))})
+    whole.headers["Content-Length"] = str(len(body))
+    response = web.StreamResponse(status=whole.status, headers=whole.headers)
     await response.prepare(request)
     await response.write(body[: len(body) // 2])
     _cut(request)

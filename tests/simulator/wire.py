@@ -4,7 +4,7 @@ JSON 1.1, rest-json and query; a new service picks one of them. Nothing here kno
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -151,14 +151,13 @@ def without_nones(**members: Any) -> dict[str, Any]:
 
 
 def page(
-    items: list[Any], payload: Mapping[str, Any], *, default: int, most: int, invalid: str
+    items: list[Any], payload: Mapping[str, Any], *, default: int, most: int, invalid: Callable[[str], AwsError]
 ) -> tuple[list[Any], str | None]:
-    """Cut one page out of a list, with the token of the next; `invalid` is the code for a bad size or token."""
-    size = payload.get("maxResults", default)
-    token = payload.get("nextToken", "page-0")
+    """Cut one page out of a list, with the token of the next; `invalid` words the error of a bad size or token."""
+    size, token = payload.get("maxResults", default), payload.get("nextToken", "page-0")
     match = re.fullmatch(r"page-(\d+)", token)
     if not 1 <= size <= most or match is None:
-        raise AwsError(invalid, f"Invalid parameter: maxResults {size!r} (1 to {most}) or nextToken {token!r}")
+        raise invalid(f"Invalid parameter: maxResults {size!r} (1 to {most}) or nextToken {token!r}")
     start = int(match[1])
     following = start + size
     return items[start:following], f"page-{following}" if following < len(items) else None

@@ -4,6 +4,7 @@ Reads only. Another account's repository is AccessDenied unless its policy names
 there. A missing image fails DescribeImages as a whole and BatchGetImage for its id alone.
 """
 
+from functools import partial
 from typing import Any
 
 from tests.simulator.manifests import translate
@@ -90,7 +91,7 @@ def _describe_images(request: Request) -> dict[str, Any]:
     ids, wanted = payload.get("imageIds"), payload.get("filter", {})
     if ids is None:
         images = [image for image in repository.images.values() if _passes(image, wanted)]
-        shown, token = page(images, payload, default=100, most=1000, invalid=INVALID)
+        shown, token = page(images, payload, default=100, most=1000, invalid=partial(AwsError, INVALID))
         return without_nones(imageDetails=[_detail(image) for image in shown], nextToken=token)
     _check_ids(ids)
     if "maxResults" in payload or "nextToken" in payload:
@@ -180,7 +181,7 @@ def _list_images(request: Request) -> dict[str, Any]:
         if _passes(image, wanted):
             tagged = [{"imageDigest": image.digest, "imageTag": tag} for tag in image.tags]
             ids += tagged or [{"imageDigest": image.digest}]
-    shown, token = page(ids, request.payload, default=100, most=1000, invalid=INVALID)
+    shown, token = page(ids, request.payload, default=100, most=1000, invalid=partial(AwsError, INVALID))
     return without_nones(imageIds=shown, nextToken=token)
 
 
@@ -195,7 +196,7 @@ def _list_image_referrers(request: Request) -> dict[str, Any]:
         and (not types or image.manifest.artifact_type in types)
         and status in ("ANY", image.status)
     ]
-    shown, token = page(found, payload, default=20, most=50, invalid="ValidationException")
+    shown, token = page(found, payload, default=20, most=50, invalid=partial(AwsError, "ValidationException"))
     return without_nones(referrers=shown, nextToken=token)
 
 
@@ -223,7 +224,7 @@ def _describe_repositories(request: Request) -> dict[str, Any]:
     names, payload = request.payload.get("repositoryNames"), request.payload
     if names is None:
         listed = list(_own_registry(request).repositories.values())
-        shown, token = page(listed, payload, default=100, most=1000, invalid=INVALID)
+        shown, token = page(listed, payload, default=100, most=1000, invalid=partial(AwsError, INVALID))
         return without_nones(repositories=[_described_repository(each) for each in shown], nextToken=token)
     if not 1 <= len(names) <= MOST_REPOSITORY_NAMES:
         raise AwsError(INVALID, f"Invalid parameter at 'repositoryNames': {len(names)} members")
@@ -278,7 +279,7 @@ def _describe_pull_through_cache_rules(request: Request) -> dict[str, Any]:
         }
         for rule in rules
     ]
-    shown, token = page(described, request.payload, default=100, most=1000, invalid=INVALID)
+    shown, token = page(described, request.payload, default=100, most=1000, invalid=partial(AwsError, INVALID))
     return without_nones(pullThroughCacheRules=shown, nextToken=token)
 
 

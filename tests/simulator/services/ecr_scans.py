@@ -5,6 +5,7 @@ it in, and no page has more than 100 findings; both as AWS does it.
 """
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from tests.simulator.registry import Image
@@ -59,7 +60,7 @@ def _enhanced(image: Image, state: ScanState, payload: dict[str, Any]) -> dict[s
     assert state.coverage is not None
     shown = [each for each in state.visible_findings() if each.status == "ACTIVE"]
     asked = payload | {"maxResults": min(payload.get("maxResults", 100), MOST_ENHANCED_FINDINGS)}
-    part, token = page(shown, asked, default=100, most=1000, invalid="InvalidParameterException")
+    part, token = page(shown, asked, default=100, most=1000, invalid=partial(AwsError, "InvalidParameterException"))
     status = _ENHANCED_STATUS.get(state.coverage.reason, "FINDINGS_UNAVAILABLE")
     return without_nones(
         imageScanStatus={"status": status, "description": "Continuous scan is selected for image."},
@@ -121,7 +122,9 @@ def _enhanced_finding(image: Image, finding: Finding) -> dict[str, Any]:
 
 def _basic(state: ScanState, payload: dict[str, Any]) -> dict[str, Any]:
     assert state.basic is not None
-    part, token = page(list(state.findings), payload, default=100, most=1000, invalid="InvalidParameterException")
+    part, token = page(
+        list(state.findings), payload, default=100, most=1000, invalid=partial(AwsError, "InvalidParameterException")
+    )
     done = state.basic.status in ("COMPLETE", "ACTIVE")
     counts = Counter(_basic_severity(each) for each in state.findings)
     found = without_nones(

@@ -110,7 +110,7 @@ def _list_findings(request: Request) -> dict[str, Any]:
         if _all_hold(criteria, _FINDING_VALUES, image, finding) and _packages_hold(packages, finding)
     ]
     _sort(rows, request.payload.get("sortCriteria"))
-    shown, token = page(rows, request.payload, default=_DEFAULT_FINDINGS, most=100, invalid="ValidationException")
+    shown, token = page(rows, request.payload, default=_DEFAULT_FINDINGS, most=100, invalid=_invalid)
     return without_nones(findings=[_finding(image, finding) for image, finding in shown], nextToken=token)
 
 
@@ -286,7 +286,7 @@ def _list_coverage(request: Request) -> dict[str, Any]:
     ]
     listed: list[tuple[Repository, Image | None, Coverage]] = [*_repository_rows(request), *rows]
     kept = [row for row in listed if _all_hold(criteria, _COVERAGE_VALUES, *row)]
-    shown, token = page(kept, request.payload, default=200, most=200, invalid="ValidationException")
+    shown, token = page(kept, request.payload, default=200, most=200, invalid=_invalid)
     return without_nones(coveredResources=[_covered(request, *row) for row in shown], nextToken=token)
 
 

@@ -13,6 +13,8 @@ from tests.simulator.wire import AwsError, Query
 
 _DEFAULT_SECONDS = 3600
 _LEAST_SECONDS = 900
+# The base credentials are a role's, and a role assumed by a role lasts an hour at most.
+_MOST_SECONDS = {"AssumeRole": 3600, "AssumeRoleWithWebIdentity": 43200}
 
 
 def _assume_role(request: Request) -> dict[str, Any]:
@@ -48,8 +50,9 @@ def _refused(caller: str, action: str, arn: str) -> AwsError:
 def _issued(request: Request) -> dict[str, Any]:
     form = request.payload
     seconds = int(form.get("DurationSeconds", _DEFAULT_SECONDS))
-    if seconds < _LEAST_SECONDS:
-        raise AwsError("ValidationError", f"DurationSeconds {seconds} must be {_LEAST_SECONDS} or more")
+    most = _MOST_SECONDS[request.operation]
+    if not _LEAST_SECONDS <= seconds <= most:
+        raise AwsError("ValidationError", f"DurationSeconds {seconds} must be {_LEAST_SECONDS} to {most}")
     session: Session = request.identities.issue(
         role_arn=form["RoleArn"], session_name=form["RoleSessionName"], seconds=seconds
     )

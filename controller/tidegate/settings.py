@@ -23,7 +23,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A section refuses keys it does not know."""
 
 
-class Server(_Section):
+class Server(_Section, frozen=True, kw_only=True):
     """Where the webhook and the metrics are served. Port 0 takes a free one.
 
     ``webhook_timeout_seconds`` is used where the API server does not send its own.
@@ -36,7 +36,7 @@ class Server(_Section):
     drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=60)] = 10.0
 
 
-class Certificate(_Section):
+class Certificate(_Section, frozen=True, kw_only=True):
     """The serving certificate: ``self`` makes one and shares it in a Secret, ``files`` reads what others renew."""
 
     mode: Literal["self", "files"] = "self"
@@ -48,7 +48,7 @@ class Certificate(_Section):
     webhook_configuration_name: str = "tidegate"
 
 
-class RegistryAccount(_Section):
+class RegistryAccount(_Section, frozen=True, kw_only=True):
     """How one AWS account's registry is asked: through a role, and which scanner it uses."""
 
     account: Account
@@ -57,7 +57,7 @@ class RegistryAccount(_Section):
     scanner: Literal["auto", "inspector", "basic"] = "auto"
 
 
-class Endpoints(_Section):
+class Endpoints(_Section, frozen=True, kw_only=True):
     """Service endpoints in place of AWS's own, for interface VPC endpoints and for tests."""
 
     ecr: Url | None = None
@@ -65,7 +65,7 @@ class Endpoints(_Section):
     sts: Url | None = None
 
 
-class Aws(_Section):
+class Aws(_Section, frozen=True, kw_only=True):
     """Access to AWS. ``rate_per_second`` and ``burst`` hold for each API, account and region."""
 
     region: str | None = None
@@ -75,20 +75,20 @@ class Aws(_Section):
     burst: Annotated[int, msgspec.Meta(ge=1, le=4000)] = 40
 
 
-class Cache(_Section):
+class Cache(_Section, frozen=True, kw_only=True):
     """``images`` bounds every cache: facts of each kind and remembered verdicts."""
 
     images: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 50_000
 
 
-class Log(_Section):
+class Log(_Section, frozen=True, kw_only=True):
     """What is logged and how."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True, kw_only=True):
     """The whole file. ``namespace`` defaults to the environment's POD_NAMESPACE."""
 
     namespace: str | None = None

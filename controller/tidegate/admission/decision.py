@@ -19,7 +19,7 @@ MAX_WARNING_CHARACTERS = 1_000
 MAX_ALL_WARNINGS_CHARACTERS = 3_500
 """The API server cuts warnings to 256 characters each once all of one request exceed 4,096."""
 MAX_ANNOTATION_CHARACTERS = 2_000
-FORBIDDEN, UNAVAILABLE = 403, 503
+BAD_REQUEST, FORBIDDEN, UNAVAILABLE = 400, 403, 503
 
 
 class Mark(StrEnum):
@@ -31,6 +31,7 @@ class Mark(StrEnum):
     UNCHANGED = "allowed-unchanged"
     NO_POLICY = "allowed-no-policy"
     NO_IMAGES = "allowed-no-images"
+    UNREADABLE = "request-unreadable"
     UNSYNCED = "policies-not-synced"
 
 
@@ -79,6 +80,19 @@ _ENCODER = msgspec.json.Encoder()
 def pass_without_work(uid: str, mark: Mark) -> Decision:
     """Return the answer to a request that names no image to judge, or that no policy is about."""
     return Decision(mark=mark, response=Response(uid=uid, allowed=True, audit_annotations={"decision": mark.value}))
+
+
+def refuse_unreadable(uid: str, problem: str, *, audit_only: bool) -> Decision:
+    """Return the answer to a request that cannot be judged because it cannot be read."""
+    text = f"tidegate cannot judge this request: {harmless(problem, 500)}"
+    response = Response(
+        uid=uid,
+        allowed=audit_only,
+        status=None if audit_only else Status(BAD_REQUEST, text, "BadRequest"),
+        warnings=[text] if audit_only else [],
+        audit_annotations={"decision": Mark.UNREADABLE.value},
+    )
+    return Decision(mark=Mark.UNREADABLE, response=response)
 
 
 def refuse_unsynced(uid: str, *, audit_only: bool) -> Decision:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from tidegate.admission.decision import Decision, Mark, decide, pass_without_work, refuse_unsynced
-from tidegate.admission.request import AdmissionRequest, ImageUse, changed_images, decode_review
+from tidegate.admission.decision import Decision, Mark, decide, pass_without_work, refuse_unreadable, refuse_unsynced
+from tidegate.admission.request import AdmissionRequest, BadReviewError, ImageUse, changed_images, decode_review
 from tidegate.admission.verdict import AnyPolicy, ImageVerdict, Judgement, conclude
 from tidegate.checks.judge import judge
 from tidegate.checks.registry import check_registry
@@ -136,11 +136,17 @@ class Reviewer:
         self._audit_only = audit_only
         self._plans: dict[tuple[str, PolicySet], Plan] = {}
         self._platforms: tuple[Platform, ...] = ()
+        self._snapshot: PolicySnapshot | None = None
 
     def review(self, body: bytes, deadline_seconds: float | None) -> bytes | Awaitable[bytes]:
-        """Return the answer, or what to wait for. Raises BadReviewError for what is not an AdmissionReview."""
+        """Return the answer, or what to wait for; raise BadReviewError when there is not even a uid to answer to."""
         started = self._clock.monotonic()
-        request = decode_review(body)
+        try:
+            request = decode_review(body)
+        except BadReviewError as problem:
+            if problem.uid is None:
+                raise
+            return refuse_unreadable(problem.uid, str(problem), audit_only=self._audit_only).encode()
         uses = changed_images(request)
         if not uses:
             mark = Mark.UNCHANGED if request.images else Mark.NO_IMAGES
@@ -151,6 +157,9 @@ class Reviewer:
         labels = self._namespaces.labels(request.namespace)
         if labels is None and snapshot.needs_labels:
             return self._review_unknown_namespace(request, uses, snapshot, started, deadline_seconds)
+        if snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            self._plans.clear()
         policies = snapshot.for_namespace(request.namespace, labels)
         return self._review(request, uses, policies, started, deadline_seconds)
 

@@ -85,6 +85,11 @@ class PolicySnapshot:
         """Return the policies that could not be read."""
         return tuple(policy for policy in self.policies if isinstance(policy, BrokenPolicy))
 
+    @property
+    def needs_labels(self) -> bool:
+        """Tell whether any policy selects namespaces by labels."""
+        return any(policy.match.namespace_selector for policy in self.policies)
+
     def for_namespace(self, name: str, labels: Mapping[str, str] | None) -> PolicySet:
         """Return the policies about a namespace; raise NotSyncedError before the first sync.
 

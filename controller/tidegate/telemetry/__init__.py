@@ -1,0 +1,1 @@
+"""Told about decisions and calls, never asked: metrics and logs."""

@@ -1,0 +1,57 @@
+"""What operators can see: decisions, results, calls to AWS and what is kept, as Prometheus metrics.
+
+No image names as labels: they would leak, and their number has no bound.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector, generate_latest
+
+from tidegate import __version__
+from tidegate.telemetry.tally import Counter, Histogram, TallyCollector
+
+_ANSWER_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_CALL_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """All metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.decisions = Counter(
+            "tidegate_admission_decisions", "Answers to the API server by decision.", ("decision", "operation")
+        )
+        self.answer_seconds = Histogram(
+            "tidegate_admission_seconds",
+            "Time to answer, in seconds; waited tells whether evidence had to be looked up.",
+            ("waited",),
+            _ANSWER_BOUNDS,
+        )
+        self.results = Counter(
+            "tidegate_check_results",
+            "Results that did not let an image through, by policy, check and reason.",
+            ("policy", "check", "outcome", "reason"),
+        )
+        self.stale = Counter("tidegate_stale_evidence", "Answers that rest on evidence past its time to live.", ())
+        self.calls = Counter(
+            "tidegate_aws_calls", "Calls to AWS by API, registry and what came of them.", ("api", "registry", "cause")
+        )
+        self.call_seconds = Histogram(
+            "tidegate_aws_call_seconds", "Time of a call to AWS, in seconds.", ("api",), _CALL_BOUNDS
+        )
+        self.registry.register(
+            TallyCollector(self.decisions, self.answer_seconds, self.results, self.stale, self.calls, self.call_seconds)
+        )
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        info = Gauge("tidegate_build_info", "Version of this process.", ("version",), registry=self.registry)
+        info.labels(__version__).set(1)
+
+    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Add a gauge whose value is read at each scrape."""
+        Gauge(name, text, registry=self.registry).set_function(read)
+
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,115 @@
+"""Takes note of decisions and of calls to AWS: metrics for all, log lines for refusals and failures.
+
+The users' text is not repeated here in full; the operator's cause (error code, request id) is only here.
+"""
+
+import time
+
+import structlog
+
+from tidegate.admission.decision import Decision, Mark
+from tidegate.admission.request import AdmissionRequest
+from tidegate.admission.verdict import ImageVerdict
+from tidegate.checks.words import harmless
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.repository import EcrRegistry
+from tidegate.telemetry.metrics import Metrics
+
+REPEAT_SECONDS = 10.0
+"""The same refusal, or the same failure of AWS, is logged again only after this long."""
+MAX_REMEMBERED = 5_000
+
+_log = structlog.get_logger(__name__)
+
+
+_PLAIN = frozenset({Mark.ALLOWED, Mark.UNCHANGED, Mark.NO_POLICY, Mark.NO_IMAGES})
+
+
+class Repeats:
+    """Tells which lines were written a moment ago."""
+
+    def __init__(self) -> None:
+        self._last: dict[object, float] = {}
+
+    def is_new(self, key: object, now: float) -> bool:
+        """Tell whether the key was not seen within REPEAT_SECONDS."""
+        last = self._last.get(key)
+        if last is not None and now - last < REPEAT_SECONDS:
+            return False
+        if len(self._last) >= MAX_REMEMBERED:
+            self._last.clear()
+        self._last[key] = now
+        return True
+
+
+class Observer:
+    """Implements what the reviewer and the lines to AWS report to."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._repeats = Repeats()
+
+    def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
+        """Count a decision; log it when it was not a plain allow."""
+        metrics = self._metrics
+        metrics.decisions.add(decision.mark.value, request.operation.value)
+        metrics.answer_seconds.observe(seconds, "yes" if waited else "no")
+        if decision.mark in _PLAIN:
+            return
+        for verdict in decision.verdicts:
+            self._count_results(verdict)
+        self._log_decision(request, decision, seconds)
+
+    def called(self, source: str, registry: EcrRegistry, seconds: float, problem: Exception | None) -> None:
+        """Count a call to AWS; log what went wrong, with what an operator needs to find it."""
+        cause = _cause(problem)
+        self._metrics.calls.add(source, str(registry), cause.value if cause else "ok")
+        self._metrics.call_seconds.observe(seconds, source)
+        if problem is None or cause is None:
+            return
+        if not self._repeats.is_new((source, registry, cause), time.monotonic()):
+            return
+        detail = problem.detail if isinstance(problem, AwsUnavailableError) else repr(problem)
+        _log.warning(
+            "AWS could not be asked",
+            api=source,
+            registry=str(registry),
+            cause=cause.value,
+            detail=harmless(detail, 1_000),
+            seconds=round(seconds, 3),
+            exc_info=None if isinstance(problem, AwsUnavailableError) else problem,
+        )
+
+    def _count_results(self, verdict: ImageVerdict) -> None:
+        for judgement in verdict.judgements:
+            for result in judgement.results:
+                if not result.lets_through:
+                    self._metrics.results.add(
+                        judgement.policy.name, result.check.value, result.outcome.value, result.reason.value
+                    )
+
+    def _log_decision(self, request: AdmissionRequest, decision: Decision, seconds: float) -> None:
+        key = (decision.mark, request.namespace, *(verdict.text for verdict in decision.verdicts))
+        if not self._repeats.is_new(key, time.monotonic()):
+            return
+        _log.info(
+            "admission decided",
+            decision=decision.mark.value,
+            uid=request.uid,
+            operation=request.operation.value,
+            kind=request.kind.kind,
+            namespace=harmless(request.namespace),
+            name=harmless(request.name),
+            user=harmless(request.user),
+            dry_run=request.dry_run,
+            images=[verdict.label for verdict in decision.verdicts],
+            findings=[record for verdict in decision.verdicts for record in verdict.records],
+            seconds=round(seconds, 6),
+        )
+
+
+def _cause(problem: Exception | None) -> Cause | None:
+    if problem is None:
+        return None
+    return problem.cause if isinstance(problem, AwsUnavailableError) else Cause.INTERNAL

@@ -1,0 +1,75 @@
+"""Counters and histograms that cost next to nothing to feed, read by Prometheus at scrape time.
+
+The hot path adds to plain numbers from one thread; rendering is paid for by whoever scrapes.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+MAX_SERIES = 2_000
+"""Label combinations of one metric; further ones are counted together as ``other``."""
+
+
+class Counter:
+    """A counter with labels."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
+        self.name, self._text, self._labels = name, text, labels
+        self._counts: dict[tuple[str, ...], int] = {}
+
+    def add(self, *labels: str, amount: int = 1) -> None:
+        """Add to the series with these label values."""
+        if labels not in self._counts and len(self._counts) >= MAX_SERIES:
+            labels = ("other",) * len(labels)
+        self._counts[labels] = self._counts.get(labels, 0) + amount
+
+    def family(self) -> CounterMetricFamily:
+        """Return the metric for a scrape."""
+        family = CounterMetricFamily(self.name, self._text, labels=self._labels)
+        for labels, count in list(self._counts.items()):
+            family.add_metric(labels, count)
+        return family
+
+
+class Histogram:
+    """A histogram of seconds with labels."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], bounds: tuple[float, ...]) -> None:
+        self.name, self._text, self._labels, self._bounds = name, text, labels, bounds
+        self._series: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
+
+    def observe(self, seconds: float, *labels: str) -> None:
+        """Count one duration in the series with these label values."""
+        series = self._series.get(labels)
+        if series is None:
+            if len(self._series) >= MAX_SERIES:
+                labels = ("other",) * len(labels)
+            series = self._series.setdefault(labels, ([0] * (len(self._bounds) + 1), [0.0]))
+        series[0][bisect_left(self._bounds, seconds)] += 1
+        series[1][0] += seconds
+
+    def family(self) -> HistogramMetricFamily:
+        """Return the metric for a scrape."""
+        family = HistogramMetricFamily(self.name, self._text, labels=self._labels)
+        for labels, (counts, total) in list(self._series.items()):
+            buckets, running = [], 0
+            for bound, count in zip((*self._bounds, float("inf")), counts, strict=True):
+                running += count
+                buckets.append(("+Inf" if bound == float("inf") else repr(bound), float(running)))
+            family.add_metric(labels, buckets, sum_value=total[0])
+        return family
+
+
+class TallyCollector(Collector):
+    """Gives Prometheus the metrics of a group."""
+
+    def __init__(self, *metrics: Counter | Histogram) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
+        """Yield every metric."""
+        for metric in self._metrics:
+            yield metric.family()

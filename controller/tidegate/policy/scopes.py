@@ -4,10 +4,10 @@ An ECR registry is never named by its host: one registry has several hosts, and 
 others through, or refuse them. Whether a reference is in a scope is answered in ``match``.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tidegate.images.repository import parse_ecr_host
 from tidegate.policy.model import EcrScope, Glob, HostScope, RegistryScope
 from tidegate.policy.shape import Field, ListOf, Objection, Section, Text, describe
 
@@ -21,7 +21,9 @@ ACCOUNT_PATTERN = "^[0-9]{12}$"
 PARTITION_PATTERN = "^aws(-[a-z0-9]{1,12}){0,3}$"
 REGION_PATTERN = "^[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}$"
 HOST_PATTERN = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$"
-REPOSITORY_PATTERN = "^[a-z0-9._/*-]+$"
+ECR_HOST_PATTERN = r"^[0-9]{12}\.dkr[.-]ecr"
+"""What no ``host`` may start with: it is Amazon ECR, or means to look like it."""
+REPOSITORY_PATTERN = r"^\*{0,2}([a-z0-9._/-]\*{0,2})*$"
 
 _PARTITION_OF_PREFIX: Final = {
     "cn-": "aws-cn",
@@ -38,7 +40,6 @@ _SAME_REGISTRY = {
     "ecr-public.aws.com": "public.ecr.aws",
     "index.docker.io": "docker.io",
 }
-_THREE_STARS = "***"
 
 
 def partition_of(region: str | None) -> str:
@@ -55,14 +56,13 @@ def canonical_host(host: str) -> str:
     return _SAME_REGISTRY.get(plain, plain)
 
 
-def make_glob(text: str) -> Glob | None:
-    """Return the glob; None for three stars in a row, which mean nothing."""
-    return None if _THREE_STARS in text else Glob(text=text)
+def make_glob(text: str) -> Glob:
+    """Return the glob that the text is."""
+    return Glob(text=text)
 
 
 def _make_host(text: str) -> str | None:
-    host = canonical_host(text)
-    return None if parse_ecr_host(host.rpartition(":")[0] or host) or parse_ecr_host(host) else host
+    return None if re.match(ECR_HOST_PATTERN, text) else canonical_host(text)
 
 
 def _one_registry(written: Mapping[str, Any]) -> Objection | None:
@@ -112,6 +112,7 @@ _REPOSITORY = Text(
     make=make_glob,
     maximum=MAX_REPOSITORY_GLOB,
     pattern=REPOSITORY_PATTERN,
+    by_rule=True,
 )
 
 REGISTRY_SCOPE: Final = Section(

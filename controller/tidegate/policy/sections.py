@@ -3,7 +3,7 @@
 Names, limits and patterns are the CRD's; a test compares them. Defaults are the values' own, in ``model``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -37,10 +37,12 @@ MIN_SCAN_AGE = timedelta(minutes=1)
 MAX_SCAN_AGE = timedelta(days=365)
 MAX_GRACE = timedelta(days=365)
 
-NAMESPACE_PATTERN = "^[a-z0-9*-]+$"
-TAG_PATTERN = "^[A-Za-z0-9_.*-]+$"
+NAMESPACE_PATTERN = r"^\*{0,2}([a-z0-9-]\*{0,2})*$"
+TAG_PATTERN = r"^\*{0,2}([A-Za-z0-9_.-]\*{0,2})*$"
 PLATFORM_PATTERN = "^[a-z0-9_.-]{1,64}/[a-z0-9_.-]{1,64}(/[a-z0-9_.-]{1,64})?$"
-DATE_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+DATE_PATTERN = "^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
+REASON_PATTERN = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+"""One line, not blank."""
 VULNERABILITY_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._:-]+$"
 
 TOLERANCE: Final = Choice(words=Tolerance)
@@ -76,10 +78,6 @@ def _make_day(text: str) -> datetime | None:
         return datetime.combine(date.fromisoformat(text), datetime.min.time(), tzinfo=UTC)
     except ValueError:
         return None
-
-
-def _make_reason(text: str) -> str | None:
-    return text if text.strip() and text.isprintable() else None
 
 
 class _Day(Text[datetime]):
@@ -130,8 +128,7 @@ def _counts(**limits: int) -> Mapping[Severity, int]:
 
 
 def _glob(pattern: str, maximum: int, expected: str, do: str) -> Text[Glob]:
-    make: Callable[[str], Glob | None] = make_glob
-    return Text(expected=expected, do=do, make=make, maximum=maximum, pattern=pattern)
+    return Text(expected=expected, do=do, make=make_glob, maximum=maximum, pattern=pattern, by_rule=True)
 
 
 _NAMESPACE = _glob(
@@ -207,7 +204,6 @@ _IGNORED = Section(
                 minimum=10,
                 maximum=10,
                 pattern=DATE_PATTERN,
-                by_rule=True,
                 wire_format="date",
             ),
             into="until",
@@ -218,8 +214,9 @@ _IGNORED = Section(
             Text(
                 expected=f"one line of 1 to {MAX_REASON} characters",
                 do="say why it may be ignored, and who said so",
-                make=_make_reason,
+                make=str,
                 maximum=MAX_REASON,
+                pattern=REASON_PATTERN,
                 by_rule=True,
             ),
             into="reason",

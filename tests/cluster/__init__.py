@@ -28,7 +28,9 @@ it by a watch. The same goes for RBAC.
 Also: ``with cluster.node_platform("linux", "arm64"):`` and ``cluster.add_node(...)`` register Node objects;
 ``cluster.audit_events()`` and ``cluster.wait_for_audit_event(predicate)`` read the audit log, where an admission
 webhook's auditAnnotations stand under ``annotations`` as ``WEBHOOK/KEY``; ``wait_for(question, what=...)`` polls for
-what controllers do in their own time. ``extra_arguments={"kube-apiserver": [...]}`` adds flags.
+what controllers do in their own time; ``program("helm")`` is the path of any program of the toolchain.
+``ControlPlane(extra_arguments={"kube-apiserver": [...]})`` adds flags, for example ``"--audit-log-path="`` for a
+benchmark that shouldn't pay for an audit log.
 
 In pytest: ``tests/e2e/conftest.py`` has the session fixture ``control_plane`` and the fixture ``namespace``.
 By hand: ``python -m tests.cluster up``.
@@ -39,7 +41,7 @@ Not here: a scheduler, nodes that run Pods, Pod networking. Pods are admitted an
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import KubectlError
 from tests.cluster.processes import Process, ProcessError
-from tests.cluster.toolchain.build import ToolchainError
+from tests.cluster.toolchain.build import ToolchainError, program
 from tests.cluster.waiting import wait_for
 
-__all__ = ["ControlPlane", "KubectlError", "Process", "ProcessError", "ToolchainError", "wait_for"]
+__all__ = ["ControlPlane", "KubectlError", "Process", "ProcessError", "ToolchainError", "program", "wait_for"]

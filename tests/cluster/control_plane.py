@@ -119,11 +119,6 @@ class ControlPlane:
         return base64.b64encode(self.authority.certificate).decode()
 
     @property
-    def kubectl_program(self) -> Path:
-        """Where kubectl is."""
-        return self._programs["kubectl"]
-
-    @property
     def admin_kubeconfig(self) -> Path:
         """The kubeconfig of a cluster administrator."""
         return self._layout.kubeconfig(ADMIN)
@@ -150,7 +145,7 @@ class ControlPlane:
 
         Raises KubectlError on a status other than 0, unless ``check`` is off.
         """
-        kubectl = Kubectl(self.kubectl_program, home=self.folder)
+        kubectl = Kubectl(self._programs["kubectl"], home=self.folder)
         return kubectl.run(arguments, kubeconfig=kubeconfig or self.admin_kubeconfig, stdin=stdin, check=check)
 
     def apply(

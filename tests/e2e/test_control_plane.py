@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -18,7 +19,8 @@ import pytest
 from kubernetes import client
 from kubernetes.config import new_client_from_config
 
-from tests.cluster import ControlPlane, KubectlError, ProcessError, wait_for
+from tests.cluster import ControlPlane, KubectlError, ProcessError, layout, wait_for
+from tests.cluster.ports import free_ports
 
 HOOK = "images.tidegate.test"
 REFUSAL = "first line of the refusal\nsecond line of the refusal"
@@ -249,6 +251,19 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing_running(tmp_path: Path)
         broken.start()
     assert not processes_that_mention(tmp_path)
     assert (tmp_path / "etcd.log").is_file()
+
+
+def test_a_port_lost_to_somebody_else_costs_another_try_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port is found free a moment before the program listens on it."""
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        draws = iter([[somebody.getsockname()[1], *free_ports(2)], free_ports(3)])
+        monkeypatch.setattr(layout, "free_ports", lambda *_, **__: next(draws))
+        with ControlPlane(folder=tmp_path) as cluster:
+            assert cluster.get("namespace", "default")["kind"] == "Namespace"
+    assert next(draws, None) is None
 
 
 def processes_that_mention(folder: Path) -> list[str]:

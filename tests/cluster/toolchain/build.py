@@ -91,6 +91,10 @@ PROGRAMS = {
             version_arguments=("version", "--short"),
             ldflags="-X helm.sh/helm/v4/internal/version.version=v4.3.1",
         ),
+        # Our own, around the container runtime's parser of image references.
+        Program(
+            name="tidegate-reference", module="reference", package=".", minor="0.6", version_arguments=("--version",)
+        ),
     )
 }
 
@@ -186,7 +190,7 @@ def _install_go(home: Path) -> None:
 def _build_folder(program: Program, go: str) -> Path:
     module = HERE / program.module
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum"):
+    for name in ("go.mod", "go.sum", *(["main.go"] if program.package == "." else [])):
         digest.update((module / name).read_bytes())
     digest.update(f"{_go_version(go)}|{program.ldflags}|{program.tags}".encode())
     return cache_home() / "toolchain" / f"{program.module}-{digest.hexdigest()[:16]}"
@@ -270,6 +274,11 @@ def ready(names: Sequence[str]) -> dict[str, Path]:
         program = PROGRAMS[name]
         found[name] = find_in_assets(program) or find_on_path(program) or build(program, find_go())
     return found
+
+
+def program(name: str) -> Path:
+    """Return the path of one program; see `ready`."""
+    return ready([name])[name]
 
 
 def main() -> int:

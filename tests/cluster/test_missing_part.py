@@ -1,0 +1,32 @@
+"""A part of the control plane that can't be had fails the end-to-end tests where CI is set; elsewhere they skip."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEST = "tests/e2e/test_control_plane.py::test_a_namespace_takes_pods_at_once"
+
+
+@pytest.mark.parametrize(
+    ("environment", "outcome"),
+    [
+        pytest.param({"CI": "true"}, "1 error", id="fails with CI=true"),
+        pytest.param({}, "1 skipped", id="skips without CI"),
+    ],
+)
+def test_a_missing_part(tmp_path: Path, environment: dict[str, str], outcome: str) -> None:
+    """No program on PATH, and a cache that can't be made: nothing can be built either."""
+    (tmp_path / "file").touch()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TEST]
+    bare = {"PATH": str(tmp_path), "HOME": str(tmp_path), "TIDEGATE_CACHE": str(tmp_path / "file" / "cache")}
+    done = subprocess.run(
+        command, cwd=ROOT, env=bare | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert outcome in done.stdout
+    assert "no control plane:" in done.stdout
+    assert "set TIDEGATE_CACHE to a folder that can" in done.stdout

@@ -21,7 +21,7 @@ Environment of a process that is to talk to it: `sim.environment()`, or AWS_ENDP
 AWS_ACCESS_KEY_ID=AKIASIMULATOR0000001 AWS_SECRET_ACCESS_KEY=simulated. Every region is served; a call's region is that of
 its signature. Keys that nobody issued are refused.
 
-World (all in world.py, keyword arguments, `account=` and `region=` everywhere; images are named by tag or digest):
+World (world.py and scan_changes.py, keyword arguments, `account=` and `region=` everywhere; images are named by tag or digest):
     add_account(id, roles=, scan_type=, inspector=, members=)   other accounts: AccessDenied without AssumeRole of a role
                                                                 there ("arn:aws:iam::ID:role/tidegate-reader")
     add_repository(name, mutability=, exclusions=, readers=), set_mutability, remove_repository

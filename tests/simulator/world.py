@@ -1,11 +1,12 @@
 """The simulated AWS: accounts, registries, repositories, images and scans, and the calls that tests change them with.
 
-Every change is safe while the server answers: both hold `lock`. It knows no wire format and no fault.
+Every change is safe while the server answers: both hold `lock`. It knows no wire format and no fault; what changes
+scans is in scan_changes.py.
 """
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -13,7 +14,8 @@ from tests.simulator import manifests
 from tests.simulator.clock import Clock, Moment
 from tests.simulator.manifests import Manifest
 from tests.simulator.registry import Image, PullThroughRule, Registry, Repository, ScanRule
-from tests.simulator.scans import BasicScan, Coverage, Finding, Package, ScanState
+from tests.simulator.scan_changes import ScanChanges
+from tests.simulator.scans import BasicScan, Coverage, ScanState
 
 CLUSTER_ACCOUNT = "111122223333"
 REGION = "eu-west-1"
@@ -33,7 +35,7 @@ class Account:
     members: frozenset[str] = frozenset()
 
 
-class World:
+class World(ScanChanges):
     """Hold the simulated AWS and change it.
 
     `account` is the cluster's own account, in which the base credentials live; `region` is where repositories are
@@ -50,7 +52,7 @@ class World:
         self._registries: dict[tuple[str, str], Registry] = {}
         self._by_digest: dict[tuple[str, str], list[Image]] = {}
         self._by_arn: dict[str, Image] = {}
-        self._serial = count(1)
+        self.serial = count(1)
         self.add_account(account)
 
     # Accounts and registries
@@ -181,9 +183,7 @@ class World:
         every image is its own. `scanned` gives it what its registry's scanner says of an image it found clean; set
         it False for no coverage row and no scan. The repository is made (immutable) if there is none.
         """
-        body = manifests.image(
-            content or f"{repository} {next(self._serial)}", platform=platform, media_type=media_type
-        )
+        body = manifests.image(content or f"{repository} {next(self.serial)}", platform=platform, media_type=media_type)
         return self._push(
             repository,
             body,
@@ -214,7 +214,7 @@ class World:
 
         As at AWS the children are untagged and scanned, the index is tagged and has no coverage row.
         """
-        seed = content or f"{repository} {next(self._serial)}"
+        seed = content or f"{repository} {next(self.serial)}"
         kind = manifests.DOCKER_MANIFEST if docker else manifests.OCI_MANIFEST
         children = [(manifests.image(seed, platform=each, media_type=kind), each) for each in platforms]
         proofs = [(manifests.attestation(f"{seed} {each}", of=child.digest), child.digest) for child, each in children]
@@ -337,120 +337,6 @@ class World:
         """Make the registry lie: give other bytes for an image than those that its digest names."""
         with self.lock:
             self.image(repository, name, account=account, region=region).override = data
-
-    # Scans
-
-    def set_coverage(
-        self,
-        repository: str,
-        name: str,
-        status: str = "ACTIVE",
-        reason: str = "SUCCESSFUL",
-        *,
-        last_scanned_at: Moment | None = None,
-        at: Moment | None = None,
-        account: str | None = None,
-        region: str | None = None,
-    ) -> None:
-        """Set Inspector's coverage row of an image, from `at` on; findings stay as they are.
-
-        Without `last_scanned_at` a SUCCESSFUL scan is dated `at`, and any other state keeps the last scan's date.
-        """
-        with self.lock:
-            image, when = self.image(repository, name, account=account, region=region), self.clock.moment(at)
-            old = image.scan(when)
-            scanned = old.coverage.last_scanned_at if old.coverage else None
-            if last_scanned_at is not None or reason == "SUCCESSFUL":
-                scanned = self.clock.moment(when - self.clock.now() if last_scanned_at is None else last_scanned_at)
-            row = Coverage(status=status, reason=reason, last_scanned_at=scanned)
-            image.record(replace(old, at=when, coverage=row))
-
-    def remove_coverage(
-        self,
-        repository: str,
-        name: str,
-        *,
-        at: Moment | None = None,
-        account: str | None = None,
-        region: str | None = None,
-    ) -> None:
-        """Take an image's coverage row and findings away, from `at` on."""
-        with self.lock:
-            image, when = self.image(repository, name, account=account, region=region), self.clock.moment(at)
-            image.record(replace(image.scan(when), at=when, coverage=None, findings=()))
-
-    def add_finding(
-        self,
-        repository: str,
-        name: str,
-        *,
-        severity: str = "CRITICAL",
-        id: str | None = None,  # noqa: A002  # the name that policies and Inspector use
-        package: str = "openssl",
-        installed: str = "3.0.11",
-        fixed: str | None = None,
-        packages: Sequence[Package] = (),
-        at: Moment | None = None,
-        first_observed_at: Moment | None = None,
-        account: str | None = None,
-        region: str | None = None,
-        **more: Any,
-    ) -> Finding:
-        """Add a finding to an image, from `at` on, and to what is known of it later.
-
-        `fixed` is the version that repairs it, None if there is none; `packages` says several; `more` are the other
-        fields of `Finding`: exploit, epss, score, status, title, description, type.
-        """
-        with self.lock:
-            image, when = self.image(repository, name, account=account, region=region), self.clock.moment(at)
-            seen = when if first_observed_at is None else self.clock.moment(first_observed_at)
-            finding = Finding(
-                id=id or f"CVE-2099-{next(self._serial):05d}",
-                severity=severity,
-                packages=tuple(packages) or (Package(name=package, installed=installed, fixed=fixed),),
-                first_observed_at=seen,
-                last_observed_at=max(seen, when),
-                **more,
-            )
-            image.record(replace(image.scan(when), at=when))
-            image.history = [
-                state if state.at < when else replace(state, findings=(*state.findings, finding))
-                for state in image.history
-            ]
-            return finding
-
-    def set_findings(
-        self,
-        repository: str,
-        name: str,
-        findings: Sequence[Finding],
-        *,
-        at: Moment | None = None,
-        account: str | None = None,
-        region: str | None = None,
-    ) -> None:
-        """Replace an image's findings, from `at` on."""
-        with self.lock:
-            image, when = self.image(repository, name, account=account, region=region), self.clock.moment(at)
-            image.record(replace(image.scan(when), at=when, findings=tuple(findings)))
-
-    def set_basic_scan(
-        self,
-        repository: str,
-        name: str,
-        status: str | None = "COMPLETE",
-        *,
-        description: str = "",
-        at: Moment | None = None,
-        account: str | None = None,
-        region: str | None = None,
-    ) -> None:
-        """Set the state of an image's basic scan, from `at` on; None takes it away (ScanNotFoundException)."""
-        with self.lock:
-            image, when = self.image(repository, name, account=account, region=region), self.clock.moment(at)
-            done = when if status == "COMPLETE" else None
-            scan = BasicScan(status=status, description=description, completed_at=done) if status else None
-            image.record(replace(image.scan(when), at=when, basic=scan))
 
     # What the services ask
 

@@ -5,27 +5,17 @@ nothing up itself: policies, namespaces, platforms and evidence come through the
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from tidegate.admission.decision import Decision, Mark, decide, pass_without_work, refuse_unreadable, refuse_unsynced
+from tidegate.admission.plan import Plan, judge_plan, make_plan
 from tidegate.admission.request import AdmissionRequest, BadReviewError, ImageUse, changed_images, decode_review
-from tidegate.admission.verdict import AnyPolicy, ImageVerdict, Judgement, conclude
-from tidegate.checks.judge import judge
-from tidegate.checks.registry import check_registry
-from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.subject import Subject
-from tidegate.errors import InvalidReferenceError
+from tidegate.admission.verdict import ImageVerdict
 from tidegate.evidence.collected import ImageEvidence, nothing_asked
-from tidegate.evidence.fact import Known
-from tidegate.evidence.image import ImageDetail
-from tidegate.evidence.needs import Needs, needs
-from tidegate.images.digest import Digest
+from tidegate.evidence.needs import Needs
 from tidegate.images.platform import Platform
-from tidegate.images.reference import ImageReference, parse_reference
-from tidegate.policy.match import image_matches
-from tidegate.policy.model import ImagePolicy
+from tidegate.images.reference import ImageReference
 from tidegate.policy.snapshot import PolicySet, PolicySnapshot
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
@@ -98,19 +88,6 @@ class ReviewObserver(Protocol):
     def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
         """Take note; ``waited`` tells whether evidence had to be looked up."""
         ...
-
-
-@dataclass(slots=True, eq=False)
-class Plan:
-    """What one image means under one set of policies, and the last verdict on it with its use-by time (monotonic)."""
-
-    text: str
-    reference: ImageReference | None
-    policies: tuple[AnyPolicy, ...]
-    wanted: Needs | None
-    problem: str = ""
-    verdict: ImageVerdict | None = None
-    until: float = 0.0
 
 
 class Reviewer:
@@ -229,25 +206,12 @@ class Reviewer:
         if plan.verdict is not None and monotonic < plan.until:
             return plan.verdict  # Judged meanwhile, for another request that waited for the same evidence.
         found = nothing_asked() if evidence is None else evidence
-        verdict = conclude(plan.text, _digest(found), self._judgements(plan, found, now), audit_only=self._audit_only)
+        verdict = judge_plan(plan, found, cluster_platforms=self._platforms, now=now, audit_only=self._audit_only)
         until = monotonic + NO_EVIDENCE_SECONDS if evidence is None else evidence.valid_until
         if verdict.holds_until is not None:
             until = min(until, monotonic + (verdict.holds_until - now).total_seconds())
         plan.verdict, plan.until = verdict, until
         return verdict
-
-    def _judgements(self, plan: Plan, evidence: ImageEvidence, now: datetime) -> list[Judgement]:
-        if plan.reference is None:
-            result = CheckResult(
-                check=Check.REFERENCE,
-                outcome=Outcome.FAIL,
-                reason=Reason.INVALID_REFERENCE,
-                found=plan.problem,
-                remedy="correct the image reference",
-            )
-            return [Judgement(policy=policy, results=(result,)) for policy in plan.policies]
-        subject = Subject(reference=plan.reference, evidence=evidence, cluster_platforms=self._platforms, now=now)
-        return [Judgement(policy=policy, results=judge(policy, subject)) for policy in plan.policies]
 
     def _plan(self, text: str, policies: PolicySet) -> Plan:
         platforms = self._platform_source.platforms()
@@ -268,40 +232,7 @@ class Reviewer:
         return answer
 
 
-def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform, ...]) -> Plan:
-    """Return what an image means under a set of policies: which are about it, and which facts they want.
-
-    A reference that cannot be parsed is every policy's business. Facts are wanted only on behalf of policies whose
-    list of registries contains the image, so that no other registry is ever contacted.
-    """
-    try:
-        reference = parse_reference(text)
-    except InvalidReferenceError as problem:
-        return Plan(text, None, policies.policies, None, problem=str(problem))
-    about = tuple(policy for policy in policies.policies if image_matches(policy.match, reference))
-    if reference.ecr is None:
-        return Plan(text, reference, about, None)
-    asking = [
-        policy
-        for policy in about
-        if isinstance(policy, ImagePolicy)
-        and (policy.registries is None or check_registry(policy.registries, reference).lets_through)
-    ]
-    settings = reference.digest is None and any(one.tags is not None and one.tags.immutable for one in asking)
-    scanning = [one for one in asking if one.scan is not None or one.vulnerabilities is not None]
-    if not settings and not scanning:
-        return Plan(text, reference, about, None)
-    chosen = [one.platforms or cluster_platforms for one in scanning]
-    platforms = () if () in chosen else tuple(dict.fromkeys(one for some in chosen for one in some))
-    return Plan(text, reference, about, needs(settings=settings, scan=bool(scanning), platforms=platforms))
-
-
 def inner_timeout(deadline_seconds: float | None) -> float:
     """Return the seconds that a request may take: the webhook's timeout less the margin to answer in."""
     timeout = DEFAULT_TIMEOUT_SECONDS if deadline_seconds is None else deadline_seconds
     return max(timeout - ANSWER_MARGIN_SECONDS, timeout / 2)
-
-
-def _digest(evidence: ImageEvidence) -> Digest | None:
-    fact = evidence.detail
-    return fact.value.digest if isinstance(fact, Known) and isinstance(fact.value, ImageDetail) else None

@@ -5,6 +5,7 @@ Read this to learn which call to AWS answers which question. What is looked up f
 """
 
 import asyncio
+from collections.abc import Sized
 from functools import partial
 from typing import TypeVar
 
@@ -81,6 +82,16 @@ class Facts:
             look_up=self._scan,
             seconds=lambda _, report: lifetimes.scan_seconds(report, now=clock.now()),
         )
+
+    def caches(self) -> dict[str, Sized]:
+        """Return every cache by the name of what it keeps."""
+        return {
+            "details": self.details,
+            "settings": self.settings,
+            "indexes": self.runnable,
+            "scan_types": self.scan_types,
+            "scans": self.scans,
+        }
 
     def _batch_calls(self) -> None:
         sources, line = self._sources, self._lines.line

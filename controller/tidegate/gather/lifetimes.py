@@ -24,7 +24,7 @@ BAD_CONTENT_SECONDS = 60.0
 FRESH_SCAN_SECONDS = 30.0
 """A scan finished within FRESH_SCAN: findings may still be arriving."""
 FRESH_SCAN = timedelta(minutes=5)
-KEPT_SECONDS = 86_400.0
+KEPT_SECONDS = 7 * 86_400.0
 """How long an expired fact is kept for policies that accept stale evidence; the CRD bounds maxStale by the same."""
 RETRY_SECONDS = 1.0
 """After a failed renewal a stale fact is served this long before AWS is asked again."""

@@ -1,0 +1,91 @@
+"""What one image means under a set of policies: which of them are about it, which facts they want, and the verdict.
+
+Shared by the admission reviewer and the command line. Pure: facts come in as evidence, the time as an argument.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tidegate.admission.verdict import AnyPolicy, ImageVerdict, Judgement, conclude
+from tidegate.checks.judge import judge
+from tidegate.checks.registry import check_registry
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.subject import Subject
+from tidegate.errors import InvalidReferenceError
+from tidegate.evidence.collected import ImageEvidence
+from tidegate.evidence.fact import Known
+from tidegate.evidence.image import ImageDetail
+from tidegate.evidence.needs import Needs, needs
+from tidegate.images.digest import Digest
+from tidegate.images.platform import Platform
+from tidegate.images.reference import ImageReference, parse_reference
+from tidegate.policy.match import image_matches
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.snapshot import PolicySet
+
+
+@dataclass(slots=True, eq=False)
+class Plan:
+    """What one image means under one set of policies, and the last verdict on it with its use-by time (monotonic)."""
+
+    text: str
+    reference: ImageReference | None
+    policies: tuple[AnyPolicy, ...]
+    wanted: Needs | None
+    problem: str = ""
+    verdict: ImageVerdict | None = None
+    until: float = 0.0
+
+
+def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform, ...]) -> Plan:
+    """Return what an image means under a set of policies: which are about it, and which facts they want.
+
+    A reference that cannot be parsed is every policy's business. Facts are wanted only on behalf of policies whose
+    list of registries contains the image, so that no other registry is ever contacted.
+    """
+    try:
+        reference = parse_reference(text)
+    except InvalidReferenceError as problem:
+        return Plan(text, None, policies.policies, None, problem=str(problem))
+    about = tuple(policy for policy in policies.policies if image_matches(policy.match, reference))
+    if reference.ecr is None:
+        return Plan(text, reference, about, None)
+    asking = [
+        policy
+        for policy in about
+        if isinstance(policy, ImagePolicy)
+        and (policy.registries is None or check_registry(policy.registries, reference).lets_through)
+    ]
+    settings = reference.digest is None and any(one.tags is not None and one.tags.immutable for one in asking)
+    scanning = [one for one in asking if one.scan is not None or one.vulnerabilities is not None]
+    if not settings and not scanning:
+        return Plan(text, reference, about, None)
+    chosen = [one.platforms or cluster_platforms for one in scanning]
+    platforms = () if () in chosen else tuple(dict.fromkeys(one for some in chosen for one in some))
+    return Plan(text, reference, about, needs(settings=settings, scan=bool(scanning), platforms=platforms))
+
+
+def judge_plan(
+    plan: Plan, evidence: ImageEvidence, *, cluster_platforms: tuple[Platform, ...], now: datetime, audit_only: bool
+) -> ImageVerdict:
+    """Return the verdict on the plan's image by each of its policies."""
+    if plan.reference is None:
+        result = CheckResult(
+            check=Check.REFERENCE,
+            outcome=Outcome.FAIL,
+            reason=Reason.INVALID_REFERENCE,
+            found=plan.problem,
+            remedy="correct the image reference",
+        )
+        judgements = [Judgement(policy=policy, results=(result,)) for policy in plan.policies]
+    else:
+        subject = Subject(reference=plan.reference, evidence=evidence, cluster_platforms=cluster_platforms, now=now)
+        judgements = [Judgement(policy=policy, results=judge(policy, subject)) for policy in plan.policies]
+    return conclude(plan.text, _digest(plan, evidence), judgements, audit_only=audit_only)
+
+
+def _digest(plan: Plan, evidence: ImageEvidence) -> Digest | None:
+    fact = evidence.detail
+    if isinstance(fact, Known) and isinstance(fact.value, ImageDetail):
+        return fact.value.digest
+    return plan.reference.digest if plan.reference is not None else None

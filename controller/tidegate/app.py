@@ -1,0 +1,81 @@
+"""The composition root: the only place that constructs. What is built here is shared by the controller and the CLI."""
+
+from dataclasses import dataclass
+
+from tidegate.aws.accounts import AwsSettings, RegistryAccount, ScannerChoice
+from tidegate.aws.clients import Clients
+from tidegate.aws.ecr import Ecr
+from tidegate.aws.identity import Identity
+from tidegate.aws.inspector import Inspector
+from tidegate.gather.clock import Clock, SystemClock
+from tidegate.gather.collector import Collector
+from tidegate.gather.facts import Facts
+from tidegate.gather.line import RateLimit
+from tidegate.gather.lines import Lines
+from tidegate.gather.sources import Sources
+from tidegate.settings import Aws, Settings
+from tidegate.telemetry.metrics import Metrics
+from tidegate.telemetry.observer import Observer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What looks images up, and whom it reports to. ``identity`` says who AWS thinks this process is."""
+
+    clock: Clock
+    collector: Collector
+    facts: Facts
+    lines: Lines
+    metrics: Metrics
+    observer: Observer
+    identity: Identity
+
+
+def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
+    """Return the engine for the settings. Nothing is contacted."""
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    observer = Observer(metrics)
+    clients = Clients(aws_settings(settings.aws))
+    identity = Identity(clients)
+    ecr = Ecr(clients, identity, now=clock.now)
+    sources = Sources(
+        images=ecr,
+        manifests=ecr,
+        repositories=ecr,
+        scan_types=ecr,
+        basic_scans=ecr,
+        inspections=Inspector(clients, now=clock.now),
+    )
+    rate = RateLimit(per_second=settings.aws.rate_per_second, burst=settings.aws.burst)
+    lines = Lines(clock=clock, rate=rate, observer=observer)
+    facts = Facts(sources=sources, lines=lines, clock=clock, limit=settings.cache.images)
+    for name, cache in facts.caches().items():
+        metrics.watch(f"tidegate_cached_{name}", f"Facts kept of the kind {name}.", cache.__len__)
+    return Engine(
+        clock=clock,
+        collector=Collector(facts, clock),
+        facts=facts,
+        lines=lines,
+        metrics=metrics,
+        observer=observer,
+        identity=identity,
+    )
+
+
+def aws_settings(aws: Aws) -> AwsSettings:
+    """Return the AWS edge's settings for the configuration file's section."""
+    endpoints = {"ecr": aws.endpoints.ecr, "inspector2": aws.endpoints.inspector2, "sts": aws.endpoints.sts}
+    return AwsSettings(
+        accounts=tuple(
+            RegistryAccount(
+                account=one.account,
+                role_arn=one.role_arn,
+                external_id=one.external_id,
+                scanner=ScannerChoice(one.scanner),
+            )
+            for one in aws.accounts
+        ),
+        endpoint_urls={service: url for service, url in endpoints.items() if url is not None},
+        region=aws.region,
+    )

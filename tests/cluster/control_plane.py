@@ -12,6 +12,7 @@ import json
 import shutil
 import ssl
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -97,6 +98,8 @@ class ControlPlane:
         self._stop_programs()
         if self._temporary and not keep_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
+        elif self._temporary:
+            print(f"control plane: its logs stay in {self.folder}", file=sys.stderr)
 
     def run_beside(self, name: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Process:
         """Start a program of the test's own, for example the controller; it ends with the control plane at the latest.

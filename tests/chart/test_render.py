@@ -278,9 +278,12 @@ class TestPods:
             assert only[probe]["httpGet"] == {"path": "/healthz", "port": "https", "scheme": "HTTPS"}
 
     def test_an_ending_pod_has_time_for_the_longest_request_that_came_in_while_it_was_still_listed(self):
-        objects = render({"drainSeconds": 7, "webhook": {"timeoutSeconds": 20}})
+        objects = render({"preStopSeconds": 7, "server": {"drainSeconds": 20}})
         assert container(objects)["lifecycle"]["preStop"] == {"sleep": {"seconds": 7}}
         assert pod_spec(objects)["terminationGracePeriodSeconds"] > 7 + 20
+        assert controller_config(objects)["server"]["drainSeconds"] == 20
+        defaults = controller_config(render())["server"]
+        assert defaults["drainSeconds"] >= defaults["webhookTimeoutSeconds"]
 
     def test_they_are_replaced_when_the_configuration_changes_and_only_then(self):
         def checksum(values):
@@ -313,6 +316,7 @@ class TestPods:
             "port": 8443,
             "metricsPort": 9090,
             "webhookTimeoutSeconds": 10,
+            "drainSeconds": 10,
         }
         (port,) = find(objects, "Service", "tidegate")["spec"]["ports"]
         assert (port["port"], port["targetPort"]) == (443, "https")
@@ -357,7 +361,7 @@ class TestConfiguration:
         assert mounts["config"] == "/etc/tidegate"
 
     def test_what_is_not_given_is_not_written_so_that_the_controller_s_own_default_holds(self):
-        assert controller_config(render())["aws"] == {"ratePerSecond": 20}
+        assert controller_config(render())["aws"] == {"ratePerSecond": 20, "burst": 40}
 
     def test_every_setting_arrives_as_it_was_given(self):
         accounts = [
@@ -371,7 +375,8 @@ class TestConfiguration:
                         "region": "eu-west-1",
                         "endpoints": {"ecr": "http://127.0.0.1:1", "inspector2": "http://127.0.0.1:2"},
                         "accounts": accounts,
-                        "ratePerSecond": 7,
+                        "ratePerSecond": 7.5,
+                        "burst": 9,
                     },
                     "cache": {"images": 1_000_000},
                     "log": {"level": "debug", "format": "console"},
@@ -384,7 +389,8 @@ class TestConfiguration:
             "region": "eu-west-1",
             "endpoints": {"ecr": "http://127.0.0.1:1", "inspector2": "http://127.0.0.1:2"},
             "accounts": accounts,
-            "ratePerSecond": 7,
+            "ratePerSecond": 7.5,
+            "burst": 9,
         }
         assert config["cache"] == {"images": 1_000_000}
         assert config["log"] == {"level": "debug", "format": "console"}

@@ -7,6 +7,7 @@ server:
   port: {{ int .Values.server.port }}
   metricsPort: {{ int .Values.server.metricsPort }}
   webhookTimeoutSeconds: {{ int .Values.webhook.timeoutSeconds }}
+  drainSeconds: {{ int .Values.server.drainSeconds }}
 certificate:
   {{- if eq .Values.certificate.mode "self" }}
   mode: self
@@ -37,7 +38,8 @@ aws:
   {{- with .Values.aws.accounts }}
   accounts: {{ toJson . }}
   {{- end }}
-  ratePerSecond: {{ int .Values.aws.ratePerSecond }}
+  ratePerSecond: {{ .Values.aws.ratePerSecond }}
+  burst: {{ int .Values.aws.burst }}
 cache:
   images: {{ int .Values.cache.images }}
 log:

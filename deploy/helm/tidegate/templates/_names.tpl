@@ -47,5 +47,5 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* Seconds that the kubelet gives a Pod to end: still answering, then finishing what was begun, then a margin. */}}
 {{- define "tidegate.terminationGracePeriodSeconds" -}}
-{{- add .Values.drainSeconds .Values.webhook.timeoutSeconds 5 -}}
+{{- add .Values.preStopSeconds .Values.server.drainSeconds 5 -}}
 {{- end -}}

@@ -1,0 +1,99 @@
+"""What the chart writes is what the program reads: the configuration file, the baseline policy, the way to the server."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.chart.render import config_text, controller_config, find, render, webhooks
+from tidegate.kube.server.admission import VALIDATE_PATH
+from tidegate.policy.model import Action, ImagePolicy
+from tidegate.policy.parse import parse_policy
+from tidegate.settings import Settings, parse_settings
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+FIXED = {"server.host"}
+"""What a Pod can't have otherwise."""
+
+OTHER_THAN_DEFAULT: dict[str, Any] = {
+    "fullnameOverride": "gate",
+    "auditOnly": True,
+    "webhook": {"timeoutSeconds": 7},
+    "server": {"port": 8443, "metricsPort": 9090, "drainSeconds": 12},
+    "certificate": {"secretName": "other", "dnsNames": ["gate.example"]},
+    "aws": {
+        "region": "eu-west-1",
+        "endpoints": {"ecr": "http://127.0.0.1:1", "inspector2": "http://127.0.0.1:2", "sts": "http://127.0.0.1:3"},
+        "accounts": [
+            {
+                "account": "444455556666",
+                "roleArn": "arn:aws:iam::444455556666:role/reader",
+                "externalId": "e-1",
+                "scanner": "basic",
+            }
+        ],
+        "ratePerSecond": 7.5,
+        "burst": 9,
+    },
+    "cache": {"images": 1_000_000},
+    "log": {"level": "debug", "format": "console"},
+}
+FILES = {"certificate": {"mode": "secret", "secretName": "mine", "caBundle": PEM}}
+
+
+def leaves(section: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    for field in msgspec.structs.fields(section):
+        value = getattr(section, field.name)
+        name = f"{path}{field.encode_name}"
+        if isinstance(value, msgspec.Struct):
+            yield from leaves(value, f"{name}.")
+        else:
+            yield name, value
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"auditOnly": False}, OTHER_THAN_DEFAULT, FILES, {"certificate": {"mode": "certManager"}}]
+)
+def test_the_controller_understands_the_configuration_file(values):
+    settings = parse_settings(config_text(render(values, namespace="gate")))
+    assert settings.namespace == "gate"
+    assert settings.audit_only is values.get("auditOnly", True)
+
+
+def test_every_setting_can_be_set_from_values():
+    defaults = dict(leaves(Settings()))
+    changed = dict(leaves(parse_settings(config_text(render(OTHER_THAN_DEFAULT)))))
+    changed_by_mode = dict(leaves(parse_settings(config_text(render(FILES)))))
+    same = {name for name, default in defaults.items() if changed[name] == default == changed_by_mode[name]}
+    assert same == FIXED
+
+
+def test_the_program_s_defaults_are_the_chart_s_except_where_it_starts_with_watching():
+    written = dict(leaves(parse_settings(config_text(render()))))
+    different = {name for name, default in leaves(Settings()) if written[name] != default}
+    assert different == {"auditOnly", "namespace", "certificate.secretName"}
+
+
+def test_the_program_understands_the_baseline_policy():
+    policy = parse_policy(find(render(), "ImagePolicy"))
+    assert isinstance(policy, ImagePolicy)
+    assert policy.actions == {Action.WARN, Action.AUDIT}
+    registries = [{"account": "111122223333", "region": "eu-west-1"}, {"host": "ghcr.io", "repositories": ["a/**"]}]
+    values = {"baselinePolicy": {"registries": registries, "validationActions": ["Deny"], "maxCritical": 3}}
+    strict = parse_policy(find(render(values), "ImagePolicy"))
+    assert strict.actions == {Action.DENY}
+    assert strict.registries is not None
+    assert len(strict.registries) == 2
+
+
+def test_the_api_server_asks_on_the_path_that_is_served():
+    for hook in webhooks(render()).values():
+        assert hook["clientConfig"]["service"]["path"] == VALIDATE_PATH
+
+
+def test_the_certificate_is_made_for_the_service_that_is_called():
+    for values in ({}, {"fullnameOverride": "gate"}):
+        objects = render(values)
+        (hook,) = webhooks(objects).values()
+        assert controller_config(objects)["certificate"]["serviceName"] == hook["clientConfig"]["service"]["name"]

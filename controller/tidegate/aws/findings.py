@@ -18,7 +18,7 @@ MAX_TEXT = 256
 """Characters kept of a package's name or version."""
 
 _NOT_AVAILABLE = "NotAvailable"
-_WORST_FIRST = {severity: rank for rank, severity in enumerate((Severity.UNKNOWN, *Severity))}
+_WORST_FIRST = {severity: rank for rank, severity in enumerate(Severity)} | {Severity.UNKNOWN: -1}
 _ACTIVE, _SUPPRESSED, _CLOSED = "ACTIVE", "SUPPRESSED", "CLOSED"
 
 

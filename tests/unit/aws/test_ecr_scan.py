@@ -1,0 +1,145 @@
+"""ECR's own scan reports."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.unit.aws.test_findings import wire
+from tidegate.aws.ecr_scan import not_scanned, read_report
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.scan import Scanner, ScanState, Severity, VulnerablePackage
+from tidegate.evidence.unavailable import AwsUnavailableError
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=1)
+
+
+def finding(name="CVE-1", severity="HIGH", **attributes):
+    listed = [{"key": key, "value": value} for key, value in attributes.items()]
+    return {"name": name, "severity": severity, "attributes": listed}
+
+
+def page(*findings, status="COMPLETE", counts=None, completed_at=LONG_AGO, **members):
+    found = {"findings": list(findings), "findingSeverityCounts": counts or {}, "imageScanCompletedAt": completed_at}
+    return {"imageScanStatus": {"status": status, "description": "why"}, "imageScanFindings": {**found, **members}}
+
+
+def read(*pages, more=False):
+    return read_report(pages, "ecr:DescribeImageScanFindings", more=more, now=NOW)
+
+
+def test_a_finished_scan_is_read_with_its_findings():
+    report = read(page(finding(package_name="zlib", package_version="1.2"), finding("CVE-2", "CRITICAL")))
+    assert report.scanner is Scanner.ECR_BASIC
+    assert (report.coverage.state, report.coverage.code, report.coverage.reason) == (
+        ScanState.SCANNED_ONCE,
+        "COMPLETE",
+        "why",
+    )
+    assert report.coverage.last_scanned_at == LONG_AGO
+    assert [each.id for each in report.findings] == ["CVE-2", "CVE-1"]
+    assert report.findings[1].packages == (VulnerablePackage(name="zlib", installed="1.2"),)
+    assert report.complete
+    assert not report.settling
+
+
+def test_a_finished_scan_without_findings_is_clean():
+    report = read(page())
+    assert (report.coverage.state, report.findings, report.complete) == (ScanState.SCANNED_ONCE, (), True)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("IN_PROGRESS", ScanState.PENDING),
+        ("PENDING", ScanState.PENDING),
+        ("FAILED", ScanState.FAILED),
+        ("UNSUPPORTED_IMAGE", ScanState.UNSUPPORTED),
+        ("SCAN_ELIGIBILITY_EXPIRED", ScanState.EXPIRED),
+        ("FINDINGS_UNAVAILABLE", ScanState.FAILED),
+        ("LIMIT_EXCEEDED", ScanState.LIMITED),
+        ("IMAGE_ARCHIVED", ScanState.ARCHIVED),
+        ("SOMETHING_NEW", ScanState.UNKNOWN),
+    ],
+)
+def test_any_other_status_is_not_scanned_and_says_why(status, state):
+    report = read({"imageScanStatus": {"status": status}})
+    assert (report.coverage.state, report.coverage.code) == (state, status)
+
+
+@pytest.mark.parametrize(
+    ("word", "severity"),
+    [
+        *((each.value, each) for each in Severity if each is not Severity.UNKNOWN),
+        ("UNDEFINED", Severity.UNTRIAGED),
+        ("SOMETHING_NEW", Severity.UNKNOWN),
+    ],
+)
+def test_every_severity_is_known_and_a_new_one_is_unknown(word, severity):
+    assert read(page(finding(severity=word))).findings[0].severity is severity
+
+
+def test_pages_are_put_together():
+    report = read(page(finding("CVE-1")), page(finding("CVE-2")))
+    assert {each.id for each in report.findings} == {"CVE-1", "CVE-2"}
+    assert report.complete
+
+
+def test_pages_that_were_not_read_make_it_incomplete():
+    assert not read(page(finding()), more=True).complete
+
+
+def test_findings_that_are_counted_but_not_listed_make_it_incomplete():
+    assert not read(page(finding(), counts={"HIGH": 2})).complete
+    assert read(page(finding(), counts={"HIGH": 1})).complete
+
+
+@pytest.mark.parametrize(
+    ("age", "settling"),
+    [
+        pytest.param(timedelta(seconds=119), True, id="just under two minutes"),
+        pytest.param(timedelta(seconds=120), False, id="two minutes"),
+    ],
+)
+def test_findings_of_a_scan_just_finished_may_still_be_arriving(age, settling):
+    assert read(page(completed_at=NOW - age)).settling is settling
+
+
+def test_a_scan_that_does_not_say_when_it_was_may_just_have_finished():
+    assert read(page(completed_at=None)).settling
+
+
+def test_a_scan_that_goes_on_is_not_settling():
+    assert not read({"imageScanStatus": {"status": "IN_PROGRESS"}}).settling
+
+
+def test_findings_of_amazon_inspector_that_come_this_way_count():
+    report = read(page(status="ACTIVE", enhancedFindings=[wire(), wire(status="CLOSED")]))
+    assert report.scanner is Scanner.INSPECTOR
+    assert report.coverage.state is ScanState.SCANNED
+    assert [each.id for each in report.findings] == ["CVE-2099-1"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({}, id="no status"),
+        pytest.param({"imageScanStatus": {}}, id="an empty status"),
+        pytest.param({"imageScanStatus": {"status": "COMPLETE"}}, id="finished without findings"),
+        pytest.param({"imageScanStatus": {"status": "ACTIVE"}}, id="covered without findings"),
+        pytest.param(page({"severity": "HIGH"}), id="a finding without a name"),
+        pytest.param(page({"name": "CVE-1"}), id="a finding without a severity"),
+        pytest.param(page("CVE-1"), id="a finding that is no object"),
+        pytest.param(page(counts={"HIGH": "two"}), id="a count that is no number"),
+        pytest.param(page(enhancedFindings=[wire(status="REOPENED")]), id="an Inspector finding that cannot be read"),
+    ],
+)
+def test_a_report_that_is_not_as_promised_is_no_answer(broken):
+    with pytest.raises(AwsUnavailableError) as raised:
+        read(broken)
+    assert raised.value.cause is Cause.UNEXPECTED_ANSWER
+
+
+def test_no_scan_is_never_clean():
+    report = not_scanned("ScanNotFoundException", "why")
+    assert (report.coverage.state, report.coverage.code) == (ScanState.NOT_SCANNED, "ScanNotFoundException")

@@ -1,0 +1,118 @@
+"""One bad id does not fail the others, and does not cost many calls."""
+
+import pytest
+
+from tidegate.aws.split import MAX_CALLS, RefusedError, ask_for_each
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.unavailable import AwsUnavailableError
+
+SOURCE = "ecr:DescribeImages"
+GONE = "gone"
+
+
+class Registry:
+    """Answers each id with itself; a missing one fails its whole batch, named in the message or not."""
+
+    def __init__(self, missing=(), *, names=True, fail_call=None):
+        self.missing = set(missing)
+        self.names = names
+        self.fail_call = fail_call
+        self.calls = []
+
+    def ask(self, ids):
+        self.calls.append(tuple(ids))
+        if len(self.calls) == self.fail_call:
+            raise AwsUnavailableError(Cause.THROTTLED, SOURCE)
+        absent = [each for each in ids if each in self.missing]
+        if absent:
+            raise RefusedError(GONE, f"no image '{absent[0]}' here" if self.names else "no such image")
+        return {each: each.upper() for each in ids}
+
+    def answers(self, ids):
+        return ask_for_each(ids, self.ask, name=str, source=SOURCE)
+
+
+IDS = [f"v{number}" for number in range(100)]
+
+
+def test_ids_that_are_all_there_take_one_call():
+    registry = Registry()
+    assert registry.answers(IDS) == {each: each.upper() for each in IDS}
+    assert registry.calls == [tuple(IDS)]
+
+
+def test_no_ids_take_no_call():
+    registry = Registry()
+    assert registry.answers([]) == {}
+    assert registry.calls == []
+
+
+def test_an_id_asked_for_twice_is_sent_once():
+    registry = Registry()
+    assert registry.answers(["a", "a"]) == {"a": "A"}
+    assert registry.calls == [("a",)]
+
+
+def test_a_missing_id_that_the_message_names_takes_two_calls_more():
+    registry = Registry(missing=["v50"])
+    answers = registry.answers(IDS)
+    assert answers.pop("v50") == GONE
+    assert answers == {each: each.upper() for each in IDS if each != "v50"}
+    assert len(registry.calls) == 3
+    assert ("v50",) in registry.calls
+
+
+def test_a_message_alone_is_no_answer():
+    """The message names an id that is there: it is asked for, and answered."""
+
+    class Lying(Registry):
+        def ask(self, ids):
+            if "bad" in ids and len(ids) > 1:
+                self.calls.append(tuple(ids))
+                raise RefusedError(GONE, "no image 'good' here")
+            return super().ask(ids)
+
+    registry = Lying(missing=["bad"])
+    assert registry.answers(["bad", "good", "other"]) == {"bad": GONE, "good": "GOOD", "other": "OTHER"}
+
+
+def test_without_a_name_the_batch_is_halved():
+    registry = Registry(missing=["v7"], names=False)
+    answers = registry.answers(IDS)
+    assert answers == {each: each.upper() for each in IDS} | {"v7": GONE}
+    assert len(registry.calls) <= 2 * 7 + 1
+
+
+def test_ids_beyond_the_bound_of_calls_are_not_answered():
+    registry = Registry(missing=IDS)
+    answers = registry.answers(IDS)
+    assert set(answers) == set(IDS)
+    assert len(registry.calls) == MAX_CALLS
+    left = [each for each in answers.values() if each != GONE]
+    assert left
+    assert {(each.cause, each.source) for each in left} == {(Cause.OVERLOADED, SOURCE)}
+
+
+def test_fifteen_missing_of_a_hundred_are_all_answered():
+    registry = Registry(missing=IDS[:15])
+    answers = registry.answers(IDS)
+    assert [each for each in IDS if answers[each] == GONE] == IDS[:15]
+    assert len(registry.calls) <= MAX_CALLS
+
+
+def test_a_failing_first_call_is_raised():
+    with pytest.raises(AwsUnavailableError):
+        Registry(fail_call=1).answers(IDS)
+
+
+def test_a_failing_later_call_leaves_the_other_answers_and_is_not_followed_by_more():
+    registry = Registry(missing=["v50"], fail_call=2)
+    answers = registry.answers(IDS)
+    assert len(registry.calls) == 2
+    assert set(answers) == set(IDS)
+    assert all(isinstance(each, AwsUnavailableError) for each in answers.values())
+
+    registry = Registry(missing=["v50"], fail_call=3)
+    answers = registry.answers(IDS)
+    assert isinstance(answers.pop("v50"), AwsUnavailableError)
+    assert answers == {each: each.upper() for each in IDS if each != "v50"}

@@ -2,7 +2,7 @@
 
 Looked for in this order: the folder ``KUBEBUILDER_ASSETS``, ``PATH`` (only at the pinned minor version), the cache of an
 earlier build, and else built from the pinned ``go.mod`` and ``go.sum`` beside this file. The cache lies outside the
-checkout, keyed by ``go.sum`` and the Go version, so the ten minutes happen once a machine.
+checkout, keyed by what is pinned and the Go version, so the ten minutes happen once a machine.
 
 Standard library only: it runs before anything is installed.
 """

@@ -121,17 +121,24 @@ def test_each_program_is_built_from_the_pinned_module_beside_the_script(tmp_path
     assert second.endswith("k8s.io/kubernetes/cmd/kube-apiserver")
 
 
-@pytest.mark.parametrize("changed", ["go.mod", "go.sum"])
-def test_a_changed_pin_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
-    module = tmp_path / "toolchain" / "etcd"
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        pytest.param("etcd", "go.mod", id="another version"),
+        pytest.param("etcd", "go.sum", id="another content of the same version"),
+        pytest.param("tidegate-reference", "main.go", id="the source of a program of our own"),
+    ],
+)
+def test_a_changed_pin_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, changed: str) -> None:
+    module = tmp_path / "toolchain" / build.PROGRAMS[name].module
     module.mkdir(parents=True)
-    for name in ("go.mod", "go.sum"):
-        (module / name).write_text("one\n")
+    for file in ("go.mod", "go.sum", "main.go"):
+        (module / file).write_text("one\n")
     monkeypatch.setattr(build, "HERE", tmp_path / "toolchain")
     fake_go(tmp_path / "path")
-    before = build.ready(["etcd"])
+    before = build.ready([name])
     (module / changed).write_text("two\n")
-    assert build.ready(["etcd"]) != before
+    assert build.ready([name]) != before
 
 
 @pytest.mark.parametrize("how", ["exit 1", "exit 0"], ids=["a build that fails", "a build that writes nothing"])
@@ -212,7 +219,8 @@ def test_the_command_fails_with_words(
 @pytest.mark.parametrize("program", build.PROGRAMS.values(), ids=build.PROGRAMS)
 def test_the_versions_here_are_the_modules(program: build.Program) -> None:
     """The minor that a found copy must have, and the version stamped into a built one, are what go.mod pins."""
-    required = re.search(r"^require \S+ (v\S+)$", (build.HERE / program.module / "go.mod").read_text(), re.MULTILINE)
+    first_required = r"^require (?:\(\s+)?\S+ (v\S+)$"
+    required = re.search(first_required, (build.HERE / program.module / "go.mod").read_text(), re.MULTILINE)
     assert required is not None
     assert required.group(1).startswith(f"v{program.minor}.")
     stamped = re.findall(r"[vV]ersion=(v\S+)", program.ldflags)

@@ -4,6 +4,7 @@ Differences are those that ``tidegate.images.reference`` names, and each only ev
 """
 
 import json
+import os
 import random
 import subprocess
 
@@ -79,7 +80,9 @@ def readings() -> list[tuple[str, dict[str, str]]]:
     try:
         program = ready(["tidegate-reference"])["tidegate-reference"]
     except ToolchainError as problem:
-        pytest.fail(str(problem))
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail(str(problem), pytrace=False)
+        pytest.skip(str(problem))
     asked = texts()
     done = subprocess.run(
         [program],

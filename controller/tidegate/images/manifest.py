@@ -1,17 +1,26 @@
 """Image manifests and indexes, from bytes whose digest is checked first.
 
-Children of an index are bounded and attestation manifests are left out. Nothing is fetched here.
+Children of an index are bounded and what no node can run (attestations) is left out. Nothing is fetched here.
+What another reader of the same bytes might read differently is refused: a container runtime takes ``Manifests`` for
+``manifests`` and the last of two, so that an index could show one child here and run another there.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from tidegate.images.digest import Digest
-from tidegate.images.platform import Platform
+import msgspec
+
+from tidegate.errors import InvalidManifestError
+from tidegate.images.digest import Digest, digest_of, parse_digest
+from tidegate.images.platform import InvalidPlatformError, Platform, parse_platform
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 """What Amazon ECR stores at most, and what is parsed at most."""
 MAX_CHILDREN = 64
-"""Runnable children of one index, and entries of one index including attestations times four."""
+"""Runnable children of one index."""
+MAX_ENTRIES = 4 * MAX_CHILDREN
+"""Entries of one index, attestations included."""
 MAX_INDEX_DEPTH = 2
 """An index may name an index, which may name no further one."""
 
@@ -28,7 +37,7 @@ ACCEPTED_TYPES = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX, DOCKER
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexEntry:
-    """One runnable child of an index; ``platform`` is None where the index names none."""
+    """One runnable child of an index; ``platform`` is None where the index names none, or several: any may run it."""
 
     digest: Digest
     media_type: str
@@ -51,6 +60,164 @@ class Manifest:
         return self.media_type in INDEX_TYPES
 
 
+class _Descriptor(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    media_type: str
+
+
+class _Platform(msgspec.Struct, frozen=True, gc=False):
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+
+
+class _Entry(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    media_type: str
+    digest: str
+    size: int
+    platform: _Platform | None = None
+
+
+class _Document(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    schema_version: int
+    media_type: str | None = None
+    config: _Descriptor | None = None
+    layers: list[_Descriptor] | None = None
+    manifests: list[_Entry] | None = None
+
+
+_decode = msgspec.json.Decoder(_Document).decode
+_SCHEMA_VERSION = 2
+_WORDS = 200
+
+# How containerd reads the architectures that builders write (its package platforms); the second is the variant.
+_ARCHITECTURES = {
+    "i386": ("386", ""),
+    "x86_64": ("amd64", None),
+    "x86-64": ("amd64", None),
+    "aarch64": ("arm64", None),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+}
+
+
 def parse_manifest(content: bytes, *, digest: Digest, media_type: str) -> Manifest:
-    """Return the manifest; raise InvalidManifestError when bytes, digest, media type or bounds do not agree."""
-    raise NotImplementedError
+    """Return the manifest; raise InvalidManifestError when bytes, digest, media type or bounds do not agree.
+
+    Source: OCI image specification 1.1, manifest.md and image-index.md; Docker image manifest version 2, schema 2.
+    """
+    _check_bytes(content, digest)
+    _check_type(media_type)
+    document = _document(content)
+    if document.schema_version != _SCHEMA_VERSION:
+        raise InvalidManifestError(f"schemaVersion is {document.schema_version}, not {_SCHEMA_VERSION}")
+    if document.media_type is not None and document.media_type != media_type:
+        raise InvalidManifestError(
+            f"the manifest calls itself {_quoted(document.media_type)} but is stored as {_quoted(media_type)}"
+        )
+    children = _index(document) if media_type in INDEX_TYPES else _image(document)
+    return Manifest(digest=digest, media_type=media_type, size=len(content), children=children)
+
+
+def _check_bytes(content: bytes, digest: Digest) -> None:
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise InvalidManifestError(f"the manifest has {len(content)} bytes, more than {MAX_MANIFEST_BYTES}")
+    found = digest_of(content)
+    if found != digest:
+        raise InvalidManifestError(f"the manifest's bytes have the digest {found}, not {_quoted(digest)}")
+
+
+def _check_type(media_type: str) -> None:
+    if media_type in {DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED}:
+        raise InvalidManifestError(
+            "Docker image manifests of schema 1 cannot be judged or run: push the image again with a current tool"
+        )
+    if media_type not in IMAGE_TYPES and media_type not in INDEX_TYPES:
+        raise InvalidManifestError(f"{_quoted(media_type)} is not the media type of an image or an index of images")
+
+
+def _document(content: bytes) -> _Document:
+    """Return the document, once it is sure that every reader finds the same in it."""
+    try:
+        document = _decode(content)
+        json.loads(content, object_pairs_hook=_refuse_twins)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+        raise InvalidManifestError(f"the manifest is not readable: {str(exc)[:_WORDS]!a}") from exc
+    return document
+
+
+def _refuse_twins(members: list[tuple[str, object]]) -> None:
+    """Refuse two names in one object that Go's JSON reader takes for one; it does not tell cases apart."""
+    if len({name.casefold() for name, _ in members}) != len(members):
+        raise InvalidManifestError("a name stands twice in one object of the manifest, so that readers may disagree")
+
+
+def _image(document: _Document) -> tuple[IndexEntry, ...]:
+    """Return no children, for what has all parts of an image and none of an index."""
+    if document.manifests is not None:
+        raise InvalidManifestError("an image manifest that also lists manifests, as an index does")
+    if document.config is None or document.layers is None:
+        raise InvalidManifestError("an image manifest without config or layers")
+    return ()
+
+
+def _index(document: _Document) -> tuple[IndexEntry, ...]:
+    """Return the runnable children, each digest once."""
+    if document.config is not None or document.layers is not None:
+        raise InvalidManifestError("an index that also has config or layers, as an image does")
+    if document.manifests is None:
+        raise InvalidManifestError("an index without manifests")
+    if len(document.manifests) > MAX_ENTRIES:
+        raise InvalidManifestError(f"the index lists {len(document.manifests)} manifests, more than {MAX_ENTRIES}")
+    children: dict[Digest, IndexEntry] = {}
+    for child in _runnable(document.manifests):
+        children[child.digest] = _merged(children.get(child.digest, child), child)
+    if not children:
+        raise InvalidManifestError("an index without any manifest that could run")
+    if len(children) > MAX_CHILDREN:
+        raise InvalidManifestError(f"the index lists {len(children)} runnable images, more than {MAX_CHILDREN}")
+    return tuple(children.values())
+
+
+def _merged(first: IndexEntry, second: IndexEntry) -> IndexEntry:
+    """Return one child for two of one digest. With two platforms it is for any, so that neither hides the other."""
+    if (first.media_type, first.size) != (second.media_type, second.size):
+        raise InvalidManifestError(f"the index lists {first.digest} with two sizes or media types")
+    return first if first.platform == second.platform else replace(first, platform=None)
+
+
+def _runnable(entries: Iterable[_Entry]) -> Iterable[IndexEntry]:
+    """Give the children that some node may run.
+
+    Only the platform unknown/unknown, which builders give to attestations and no node has, leaves a child out. An
+    annotation that calls it an attestation does not: a runtime chooses by platform and would run it all the same.
+    """
+    for entry in entries:
+        digest = parse_digest(entry.digest)
+        if digest is None:
+            raise InvalidManifestError(f"the index lists {_quoted(entry.digest)}, which is not a sha256 digest")
+        if not 0 <= entry.size <= MAX_MANIFEST_BYTES:
+            raise InvalidManifestError(f"the index says that {digest} has {str(entry.size)[:_WORDS]} bytes")
+        if entry.platform == _Platform("unknown", "unknown"):
+            continue
+        _check_type(entry.media_type)
+        yield IndexEntry(
+            digest=digest, media_type=entry.media_type, size=entry.size, platform=_platform(entry.platform)
+        )
+
+
+def _platform(stated: _Platform | None) -> Platform | None:
+    """Return the platform as containerd reads it; None, for any platform, where it is missing, partial or odd."""
+    if stated is None or not stated.os or not stated.architecture:
+        return None
+    architecture, variant = stated.architecture.lower(), stated.variant.lower()
+    name, fixed = _ARCHITECTURES.get(architecture, (architecture, None))
+    system = stated.os.lower()
+    parts = ["darwin" if system == "macos" else system, name, variant if fixed is None else fixed]
+    try:
+        return parse_platform("/".join(part for part in parts if part))
+    except InvalidPlatformError:
+        return None
+
+
+def _quoted(text: str) -> str:
+    return ascii(text[:_WORDS])

@@ -1,0 +1,328 @@
+"""Manifests are what their digest, size and media type promise, and say to every reader the same; or they are refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.errors import InvalidManifestError
+from tidegate.images.digest import digest_of, parse_digest, short
+from tidegate.images.manifest import (
+    DOCKER_INDEX,
+    DOCKER_MANIFEST,
+    DOCKER_SCHEMA1,
+    DOCKER_SCHEMA1_SIGNED,
+    MAX_CHILDREN,
+    MAX_ENTRIES,
+    MAX_MANIFEST_BYTES,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Manifest,
+    parse_manifest,
+)
+
+CONFIG = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": "sha256:" + "c" * 64, "size": 7}
+LAYER = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": "sha256:" + "d" * 64, "size": 9}
+
+
+def image(media_type: str = OCI_MANIFEST, **changes: object) -> dict:
+    return {"schemaVersion": 2, "mediaType": media_type, "config": CONFIG, "layers": [LAYER]} | changes
+
+
+def entry(number: int = 1, platform: str | None = "linux/amd64", **changes: object) -> dict:
+    made: dict = {"mediaType": OCI_MANIFEST, "digest": f"sha256:{number:064x}", "size": 500}
+    if platform is not None:
+        parts = platform.split("/")
+        made["platform"] = dict(zip(("os", "architecture", "variant"), parts, strict=False))
+    return made | changes
+
+
+def index(*entries: dict, **changes: object) -> dict:
+    return {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries)} | changes
+
+
+def attestation(number: int, platform: str | None = "unknown/unknown") -> dict:
+    return entry(number, platform, annotations={"vnd.docker.reference.type": "attestation-manifest"})
+
+
+def parse(document: object, media_type: str | None = None) -> Manifest:
+    content = document if isinstance(document, bytes) else json.dumps(document).encode()
+    if media_type is None:
+        media_type = document.get("mediaType", OCI_MANIFEST) if isinstance(document, dict) else OCI_MANIFEST
+    return parse_manifest(content, digest=digest_of(content), media_type=media_type)
+
+
+@pytest.mark.parametrize("media_type", [OCI_MANIFEST, DOCKER_MANIFEST])
+def test_an_image_has_no_children(media_type):
+    document = image(media_type)
+    manifest = parse(document)
+    assert (manifest.media_type, manifest.children, manifest.is_index) == (media_type, (), False)
+    assert manifest.size == len(json.dumps(document))
+    assert manifest.digest == digest_of(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("media_type", [OCI_INDEX, DOCKER_INDEX])
+def test_an_index_has_its_children_in_order(media_type):
+    manifest = parse(index(entry(1), entry(2, "linux/arm64/v8"), entry(3, None), mediaType=media_type))
+    assert manifest.is_index
+    assert [(child.digest[-1], str(child.platform)) for child in manifest.children] == [
+        ("1", "linux/amd64"),
+        ("2", "linux/arm64/v8"),
+        ("3", "None"),
+    ]
+    assert {(child.media_type, child.size) for child in manifest.children} == {(OCI_MANIFEST, 500)}
+
+
+def test_an_index_may_hold_an_index():
+    (child,) = parse(index(entry(1, None, mediaType=OCI_INDEX))).children
+    assert child.media_type == OCI_INDEX
+
+
+@pytest.mark.parametrize("document", [image(), index(entry())], ids=["image", "index"])
+def test_a_document_need_not_name_its_media_type(document):
+    media_type = document.pop("mediaType")
+    assert parse(document, media_type).media_type == media_type
+
+
+ATTESTATIONS = {
+    "an attestation": (attestation(9), ["1"]),
+    "any manifest for no platform": (entry(9, "unknown/unknown"), ["1"]),
+    "an attestation of a type that cannot run": (attestation(9) | {"mediaType": "application/x"}, ["1"]),
+    "a runnable image that is called an attestation": (attestation(9, "linux/amd64"), ["1", "9"]),
+    "an image for any platform that is called an attestation": (attestation(9, None), ["1", "9"]),
+    "an unknown architecture of a known system": (entry(9, "linux/unknown"), ["1", "9"]),
+}
+
+
+@pytest.mark.parametrize("case", ATTESTATIONS, ids=str)
+def test_only_what_no_node_can_run_is_left_out(case):
+    """A runtime chooses by platform: an annotation must not hide an image that it would run."""
+    other, kept = ATTESTATIONS[case]
+    assert [child.digest[-1] for child in parse(index(entry(1), other)).children] == kept
+
+
+PLATFORMS = {
+    "as written": ("linux/amd64", "linux/amd64"),
+    "upper case": ("Linux/AMD64", "linux/amd64"),
+    "x86_64": ("linux/x86_64", "linux/amd64"),
+    "x86-64": ("linux/x86-64", "linux/amd64"),
+    "i386 has no variant": ("linux/i386/sse2", "linux/386"),
+    "aarch64": ("linux/aarch64", "linux/arm64"),
+    "aarch64 with a variant": ("linux/aarch64/V8", "linux/arm64/v8"),
+    "armhf": ("linux/armhf", "linux/arm/v7"),
+    "armel": ("linux/armel", "linux/arm/v6"),
+    "macos": ("macos/arm64", "darwin/arm64"),
+    "no system is any platform": ("/amd64", "None"),
+    "no architecture is any platform": ("linux/", "None"),
+    "an odd name is any platform": ("linux/amd 64", "None"),
+}
+
+
+@pytest.mark.parametrize("case", PLATFORMS, ids=str)
+def test_a_platform_is_read_as_the_runtime_reads_it(case):
+    """Otherwise an image could be left out of judgement for a platform that the runtime takes it to be for."""
+    written, expected = PLATFORMS[case]
+    (child,) = parse(index(entry(1, written))).children
+    assert str(child.platform) == expected
+
+
+def test_the_same_child_again_counts_once():
+    assert len(parse(index(entry(1), entry(2), entry(1))).children) == 2
+
+
+def test_a_child_that_is_listed_for_two_platforms_is_for_any():
+    """The second platform must not hide that the first would run it, nor the other way round."""
+    children = parse(index(entry(1, "linux/amd64"), entry(2), entry(1, "plan9/386"))).children
+    assert [(child.digest[-1], child.platform is None) for child in children] == [("1", True), ("2", False)]
+
+
+REFUSED = {
+    "schema 1": ({"schemaVersion": 1, "mediaType": DOCKER_SCHEMA1}, "schema 1"),
+    "schema 1, signed": ({"schemaVersion": 1, "mediaType": DOCKER_SCHEMA1_SIGNED}, "schema 1"),
+    "another media type": (image("application/vnd.cncf.helm.config.v1+json"), "not the media type of an image"),
+    "another schema version": (image(schemaVersion=1), "schemaVersion is 1"),
+    "no schema version": ({"mediaType": OCI_MANIFEST, "config": CONFIG, "layers": []}, "not readable"),
+    "an image without config": (image(config=None), "without config or layers"),
+    "an image without layers": (image(layers=None), "without config or layers"),
+    "an image that lists manifests": (image(manifests=[]), "also lists manifests"),
+    "an index without manifests": (index(manifests=None), "without manifests"),
+    "an index with config": (index(entry(), config=CONFIG), "also has config or layers"),
+    "an index with layers": (index(entry(), layers=[]), "also has config or layers"),
+    "an empty index": (index(), "without any manifest that could run"),
+    "an index of attestations": (index(attestation(1)), "without any manifest that could run"),
+    "a child with a sha512 digest": (index(entry(digest="sha512:" + "a" * 128)), "not a sha256 digest"),
+    "a child with a short digest": (index(entry(digest="sha256:" + "a" * 63)), "not a sha256 digest"),
+    "a child with a hostile digest": (index(entry(digest="\x1b[31m\n")), r"'\\x1b\[31m\\n', which"),
+    "a child without a digest": (index({"mediaType": OCI_MANIFEST, "size": 1}), "not readable"),
+    "a child of negative size": (index(entry(size=-1)), "has -1 bytes"),
+    "a child larger than any manifest": (index(entry(size=MAX_MANIFEST_BYTES + 1)), "has 4194305 bytes"),
+    "a child larger than any number": (index(entry(size=10**30)), "not readable|bytes"),
+    "a child of fractional size": (index(entry(size=1.5)), "not readable"),
+    "an attestation of negative size": (index(entry(), attestation(2) | {"size": -1}), "has -1 bytes"),
+    "a child of a type that cannot run": (index(entry(mediaType="application/x")), "'application/x' is not the media"),
+    "a child of schema 1": (index(entry(mediaType=DOCKER_SCHEMA1)), "schema 1"),
+    "one digest with two sizes": (index(entry(), entry(size=501)), "two sizes or media types"),
+    "one digest with two media types": (index(entry(), entry(mediaType=DOCKER_MANIFEST)), "two sizes or media types"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=str)
+def test_what_is_no_sound_manifest_is_refused_and_said(case):
+    document, words = REFUSED[case]
+    with pytest.raises(InvalidManifestError, match=words) as refused:
+        parse(document)
+    assert str(refused.value).isascii()
+    assert str(refused.value).isprintable()
+
+
+AGREEMENT = {
+    "an index stored as an image": (index(entry()), OCI_MANIFEST),
+    "an image stored as an index": (image(), OCI_INDEX),
+    "a Docker image stored as an OCI image": (image(DOCKER_MANIFEST), OCI_MANIFEST),
+    "a media type in other letters": (image(OCI_MANIFEST.upper()), OCI_MANIFEST),
+    "an empty media type": (image(""), OCI_MANIFEST),
+}
+
+
+@pytest.mark.parametrize("case", AGREEMENT, ids=str)
+def test_the_media_type_inside_must_be_that_outside(case):
+    document, stored_as = AGREEMENT[case]
+    with pytest.raises(InvalidManifestError, match="calls itself"):
+        parse(document, stored_as)
+
+
+TWINS = {
+    "a second list of children": b'"manifests":[%(good)s],"manifests":[%(evil)s]',
+    "a second list in other letters": b'"manifests":[%(good)s],"Manifests":[%(evil)s]',
+    "a second list with a long s": b'"manifests":[%(good)s],"manife\xc5\xbfts":[%(evil)s]',
+    "a second digest in a child": b'"manifests":[{"DIGEST":"sha256:0",%(members)s}]',
+    "twins in a field that is not read": b'"manifests":[%(good)s],"annotations":{"a":"","A":""}',
+}
+
+
+@pytest.mark.parametrize("case", TWINS, ids=str)
+def test_what_two_readers_would_read_differently_is_refused(case):
+    """The runtime does not tell cases apart and takes the last: it would run what was never judged."""
+    good, evil = json.dumps(entry(1)).encode(), json.dumps(entry(2)).encode()
+    members = TWINS[case] % {b"good": good, b"evil": evil, b"members": good[1:-1]}
+    with pytest.raises(InvalidManifestError, match="a name stands twice"):
+        parse(b'{"schemaVersion":2,' + members + b"}", OCI_INDEX)
+
+
+def test_a_name_in_other_letters_alone_is_not_read():
+    content = b'{"schemaVersion":2,"Manifests":[%s]}' % json.dumps(entry(1)).encode()
+    with pytest.raises(InvalidManifestError, match="without manifests"):
+        parse(content, OCI_INDEX)
+
+
+UNREADABLE = {
+    "nothing": b"",
+    "no JSON": b"\x7fELF",
+    "a list": b"[]",
+    "another encoding": json.dumps(image()).encode("utf-16"),
+    "a byte order mark": b"\xef\xbb\xbf" + json.dumps(image()).encode(),
+    "something behind the end": json.dumps(image()).encode() + b"{}",
+    "no UTF-8 in a field that is not read": json.dumps(image(annotations="x")).encode().replace(b'"x"', b'"\xff"'),
+    "arrays without end": b'{"schemaVersion":2,"x":' + b"[" * 200_000,
+    "arrays deeper than anyone reads": b'{"schemaVersion":2,"x":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    "a number of a million digits": b'{"schemaVersion":2,"x":' + b"1" * 1_000_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE, ids=str)
+def test_bytes_that_are_no_document_are_refused(case):
+    with pytest.raises(InvalidManifestError, match="not readable"):
+        parse(UNREADABLE[case])
+
+
+def test_bytes_must_have_the_digest_they_were_asked_for_by():
+    content = json.dumps(image()).encode()
+    with pytest.raises(InvalidManifestError, match="bytes have the digest"):
+        parse_manifest(content + b" ", digest=digest_of(content), media_type=OCI_MANIFEST)
+
+
+def test_the_size_bound_is_exact():
+    content = json.dumps(image()).encode()
+    padded = content + b" " * (MAX_MANIFEST_BYTES - len(content))
+    assert parse(padded).size == MAX_MANIFEST_BYTES
+    with pytest.raises(InvalidManifestError, match="4194305 bytes"):
+        parse(padded + b" ")
+
+
+def test_runnable_children_are_bounded():
+    children = [entry(number) for number in range(MAX_CHILDREN + 1)]
+    attestations = [attestation(1000 + number) for number in range(MAX_CHILDREN)]
+    assert len(parse(index(*children[:-1], *attestations)).children) == MAX_CHILDREN
+    with pytest.raises(InvalidManifestError, match="65 runnable images"):
+        parse(index(*children))
+
+
+@pytest.mark.parametrize("count", [MAX_ENTRIES + 1, 10_000])
+def test_entries_are_bounded(count):
+    attestations = [attestation(number) for number in range(count)]
+    assert parse(index(entry(count), *attestations[: MAX_ENTRIES - 1])).children
+    with pytest.raises(InvalidManifestError, match=f"lists {count} manifests"):
+        parse(index(*attestations))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+MEMBERS = st.sampled_from(
+    ["schemaVersion", "mediaType", "config", "layers", "manifests", "digest", "size", "platform", "os", "architecture"]
+)
+
+
+def sound_or_refused(content: bytes, media_type: str) -> None:
+    try:
+        manifest = parse_manifest(content, digest=digest_of(content), media_type=media_type)
+    except InvalidManifestError:
+        return
+    assert manifest.is_index == bool(manifest.children)
+    assert all(parse_digest(child.digest) and 0 <= child.size <= MAX_MANIFEST_BYTES for child in manifest.children)
+
+
+@given(st.data())
+def test_any_value_in_any_field_is_sound_or_refused(data):
+    """One member of a sound manifest replaced by anything: a sound manifest, or InvalidManifestError; nothing else."""
+    document = data.draw(st.sampled_from([image(), index(entry(1), attestation(2))]))
+    media_type = document["mediaType"]
+    document = json.loads(json.dumps(document))
+    place = document
+    if document.get("manifests") and data.draw(st.booleans()):
+        place = document["manifests"][data.draw(st.integers(0, 1))]
+        if data.draw(st.booleans()):
+            place = place["platform"]
+    place[data.draw(MEMBERS)] = data.draw(JSON)
+    sound_or_refused(json.dumps(document).encode(), media_type)
+
+
+@given(
+    st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")), st.sampled_from([OCI_INDEX, ""])
+)
+def test_any_bytes_are_refused(content, media_type):
+    sound_or_refused(content, media_type)
+
+
+DIGESTS = {
+    "as it must be": ("sha256:" + "0a" * 32, True),
+    "a digit too few": ("sha256:" + "0" * 63, False),
+    "a digit too many": ("sha256:" + "0" * 65, False),
+    "upper case": ("sha256:" + "A" * 64, False),
+    "a newline": ("sha256:" + "0" * 64 + "\n", False),
+    "another algorithm": ("sha512:" + "0" * 128, False),
+    "no algorithm": ("0" * 64, False),
+}
+
+
+@pytest.mark.parametrize("case", DIGESTS, ids=str)
+def test_a_digest_is_sha256_and_64_digits(case):
+    text, valid = DIGESTS[case]
+    assert parse_digest(text) == (text if valid else None)
+
+
+def test_a_digest_is_cut_for_the_eye():
+    assert short(digest_of(b"")) == "sha256:e3b0c44298fc"

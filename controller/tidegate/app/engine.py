@@ -1,4 +1,4 @@
-"""The composition root: the only place that constructs. What is built here is shared by the controller and the CLI."""
+"""The engine: what looks images up, built from the settings; shared by the controller and the command line."""
 
 from dataclasses import dataclass
 

@@ -1,0 +1,25 @@
+"""``tidegate admission``: the webhook role, run in the cluster by the chart."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Answer the Kubernetes API server (run by the chart).")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="The configuration file; docs/reference/configuration.md describes every key.",
+)
+def admission(config: Path) -> None:
+    """Run the validating admission webhook: serve HTTPS, watch ImagePolicy objects, ask AWS, decide.
+
+    Ends with SIGTERM after a graceful drain. Needs a kubeconfig or the Pod's ServiceAccount.
+    """
+    # Imported late: the other commands shall start without kopf and the Kubernetes client.
+    from tidegate.app.admission import run_admission  # noqa: PLC0415
+    from tidegate.settings import load_settings  # noqa: PLC0415
+
+    run_admission(load_settings(config))

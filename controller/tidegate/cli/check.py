@@ -1,0 +1,156 @@
+"""``tidegate check``: whether the cluster would admit these images."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from tidegate.app.engine import build_engine
+from tidegate.checks.result import Outcome
+from tidegate.cli.documents import FoundImage, read_images, read_policies
+from tidegate.cli.judging import JudgedImage, judge_images
+from tidegate.cli.options import settings_of, shared_options
+from tidegate.telemetry.log import configure_logging
+
+EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 2
+PROGRESS_FROM = 5
+"""Images from which progress is shown on a terminal."""
+
+
+@click.command(short_help="Judge images or manifests as the cluster would.")
+@click.argument("images", nargs=-1, metavar="[IMAGE]...")
+@click.option(
+    "--file",
+    "-f",
+    "files",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Judge every image of the Kubernetes manifests in this YAML file (- for standard input); may be repeated.",
+)
+@shared_options
+def check(
+    images: tuple[str, ...],
+    files: tuple[Path, ...],
+    policy_files: tuple[Path, ...],
+    namespace: str,
+    config: Path | None,
+    output: str,
+    timeout: float,
+) -> None:
+    """Judge images, and the images of manifests, by the same code and policies as the cluster.
+
+    Exit code 0: all would be admitted. 1: at least one would be refused. 2: none is known to be bad, but not all could
+    be told (AWS unreachable, wrong input).
+
+    \b
+    tidegate check 111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.4
+    helm template ./chart | tidegate check -f - --policy policies.yaml
+    """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
+    if not images and not files:
+        raise click.UsageError("name at least one IMAGE or -f FILE")
+    configure_logging(level="error", form="console", stream=sys.stderr)
+    policies = read_policies(policy_files)
+    found, skipped = read_images(files, namespace=namespace)
+    found = [FoundImage(place="argument", namespace=namespace, text=text) for text in images] + found
+    judged = _judge_with_progress(found, policies, config, timeout)
+    if output == "json":
+        click.echo(json.dumps([as_json(one) for one in judged], indent=2))
+    else:
+        _print_table(judged, skipped)
+    sys.exit(exit_code(judged, anything=bool(found)))
+
+
+def exit_code(judged: Sequence[JudgedImage], *, anything: bool) -> int:
+    """Return the exit code for the verdicts; nothing to judge at all is not a success."""
+    denied = [one.verdict for one in judged if one.verdict.denied]
+    if any(verdict.outcome is Outcome.FAIL for verdict in denied):
+        return EXIT_REFUSED
+    return EXIT_UNKNOWN if denied or not anything else EXIT_ALLOWED
+
+
+def as_json(judged: JudgedImage) -> dict[str, Any]:
+    """Return one judged image as JSON: stable field names, reason codes as in admission answers."""
+    verdict = judged.verdict
+    return {
+        "image": verdict.text,
+        "place": judged.image.place,
+        "namespace": judged.image.namespace,
+        "digest": verdict.digest,
+        "allowed": not verdict.denied,
+        "outcome": verdict.outcome.value,
+        "warnings": list(verdict.warnings),
+        "policies": [
+            {
+                "name": judgement.policy.name,
+                "actions": sorted(action.value for action in judgement.policy.actions),
+                "results": [
+                    {
+                        "check": result.check.value,
+                        "outcome": result.outcome.value,
+                        "reason": result.reason.value,
+                        "found": result.found,
+                        "remedy": result.remedy,
+                        "notes": list(result.notes),
+                    }
+                    for result in judgement.results
+                ],
+            }
+            for judgement in verdict.judgements
+        ],
+    }
+
+
+def word(judged: JudgedImage) -> str:
+    """Return the verdict in one word."""
+    verdict = judged.verdict
+    if verdict.denied:
+        return "REFUSED" if verdict.outcome is Outcome.FAIL else "UNKNOWN"
+    return "WARNED" if verdict.warnings else "ALLOWED"
+
+
+def _judge_with_progress(
+    found: Sequence[FoundImage], policies: Any, config: Path | None, timeout: float
+) -> list[JudgedImage]:
+    engine = build_engine(settings_of(config))
+    console = Console(stderr=True)
+    if len(found) < PROGRESS_FROM or not console.is_terminal:
+        return judge_images(engine, policies, found, timeout_seconds=timeout)
+    columns = (SpinnerColumn(), TextColumn("judging images"), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("judging", total=len(found))
+        return judge_images(engine, policies, found, timeout_seconds=timeout, progress=lambda: progress.advance(task))
+
+
+def _print_table(judged: Sequence[JudgedImage], skipped: dict[str, int]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_lines=False)
+    table.add_column("VERDICT", no_wrap=True)
+    table.add_column("IMAGE", overflow="fold")
+    table.add_column("WHY", overflow="fold", ratio=1)
+    for one in judged:
+        why = [one.verdict.denial] if one.verdict.denied else list(one.verdict.warnings)
+        place = "" if one.image.place == "argument" else f"\n  {one.image.place}"
+        table.add_row(_styled(word(one)), _plain(one.verdict.text + place), _plain("\n".join(why)))
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console.print(table)
+    counts = {name: sum(word(one) == name for one in judged) for name in ("ALLOWED", "WARNED", "REFUSED", "UNKNOWN")}
+    console.print("\n" + ", ".join(f"{count} {name.lower()}" for name, count in counts.items() if count), markup=False)
+    if skipped:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(skipped.items()))
+        console.print(f"not judged, these kinds hold no images that tidegate knows: {kinds}", markup=False)
+
+
+def _styled(name: str) -> str:
+    colour = {"ALLOWED": "green", "WARNED": "yellow", "REFUSED": "bold red", "UNKNOWN": "magenta"}[name]
+    return f"[{colour}]{name}[/{colour}]"
+
+
+def _plain(text: str) -> str:
+    """Return text so that brackets in it are not taken for markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,126 @@
+"""YAML files of Kubernetes objects: manifests to judge and policies to judge by.
+
+Bounded in bytes and objects. ``List`` objects are taken apart. What is not an object is an error that names the file.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from tidegate.admission.workload import ImageUse, InvalidWorkloadError, images_of_manifest, shape_of_manifest
+from tidegate.errors import Error
+from tidegate.policy.model import BrokenPolicy, ImagePolicy
+from tidegate.policy.parse import compile_policy
+from tidegate.policy.snapshot import PolicySnapshot
+
+MAX_FILE_BYTES = 32 * 1024 * 1024
+MAX_DOCUMENTS = 20_000
+
+BASELINE: dict[str, Any] = {
+    "apiVersion": "tidegate.dev/v1alpha1",
+    "kind": "ImagePolicy",
+    "metadata": {"name": "built-in-baseline"},
+    "spec": {
+        "validationActions": ["Deny"],
+        "tags": {"immutable": True},
+        "vulnerabilities": {"maxCounts": {"CRITICAL": 0}},
+    },
+}
+"""What is demanded where no policy is given."""
+
+
+class DocumentError(Error):
+    """A file cannot be read as Kubernetes objects."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundImage:
+    """One image to judge: where it was found, in which namespace, and its reference as written."""
+
+    place: str
+    namespace: str
+    text: str
+
+
+def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundImage], dict[str, int]]:
+    """Return the images of all manifests, and how many objects of other kinds were left out."""
+    found: list[FoundImage] = []
+    skipped: dict[str, int] = {}
+    for file in files:
+        for document in read_documents(file):
+            metadata = document.get("metadata")
+            metadata = metadata if isinstance(metadata, dict) else {}
+            kind = str(document.get("kind"))
+            if shape_of_manifest(document) is None:
+                skipped[kind] = skipped.get(kind, 0) + 1
+                continue
+            where = f"{kind}/{metadata.get('name') or metadata.get('generateName') or '?'}"
+            try:
+                uses: tuple[ImageUse, ...] = images_of_manifest(document)
+            except InvalidWorkloadError as problem:
+                raise DocumentError(f"{file}: {where}: {problem}") from problem
+            own = str(metadata.get("namespace") or namespace)
+            found += (FoundImage(place=f"{where} {use.path}", namespace=own, text=use.text) for use in uses)
+    return found, skipped
+
+
+def read_policies(files: tuple[Path, ...]) -> PolicySnapshot:
+    """Return the policies of the files, the baseline where there is no file; raise DocumentError for a broken one."""
+    if not files:
+        return PolicySnapshot.of([compile_policy(BASELINE)])
+    policies: list[ImagePolicy | BrokenPolicy] = []
+    for file in files:
+        for document in read_documents(file):
+            if document.get("kind") != "ImagePolicy":
+                continue
+            policy = compile_policy(document)
+            if isinstance(policy, BrokenPolicy):
+                problems = "\n  ".join(policy.problems)
+                raise DocumentError(f"{file}: ImagePolicy {policy.name} cannot be used:\n  {problems}")
+            policies.append(policy)
+    if not policies:
+        raise DocumentError(f"no ImagePolicy in {', '.join(map(str, files))}")
+    return PolicySnapshot.of(policies)
+
+
+def read_documents(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the Kubernetes objects of a YAML file, standard input for ``-``."""
+    text = _read_text(file)
+    count = 0
+    try:
+        for document in yaml.load_all(text, Loader=yaml.CSafeLoader):
+            for one in _objects(document, file):
+                count += 1
+                if count > MAX_DOCUMENTS:
+                    raise DocumentError(f"{file} holds more than {MAX_DOCUMENTS} objects")
+                yield one
+    except yaml.YAMLError as problem:
+        raise DocumentError(f"{file} is not YAML: {problem}") from problem
+
+
+def _read_text(file: Path) -> str:
+    try:
+        with click.open_file(str(file), encoding="utf-8") as stream:
+            text = str(stream.read(MAX_FILE_BYTES + 1))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise DocumentError(f"{file} cannot be read: {problem}") from problem
+    if len(text) > MAX_FILE_BYTES:
+        raise DocumentError(f"{file} is larger than {MAX_FILE_BYTES} characters")
+    return text
+
+
+def _objects(document: Any, file: Path) -> Iterator[dict[str, Any]]:
+    if document is None:
+        return
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+        raise DocumentError(f"{file}: expected Kubernetes objects with a kind, got {type(document).__name__}")
+    items = document.get("items")
+    if document["kind"].endswith("List") and isinstance(items, list):
+        for item in items:
+            yield from _objects(item, file)
+    else:
+        yield document

@@ -1,0 +1,131 @@
+"""``tidegate explain``: what is known of one image, how old it is, and what each check makes of it."""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from tidegate.app.engine import build_engine
+from tidegate.checks.vulnerabilities import describe_finding
+from tidegate.checks.words import age, cause_words, harmless
+from tidegate.cli.check import as_json, exit_code, word
+from tidegate.cli.documents import FoundImage, read_policies
+from tidegate.cli.judging import JudgedImage, judge_images
+from tidegate.cli.options import settings_of, shared_options
+from tidegate.evidence.fact import Fact, Missing
+from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
+from tidegate.evidence.repository import RepositorySettings
+from tidegate.evidence.scan import ScanReport
+from tidegate.telemetry.log import configure_logging
+
+SHOWN_FINDINGS = 10
+
+
+@click.command(short_help="Show the evidence for one image and what each check makes of it.")
+@click.argument("image")
+@shared_options
+def explain(
+    image: str,
+    policy_files: tuple[Path, ...],
+    namespace: str,
+    config: Path | None,
+    output: str,
+    timeout: float,
+) -> None:
+    """Show everything that is known of IMAGE, where it comes from and how old it is, then each check of each policy.
+
+    Exit codes as for `tidegate check`.
+    """
+    configure_logging(level="error", form="console", stream=sys.stderr)
+    policies = read_policies(policy_files)
+    engine = build_engine(settings_of(config))
+    found = FoundImage(place="argument", namespace=namespace, text=image)
+    (judged,) = judge_images(engine, policies, [found], timeout_seconds=timeout)
+    facts = evidence_lines(judged, engine.clock.now())
+    if output == "json":
+        click.echo(json.dumps(as_json(judged) | {"evidence": dict(facts)}, indent=2))
+    else:
+        _print(judged, facts)
+    sys.exit(exit_code([judged], anything=True))
+
+
+def evidence_lines(judged: JudgedImage, now: datetime) -> list[tuple[str, Any]]:
+    """Return what is known, fact by fact: its name and a text with source and age."""
+    reference, evidence = judged.plan.reference, judged.evidence
+    lines: list[tuple[str, Any]] = []
+    if reference is None:
+        return [("reference", judged.plan.problem)]
+    parsed = f"registry {reference.domain}, repository {reference.path}, tag {reference.tag}, digest {reference.digest}"
+    lines.append(("reference", parsed))
+    lines.append(("ECR repository", str(reference.ecr) if reference.ecr else "not Amazon ECR"))
+    if judged.plan.wanted is None:
+        lines.append(("evidence", "none was looked up: no policy about this image needs any"))
+        return lines
+    lines += [
+        ("image", _fact(evidence.detail, now)),
+        ("tags", _fact(evidence.settings, now)),
+        ("runs", _fact(evidence.runnable, now)),
+    ]
+    lines += [(f"scan of {digest[:19]}", _fact(report, now)) for digest, report in evidence.scans.items()]
+    return lines
+
+
+def _fact(fact: Fact[Any], now: datetime) -> str:
+    if isinstance(fact, Missing):
+        return f"not known: {cause_words(fact.cause)} ({fact.source})"
+    stale = f", stale: {cause_words(fact.stale)}" if fact.stale else ""
+    return f"{_value(fact.value, now)} [{age(now - fact.observed_at)} old{stale}]"
+
+
+def _value(value: object, now: datetime) -> str:
+    match value:
+        case Absence() as absence:
+            return absence.value
+        case ImageDetail() as image:
+            pushed = f", pushed {age(now - image.pushed_at)} ago" if image.pushed_at else ""
+            return f"{image.digest}, {image.media_type}, {image.status.value}{pushed}"
+        case RepositorySettings() as settings:
+            filters = f", except {', '.join(settings.exclusion_filters)}" if settings.exclusion_filters else ""
+            return f"{settings.mutability.value}{filters}"
+        case BadContent() as bad:
+            return f"not an image that can be judged: {bad.problem}"
+        case ScanReport() as report:
+            return _report(report, now)
+        case tuple() as images:
+            return ", ".join(
+                f"{one.platform or 'any platform'} {one.digest}" for one in images if isinstance(one, PlatformImage)
+            )
+    return harmless(str(value))
+
+
+def _report(report: ScanReport, now: datetime) -> str:
+    coverage = report.coverage
+    scanned = f", last scanned {age(now - coverage.last_scanned_at)} ago" if coverage.last_scanned_at else ""
+    head = f"{report.scanner.value}: {coverage.state.value} ({coverage.code} {coverage.reason}){scanned}"
+    shown = [describe_finding(one) for one in report.findings[:SHOWN_FINDINGS]]
+    more = len(report.findings) - len(shown)
+    return "\n    ".join([head, *(shown or ["no findings"]), *([f"and {more} more"] if more else [])])
+
+
+def _print(judged: JudgedImage, facts: list[tuple[str, Any]]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, soft_wrap=True)
+    console.print(judged.verdict.text, style="bold")
+    for name, text in facts:
+        console.print(f"  {name}: {text}")
+    if not judged.verdict.judgements:
+        console.print("no policy is about this image")
+    for judgement in judged.verdict.judgements:
+        console.print(f"policy {judgement.policy.name}", style="bold")
+        for result in judgement.results:
+            text = f"  {result.outcome.value:<12} {result.check.value} {result.reason.value}"
+            text += f": {result.found}" if result.found else ""
+            console.print(text)
+            for note in result.notes:
+                console.print(f"               note: {note}")
+            if result.remedy:
+                console.print(f"               to fix: {result.remedy}")
+    console.print(word(judged), style="bold")

@@ -22,6 +22,8 @@ PLURAL = "imagepolicies"
 
 MAX_NAME = 253
 """Longest name of a Kubernetes object."""
+MAX_KEPT_PROBLEMS = 50
+"""Problems that a broken policy keeps; they go into its status."""
 _UNNAMED = "(unnamed)"
 _CHECKS = ("registries", "tags", "scan", "vulnerabilities")
 _OBJECT_FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -133,6 +135,8 @@ def _broken(obj: object, problems: tuple[str, ...]) -> BrokenPolicy:
         if "actions" in arguments:
             arguments["actions"] = frozenset(arguments["actions"])
         arguments["match"] = _salvaged_match(spec.get("match"))
+    if len(problems) > MAX_KEPT_PROBLEMS:
+        problems = (*problems[:MAX_KEPT_PROBLEMS], f"and {len(problems) - MAX_KEPT_PROBLEMS} more problems")
     return BrokenPolicy(**_salvaged_identity(obj), problems=problems, **arguments)
 
 

@@ -95,5 +95,5 @@ def test_the_api_server_asks_on_the_path_that_is_served():
 def test_the_certificate_is_made_for_the_service_that_is_called():
     for values in ({}, {"fullnameOverride": "gate"}):
         objects = render(values)
-        (hook,) = webhooks(objects).values()
-        assert controller_config(objects)["certificate"]["serviceName"] == hook["clientConfig"]["service"]["name"]
+        for hook in webhooks(objects).values():
+            assert controller_config(objects)["certificate"]["serviceName"] == hook["clientConfig"]["service"]["name"]

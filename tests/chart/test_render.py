@@ -44,6 +44,10 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
+NO_NAMESPACE = ("In", ["tidegate"])
+"""The release's own namespace, which is exempt: both together match nothing."""
+
+
 def kinds(objects: list[dict[str, Any]]) -> list[str]:
     return sorted(item["kind"] for item in objects)
 
@@ -122,40 +126,44 @@ def test_a_release_of_another_name_says_what_it_is():
 
 
 class TestWebhooks:
-    def test_by_default_everything_is_asked_and_nothing_depends_on_the_answer(self):
-        hooks = webhooks(render())
-        assert list(hooks) == ["audit.tidegate.dev"]
-        assert hooks["audit.tidegate.dev"]["failurePolicy"] == "Ignore"
-        assert controller_config(render())["auditOnly"] is True
-
-    def test_enforcing_means_failure_policy_fail_in_every_namespace_that_is_not_exempt(self):
-        hooks = webhooks(render(ENFORCING))
-        assert list(hooks) == ["enforce.tidegate.dev"]
-        assert hooks["enforce.tidegate.dev"]["failurePolicy"] == "Fail"
-        assert namespaces_of(hooks["enforce.tidegate.dev"]) == [
-            ("NotIn", ["tidegate", "kube-system", "kube-node-lease", "kube-public"])
-        ]
-        assert controller_config(render(ENFORCING))["auditOnly"] is False
-
     @pytest.mark.parametrize(
-        ("namespaces", "enforced", "audited"),
+        ("values", "enforced", "audited"),
         [
-            pytest.param({"enforced": ["a", "b"]}, ("In", ["a", "b"]), ("NotIn", ["a", "b"]), id="some are enforced"),
-            pytest.param({"audit": ["c"]}, ("NotIn", ["c"]), ("In", ["c"]), id="some are audit only"),
+            pytest.param({}, NO_NAMESPACE, None, id="audit only, the default"),
+            pytest.param(ENFORCING, None, NO_NAMESPACE, id="enforcing"),
+            pytest.param(
+                {**ENFORCING, "namespaces": {"enforced": ["a", "b"]}},
+                ("In", ["a", "b"]),
+                ("NotIn", ["a", "b"]),
+                id="some are enforced",
+            ),
+            pytest.param(
+                {**ENFORCING, "namespaces": {"audit": ["c"]}}, ("NotIn", ["c"]), ("In", ["c"]), id="some are audit only"
+            ),
         ],
     )
-    def test_every_namespace_belongs_to_exactly_one_entry(self, namespaces, enforced, audited):
-        hooks = webhooks(render({**ENFORCING, "namespaces": {"exempt": ["kube-system"], **namespaces}}))
-        exempt = ("NotIn", ["tidegate", "kube-system"])
-        assert namespaces_of(hooks["enforce.tidegate.dev"]) == [exempt, enforced]
-        assert namespaces_of(hooks["audit.tidegate.dev"]) == [exempt, audited]
-        assert hooks["enforce.tidegate.dev"]["failurePolicy"] == "Fail"
-        assert hooks["audit.tidegate.dev"]["failurePolicy"] == "Ignore"
+    def test_every_namespace_that_is_not_exempt_belongs_to_exactly_one_entry(self, values, enforced, audited):
+        hooks = webhooks(render(values))
+        exempt = ("NotIn", ["tidegate", "kube-system", "kube-node-lease", "kube-public"])
+        assert namespaces_of(hooks["enforce.tidegate.dev"]) == [exempt, *([enforced] if enforced else [])]
+        assert namespaces_of(hooks["audit.tidegate.dev"]) == [exempt, *([audited] if audited else [])]
+
+    @pytest.mark.parametrize("values", [{}, ENFORCING, {**ENFORCING, "namespaces": {"enforced": ["a"]}}])
+    def test_both_entries_are_always_there_so_that_neither_ever_lacks_the_bundle(self, values):
+        hooks = webhooks(render(values))
+        assert {name: hook["failurePolicy"] for name, hook in hooks.items()} == {
+            "enforce.tidegate.dev": "Fail",
+            "audit.tidegate.dev": "Ignore",
+        }
 
     @pytest.mark.parametrize("exempt", [[], ["kube-system"], ["gate", "kube-system"]])
     def test_the_release_s_own_namespace_is_always_exempt_and_named_once(self, exempt):
-        (hook,) = webhooks(render({"namespaces": {"exempt": exempt}}, namespace="gate")).values()
+        hook = webhooks(render({"namespaces": {"exempt": exempt}}, namespace="gate"))["audit.tidegate.dev"]
         assert namespaces_of(hook) == [("NotIn", ["gate", *[name for name in exempt if name != "gate"]])]
+
+    def test_the_switch_reaches_the_controller_too(self):
+        assert controller_config(render())["auditOnly"] is True
+        assert controller_config(render(ENFORCING))["auditOnly"] is False
 
     @pytest.mark.parametrize("values", [{}, {**ENFORCING, "namespaces": {"enforced": ["a"]}}])
     def test_the_rules_name_every_resource_with_images_and_no_other(self, values):
@@ -185,12 +193,12 @@ class TestWebhooks:
 
     def test_the_controller_and_the_api_server_have_the_same_deadline(self):
         objects = render({"webhook": {"timeoutSeconds": 7}})
-        assert [hook["timeoutSeconds"] for hook in webhooks(objects).values()] == [7]
+        assert {hook["timeoutSeconds"] for hook in webhooks(objects).values()} == {7}
         assert controller_config(objects)["server"]["webhookTimeoutSeconds"] == 7
 
     def test_a_url_takes_the_service_s_place_for_a_controller_that_runs_beside(self):
-        (hook,) = webhooks_by_url(render(), "https://127.0.0.1:9443", b"pem")["webhooks"]
-        assert hook["clientConfig"] == {"url": "https://127.0.0.1:9443/validate", "caBundle": "cGVt"}
+        for hook in webhooks_by_url(render(), "https://127.0.0.1:9443", b"pem")["webhooks"]:
+            assert hook["clientConfig"] == {"url": "https://127.0.0.1:9443/validate", "caBundle": "cGVt"}
 
 
 class TestCertificate:
@@ -253,8 +261,8 @@ class TestCertificate:
         assert find(objects, "Certificate")["spec"]["issuerRef"] == {"group": "cert-manager.io", **reference}
 
     def test_a_secret_of_the_user_s_brings_the_user_s_bundle(self):
-        (hook,) = webhooks(render(SECRET)).values()
-        assert base64.b64decode(hook["clientConfig"]["caBundle"]).decode() == PEM
+        for hook in webhooks(render(SECRET)).values():
+            assert base64.b64decode(hook["clientConfig"]["caBundle"]).decode() == PEM
 
 
 class TestPods:

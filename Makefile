@@ -1,0 +1,68 @@
+# tidegate's one Makefile. `make help` lists what a person runs; each `generate` has a `verify`.
+SHELL := /bin/bash
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+SOURCES := controller tests deploy
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lint format types contracts generate verify test unit integration e2e demo bench fuzz lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
+
+setup: $(STAMP) ## Make the virtual environment with the locked dependencies
+
+$(STAMP): locks/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tidegate needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "Python's venv module is missing; install it (Debian: apt-get install python3-venv)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { echo "uv could not be installed with pip: is a Python package index reachable?"; exit 1; }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r locks/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+lint: $(STAMP) ## Check style, types, import contracts and generated files
+	$(BIN)/ruff format --check --quiet $(SOURCES)
+	$(BIN)/ruff check --quiet $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory verify
+
+format: $(STAMP) ## Format the code and fix what can be fixed
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+generate: $(STAMP) ## Write the generated files anew
+	$(BIN)/python deploy/helm/generate.py
+
+verify: $(STAMP) ## Fail when a generated file is out of date
+	$(BIN)/python deploy/helm/generate.py --verify
+
+toolchain: ## Find or build the real Kubernetes programs (minutes once a machine)
+	@$(PYTHON) tests/cluster/toolchain/build.py > /dev/null
+
+test: $(STAMP) toolchain lint ## Run every check and test, on real parts
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+unit: $(STAMP) ## Run the tests that need no control plane
+	$(BIN)/python -m pytest tests/unit tests/integration tests/cluster $(PYTEST_ARGS)
+
+e2e: $(STAMP) toolchain ## Run the tests on the real control plane
+	$(BIN)/python -m pytest tests/e2e tests/chart $(PYTEST_ARGS)
+
+demo: $(STAMP) toolchain ## See it refuse: real API server, simulated AWS. ARGS=--stay keeps it up
+	@$(BIN)/python -m tests.demo $(ARGS)
+
+bench: $(STAMP) toolchain ## Measure and write docs/reference/performance.md
+	$(BIN)/python -m tests.bench $(ARGS)
+
+lock: $(STAMP) ## Resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --output-file locks/runtime.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml --output-file locks/dev.txt
+
+clean: ## Remove what was made here (the built programs in the user's cache stay)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .bench dist

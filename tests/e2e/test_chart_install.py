@@ -188,6 +188,40 @@ def test_only_an_update_that_changes_the_spec_is_asked_about(release, change, as
     assert ("failed calling webhook" in done.stderr) is asks
 
 
+def test_breaking_the_glass_is_one_command_and_an_upgrade_mends_it(release):
+    release.install({"auditOnly": False})
+    release.cluster.kubectl("delete", KIND, NAME)
+    release.upgrade({"auditOnly": False})
+    assert {hook["failurePolicy"] for hook in release.webhooks().values()} == {"Fail", "Ignore"}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        pytest.param({}, ["Watching.", "NO IMAGE YET", "may lack", "auditOnly: false"], id="as it comes"),
+        pytest.param(
+            {"auditOnly": False, "namespaces": {"enforced": ["team-a", "team-b"]}, "image": {"repository": "r"}},
+            ["Guarding team-a, team-b:", "Widen namespaces.enforced", "Break glass"],
+            id="some namespaces",
+        ),
+        pytest.param(
+            {"auditOnly": False, "replicas": 1, "baselinePolicy": {"enabled": False}},
+            [
+                "Guarding every namespace",
+                "WITH ONE REPLICA",
+                "NO POLICY",
+                f"delete validatingwebhookconfiguration {NAME}",
+            ],
+            id="all namespaces",
+        ),
+    ],
+)
+def test_the_notes_say_what_holds_now_and_what_comes_next(release, values, says):
+    notes = release.install(values)
+    for words in says:
+        assert words in notes
+
+
 def test_uninstalling_leaves_nothing_that_could_refuse_anything(release):
     release.install({"auditOnly": False})
     release.helm("uninstall")

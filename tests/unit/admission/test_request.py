@@ -3,6 +3,7 @@
 import copy
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,7 +167,9 @@ def test_an_update_with_new_images_names_them(case):
 
 def test_a_creation_is_judged_whatever_it_says_was_stored():
     assert changed(pod("a"), pod("a"), "CREATE") == ["spec.containers[0].image"]
-    assert decode(review("CREATE", pod("a"), pod("a"))).old_images == ()
+    request = decode(review("CREATE", pod("a"), pod("a")))
+    assert request.old_images == ()
+    assert changed_images(msgspec.structs.replace(request, old_images=request.images)) == request.images
 
 
 NO_IMAGES_NEEDED = {

@@ -132,6 +132,8 @@ INVALID = {
     "a kind in another version": ({**manifest("CronJob"), "apiVersion": "batch/v1beta1"}, "not a kind of workload"),
     "an empty group": ({**manifest("Pod"), "apiVersion": "/v1"}, "not a kind of workload"),
     "no kind": ({"apiVersion": "v1"}, "not a kind of workload"),
+    "a kind that is a list": ({"apiVersion": "v1", "kind": ["Pod"]}, "not a kind of workload"),
+    "a version that is a number": ({"apiVersion": 1, "kind": "Pod"}, "not a kind of workload"),
     "no object": ([], "not a kind of workload"),
 }
 

@@ -250,6 +250,11 @@ def test_the_size_bound_is_exact():
         parse(padded + b" ")
 
 
+@pytest.mark.parametrize("size", [0, MAX_MANIFEST_BYTES])
+def test_the_bounds_of_a_child_are_exact(size):
+    assert parse(index(entry(size=size))).children[0].size == size
+
+
 def test_runnable_children_are_bounded():
     children = [entry(number) for number in range(MAX_CHILDREN + 1)]
     attestations = [attestation(1000 + number) for number in range(MAX_CHILDREN)]

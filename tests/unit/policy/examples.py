@@ -27,6 +27,7 @@ FULL: dict[str, Any] = {
     "registries": [
         {"account": ACCOUNT, "partition": "aws-cn", "repositories": ["shop/*"]},
         {"host": "public.ecr.aws", "repositories": ["docker/library/*"]},
+        {"account": ACCOUNT, "region": "eu-central-1"},
     ],
     "tags": {"immutable": True, "digestRequired": True, "forbidden": ["latest"]},
     "scan": {

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,7 @@ def test_every_field_is_read():
     assert policy.registries == (
         EcrScope(partition="aws-cn", account=ACCOUNT, region=None, repositories=(Glob(text="shop/*"),)),
         HostScope(host="public.ecr.aws", repositories=(Glob(text="docker/library/*"),)),
+        EcrScope(partition="aws", account=ACCOUNT, region="eu-central-1", repositories=(Glob(text="**"),)),
     )
     assert policy.tags == TagRules(immutable=True, digest_required=True, forbidden=(Glob(text="latest"),))
     assert policy.scan == ScanRules(
@@ -137,7 +139,7 @@ def test_the_parser_refuses(case):
         assert re.fullmatch(r"\S.*: got .+, expected .+; .+", problem), problem
 
 
-OBJECTS = {
+OBJECTS: dict[str, tuple[Any, str]] = {
     "a list instead of an object": ([], "object: got a list of 0, expected a mapping"),
     "nothing instead of an object": (None, "object: got nothing, expected a mapping"),
     "another kind": (

@@ -33,15 +33,11 @@ def requirement_holds(requirement: Requirement, labels: Mapping[str, str]) -> bo
     NotIn holds for labels without the key.
     """
     present = requirement.key in labels
-    match requirement.operator:
-        case SelectorOperator.IN:
-            return present and labels[requirement.key] in requirement.values
-        case SelectorOperator.NOT_IN:
-            return not present or labels[requirement.key] not in requirement.values
-        case SelectorOperator.EXISTS:
-            return present
-        case SelectorOperator.DOES_NOT_EXIST:
-            return not present
+    if requirement.operator is SelectorOperator.IN:
+        return present and labels[requirement.key] in requirement.values
+    if requirement.operator is SelectorOperator.NOT_IN:
+        return not present or labels[requirement.key] not in requirement.values
+    return present is (requirement.operator is SelectorOperator.EXISTS)
 
 
 def image_matches(match: Match, reference: ImageReference) -> bool:

@@ -1,0 +1,234 @@
+"""A thin client of the API server: a few calls on paths, in threads of their own, each bounded in time and bytes.
+
+It knows no kinds: what is asked and what the answer means stands with whoever asks. Nothing is retried here beyond a
+lost connection; callers ask again in their own time.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import msgspec
+import urllib3
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
+
+from tidegate.errors import UndeterminedError
+
+T = TypeVar("T")
+
+THREADS: Final = 8
+CONNECT_SECONDS: Final = 3.0
+READ_SECONDS: Final = 10.0
+"""Longest silence of the API server within an answer."""
+CALL_SECONDS: Final = 30.0
+"""Longest time of one call as its caller sees it, waiting for a thread included."""
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+PAGE_OBJECTS: Final = 500
+MAX_OBJECTS: Final = 100_000
+"""Objects of one list; more are a failure, never a list cut short."""
+MAX_ERROR_CHARACTERS: Final = 500
+
+GONE: Final = 410
+CONFLICT: Final = 409
+NOT_FOUND: Final = 404
+_REFUSED: Final = 300
+
+MERGE_PATCH: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
+_JSON: Final = "application/json"
+_METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+Json = dict[str, Any]
+
+
+class ApiError(UndeterminedError):
+    """The API server refused or did not answer. ``status`` is the HTTP status, None where there was none."""
+
+    def __init__(self, text: str, *, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Metadata(msgspec.Struct, frozen=True, rename="camel"):
+    """What is read of an object of which only the metadata was asked for."""
+
+    name: str
+    labels: dict[str, str] = {}
+
+
+class _Named(msgspec.Struct, frozen=True):
+    metadata: Metadata
+
+
+class _ListMeta(msgspec.Struct, frozen=True):
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _Page(msgspec.Struct, frozen=True):
+    """``items`` is null where Go had none to write; a body without it is no list."""
+
+    items: list[Json] | None
+    metadata: _ListMeta = _ListMeta()
+
+
+class _MetadataPage(msgspec.Struct, frozen=True):
+    items: list[_Named] | None
+    metadata: _ListMeta = _ListMeta()
+
+
+class KubernetesApi:
+    """Calls of the API server that a configuration leads to. Every method raises ApiError."""
+
+    def __init__(self, configuration: Configuration, *, threads: int = THREADS) -> None:
+        configuration.retries = urllib3.Retry(total=1, redirect=0, status=0)
+        configuration.connection_pool_maxsize = threads
+        self.configuration = configuration
+        self._client = ApiClient(configuration)
+        self._client.user_agent = "tidegate"
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="kubernetes")
+
+    async def list_objects(self, path: str) -> list[Json]:
+        """Return every object of a collection, read page by page."""
+        pages = await self._pages(path, _Page, accept=_JSON, selector="", seconds=CALL_SECONDS)
+        return [item for page in pages for item in page.items or ()]
+
+    async def list_metadata(
+        self, path: str, *, field_selector: str = "", seconds: float = CALL_SECONDS
+    ) -> list[Metadata]:
+        """Return the metadata of every object of a collection, or of those that a field selector chooses."""
+        pages = await self._pages(path, _MetadataPage, accept=_METADATA_LIST, selector=field_selector, seconds=seconds)
+        return [item.metadata for page in pages for item in page.items or ()]
+
+    async def get(self, path: str) -> Json:
+        """Return one object."""
+        return await self._ask("GET", path, answer=Json)
+
+    async def create(self, path: str, obj: Json) -> Json:
+        """Create an object in a collection and return it; ApiError with status 409 where there is one."""
+        return await self._ask("POST", path, answer=Json, body=obj)
+
+    async def replace(self, path: str, obj: Json) -> Json:
+        """Replace an object and return it; ApiError with status 409 where its resourceVersion is not the stored one."""
+        return await self._ask("PUT", path, answer=Json, body=obj)
+
+    async def merge_patch(self, path: str, patch: Mapping[str, Any]) -> Json:
+        """Change an object by a JSON merge patch (RFC 7386) and return it."""
+        return await self._ask("PATCH", path, answer=Json, body=patch, content_type=MERGE_PATCH)
+
+    async def json_patch(self, path: str, operations: Sequence[Mapping[str, Any]]) -> Json:
+        """Change an object by a JSON patch (RFC 6902) and return it; a failed ``test`` is an ApiError."""
+        return await self._ask("PATCH", path, answer=Json, body=list(operations), content_type=JSON_PATCH)
+
+    def close(self) -> None:
+        """Give up the threads without waiting for them; calls in work end by their own time limits."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._client.close()  # type: ignore[no-untyped-call]
+
+    async def _pages(self, path: str, page: type[T], *, accept: str, selector: str, seconds: float) -> "Sequence[T]":
+        """Read a list page by page. An expired continue token starts over, once: the list is then of a later time."""
+        for attempt in (1, 2):
+            try:
+                async with asyncio.timeout(seconds):
+                    return await self._read_pages(path, page, accept=accept, selector=selector, seconds=seconds)
+            except TimeoutError as exc:
+                raise ApiError(f"GET {path}: no whole list within {seconds:.0f} s") from exc
+            except ApiError as error:
+                if error.status != GONE or attempt > 1:
+                    raise
+        raise AssertionError
+
+    async def _read_pages(
+        self, path: str, page: type[T], *, accept: str, selector: str, seconds: float
+    ) -> "Sequence[T]":
+        pages: list[Any] = []
+        query = {"limit": str(PAGE_OBJECTS)}
+        if selector:
+            query["fieldSelector"] = selector
+        for _ in range(MAX_OBJECTS // PAGE_OBJECTS):
+            found: Any = await self._ask("GET", path, answer=page, query=query, accept=accept, seconds=seconds)
+            pages.append(found)
+            if not found.metadata.continue_:
+                return pages
+            query["continue"] = found.metadata.continue_
+        raise ApiError(f"GET {path}: more than {MAX_OBJECTS} objects")
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        answer: type[T],
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        accept: str = _JSON,
+        content_type: str = _JSON,
+        seconds: float = CALL_SECONDS,
+    ) -> T:
+        headers = {"Accept": accept} | ({"Content-Type": content_type} if body is not None else {})
+        deadline = time.monotonic() + seconds
+
+        def call() -> T:
+            return self._call(method, path, answer, dict(query or {}), headers, body, deadline)
+
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except TimeoutError as exc:
+            raise ApiError(f"{method} {path}: no answer within {seconds:.0f} s") from exc
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        query: dict[str, str],
+        headers: dict[str, str],
+        body: object,
+        deadline: float,
+    ) -> T:
+        """Make one call; runs in a thread. A call whose caller has given up meanwhile is not begun."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise ApiError(f"{method} {path}: no thread was free in time")
+        timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
+        try:
+            request = self._client.param_serialize(
+                method,
+                path,
+                query_params=list(query.items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._client.call_api(*request, _request_timeout=timeout).response
+            try:
+                content = response.read(MAX_ANSWER_BYTES + 1)
+            finally:
+                response.release_conn()
+        except (ApiException, urllib3.exceptions.HTTPError, OSError) as exc:
+            raise ApiError(f"{method} {path}: {type(exc).__name__}: {_short(str(exc))}") from exc
+        if response.status >= _REFUSED:
+            raise ApiError(f"{method} {path}: {response.status} {_message(content)}", status=response.status)
+        if len(content) > MAX_ANSWER_BYTES:
+            raise ApiError(f"{method} {path}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+        try:
+            return msgspec.json.decode(content, type=answer)
+        except msgspec.MsgspecError as exc:
+            raise ApiError(f"{method} {path}: an answer that cannot be read: {_short(str(exc))}") from exc
+
+
+def _message(content: bytes) -> str:
+    """Return the message of a Status object, else the beginning of whatever was sent."""
+    try:
+        said = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeError):
+        said = None
+    message = said.get("message") if isinstance(said, dict) else None
+    return _short(message if isinstance(message, str) else content[:MAX_ERROR_CHARACTERS].decode(errors="replace"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_ERROR_CHARACTERS else text[: MAX_ERROR_CHARACTERS - 1] + "…"

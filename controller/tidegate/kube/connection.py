@@ -1,0 +1,75 @@
+"""Where the API server is and as whom it is asked: one answer for the kubernetes client and for kopf.
+
+``KUBECONFIG`` where it is set, else the Pod's ServiceAccount, else ``~/.kube/config``.
+"""
+
+import asyncio
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import kopf
+from kubernetes.client import Configuration
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+
+from tidegate.errors import ConfigurationError
+
+CREDENTIALS_LIVE: Final = timedelta(minutes=10)
+"""After this kopf asks again: the kubelet replaces a ServiceAccount's token well before it expires."""
+RELOGIN_SECONDS: Final = 5.0
+"""Shortest time from one login of kopf's to the next."""
+
+
+def load_configuration() -> Configuration:
+    """Return the way to the API server; raise ConfigurationError where there is none or its file is wrong."""
+    configuration = Configuration()
+    try:
+        if os.environ.get("KUBECONFIG"):
+            load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        elif os.environ.get("KUBERNETES_SERVICE_HOST"):
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            # The API server is inside; a proxy of the environment is there for AWS.
+            configuration.proxy = None
+        else:
+            load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError) as exc:
+        raise ConfigurationError(f"no way to the API server: {exc}; set KUBECONFIG outside of a cluster") from exc
+    return configuration
+
+
+class KopfLogin:
+    """Gives kopf its credentials.
+
+    Credentials carry an expiration, so that a rotated token is read and so that a passing 401, as an API server gives
+    while it starts, is not the end: kopf never takes the same credentials twice, and ends when there are no others.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._not_before = 0.0
+
+    async def log_in(self, **_: Any) -> kopf.ConnectionInfo:
+        """Return the present credentials, at most once in RELOGIN_SECONDS; kopf's login handler."""
+        wait = self._not_before - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        self._not_before = time.monotonic() + RELOGIN_SECONDS
+        return connection_info(self._configuration, expiration=datetime.now(UTC) + CREDENTIALS_LIVE)
+
+
+def connection_info(configuration: Configuration, *, expiration: datetime) -> kopf.ConnectionInfo:
+    """Return a configuration of the kubernetes client as kopf wants it."""
+    header = configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
+    scheme, _, token = header.rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        scheme=scheme.capitalize() or None,
+        token=token or None,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        proxy_url=configuration.proxy,
+        expiration=expiration,
+    )

@@ -1,0 +1,91 @@
+"""Refreshing from the API server: at once, soon after a trigger, and regularly whatever the triggers say.
+
+Watches lose events and indexes keep what is gone; a list does neither. So events only ask for the next list.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+RELIST_SECONDS: Final = 60.0
+DEBOUNCE_SECONDS: Final = 0.1
+"""From a trigger to the list, so that a burst of events makes one list."""
+FIRST_RETRY_SECONDS: Final = 0.5
+LAST_RETRY_SECONDS: Final = 15.0
+JITTER: Final = 0.1
+"""Part of an interval by which it may be shorter, so that replicas do not ask all at once."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Relisting:
+    """Runs a refresh again and again. A failure is logged, counted, and followed by another try; what was known stays."""
+
+    def __init__(
+        self, what: str, refresh: Callable[[], Awaitable[None]], *, every_seconds: float = RELIST_SECONDS
+    ) -> None:
+        self._what = what
+        self._refresh = refresh
+        self._every_seconds = every_seconds
+        self._wanted = asyncio.Event()
+        self._succeeded_at: float | None = None
+        self.failures = 0
+        """Failed tries since the last success."""
+        self.problem = ""
+        """Why the last try failed; empty after a success."""
+
+    @property
+    def age_seconds(self) -> float:
+        """Seconds since the last success; infinite before the first."""
+        return float("inf") if self._succeeded_at is None else time.monotonic() - self._succeeded_at
+
+    def trigger(self) -> None:
+        """Ask for a refresh soon. What happens while one is under way makes another."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Refresh until cancelled."""
+        while True:
+            self._wanted.clear()
+            await self.refresh_once()
+            await self._wait()
+
+    async def refresh_once(self) -> bool:
+        """Refresh now and return whether it worked."""
+        started = time.monotonic()
+        try:
+            await self._refresh()
+        except Exception as error:  # noqa: BLE001 - the next try may work, and nobody else would make one
+            self._note_failure(error)
+            return False
+        if self.failures:
+            _log.info("reading from the API server works again", what=self._what, after_failures=self.failures)
+        self._succeeded_at, self.failures, self.problem = started, 0, ""
+        return True
+
+    def _note_failure(self, error: Exception) -> None:
+        self.failures += 1
+        said_before, self.problem = self.problem, str(error) or type(error).__name__
+        if self.problem != said_before or self.failures & (self.failures - 1) == 0:
+            _log.warning("cannot read from the API server", what=self._what, error=self.problem, failures=self.failures)
+
+    async def _wait(self) -> None:
+        """Wait for a trigger and the burst behind it, or for the next regular time; after a failure, for the retry."""
+        if self.failures:
+            seconds = min(FIRST_RETRY_SECONDS * 2 ** min(self.failures - 1, 10), LAST_RETRY_SECONDS)
+            await asyncio.sleep(_shortened(seconds))
+            return
+        try:
+            async with asyncio.timeout(_shortened(self._every_seconds)):
+                await self._wanted.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(DEBOUNCE_SECONDS)
+
+
+def _shortened(seconds: float) -> float:
+    return seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load, guards nothing

@@ -12,7 +12,7 @@ from tidegate.checks.words import age, cause_words
 from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
-from tidegate.images.platform import Platform
+from tidegate.images.platform import Platform, preferences
 from tidegate.images.reference import ImageReference
 from tidegate.policy.model import ImagePolicy
 
@@ -139,12 +139,20 @@ def runnable_images(subject: Subject, policy: ImagePolicy) -> tuple[PlatformImag
 
 
 def select_platforms(children: tuple[PlatformImage, ...], wanted: tuple[Platform, ...]) -> tuple[PlatformImage, ...]:
-    """Return the children that one of the wanted platforms may run; a child without a platform may run anywhere."""
+    """Return the children that nodes of the wanted platforms may run; a child without a platform may run anywhere.
+
+    Each node runs the best that the index offers it, which may be an image for a lesser processor.
+    """
     if not wanted:
         return children
-    return tuple(
-        child for child in children if child.platform is None or any(one.accepts(child.platform) for one in wanted)
-    )
+    chosen = {child.digest for child in children if child.platform is None}
+    for platform in wanted:
+        for candidate in preferences(platform):
+            fitting = {one.digest for one in children if one.platform is not None and candidate.accepts(one.platform)}
+            chosen |= fitting
+            if fitting:
+                break
+    return tuple(child for child in children if child.digest in chosen)
 
 
 def staleness(fact: Fact[object], now: datetime) -> tuple[str, ...]:

@@ -148,7 +148,10 @@ class Facts:
                     if child.media_type in INDEX_TYPES:
                         level.append((child.digest, child.media_type))
                     else:
-                        found[child.digest] = PlatformImage(digest=child.digest, platform=child.platform)
+                        # One image that is listed for two platforms may run on both, so it is judged everywhere.
+                        before = found.get(child.digest)
+                        platform = child.platform if before is None or before.platform == child.platform else None
+                        found[child.digest] = PlatformImage(digest=child.digest, platform=platform)
             if not level:
                 return tuple(found.values()) or BadContent("the index names no image that can run")
         return BadContent(f"indexes are nested deeper than {MAX_INDEX_DEPTH}")

@@ -34,6 +34,26 @@ class Platform:
         )
 
 
+_FALLBACKS = {
+    "amd64": (("386", "*"),),
+    "arm64": (("arm", "v8"), ("arm", "v7"), ("arm", "v6"), ("arm", "v5")),
+}
+_ARM_VARIANTS = ("v8", "v7", "v6", "v5")
+
+
+def preferences(wanted: Platform) -> tuple[Platform, ...]:
+    """Return what a node of the platform runs, best first: its own, and else what its processor runs besides.
+
+    A node takes the first of these that an index offers. Source: platform vectors of containerd's platforms package.
+    """
+    fallbacks = _FALLBACKS.get(wanted.architecture, ())
+    if wanted.architecture == "arm" and wanted.variant in _ARM_VARIANTS:
+        lower = _ARM_VARIANTS[_ARM_VARIANTS.index(wanted.variant) + 1 :]
+        fallbacks = tuple(("arm", variant) for variant in lower)
+    others = (Platform(os=wanted.os, architecture=arch, variant=variant.strip("*")) for arch, variant in fallbacks)
+    return (wanted, *others)
+
+
 def parse_platform(text: str) -> Platform:
     """Return the platform that ``os/architecture[/variant]`` names; raise InvalidPlatformError otherwise."""
     parts = text.split("/")

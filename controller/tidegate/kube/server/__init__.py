@@ -1,7 +1,7 @@
 """The HTTP server that the API server calls: routes as data, named limits, TLS reloaded in place, graceful drain.
 
 It knows nothing of images: `AdmissionServer` is given a `Responder`. A second listener (metrics) is a `Listener` with
-its own routes and without TLS. docs/adr says why it is a protocol of our own on httptools.
+its own routes and without TLS. aiohttp speaks HTTP; what it leaves unbounded is in `Guard`.
 """
 
 from tidegate.kube.server.admission import AdmissionServer, Responder

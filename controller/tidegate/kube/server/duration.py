@@ -28,17 +28,18 @@ def parse_duration(text: str) -> float:
 
 
 @lru_cache(maxsize=64)
-def timeout_of(query: bytes, maximum_seconds: float) -> float | None:
+def timeout_of(query: str, maximum_seconds: float) -> float | None:
     """Return the seconds of the `timeout` parameter of a raw query, at most `maximum_seconds`; None without one.
 
     Raises ValueError for a repeated, malformed or zero timeout: guessing a deadline could outlive the caller's.
     """
-    found = [part.partition(b"=")[2] for part in query.split(b"&") if part.partition(b"=")[0] == b"timeout"]
+    pairs = [part.partition("=") for part in query.split("&")]
+    found = [value for name, _, value in pairs if name == "timeout"]
     if not found:
         return None
     if len(found) > 1:
         raise ValueError("got timeout more than once")
-    seconds = parse_duration(found[0].decode("ascii", "replace"))
+    seconds = parse_duration(found[0])
     if seconds <= 0:
         raise ValueError("got a timeout of zero")
     return min(seconds, maximum_seconds)

@@ -1,6 +1,6 @@
 """The head of a request, judged before its body is read: framing, route, size, media type. Pure: it reads no socket.
 
-The parser (llhttp, in its strict mode) already refuses malformed lines. What is repeated here is what two HTTP
+aiohttp's parser (llhttp, in its strict mode) already refuses malformed lines. What is repeated here is what two HTTP
 implementations may read differently, since such a difference smuggles requests (RFC 9112, section 11.2).
 """
 
@@ -16,46 +16,48 @@ from tidegate.kube.server.reply import refuse
 from tidegate.kube.server.route import Route, RouteTable
 
 _ONCE: Final = frozenset({b"host", b"content-length", b"content-type", b"transfer-encoding", b"expect"})
+_HTTP_1_1: Final = (1, 1)
+_VERSIONS: Final = frozenset({(1, 0), _HTTP_1_1})
 _MAX_LENGTH_DIGITS: Final = 19
+_LINE_BYTES: Final = 4
+"""Colon, space, CR and LF of a header line."""
 
 
 class Head(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A head that was accepted."""
 
     route: Route
-    query: bytes
+    query: str
     headers: dict[bytes, bytes]
     timeout_seconds: float | None
     has_body: bool
     expects_continue: bool
-    keep_alive: bool
 
 
 def accept_head(
     *,
     method: str,
-    version: str,
-    target: bytes,
+    version: tuple[int, int],
+    target: str,
     header_lines: Sequence[tuple[bytes, bytes]],
     routes: RouteTable,
     limits: ServerLimits,
 ) -> Head:
-    """Judge a head in numbered steps; raise Refused with the reply of the first step that fails.
-
-    `keep_alive` here says what the protocol version allows; the parser knows the Connection header.
-    """
-    # 1. The version: what is not HTTP/1.x was not meant for us.
-    if version not in ("1.1", "1.0"):
-        raise refuse(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, f"got HTTP/{version}, expected HTTP/1.1")
-    # 2. Headers that decide something may be given once.
-    headers = _index(header_lines)
-    # 3. Exactly one Host (RFC 9112, section 3.2).
-    if version == "1.1" and b"host" not in headers:
+    """Judge a head in numbered steps; raise Refused with the reply of the first step that fails."""
+    # 1. The version: what is not HTTP/1.x was not meant for us, nor is another protocol.
+    if version not in _VERSIONS:
+        raise refuse(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, f"got HTTP/{version[0]}.{version[1]}, expected HTTP/1.1")
+    # 2. Bounded headers; those that decide something may be given once.
+    headers = _index(target, header_lines, limits)
+    # 3. Exactly one Host (RFC 9112, section 3.2), and no other protocol.
+    if version == _HTTP_1_1 and b"host" not in headers:
         raise refuse(HTTPStatus.BAD_REQUEST, "got no Host header")
+    if b"upgrade" in headers:
+        raise refuse(HTTPStatus.BAD_REQUEST, "this server does not upgrade connections")
     # 4. One way to tell the length.
     length = _length(headers, version)
     # 5. The path and the method.
-    path, _, query = target.partition(b"?")
+    path, _, query = target.partition("?")
     route = routes.find(method, path)
     # 6. The body that this route takes.
     _check_body(route, headers, length, limits)
@@ -73,27 +75,34 @@ def accept_head(
         timeout_seconds=timeout_seconds,
         has_body=length != 0,
         expects_continue=expects_continue,
-        keep_alive=version == "1.1",
     )
 
 
-def _index(header_lines: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def _index(target: str, header_lines: Sequence[tuple[bytes, bytes]], limits: ServerLimits) -> dict[bytes, bytes]:
+    if len(header_lines) > limits.max_headers:
+        raise refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected at most {limits.max_headers} headers")
     headers: dict[bytes, bytes] = {}
+    size = len(target)
     for raw_name, value in header_lines:
+        size += len(raw_name) + len(value) + _LINE_BYTES
         name = raw_name.lower()
         if name in _ONCE and name in headers:
             raise refuse(HTTPStatus.BAD_REQUEST, f"got {name.decode('ascii')} more than once")
         headers[name] = value
+    if size > limits.max_head_bytes:
+        raise refuse(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected a head of at most {limits.max_head_bytes} bytes"
+        )
     return headers
 
 
-def _length(headers: dict[bytes, bytes], version: str) -> int | None:
+def _length(headers: dict[bytes, bytes], version: tuple[int, int]) -> int | None:
     """Return the body's length, None for a chunked body, 0 where there is none."""
     coding, length = headers.get(b"transfer-encoding"), headers.get(b"content-length")
     if coding is not None:
         if length is not None:
             raise refuse(HTTPStatus.BAD_REQUEST, "got both transfer-encoding and content-length")
-        if version != "1.1" or coding.strip().lower() != b"chunked":
+        if version != _HTTP_1_1 or coding.strip().lower() != b"chunked":
             raise refuse(HTTPStatus.BAD_REQUEST, "got a transfer-encoding other than chunked")
         return None
     if length is None:
@@ -113,14 +122,16 @@ def _check_body(route: Route, headers: dict[bytes, bytes], length: int | None, l
         raise refuse(HTTPStatus.LENGTH_REQUIRED, "got no content-length")
     if length is not None and length > limits.max_body_bytes:
         raise too_large(limits)
+    if b"content-encoding" in headers:
+        raise refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected no content-encoding")
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if media_type != route.media_type.encode("ascii"):
         raise refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"expected content-type {route.media_type}")
 
 
-def _expects_continue(headers: dict[bytes, bytes], version: str) -> bool:
+def _expects_continue(headers: dict[bytes, bytes], version: tuple[int, int]) -> bool:
     expectation = headers.get(b"expect")
-    if expectation is None or version != "1.1":
+    if expectation is None or version != _HTTP_1_1:
         return False
     if expectation.strip().lower() != b"100-continue":
         raise refuse(HTTPStatus.EXPECTATION_FAILED, "got an expectation other than 100-continue")

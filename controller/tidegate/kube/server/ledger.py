@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,7 +10,9 @@ from tidegate.kube.server.limits import ServerLimits
 from tidegate.kube.server.route import RouteTable
 
 if TYPE_CHECKING:
-    from tidegate.kube.server.connection import Connection
+    from aiohttp.web import RequestHandler
+
+    from tidegate.kube.server.guard import Guard
 
 _log = structlog.get_logger(__name__)
 
@@ -29,8 +30,9 @@ class Ledger:
         self.limits = limits
         self.loop = loop
         self.draining = False
-        self.connections: dict[Connection, None] = {}
-        self.idle: dict[Connection, None] = {}
+        self.connections: dict[Guard, None] = {}
+        self.quiet: dict[Guard, None] = {}
+        self.guards: dict[RequestHandler, Guard] = {}
         self.buffered_bytes = 0
         self.answers: Counter[int] = Counter()
         self.accepted = 0
@@ -38,41 +40,36 @@ class Ledger:
         self.overflowed = 0
         self.failed_handshakes = 0
         self.timed_out = 0
-        self.date = b""
         self.empty = asyncio.Event()
         self.empty.set()
         self._summarized: Counter[int] = Counter()
         self._summarized_at = 0.0
         self._failure_logged_at = float("-inf")
-        self.tick()
 
-    def enter(self, connection: "Connection") -> bool:
+    def enter(self, guard: "Guard", inner: "RequestHandler") -> bool:
         """Book a new connection; return whether it is served in full (else only essential routes)."""
-        if len(self.connections) >= self.limits.max_connections and self.idle:
-            self.evict()
+        if len(self.connections) >= self.limits.max_connections and self.quiet:
+            self._evict()
         self.accepted += 1
-        self.connections[connection] = None
+        self.connections[guard] = None
+        self.guards[inner] = guard
         self.empty.clear()
         return len(self.connections) <= self.limits.max_connections
 
-    def leave(self, connection: "Connection") -> None:
+    def leave(self, guard: "Guard", inner: "RequestHandler") -> None:
         """Strike a lost connection."""
-        self.idle.pop(connection, None)
-        self.connections.pop(connection, None)
-        if not self.connections:
+        self.quiet.pop(guard, None)
+        self.connections.pop(guard, None)
+        self.guards.pop(inner, None)
+        if not self.guards:
             self.empty.set()
 
-    def evict(self) -> None:
-        """Close the connection that has been idle longest; the caller has seen that there is one."""
-        connection = next(iter(self.idle))
-        del self.idle[connection]
-        self.connections.pop(connection, None)
+    def _evict(self) -> None:
+        """End the connection that has been quiet longest."""
+        guard = next(iter(self.quiet))
+        self.connections.pop(guard, None)
         self.evicted += 1
-        connection.abort()
-
-    def tick(self) -> None:
-        """Renew the Date line; called by the listener's sweep."""
-        self.date = f"Date: {formatdate(usegmt=True)}\r\n".encode("ascii")
+        guard.abort()
 
     def log_failure(self, error: BaseException, path: str) -> None:
         """Log a failing handler with its traceback, at most once per `summary_seconds`: a broken handler fails often."""

@@ -17,10 +17,10 @@ class ServerLimits:
     """Request bytes held by all connections together, whether still arriving or being worked on."""
 
     max_head_bytes: int = 16 * 1024
-    """Bytes of target and header lines of one request."""
+    """Bytes of target and header lines of one request. A single line above 8 KiB is refused by aiohttp with 400."""
 
     max_headers: int = 64
-    """Header lines of one request, trailers included."""
+    """Header lines of one request."""
 
     max_timeout_seconds: float = 30.0
     """Largest deadline taken from `?timeout=`; Kubernetes allows a webhook 1 to 30 seconds."""
@@ -65,9 +65,6 @@ class ServerLimits:
 
     max_handshakes: int = 128
     """Unfinished TLS handshakes. Beyond it the oldest is dropped: an honest peer needs milliseconds."""
-
-    max_pipelined: int = 16
-    """Requests of one connection that may wait behind the one being answered."""
 
     backlog: int = 512
     """Length of the kernel's accept queue."""

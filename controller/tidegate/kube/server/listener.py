@@ -1,4 +1,4 @@
-"""A listening port: it accepts, counts, checks time limits and drains. What a connection does is in connection.py.
+"""A listening port: it accepts, counts, checks time limits and drains. What a connection may do is in guard.py.
 
 Connections are accepted here and not by `loop.create_server`, since that one hides a connection until its TLS
 handshake is done: half-open ones could then be neither counted nor bounded.
@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
+from aiohttp import web
 
-from tidegate.kube.server.connection import Connection
+from tidegate.kube.server.dispatch import make_server
+from tidegate.kube.server.guard import Guard
 from tidegate.kube.server.ledger import Ledger
 from tidegate.kube.server.limits import ServerLimits
 from tidegate.kube.server.route import Route, RouteTable
@@ -34,6 +36,7 @@ class Listener:
         self._limits = limits if limits is not None else ServerLimits()
         self._tls = tls
         self._ledger: Ledger | None = None
+        self._server: web.Server | None = None
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._sweeping: asyncio.Task[None] | None = None
@@ -62,6 +65,7 @@ class Listener:
         """Listen on host and port; None means every interface, IPv4 and IPv6. Raises OSError."""
         loop = asyncio.get_running_loop()
         self._ledger = Ledger(name=self._name, routes=self._routes, limits=self._limits, loop=loop)
+        self._server = make_server(self._ledger)
         self._sockets = [_listen(host, port, self._limits.backlog)]
         self._accepting = [loop.create_task(self._accept(sock)) for sock in self._sockets]
         self._sweeping = loop.create_task(self._sweep())
@@ -147,7 +151,7 @@ class Listener:
 
     def _admit(self, peer: socket.socket) -> None:
         ledger, limits = self.ledger, self._limits
-        if len(ledger.connections) >= limits.max_connections + limits.spare_connections and not ledger.idle:
+        if len(ledger.connections) >= limits.max_connections + limits.spare_connections and not ledger.quiet:
             ledger.overflowed += 1
             peer.close()
             return
@@ -158,14 +162,15 @@ class Listener:
         task.add_done_callback(self._handshakes.pop)
 
     async def _shake_hands(self, peer: socket.socket) -> None:
-        ledger, limits = self.ledger, self._limits
+        ledger, limits, make_connection = self.ledger, self._limits, self._server
+        assert make_connection is not None
         peer.setblocking(False)
         tls_seconds = limits.handshake_seconds if self._tls is not None else None
         shutdown_seconds = limits.close_seconds if self._tls is not None else None
         try:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await ledger.loop.connect_accepted_socket(
-                lambda: Connection(ledger),
+                lambda: Guard(ledger, make_connection()),
                 peer,
                 ssl=self._tls,
                 ssl_handshake_timeout=tls_seconds,
@@ -179,7 +184,6 @@ class Listener:
         ledger = self.ledger
         while True:
             await asyncio.sleep(self._limits.sweep_seconds)
-            ledger.tick()
             now = ledger.loop.time()
             for connection in list(ledger.connections):
                 connection.sweep(now)

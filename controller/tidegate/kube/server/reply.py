@@ -1,7 +1,6 @@
-"""What is sent back: the answer as a value, its bytes on the wire, and the refusals that the server gives by itself."""
+"""What is sent back: the answer as a value, and the refusals that the server gives by itself."""
 
 import json
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -26,7 +25,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     allow: str = ""
 
 
-class Refused(Exception):  # noqa: N818 - an event between parser and connection, not a failure
+class Refused(Exception):  # noqa: N818 - an event on the way to a handler, not a failure
     """Carry the reply of a request that is refused before it reaches a handler."""
 
     def __init__(self, reply: Reply) -> None:
@@ -45,20 +44,11 @@ def refuse(status: HTTPStatus, reason: str, *, allow: str = "") -> Refused:
     return Refused(refusal(status, reason, allow=allow))
 
 
-@lru_cache(maxsize=256)
-def _prefix(status: int, content_type: str, allow: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"Content-Type: {content_type}"]
-    if allow:
-        lines.append(f"Allow: {allow}")
-    return "\r\n".join([*lines, ""]).encode("ascii")
-
-
-def render(reply: Reply, *, date: bytes, close: bool) -> bytes:
-    """Return the wire bytes of a reply; `date` is a complete Date line."""
-    return b"%b%bContent-Length: %d\r\n%b\r\n%b" % (
-        _prefix(reply.status, reply.content_type, reply.allow),
-        date,
-        len(reply.body),
-        b"Connection: close\r\n" if close else b"",
-        reply.body,
+def render_closing(reply: Reply) -> bytes:
+    """Return the wire bytes of a refusal that ends its connection, for where aiohttp cannot answer."""
+    phrase = HTTPStatus(reply.status).phrase
+    head = (
+        f"HTTP/1.1 {reply.status} {phrase}\r\nContent-Type: {reply.content_type}\r\n"
+        f"Content-Length: {len(reply.body)}\r\nConnection: close\r\n\r\n"
     )
+    return head.encode("ascii") + reply.body

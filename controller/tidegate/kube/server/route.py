@@ -19,7 +19,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     method: str
     path: str
-    query: bytes
+    query: str
     headers: dict[bytes, bytes]
     body: bytes
     deadline_seconds: float | None
@@ -40,7 +40,7 @@ class Route:
     """The method, upper case. Each other one on the same path is refused with 405."""
 
     path: str
-    """The exact path, compared as raw bytes: nothing is decoded or normalized."""
+    """The exact path, compared as it was sent: nothing is decoded or normalized."""
 
     handler: Handler
     """Who answers."""
@@ -53,17 +53,17 @@ class Route:
 
 
 class RouteTable:
-    """Look routes up by raw path and method."""
+    """Look routes up by path and method."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        self._by_path: dict[bytes, dict[str, Route]] = {}
+        self._by_path: dict[str, dict[str, Route]] = {}
         for route in routes:
-            methods = self._by_path.setdefault(route.path.encode("ascii"), {})
+            methods = self._by_path.setdefault(route.path, {})
             if route.method in methods:
                 raise ValueError(f"got two routes for {route.method} {route.path}")
             methods[route.method] = route
 
-    def find(self, method: str, path: bytes) -> Route:
+    def find(self, method: str, path: str) -> Route:
         """Return the route; raise Refused with 404 or 405."""
         methods = self._by_path.get(path)
         if methods is None:

@@ -19,12 +19,14 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tidegate import __version__
 from tidegate.aws.accounts import AwsSettings, RegistryAccount
+from tidegate.aws.body import require_whole_bodies
 from tidegate.aws.errors import EXPIRED_CODES, again, classify, error_code, error_message, unexpected
 from tidegate.aws.role import RoleCredentials
+from tidegate.errors import ConfigurationError
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.ports import CallGate
 from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
@@ -76,17 +78,17 @@ class _Fixed:
 
 
 class Clients:
-    """Make calls. Safe to share between threads; nothing is contacted before the first call."""
+    """Make calls. Safe to share between threads; nothing is contacted before the first call.
+
+    Raise ConfigurationError where the SDK's own configuration cannot be used, as with a profile that is not there.
+    """
 
     def __init__(self, settings: AwsSettings, *, gate: CallGate | None = None) -> None:
         self._settings = settings
         self._gate = gate
         self._accounts = {each.account: each for each in settings.accounts}
         self._session = botocore.session.Session()
-        self._regions = {
-            partition: frozenset(self._session.get_available_regions("ecr", partition_name=partition))
-            for partition in self._session.get_available_partitions()
-        }
+        self._regions = _regions(self._session)
         self._creating = threading.RLock()
         self._clients: dict[tuple[str, str | None, str], _Client] = {}
         self._roles: dict[str, tuple[botocore.session.Session, RoleCredentials]] = {}
@@ -167,7 +169,7 @@ class Clients:
         operation = getattr(client.sdk, xform_name(api.operation))
         if client.role is None:
             return operation(**parameters)
-        generation = client.role.generation
+        generation = client.role.current()
         try:
             return operation(**parameters)
         except ClientError as exc:
@@ -210,6 +212,7 @@ class Clients:
                 user_agent_extra=f"tidegate/{__version__}",
             ),
         )
+        require_whole_bodies(made)
         return made
 
     def _become(self, account: RegistryAccount, region: str) -> tuple[botocore.session.Session, RoleCredentials]:
@@ -239,3 +242,14 @@ class Clients:
             error = classify(exc, "credentials")
         self._no_credentials = (monotonic(), error)
         raise error
+
+
+def _regions(session: botocore.session.Session) -> Mapping[str, frozenset[str]]:
+    """Return the regions of each partition in which the SDK knows Amazon ECR."""
+    try:
+        return {
+            partition: frozenset(session.get_available_regions("ecr", partition_name=partition))
+            for partition in session.get_available_partitions()
+        }
+    except BotoCoreError as exc:
+        raise ConfigurationError(f"the AWS configuration of the environment cannot be used: {exc}") from exc

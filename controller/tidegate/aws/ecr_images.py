@@ -46,7 +46,7 @@ def read_images(
 ) -> dict[ImageId, ImageDetail | AwsUnavailableError]:
     """Read ``imageDetails``; an id that no image of the answer bears, or several do, is UNEXPECTED_ANSWER."""
     found: dict[ImageId, set[ImageDetail]] = {each: set() for each in ids}
-    for described in Reply(answer, source).objects("imageDetails"):
+    for described in Reply(answer, source).listed("imageDetails"):
         _require_same(described, repository)
         detail = _detail(described)
         tags = (ImageId("tag", tag) for tag in described.values("imageTags") if isinstance(tag, str))
@@ -63,7 +63,7 @@ def read_manifests(
     found: dict[str, FetchedManifest] = {}
     for failure in Reply(answer, source).objects("failures"):
         found[failure.object("imageId").text("imageDigest")] = _failure(failure, absent)
-    for image in Reply(answer, source).objects("images"):
+    for image in Reply(answer, source).listed("images"):
         _require_same(image, repository)
         digest = image.object("imageId").text("imageDigest")
         known = found.get(digest)
@@ -80,7 +80,7 @@ def read_repositories(
 ) -> dict[str, DescribedRepository]:
     """Read ``repositories``; a name without one is UNEXPECTED_ANSWER."""
     found: dict[str, DescribedRepository] = {}
-    for described in Reply(answer, source).objects("repositories"):
+    for described in Reply(answer, source).listed("repositories"):
         name = described.text("repositoryName")
         _require_same(described, EcrRepository(registry, name))
         found[name] = _settings(described)

@@ -34,7 +34,8 @@ def not_scanned(code: str, reason: str) -> ScanReport:
 def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool, now: datetime) -> ScanReport:
     """Read all pages of one image; ``more`` is True where there are pages that were not read."""
     answers = [Reply(page, source) for page in pages]
-    status = answers[0].object("imageScanStatus")
+    # Every page says it, so that a page without it is not taken for one without findings.
+    status, *_ = (each.object("imageScanStatus") for each in answers)
     state = basic_state(status.text("status"))
     parts = [part for part in (each.optional_object("imageScanFindings") for each in answers) if part is not None]
     if state in _BELIEVED and not parts:

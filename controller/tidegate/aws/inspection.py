@@ -65,7 +65,7 @@ class CoverageRows:
 
     def add(self, page: Mapping[str, Any]) -> None:
         """Read one page."""
-        for row in Reply(page, self._source).objects("coveredResources"):
+        for row in Reply(page, self._source).listed("coveredResources"):
             image = self._targets.named(row.text("resourceId"))
             if image is None or row.text("scanType") != PACKAGE:
                 continue
@@ -98,7 +98,7 @@ class ImageFindings:
 
     def add(self, page: Mapping[str, Any]) -> None:
         """Read one page; raise AwsUnavailableError for a finding of which it is not clear whose it is."""
-        for described in Reply(page, self._source).objects("findings"):
+        for described in Reply(page, self._source).listed("findings"):
             resources = described.objects("resources")
             if not resources:
                 raise described.wrong("resources", "expected at least one")

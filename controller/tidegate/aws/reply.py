@@ -99,6 +99,12 @@ class Reply:
             raise self.wrong(name, f"expected a list, got {type(value).__name__}")
         return value
 
+    def listed(self, name: str) -> "list[Reply]":
+        """Return the objects of a list that must be there, if only empty."""
+        if self._members.get(name) is None:
+            raise self.wrong(name, "expected a list, got none")
+        return self.objects(name)
+
     def objects(self, name: str) -> "list[Reply]":
         """Return the objects of a list, none where there is no list."""
         return [Reply(value, self.source, f"{self.path}.{name}[{at}]") for at, value in enumerate(self.values(name))]

@@ -52,6 +52,11 @@ class RoleCredentials(DeferredRefreshableCredentials):
         """Tell whether to renew: near expiry, or when AWS rejected these credentials."""
         return self._rejected or super().refresh_needed(refresh_in)
 
+    def current(self) -> int:
+        """Renew the credentials if need be, and return their generation."""
+        self.get_frozen_credentials()
+        return self.generation
+
     def reject(self, generation: int) -> None:
         """Say that AWS called the credentials of a generation expired; only the newest are thrown away."""
         with self._rejecting:

@@ -1,0 +1,360 @@
+"""Amazon ECR asked through the real SDK: what is there, what is not, and what could not be said."""
+
+import hashlib
+
+import pytest
+
+from tests.integration.aws.conftest import APP, OTHER, OWN, Aws
+from tidegate.aws.accounts import RegistryAccount, ScannerChoice
+from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.image import Absence, ImageStatus
+from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
+from tidegate.evidence.scan import MAX_FINDINGS, Scanner, ScanState, Severity
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.digest import digest_of
+from tidegate.images.image_id import ImageId
+from tidegate.images.manifest import OCI_INDEX, OCI_MANIFEST
+from tidegate.images.repository import EcrRepository
+
+V1 = ImageId.of_tag("v1")
+GONE = ImageId.of_tag("gone")
+READER = "arn:aws:iam::444455556666:role/tidegate-reader"
+
+
+def test_tags_and_digests_are_described_in_one_call(aws, sim, world):
+    digest = world.add_image("team/app", "v1", pushed_at="2026-01-02T03:04:05+00:00")
+    index, _ = world.add_index("team/app", "multi")
+    by_digest, multi = ImageId.of_digest(digest), ImageId.of_tag("multi")
+    answers = aws.ecr.describe_images(APP, [V1, by_digest, multi])
+    assert answers[V1] == answers[by_digest]
+    assert (answers[V1].digest, answers[V1].media_type, answers[V1].status) == (
+        digest,
+        OCI_MANIFEST,
+        ImageStatus.ACTIVE,
+    )
+    assert answers[V1].pushed_at.isoformat() == "2026-01-02T03:04:05+00:00"
+    assert (answers[multi].digest, answers[multi].media_type) == (index, OCI_INDEX)
+    assert sim.calls("ecr", "DescribeImages") == 1
+
+
+def test_an_archived_image_is_described_as_such(aws, world):
+    world.add_image("team/app", "v1")
+    world.archive_image("team/app", "v1")
+    assert aws.ecr.describe_images(APP, [V1])[V1].status is ImageStatus.ARCHIVED
+    world.archive_image("team/app", "v1", status="ACTIVATING")
+    assert aws.ecr.describe_images(APP, [V1])[V1].status is ImageStatus.ACTIVATING
+
+
+def test_a_status_that_is_new_is_unknown(aws, sim, world):
+    world.add_image("team/app", "v1")
+    sim.inject("unknown_enum", operation="DescribeImages", field="imageStatus")
+    assert aws.ecr.describe_images(APP, [V1])[V1].status is ImageStatus.UNKNOWN
+
+
+def test_a_missing_tag_does_not_fail_the_others(aws, sim, world):
+    world.add_scanned_images("team/app", 99)
+    ids = [ImageId.of_tag(f"v{number}") for number in range(99)]
+    answers = aws.ecr.describe_images(APP, [*ids[:50], GONE, *ids[50:]])
+    assert answers.pop(GONE) is Absence.IMAGE
+    assert {tag.value: detail.digest for tag, detail in answers.items()} == {
+        f"v{number}": world.image("team/app", f"v{number}").digest for number in range(99)
+    }
+    assert sim.calls("ecr", "DescribeImages") == 3
+    assert sim.ids("ecr", "DescribeImages") == [100, 99, 1]
+
+
+def test_a_missing_digest_is_missing(aws, world):
+    world.add_image("team/app", "v1")
+    missing = ImageId.of_digest(digest_of(b"never pushed"))
+    assert aws.ecr.describe_images(APP, [missing, V1])[missing] is Absence.IMAGE
+
+
+def test_a_missing_repository_is_missing_for_every_id(aws, sim):
+    assert aws.ecr.describe_images(APP, [V1, GONE]) == dict.fromkeys([V1, GONE], Absence.REPOSITORY)
+    assert sim.calls("ecr", "DescribeImages") == 1
+
+
+@pytest.mark.parametrize("name", ["a", "Team/app", "team//app", "x" * 257])
+def test_a_repository_that_ecr_cannot_have_is_missing_without_a_call(aws, sim, name):
+    impossible = EcrRepository(OWN, name)
+    digest = digest_of(b"x")
+    assert aws.ecr.describe_images(impossible, [V1]) == {V1: Absence.REPOSITORY}
+    assert aws.ecr.get_manifests(impossible, [digest]) == {digest: Absence.REPOSITORY}
+    assert aws.ecr.describe_repositories(OWN, [name]) == {name: Absence.REPOSITORY}
+    assert sim.calls() == 0
+
+
+def test_no_ids_take_no_call(aws, sim):
+    assert aws.ecr.describe_images(APP, []) == {}
+    assert aws.ecr.get_manifests(APP, []) == {}
+    assert aws.ecr.describe_repositories(OWN, []) == {}
+    assert sim.calls() == 0
+
+
+def test_more_ids_than_ecr_takes_are_refused(aws):
+    with pytest.raises(ValueError, match="100"):
+        aws.ecr.describe_images(APP, [ImageId.of_tag(f"v{number}") for number in range(101)])
+    with pytest.raises(ValueError, match="100"):
+        aws.ecr.get_manifests(APP, [digest_of(b"x")] * 101)
+    with pytest.raises(ValueError, match="100"):
+        aws.ecr.describe_repositories(OWN, [f"team/app{number}" for number in range(101)])
+
+
+def test_a_question_that_ecr_refuses_fails_for_its_id_alone(aws, sim, world):
+    world.add_image("team/app", "v1")
+    sim.inject("error", operation="DescribeImages", about="gone", code="InvalidParameterException", message="no")
+    answers = aws.ecr.describe_images(APP, [V1, GONE])
+    assert answers[GONE].cause is Cause.INTERNAL
+    assert answers[V1].status is ImageStatus.ACTIVE
+
+
+def test_a_failure_while_splitting_leaves_what_is_known(aws, sim, world):
+    world.add_image("team/app", "v1")
+    world.add_image("team/app", "v2")
+    ids = [V1, ImageId.of_tag("v2"), GONE]
+    sim.inject("access_denied", operation="DescribeImages", about='[{"imageTag": "gone"}]')
+    answers = aws.ecr.describe_images(APP, ids)
+    assert answers[V1].status is ImageStatus.ACTIVE
+    assert answers[GONE].cause is Cause.ACCESS_DENIED
+
+
+# Pull-through caches
+
+
+@pytest.mark.parametrize("prefix", ["docker-hub", "ROOT"])
+def test_what_is_missing_in_a_cache_of_an_upstream_is_not_cached_yet(aws, sim, world, prefix):
+    world.add_pull_through_rule(prefix)
+    cached = EcrRepository(OWN, "docker-hub/library/nginx")
+    assert aws.ecr.describe_images(cached, [V1]) == {V1: Absence.CACHE_MISS}
+    world.add_image(cached.name, "v2")
+    missing = digest_of(b"x")
+    assert aws.ecr.describe_images(cached, [V1]) == {V1: Absence.CACHE_MISS}
+    assert aws.ecr.get_manifests(cached, [missing]) == {missing: Absence.CACHE_MISS}
+    assert aws.ecr.describe_repositories(OWN, ["docker-hub/other"]) == {"docker-hub/other": Absence.CACHE_MISS}
+    assert sim.calls("ecr", "DescribePullThroughCacheRules") == 1
+
+
+def test_a_repository_that_only_looks_like_a_cache_is_missing(aws, world):
+    world.add_pull_through_rule("docker-hub")
+    alike = EcrRepository(OWN, "docker-hubs/nginx")
+    assert aws.ecr.describe_images(alike, [V1]) == {V1: Absence.REPOSITORY}
+
+
+def test_an_image_in_a_cache_is_described_like_any_other(aws, sim, world):
+    world.add_pull_through_rule("docker-hub")
+    digest = world.add_image("docker-hub/library/nginx", "v1")
+    cached = EcrRepository(OWN, "docker-hub/library/nginx")
+    assert aws.ecr.describe_images(cached, [V1])[V1].digest == digest
+    assert sim.calls("ecr", "DescribePullThroughCacheRules") == 0
+
+
+@pytest.mark.parametrize("kind", ["access_denied", "throttle", "malformed_json"])
+def test_without_the_rules_it_is_missing_and_they_are_not_asked_for_again_and_again(aws, sim, world, kind):
+    world.add_pull_through_rule("docker-hub")
+    cached = EcrRepository(OWN, "docker-hub/library/nginx")
+    fault = sim.inject(kind, operation="DescribePullThroughCacheRules")
+    assert aws.ecr.describe_images(cached, [V1]) == {V1: Absence.REPOSITORY}
+    asked = fault.hits
+    assert aws.ecr.describe_images(cached, [V1]) == {V1: Absence.REPOSITORY}
+    assert fault.hits == asked
+
+
+# Manifests
+
+
+def test_manifests_are_fetched_by_digest_with_the_bytes_that_were_pushed(aws, sim, world):
+    digest = world.add_image("team/app", "v1")
+    index, children = world.add_index("team/app", "multi")
+    missing = digest_of(b"never pushed")
+    answers = aws.ecr.get_manifests(APP, [digest, index, missing, *children.values()])
+    assert answers.pop(missing) is Absence.IMAGE
+    assert set(answers) == {digest, index, *children.values()}
+    for asked, found in answers.items():
+        assert isinstance(found, StoredManifest)
+        assert f"sha256:{hashlib.sha256(found.content).hexdigest()}" == asked
+    assert answers[index].media_type == OCI_INDEX
+    assert sim.calls("ecr", "BatchGetImage") == 1
+
+
+def test_an_archived_manifest_is_no_answer(aws, world):
+    digest, other = world.add_image("team/app", "v1"), world.add_image("team/app", "v2")
+    world.archive_image("team/app", "v1")
+    answers = aws.ecr.get_manifests(APP, [digest, other])
+    assert (answers[digest].cause, answers[digest].source) == (Cause.ACCESS_DENIED, "ecr:BatchGetImage")
+    assert "ImageInaccessible" in answers[digest].detail
+    assert isinstance(answers[other], StoredManifest)
+
+
+@pytest.mark.parametrize(
+    ("miss", "cause"),
+    [
+        ("KmsError", Cause.ACCESS_DENIED),
+        ("UpstreamAccessDenied", Cause.ACCESS_DENIED),
+        ("UpstreamTooManyRequests", Cause.THROTTLED),
+        ("UpstreamUnavailable", Cause.UNREACHABLE),
+    ],
+)
+def test_an_upstream_that_fails_is_no_answer(aws, world, miss, cause):
+    world.add_pull_through_rule("docker-hub", miss=miss)
+    world.add_image("docker-hub/nginx", "v1")
+    digest = digest_of(b"x")
+    answers = aws.ecr.get_manifests(EcrRepository(OWN, "docker-hub/nginx"), [digest])
+    assert answers[digest].cause is cause
+
+
+def test_manifests_of_a_missing_repository_are_missing(aws):
+    digest = digest_of(b"x")
+    assert aws.ecr.get_manifests(APP, [digest]) == {digest: Absence.REPOSITORY}
+
+
+# Repositories
+
+
+@pytest.mark.parametrize("mode", [each for each in TagMutability if each is not TagMutability.UNKNOWN])
+def test_every_mode_of_mutability_is_read(aws, world, mode):
+    filters = ("dev-*", "latest") if mode.value.endswith("EXCLUSION") else ()
+    world.add_repository("team/app", mutability=mode.value, exclusions=filters)
+    assert aws.ecr.describe_repositories(OWN, ["team/app"]) == {
+        "team/app": RepositorySettings(mutability=mode, exclusion_filters=filters)
+    }
+
+
+@pytest.mark.parametrize("field", ["imageTagMutability", "filterType"])
+def test_a_mode_or_kind_of_filter_that_is_new_is_unknown(aws, sim, world, field):
+    world.add_repository("team/app", mutability="IMMUTABLE_WITH_EXCLUSION", exclusions=["dev-*"])
+    sim.inject("unknown_enum", operation="DescribeRepositories", field=field)
+    assert aws.ecr.describe_repositories(OWN, ["team/app"])["team/app"].mutability is TagMutability.UNKNOWN
+
+
+def test_a_missing_repository_does_not_fail_the_others(aws, sim, world):
+    names = [f"team/app{number}" for number in range(20)]
+    for name in names:
+        world.add_repository(name)
+    answers = aws.ecr.describe_repositories(OWN, [*names, "team/gone"])
+    assert answers.pop("team/gone") is Absence.REPOSITORY
+    assert {each.mutability for each in answers.values()} == {TagMutability.IMMUTABLE}
+    assert set(answers) == set(names)
+    assert sim.calls("ecr", "DescribeRepositories") == 3
+
+
+# Scanning
+
+
+@pytest.mark.parametrize("kind", ["BASIC", "ENHANCED"])
+def test_a_registry_says_how_it_scans(aws, world, kind):
+    world.set_scanning(kind)
+    assert aws.ecr.scan_type(OWN) is ScanType(kind)
+
+
+def test_a_kind_of_scanning_that_is_new_is_unknown(aws, sim):
+    sim.inject("unknown_enum", operation="GetRegistryScanningConfiguration", field="scanType")
+    assert aws.ecr.scan_type(OWN) is ScanType.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("choice", "kind"), [(ScannerChoice.INSPECTOR, ScanType.ENHANCED), (ScannerChoice.BASIC, ScanType.BASIC)]
+)
+def test_the_operator_may_say_how_an_account_scans(sim, choice, kind):
+    aws = Aws(sim, accounts=(RegistryAccount(account=OTHER.account, scanner=choice),))
+    assert aws.ecr.scan_type(OTHER) is kind
+    assert sim.calls() == 0
+
+
+def test_scanning_of_another_account_cannot_be_asked_for_without_a_role(aws, sim):
+    """ECR would answer for the caller's own registry: that is not an answer about another."""
+    with pytest.raises(AwsUnavailableError) as raised:
+        aws.ecr.scan_type(OTHER)
+    assert raised.value.cause is Cause.ACCESS_DENIED
+    assert OTHER.account in raised.value.detail
+
+
+def test_a_basic_scan_is_read_with_its_findings(aws, world):
+    world.set_scanning("BASIC")
+    digest = world.add_image("team/app", "v1")
+    world.add_finding("team/app", "v1", severity="LOW", id="CVE-1", package="zlib", installed="1.2")
+    world.add_finding("team/app", "v1", severity="CRITICAL", id="CVE-2")
+    world.set_basic_scan("team/app", "v1", at=-3600)
+    report = aws.ecr.basic_report(APP, digest)
+    assert (report.scanner, report.coverage.state) == (Scanner.ECR_BASIC, ScanState.SCANNED_ONCE)
+    assert [(each.id, each.severity) for each in report.findings] == [
+        ("CVE-2", Severity.CRITICAL),
+        ("CVE-1", Severity.LOW),
+    ]
+    assert report.findings[1].packages[0].name == "zlib"
+    assert (report.complete, report.settling) == (True, False)
+
+
+def test_a_basic_scan_just_finished_is_settling(aws, world):
+    world.set_scanning("BASIC")
+    digest = world.add_image("team/app", "v1")
+    world.set_basic_scan("team/app", "v1")
+    assert aws.ecr.basic_report(APP, digest).settling
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [("IN_PROGRESS", ScanState.PENDING), ("FAILED", ScanState.FAILED), ("SOMETHING_NEW", ScanState.UNKNOWN)],
+)
+def test_a_basic_scan_that_is_not_finished_says_why(aws, world, status, state):
+    world.set_scanning("BASIC")
+    digest = world.add_image("team/app", "v1")
+    world.set_basic_scan("team/app", "v1", status, description="because")
+    report = aws.ecr.basic_report(APP, digest)
+    assert (report.coverage.state, report.coverage.code, report.coverage.reason) == (state, status, "because")
+
+
+def test_an_image_without_a_basic_scan_is_not_scanned(aws, world):
+    world.set_scanning("BASIC")
+    digest = world.add_image("team/app", "v1", scanned=False)
+    report = aws.ecr.basic_report(APP, digest)
+    assert (report.coverage.state, report.coverage.code) == (ScanState.NOT_SCANNED, "ScanNotFoundException")
+
+
+def test_an_image_or_repository_that_is_gone_is_not_scanned(aws, world):
+    assert aws.ecr.basic_report(APP, digest_of(b"x")).coverage.code == "RepositoryNotFoundException"
+    world.add_repository("team/app")
+    report = aws.ecr.basic_report(APP, digest_of(b"x"))
+    assert (report.coverage.state, report.coverage.code) == (ScanState.NOT_SCANNED, "ImageNotFoundException")
+
+
+def test_findings_of_amazon_inspector_are_paged_by_a_hundred(aws, sim, world):
+    digest = world.add_image("team/app", "v1")
+    for number in range(250):
+        world.add_finding("team/app", "v1", id=f"CVE-{number}", severity="LOW")
+    report = aws.ecr.basic_report(APP, digest)
+    assert (report.scanner, report.coverage.state) == (Scanner.INSPECTOR, ScanState.SCANNED)
+    assert len({each.id for each in report.findings}) == 250
+    assert report.complete
+    assert sim.calls("ecr", "DescribeImageScanFindings") == 3
+
+
+def test_more_findings_than_are_kept_are_a_lower_bound(aws, sim, world):
+    digest = world.add_image("team/app", "v1")
+    template = world.add_finding("team/app", "v1", severity="LOW")
+    world.set_findings("team/app", "v1", [template] * (MAX_FINDINGS + 1))
+    report = aws.ecr.basic_report(APP, digest)
+    assert len(report.findings) == MAX_FINDINGS
+    assert not report.complete
+    assert sim.calls("ecr", "DescribeImageScanFindings") == 10
+
+
+def test_no_scan_seen_from_another_account_is_no_answer(sim, world):
+    """ECR hides enhanced scans from other accounts behind the same error as "never scanned"."""
+    world.add_account(OTHER.account)
+    world.add_repository("team/app", account=OTHER.account, readers=[OWN.account])
+    digest = world.add_image("team/app", "v1", account=OTHER.account)
+    theirs = EcrRepository(OTHER, "team/app")
+    with pytest.raises(AwsUnavailableError) as raised:
+        Aws(sim).ecr.basic_report(theirs, digest)
+    assert raised.value.cause is Cause.ACCESS_DENIED
+    reader = Aws(sim, accounts=(RegistryAccount(account=OTHER.account, role_arn=READER),))
+    assert reader.ecr.basic_report(theirs, digest).coverage.state is ScanState.SCANNED
+
+
+def test_no_scan_is_no_answer_either_when_it_is_not_known_who_asks(aws, sim, world):
+    world.set_scanning("BASIC")
+    digest = world.add_image("team/app", "v1", scanned=False)
+    sim.inject("access_denied", service="sts", operation="GetCallerIdentity")
+    with pytest.raises(AwsUnavailableError):
+        aws.ecr.basic_report(APP, digest)

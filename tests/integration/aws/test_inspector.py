@@ -1,0 +1,242 @@
+"""Amazon Inspector asked through the real SDK."""
+
+import pytest
+
+from tests.integration.aws.conftest import OTHER, OWN, Aws
+from tidegate.aws.accounts import RegistryAccount
+from tidegate.aws.inspector import MAX_BATCH_PAGES
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.scan import MAX_FINDINGS, Answer, Scanner, ScanState, Severity
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.digest import digest_of
+
+READER = "arn:aws:iam::444455556666:role/tidegate-reader"
+
+
+def pushed(world, name="team/app", tag="v1", **image):
+    return name, world.add_image(name, tag, **image)
+
+
+def only(answers):
+    (answer,) = answers.values()
+    return answer
+
+
+def test_a_scanned_image_is_reported_with_its_findings_worst_first(aws, world):
+    image = pushed(world)
+    world.set_coverage("team/app", "v1", last_scanned_at=-3600)
+    world.add_finding("team/app", "v1", severity="MEDIUM", id="CVE-1", status="ACTIVE")
+    world.add_finding(
+        "team/app",
+        "v1",
+        severity="CRITICAL",
+        id="CVE-2",
+        package="openssl",
+        installed="3.0",
+        fixed="3.1",
+        epss=0.9,
+        exploit=True,
+    )
+    world.add_finding("team/app", "v1", severity="CRITICAL", id="CVE-3", status="SUPPRESSED")
+    report = only(aws.inspector.reports(OWN, [image]))
+    assert (report.scanner, report.coverage.state) == (Scanner.INSPECTOR, ScanState.SCANNED)
+    assert [(each.id, each.suppressed) for each in report.findings] == [
+        ("CVE-2", False),
+        ("CVE-1", False),
+        ("CVE-3", True),
+    ]
+    worst = report.findings[0]
+    assert (worst.severity, worst.fix, worst.exploit, worst.epss) == (Severity.CRITICAL, Answer.YES, Answer.YES, 0.9)
+    assert (worst.packages[0].name, worst.packages[0].installed, worst.packages[0].fixed_in) == (
+        "openssl",
+        "3.0",
+        "3.1",
+    )
+    assert report.findings[1].packages[0].fixed_in == ""
+    assert (report.complete, report.settling) == (True, False)
+
+
+def test_ten_images_take_two_calls(aws, sim, world):
+    images = [pushed(world, f"team/app{number}") for number in range(10)]
+    world.add_finding("team/app7", "v1", id="CVE-7")
+    answers = aws.inspector.reports(OWN, images)
+    assert {image: [each.id for each in report.findings] for image, report in answers.items()} == {
+        image: (["CVE-7"] if image[0] == "team/app7" else []) for image in images
+    }
+    assert sim.calls() == 2
+    assert sim.ids("inspector2", "ListFindings") == [10]
+
+
+def test_no_images_take_no_call_and_more_than_ten_are_refused(aws, sim):
+    assert aws.inspector.reports(OWN, []) == {}
+    assert sim.calls() == 0
+    with pytest.raises(ValueError, match="10"):
+        aws.inspector.coverage(OWN, [("team/app", digest_of(b"x"))] * 11)
+
+
+def test_the_same_digest_in_another_repository_has_findings_of_its_own(aws, world):
+    image = pushed(world, content="same")
+    other = pushed(world, "team/copy", content="same")
+    assert image[1] == other[1]
+    world.add_finding("team/copy", "v1", id="CVE-1")
+    answers = aws.inspector.reports(OWN, [image, other])
+    assert answers[image].findings == ()
+    assert [each.id for each in answers[other].findings] == ["CVE-1"]
+    assert only(aws.inspector.reports(OWN, [image])).findings == ()
+
+
+def test_an_image_that_is_not_covered_is_not_scanned(aws, world):
+    image = pushed(world, scanned=False)
+    report = only(aws.inspector.reports(OWN, [image]))
+    assert (report.coverage.state, report.findings) == (ScanState.NOT_SCANNED, ())
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "state"),
+    [
+        ("ACTIVE", "PENDING_INITIAL_SCAN", ScanState.PENDING),
+        ("INACTIVE", "SCAN_ELIGIBILITY_EXPIRED", ScanState.EXPIRED),
+        ("INACTIVE", "UNSUPPORTED_OS", ScanState.UNSUPPORTED),
+        ("INACTIVE", "ACCESS_DENIED", ScanState.BLOCKED),
+        ("INACTIVE", "IMAGE_ARCHIVED", ScanState.ARCHIVED),
+        ("ACTIVE", "SCAN_FREQUENCY_SCAN_ON_PUSH", ScanState.SCANNED_ONCE),
+    ],
+)
+def test_coverage_says_whether_findings_count(aws, world, status, reason, state):
+    image = pushed(world)
+    world.set_coverage("team/app", "v1", status, reason)
+    coverage = only(aws.inspector.coverage(OWN, [image]))
+    assert (coverage.state, coverage.code, coverage.reason) == (state, status, reason)
+
+
+@pytest.mark.parametrize("field", ["statusCode", "reason"])
+def test_a_status_that_is_new_is_unknown(aws, sim, world, field):
+    image = pushed(world)
+    sim.inject("unknown_enum", operation="ListCoverage", field=field)
+    assert only(aws.inspector.reports(OWN, [image])).coverage.state is ScanState.UNKNOWN
+
+
+def test_a_severity_that_is_new_is_unknown(aws, sim, world):
+    image = pushed(world)
+    world.add_finding("team/app", "v1")
+    sim.inject("unknown_enum", operation="ListFindings", field="severity")
+    assert only(aws.inspector.reports(OWN, [image])).findings[0].severity is Severity.UNKNOWN
+
+
+def test_a_status_of_a_finding_that_is_new_leaves_its_image_unanswered(aws, sim, world):
+    image, clean = pushed(world), pushed(world, "team/clean")
+    world.add_finding("team/app", "v1")
+    sim.inject("unknown_enum", operation="ListFindings", field="status")
+    answers = aws.inspector.reports(OWN, [image, clean])
+    assert answers[image].cause is Cause.UNEXPECTED_ANSWER
+    assert answers[clean].findings == ()
+
+
+@pytest.mark.parametrize("field", ["id", "resourceId"])
+def test_an_answer_about_something_else_never_makes_an_image_clean(aws, sim, world, field):
+    """A finding under a strange resource id still counts by what it says of the image; a strange row covers nothing."""
+    image = pushed(world)
+    world.add_finding("team/app", "v1", id="CVE-1")
+    sim.inject("unknown_enum", service="inspector2", field=field)
+    report = only(aws.inspector.reports(OWN, [image]))
+    assert report.coverage.state is not ScanState.SCANNED or [each.id for each in report.findings] == ["CVE-1"]
+
+
+def test_a_first_scan_just_finished_is_settling(aws, sim, world):
+    image = pushed(world, pushed_at=-30)
+    world.set_coverage("team/app", "v1")
+    assert only(aws.inspector.reports(OWN, [image])).settling
+    sim.clock.advance(121)
+    assert not only(aws.inspector.reports(OWN, [image])).settling
+
+
+def test_a_push_time_tells_a_scan_again_from_a_first_one(aws, world):
+    image = pushed(world)
+    world.set_coverage("team/app", "v1")
+    assert only(aws.inspector.reports(OWN, [image])).settling
+    detail = world.image("team/app", "v1")
+    from datetime import UTC, datetime
+
+    pushed_at = {image: datetime.fromtimestamp(detail.pushed_at, UTC)}
+    assert not only(aws.inspector.reports(OWN, [image], pushed_at=pushed_at)).settling
+
+
+def with_findings(world, name, number, *, severity="LOW"):
+    image = pushed(world, name)
+    template = world.add_finding(name, "v1", severity=severity)
+    world.set_findings(name, "v1", [template] * number)
+    return image
+
+
+def test_pages_are_read_to_the_end(aws, sim, world):
+    image = with_findings(world, "team/app", 250)
+    found = only(aws.inspector.findings(OWN, [image]))
+    assert (len(found.findings), found.complete) == (250, True)
+    assert sim.calls("inspector2", "ListFindings") == 3
+
+
+@pytest.mark.parametrize(("number", "complete"), [(MAX_FINDINGS, True), (MAX_FINDINGS + 1, False)])
+def test_more_findings_than_are_kept_are_a_lower_bound(aws, sim, world, number, complete):
+    image = with_findings(world, "team/app", number)
+    found = only(aws.inspector.findings(OWN, [image]))
+    assert (len(found.findings), found.complete) == (MAX_FINDINGS, complete)
+    assert sim.calls("inspector2", "ListFindings") == 10
+
+
+def test_an_image_with_very_many_findings_does_not_hide_those_of_another(aws, sim, world):
+    """The worst come first over all images, so a full batch is read again image by image."""
+    loud = with_findings(world, "team/loud", MAX_BATCH_PAGES * 100 + 1, severity="CRITICAL")
+    quiet = with_findings(world, "team/quiet", 3)
+    answers = aws.inspector.findings(OWN, [loud, quiet])
+    assert (len(answers[loud].findings), answers[loud].complete) == (MAX_FINDINGS, False)
+    assert (len(answers[quiet].findings), answers[quiet].complete) == (3, True)
+    assert sim.calls("inspector2", "ListFindings") == MAX_BATCH_PAGES + 10 + 1
+
+
+def test_a_failure_while_reading_image_by_image_leaves_what_is_known(aws, sim, world):
+    loud = with_findings(world, "team/loud", MAX_BATCH_PAGES * 100 + 1)
+    quiet = with_findings(world, "team/quiet", 3)
+    third = with_findings(world, "team/third", 3)
+
+    def fail_then(images):
+        sim.inject(
+            "access_denied", operation="ListFindings", about=f'[{{"comparison": "EQUALS", "value": "{quiet[1]}"}}]'
+        )
+        return aws.inspector.findings(OWN, images)
+
+    answers = fail_then([loud, quiet, third])
+    assert len(answers[loud].findings) == MAX_FINDINGS
+    assert (answers[quiet].cause, answers[third].cause) == (Cause.ACCESS_DENIED, Cause.ACCESS_DENIED)
+
+
+def test_findings_of_another_account_need_a_role_there(sim, world):
+    world.add_account(OTHER.account)
+    image = pushed(world, account=OTHER.account)
+    world.add_finding("team/app", "v1", id="CVE-1", account=OTHER.account)
+    foreign = only(Aws(sim).inspector.reports(OTHER, [image]))
+    assert foreign.coverage.state is ScanState.NOT_SCANNED
+    reader = Aws(sim, accounts=(RegistryAccount(account=OTHER.account, role_arn=READER),))
+    assert [each.id for each in only(reader.inspector.reports(OTHER, [image])).findings] == ["CVE-1"]
+
+
+def test_the_delegated_administrator_sees_its_members(sim, world):
+    world.add_account(OTHER.account)
+    world.add_account(OWN.account, members=[OTHER.account])
+    image = pushed(world, account=OTHER.account)
+    assert only(Aws(sim).inspector.coverage(OTHER, [image])).state is ScanState.SCANNED
+
+
+def test_inspector_that_is_off_is_denied_access(aws, world):
+    image = pushed(world)
+    world.add_account(OWN.account, inspector="DISABLED")
+    with pytest.raises(AwsUnavailableError) as raised:
+        aws.inspector.findings(OWN, [image])
+    assert (raised.value.cause, raised.value.source) == (Cause.ACCESS_DENIED, "inspector2:ListFindings")
+
+
+def test_equal_findings_of_many_images_are_one_object(aws, world):
+    images = [pushed(world, f"team/app{number}") for number in range(3)]
+    for name, _ in images:
+        world.add_finding(name, "v1", id="CVE-1", first_observed_at="2026-01-01T00:00:00+00:00")
+    answers = aws.inspector.findings(OWN, images)
+    assert len({id(each.findings[0]) for each in answers.values()}) == 1

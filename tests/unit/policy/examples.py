@@ -452,7 +452,7 @@ REFUSED: dict[str, Refused] = {
     "a scan without its mapping": Refused(
         {"scan": None},
         "spec.scan: got nothing, expected a mapping; write its fields below it, or {} for the defaults",
-        "spec.scan in body must be of type object",
+        "the policy demands nothing",
     ),
     "an unknown tolerance": Refused(
         {"scan": {"whenPending": "Warn"}},

@@ -1,0 +1,137 @@
+"""The ImagePolicy CRD on a real API server: it takes and refuses what the parser does, in sentences, and fills in defaults.
+
+Objects are created with dry-run, which validates and fills in defaults like any other request and stores nothing, so
+that no controller of another test ever sees them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import new_client_from_config
+
+from tests.cluster import ControlPlane
+from tests.unit.policy import schema
+from tests.unit.policy.examples import ACCEPTED, ACCOUNT, REFUSED, SCANNED, Refused, with_spec
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.parse import GROUP, PLURAL, VERSION, parse_policy
+
+Create = Callable[[Any], dict[str, Any]]
+NO_SPEC = "no spec"
+STORED = "crd-test"
+
+
+@pytest.fixture(scope="module")
+def create(control_plane: ControlPlane) -> Iterator[Create]:
+    """Install the CRD as the chart ships it; give a function that asks the API server for an object and returns it."""
+    control_plane.apply(schema.CRD_FILE)
+    control_plane.kubectl("wait", "--for=condition=Established", f"crd/{PLURAL}.{GROUP}", "--timeout=30s")
+    with new_client_from_config(str(control_plane.admin_kubeconfig)) as connection:
+        api = client.CustomObjectsApi(connection)
+
+        def ask(spec: Any) -> dict[str, Any]:
+            body = with_spec(spec)
+            body["metadata"] = {"name": body["metadata"]["name"]}
+            if spec is None:
+                del body["spec"]
+            created = api.create_cluster_custom_object(
+                GROUP, VERSION, PLURAL, body, dry_run="All", field_validation="Strict"
+            )
+            assert isinstance(created, dict)
+            return created
+
+        yield ask
+
+
+def refusal(create: Create, spec: Any) -> str:
+    with pytest.raises(ApiException) as caught:
+        create(spec)
+    assert caught.value.status in (400, 422), caught.value
+    message: str = json.loads(caught.value.body or "")["message"]
+    return message
+
+
+@pytest.mark.parametrize("case", ACCEPTED, ids=str)
+def test_the_api_server_takes(create, case):
+    """What it returns, defaults and all, is a policy to the parser."""
+    stored = create(ACCEPTED[case])
+    assert stored["spec"] == schema.filled(ACCEPTED[case])
+    assert isinstance(parse_policy(stored), ImagePolicy)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=str)
+def test_the_api_server_refuses(create, case):
+    refused: Refused = REFUSED[case]
+    assert refused.answer in refusal(create, refused.spec)
+
+
+def test_the_rules_answer_with_a_path_and_a_sentence_and_nothing_else(create):
+    """No rule fails to be computed: that would be the answer of a program, not of a person."""
+    for case, refused in REFUSED.items():
+        message = refusal(create, refused.spec)
+        assert "no such key" not in message, case
+        assert "evaluation" not in message, case
+        assert "cost" not in message, case
+
+
+def test_everything_left_out_is_filled_in(create):
+    assert create(SCANNED)["spec"] == {
+        "validationActions": ["Deny"],
+        "scan": {"whenPending": "Deny", "whenExpired": "Deny", "whenUnsupported": "Deny", "settlingPeriod": "2m"},
+        "onUndetermined": "Deny",
+        "maxStale": "1h",
+    }
+    spec = create(
+        {"registries": [{"account": ACCOUNT}], "tags": {"immutable": True}, "vulnerabilities": {"epssThreshold": 1}}
+    )["spec"]
+    assert spec["registries"] == [{"account": ACCOUNT, "repositories": ["**"]}]
+    assert spec["tags"] == {"immutable": True, "digestRequired": False}
+    assert spec["vulnerabilities"] == {
+        "epssThreshold": 1,
+        "onlyFixable": False,
+        "exploitAvailable": "Allow",
+        "gracePeriod": "0s",
+        "suppressed": "Allow",
+    }
+
+
+def test_a_field_without_a_value_is_dropped_by_the_api_server(create):
+    """``scan:`` with nothing behind it never reaches the parser, which would refuse it: the reference warns of it."""
+    assert "scan" not in create({"scan": None, "tags": {"immutable": True}})["spec"]
+
+
+def test_a_person_reads_the_policy_with_kubectl(create, control_plane):
+    """Columns, short name, explain, and a status that can only be written as a status."""
+    spec = SCANNED | {"validationActions": ["Audit"], "match": {"namespaces": ["no-such-namespace"]}}
+    body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "ImagePolicy", "metadata": {"name": STORED}, "spec": spec}
+    condition = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Parsed",
+        "message": "the policy applies",
+        "lastTransitionTime": "2027-01-31T00:00:00Z",
+        "observedGeneration": 1,
+    }
+    try:
+        control_plane.apply(body | {"status": {"conditions": [condition]}})
+        assert "status" not in control_plane.get("ipol", STORED)
+        patch = json.dumps({"status": {"observedGeneration": 1, "conditions": [condition]}})
+        control_plane.kubectl("patch", "ipol", STORED, "--subresource=status", "--type=merge", "--patch", patch)
+        lines = control_plane.kubectl("get", "ipol", STORED).stdout.splitlines()
+        assert lines[0].split() == ["NAME", "ACTIONS", "READY", "AGE"]
+        assert lines[1].split()[:3] == [STORED, '["Audit"]', "True"]
+    finally:
+        control_plane.kubectl("delete", "ipol", STORED, "--ignore-not-found")
+    explained = control_plane.kubectl("explain", "imagepolicy.spec.vulnerabilities.gracePeriod").stdout
+    assert "How long a finding does not count after it was first observed" in " ".join(explained.split())
+
+
+def test_kubectl_shows_the_sentence(create, control_plane):
+    shown = control_plane.apply(with_spec(REFUSED["Deny with Warn"].spec), check=False)
+    assert shown.returncode != 0
+    assert "spec.validationActions: Invalid value: Deny and Warn exclude each other" in shown.stderr

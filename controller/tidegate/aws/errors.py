@@ -184,9 +184,11 @@ def _member(holder: Mapping[str, Any] | Any, name: str) -> Mapping[str, Any]:
 
 
 def _arose_in_parsing(trace: TracebackType | None) -> bool:
-    """Tell whether the SDK's parsers were at work: they raise whatever Python does for a value of the wrong type."""
+    """Tell whether the SDK was reading an answer: it raises whatever Python does for a value of the wrong type."""
+    module = ""
     while trace is not None:
-        if trace.tb_frame.f_globals.get("__name__") == "botocore.parsers":
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if module == "botocore.parsers":
             return True
         trace = trace.tb_next
-    return False
+    return module == "botocore.endpoint"

@@ -1,9 +1,10 @@
 """The SDK reads a body that is not whole as an answer that says nothing; here it is no answer."""
 
 import io
+from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSResponse, HTTPHeaders
 
 from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.clients import Clients
@@ -30,23 +31,40 @@ class Body(io.BytesIO):
 
 
 class Aws:
-    """The real SDK, every call of which is answered with one body and nothing sent."""
+    """The real SDK, every call of which is answered with the bodies in turn, the last of them for ever."""
 
-    def __init__(self, body, *, length=None, status=200):
+    def __init__(self):
         self.clients = Clients(AwsSettings(region="eu-west-1", attempts=1))
         self.ecr = Ecr(self.clients, Identity(self.clients))
         self.inspector = Inspector(self.clients)
-        headers = {"content-length": str(len(body) if length is None else length)} if length != "" else {}
-        answer = lambda request, **_: AWSResponse(request.url, status, headers, Body(body))  # noqa: E731
+        self.bodies = [b"{}"]
+        self.length: int | None = None
+        self.announced = True
         for service in ("ecr", "inspector2"):
-            self.clients._client(service, None, "eu-west-1").sdk.meta.events.register("before-send", answer)
+            events: Any = self.clients._client(service, None, "eu-west-1").sdk.meta.events
+            events.register("before-send", self.answer)
+
+    def answer(self, request, **_):
+        body = self.bodies.pop(0) if len(self.bodies) > 1 else self.bodies[0]
+        headers: Any = HTTPHeaders()
+        if self.announced:
+            headers["content-length"] = str(len(body) if self.length is None else self.length)
+        return AWSResponse(request.url, 200, headers, Body(body))
 
 
-@pytest.fixture(autouse=True)
-def _credentials(monkeypatch, tmp_path):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+@pytest.fixture(scope="module")
+def one_aws(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        environment.setenv("AWS_CONFIG_FILE", str(tmp_path_factory.mktemp("aws") / "config"))
+        yield Aws()
+
+
+@pytest.fixture
+def aws(one_aws):
+    one_aws.length, one_aws.announced = None, True
+    return one_aws
 
 
 ASK = {
@@ -74,9 +92,10 @@ BODIES = [
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("operation", ASK)
-def test_a_body_that_does_not_say_what_was_asked_is_no_answer(operation, body):
+def test_a_body_that_does_not_say_what_was_asked_is_no_answer(aws, operation, body):
+    aws.bodies = [body]
     with pytest.raises(AwsUnavailableError) as raised:
-        ASK[operation](Aws(body))
+        ASK[operation](aws)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
     assert raised.value.source.endswith(f":{operation}")
 
@@ -85,35 +104,41 @@ LISTS = {"ListFindings": b'{"findings": []}', "ListCoverage": b'{"coveredResourc
 
 
 @pytest.mark.parametrize("operation", LISTS)
-def test_an_empty_list_is_an_answer(operation):
-    assert set(ASK[operation](Aws(LISTS[operation]))) == {IMAGE}
+def test_an_empty_list_is_an_answer(aws, operation):
+    aws.bodies = [LISTS[operation]]
+    assert set(ASK[operation](aws)) == {IMAGE}
 
 
 @pytest.mark.parametrize("operation", LISTS)
-def test_a_body_that_is_shorter_than_announced_is_no_answer_even_if_it_reads_well(operation):
+def test_a_body_that_is_shorter_than_announced_is_no_answer_even_if_it_reads_well(aws, operation):
+    aws.bodies, aws.length = [LISTS[operation]], len(LISTS[operation]) + 1
     with pytest.raises(AwsUnavailableError) as raised:
-        ASK[operation](Aws(LISTS[operation], length=len(LISTS[operation]) + 1))
+        ASK[operation](aws)
     assert raised.value.cause is Cause.UNREACHABLE
 
 
 @pytest.mark.parametrize("operation", LISTS)
-def test_a_body_of_a_length_that_was_not_announced_is_an_answer(operation):
-    assert set(ASK[operation](Aws(LISTS[operation], length=""))) == {IMAGE}
+def test_a_body_of_a_length_that_was_not_announced_is_an_answer(aws, operation):
+    aws.bodies, aws.announced = [LISTS[operation]], False
+    assert set(ASK[operation](aws)) == {IMAGE}
 
 
-@pytest.mark.parametrize("members", ['{"findings": "x"}', '{"findings": [7]}', '{"findings": {"a": 1}}'])
-def test_members_of_another_kind_are_no_answer(members):
+@pytest.mark.parametrize("members", [b'{"findings": "x"}', b'{"findings": [7]}', b'{"findings": {"a": 1}}'])
+def test_members_of_another_kind_are_no_answer(aws, members):
+    aws.bodies = [members]
     with pytest.raises(AwsUnavailableError) as raised:
-        ASK["ListFindings"](Aws(members.encode()))
+        ASK["ListFindings"](aws)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
 
 
-def test_a_later_page_that_says_nothing_is_no_end_of_the_findings():
-    aws = Aws(b'{"findings": [], "nextToken": "t"}')
-    pages = iter([b'{"findings": [], "nextToken": "t"}', b"{}"])
-    client = aws.clients._client("inspector2", None, "eu-west-1").sdk
-    client.meta.events.register_first(
-        "before-send", lambda request, **_: AWSResponse(request.url, 200, {}, Body(next(pages)))
-    )
+def test_a_later_page_that_says_nothing_is_no_end_of_the_findings(aws):
+    aws.bodies = [b'{"findings": [], "nextToken": "t"}', b"{}"]
     with pytest.raises(AwsUnavailableError):
         ASK["ListFindings"](aws)
+
+
+def test_a_later_page_that_says_nothing_is_no_end_of_a_scan(aws):
+    first = b'{"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": {"findings": []}, "nextToken": "t"}'
+    aws.bodies = [first, b"{}"]
+    with pytest.raises(AwsUnavailableError):
+        ASK["DescribeImageScanFindings"](aws)

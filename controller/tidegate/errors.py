@@ -28,5 +28,9 @@ class PolicyError(Error):
         self.problems = problems
 
 
+class VerificationError(Error):
+    """Evidence was looked at and proves nothing: malformed, altered, expired, revoked or signed by somebody else."""
+
+
 class UndeterminedError(Error):
     """Something could not be looked up: neither good nor bad news, and never a reason to allow."""

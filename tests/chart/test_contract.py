@@ -1,12 +1,17 @@
-"""What the chart writes is what the program reads: the configuration file, the baseline policy, the way to the server."""
+"""What the chart writes is what the program reads: the configuration file, the baseline policy, the way to the server,
+and what the installation guide asks AWS for.
+"""
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
-from tests.chart.render import config_text, controller_config, find, render, webhooks
+from tests.chart.render import CHART, config_text, controller_config, find, render, webhooks
 from tidegate.kube.server.admission import VALIDATE_PATH
 from tidegate.policy.model import Action, ImagePolicy
 from tidegate.policy.parse import parse_policy
@@ -97,3 +102,38 @@ def test_the_certificate_is_made_for_the_service_that_is_called():
         objects = render(values)
         for hook in webhooks(objects).values():
             assert controller_config(objects)["certificate"]["serviceName"] == hook["clientConfig"]["service"]["name"]
+
+
+class TestInstallationGuide:
+    GUIDE = (CHART.parents[2] / "docs" / "guides" / "install.md").read_text()
+
+    def blocks(self, language: str) -> list[str]:
+        return re.findall(rf"^```{language}\n(.*?)^```", self.GUIDE, re.MULTILINE | re.DOTALL)
+
+    def test_the_iam_policy_allows_exactly_the_calls_that_the_program_makes(self):
+        sources = (CHART.parents[2] / "controller" / "tidegate" / "aws").glob("*.py")
+        called = {
+            f"{service}:{operation}"
+            for source in sources
+            for service, operation in re.findall(r'Api\("([a-z0-9]+)", "([A-Za-z]+)"\)', source.read_text())
+        }
+        policy = json.loads(self.blocks("json")[0])
+        actions = (action for statement in policy["Statement"] for action in statement["Action"])
+        # A role of another account is assumed by botocore itself.
+        assert set(actions) == called | {"sts:AssumeRole", "sts:TagSession"}
+
+    def test_every_document_in_it_can_be_copied(self):
+        for block in self.blocks("json"):
+            assert json.loads(block)["Version"] == "2012-10-17"
+        values: dict[str, Any] = {}
+        for block in self.blocks("yaml"):
+            for key, value in yaml.safe_load(block).items():
+                values[key] = values.get(key, {}) | value if isinstance(value, dict) else value
+            render(values)
+        assert values["auditOnly"] is False
+
+    def test_the_service_account_of_the_trust_policies_is_the_chart_s(self):
+        objects = render()
+        account = find(objects, "ServiceAccount")["metadata"]
+        assert f"system:serviceaccount:{account['namespace']}:{account['name']}" in self.GUIDE
+        assert f"--service-account {account['name']}" in self.GUIDE

@@ -1,39 +1,25 @@
-"""The kopf operator of the admission role: it hosts the server, watches policies and namespaces, and ends in order.
+"""The kopf operator of the admission role: it hosts the server and ends in order. What it watches is ``watches``.
 
-Watch events are triggers and nothing is kept in kopf: no index, timer, daemon, peering, finalizer or annotation.
+The host's operator has no handlers but its login: after API discovery it asks the API server nothing, so no outage, no
+refusal and no missing resource can end it, and the server with it.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any, Final, cast
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, cast
 
 import kopf
 from kubernetes.client import Configuration
 
 from tidegate.kube.connection import KopfLogin
+from tidegate.kube.kopf_settings import common_settings
 from tidegate.kube.namespaces import WatchedNamespaces
 from tidegate.kube.policies import WatchedPolicies
 from tidegate.kube.server import KopfHost
-from tidegate.policy.parse import GROUP, PLURAL, VERSION
-
-FIRST_BACKOFFS: Final = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0)
-LAST_BACKOFF: Final = 30.0
-CONNECT_SECONDS: Final = 5.0
-REQUEST_SECONDS: Final = 30.0
+from tidegate.kube.watches import Watches
 
 Forever = Callable[[], Coroutine[Any, Any, None]]
 """Background work: runs until cancelled."""
-
-
-class UnboundedBackoffs:
-    """Pauses between tries, without end. kopf counts what has a length, and exits when the count is over."""
-
-    def __iter__(self) -> Iterator[float]:
-        """Yield seconds."""
-        yield from FIRST_BACKOFFS
-        while True:
-            yield LAST_BACKOFF
 
 
 async def run_operator(
@@ -46,17 +32,16 @@ async def run_operator(
 ) -> None:
     """Run until SIGTERM or SIGINT; the host drains before this returns. Raise what ended the operator or a background.
 
-    ``background`` holds what else runs beside, besides the policies' and namespaces' own lists. It runs until the host
-    has drained: kopf cancels every task begun after its own, so these are begun before.
+    ``background`` holds what else runs beside, besides the lists and watches of policies and namespaces. It runs until
+    the host has drained: kopf cancels every task begun after its own, so these are begun before.
     """
-    # A line for each event of each object is no use to anybody; what kopf says of itself stays.
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    watches = Watches(configuration, policies=policies, namespaces=namespaces)
+    works = (policies.run, namespaces.run, watches.run, *background)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_forever(work)) for work in (policies.run, namespaces.run, *background)]
-            await asyncio.sleep(0)
+            tasks = [group.create_task(_forever(work)) for work in works]
             await kopf.operator(
-                registry=build_registry(configuration, policies, namespaces),
+                registry=build_registry(configuration),
                 settings=build_settings(host),
                 standalone=True,
                 clusterwide=True,
@@ -73,35 +58,15 @@ async def _forever(work: Forever) -> None:
 
 
 def build_settings(host: KopfHost) -> kopf.OperatorSettings:
-    """Return kopf's settings. ``admission.managed`` stays unset: kopf would wipe the configuration at exit."""
-    settings = kopf.OperatorSettings()
+    """Return the host's settings. ``admission.managed`` stays unset: kopf would wipe the configuration at exit."""
+    settings = common_settings()
     # KopfHost is such a server but for the name that kopf has for the dictionary it yields.
     settings.admission.server = cast("Any", host)
-    settings.scanning.disabled = True
-    settings.posting.enabled = False
-    settings.networking.error_backoffs = UnboundedBackoffs()
-    settings.networking.connect_timeout = CONNECT_SECONDS
-    settings.networking.request_timeout = REQUEST_SECONDS
     return settings
 
 
-def build_registry(
-    configuration: Configuration, policies: WatchedPolicies, namespaces: WatchedNamespaces
-) -> kopf.OperatorRegistry:
+def build_registry(configuration: Configuration) -> kopf.OperatorRegistry:
     """Return a registry of this operator's own; kopf's default one is global."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry, id="login")(KopfLogin(configuration).log_in)
-
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry, id="policies")
-    async def policy_changed(**_: Any) -> None:
-        policies.mark_dirty()
-
-    @kopf.on.event("", "v1", "namespaces", registry=registry, id="namespaces")
-    async def namespace_changed(event: kopf.RawEvent, **_: Any) -> None:
-        metadata = event["object"]["metadata"]
-        if event["type"] == "DELETED":
-            namespaces.told_gone(metadata["name"])
-        else:
-            namespaces.told(metadata["name"], dict(metadata.get("labels") or {}))
-
     return registry

@@ -41,6 +41,9 @@ class WatchedPolicies:
         self._now = now
         self._snapshot = PolicySnapshot.unsynced()
         self._compiled_from: Sequence[object] | None = None
+        self._missing = False
+        self.on_return: Callable[[], None] | None = None
+        """Called when policies can be listed after the resource was not there."""
         self.relisting = Relisting("image policies", self._refresh, every_seconds=every_seconds)
 
     def current(self) -> PolicySnapshot:
@@ -61,9 +64,21 @@ class WatchedPolicies:
         await self.relisting.run()
 
     async def _refresh(self) -> None:
-        objects = await self._api.list_objects(POLICIES_PATH)
+        objects = await self._list()
         compiled = self._take(objects)
         await self._write_status(objects, compiled)
+
+    async def _list(self) -> Sequence[Mapping[str, Any]]:
+        """List; that there is no such resource is a failure, and never the same as no policies."""
+        try:
+            objects = await self._api.list_objects(POLICIES_PATH)
+        except ApiError as error:
+            self._missing = self._missing or error.status == NOT_FOUND
+            raise
+        if self._missing and self.on_return is not None:
+            self.on_return()
+        self._missing = False
+        return objects
 
     def _take(self, objects: Sequence[Mapping[str, Any]]) -> dict[str, Policy]:
         """Compile and swap, unless nothing that policies are made of has changed; return the policies by uid."""

@@ -26,12 +26,16 @@ from tidegate.policy.snapshot import PolicySet
 
 @dataclass(slots=True, eq=False)
 class Plan:
-    """What one image means under one set of policies, and the last verdict on it with its use-by time (monotonic)."""
+    """What one image means under one set of policies, and the last verdict on it with its use-by time (monotonic).
+
+    ``cluster_platforms`` are those that the facts were chosen for, so that they are judged for no others.
+    """
 
     text: str
     reference: ImageReference | None
     policies: tuple[AnyPolicy, ...]
     wanted: Needs | None
+    cluster_platforms: tuple[Platform, ...]
     problem: str = ""
     verdict: ImageVerdict | None = None
     until: float = 0.0
@@ -46,10 +50,10 @@ def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform,
     try:
         reference = parse_reference(text)
     except InvalidReferenceError as problem:
-        return Plan(text, None, policies.policies, None, problem=str(problem))
+        return Plan(text, None, policies.policies, None, cluster_platforms, problem=str(problem))
     about = tuple(policy for policy in policies.policies if image_matches(policy.match, reference))
     if reference.ecr is None:
-        return Plan(text, reference, about, None)
+        return Plan(text, reference, about, None, cluster_platforms)
     asking = [
         policy
         for policy in about
@@ -59,15 +63,14 @@ def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform,
     settings = reference.digest is None and any(one.tags is not None and one.tags.immutable for one in asking)
     scanning = [one for one in asking if one.scan is not None or one.vulnerabilities is not None]
     if not settings and not scanning:
-        return Plan(text, reference, about, None)
+        return Plan(text, reference, about, None, cluster_platforms)
     chosen = [one.platforms or cluster_platforms for one in scanning]
     platforms = () if () in chosen else tuple(dict.fromkeys(one for some in chosen for one in some))
-    return Plan(text, reference, about, needs(settings=settings, scan=bool(scanning), platforms=platforms))
+    wanted = needs(settings=settings, scan=bool(scanning), platforms=platforms)
+    return Plan(text, reference, about, wanted, cluster_platforms)
 
 
-def judge_plan(
-    plan: Plan, evidence: ImageEvidence, *, cluster_platforms: tuple[Platform, ...], now: datetime, audit_only: bool
-) -> ImageVerdict:
+def judge_plan(plan: Plan, evidence: ImageEvidence, *, now: datetime, audit_only: bool) -> ImageVerdict:
     """Return the verdict on the plan's image by each of its policies."""
     if plan.reference is None:
         result = CheckResult(
@@ -79,7 +82,9 @@ def judge_plan(
         )
         judgements = [Judgement(policy=policy, results=(result,)) for policy in plan.policies]
     else:
-        subject = Subject(reference=plan.reference, evidence=evidence, cluster_platforms=cluster_platforms, now=now)
+        subject = Subject(
+            reference=plan.reference, evidence=evidence, cluster_platforms=plan.cluster_platforms, now=now
+        )
         judgements = [Judgement(policy=policy, results=judge(policy, subject)) for policy in plan.policies]
     return conclude(plan.text, _digest(plan, evidence), judgements, audit_only=audit_only)
 

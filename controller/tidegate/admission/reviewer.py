@@ -103,6 +103,7 @@ class Reviewer:
         clock: Clock,
         observer: ReviewObserver,
         audit_only: bool = False,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
         self._policies = policies
         self._namespaces = namespaces
@@ -111,6 +112,7 @@ class Reviewer:
         self._clock = clock
         self._observer = observer
         self._audit_only = audit_only
+        self._timeout_seconds = timeout_seconds
         self._plans: dict[tuple[str, PolicySet], Plan] = {}
         self._platforms: tuple[Platform, ...] = ()
         self._snapshot: PolicySnapshot | None = None
@@ -151,11 +153,12 @@ class Reviewer:
         """Answer from remembered verdicts where every image has one that still holds, else wait for evidence."""
         if not policies.policies:
             return self._finish(request, pass_without_work(request.uid, Mark.NO_POLICY), started)
+        moment = self._clock.monotonic()
         plans = [self._plan(use.text, policies) for use in uses]
         used: list[tuple[str, ImageVerdict]] = []
         for use, plan in zip(uses, plans, strict=True):
             verdict = plan.verdict
-            if verdict is None or plan.until <= started:
+            if verdict is None or plan.until <= moment:
                 return self._review_cold(request, uses, plans, started, deadline_seconds)
             used.append((use.path, verdict))
         return self._finish(request, decide(request.uid, used, expected=len(uses)), started)
@@ -169,7 +172,7 @@ class Reviewer:
         deadline_seconds: float | None,
     ) -> bytes:
         """Ask for the labels of a namespace just made; where they cannot be had, every selector counts as matching."""
-        deadline = started + inner_timeout(deadline_seconds)
+        deadline = started + inner_timeout(self._timeout_seconds if deadline_seconds is None else deadline_seconds)
         labels = await self._namespaces.fetch_labels(request.namespace, deadline=deadline)
         policies = snapshot.for_namespace(request.namespace, labels)
         answer = self._review(request, uses, policies, started, deadline_seconds)
@@ -184,9 +187,10 @@ class Reviewer:
         deadline_seconds: float | None,
     ) -> bytes:
         """Collect evidence for the images without a verdict that holds, judge them, and answer."""
-        cold = {plan.text: plan for plan in plans if plan.verdict is None or plan.until <= started}
+        moment = self._clock.monotonic()
+        cold = {plan.text: plan for plan in plans if plan.verdict is None or plan.until <= moment}
         lookups = [plan for plan in cold.values() if plan.reference is not None and plan.wanted is not None]
-        deadline = started + inner_timeout(deadline_seconds)
+        deadline = started + inner_timeout(self._timeout_seconds if deadline_seconds is None else deadline_seconds)
         collected = await self._evidence.collect_all(
             [(plan.reference, plan.wanted) for plan in lookups if plan.reference and plan.wanted], deadline=deadline
         )
@@ -206,7 +210,7 @@ class Reviewer:
         if plan.verdict is not None and monotonic < plan.until:
             return plan.verdict  # Judged meanwhile, for another request that waited for the same evidence.
         found = nothing_asked() if evidence is None else evidence
-        verdict = judge_plan(plan, found, cluster_platforms=self._platforms, now=now, audit_only=self._audit_only)
+        verdict = judge_plan(plan, found, now=now, audit_only=self._audit_only)
         until = monotonic + NO_EVIDENCE_SECONDS if evidence is None else evidence.valid_until
         if verdict.holds_until is not None:
             until = min(until, monotonic + (verdict.holds_until - now).total_seconds())
@@ -232,7 +236,6 @@ class Reviewer:
         return answer
 
 
-def inner_timeout(deadline_seconds: float | None) -> float:
+def inner_timeout(timeout_seconds: float) -> float:
     """Return the seconds that a request may take: the webhook's timeout less the margin to answer in."""
-    timeout = DEFAULT_TIMEOUT_SECONDS if deadline_seconds is None else deadline_seconds
-    return max(timeout - ANSWER_MARGIN_SECONDS, timeout / 2)
+    return max(timeout_seconds - ANSWER_MARGIN_SECONDS, timeout_seconds / 2)

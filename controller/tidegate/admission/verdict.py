@@ -120,7 +120,8 @@ def describe(judgement: Judgement) -> str:
 def _overall(judgements: Sequence[Judgement]) -> Outcome:
     """Return the worst outcome of all results; nothing demanded is a PASS, something missing never is."""
     outcomes = {result.outcome for one in judgements for result in one.results}
-    for outcome in (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.EXEMPT):
-        if outcome in outcomes:
-            return outcome
-    return Outcome.PASS if all(one.allowed for one in judgements) else Outcome.UNDETERMINED
+    if Outcome.FAIL in outcomes:
+        return Outcome.FAIL
+    if not all(one.allowed for one in judgements):
+        return Outcome.UNDETERMINED
+    return Outcome.EXEMPT if Outcome.EXEMPT in outcomes else Outcome.PASS

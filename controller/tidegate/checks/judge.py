@@ -8,9 +8,10 @@ from collections.abc import Callable
 from tidegate.checks.registry import check_registry
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.scan import check_scan
-from tidegate.checks.subject import Subject
+from tidegate.checks.subject import MAX_PROBLEM, Subject
 from tidegate.checks.tag import check_tag
 from tidegate.checks.vulnerabilities import check_vulnerabilities
+from tidegate.checks.words import harmless
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 
 
@@ -28,9 +29,9 @@ def demanded_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
 
 
 def judge(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> tuple[CheckResult, ...]:
-    """Return one result for each demanded check, in their order. A registry that is not allowed ends the matter."""
+    """Return one result for each demanded check, in their order. A registry that is refused ends the matter."""
     results = tuple(_run(check, policy, subject) for check in demanded_checks(policy))
-    refused = next((one for one in results if one.check is Check.REGISTRY and not one.lets_through), None)
+    refused = next((one for one in results if one.check is Check.REGISTRY and one.outcome is Outcome.FAIL), None)
     return results if refused is None else (refused,)
 
 
@@ -39,7 +40,7 @@ def _run(check: Check, policy: ImagePolicy | BrokenPolicy, subject: Subject) -> 
         result = _CHECKS[check](policy, subject)
     except Exception as problem:  # noqa: BLE001 - whatever goes wrong in a check must not become an allow
         return undetermined(check, Reason.INTERNAL_ERROR, f"an error inside tidegate ({type(problem).__name__})")
-    if result.check is not check:
+    if not isinstance(result, CheckResult) or result.check is not check:
         return undetermined(check, Reason.INTERNAL_ERROR, "an error inside tidegate (wrong result)")
     return result
 
@@ -58,7 +59,7 @@ def undetermined(check: Check, reason: Reason, found: str) -> CheckResult:
 def _policy(policy: ImagePolicy | BrokenPolicy, _subject: Subject) -> CheckResult:
     if isinstance(policy, BrokenPolicy):
         first = policy.problems[0] if policy.problems else "it cannot be read"
-        found = f"the policy cannot be used: {first}"
+        found = f"the policy cannot be used: {harmless(first, MAX_PROBLEM)}"
     else:
         found = "the policy demands nothing"
     return CheckResult(

@@ -11,10 +11,10 @@ from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.subject import (
     Shortfall,
     Subject,
+    earliest,
     existing_image,
+    resting_on,
     runnable_images,
-    stale_until,
-    staleness,
     usable,
 )
 from tidegate.checks.words import age, harmless
@@ -97,7 +97,8 @@ _STATES: dict[ScanState, tuple[Outcome, Reason, str, str]] = {
 def check_scan(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> CheckResult:
     """Judge the scan of every runnable image; the worst decides."""
     scanned = judge_scans(rules, policy, subject)
-    return scanned.of(Check.SCAN) if isinstance(scanned, Shortfall) else worst([one.result for one in scanned])
+    result = scanned.of(Check.SCAN) if isinstance(scanned, Shortfall) else worst([one.result for one in scanned])
+    return resting_on(result, subject.evidence.detail, subject.evidence.runnable, policy=policy, now=subject.now)
 
 
 def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> tuple[ScannedImage, ...] | Shortfall:
@@ -119,17 +120,17 @@ def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> tupl
 
 
 def worst(results: list[CheckResult]) -> CheckResult:
-    """Return the result that decides: FAIL, then UNDETERMINED, then EXEMPT, then PASS with all notes and limits."""
+    """Return the result that decides: FAIL, then UNDETERMINED, then EXEMPT, then PASS.
+
+    It holds only as long as all of them do, since a lesser result may become the worst.
+    """
     for outcome in (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.EXEMPT):
         if found := next((result for result in results if result.outcome is outcome), None):
             break
     else:
         found = results[0]
-    if not found.lets_through:
-        return found
-    limits = [result.holds_until for result in results if result.holds_until]
-    notes = dict.fromkeys(note for result in results for note in result.notes)
-    return replace(found, holds_until=min(limits, default=None), notes=tuple(notes))
+    notes = dict.fromkeys(note for result in results if found.lets_through for note in result.notes)
+    return replace(found, holds_until=earliest(*(result.holds_until for result in results)), notes=tuple(notes))
 
 
 def _judge_one(
@@ -142,10 +143,7 @@ def _judge_one(
     result = _judge_report(rules, detail, report, subject.now)
     if image.platform is not None and result.found:
         result = replace(result, found=f"{image.platform}: {result.found}")
-    limits = [limit for limit in (result.holds_until, stale_until(fact, policy.max_stale)) if limit]
-    result = replace(
-        result, notes=(*staleness(fact, subject.now), *result.notes), holds_until=min(limits, default=None)
-    )
+    result = resting_on(result, fact, policy=policy, now=subject.now)
     return ScannedImage(image=image, report=report, result=result)
 
 
@@ -154,6 +152,18 @@ def _judge_report(rules: ScanRules, detail: ImageDetail, report: ScanReport, now
     coverage = report.coverage
     if coverage.state not in {ScanState.SCANNED, ScanState.SCANNED_ONCE}:
         return _not_scanned(rules, coverage.state, _own_words(report))
+    if rules.settling_period and (unsettled := _unsettled(rules, detail, report, now)):
+        return unsettled
+    if rules.max_age is None:
+        return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK)
+    if coverage.last_scanned_at is None or now - coverage.last_scanned_at > rules.max_age:
+        return _too_old(rules.max_age, coverage.last_scanned_at, now)
+    limit = coverage.last_scanned_at + rules.max_age
+    return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK, holds_until=limit)
+
+
+def _unsettled(rules: ScanRules, detail: ImageDetail, report: ScanReport, now: datetime) -> CheckResult | None:
+    """Return the result of an image whose findings may still be arriving, or None when they have arrived."""
     settled_at = _settled_at(rules.settling_period, detail, report)
     if settled_at is None:
         return CheckResult(
@@ -163,17 +173,11 @@ def _judge_report(rules: ScanRules, detail: ImageDetail, report: ScanReport, now
             found="neither a push time nor a scan time is known, so nobody can tell whether all findings have arrived",
             remedy="retry, and tell the platform team if it persists",
         )
-    if now < settled_at:
-        result = _not_scanned(rules, ScanState.PENDING, "first scan just done, findings may still be arriving")
-        return replace(
-            result, remedy=f"retry in {age(settled_at - now + timedelta(seconds=1))}", holds_until=settled_at
-        )
-    if rules.max_age is None:
-        return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK)
-    if coverage.last_scanned_at is None or now - coverage.last_scanned_at > rules.max_age:
-        return _too_old(rules.max_age, coverage.last_scanned_at, now)
-    limit = coverage.last_scanned_at + rules.max_age
-    return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK, holds_until=limit)
+    if now >= settled_at:
+        return None
+    result = _not_scanned(rules, ScanState.PENDING, "first scan just done, findings may still be arriving")
+    remedy = f"retry in {age(settled_at - now + timedelta(seconds=1))}"
+    return replace(result, remedy=remedy, holds_until=settled_at)
 
 
 def _not_scanned(rules: ScanRules, state: ScanState, words: str) -> CheckResult:

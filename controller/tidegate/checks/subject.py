@@ -3,20 +3,23 @@
 The functions here return either the wanted value or a Shortfall, so that a check cannot go on without one of the two.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.words import age, cause_words
+from tidegate.checks.words import age, cause_words, harmless
 from tidegate.evidence.collected import ImageEvidence
-from tidegate.evidence.fact import Fact, Missing
+from tidegate.evidence.fact import Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
 from tidegate.images.platform import Platform, preferences
 from tidegate.images.reference import ImageReference
 from tidegate.policy.model import ImagePolicy
 
 T = TypeVar("T")
+
+MAX_PROBLEM = 300
+"""Characters kept of what is wrong with a manifest; parts of the manifest may be quoted in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,33 @@ _ABSENCES = {
     ),
 }
 
+_NOT_ACTIVE = {
+    ImageStatus.ARCHIVED: Shortfall(
+        outcome=Outcome.FAIL,
+        reason=Reason.IMAGE_ARCHIVED,
+        found="the image is archived in Amazon ECR and cannot be pulled",
+        remedy="restore it or deploy another version",
+    ),
+    ImageStatus.ACTIVATING: Shortfall(
+        outcome=Outcome.FAIL,
+        reason=Reason.IMAGE_NOT_PULLABLE,
+        found="the image is being restored from Amazon ECR's archive and cannot be pulled yet",
+        remedy="wait until it is active and retry",
+    ),
+}
+_UNKNOWN_STATUS = Shortfall(
+    outcome=Outcome.UNDETERMINED,
+    reason=Reason.STATUS_UNKNOWN,
+    found="Amazon ECR reports a status of the image that this version does not know",
+    remedy="tell the platform team; a newer tidegate may know it",
+)
+_OTHER_DIGEST = Shortfall(
+    outcome=Outcome.UNDETERMINED,
+    reason=Reason.CONTENT_INVALID,
+    found="Amazon ECR described another digest than the one that was asked for",
+    remedy="retry, and tell the platform team if it persists",
+)
+
 
 def usable(fact: Fact[T], *, policy: ImagePolicy, now: datetime) -> T | Shortfall:
     """Return the fact's value when it is fresh, or stale within the policy's ``maxStale``; else the shortfall."""
@@ -95,17 +125,11 @@ def existing_image(subject: Subject, policy: ImagePolicy) -> ImageDetail | Short
     detail = usable(subject.evidence.detail, policy=policy, now=subject.now)
     if isinstance(detail, Absence):
         return absent(detail, subject.reference)
-    if isinstance(detail, Shortfall) or detail.status is ImageStatus.ACTIVE:
+    if isinstance(detail, Shortfall):
         return detail
-    archived = detail.status is ImageStatus.ARCHIVED
-    return Shortfall(
-        outcome=Outcome.UNDETERMINED if detail.status is ImageStatus.UNKNOWN else Outcome.FAIL,
-        reason=Reason.IMAGE_ARCHIVED if archived else Reason.IMAGE_NOT_PULLABLE,
-        found="the image is archived in Amazon ECR and cannot be pulled"
-        if archived
-        else f"Amazon ECR says that the image is {detail.status.value}, so it cannot be pulled now",
-        remedy="restore it or deploy another version" if archived else "wait until it is active and retry",
-    )
+    if subject.reference.digest not in (None, detail.digest):
+        return _OTHER_DIGEST
+    return detail if detail.status is ImageStatus.ACTIVE else _NOT_ACTIVE.get(detail.status, _UNKNOWN_STATUS)
 
 
 def absent(absence: Absence, reference: ImageReference) -> Shortfall:
@@ -123,7 +147,7 @@ def runnable_images(subject: Subject, policy: ImagePolicy) -> tuple[PlatformImag
         return Shortfall(
             outcome=Outcome.FAIL,
             reason=Reason.CONTENT_INVALID,
-            found=f"the manifest cannot be judged: {children.problem}",
+            found=f"the manifest cannot be judged: {harmless(children.problem, MAX_PROBLEM)}",
             remedy="rebuild and push the image",
         )
     wanted = policy.platforms or subject.cluster_platforms
@@ -155,13 +179,26 @@ def select_platforms(children: tuple[PlatformImage, ...], wanted: tuple[Platform
     return tuple(child for child in children if child.digest in chosen)
 
 
-def staleness(fact: Fact[object], now: datetime) -> tuple[str, ...]:
-    """Return the note that belongs beside a pass that rests on stale evidence; empty when it is fresh."""
-    if isinstance(fact, Missing) or fact.stale is None:
-        return ()
-    return (f"judged by evidence {age(now - fact.observed_at)} old: {cause_words(fact.stale)}",)
+def resting_on(result: CheckResult, *facts: Fact[object], policy: ImagePolicy, now: datetime) -> CheckResult:
+    """Return the result with what follows from stale facts below it: how long it holds, and a note beside a pass."""
+    stale = [
+        fact for fact in facts if isinstance(fact, Known) and fact.stale and now - fact.observed_at <= policy.max_stale
+    ]
+    if not stale:
+        return result
+    limits = [fact.observed_at + policy.max_stale for fact in stale]
+    notes = [
+        f"judged by evidence {age(now - fact.observed_at)} old: {cause_words(fact.stale)}"
+        for fact in stale
+        if fact.stale
+    ]
+    return replace(
+        result,
+        holds_until=earliest(result.holds_until, *limits),
+        notes=tuple(dict.fromkeys((*notes, *result.notes))) if result.lets_through else result.notes,
+    )
 
 
-def stale_until(fact: Fact[object], max_stale: timedelta) -> datetime | None:
-    """Return when a stale fact stops being usable, or None when it is fresh or missing."""
-    return None if isinstance(fact, Missing) or fact.stale is None else fact.observed_at + max_stale
+def earliest(*times: datetime | None) -> datetime | None:
+    """Return the earliest of the times that there are, or None."""
+    return min((time for time in times if time is not None), default=None)

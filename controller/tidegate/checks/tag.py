@@ -6,7 +6,7 @@ immutable tag can still be deleted and pushed again by whoever holds those right
 """
 
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.subject import Shortfall, Subject, absent, existing_image, stale_until, staleness, usable
+from tidegate.checks.subject import Shortfall, Subject, absent, existing_image, resting_on, usable
 from tidegate.checks.words import harmless
 from tidegate.evidence.image import Absence
 from tidegate.policy.model import ImagePolicy, TagRules
@@ -26,7 +26,8 @@ def check_tag(rules: TagRules, policy: ImagePolicy, subject: Subject) -> CheckRe
         return _fail(Reason.TAG_FORBIDDEN, f"the tag {harmless(tag)} is forbidden", "deploy a version tag or a digest")
     if not rules.immutable:
         return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
-    return _immutable(policy, subject, tag)
+    result = _immutable(policy, subject, tag)
+    return resting_on(result, subject.evidence.settings, subject.evidence.detail, policy=policy, now=subject.now)
 
 
 def _immutable(policy: ImagePolicy, subject: Subject, tag: str) -> CheckResult:
@@ -50,15 +51,7 @@ def _immutable(policy: ImagePolicy, subject: Subject, tag: str) -> CheckResult:
     image = existing_image(subject, policy)
     if isinstance(image, Shortfall):
         return image.of(Check.TAG)
-    facts = (subject.evidence.settings, subject.evidence.detail)
-    limits = [limit for fact in facts if (limit := stale_until(fact, policy.max_stale))]
-    return CheckResult(
-        check=Check.TAG,
-        outcome=Outcome.PASS,
-        reason=Reason.OK,
-        notes=tuple(note for fact in facts for note in staleness(fact, subject.now)),
-        holds_until=min(limits, default=None),
-    )
+    return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
 
 
 def _pin_remedy(subject: Subject) -> str:

@@ -1,6 +1,6 @@
 """Check ``vulnerabilities``: findings that count stay within the policy's limits, on every image that a node may run.
 
-What counts is decided finding by finding, in this order: suppressed, ignored, known exploit, not fixable, EPSS, grace.
+What counts is decided finding by finding, in this order: suppressed, ignored, known exploit, not fixable, grace, EPSS.
 An image whose scan does not pass has no findings to believe, so the scan's own result stands in their place.
 """
 
@@ -10,7 +10,7 @@ from datetime import datetime
 
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.scan import ScannedImage, judge_scans, worst
-from tidegate.checks.subject import Shortfall, Subject
+from tidegate.checks.subject import Shortfall, Subject, earliest, resting_on
 from tidegate.checks.words import harmless, plural
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, Severity
 from tidegate.policy.model import ImagePolicy, ScanRules, Tolerance, VulnerabilityRules
@@ -26,6 +26,7 @@ class Tally:
 
     counting: list[Finding] = field(default_factory=list)
     exploited: list[Finding] = field(default_factory=list)
+    unknown_exploit: list[Finding] = field(default_factory=list)
     likely: list[Finding] = field(default_factory=list)
     in_grace: list[tuple[datetime, Finding]] = field(default_factory=list)
     unknown_severity: list[Finding] = field(default_factory=list)
@@ -36,8 +37,10 @@ def check_vulnerabilities(rules: VulnerabilityRules, policy: ImagePolicy, subjec
     """Judge the findings of every runnable image; the worst decides."""
     scanned = judge_scans(policy.scan or ScanRules(), policy, subject)
     if isinstance(scanned, Shortfall):
-        return scanned.of(Check.VULNERABILITIES)
-    return worst([_judge_image(rules, one, subject.now) for one in scanned])
+        result = scanned.of(Check.VULNERABILITIES)
+    else:
+        result = worst([_judge_image(rules, one, subject.now) for one in scanned])
+    return resting_on(result, subject.evidence.detail, subject.evidence.runnable, policy=policy, now=subject.now)
 
 
 def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, now: datetime) -> CheckResult:
@@ -46,16 +49,13 @@ def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, now: datetime
     result = _judge_findings(rules, scanned.report, now)
     if scanned.image.platform is not None and result.found:
         result = replace(result, found=f"{scanned.image.platform}: {result.found}")
+    holds_until = earliest(result.holds_until, scanned.result.holds_until)
     if result.outcome is Outcome.FAIL:
         # Findings that are known refuse the image even where the scan itself is not (yet) good enough.
-        return result
+        return replace(result, holds_until=holds_until)
     if scanned.result.outcome is not Outcome.PASS:
-        return replace(scanned.result, check=Check.VULNERABILITIES)
-    return replace(
-        result,
-        notes=(*scanned.result.notes, *result.notes),
-        holds_until=min((one for one in (result.holds_until, scanned.result.holds_until) if one), default=None),
-    )
+        return replace(scanned.result, check=Check.VULNERABILITIES, holds_until=holds_until)
+    return replace(result, notes=(*scanned.result.notes, *result.notes), holds_until=holds_until)
 
 
 def _judge_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> CheckResult:
@@ -81,7 +81,7 @@ def _judge_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime
         return _refuse(text, [finding for finding in tally.counting if finding.severity in over])
     # 3. What could not be weighed is not good news.
     if lacking := _lacking(rules, report, tally):
-        return lacking
+        return replace(lacking, holds_until=min(tally.next_change, default=None))
     return CheckResult(
         check=Check.VULNERABILITIES,
         outcome=Outcome.PASS,
@@ -100,9 +100,10 @@ def _tally(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> Tall
         if finding.id in ignored:
             tally.next_change.append(ignored[finding.id])
             continue
-        if finding.exploit is Answer.YES and rules.exploit_available is Tolerance.DENY:
-            tally.exploited.append(finding)
-            continue
+        if rules.exploit_available is Tolerance.DENY and finding.exploit is not Answer.NO:
+            (tally.exploited if finding.exploit is Answer.YES else tally.unknown_exploit).append(finding)
+            if finding.exploit is Answer.YES:
+                continue
         if rules.only_fixable and finding.fix is Answer.NO:
             continue
         _tally_counting(rules, finding, tally, now)
@@ -151,6 +152,12 @@ def _lacking(rules: VulnerabilityRules, report: ScanReport, tally: Tally) -> Che
             Reason.EVIDENCE_LACKING,
             f"{report.scanner.value} does not say what {' and '.join(wants)} asks for",
             "turn on enhanced scanning, or drop that field from the policy",
+        )
+    if tally.unknown_exploit:
+        return _undetermined(
+            Reason.EVIDENCE_LACKING,
+            f"{report.scanner.value} does not say whether an exploit of {harmless(tally.unknown_exploit[0].id)} is known",
+            "retry, and tell the platform team if it persists",
         )
     return None
 

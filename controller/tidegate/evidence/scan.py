@@ -154,12 +154,13 @@ _BASIC_STATUSES: dict[str, ScanState] = {
 def inspector_state(code: str, reason: str, *, last_scanned_at: datetime | None) -> ScanState:
     """Map Inspector's coverage ``statusCode`` and ``reason`` to a state.
 
-    The pair must fit: only ACTIVE can be SCANNED. An image scanned before and being scanned again keeps its findings.
+    The pair must fit: only ACTIVE can be SCANNED or PENDING; how a scan on push alone is reported is not documented, so
+    that either code is taken. An image scanned before and being scanned again keeps its findings.
     """
     state = _INSPECTOR_REASONS.get(reason, ScanState.UNKNOWN)
     if code not in ("ACTIVE", "INACTIVE") or (code == "ACTIVE" and reason not in _ACTIVE_REASONS):
         return ScanState.UNKNOWN
-    if state is ScanState.SCANNED and code != "ACTIVE":
+    if code == "INACTIVE" and reason in _ACTIVE_REASONS and reason != "SCAN_FREQUENCY_SCAN_ON_PUSH":
         return ScanState.UNKNOWN
     if reason == "SCAN_IN_PROGRESS" and last_scanned_at is not None:
         return ScanState.SCANNED

@@ -198,8 +198,9 @@ def _not_scanned(rules: ScanRules, state: ScanState, words: str) -> CheckResult:
 def _own_words(report: ScanReport) -> str:
     """Return the scanner's own words, for whoever looks them up in its documentation."""
     coverage = report.coverage
-    words = "/".join(harmless(word) for word in (coverage.code, coverage.reason) if word)
-    return f"{report.scanner.value}: {words or 'no record of this image'}"
+    if not coverage.code:
+        return harmless(coverage.reason) or f"{report.scanner.value} has no record of it"
+    return f"{report.scanner.value}: {harmless(coverage.code)}/{harmless(coverage.reason)}".rstrip("/")
 
 
 def _settled_at(period: timedelta, detail: ImageDetail, report: ScanReport) -> datetime | None:

@@ -29,6 +29,7 @@ class Plan:
     """What one image means under one set of policies, and the last verdict on it with its use-by time (monotonic).
 
     ``cluster_platforms`` are those that the facts were chosen for, so that they are judged for no others.
+    From ``renew_at`` on, a use of the verdict is worth telling the evidence's source, once, so that it is renewed in time.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Plan:
     problem: str = ""
     verdict: ImageVerdict | None = None
     until: float = 0.0
+    renew_at: float = float("inf")
 
 
 def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform, ...]) -> Plan:

@@ -12,7 +12,7 @@ from tidegate.admission.decision import Decision, Mark, decide, pass_without_wor
 from tidegate.admission.plan import Plan, judge_plan, make_plan
 from tidegate.admission.request import AdmissionRequest, BadReviewError, ImageUse, changed_images, decode_review
 from tidegate.admission.verdict import ImageVerdict
-from tidegate.evidence.collected import ImageEvidence, nothing_asked
+from tidegate.evidence.collected import RENEWED_SHARE, ImageEvidence, nothing_asked
 from tidegate.evidence.needs import Needs
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference
@@ -61,6 +61,10 @@ class EvidenceSource(Protocol):
 
     def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
         """Return what is known at once."""
+        ...
+
+    def renew(self, reference: ImageReference, wanted: Needs) -> None:
+        """Take note that remembered evidence is still of use and expires soon; nothing waits for its renewal."""
         ...
 
     async def collect_all(
@@ -160,6 +164,8 @@ class Reviewer:
             verdict = plan.verdict
             if verdict is None or plan.until <= moment:
                 return self._review_cold(request, uses, plans, started, deadline_seconds)
+            if plan.renew_at <= moment:
+                self._renew(plan)
             used.append((use.path, verdict))
         return self._finish(request, decide(request.uid, used, expected=len(uses)), started)
 
@@ -215,7 +221,14 @@ class Reviewer:
         if verdict.holds_until is not None:
             until = min(until, monotonic + (verdict.holds_until - now).total_seconds())
         plan.verdict, plan.until = verdict, until
+        plan.renew_at = until - (until - monotonic) * RENEWED_SHARE
         return verdict
+
+    def _renew(self, plan: Plan) -> None:
+        """Have the evidence of a verdict that is used late in its time renewed, once, so that nobody waits for it."""
+        plan.renew_at = float("inf")
+        if plan.reference is not None and plan.wanted is not None:
+            self._evidence.renew(plan.reference, plan.wanted)
 
     def _plan(self, text: str, policies: PolicySet) -> Plan:
         platforms = self._platform_source.platforms()

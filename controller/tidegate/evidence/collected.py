@@ -9,6 +9,9 @@ from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
 from tidegate.images.digest import Digest
 
+RENEWED_SHARE = 0.2
+"""The last part of the time for which something is remembered: its use then renews it, before anybody has to wait."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageEvidence:

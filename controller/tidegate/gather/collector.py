@@ -5,7 +5,10 @@ then; the collection goes on and is kept, so that the retry is answered at once.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import TypeAlias, TypeVar
+
+import structlog
 
 from tidegate.checks.subject import select_platforms
 from tidegate.checks.words import harmless
@@ -16,6 +19,7 @@ from tidegate.evidence.needs import Needs
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
 from tidegate.gather.clock import Clock
+from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.facts import Facts, Runnable
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
@@ -26,6 +30,12 @@ from tidegate.images.repository import EcrRepository
 MAX_COLLECTIONS = 10_000
 """Images being collected at once; further ones are told that too much is waiting."""
 
+_log = structlog.get_logger(__name__)
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+_Key: TypeAlias = tuple[EcrRepository, ImageId, Needs]
+
 
 class Collector:
     """Collects evidence; see the module."""
@@ -33,27 +43,24 @@ class Collector:
     def __init__(self, facts: Facts, clock: Clock) -> None:
         self._facts = facts
         self._clock = clock
-        self._collections: dict[tuple[EcrRepository, ImageId, Needs], asyncio.Task[ImageEvidence]] = {}
+        self._collections: dict[_Key, asyncio.Task[ImageEvidence]] = {}
 
     def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
         """Return what is known without any look-up; what is not is Missing, or stale where it was known before."""
+        return self._known(*_identity(reference), wanted, otherwise=Cause.DEADLINE)
+
+    def renew(self, reference: ImageReference, wanted: Needs) -> None:
+        """Take note that remembered evidence was used again: facts late in their life are looked up meanwhile."""
         repository, image = _identity(reference)
-        detail, until = self._facts.details.peek((repository, image))
-        settings, limit = self._peek_settings(repository, wanted)
-        until = min(until, limit)
-        if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
-            return ImageEvidence(
-                detail=_as_deadline(detail), settings=settings, runnable=not_asked("ecr:BatchGetImage")
-            )
-        runnable = _itself(detail.value, detail)
-        if detail.value.media_type in INDEX_TYPES:
-            runnable, limit = self._facts.runnable.peek((repository, detail.value.digest, detail.value.media_type))
-            runnable, until = _as_deadline(runnable), min(until, limit)
-        scans: dict[Digest, Fact[ScanReport]] = {}
-        for child in _wanted_children(runnable, wanted):
-            report, limit = self._facts.scans.peek((repository, child.digest))
-            scans[child.digest], until = _as_deadline(report), min(until, limit)
-        return ImageEvidence(detail=detail, settings=settings, runnable=runnable, scans=scans, valid_until=until)
+        facts, evidence = self._facts, self.known(reference, wanted)
+        facts.details.renew((repository, image))
+        if wanted.settings:
+            facts.settings.renew(repository)
+        detail = evidence.detail
+        if isinstance(detail, Known) and isinstance(detail.value, ImageDetail):
+            facts.runnable.renew((repository, detail.value.digest, detail.value.media_type))
+        for digest in evidence.scans:
+            facts.scans.renew((repository, digest))
 
     async def collect_all(
         self, wanted: Sequence[tuple[ImageReference, Needs]], *, deadline: float
@@ -63,30 +70,36 @@ class Collector:
 
     async def collect(self, reference: ImageReference, wanted: Needs, *, deadline: float) -> ImageEvidence:
         """Return the evidence, looked up where it is not fresh; past the deadline (monotonic) what is known by then."""
-        repository, image = _identity(reference)
-        key = (repository, image, wanted)
+        key = (*_identity(reference), wanted)
         task = self._collections.get(key)
         if task is None:
             if len(self._collections) >= MAX_COLLECTIONS:
-                return _overloaded()
-            task = asyncio.get_running_loop().create_task(self._collect(*key))
-            self._collections[key] = task
-            task.add_done_callback(lambda _: self._collections.pop(key, None))
+                return self._known(*key, otherwise=Cause.OVERLOADED)
+            task = self._collections[key] = asyncio.get_running_loop().create_task(self._collect(*key))
+            task.add_done_callback(lambda done: self._collected(key, done))
         # The task is waited for, never cancelled: others wait for it too, and its answer is kept for the retry.
         await asyncio.wait({task}, timeout=max(0.0, deadline - self._clock.monotonic()))
-        if task.done() and not task.cancelled() and task.exception() is None:
-            return task.result()
-        return self.known(reference, wanted)
+        if not task.done():
+            return self._known(*key, otherwise=Cause.DEADLINE)
+        if task.cancelled() or task.exception() is not None:
+            return self._known(*key, otherwise=Cause.INTERNAL)
+        return task.result()
+
+    def _collected(self, key: _Key, task: asyncio.Task[ImageEvidence]) -> None:
+        """Forget a collection that ended, and say so when it did not end well, whether or not anybody waited for it."""
+        self._collections.pop(key, None)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            _log.error("collecting evidence failed unexpectedly", repository=str(key[0]), exc_info=problem)
 
     async def _collect(self, repository: EcrRepository, image: ImageId, wanted: Needs) -> ImageEvidence:
         """Collect in numbered steps; each step starts what does not depend on an earlier one at the same time."""
         # 1. The digest, and beside it the repository's settings. A reference by digest starts its scan at once: a scan
         #    of an image that turns out to be an index or missing is merely not used.
-        early = [(repository, Digest(image.value))] if wanted.scan and image.kind == "digest" else []
-        (detail, until), (settings, limit), _ = await asyncio.gather(
+        early = [Digest(image.value)] if wanted.scan and image.kind == "digest" else []
+        (detail, until), (settings, limit), answers = await asyncio.gather(
             self._facts.details.get((repository, image)),
             self._get_settings(repository, wanted),
-            asyncio.gather(*map(self._facts.scans.get, early)),
+            self._get_scans(repository, early),
         )
         until = min(until, limit)
         if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
@@ -94,17 +107,42 @@ class Collector:
             return ImageEvidence(detail=detail, settings=settings, runnable=nothing, valid_until=until)
         # 2. What runs: the image itself, or the children of an index.
         runnable = _itself(detail.value, detail)
-        pullable = detail.value.status is ImageStatus.ACTIVE
-        if detail.value.media_type in INDEX_TYPES and wanted.scan and pullable:
+        if _is_expanded(detail.value, wanted):
             key = (repository, detail.value.digest, detail.value.media_type)
             runnable, limit = await self._facts.runnable.get(key)
             until = min(until, limit)
-        # 3. The scan of each child that a wanted platform may run.
-        children = _wanted_children(runnable, wanted) if wanted.scan and pullable else ()
-        answers = await asyncio.gather(*(self._facts.scans.get((repository, child.digest)) for child in children))
-        scans = {child.digest: report for child, (report, _) in zip(children, answers, strict=True)}
-        until = min([until, *(limit for _, limit in answers)])
+        # 3. The scan of each child that a wanted platform may run, unless it was asked for in step 1: what could not be
+        #    had then is not asked for twice.
+        children = [child.digest for child in _wanted_children(detail.value, runnable, wanted)]
+        answers |= await self._get_scans(repository, [each for each in children if each not in answers])
+        scans = {each: answers[each][0] for each in children}
+        until = min([until, *(answers[each][1] for each in children)])
         return ImageEvidence(detail=detail, settings=settings, runnable=runnable, scans=scans, valid_until=until)
+
+    def _known(self, repository: EcrRepository, image: ImageId, wanted: Needs, *, otherwise: Cause) -> ImageEvidence:
+        """Return what is known at once; ``otherwise`` is why what is not known could not be looked up."""
+        detail, until = self._peek(self._facts.details, (repository, image), otherwise)
+        settings, limit = self._peek_settings(repository, wanted, otherwise)
+        until = min(until, limit)
+        if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
+            nothing = not_asked("ecr:BatchGetImage")
+            return ImageEvidence(detail=detail, settings=settings, runnable=nothing, valid_until=until)
+        runnable = _itself(detail.value, detail)
+        if _is_expanded(detail.value, wanted):
+            key = (repository, detail.value.digest, detail.value.media_type)
+            runnable, limit = self._peek(self._facts.runnable, key, otherwise)
+            until = min(until, limit)
+        scans: dict[Digest, Fact[ScanReport]] = {}
+        for child in _wanted_children(detail.value, runnable, wanted):
+            scans[child.digest], limit = self._peek(self._facts.scans, (repository, child.digest), otherwise)
+            until = min(until, limit)
+        return ImageEvidence(detail=detail, settings=settings, runnable=runnable, scans=scans, valid_until=until)
+
+    async def _get_scans(
+        self, repository: EcrRepository, digests: Sequence[Digest]
+    ) -> dict[Digest, tuple[Fact[ScanReport], float]]:
+        answers = await asyncio.gather(*(self._facts.scans.get((repository, digest)) for digest in digests))
+        return dict(zip(digests, answers, strict=True))
 
     async def _get_settings(
         self, repository: EcrRepository, wanted: Needs
@@ -114,12 +152,16 @@ class Collector:
         return not_asked(self._facts.settings.source), float("inf")
 
     def _peek_settings(
-        self, repository: EcrRepository, wanted: Needs
+        self, repository: EcrRepository, wanted: Needs, otherwise: Cause
     ) -> tuple[Fact[RepositorySettings | Absence], float]:
         if wanted.settings:
-            fact, until = self._facts.settings.peek(repository)
-            return _as_deadline(fact), until
+            return self._peek(self._facts.settings, repository, otherwise)
         return not_asked(self._facts.settings.source), float("inf")
+
+    def _peek(self, cache: FactCache[K, V], key: K, otherwise: Cause) -> tuple[Fact[V], float]:
+        """Return what a cache knows; what it does not know is missing for the given cause."""
+        fact, until = cache.peek(key)
+        return (Missing(otherwise, fact.source) if isinstance(fact, Missing) else fact), until
 
 
 def _identity(reference: ImageReference) -> tuple[EcrRepository, ImageId]:
@@ -142,19 +184,14 @@ def _itself(detail: ImageDetail, fact: Known[ImageDetail | Absence]) -> Fact[Run
     return Known(runnable, fact.observed_at, fact.stale)
 
 
-def _wanted_children(runnable: Fact[Runnable], wanted: Needs) -> tuple[PlatformImage, ...]:
-    if not wanted.scan or isinstance(runnable, Missing) or isinstance(runnable.value, BadContent):
+def _is_expanded(detail: ImageDetail, wanted: Needs) -> bool:
+    """Tell whether the children of an index are wanted; what cannot be pulled needs no scan."""
+    return wanted.scan and detail.status is ImageStatus.ACTIVE and detail.media_type in INDEX_TYPES
+
+
+def _wanted_children(detail: ImageDetail, runnable: Fact[Runnable], wanted: Needs) -> tuple[PlatformImage, ...]:
+    if not wanted.scan or detail.status is not ImageStatus.ACTIVE:
+        return ()
+    if isinstance(runnable, Missing) or isinstance(runnable.value, BadContent):
         return ()
     return select_platforms(runnable.value, wanted.platforms)
-
-
-def _as_deadline(fact: Fact[object]) -> Fact:  # type: ignore[type-arg]
-    """Return a fact that was not there in time with that as its cause."""
-    if isinstance(fact, Missing) and fact.cause is Cause.NOT_ASKED:
-        return Missing(Cause.DEADLINE, fact.source)
-    return fact
-
-
-def _overloaded() -> ImageEvidence:
-    missing = Missing(Cause.OVERLOADED, "tidegate")
-    return ImageEvidence(detail=missing, settings=missing, runnable=missing)

@@ -2,7 +2,7 @@
 
 The look-up is owned by the cache and not by the request that started it: a request that is cancelled or out of time
 leaves it running for the others, and its answer is kept for the retry. What could not be looked up is never kept; the
-last good fact is given in its place, marked stale.
+last good fact is given in its place, marked stale. A fact that is read late in its life is renewed meanwhile.
 """
 
 import asyncio
@@ -12,9 +12,10 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from tidegate.evidence.collected import RENEWED_SHARE
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.gather.clock import Clock
-from tidegate.gather.lifetimes import KEPT_SECONDS, RETRY_SECONDS
+from tidegate.gather.lifetimes import RETRY_SECONDS, kept_seconds
 
 _log = structlog.get_logger(__name__)
 
@@ -22,12 +23,18 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Entry(Generic[V]):
-    """A fact with the monotonic second until which it is fresh, and until which a failed renewal is not repeated."""
+    """A fact and its moments (monotonic seconds).
+
+    Fresh until ``fresh_until``, renewed by a read from ``renew_at`` on, of use as stale evidence until ``kept_until``. A
+    failed renewal left its ``cause``, and is not repeated before ``retry_at``.
+    """
 
     fact: Known[V]
     fresh_until: float
+    renew_at: float
+    kept_until: float
     retry_at: float = 0.0
     cause: Cause | None = None
 
@@ -50,7 +57,7 @@ class FactCache(Generic[K, V]):
         self._look_up = look_up
         self._seconds = seconds
         self._entries: dict[K, Entry[V]] = {}
-        self._flights: dict[K, asyncio.Task[Fact[V]]] = {}
+        self._flights: dict[K, asyncio.Task[tuple[Fact[V], float]]] = {}
 
     def __len__(self) -> int:
         """Return the number of facts kept."""
@@ -59,60 +66,79 @@ class FactCache(Generic[K, V]):
     def peek(self, key: K) -> tuple[Fact[V], float]:
         """Return what is known now and until when, without any look-up; unknown is Missing, good until 0."""
         entry = self._entries.get(key)
-        if entry is None:
-            return Missing(Cause.NOT_ASKED, self.source), 0.0
         now = self._clock.monotonic()
+        if entry is None:
+            return self._unknown()
         if now < entry.fresh_until:
             return entry.fact, entry.fresh_until
-        if now > entry.fresh_until + KEPT_SECONDS:
-            return Missing(Cause.NOT_ASKED, self.source), 0.0
-        cause = entry.cause or Cause.DEADLINE
-        return Known(entry.fact.value, entry.fact.observed_at, cause), entry.retry_at
+        if now >= entry.kept_until:
+            return self._unknown()
+        return Known(entry.fact.value, entry.fact.observed_at, entry.cause or Cause.DEADLINE), entry.retry_at
 
     async def get(self, key: K) -> tuple[Fact[V], float]:
         """Return the fact, looked up when it is not fresh, and the monotonic second until which it may be reused."""
         fact, until = self.peek(key)
         if self._clock.monotonic() < until:
-            self._touch(key)
+            self.renew(key)
             return fact, until
+        # The look-up is waited for, never cancelled: others wait for it too, and its answer is kept for the retry.
+        return await asyncio.shield(self._flight(key))
+
+    def renew(self, key: K) -> None:
+        """Take note of a read: the fact was of use, and one in the last part of its life is looked up meanwhile.
+
+        Nothing waits for that look-up, and when it fails the fact is fresh for no longer than it was. Only reads
+        renew, so that a fact that nobody reads any more goes stale like any other.
+        """
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return
+        self._entries[key] = entry
+        if max(entry.renew_at, entry.retry_at) <= self._clock.monotonic() < entry.fresh_until:
+            self._flight(key)
+
+    def _flight(self, key: K) -> asyncio.Task[tuple[Fact[V], float]]:
+        """Return the look-up that is under way for the key, or start one."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.get_running_loop().create_task(self._fly(key))
-            self._flights[key] = flight
-        answer = await asyncio.shield(flight)
-        if isinstance(answer, Missing):
-            return answer, 0.0
-        entry = self._entries.get(key)
-        return answer, (0.0 if entry is None else max(entry.fresh_until, entry.retry_at))
+            flight = self._flights[key] = asyncio.get_running_loop().create_task(self._fly(key))
+        return flight
 
-    async def _fly(self, key: K) -> Fact[V]:
+    async def _fly(self, key: K) -> tuple[Fact[V], float]:
         try:
             answer: V | Missing = await self._look_up(key)
+            return self._failed(key, answer) if isinstance(answer, Missing) else self._keep(key, answer)
         except Exception:  # noqa: BLE001 - an unforeseen error is one more way of not knowing
             _log.exception("look-up failed unexpectedly", source=self.source)
-            answer = Missing(Cause.INTERNAL, self.source)
+            return self._failed(key, Missing(Cause.INTERNAL, self.source))
         finally:
             self._flights.pop(key, None)
-        if isinstance(answer, Missing):
-            return self._stale(key, answer)
-        fact = Known(answer, self._clock.now())
+
+    def _keep(self, key: K, value: V) -> tuple[Fact[V], float]:
+        """Keep what was looked up, and forget what was not used for the longest time."""
+        now, seconds = self._clock.monotonic(), self._seconds(key, value)
+        entry = Entry(
+            fact=Known(value, self._clock.now()),
+            fresh_until=now + seconds,
+            renew_at=now + seconds * (1 - RENEWED_SHARE),
+            kept_until=now + seconds + kept_seconds(value),
+        )
         self._entries.pop(key, None)
-        self._entries[key] = Entry(fact, self._clock.monotonic() + self._seconds(key, answer))
+        self._entries[key] = entry
         while len(self._entries) > self._limit:
             del self._entries[next(iter(self._entries))]
-        return fact
+        return entry.fact, entry.fresh_until
 
-    def _stale(self, key: K, missing: Missing) -> Fact[V]:
-        """Return the last good fact marked stale, or what is missing where there is none."""
-        entry = self._entries.get(key)
-        now = self._clock.monotonic()
-        if entry is None or now > entry.fresh_until + KEPT_SECONDS:
+    def _failed(self, key: K, missing: Missing) -> tuple[Fact[V], float]:
+        """Return the last good fact, marked stale unless it still is fresh, or what is missing where there is none."""
+        entry, now = self._entries.get(key), self._clock.monotonic()
+        if entry is None or now >= max(entry.fresh_until, entry.kept_until):
             self._entries.pop(key, None)
-            return missing
+            return missing, 0.0
         entry.cause, entry.retry_at = missing.cause, now + RETRY_SECONDS
-        return Known(entry.fact.value, entry.fact.observed_at, missing.cause)
+        if now < entry.fresh_until:
+            return entry.fact, entry.fresh_until
+        return Known(entry.fact.value, entry.fact.observed_at, missing.cause), entry.retry_at
 
-    def _touch(self, key: K) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._entries[key] = entry
+    def _unknown(self) -> tuple[Missing, float]:
+        return Missing(Cause.NOT_ASKED, self.source), 0.0

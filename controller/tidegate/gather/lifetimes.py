@@ -63,3 +63,11 @@ def detail_seconds(detail: object, *, by_digest: bool, tag_is_fixed: bool) -> fl
     if by_digest:
         return DIGEST_SECONDS
     return FIXED_TAG_SECONDS if tag_is_fixed else MOVABLE_TAG_SECONDS
+
+
+def kept_seconds(value: object) -> float:
+    """Return how long a fact is of use as stale evidence, after its time to live.
+
+    That something was not there says nothing once it is old: what was missing may have been pushed meanwhile.
+    """
+    return 0.0 if isinstance(value, Absence) else KEPT_SECONDS

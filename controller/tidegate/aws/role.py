@@ -5,6 +5,7 @@ Added here: a refusal is remembered for a moment, so that threads waiting for th
 and credentials that AWS calls expired before their time are renewed once.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ REFUSAL_SECONDS = 5.0
 """How long a failed AssumeRole is taken for the answer to the threads that want the same."""
 
 AssumeRole = Callable[..., Mapping[str, Any]]
+
+# The SDK would log the refusal of every thread with a traceback. Each is raised, and told by whoever asked.
+logging.getLogger("botocore.credentials").setLevel(logging.ERROR)
 
 
 class RoleCredentials(DeferredRefreshableCredentials):

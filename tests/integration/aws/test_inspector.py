@@ -1,5 +1,7 @@
 """Amazon Inspector asked through the real SDK."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.integration.aws.conftest import OTHER, OWN, Aws
@@ -154,10 +156,7 @@ def test_a_push_time_tells_a_scan_again_from_a_first_one(aws, world):
     image = pushed(world)
     world.set_coverage("team/app", "v1")
     assert only(aws.inspector.reports(OWN, [image])).settling
-    detail = world.image("team/app", "v1")
-    from datetime import UTC, datetime
-
-    pushed_at = {image: datetime.fromtimestamp(detail.pushed_at, UTC)}
+    pushed_at = {image: datetime.fromtimestamp(world.image("team/app", "v1").pushed_at, UTC)}
     assert not only(aws.inspector.reports(OWN, [image], pushed_at=pushed_at)).settling
 
 
@@ -240,3 +239,19 @@ def test_equal_findings_of_many_images_are_one_object(aws, world):
         world.add_finding(name, "v1", id="CVE-1", first_observed_at="2026-01-01T00:00:00+00:00")
     answers = aws.inspector.findings(OWN, images)
     assert len({id(each.findings[0]) for each in answers.values()}) == 1
+
+
+def test_the_same_digest_elsewhere_takes_no_pages(aws, sim, world):
+    """A base image that lies in every team's repository has its findings there too: they are not even read."""
+    image = pushed(world, content="same")
+    world.add_finding("team/app", "v1", id="CVE-1")
+    world.add_image("team/copy", "v1", content="same")
+    world.set_findings("team/copy", "v1", [world.add_finding("team/copy", "v1")] * 500)
+    world.add_account(OTHER.account)
+    world.add_account(OWN.account, members=[OTHER.account])
+    world.add_image("team/app", "v1", content="same", account=OTHER.account)
+    theirs = world.add_finding("team/app", "v1", account=OTHER.account)
+    world.set_findings("team/app", "v1", [theirs] * 500, account=OTHER.account)
+    found = only(aws.inspector.findings(OWN, [image]))
+    assert ([each.id for each in found.findings], found.complete) == (["CVE-1"], True)
+    assert sim.calls("inspector2", "ListFindings") == 1

@@ -1,11 +1,16 @@
 """Trouble with AWS, over HTTP: each kind has its cause, none is an answer, and no call is made where none may be."""
 
+import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from tests.integration.aws.conftest import APP, OTHER, OWN, Aws
 from tests.simulator import World
+from tests.simulator.identity import BASE_ACCESS_KEY, BASE_SECRET_KEY
 from tidegate.aws import clients as clients_module
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.errors import ConfigurationError
@@ -281,6 +286,77 @@ def test_a_web_identity_gives_credentials_as_on_eks(sim, environment, tmp_path, 
     environment.setenv("AWS_ROLE_ARN", READER + "-of-nobody")
     error = trouble(Aws(sim).ecr.describe_images, APP, [V1])
     assert (error.cause, error.source) == (Cause.ROLE_DENIED, "sts:AssumeRoleWithWebIdentity")
+
+
+class Agent(BaseHTTPRequestHandler):
+    """The EKS Pod Identity agent: gives credentials to who shows the Pod's token."""
+
+    def do_GET(self):
+        known = self.headers["Authorization"] == "the Pod's token"
+        credentials = {
+            "AccessKeyId": BASE_ACCESS_KEY,
+            "SecretAccessKey": BASE_SECRET_KEY,
+            "Token": "session",
+            "Expiration": (datetime.now(UTC) + timedelta(hours=6)).isoformat(),
+        }
+        self.send_response(200 if known else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps(credentials if known else {"message": "who are you"}).encode())
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def pod_identity(sim, environment, tmp_path):
+    """Point the SDK at an agent, as EKS does; give the file with the Pod's token."""
+    environment.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
+    token = tmp_path / "eks-pod-identity-token"
+    token.write_text("the Pod's token")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    with HTTPServer(("127.0.0.1", 0), Agent) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environment.setenv(
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.server_port}/v1/credentials"
+        )
+        environment.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(token))
+        yield token
+        server.shutdown()
+
+
+def test_the_pod_identity_agent_gives_credentials_as_on_eks(sim, pod_identity):
+    assert V1 in Aws(sim).ecr.describe_images(APP, [V1])
+
+
+def test_an_agent_that_refuses_is_told_and_asked_again_later(sim, pod_identity, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(clients_module, "monotonic", lambda: now[0])
+    aws = Aws(sim)
+    pod_identity.write_text("another token")
+    for _ in range(2):
+        assert trouble(aws.ecr.describe_images, APP, [V1]).cause is Cause.CREDENTIALS
+    pod_identity.write_text("the Pod's token")
+    now[0] += clients_module.NO_CREDENTIALS_SECONDS
+    assert V1 in aws.ecr.describe_images(APP, [V1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables", "region"),
+    [
+        pytest.param({"region": "us-east-1"}, {"AWS_REGION": "us-west-2"}, "us-east-1", id="the settings come first"),
+        pytest.param({}, {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "sa-east-1"}, "us-west-2", id="AWS_REGION"),
+        pytest.param({}, {"AWS_DEFAULT_REGION": "sa-east-1"}, "sa-east-1", id="AWS_DEFAULT_REGION"),
+        pytest.param({}, {}, "us-east-1", id="none at all"),
+    ],
+)
+def test_sts_is_asked_in_the_region_of_the_cluster(sim, environment, settings, variables, region):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        environment.delenv(name)
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    Aws(sim, **settings).identity.account()
+    assert sim.calls("sts", "GetCallerIdentity", region=region) == 1
 
 
 def test_accounts_without_a_role_share_their_clients(aws, sim, world):

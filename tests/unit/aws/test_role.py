@@ -182,3 +182,9 @@ def test_a_failure_has_its_cause(sts, cause):
     with pytest.raises(AwsUnavailableError) as raised:
         key(credentials(sts))
     assert (raised.value.cause, raised.value.source) == (cause, "sts:AssumeRole")
+
+
+def test_a_refusal_is_raised_and_not_logged_by_every_thread(caplog):
+    with pytest.raises(AwsUnavailableError):
+        key(credentials(Sts(error=denied())))
+    assert caplog.records == []

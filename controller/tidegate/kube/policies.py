@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from tidegate.kube.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
+from tidegate.kube.known_bad import POLICY as KNOWN_BAD_POLICY
 from tidegate.kube.policy_status import status_patch
 from tidegate.kube.relisting import RELIST_SECONDS, Relisting
 from tidegate.policy.parse import GROUP, PLURAL, VERSION, compile_policy
@@ -28,7 +29,7 @@ def _utc_now() -> datetime:
 
 
 class WatchedPolicies:
-    """Implements the reviewer's PolicySource."""
+    """Implements the reviewer's PolicySource. Every synced snapshot also holds the self-check's built-in policy."""
 
     def __init__(
         self,
@@ -84,10 +85,11 @@ class WatchedPolicies:
         """Compile and swap, unless nothing that policies are made of has changed; return the policies by uid."""
         material = [_material(one) for one in objects]
         if material != self._compiled_from:
-            snapshot = PolicySnapshot.of(compile_policy(one) for one in objects)
+            compiled = [compile_policy(one) for one in objects]
+            snapshot = PolicySnapshot.of([*compiled, KNOWN_BAD_POLICY])
             self._snapshot, self._compiled_from = snapshot, material
             broken = [policy.name for policy in snapshot.broken]
-            _log.info("policies in force", revision=snapshot.revision, policies=len(snapshot.policies), broken=broken)
+            _log.info("policies in force", revision=snapshot.revision, policies=len(compiled), broken=broken)
         return {policy.uid: policy for policy in self._snapshot.policies}
 
     async def _write_status(self, objects: Sequence[Mapping[str, Any]], compiled: Mapping[str, Policy]) -> None:

@@ -215,10 +215,52 @@ def test_an_unquoted_time_of_a_yaml_file_is_not_a_date():
     assert problem.endswith("such as 2027-01-31, as a string in quotes")
 
 
-def test_many_unknown_fields_are_counted_not_listed():
-    problems = problems_of(with_spec(SCANNED | {f"field{index}": 1 for index in range(25)}))
-    assert len(problems) == 21
-    assert problems[-1].startswith("spec: got 5 more fields that do not exist here")
+@pytest.mark.parametrize(("unknown", "told"), [(20, 20), (21, 21), (25, 21)])
+def test_many_unknown_fields_are_counted_not_listed(unknown, told):
+    problems = problems_of(with_spec(SCANNED | {f"field{index}": 1 for index in range(unknown)}))
+    assert len(problems) == told
+    more = f"spec: got {unknown - 20} more fields that do not exist here"
+    assert problems[-1].startswith(more) is (unknown > 20)
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 253, "policy.example.com"])
+def test_a_name_may_be_what_kubernetes_allows(name):
+    assert parse_policy(with_spec(SCANNED, name=name)).name == name
+
+
+MISSPELT = {
+    "maxstale": "maxStale",
+    "MAXSTALE": "maxStale",
+    "max_stale": "maxStale",
+    "on-undetermined": "onUndetermined",
+    "vulnerabilites": "vulnerabilities",
+    "validationAction": "validationActions",
+}
+
+
+@pytest.mark.parametrize("written", MISSPELT, ids=str)
+def test_the_nearest_field_is_named(written):
+    (problem,) = problems_of(with_spec(SCANNED | {written: 1}))
+    assert problem.endswith(f"; did you mean {MISSPELT[written]}?")
+
+
+def test_a_field_like_no_other_is_to_be_removed():
+    (problem,) = problems_of(with_spec(SCANNED | {"colour": "red"}))
+    assert problem.endswith("; remove it")
+
+
+@pytest.mark.parametrize("value", ["30", None, ""], ids=repr)
+def test_only_what_is_no_text_is_told_to_be_quoted(value):
+    (problem,) = problems_of(with_spec({"scan": {"maxAge": value}}))
+    assert not problem.endswith("in quotes")
+    (problem,) = problems_of(with_spec({"scan": {"maxAge": 30}}))
+    assert problem.endswith("such as 1h30m, as a string in quotes")
+
+
+@pytest.mark.parametrize(("length", "shown"), [(80, "'{}'"), (81, "'{}'...")])
+def test_a_value_is_cut_at_eighty_characters(length, shown):
+    (problem,) = problems_of(with_spec(SCANNED | {"onUndetermined": "x" * length}))
+    assert f"got {shown.format('x' * 80)}, expected" in problem
 
 
 HOSTILE = {

@@ -108,6 +108,7 @@ def test_sets_of_two_snapshots_are_never_the_same_key():
     policies = [policy("a")]
     one, other = (PolicySnapshot.of(policies).for_namespace("shop", {}) for _ in range(2))
     assert one != other
+    assert PolicySnapshot.of(policies) != PolicySnapshot.of(policies)
     assert len({one, other}) == 2
 
 

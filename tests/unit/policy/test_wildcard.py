@@ -32,6 +32,10 @@ MATCHES = {
 DIFFERS = {
     "a longer value": ("team/app", "team/app2"),
     "a longer value in front": ("app", "my-app"),
+    "a longer value in front of a star": ("team/*", "my-team/app"),
+    "a longer value in front of two stars": ("team/**", "my-team/a/b"),
+    "a longer value in front of both kinds": ("team/*/**", "my-team/a/b"),
+    "a longer value behind a star's literal": ("*/app", "team/app2"),
     "a star does not cross a segment": ("team/*", "team/a/b"),
     "a star in the middle does not cross": ("a*c", "a/c"),
     "two stars do not eat the slash beside them": ("team/**", "team"),

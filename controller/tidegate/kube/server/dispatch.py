@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import inspect
 import logging
 from http import HTTPStatus
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict
 
 from tidegate.kube.server.guard import Guard
 from tidegate.kube.server.head import Head, accept_head, too_large
@@ -88,9 +88,8 @@ class Dispatcher:
             reply = await self._reply(request, guard)
         except Refused as refused:
             reply, close = refused.reply, True
-        headers = {"Content-Type": reply.content_type, "Server": _SERVER_NAME}
-        if reply.allow:
-            headers["Allow"] = reply.allow
+        # aiohttp takes a CIMultiDict as it is and adds to it, hence the copy.
+        headers = CIMultiDict(_headers(reply.content_type, reply.allow))
         response = web.Response(status=reply.status, body=reply.body, headers=headers)
         if close or self._ledger.draining or guard.is_old:
             response.force_close()
@@ -157,12 +156,12 @@ class Dispatcher:
         )
 
     async def _work(self, request: Request, head: Head, guard: Guard) -> Reply:
-        result: object
         try:
             result = head.route.handler(request)
-            if inspect.isawaitable(result):
+            if not isinstance(result, bytes | Reply):
                 async with asyncio.timeout(self._limits.work_seconds) as guard.work:
                     result = await result
+            return _reply_of(result)
         except BadRequest as error:
             return refusal(HTTPStatus.BAD_REQUEST, str(error))
         except TimeoutError as error:
@@ -179,15 +178,26 @@ class Dispatcher:
             return self._failed(error, request)
         finally:
             guard.work = None
-        if isinstance(result, bytes):
-            return Reply(body=result)
-        if isinstance(result, Reply):
-            return result
-        return self._failed(TypeError(f"got {type(result).__name__} from a handler, expected bytes or Reply"), request)
 
     def _failed(self, error: BaseException, request: Request) -> Reply:
         self._ledger.log_failure(error, request.path)
         return _FAILED
+
+
+@functools.cache
+def _headers(content_type: str, allow: str) -> CIMultiDict[str]:
+    headers = CIMultiDict({"Content-Type": content_type, "Server": _SERVER_NAME})
+    if allow:
+        headers["Allow"] = allow
+    return headers
+
+
+def _reply_of(result: object) -> Reply:
+    if isinstance(result, bytes):
+        return Reply(body=result)
+    if isinstance(result, Reply):
+        return result
+    raise TypeError(f"got {type(result).__name__} from a handler, expected bytes or Reply")
 
 
 class _Held:

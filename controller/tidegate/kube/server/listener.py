@@ -38,6 +38,7 @@ class Listener:
         self._ledger: Ledger | None = None
         self._server: web.Server | None = None
         self._sockets: list[socket.socket] = []
+        self._port = 0
         self._accepting: list[asyncio.Task[None]] = []
         self._sweeping: asyncio.Task[None] | None = None
         self._handshakes: dict[asyncio.Task[None], None] = {}
@@ -53,8 +54,7 @@ class Listener:
     @property
     def port(self) -> int:
         """The port that is listened on; of use when 0 was asked for."""
-        port: int = self._sockets[0].getsockname()[1]
-        return port
+        return self._port
 
     @property
     def is_draining(self) -> bool:
@@ -67,6 +67,7 @@ class Listener:
         self._ledger = Ledger(name=self._name, routes=self._routes, limits=self._limits, loop=loop)
         self._server = make_server(self._ledger)
         self._sockets = [_listen(host, port, self._limits.backlog)]
+        self._port = self._sockets[0].getsockname()[1]
         self._accepting = [loop.create_task(self._accept(sock)) for sock in self._sockets]
         self._sweeping = loop.create_task(self._sweep())
         _log.info("listening", listener=self._name, port=self.port, tls=self._tls is not None)
@@ -81,9 +82,12 @@ class Listener:
             )
         finally:
             stopped.cancel()
-        if not self.is_draining:
-            for task in done:
-                task.result()
+        if self.is_draining:
+            await self._stopped.wait()
+            return
+        for task in done:
+            task.result()
+        raise RuntimeError(f"listener {self._name} stopped by itself")
 
     async def drain(self, seconds: float) -> None:
         """End in order within about `seconds`.
@@ -92,7 +96,10 @@ class Listener:
            time. 2. The port is closed, and with it the connections that are quiet. 3. Requests in work are awaited.
         4. What is left is answered with 503. Cancelling this call skips to the end.
         """
-        if self._ledger is None or self._stopped.is_set():
+        if self._ledger is None:
+            return
+        if self._ledger.draining:
+            await self._stopped.wait()
             return
         loop = self._ledger.loop
         deadline = loop.time() + seconds

@@ -12,6 +12,7 @@ from tidegate.gather.collector import Collector
 from tidegate.gather.facts import Facts
 from tidegate.gather.line import RateLimit
 from tidegate.gather.lines import Lines
+from tidegate.gather.meter import Meter
 from tidegate.gather.sources import Sources
 from tidegate.settings import Aws, Settings
 from tidegate.telemetry.metrics import Metrics
@@ -36,7 +37,8 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     clock = clock or SystemClock()
     metrics = Metrics()
     observer = Observer(metrics)
-    clients = Clients(aws_settings(settings.aws))
+    meter = Meter()
+    clients = Clients(aws_settings(settings.aws), gate=meter)
     identity = Identity(clients)
     ecr = Ecr(clients, identity, now=clock.now)
     sources = Sources(
@@ -48,7 +50,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         inspections=Inspector(clients, now=clock.now),
     )
     rate = RateLimit(per_second=settings.aws.rate_per_second, burst=settings.aws.burst)
-    lines = Lines(clock=clock, rate=rate, observer=observer)
+    lines = Lines(clock=clock, rate=rate, observer=observer, meter=meter)
     facts = Facts(sources=sources, lines=lines, clock=clock, limit=settings.cache.images)
     for name, cache in facts.caches().items():
         metrics.watch(f"tidegate_cached_{name}", f"Facts kept of the kind {name}.", cache.__len__)

@@ -46,8 +46,9 @@ class Batcher(Generic[G, I, V]):
         """Return what the next batch says of the id. Cancelling the wait does not cancel the call."""
         queue = self._queues.get(group)
         if queue is None:
-            queue = self._queues[group] = {}
-            self._start(self._work(group, queue))
+            line, queue = self._line(group), {}
+            self._queues[group] = queue
+            self._start(self._work(line, group, queue))
         future = queue.get(one)
         if future is None:
             if len(queue) >= MAX_QUEUED:
@@ -55,9 +56,8 @@ class Batcher(Generic[G, I, V]):
             future = queue[one] = asyncio.get_running_loop().create_future()
         return await asyncio.shield(future)
 
-    async def _work(self, group: G, queue: dict[I, asyncio.Future[Answer[V]]]) -> None:
+    async def _work(self, line: Line, group: G, queue: dict[I, asyncio.Future[Answer[V]]]) -> None:
         """Send the group's ids until none is left. Calls run side by side; the line sets their pace."""
-        line = self._line(group)
         try:
             while queue:
                 if len(queue) < self._size:
@@ -79,6 +79,7 @@ class Batcher(Generic[G, I, V]):
             if isinstance(result, (Missing, UnknownRegionError)):
                 answers = dict.fromkeys(batch, result)
             else:
+                line.unanswered(value for value in result.values() if isinstance(value, AwsUnavailableError))
                 answers = {
                     one: value.missing() if isinstance(value, AwsUnavailableError) else value
                     for one, value in result.items()

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from tidegate.errors import InvalidManifestError
 from tidegate.evidence.content import StoredManifest
-from tidegate.evidence.fact import Cause, Missing
+from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
-from tidegate.evidence.inspection import FoundFindings, ImageKey
+from tidegate.evidence.inspection import SETTLE, FoundFindings, ImageKey
 from tidegate.evidence.ports import MAX_IMAGE_IDS, MAX_INSPECTED_IMAGES, MAX_REPOSITORIES
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import Coverage, Scanner, ScanReport
@@ -26,7 +26,7 @@ from tidegate.gather.lines import Lines
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
-from tidegate.images.manifest import INDEX_TYPES, MAX_INDEX_DEPTH, Manifest, parse_manifest
+from tidegate.images.manifest import INDEX_TYPES, MAX_CHILDREN, MAX_INDEX_DEPTH, Manifest, parse_manifest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 V = TypeVar("V")
@@ -126,8 +126,13 @@ class Facts:
 
     def _detail_seconds(self, key: tuple[EcrRepository, ImageId], detail: Detail) -> float:
         repository, image = key
-        settings = getattr(self.settings.peek(repository)[0], "value", None)
-        fixed = isinstance(settings, RepositorySettings) and not settings.can_move(image.value)
+        settings, _ = self.settings.peek(repository)
+        fixed = (
+            isinstance(settings, Known)
+            and settings.stale is None
+            and isinstance(settings.value, RepositorySettings)
+            and not settings.value.can_move(image.value)
+        )
         return lifetimes.detail_seconds(detail, by_digest=image.kind == "digest", tag_is_fixed=fixed)
 
     async def _repository_settings(self, repository: EcrRepository) -> Settings | Missing:
@@ -152,6 +157,8 @@ class Facts:
                         before = found.get(child.digest)
                         platform = child.platform if before is None or before.platform == child.platform else None
                         found[child.digest] = PlatformImage(digest=child.digest, platform=platform)
+            if len(found) > MAX_CHILDREN:
+                return BadContent(f"the index and those within it name more than {MAX_CHILDREN} images")
             if not level:
                 return tuple(found.values()) or BadContent("the index names no image that can run")
         return BadContent(f"indexes are nested deeper than {MAX_INDEX_DEPTH}")
@@ -199,11 +206,19 @@ class Facts:
         found = _no_region(found, "inspector2:ListFindings")
         if isinstance(coverage, Missing):
             return coverage
+        if self._is_just_scanned(coverage):
+            # The scan may have ended between the two answers: findings that were read first would lack its own.
+            again = await self._findings_batches.get(repository.registry, image)
+            found = _no_region(again, "inspector2:ListFindings")
         if isinstance(found, Missing):
             return found
         return ScanReport(
             scanner=Scanner.INSPECTOR, coverage=coverage, findings=found.findings, complete=found.complete
         )
+
+    def _is_just_scanned(self, coverage: Coverage) -> bool:
+        scanned_at = coverage.last_scanned_at
+        return scanned_at is not None and self._clock.now() - scanned_at < SETTLE
 
     async def _basic(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
         line = self._lines.line("ecr:DescribeImageScanFindings", repository.registry)

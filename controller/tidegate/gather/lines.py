@@ -1,15 +1,19 @@
 """All lines to AWS: one for each API, account and region, made on first use, sharing one bounded pool of threads."""
 
+import asyncio
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from tidegate.gather.clock import Clock
 from tidegate.gather.line import CallObserver, Line, RateLimit
+from tidegate.gather.meter import Meter
 from tidegate.images.repository import EcrRegistry
 
 THREADS = 32
 """Calls to AWS under way at once; the HTTP connection pool has the same size."""
+REGISTRY_CALLS = THREADS // 2
+"""Calls to one registry under way at once, so that one that hangs leaves threads for the others."""
 MAX_LINES = 4_096
-"""Lines kept; far more than any installation has accounts, regions and APIs."""
+"""Lines kept, and registries; far more than any installation has accounts, regions and APIs."""
 
 
 class Lines:
@@ -22,29 +26,44 @@ class Lines:
         rate: RateLimit,
         observer: CallObserver,
         executor: Executor | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._clock = clock
         self._rate = rate
         self._observer = observer
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
+        self._meter = meter
         self._lines: dict[tuple[str, EcrRegistry], Line] = {}
+        self._rooms: dict[EcrRegistry, asyncio.Semaphore] = {}
 
     def line(self, source: str, registry: EcrRegistry) -> Line:
         """Return the line of one API, for instance ``ecr:DescribeImages``, at one registry."""
-        found = self._lines.get((source, registry))
-        if found is None:
-            if len(self._lines) >= MAX_LINES:
-                del self._lines[next(iter(self._lines))]
-            found = self._lines[source, registry] = Line(
-                source=source,
-                registry=registry,
-                executor=self._executor,
-                clock=self._clock,
-                rate=self._rate,
-                observer=self._observer,
-            )
+        found = self._lines.pop((source, registry), None) or self._make(source, registry)
+        # The least recently used goes first: references may name any number of registries that do not exist.
+        self._lines[source, registry] = found
+        if len(self._lines) > MAX_LINES:
+            del self._lines[next(iter(self._lines))]
         return found
 
     def close(self) -> None:
         """Let running calls end by themselves and start no further ones."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _make(self, source: str, registry: EcrRegistry) -> Line:
+        return Line(
+            source=source,
+            registry=registry,
+            executor=self._executor,
+            room=self._room(registry),
+            clock=self._clock,
+            rate=self._rate,
+            observer=self._observer,
+            meter=self._meter,
+        )
+
+    def _room(self, registry: EcrRegistry) -> asyncio.Semaphore:
+        room = self._rooms.pop(registry, None) or asyncio.Semaphore(REGISTRY_CALLS)
+        self._rooms[registry] = room
+        if len(self._rooms) > MAX_LINES:
+            del self._rooms[next(iter(self._rooms))]
+        return room

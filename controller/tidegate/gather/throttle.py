@@ -14,6 +14,10 @@ OPEN_SECONDS = 5.0
 PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 8.0
 """Pause after a throttled call; doubled by each further one in a row."""
 
+_OUTAGES = frozenset({Cause.UNREACHABLE, Cause.SERVER_ERROR, Cause.CREDENTIALS, Cause.ROLE_DENIED})
+"""What says that the next call will fail too, whatever it asks. A denial or an odd answer may be about one image only:
+if it counted, whoever may name images could have the whole registry left alone."""
+
 
 class TokenBucket:
     """Grants calls at a rate (calls a second) with a burst."""
@@ -38,12 +42,23 @@ class TokenBucket:
             return 0.0
         return (1.0 - self._tokens) / self._rate
 
+    def charge(self, calls: int) -> None:
+        """Take the tokens of calls that were made without asking; what is missing is waited for, up to one burst."""
+        self._tokens = max(-self._burst, self._tokens - calls)
+
     def throttled(self, retry_after_seconds: float | None) -> None:
-        """Pause, for as long as AWS asked or else twice as long as the last time."""
+        """Pause, for as long as AWS asked or else twice as long as the last time.
+
+        Calls that were under way together are told together, so those told during a pause do not double it.
+        """
+        now = self._clock.monotonic()
         pause = min(MAX_PAUSE_SECONDS, retry_after_seconds or self._pause)
-        self._pause = min(MAX_PAUSE_SECONDS, self._pause * 2)
-        self._tokens = 0.0
-        self._at = max(self._at, self._clock.monotonic() + pause)
+        if now >= self._at:
+            self._pause = min(MAX_PAUSE_SECONDS, self._pause * 2)
+        elif retry_after_seconds is None:
+            return
+        self._tokens = min(self._tokens, 0.0)
+        self._at = max(self._at, now + pause)
 
     def succeeded(self) -> None:
         """Forget earlier throttling."""
@@ -58,28 +73,27 @@ class CircuitBreaker:
         self._failures = 0
         self._open_until = 0.0
 
-    def admits(self) -> bool:
-        """Tell whether a call may be made; after the pause exactly one caller at a time is told yes."""
-        if self._failures < FAILURES_TO_OPEN:
-            return True
-        now = self._clock.monotonic()
-        if now < self._open_until:
-            return False
-        self._open_until = now + OPEN_SECONDS
-        return True
-
     @property
     def is_open(self) -> bool:
         """Tell whether calls are being refused now."""
-        return self._failures >= FAILURES_TO_OPEN
+        return self._failures >= FAILURES_TO_OPEN and self._clock.monotonic() < self._open_until
+
+    def admits(self) -> bool:
+        """Tell whether a call may be made; after the pause one caller is told yes, and the pause begins anew."""
+        if self.is_open:
+            return False
+        if self._failures >= FAILURES_TO_OPEN:
+            self._open_until = self._clock.monotonic() + OPEN_SECONDS
+        return True
 
     def succeeded(self) -> None:
         """Close."""
         self._failures = 0
 
     def failed(self, cause: Cause) -> None:
-        """Count a failure. Throttling is the bucket's business."""
-        if cause is Cause.THROTTLED:
+        """Count a failure that says that the service is out; any other is an answer of a service that is there."""
+        if cause not in _OUTAGES:
+            self.succeeded()
             return
         self._failures += 1
         if self._failures >= FAILURES_TO_OPEN:

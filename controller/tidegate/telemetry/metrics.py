@@ -37,11 +37,24 @@ class Metrics:
         self.calls = Counter(
             "tidegate_aws_calls", "Calls to AWS by API, registry and what came of them.", ("api", "registry", "cause")
         )
+        self.unanswered = Counter(
+            "tidegate_aws_unanswered_ids",
+            "Images or repositories that a call to AWS did not answer for, though it did for others, by cause.",
+            ("api", "registry", "cause"),
+        )
         self.call_seconds = Histogram(
             "tidegate_aws_call_seconds", "Time of a call to AWS, in seconds.", ("api",), _CALL_BOUNDS
         )
         self.registry.register(
-            TallyCollector(self.decisions, self.answer_seconds, self.results, self.stale, self.calls, self.call_seconds)
+            TallyCollector(
+                self.decisions,
+                self.answer_seconds,
+                self.results,
+                self.stale,
+                self.calls,
+                self.unanswered,
+                self.call_seconds,
+            )
         )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)

@@ -81,6 +81,19 @@ class Observer:
             exc_info=None if isinstance(problem, AwsUnavailableError) else problem,
         )
 
+    def unanswered(self, source: str, registry: EcrRegistry, ids: int, problem: AwsUnavailableError) -> None:
+        """Count ids that a look-up left open though it answered for others; the calls themselves are counted elsewhere."""
+        self._metrics.unanswered.add(source, str(registry), problem.cause.value, amount=ids)
+        if self._repeats.is_new(("unanswered", source, registry, problem.cause), time.monotonic()):
+            _log.warning(
+                "AWS did not answer for some of the images or repositories that it was asked for",
+                api=source,
+                registry=str(registry),
+                ids=ids,
+                cause=problem.cause.value,
+                detail=harmless(problem.detail, 1_000),
+            )
+
     def _count_results(self, verdict: ImageVerdict) -> None:
         for judgement in verdict.judgements:
             for result in judgement.results:

@@ -3,6 +3,7 @@
 The SDK does not check answers against its models. What is read here raises AwsUnavailableError with UNEXPECTED_ANSWER.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -72,7 +73,13 @@ class Reply:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.wrong(name, f"expected a number, got {type(value).__name__}")
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise self.wrong(name, "expected a finite number")
+        return number
 
     def optional_object(self, name: str) -> "Reply | None":
         """Return an object, or None where there is none."""

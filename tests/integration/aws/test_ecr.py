@@ -8,11 +8,11 @@ from tests.integration.aws.conftest import APP, OTHER, OWN, Aws
 from tidegate.aws.accounts import RegistryAccount, ScannerChoice
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.image import Absence, ImageStatus
+from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import MAX_FINDINGS, Scanner, ScanState, Severity
 from tidegate.evidence.unavailable import AwsUnavailableError
-from tidegate.images.digest import digest_of
+from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_INDEX, OCI_MANIFEST
 from tidegate.images.repository import EcrRepository
@@ -358,3 +358,21 @@ def test_no_scan_is_no_answer_either_when_it_is_not_known_who_asks(aws, sim, wor
     sim.inject("access_denied", service="sts", operation="GetCallerIdentity")
     with pytest.raises(AwsUnavailableError):
         aws.ecr.basic_report(APP, digest)
+
+
+def test_a_repository_of_the_same_name_in_the_own_account_is_never_asked_instead(sim, world):
+    """A repository policy lets us read theirs; ours has the same name and must not answer for it."""
+    world.add_account(OTHER.account, scan_type="BASIC")
+    world.add_repository("team/app", mutability="IMMUTABLE")
+    world.add_repository("team/app", mutability="MUTABLE", account=OTHER.account, readers=[OWN.account])
+    world.add_image("team/app", "v1")
+    digest = Digest(world.add_image("team/app", "v1", account=OTHER.account, content="theirs"))
+    world.set_basic_scan("team/app", "v1", "FAILED", account=OTHER.account)
+    theirs, ecr = EcrRepository(OTHER, "team/app"), Aws(sim).ecr
+    described = ecr.describe_images(theirs, [V1])[V1]
+    assert isinstance(described, ImageDetail)
+    assert described.digest == digest
+    assert isinstance(ecr.get_manifests(theirs, [digest])[digest], StoredManifest)
+    settings = ecr.describe_repositories(OTHER, ["team/app"])["team/app"]
+    assert settings == RepositorySettings(mutability=TagMutability.MUTABLE)
+    assert ecr.basic_report(theirs, digest).coverage.state is ScanState.FAILED

@@ -255,3 +255,16 @@ def test_the_same_digest_elsewhere_takes_no_pages(aws, sim, world):
     found = only(aws.inspector.findings(OWN, [image]))
     assert ([each.id for each in found.findings], found.complete) == (["CVE-1"], True)
     assert sim.calls("inspector2", "ListFindings") == 1
+
+
+def test_the_worst_of_more_findings_than_are_kept_are_kept(aws, world):
+    image = with_findings(world, "team/app", MAX_FINDINGS + 100)
+    world.add_finding("team/app", "v1", severity="CRITICAL", id="CVE-last")
+    assert only(aws.inspector.findings(OWN, [image])).findings[0].id == "CVE-last"
+
+
+def test_findings_that_are_not_about_packages_are_not_asked_for(aws, world):
+    image = pushed(world)
+    world.add_finding("team/app", "v1", id="CVE-1")
+    world.add_finding("team/app", "v1", id="REACHABLE", type="NETWORK_REACHABILITY")
+    assert [each.id for each in only(aws.inspector.findings(OWN, [image])).findings] == ["CVE-1"]

@@ -43,6 +43,7 @@ def unanswered(value):
 
 
 TAG = ImageId.of_tag("v1")
+APP_IDS = (TAG, ImageId.of_digest(A))
 
 
 def test_images_are_told_apart_by_tag_and_digest_in_any_order():

@@ -99,7 +99,9 @@ def effective_actions(judgement: Judgement, *, audit_only: bool) -> frozenset[Ac
     actions = judgement.policy.actions or frozenset({Action.DENY})
     refusing = [result for result in judgement.results if not result.lets_through]
     only_unknown = bool(refusing) and all(result.outcome is Outcome.UNDETERMINED for result in refusing)
-    tolerated = only_unknown and judgement.policy.on_undetermined is Tolerance.ALLOW
+    # A result that is missing altogether is a fault of ours, not something that could not be told.
+    whole = {result.check for result in judgement.results}.issuperset(demanded_checks(judgement.policy))
+    tolerated = only_unknown and whole and judgement.policy.on_undetermined is Tolerance.ALLOW
     return _TOLERATED if (tolerated or audit_only) and Action.DENY in actions else actions
 
 

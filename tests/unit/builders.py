@@ -1,0 +1,212 @@
+"""Small functions that make facts, reports, findings, policies and what is judged: good unless something is overridden.
+
+Every default passes every check, so that a test names only what it is about.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from tidegate.checks.subject import Subject
+from tidegate.evidence.collected import ImageEvidence
+from tidegate.evidence.fact import Cause, Fact, Known, Missing
+from tidegate.evidence.image import Absence, ImageDetail, ImageStatus, PlatformImage
+from tidegate.evidence.repository import RepositorySettings, TagMutability
+from tidegate.evidence.scan import (
+    Answer,
+    Coverage,
+    Finding,
+    Scanner,
+    ScanReport,
+    ScanState,
+    Severity,
+    VulnerablePackage,
+)
+from tidegate.images.digest import Digest, digest_of
+from tidegate.images.manifest import OCI_MANIFEST
+from tidegate.images.platform import Platform, parse_platform
+from tidegate.images.reference import ImageReference, parse_reference
+from tidegate.policy.model import (
+    BrokenPolicy,
+    EcrScope,
+    Glob,
+    HostScope,
+    ImagePolicy,
+    ScanRules,
+    TagRules,
+    VulnerabilityRules,
+)
+
+T = TypeVar("T")
+
+NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+ACCOUNT = "123456789012"
+HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
+IMAGE = f"{HOST}/team/app:v1"
+DIGEST = digest_of(b"the image")
+PINNED = f"{HOST}/team/app@{DIGEST}"
+PUSHED = NOW - 10 * DAY
+SCANNED = NOW - DAY
+
+
+def digest(name: str) -> Digest:
+    """A digest for each name."""
+    return digest_of(name.encode())
+
+
+def reference(text: str = IMAGE) -> ImageReference:
+    return parse_reference(text)
+
+
+def platform(text: str) -> Platform:
+    return parse_platform(text)
+
+
+def platforms(*texts: str) -> tuple[Platform, ...]:
+    return tuple(parse_platform(text) for text in texts)
+
+
+def child(name: str, on: str | None = None) -> PlatformImage:
+    """One child of an index, for a platform or for any."""
+    return PlatformImage(digest=digest(name), platform=parse_platform(on) if on else None)
+
+
+def known(value: T, *, old: timedelta = MINUTE, stale: Cause | None = None) -> Known[T]:
+    """A fact observed some time before NOW, fresh unless a cause is given."""
+    return Known(value, NOW - old, stale)
+
+
+def missing(cause: Cause = Cause.UNREACHABLE, source: str = "ecr:DescribeImages") -> Missing:
+    return Missing(cause, source)
+
+
+def detail(**changes: Any) -> ImageDetail:
+    values: dict[str, Any] = {
+        "digest": DIGEST,
+        "media_type": OCI_MANIFEST,
+        "status": ImageStatus.ACTIVE,
+        "pushed_at": PUSHED,
+    }
+    return ImageDetail(**(values | changes))
+
+
+def settings(
+    mutability: TagMutability = TagMutability.IMMUTABLE, exclusion_filters: tuple[str, ...] = ()
+) -> RepositorySettings:
+    return RepositorySettings(mutability=mutability, exclusion_filters=exclusion_filters)
+
+
+def coverage(state: ScanState = ScanState.SCANNED, **changes: Any) -> Coverage:
+    values: dict[str, Any] = {"code": "ACTIVE", "reason": "SUCCESSFUL", "last_scanned_at": SCANNED}
+    return Coverage(state=state, **(values | changes))
+
+
+def package(name: str = "openssl", installed: str = "3.0.1", fixed_in: str = "3.0.2") -> VulnerablePackage:
+    return VulnerablePackage(name=name, installed=installed, fixed_in=fixed_in)
+
+
+def finding(id: str = "CVE-2026-0001", severity: Severity = Severity.CRITICAL, **changes: Any) -> Finding:  # noqa: A002
+    values: dict[str, Any] = {
+        "packages": (package(),),
+        "fix": Answer.YES,
+        "exploit": Answer.NO,
+        "first_observed_at": NOW - 30 * DAY,
+    }
+    return Finding(id=id, severity=severity, **(values | changes))
+
+
+def findings(**counts: int) -> tuple[Finding, ...]:
+    """So many findings of each severity."""
+    return tuple(
+        finding(f"CVE-{name}-{number}", Severity(name)) for name, count in counts.items() for number in range(count)
+    )
+
+
+def report(*found: Finding, state: ScanState = ScanState.SCANNED, **changes: Any) -> ScanReport:
+    of_report = {name: changes.pop(name) for name in ("scanner", "complete", "settling") if name in changes}
+    values: dict[str, Any] = {"scanner": Scanner.INSPECTOR}
+    return ScanReport(coverage=coverage(state, **changes), findings=found, **(values | of_report))
+
+
+def evidence(
+    scan: ScanReport | Fact[ScanReport] | None = None,
+    *,
+    detail: ImageDetail | Absence | Fact[Any] | None = None,
+    settings: RepositorySettings | Absence | Fact[Any] | None = None,
+    runnable: Iterable[PlatformImage] | Fact[Any] | None = None,
+    scans: Mapping[Digest, ScanReport | Fact[ScanReport]] | None = None,
+    valid_until: float = 0.0,
+) -> ImageEvidence:
+    """Evidence for one image; values become fresh facts, and ``scan`` is the report of the image itself."""
+    image = _fact(detail, lambda: _DETAIL)
+    children: Fact[Any] = _fact(None if runnable is None else _children(runnable), lambda: _ITSELF)
+    reports: Mapping[Digest, Any] = {DIGEST: report() if scan is None else scan} if scans is None else scans
+    return ImageEvidence(
+        detail=image,
+        settings=_fact(settings, lambda: _SETTINGS),
+        runnable=children,
+        scans={one: _fact(value, lambda: None) for one, value in reports.items()},
+        valid_until=valid_until,
+    )
+
+
+def _children(runnable: Any) -> Any:
+    return runnable if isinstance(runnable, (Known, Missing)) else tuple(runnable)
+
+
+def _fact(value: Any, default: Any) -> Any:
+    value = default() if value is None else value
+    return value if isinstance(value, (Known, Missing)) else known(value)
+
+
+_DETAIL = detail()
+_SETTINGS = settings()
+_ITSELF = (PlatformImage(digest=DIGEST, platform=None),)
+
+
+def policy(name: str = "rules", **sections: Any) -> ImagePolicy:
+    """A policy that demands nothing but what is given."""
+    values: dict[str, Any] = {"uid": f"uid-{name}", "generation": 1}
+    return ImagePolicy(name=name, **(values | sections))
+
+
+def full_policy(name: str = "full", **sections: Any) -> ImagePolicy:
+    """A policy that demands every check of images of our own account."""
+    values: dict[str, Any] = {
+        "registries": (ecr(),),
+        "tags": TagRules(immutable=True),
+        "scan": ScanRules(),
+        "vulnerabilities": VulnerabilityRules(max_counts={Severity.CRITICAL: 0}),
+    }
+    return policy(name, **(values | sections))
+
+
+def broken(name: str = "broken", problems: tuple[str, ...] = ("spec.tags: got 1",), **changes: Any) -> BrokenPolicy:
+    return BrokenPolicy(name=name, uid=f"uid-{name}", generation=1, problems=problems, **changes)
+
+
+def globs(*texts: str) -> tuple[Glob, ...]:
+    return tuple(Glob(text=text) for text in texts)
+
+
+def ecr(*repositories: str, account: str = ACCOUNT, region: str | None = None, partition: str = "aws") -> EcrScope:
+    return EcrScope(partition=partition, account=account, region=region, repositories=globs(*(repositories or ("**",))))
+
+
+def host(name: str, *repositories: str) -> HostScope:
+    return HostScope(host=name, repositories=globs(*(repositories or ("**",))))
+
+
+def subject(
+    image: str = IMAGE,
+    collected: ImageEvidence | None = None,
+    *,
+    cluster: tuple[Platform, ...] = (),
+    now: datetime = NOW,
+) -> Subject:
+    return Subject(
+        reference=parse_reference(image), evidence=collected or evidence(), cluster_platforms=cluster, now=now
+    )

@@ -1,0 +1,118 @@
+"""Each demanded check has exactly one result; a check that breaks is undetermined; a refused registry ends the matter."""
+
+import pytest
+
+from tests.unit.builders import DAY, IMAGE, broken, ecr, evidence, full_policy, missing, policy, subject
+from tidegate.checks import judge as module
+from tidegate.checks.judge import demanded_checks, judge
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.evidence.collected import nothing_asked
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.scan import Severity
+from tidegate.policy.model import ScanRules, TagRules, VulnerabilityRules
+
+SECTIONS = {
+    Check.REGISTRY: {"registries": (ecr(),)},
+    Check.TAG: {"tags": TagRules(immutable=True)},
+    Check.SCAN: {"scan": ScanRules()},
+    Check.VULNERABILITIES: {"vulnerabilities": VulnerabilityRules(max_counts={Severity.CRITICAL: 0})},
+}
+SECTION_CHECKS = tuple(SECTIONS)
+
+
+@pytest.mark.parametrize("check", SECTION_CHECKS)
+def test_each_section_demands_its_check_and_no_other(check):
+    demanding = policy(**SECTIONS[check])
+    assert demanded_checks(demanding) == (check,)
+    assert [(one.check, one.outcome) for one in judge(demanding, subject())] == [(check, Outcome.PASS)]
+
+
+def test_all_sections_demand_all_checks_in_one_order():
+    assert demanded_checks(full_policy()) == SECTION_CHECKS
+    results = judge(full_policy(), subject())
+    assert [(one.check, one.outcome) for one in results] == [(check, Outcome.PASS) for check in SECTION_CHECKS]
+
+
+def test_an_empty_list_of_registries_is_a_demand_that_nothing_meets():
+    assert demanded_checks(policy(registries=())) == (Check.REGISTRY,)
+    assert judge(policy(registries=()), subject())[0].reason is Reason.REGISTRY_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("unusable", "found"),
+    [
+        pytest.param(policy(), "the policy demands nothing", id="a policy that demands nothing"),
+        pytest.param(
+            broken(problems=("spec.tags: got 1",)), "the policy cannot be used: spec.tags: got 1", id="broken"
+        ),
+        pytest.param(broken(problems=()), "the policy cannot be used: it cannot be read", id="broken without a word"),
+        pytest.param(
+            broken(problems=("a\x1bb",)), "the policy cannot be used: a?b", id="broken with a control character"
+        ),
+    ],
+)
+def test_a_policy_that_cannot_be_judged_by_is_undetermined(unusable, found):
+    assert demanded_checks(unusable) == (Check.POLICY,)
+    (result,) = judge(unusable, subject())
+    assert (result.check, result.outcome, result.reason) == (Check.POLICY, Outcome.UNDETERMINED, Reason.POLICY_INVALID)
+    assert result.found == found
+
+
+def test_a_broken_policy_names_a_problem_only_so_far():
+    (result,) = judge(broken(problems=("x" * 10_000,)), subject())
+    assert len(result.found) < 400
+
+
+def test_a_registry_that_is_refused_is_the_only_answer():
+    results = judge(full_policy(registries=(ecr(account="999999999999"),)), subject(IMAGE, nothing_asked()))
+    assert [(one.check, one.reason) for one in results] == [(Check.REGISTRY, Reason.REGISTRY_NOT_ALLOWED)]
+
+
+def test_a_registry_check_that_breaks_hides_nothing_that_the_others_refuse(monkeypatch):
+    monkeypatch.setitem(module._CHECKS, Check.REGISTRY, _raise)
+    results = judge(full_policy(scan=ScanRules(max_age=DAY / 2)), subject())
+    assert [one.outcome for one in results] == [Outcome.UNDETERMINED, Outcome.PASS, Outcome.FAIL, Outcome.FAIL]
+
+
+def _raise(_policy, _subject):
+    raise RuntimeError("a secret of the inside")
+
+
+def _passed(check):
+    return CheckResult(check=check, outcome=Outcome.PASS, reason=Reason.OK)
+
+
+@pytest.mark.parametrize("check", SECTION_CHECKS)
+@pytest.mark.parametrize(
+    "broken_check",
+    [
+        pytest.param(_raise, id="raises"),
+        pytest.param(lambda *_: None, id="gives no result"),
+        pytest.param(lambda *_: True, id="gives something else than a result"),
+        pytest.param(lambda *_: _passed(Check.POLICY), id="gives the pass of another check"),
+    ],
+)
+def test_a_check_that_breaks_is_undetermined_and_the_others_stand(check, broken_check, monkeypatch):
+    monkeypatch.setitem(module._CHECKS, check, broken_check)
+    results = {one.check: one for one in judge(full_policy(), subject())}
+    assert tuple(results) == SECTION_CHECKS
+    assert results[check].outcome is Outcome.UNDETERMINED
+    assert results[check].reason is Reason.INTERNAL_ERROR
+    assert "secret" not in results[check].found
+    assert all(one.outcome is Outcome.PASS for name, one in results.items() if name is not check)
+
+
+def test_every_check_but_that_of_the_reference_can_be_made():
+    assert set(module._CHECKS) == set(Check) - {Check.REFERENCE}
+
+
+def test_what_could_not_be_looked_up_is_undetermined_in_every_check_that_needs_it():
+    lost = missing(Cause.ACCESS_DENIED)
+    results = judge(full_policy(), subject(collected=evidence(detail=lost, settings=lost, runnable=lost, scans={})))
+    assert [one.outcome for one in results] == [Outcome.PASS] + [Outcome.UNDETERMINED] * 3
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_only_pass_and_exempt_let_through(outcome):
+    result = CheckResult(check=Check.TAG, outcome=outcome, reason=Reason.OK)
+    assert result.lets_through is (outcome in (Outcome.PASS, Outcome.EXEMPT))

@@ -1,0 +1,225 @@
+"""What falls short of a check: facts missing or too stale, images absent or not pullable, nothing for a platform."""
+
+import pytest
+
+from tests.unit.builders import (
+    DIGEST,
+    HOUR,
+    IMAGE,
+    INSTANT,
+    MINUTE,
+    NOW,
+    PINNED,
+    child,
+    detail,
+    digest,
+    evidence,
+    known,
+    missing,
+    platforms,
+    policy,
+    reference,
+    subject,
+)
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.subject import (
+    Shortfall,
+    absent,
+    earliest,
+    existing_image,
+    resting_on,
+    runnable_images,
+    select_platforms,
+    usable,
+)
+from tidegate.checks.words import cause_words
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.image import Absence, BadContent, ImageStatus
+
+RULES = policy()
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_each_cause_of_a_missing_fact_is_undetermined_in_its_own_words(cause):
+    short = usable(missing(cause), policy=RULES, now=NOW)
+    assert isinstance(short, Shortfall)
+    assert (short.outcome, short.reason) == (Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK)
+    assert short.found == f"could not check: {cause_words(cause)}"
+    assert "vulnerab" not in short.found + short.remedy
+
+
+def test_each_cause_has_words_that_differ():
+    assert len({cause_words(cause) for cause in Cause}) == len(Cause)
+
+
+@pytest.mark.parametrize("old", [MINUTE, 1000 * HOUR], ids=["young", "old"])
+def test_a_fresh_fact_is_usable_whatever_its_age(old):
+    assert usable(known("x", old=old), policy=RULES, now=NOW) == "x"
+
+
+STALENESS = [
+    pytest.param(HOUR - INSTANT, True, id="just younger than maxStale"),
+    pytest.param(HOUR, True, id="exactly as old as maxStale"),
+    pytest.param(HOUR + INSTANT, False, id="just older than maxStale"),
+    pytest.param(-MINUTE, True, id="observed in the future: the clocks differ"),
+]
+
+
+@pytest.mark.parametrize(("old", "is_usable"), STALENESS)
+@pytest.mark.parametrize("cause", [Cause.THROTTLED, Cause.DEADLINE], ids=str)
+def test_a_stale_fact_is_usable_up_to_max_stale(old, is_usable, cause):
+    short = usable(known("x", old=old, stale=cause), policy=RULES, now=NOW)
+    if is_usable:
+        assert short == "x"
+    else:
+        assert (short.outcome, short.reason) == (Outcome.UNDETERMINED, Reason.STALE)
+        assert cause_words(cause) in short.found
+        assert "60 min old, allowed are 60 min" in short.found
+
+
+def test_max_stale_is_the_policys_own_and_zero_allows_nothing_stale():
+    fact = known("x", old=INSTANT, stale=Cause.THROTTLED)
+    assert isinstance(usable(fact, policy=policy(max_stale=0 * HOUR), now=NOW), Shortfall)
+    assert usable(fact, policy=policy(max_stale=INSTANT), now=NOW) == "x"
+
+
+ABSENCES = {
+    Absence.IMAGE: Reason.IMAGE_NOT_FOUND,
+    Absence.REPOSITORY: Reason.REPOSITORY_NOT_FOUND,
+    Absence.CACHE_MISS: Reason.PULL_THROUGH_CACHE_MISS,
+    Absence.REGION: Reason.REGION_NOT_FOUND,
+}
+
+
+@pytest.mark.parametrize("absence", Absence)
+def test_each_absence_fails_with_a_reason_and_a_remedy_of_its_own(absence):
+    short = existing_image(subject(collected=evidence(detail=absence)), RULES)
+    assert (short.outcome, short.reason) == (Outcome.FAIL, ABSENCES[absence])
+    assert short.remedy
+    assert short == absent(absence, reference(IMAGE))
+
+
+def test_an_absent_image_names_its_repository():
+    assert "team/app" in absent(Absence.IMAGE, reference(IMAGE)).found
+
+
+def test_an_absence_that_is_too_stale_is_not_an_answer():
+    gone = known(Absence.IMAGE, old=2 * HOUR, stale=Cause.THROTTLED)
+    assert existing_image(subject(collected=evidence(detail=gone)), RULES).reason is Reason.STALE
+
+
+STATUSES = {
+    ImageStatus.ARCHIVED: (Outcome.FAIL, Reason.IMAGE_ARCHIVED),
+    ImageStatus.ACTIVATING: (Outcome.FAIL, Reason.IMAGE_NOT_PULLABLE),
+    ImageStatus.UNKNOWN: (Outcome.UNDETERMINED, Reason.STATUS_UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("status", ImageStatus)
+def test_only_an_active_image_can_be_pulled(status):
+    found = existing_image(subject(collected=evidence(detail=detail(status=status))), RULES)
+    if status is ImageStatus.ACTIVE:
+        assert found == detail()
+    else:
+        assert (found.outcome, found.reason) == STATUSES[status]
+        assert found.found
+        assert found.remedy
+
+
+def test_the_image_must_be_the_one_that_was_asked_for():
+    other = evidence(detail=detail(digest=digest("other")))
+    short = existing_image(subject(PINNED, other), RULES)
+    assert (short.outcome, short.reason) == (Outcome.UNDETERMINED, Reason.CONTENT_INVALID)
+    assert existing_image(subject(IMAGE, other), RULES).digest == digest("other")
+    assert existing_image(subject(PINNED), RULES).digest == DIGEST
+
+
+def test_what_is_wrong_with_a_manifest_is_said_without_control_characters_and_cut():
+    bad = evidence(runnable=known(BadContent("no\x1b[2J\n" + "x" * 1000)))
+    short = runnable_images(subject(collected=bad), RULES)
+    assert (short.outcome, short.reason) == (Outcome.FAIL, Reason.CONTENT_INVALID)
+    assert "no?[2J?xxx" in short.found
+    assert short.found.isprintable()
+    assert len(short.found) < 400
+
+
+PLAIN, AMD, ARM64, ARM64_V8 = (
+    child("a"),
+    child("b", "linux/amd64"),
+    child("c", "linux/arm64"),
+    child("d", "linux/arm64/v8"),
+)
+WINDOWS, ARM_V7, ARM_V6 = child("e", "windows/amd64"), child("f", "linux/arm/v7"), child("g", "linux/arm/v6")
+SELECTIONS = [
+    pytest.param((AMD, ARM64), (), (AMD, ARM64), id="no platform wanted is every platform"),
+    pytest.param((AMD, ARM64), ("linux/amd64",), (AMD,), id="one of two"),
+    pytest.param((AMD, ARM64), ("linux/arm64", "linux/amd64"), (AMD, ARM64), id="both, in the order of the index"),
+    pytest.param((AMD, WINDOWS), ("linux/amd64",), (AMD,), id="another operating system"),
+    pytest.param((AMD,), ("linux/s390x",), (), id="none fits"),
+    pytest.param((PLAIN, AMD), ("linux/s390x",), (PLAIN,), id="a child without a platform may run anywhere"),
+    pytest.param((ARM64_V8,), ("linux/arm64",), (ARM64_V8,), id="a variant fits where none is wanted"),
+    pytest.param((ARM64,), ("linux/arm64/v8",), (ARM64,), id="no variant fits where one is wanted"),
+    pytest.param((ARM_V7, ARM_V6), ("linux/arm/v7",), (ARM_V7,), id="the variant that is wanted"),
+    pytest.param((ARM_V7, ARM_V6), ("linux/arm",), (ARM_V7, ARM_V6), id="any variant where none is wanted"),
+    pytest.param((ARM_V6,), ("linux/arm/v7",), (ARM_V6,), id="a lesser variant where there is no better"),
+    pytest.param((ARM_V7,), ("linux/arm/v6",), (), id="never a greater variant"),
+    pytest.param((), (), (), id="an index of nothing"),
+    pytest.param((), ("linux/amd64",), (), id="an index of nothing for a platform"),
+]
+
+
+@pytest.mark.parametrize(("children", "wanted", "chosen"), SELECTIONS)
+def test_the_children_that_nodes_may_run_are_chosen(children, wanted, chosen):
+    assert select_platforms(children, platforms(*wanted)) == chosen
+
+
+def test_an_image_with_nothing_for_the_nodes_fails_and_names_them():
+    judged = subject(collected=evidence(runnable=(AMD,)), cluster=platforms("linux/arm64", "linux/s390x"))
+    short = runnable_images(judged, RULES)
+    assert (short.outcome, short.reason) == (Outcome.FAIL, Reason.PLATFORM_MISSING)
+    assert short.found == "the image has nothing for linux/arm64, linux/s390x"
+    assert runnable_images(subject(collected=evidence(runnable=())), RULES).found == (
+        "the image has nothing for any platform"
+    )
+
+
+def test_the_policys_platforms_come_before_the_nodes():
+    judged = subject(collected=evidence(runnable=(AMD, ARM64)), cluster=platforms("linux/arm64"))
+    assert runnable_images(judged, policy(platforms=platforms("linux/amd64"))) == (AMD,)
+    assert runnable_images(judged, RULES) == (ARM64,)
+
+
+def _result(outcome=Outcome.PASS, **changes):
+    return CheckResult(check=Check.SCAN, outcome=outcome, reason=Reason.OK, **changes)
+
+
+def test_fresh_missing_and_unusable_facts_leave_a_result_as_it_is():
+    facts = known(1), missing(), known(2, old=HOUR + INSTANT, stale=Cause.THROTTLED)
+    result = _result(notes=("note",), holds_until=NOW + HOUR)
+    assert resting_on(result, *facts, policy=RULES, now=NOW) is result
+
+
+@pytest.mark.parametrize(
+    ("own", "holds_until"),
+    [(None, NOW + 50 * MINUTE), (NOW + MINUTE, NOW + MINUTE), (NOW + HOUR, NOW + 50 * MINUTE)],
+    ids=["no limit of its own", "an earlier one", "a later one"],
+)
+def test_a_stale_fact_bounds_a_result_by_the_earlier_limit(own, holds_until):
+    fact = known(1, old=10 * MINUTE, stale=Cause.THROTTLED)
+    assert resting_on(_result(holds_until=own), fact, policy=RULES, now=NOW).holds_until == holds_until
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_only_what_lets_through_is_noted(outcome):
+    fact = known(1, old=10 * MINUTE, stale=Cause.THROTTLED)
+    noted = resting_on(_result(outcome, notes=("own",)), fact, policy=RULES, now=NOW)
+    lets_through = outcome in (Outcome.PASS, Outcome.EXEMPT)
+    assert noted.lets_through is lets_through
+    assert noted.notes == (
+        ("judged by evidence 10 min old: AWS is throttling requests", "own") if lets_through else ("own",)
+    )
+
+
+def test_the_earliest_of_no_times_is_none():
+    assert earliest() is earliest(None, None) is None
+    assert earliest(None, NOW, NOW - INSTANT) == NOW - INSTANT

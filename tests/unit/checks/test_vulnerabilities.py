@@ -1,0 +1,387 @@
+"""The check ``vulnerabilities``: which findings count, how many may, and what is not good news for want of an answer."""
+
+import pytest
+
+from tests.unit.builders import (
+    DAY,
+    HOUR,
+    INSTANT,
+    MINUTE,
+    NOW,
+    child,
+    detail,
+    digest,
+    evidence,
+    finding,
+    findings,
+    known,
+    missing,
+    package,
+    platforms,
+    policy,
+    report,
+    subject,
+)
+from tidegate.checks.result import Check, Outcome, Reason
+from tidegate.checks.vulnerabilities import check_vulnerabilities, describe_finding
+from tidegate.evidence.collected import nothing_asked
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.scan import Answer, Scanner, ScanState, Severity
+from tidegate.policy.model import IgnoredVulnerability, ScanRules, Tolerance, VulnerabilityRules
+
+FAIL, PASS, UNDETERMINED, EXEMPT = Outcome.FAIL, Outcome.PASS, Outcome.UNDETERMINED, Outcome.EXEMPT
+DENY, ALLOW = Tolerance.DENY, Tolerance.ALLOW
+NO_CRITICAL = {"max_counts": {Severity.CRITICAL: 0}}
+
+
+def check(scanned, *, scan=None, now=NOW, cluster=(), **rules):
+    demanded = VulnerabilityRules(**(rules or NO_CRITICAL))
+    collected = scanned if hasattr(scanned, "detail") else evidence(scanned)
+    judged = subject(collected=collected, now=now, cluster=cluster)
+    return check_vulnerabilities(demanded, policy(vulnerabilities=demanded, scan=scan), judged)
+
+
+def of(*found, **rules):
+    return check(report(*found), **rules)
+
+
+@pytest.mark.parametrize("severity", [severity for severity in Severity if severity is not Severity.UNKNOWN])
+@pytest.mark.parametrize("limit", [0, 1, 5])
+def test_as_many_findings_as_allowed_pass_and_one_more_does_not(severity, limit):
+    rules = {"max_counts": {severity: limit}}
+    assert of(*findings(**{severity.value: limit}), **rules).outcome is PASS
+    result = of(*findings(**{severity.value: limit + 1}), **rules)
+    assert (result.check, result.outcome, result.reason) == (Check.VULNERABILITIES, FAIL, Reason.VULNERABLE)
+    assert result.found.startswith(f"{limit + 1} {severity.value} (allowed {limit}): CVE-{severity.value}-0")
+
+
+def test_a_severity_that_is_not_named_is_not_limited():
+    assert of(*findings(HIGH=50, LOW=50), max_counts={Severity.CRITICAL: 0}).outcome is PASS
+
+
+def test_every_severity_over_its_limit_is_counted_and_the_worst_are_shown():
+    result = of(
+        *findings(LOW=1, HIGH=3, CRITICAL=2), max_counts={Severity.LOW: 1, Severity.HIGH: 1, Severity.CRITICAL: 1}
+    )
+    assert result.found.startswith("2 CRITICAL (allowed 1), 3 HIGH (allowed 1): CVE-CRITICAL-0 CRITICAL in ")
+    assert result.found.endswith("; and 2 more")
+    assert "LOW" not in result.found
+
+
+def test_the_finding_is_told_with_package_installed_and_fixed_version_and_the_remedy():
+    result = of(finding("CVE-2026-7", packages=(package("openssl", "3.0.1", "3.0.2"),)))
+    assert result.found == "1 CRITICAL (allowed 0): CVE-2026-7 CRITICAL in openssl 3.0.1, fixed in 3.0.2"
+    assert result.remedy == "update the packages to the fixed versions, rebuild and push"
+
+
+def test_without_any_fixed_version_the_remedy_is_another():
+    result = of(finding(packages=(package(fixed_in=""),)))
+    assert result.remedy.startswith("no fixed version is known yet")
+
+
+DESCRIPTIONS = [
+    pytest.param(finding("CVE-1", packages=()), "CVE-1 CRITICAL", id="no package"),
+    pytest.param(
+        finding("CVE-1", packages=(package("a", "1", ""),)), "CVE-1 CRITICAL in a 1, no fixed version", id="no fix"
+    ),
+    pytest.param(
+        finding("CVE-1", packages=(package("a", "1", "2"), package("b"))),
+        "CVE-1 CRITICAL in a 1, fixed in 2 (+1 more packages)",
+        id="two packages",
+    ),
+    pytest.param(
+        finding("CVE\n1", packages=(package("a\x1b", "1\t", "2\x00"),)),
+        "CVE?1 CRITICAL in a? 1?, fixed in 2?",
+        id="control characters",
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "text"), DESCRIPTIONS)
+def test_a_finding_is_described_for_a_person(one, text):
+    assert describe_finding(one) == text
+
+
+def test_findings_that_can_be_fixed_and_are_likelier_exploited_are_shown_first():
+    shown = [
+        finding("CVE-d", fix=Answer.NO, epss=0.9),
+        finding("CVE-c", epss=None),
+        finding("CVE-b", epss=0.1),
+        finding("CVE-a", epss=0.1),
+        finding("CVE-e", Severity.HIGH, epss=0.9),
+    ]
+    result = of(*shown, max_counts={Severity.CRITICAL: 0, Severity.HIGH: 0})
+    positions = [result.found.find(name) for name in ("CVE-a", "CVE-b", "CVE-c")]
+    assert positions == sorted(positions)
+    assert result.found.endswith("and 2 more")
+    assert min(positions) > 0
+
+
+FIXES = [
+    pytest.param(Answer.YES, True, id="yes"),
+    pytest.param(Answer.PARTIAL, True, id="for some packages"),
+    pytest.param(Answer.UNKNOWN, True, id="not said"),
+    pytest.param(Answer.NO, False, id="surely none"),
+]
+
+
+@pytest.mark.parametrize(("fix", "counts"), FIXES)
+def test_only_findings_that_surely_have_no_fix_are_left_out(fix, counts):
+    assert of(finding(fix=fix), **NO_CRITICAL, only_fixable=True).outcome is (FAIL if counts else PASS)
+    assert of(finding(fix=fix), **NO_CRITICAL).outcome is FAIL
+
+
+EXPLOITS = [
+    pytest.param(Answer.YES, FAIL, id="known"),
+    pytest.param(Answer.NO, PASS, id="none"),
+    pytest.param(Answer.UNKNOWN, UNDETERMINED, id="not said"),
+    pytest.param(Answer.PARTIAL, UNDETERMINED, id="a word that is no answer to this"),
+]
+
+
+@pytest.mark.parametrize(("exploit", "outcome"), EXPLOITS)
+def test_a_known_exploit_refuses_and_one_not_spoken_of_is_not_good_news(exploit, outcome):
+    low = finding("CVE-2026-9", Severity.LOW, exploit=exploit)
+    result = of(low, exploit_available=DENY)
+    assert result.outcome is outcome
+    assert of(low, **NO_CRITICAL, exploit_available=ALLOW).outcome is PASS
+    if outcome is FAIL:
+        assert result.found.startswith("1 finding with a known exploit: CVE-2026-9 LOW")
+    if outcome is UNDETERMINED:
+        assert result.reason is Reason.EVIDENCE_LACKING
+        assert "CVE-2026-9" in result.found
+
+
+@pytest.mark.parametrize(
+    "spared",
+    [{"only_fixable": True}, {"grace_period": 365 * DAY}],
+    ids=["a finding without a fix", "a finding in grace"],
+)
+def test_a_known_exploit_is_spared_by_neither_grace_nor_lack_of_a_fix(spared):
+    assert of(finding(exploit=Answer.YES, fix=Answer.NO), exploit_available=DENY, **spared).outcome is FAIL
+
+
+EPSS = [
+    pytest.param(0.5, True, id="equal to the threshold"),
+    pytest.param(0.500001, True, id="above"),
+    pytest.param(0.499999, False, id="below"),
+    pytest.param(None, False, id="no score"),
+]
+
+
+@pytest.mark.parametrize(("score", "refused"), EPSS)
+def test_an_epss_score_of_the_threshold_or_more_refuses_at_any_severity(score, refused):
+    result = of(finding(severity=Severity.LOW, epss=score), epss_threshold=0.5)
+    assert result.outcome is (FAIL if refused else PASS)
+    if refused:
+        assert result.found.startswith("1 finding with an EPSS score of 0.5 or more: ")
+
+
+def test_a_threshold_of_zero_refuses_every_scored_finding():
+    assert of(finding(epss=0.0), epss_threshold=0.0).outcome is FAIL
+
+
+@pytest.mark.parametrize(
+    "spared",
+    [{"only_fixable": True}, {"grace_period": 365 * DAY}],
+    ids=["a finding without a fix", "a finding in grace"],
+)
+def test_epss_is_asked_of_findings_that_count_only(spared):
+    assert of(finding(fix=Answer.NO, epss=0.9), epss_threshold=0.5).outcome is FAIL
+    assert of(finding(fix=Answer.NO, epss=0.9), epss_threshold=0.5, **spared).outcome is PASS
+
+
+GRACE = [
+    pytest.param(7 * DAY - INSTANT, PASS, NOW + INSTANT, id="the last instant"),
+    pytest.param(7 * DAY, FAIL, None, id="over to the instant"),
+    pytest.param(0 * DAY, PASS, NOW + 7 * DAY, id="seen just now"),
+    pytest.param(-DAY, PASS, NOW + 8 * DAY, id="seen in the future: the clocks differ"),
+    pytest.param(None, FAIL, None, id="nobody says when it was first seen"),
+]
+
+
+@pytest.mark.parametrize(("seen", "outcome", "holds_until"), GRACE)
+def test_a_finding_counts_once_its_grace_is_over(seen, outcome, holds_until):
+    first = None if seen is None else NOW - seen
+    result = of(finding(first_observed_at=first), **NO_CRITICAL, grace_period=7 * DAY)
+    assert (result.outcome, result.holds_until) == (outcome, holds_until)
+
+
+def test_without_a_grace_period_a_finding_counts_at_once():
+    assert of(finding(first_observed_at=NOW + DAY)).outcome is FAIL
+
+
+def test_the_answer_says_when_the_first_grace_ends():
+    found = [finding("CVE-1", first_observed_at=NOW - DAY), finding("CVE-2", first_observed_at=NOW - 2 * DAY)]
+    result = of(*found, **NO_CRITICAL, grace_period=7 * DAY)
+    assert result.notes == (
+        "2 findings in the grace period; the first, CVE-2 CRITICAL in openssl 3.0.1, fixed in 3.0.2, counts from"
+        " 2026-06-06 12:00 UTC",
+    )
+    assert result.holds_until == NOW + 5 * DAY
+
+
+IGNORED = [
+    pytest.param("CVE-1", NOW + INSTANT, PASS, NOW + INSTANT, id="the last instant"),
+    pytest.param("CVE-1", NOW, FAIL, None, id="over to the instant"),
+    pytest.param("CVE-1", NOW - DAY, FAIL, None, id="long over"),
+    pytest.param("CVE-2", NOW + DAY, FAIL, None, id="another id"),
+    pytest.param("cve-1", NOW + DAY, FAIL, None, id="the id in another case"),
+]
+
+
+@pytest.mark.parametrize(("ignored", "until", "outcome", "holds_until"), IGNORED)
+def test_an_ignored_vulnerability_does_not_count_until_its_day(ignored, until, outcome, holds_until):
+    entry = IgnoredVulnerability(id=ignored, until=until, reason="not reachable")
+    result = of(finding("CVE-1", exploit=Answer.YES), **NO_CRITICAL, exploit_available=DENY, ignore=(entry,))
+    assert (result.outcome, result.holds_until) == (outcome, holds_until)
+
+
+@pytest.mark.parametrize("exploit", [Answer.YES, Answer.UNKNOWN], ids=["with an exploit", "with no word of an exploit"])
+def test_suppressed_findings_are_left_out_only_where_the_policy_allows(exploit):
+    hidden = finding(suppressed=True, exploit=exploit)
+    assert of(hidden, **NO_CRITICAL, exploit_available=DENY).outcome is PASS
+    assert of(hidden, **NO_CRITICAL, exploit_available=DENY, suppressed=DENY).outcome is FAIL
+    assert of(finding(suppressed=False), **NO_CRITICAL).outcome is FAIL
+
+
+def test_a_severity_not_known_is_never_counted_as_a_known_one():
+    odd = finding("CVE-odd", Severity.UNKNOWN)
+    result = of(odd)
+    assert (result.outcome, result.reason) == (UNDETERMINED, Reason.STATUS_UNKNOWN)
+    assert "CVE-odd" in result.found
+    assert of(odd, finding()).outcome is FAIL
+    assert of(odd, **NO_CRITICAL, only_fixable=True).outcome is UNDETERMINED
+    assert of(finding(severity=Severity.UNKNOWN, fix=Answer.NO), **NO_CRITICAL, only_fixable=True).outcome is PASS
+
+
+def test_counts_of_an_incomplete_report_are_lower_bounds():
+    result = check(report(*findings(HIGH=2), complete=False))
+    assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
+    assert "(2)" in result.found
+    assert check(report(*findings(CRITICAL=1), complete=False)).outcome is FAIL
+
+
+@pytest.mark.parametrize(
+    ("rules", "names"),
+    [
+        ({"exploit_available": DENY}, "exploitAvailable"),
+        ({"epss_threshold": 0.5}, "epssThreshold"),
+        ({"exploit_available": DENY, "epss_threshold": 0.5}, "exploitAvailable and epssThreshold"),
+    ],
+    ids=["exploit", "EPSS", "both"],
+)
+def test_basic_scanning_cannot_tell_of_exploits_and_epss(rules, names):
+    basic = report(scanner=Scanner.ECR_BASIC)
+    result = check(basic, **rules)
+    assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
+    assert result.found == f"ECR basic scanning does not say what {names} asks for"
+    assert check(basic, **NO_CRITICAL).outcome is PASS
+
+
+def test_basic_scanning_refuses_by_what_it_does_tell():
+    one = finding(exploit=Answer.UNKNOWN, first_observed_at=None)
+    assert check(report(one, scanner=Scanner.ECR_BASIC), **NO_CRITICAL, epss_threshold=0.5).outcome is FAIL
+
+
+SCAN_OUTCOMES = {
+    ScanState.SCANNED: (PASS, PASS),
+    ScanState.SCANNED_ONCE: (PASS, PASS),
+    ScanState.PENDING: (FAIL, EXEMPT),
+    ScanState.EXPIRED: (FAIL, EXEMPT),
+    ScanState.UNSUPPORTED: (FAIL, EXEMPT),
+    ScanState.FAILED: (UNDETERMINED, UNDETERMINED),
+    ScanState.UNKNOWN: (UNDETERMINED, UNDETERMINED),
+}
+LENIENT = ScanRules(when_pending=ALLOW, when_expired=ALLOW, when_unsupported=ALLOW)
+
+
+@pytest.mark.parametrize("state", ScanState)
+def test_without_a_scan_no_findings_are_no_good_news(state):
+    by_default, tolerated = SCAN_OUTCOMES.get(state, (FAIL, FAIL))
+    assert check(report(state=state)).outcome is by_default
+    assert check(report(state=state), scan=ScanRules()).outcome is by_default
+    assert check(report(state=state), scan=LENIENT).outcome is tolerated
+
+
+@pytest.mark.parametrize("state", ScanState)
+def test_findings_that_are_known_refuse_whatever_the_scan(state):
+    result = check(report(finding(), state=state), scan=LENIENT)
+    assert (result.outcome, result.reason) == (FAIL, Reason.VULNERABLE)
+
+
+@pytest.mark.parametrize(
+    ("scanned", "outcome"),
+    [
+        pytest.param(nothing_asked(), UNDETERMINED, id="nothing looked up"),
+        pytest.param(missing(Cause.THROTTLED), UNDETERMINED, id="the scan could not be had"),
+        pytest.param(evidence(scans={}), UNDETERMINED, id="the scan is left out of the evidence"),
+        pytest.param(evidence(runnable=()), FAIL, id="an index of nothing"),
+        pytest.param(known(report(), old=2 * HOUR, stale=Cause.THROTTLED), UNDETERMINED, id="too stale"),
+    ],
+)
+def test_what_lacks_is_never_a_pass(scanned, outcome):
+    result = check(scanned, scan=LENIENT)
+    assert (result.check, result.outcome) == (Check.VULNERABILITIES, outcome)
+
+
+def test_a_pending_scan_still_counts_as_pending_for_its_findings():
+    result = check(evidence(report(last_scanned_at=NOW), detail=detail(pushed_at=NOW)))
+    assert (result.check, result.reason, result.holds_until) == (
+        Check.VULNERABILITIES,
+        Reason.SCAN_PENDING,
+        NOW + 2 * MINUTE,
+    )
+
+
+AMD, ARM = child("amd", "linux/amd64"), child("arm", "linux/arm64")
+
+
+def test_the_worst_child_on_a_wanted_platform_decides_and_is_named():
+    scans = {AMD.digest: report(), ARM.digest: report(finding("CVE-arm"))}
+    index = evidence(runnable=(AMD, ARM), scans=scans)
+    assert check(index).found.startswith("linux/arm64: 1 CRITICAL (allowed 0): CVE-arm")
+    assert check(index, cluster=platforms("linux/amd64")).outcome is PASS
+
+
+def test_findings_are_counted_per_child_and_not_over_the_index():
+    scans = {name: report(*findings(HIGH=1)) for name in (AMD.digest, ARM.digest)}
+    index = evidence(runnable=(AMD, ARM), scans=scans)
+    assert check(index, max_counts={Severity.HIGH: 1}).outcome is PASS
+
+
+STALE = [
+    pytest.param({"detail": known(detail(), old=30 * MINUTE, stale=Cause.THROTTLED)}, id="the image"),
+    pytest.param({"runnable": known((child("one"),), old=30 * MINUTE, stale=Cause.THROTTLED)}, id="its children"),
+    pytest.param({"scans": {digest("one"): known(report(), old=30 * MINUTE, stale=Cause.THROTTLED)}}, id="its scan"),
+]
+
+
+@pytest.mark.parametrize("facts", STALE)
+def test_a_pass_on_any_stale_fact_says_so_and_ends_with_max_stale(facts):
+    fresh = {"runnable": (child("one"),), "scans": {digest("one"): report()}}
+    result = check(evidence(**(fresh | facts)))
+    assert (result.outcome, result.holds_until) == (PASS, NOW + 30 * MINUTE)
+    assert result.notes == ("judged by evidence 30 min old: AWS is throttling requests",)
+
+
+GRACED = finding(first_observed_at=NOW - 6 * DAY)
+HELD = [
+    pytest.param(report(GRACED), None, PASS, NOW + DAY, id="a pass"),
+    pytest.param(report(GRACED, state=ScanState.PENDING), LENIENT, EXEMPT, NOW + DAY, id="a tolerated scan"),
+    pytest.param(report(GRACED, state=ScanState.FAILED), None, UNDETERMINED, NOW + DAY, id="a failed scan"),
+    pytest.param(report(GRACED, complete=False), None, UNDETERMINED, NOW + DAY, id="an incomplete report"),
+    pytest.param(
+        report(GRACED, last_scanned_at=NOW - 2 * DAY),
+        ScanRules(max_age=2 * DAY),
+        PASS,
+        NOW,
+        id="a scan that ages sooner",
+    ),
+]
+
+
+@pytest.mark.parametrize(("scanned", "scan", "outcome", "holds_until"), HELD)
+def test_every_result_holds_no_longer_than_the_grace_below_it(scanned, scan, outcome, holds_until):
+    result = check(scanned, scan=scan, **NO_CRITICAL, grace_period=7 * DAY)
+    assert (result.outcome, result.holds_until) == (outcome, holds_until)

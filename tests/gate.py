@@ -59,7 +59,7 @@ class Gate:
         self._folder = tempfile.TemporaryDirectory(prefix="tidegate-gate-")
         self.port, self.metrics_port = free_ports(2)
         self.process: Process | None = None
-        self._policies: list[str] = []
+        self._policies: dict[str, None] = {}
 
     def __enter__(self) -> Self:
         self.install()
@@ -111,16 +111,24 @@ class Gate:
 
     def arm(self) -> None:
         """Apply the webhook configuration and wait until the API server calls it."""
-        url = f"https://127.0.0.1:{self.port}"
-        self.cluster.apply(chart.webhooks_by_url(self.objects, url, self.cluster.authority.certificate))
+        self.arm_configuration()
         self.apply_policy("arming", {"registries": [{"host": "arming.invalid"}]}, match={"namespaces": ["default"]})
         wait_for(lambda: "arming" in self.try_image("arming.example/x:1"), what="the webhook to be called")
         self.delete_policy("arming")
+
+    def arm_configuration(self) -> None:
+        """Apply the webhook configuration."""
+        url = f"https://127.0.0.1:{self.port}"
+        self.cluster.apply(chart.webhooks_by_url(self.objects, url, self.cluster.authority.certificate))
 
     def disarm(self) -> None:
         """Remove the webhook configuration and every policy made here."""
         name = chart.webhook_configuration(self.objects)["metadata"]["name"]
         self.cluster.kubectl("delete", "validatingwebhookconfiguration", name, "--ignore-not-found")
+        self.delete_policies()
+
+    def delete_policies(self) -> None:
+        """Delete every policy that was made here."""
         for policy in list(self._policies):
             self.delete_policy(policy)
 
@@ -138,14 +146,14 @@ class Gate:
             spec["match"] = dict(match)
         policy = {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": name}}
         self.cluster.apply({**policy, "spec": spec})
-        self._policies.append(name)
+        self._policies[name] = None
         wait_for(lambda: self._is_in_force(name), what=f"policy {name} to be in force")
 
     def delete_policy(self, name: str) -> None:
         """Delete a policy and wait until the controller has let go of it."""
         before = self.metric("tidegate_policies")
         self.cluster.kubectl("delete", "imagepolicy", name, "--ignore-not-found")
-        self._policies.remove(name)
+        self._policies.pop(name, None)
         if self.process is not None:
             wait_for(lambda: self.metric("tidegate_policies") < before, what=f"policy {name} to be gone")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from tests.cluster import ControlPlane, ToolchainError
 from tests.cluster.control_plane import PROGRAMS
 from tests.cluster.toolchain import build
+from tests.gate import Gate
+from tests.simulator import Simulator, scenario
 
 HERE = Path(__file__).parent
 MISSING = pytest.StashKey[str]()
@@ -41,13 +44,26 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             session.config.stash[MISSING] = str(problem)
 
 
-@pytest.fixture(scope="session")
-def control_plane(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Give the run's control plane; its folder with all logs stays among pytest's last three."""
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """tidegate on a control plane of its own, with the simulated AWS that it asks."""
+
+    cluster: ControlPlane
+    aws: Simulator
+    gate: Gate
+
+
+def _require_programs(pytestconfig: pytest.Config) -> None:
     if missing := pytestconfig.stash.get(MISSING, ""):
         if os.environ.get("CI", "").lower() in {"1", "true"}:
             pytest.fail(f"no control plane: {missing}", pytrace=False)
         pytest.skip(f"no control plane: {missing}")
+
+
+@pytest.fixture(scope="session")
+def control_plane(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Give the run's control plane; its folder with all logs stays among pytest's last three."""
+    _require_programs(pytestconfig)
     with ControlPlane(folder=tmp_path_factory.mktemp("control-plane")) as cluster:
         yield cluster
 
@@ -58,3 +74,34 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     name = control_plane.create_namespace()
     yield name
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def session_installation(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """Give the run's tidegate: nodes of two architectures, the demo's world, no policy yet."""
+    _require_programs(pytestconfig)
+    world = scenario.load(Path(scenario.__file__).parent / "scenarios" / "demo.yaml")
+    with ControlPlane(folder=tmp_path_factory.mktemp("installation")) as cluster, Simulator(world) as aws:
+        for architecture in ("amd64", "arm64"):
+            cluster.add_node("linux", architecture)
+        with Gate(cluster, aws_url=aws.url, aws_environment=aws.environment()) as gate:
+            yield Installation(cluster=cluster, aws=aws, gate=gate)
+
+
+@pytest.fixture
+def installation(session_installation: Installation) -> Iterator[Installation]:
+    """Give the run's tidegate without faults, and take back what the test did to it."""
+    session_installation.aws.clear()
+    yield session_installation
+    session_installation.aws.clear()
+    session_installation.gate.delete_policies()
+
+
+@pytest.fixture
+def gated_namespace(installation: Installation) -> Iterator[str]:
+    """Give the test a namespace of its own in the installation."""
+    name = installation.cluster.create_namespace()
+    yield name
+    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")

@@ -1,0 +1,70 @@
+"""The Kubernetes edge on a real API server, with the rights of the chart's ServiceAccount and no others."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chart.render import custom_resource_definitions, rbac, render
+from tests.cluster import ControlPlane, wait_for
+from tests.e2e.kube.edge import CRD, Edge, Rights
+from tidegate.kube.connection import load_configuration
+
+
+def install_rights(cluster: ControlPlane) -> Rights:
+    """Create the CRD and, in a namespace of their own, the chart's ServiceAccount, roles and bindings."""
+    cluster.apply(custom_resource_definitions())
+    cluster.kubectl("wait", "--for=condition=Established", CRD, "--timeout=30s")
+    release = f"edge-{uuid.uuid4().hex[:6]}"
+    name = f"{release}-tidegate"
+    namespace = cluster.create_namespace("edge")
+    cluster.apply(rbac(render(namespace=namespace, release=release)))
+    kubeconfig = cluster.token_kubeconfig(namespace, name)
+    # The authorizer reads roles from a watch of its own, a moment behind the objects.
+    wait_for(
+        lambda: cluster.kubectl("get", "imagepolicies", kubeconfig=kubeconfig, check=False).returncode == 0,
+        what="the chart's rights in force",
+    )
+    return Rights(cluster=cluster, kubeconfig=kubeconfig, namespace=namespace, name=name)
+
+
+@pytest.fixture(scope="session")
+def rights(control_plane: ControlPlane) -> Rights:
+    """Give the run's rights; policies are cluster-wide, so tests look at their own by name."""
+    return install_rights(control_plane)
+
+
+@pytest.fixture(scope="session")
+def lonely_rights(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rights]:
+    """Give rights on a control plane of these tests' own, which may be stopped, and whose CRD may be deleted."""
+    with ControlPlane(folder=tmp_path_factory.mktemp("lonely")) as cluster:
+        yield install_rights(cluster)
+
+
+RunEdge = Callable[..., AbstractAsyncContextManager[Edge]]
+
+
+@pytest.fixture
+def run_edge(monkeypatch: pytest.MonkeyPatch) -> RunEdge:
+    """Give what runs the edge as the chart's ServiceAccount: ``async with run_edge(rights) as edge``."""
+
+    @asynccontextmanager
+    async def run(rights: Rights, *, kubeconfig: Path | None = None, **settings: Any) -> AsyncIterator[Edge]:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig or rights.kubeconfig))
+        edge = Edge(load_configuration(), rights.cluster, **settings)
+        task = asyncio.create_task(edge.run())
+        try:
+            yield edge
+            assert not task.done(), task.exception()
+        finally:
+            edge.stop.set()
+            await asyncio.wait_for(task, 30)
+            edge.api.close()
+
+    return run

@@ -1,0 +1,122 @@
+"""The Kubernetes edge put together for a test: everything but the server, whose place a silent host takes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from kubernetes.client import Configuration
+
+from tests.cluster import ControlPlane
+from tests.cluster.processes import Process
+from tidegate.kube.api import KubernetesApi
+from tidegate.kube.namespaces import WatchedNamespaces
+from tidegate.kube.operator import run_operator
+from tidegate.kube.platforms import NodePlatforms
+from tidegate.kube.policies import WatchedPolicies
+from tidegate.kube.server import KopfHost
+from tidegate.policy.snapshot import Policy
+
+T = TypeVar("T")
+
+CRD = "crd/imagepolicies.tidegate.dev"
+NEVER_SECONDS = 3600.0
+WAIT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """Who the edge is: a ServiceAccount of the chart."""
+
+    cluster: ControlPlane
+    kubeconfig: Path
+    namespace: str
+    name: str
+
+
+class SilentHost:
+    """Stands where KopfHost does; serves nothing and remembers that it was asked to."""
+
+    def __init__(self) -> None:
+        self.serving = False
+        self.drained = False
+
+    async def __call__(self, _fn: object) -> AsyncIterator[dict[str, Any]]:
+        self.serving = True
+        try:
+            yield {}
+            await asyncio.Event().wait()
+        finally:
+            self.drained = True
+
+
+class Edge:
+    """The sources of an admission process. ``every_seconds`` is so long by default that only watches can tell."""
+
+    def __init__(
+        self, configuration: Configuration, cluster: ControlPlane, *, every_seconds: float = NEVER_SECONDS
+    ) -> None:
+        self.cluster = cluster
+        self.configuration = configuration
+        self.api = KubernetesApi(configuration)
+        self.policies = WatchedPolicies(self.api, every_seconds=every_seconds)
+        self.namespaces = WatchedNamespaces(self.api, every_seconds=every_seconds)
+        self.platforms = NodePlatforms(self.api, every_seconds=every_seconds)
+        self.host = SilentHost()
+        self.stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run as the admission process does."""
+        await run_operator(
+            configuration=self.configuration,
+            host=cast("KopfHost", self.host),
+            policies=self.policies,
+            namespaces=self.namespaces,
+            background=[self.platforms.run],
+            stop=self.stop,
+        )
+
+    def policy(self, name: str) -> Policy | None:
+        """Return a policy of the present snapshot."""
+        return next((one for one in self.policies.current().policies if one.name == name), None)
+
+    async def ready(self) -> None:
+        """Wait until all is listed and the watches have told their first state."""
+        await until(lambda: self.host.serving and self.policies.current().synced, what="the first list of policies")
+        await until(lambda: self.namespaces.labels("default") is not None, what="the first list of namespaces")
+
+
+async def until(question: Callable[[], T], *, what: str, seconds: float = WAIT_SECONDS) -> T:
+    """Ask until the answer is truthy; the loop goes on meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {seconds:.0f} s; the last answer was {answer!r}")
+        await asyncio.sleep(0.02)
+    return answer
+
+
+async def aside(work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """Run what blocks, such as kubectl, in a thread."""
+    return await asyncio.to_thread(work, *arguments, **named)
+
+
+def policy(name: str, **spec: Any) -> dict[str, Any]:
+    """Return an ImagePolicy that nobody else's Pods meet, unless said otherwise."""
+    nobody = {"match": {"namespaces": [f"nobody-{name}"]}, "tags": {"immutable": True}}
+    return {
+        "apiVersion": "tidegate.dev/v1alpha1",
+        "kind": "ImagePolicy",
+        "metadata": {"name": name},
+        "spec": nobody | spec,
+    }
+
+
+def api_server(cluster: ControlPlane) -> Process:
+    """Return the API server's process, to be stopped and continued."""
+    assert cluster._running is not None
+    return next(one for one in cluster._running._running if one.name == "kube-apiserver")

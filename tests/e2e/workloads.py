@@ -1,0 +1,64 @@
+"""Manifests of every kind that can carry images, and how kubectl answers them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.cluster import ControlPlane
+
+ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+GOOD = f"{ECR}/team/good:v1"
+CRITICAL = f"{ECR}/team/critical:v1"
+POLICY: dict[str, Any] = {
+    "registries": [{"account": "111122223333", "region": "eu-west-1", "repositories": ["team/**"]}],
+    "tags": {"immutable": True},
+    "vulnerabilities": {"maxCounts": {"CRITICAL": 0}},
+}
+
+
+def pod_spec(image: str, **more: Any) -> dict[str, Any]:
+    """Return a Pod's spec with one container."""
+    return {"containers": [{"name": "app", "image": image}], **more}
+
+
+def pod(image: str, *, name: str = "app", spec: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a Pod."""
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": dict(spec or pod_spec(image))}
+
+
+def workload(kind: str, image: str, *, name: str = "app", replicas: int = 1) -> dict[str, Any]:
+    """Return a workload of the kind with one container."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": pod_spec(image)}
+    spec: dict[str, Any] = {"selector": {"matchLabels": labels}, "template": template}
+    match kind:
+        case "Pod":
+            return pod(image, name=name)
+        case "Job":
+            template["spec"] = pod_spec(image, restartPolicy="Never")
+            return _object("batch/v1", kind, name, {"template": template})
+        case "CronJob":
+            template["spec"] = pod_spec(image, restartPolicy="Never")
+            job = {"spec": {"template": template}}
+            return _object("batch/v1", kind, name, {"schedule": "0 3 * * *", "jobTemplate": job})
+        case "ReplicationController":
+            return _object("v1", kind, name, {"selector": labels, "replicas": replicas, "template": template})
+        case "DaemonSet":
+            return _object("apps/v1", kind, name, spec)
+        case "StatefulSet":
+            return _object("apps/v1", kind, name, spec | {"replicas": replicas, "serviceName": name})
+    return _object("apps/v1", kind, name, spec | {"replicas": replicas})
+
+
+def _object(api_version: str, kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def apply(cluster: ControlPlane, namespace: str, manifest: Mapping[str, Any], *arguments: str) -> tuple[bool, str]:
+    """Apply as a person would; return whether it was admitted and everything that kubectl printed."""
+    done = cluster.kubectl(
+        "apply", "--namespace", namespace, "-f", "-", *arguments, stdin=json.dumps(manifest), check=False
+    )
+    return done.returncode == 0, done.stderr + done.stdout

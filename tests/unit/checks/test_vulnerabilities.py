@@ -214,10 +214,9 @@ def test_without_a_grace_period_a_finding_counts_at_once():
 def test_the_answer_says_when_the_first_grace_ends():
     found = [finding("CVE-1", first_observed_at=NOW - DAY), finding("CVE-2", first_observed_at=NOW - 2 * DAY)]
     result = of(*found, **NO_CRITICAL, grace_period=7 * DAY)
-    assert result.notes == (
-        "2 findings in the grace period; the first, CVE-2 CRITICAL in openssl 3.0.1, fixed in 3.0.2, counts from"
-        " 2026-06-06 12:00 UTC",
-    )
+    (note,) = result.notes
+    assert note.startswith("2 findings in the grace period; the first, CVE-2 CRITICAL in openssl 3.0.1, fixed in 3.0.2")
+    assert note.endswith(", counts from 2026-06-06 12:00 UTC")
     assert result.holds_until == NOW + 5 * DAY
 
 

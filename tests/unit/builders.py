@@ -5,9 +5,9 @@ Every default passes every check, so that a test names only what it is about.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from tidegate.checks.subject import Subject
+from tidegate.checks.subject import Shortfall, Subject
 from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus, PlatformImage
@@ -36,8 +36,6 @@ from tidegate.policy.model import (
     TagRules,
     VulnerabilityRules,
 )
-
-T = TypeVar("T")
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -74,9 +72,15 @@ def child(name: str, on: str | None = None) -> PlatformImage:
     return PlatformImage(digest=digest(name), platform=parse_platform(on) if on else None)
 
 
-def known(value: T, *, old: timedelta = MINUTE, stale: Cause | None = None) -> Known[T]:
+def known(value: Any, *, old: timedelta = MINUTE, stale: Cause | None = None) -> Any:
     """A fact observed some time before NOW, fresh unless a cause is given."""
     return Known(value, NOW - old, stale)
+
+
+def short(outcome: object) -> Shortfall:
+    """The shortfall that something must be."""
+    assert isinstance(outcome, Shortfall)
+    return outcome
 
 
 def missing(cause: Cause = Cause.UNREACHABLE, source: str = "ecr:DescribeImages") -> Missing:
@@ -132,12 +136,12 @@ def report(*found: Finding, state: ScanState = ScanState.SCANNED, **changes: Any
 
 
 def evidence(
-    scan: ScanReport | Fact[ScanReport] | None = None,
+    scan: Any = None,
     *,
     detail: ImageDetail | Absence | Fact[Any] | None = None,
     settings: RepositorySettings | Absence | Fact[Any] | None = None,
     runnable: Iterable[PlatformImage] | Fact[Any] | None = None,
-    scans: Mapping[Digest, ScanReport | Fact[ScanReport]] | None = None,
+    scans: Mapping[Digest, Any] | None = None,
     valid_until: float = 0.0,
 ) -> ImageEvidence:
     """Evidence for one image; values become fresh facts, and ``scan`` is the report of the image itself."""

@@ -1,5 +1,7 @@
 """Each demanded check has exactly one result; a check that breaks is undetermined; a refused registry ends the matter."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.builders import DAY, IMAGE, broken, ecr, evidence, full_policy, missing, policy, subject
@@ -11,7 +13,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import Severity
 from tidegate.policy.model import ScanRules, TagRules, VulnerabilityRules
 
-SECTIONS = {
+SECTIONS: dict[Check, dict[str, Any]] = {
     Check.REGISTRY: {"registries": (ecr(),)},
     Check.TAG: {"tags": TagRules(immutable=True)},
     Check.SCAN: {"scan": ScanRules()},

@@ -19,6 +19,7 @@ from tests.unit.builders import (
     platforms,
     policy,
     reference,
+    short,
     subject,
 )
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
@@ -41,11 +42,10 @@ RULES = policy()
 
 @pytest.mark.parametrize("cause", Cause)
 def test_each_cause_of_a_missing_fact_is_undetermined_in_its_own_words(cause):
-    short = usable(missing(cause), policy=RULES, now=NOW)
-    assert isinstance(short, Shortfall)
-    assert (short.outcome, short.reason) == (Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK)
-    assert short.found == f"could not check: {cause_words(cause)}"
-    assert "vulnerab" not in short.found + short.remedy
+    lacking = short(usable(missing(cause), policy=RULES, now=NOW))
+    assert (lacking.outcome, lacking.reason) == (Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK)
+    assert lacking.found == f"could not check: {cause_words(cause)}"
+    assert "vulnerab" not in lacking.found + lacking.remedy
 
 
 def test_each_cause_has_words_that_differ():
@@ -68,13 +68,13 @@ STALENESS = [
 @pytest.mark.parametrize(("old", "is_usable"), STALENESS)
 @pytest.mark.parametrize("cause", [Cause.THROTTLED, Cause.DEADLINE], ids=str)
 def test_a_stale_fact_is_usable_up_to_max_stale(old, is_usable, cause):
-    short = usable(known("x", old=old, stale=cause), policy=RULES, now=NOW)
+    used = usable(known("x", old=old, stale=cause), policy=RULES, now=NOW)
     if is_usable:
-        assert short == "x"
+        assert used == "x"
     else:
-        assert (short.outcome, short.reason) == (Outcome.UNDETERMINED, Reason.STALE)
-        assert cause_words(cause) in short.found
-        assert "60 min old, allowed are 60 min" in short.found
+        assert (short(used).outcome, short(used).reason) == (Outcome.UNDETERMINED, Reason.STALE)
+        assert cause_words(cause) in short(used).found
+        assert "60 min old, allowed are 60 min" in short(used).found
 
 
 def test_max_stale_is_the_policys_own_and_zero_allows_nothing_stale():
@@ -93,10 +93,10 @@ ABSENCES = {
 
 @pytest.mark.parametrize("absence", Absence)
 def test_each_absence_fails_with_a_reason_and_a_remedy_of_its_own(absence):
-    short = existing_image(subject(collected=evidence(detail=absence)), RULES)
-    assert (short.outcome, short.reason) == (Outcome.FAIL, ABSENCES[absence])
-    assert short.remedy
-    assert short == absent(absence, reference(IMAGE))
+    lacking = short(existing_image(subject(collected=evidence(detail=absence)), RULES))
+    assert (lacking.outcome, lacking.reason) == (Outcome.FAIL, ABSENCES[absence])
+    assert lacking.remedy
+    assert lacking == absent(absence, reference(IMAGE))
 
 
 def test_an_absent_image_names_its_repository():
@@ -105,7 +105,7 @@ def test_an_absent_image_names_its_repository():
 
 def test_an_absence_that_is_too_stale_is_not_an_answer():
     gone = known(Absence.IMAGE, old=2 * HOUR, stale=Cause.THROTTLED)
-    assert existing_image(subject(collected=evidence(detail=gone)), RULES).reason is Reason.STALE
+    assert short(existing_image(subject(collected=evidence(detail=gone)), RULES)).reason is Reason.STALE
 
 
 STATUSES = {
@@ -117,30 +117,30 @@ STATUSES = {
 
 @pytest.mark.parametrize("status", ImageStatus)
 def test_only_an_active_image_can_be_pulled(status):
-    found = existing_image(subject(collected=evidence(detail=detail(status=status))), RULES)
+    image = existing_image(subject(collected=evidence(detail=detail(status=status))), RULES)
     if status is ImageStatus.ACTIVE:
-        assert found == detail()
+        assert image == detail()
     else:
-        assert (found.outcome, found.reason) == STATUSES[status]
-        assert found.found
-        assert found.remedy
+        assert (short(image).outcome, short(image).reason) == STATUSES[status]
+        assert short(image).found
+        assert short(image).remedy
 
 
 def test_the_image_must_be_the_one_that_was_asked_for():
     other = evidence(detail=detail(digest=digest("other")))
-    short = existing_image(subject(PINNED, other), RULES)
-    assert (short.outcome, short.reason) == (Outcome.UNDETERMINED, Reason.CONTENT_INVALID)
-    assert existing_image(subject(IMAGE, other), RULES).digest == digest("other")
-    assert existing_image(subject(PINNED), RULES).digest == DIGEST
+    lacking = short(existing_image(subject(PINNED, other), RULES))
+    assert (lacking.outcome, lacking.reason) == (Outcome.UNDETERMINED, Reason.CONTENT_INVALID)
+    assert existing_image(subject(IMAGE, other), RULES) == detail(digest=digest("other"))
+    assert existing_image(subject(PINNED), RULES) == detail(digest=DIGEST)
 
 
 def test_what_is_wrong_with_a_manifest_is_said_without_control_characters_and_cut():
     bad = evidence(runnable=known(BadContent("no\x1b[2J\n" + "x" * 1000)))
-    short = runnable_images(subject(collected=bad), RULES)
-    assert (short.outcome, short.reason) == (Outcome.FAIL, Reason.CONTENT_INVALID)
-    assert "no?[2J?xxx" in short.found
-    assert short.found.isprintable()
-    assert len(short.found) < 400
+    lacking = short(runnable_images(subject(collected=bad), RULES))
+    assert (lacking.outcome, lacking.reason) == (Outcome.FAIL, Reason.CONTENT_INVALID)
+    assert "no?[2J?xxx" in lacking.found
+    assert lacking.found.isprintable()
+    assert len(lacking.found) < 400
 
 
 PLAIN, AMD, ARM64, ARM64_V8 = (
@@ -175,12 +175,11 @@ def test_the_children_that_nodes_may_run_are_chosen(children, wanted, chosen):
 
 def test_an_image_with_nothing_for_the_nodes_fails_and_names_them():
     judged = subject(collected=evidence(runnable=(AMD,)), cluster=platforms("linux/arm64", "linux/s390x"))
-    short = runnable_images(judged, RULES)
-    assert (short.outcome, short.reason) == (Outcome.FAIL, Reason.PLATFORM_MISSING)
-    assert short.found == "the image has nothing for linux/arm64, linux/s390x"
-    assert runnable_images(subject(collected=evidence(runnable=())), RULES).found == (
-        "the image has nothing for any platform"
-    )
+    lacking = short(runnable_images(judged, RULES))
+    assert (lacking.outcome, lacking.reason) == (Outcome.FAIL, Reason.PLATFORM_MISSING)
+    assert lacking.found == "the image has nothing for linux/arm64, linux/s390x"
+    nothing = runnable_images(subject(collected=evidence(runnable=())), RULES)
+    assert short(nothing).found == "the image has nothing for any platform"
 
 
 def test_the_policys_platforms_come_before_the_nodes():

@@ -1,0 +1,276 @@
+"""Every field of an ImagePolicy counts: for each there is an image that is decided otherwise when the field is ignored.
+
+The fields are those of the policy's dataclasses, found by walking them, so that a new field without a case fails here.
+Policies are written as users write them: a field that the parser drops counts as ignored too.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.unit.builders import (
+    ACCOUNT,
+    DAY,
+    DIGEST,
+    HOST,
+    IMAGE,
+    NOW,
+    child,
+    detail,
+    evidence,
+    finding,
+    known,
+    missing,
+    report,
+    settings,
+)
+from tidegate.admission.plan import judge_plan, make_plan
+from tidegate.evidence.collected import ImageEvidence
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.repository import TagMutability
+from tidegate.evidence.scan import Answer, ScanState, Severity
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.parse import compile_policy
+from tidegate.policy.snapshot import PolicySnapshot
+
+Spec = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Two specs that differ in one field, and what is judged under each."""
+
+    without: Spec
+    having: Spec
+    image: str = IMAGE
+    namespace: str = "shop"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    collected: ImageEvidence = field(default_factory=evidence)
+
+
+def under(base: Spec, section: str, **fields: Any) -> Spec:
+    return {**base, section: {**base.get(section, {}), **fields}}
+
+
+PINNED_ONLY: Spec = {"tags": {"digestRequired": True}}
+"""What no image named by tag meets."""
+SCAN: Spec = {"scan": {}}
+CRITICAL: Spec = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
+ELSEWHERE: Spec = {"account": "999999999999"}
+OURS: Spec = {"account": ACCOUNT}
+VULNERABLE = evidence(report(finding()))
+LOST = evidence(missing(Cause.THROTTLED))
+IGNORED: Spec = {"id": "CVE-2026-0001", "until": "2026-12-31", "reason": "not reachable (ann)"}
+EXPLOITED = evidence(report(finding(severity=Severity.LOW, exploit=Answer.YES, epss=0.9)))
+ARM_ONLY = evidence(
+    runnable=(child("amd", "linux/amd64"), child("arm", "linux/arm64/v8"), child("win", "windows/amd64")),
+    scans={child("amd").digest: report(), child("arm").digest: report(finding()), child("win").digest: report()},
+)
+
+
+def scoped(without: Spec, having: Spec, **judged: Any) -> Case:
+    """A case of a registry scope, which stands in ``registries``."""
+    return Case(without={"registries": [without]}, having={"registries": [having]}, **judged)
+
+
+def selecting(**requirement: Any) -> Spec:
+    return {**PINNED_ONLY, "match": {"namespaceSelector": {"matchExpressions": [requirement]}}}
+
+
+def ignoring(**changes: Any) -> Spec:
+    return under(CRITICAL, "vulnerabilities", ignore=[{**IGNORED, **changes}])
+
+
+def on(platform: str) -> Spec:
+    return {**CRITICAL, "platforms": [platform]}
+
+
+CASES: dict[str, Case] = {
+    "ImagePolicy.actions": Case(without=PINNED_ONLY, having={**PINNED_ONLY, "validationActions": ["Warn"]}),
+    "ImagePolicy.match": Case(without=PINNED_ONLY, having={**PINNED_ONLY, "match": {"namespaces": ["other"]}}),
+    "ImagePolicy.registries": Case(without=SCAN, having={**SCAN, "registries": [ELSEWHERE]}),
+    "ImagePolicy.tags": Case(without=SCAN, having={**SCAN, **PINNED_ONLY}),
+    "ImagePolicy.scan": Case(without={"registries": [OURS]}, having={"registries": [OURS], **SCAN}, collected=LOST),
+    "ImagePolicy.vulnerabilities": Case(without=SCAN, having={**SCAN, **CRITICAL}, collected=VULNERABLE),
+    "ImagePolicy.platforms": Case(without=CRITICAL, having=on("linux/amd64"), collected=ARM_ONLY),
+    "ImagePolicy.on_undetermined": Case(without=SCAN, having={**SCAN, "onUndetermined": "Allow"}, collected=LOST),
+    "ImagePolicy.max_stale": Case(
+        without=SCAN,
+        having={**SCAN, "maxStale": "2d"},
+        collected=evidence(known(report(), old=DAY, stale=Cause.UNREACHABLE)),
+    ),
+    "Match.namespace_selector": Case(
+        without=PINNED_ONLY, having=selecting(key="team", operator="Exists"), labels={"stage": "test"}
+    ),
+    "Match.namespaces": Case(without=PINNED_ONLY, having={**PINNED_ONLY, "match": {"namespaces": ["other"]}}),
+    "Match.excluded_namespaces": Case(
+        without=PINNED_ONLY, having={**PINNED_ONLY, "match": {"excludedNamespaces": ["shop"]}}
+    ),
+    "Match.images": Case(without=PINNED_ONLY, having={**PINNED_ONLY, "match": {"images": [ELSEWHERE]}}),
+    "Requirement.key": Case(
+        without=selecting(key="team", operator="Exists"),
+        having=selecting(key="stage", operator="Exists"),
+        labels={"team": "shop"},
+    ),
+    "Requirement.operator": Case(
+        without=selecting(key="team", operator="Exists"),
+        having=selecting(key="team", operator="DoesNotExist"),
+        labels={"team": "shop"},
+    ),
+    "Requirement.values": Case(
+        without=selecting(key="team", operator="In", values=["shop"]),
+        having=selecting(key="team", operator="In", values=["bank"]),
+        labels={"team": "shop"},
+    ),
+    "EcrScope.partition": scoped({**OURS, "partition": "aws"}, {**OURS, "partition": "aws-cn"}),
+    "EcrScope.account": scoped(OURS, ELSEWHERE),
+    "EcrScope.region": scoped(OURS, {**OURS, "region": "us-east-1"}),
+    "EcrScope.repositories": scoped(OURS, {**OURS, "repositories": ["other/*"]}),
+    "HostScope.host": scoped({"host": "ghcr.io"}, {"host": "quay.io"}, image="ghcr.io/team/app:v1"),
+    "HostScope.repositories": scoped(
+        {"host": "ghcr.io"}, {"host": "ghcr.io", "repositories": ["other/*"]}, image="ghcr.io/team/app:v1"
+    ),
+    "Glob.text": Case(without={"tags": {"forbidden": ["latest"]}}, having={"tags": {"forbidden": ["v*"]}}),
+    "TagRules.immutable": Case(
+        without={"tags": {"forbidden": ["latest"]}},
+        having={"tags": {"forbidden": ["latest"], "immutable": True}},
+        collected=evidence(settings=settings(TagMutability.MUTABLE)),
+    ),
+    "TagRules.digest_required": Case(
+        without={"tags": {"immutable": True}}, having={"tags": {"immutable": True, "digestRequired": True}}
+    ),
+    "TagRules.forbidden": Case(
+        without={"tags": {"immutable": True}}, having={"tags": {"immutable": True, "forbidden": ["v1"]}}
+    ),
+    "ScanRules.when_pending": Case(
+        without=SCAN, having={"scan": {"whenPending": "Allow"}}, collected=evidence(report(state=ScanState.PENDING))
+    ),
+    "ScanRules.when_expired": Case(
+        without=SCAN, having={"scan": {"whenExpired": "Allow"}}, collected=evidence(report(state=ScanState.EXPIRED))
+    ),
+    "ScanRules.when_unsupported": Case(
+        without=SCAN,
+        having={"scan": {"whenUnsupported": "Allow"}},
+        collected=evidence(report(state=ScanState.UNSUPPORTED)),
+    ),
+    "ScanRules.max_age": Case(without=SCAN, having={"scan": {"maxAge": "1h"}}),
+    "ScanRules.settling_period": Case(
+        without=SCAN,
+        having={"scan": {"settlingPeriod": "0s"}},
+        collected=evidence(report(last_scanned_at=NOW), detail=detail(pushed_at=NOW)),
+    ),
+    "VulnerabilityRules.max_counts": Case(
+        without=CRITICAL, having=under(CRITICAL, "vulnerabilities", maxCounts={"CRITICAL": 1}), collected=VULNERABLE
+    ),
+    "VulnerabilityRules.only_fixable": Case(
+        without=CRITICAL,
+        having=under(CRITICAL, "vulnerabilities", onlyFixable=True),
+        collected=evidence(report(finding(fix=Answer.NO))),
+    ),
+    "VulnerabilityRules.exploit_available": Case(
+        without=CRITICAL, having=under(CRITICAL, "vulnerabilities", exploitAvailable="Deny"), collected=EXPLOITED
+    ),
+    "VulnerabilityRules.epss_threshold": Case(
+        without=CRITICAL, having=under(CRITICAL, "vulnerabilities", epssThreshold=0.9), collected=EXPLOITED
+    ),
+    "VulnerabilityRules.grace_period": Case(
+        without=CRITICAL, having=under(CRITICAL, "vulnerabilities", gracePeriod="60d"), collected=VULNERABLE
+    ),
+    "VulnerabilityRules.suppressed": Case(
+        without=CRITICAL,
+        having=under(CRITICAL, "vulnerabilities", suppressed="Deny"),
+        collected=evidence(report(finding(suppressed=True))),
+    ),
+    "VulnerabilityRules.ignore": Case(without=CRITICAL, having=ignoring(), collected=VULNERABLE),
+    "IgnoredVulnerability.id": Case(without=ignoring(), having=ignoring(id="CVE-2026-9999"), collected=VULNERABLE),
+    "IgnoredVulnerability.until": Case(without=ignoring(), having=ignoring(until="2026-06-01"), collected=VULNERABLE),
+    # The reason is for people; what it does is to be demanded, so that a policy without one is broken.
+    "IgnoredVulnerability.reason": Case(without=ignoring(), having=ignoring(reason=" "), collected=VULNERABLE),
+    "Platform.os": Case(without=on("windows/amd64"), having=on("plan9/amd64"), collected=ARM_ONLY),
+    "Platform.architecture": Case(without=on("linux/amd64"), having=on("linux/arm64"), collected=ARM_ONLY),
+    "Platform.variant": Case(
+        without=on("linux/arm/v7"),
+        having=on("linux/arm/v6"),
+        collected=evidence(
+            runnable=(child("six", "linux/arm/v6"), child("seven", "linux/arm/v7")),
+            scans={child("six").digest: report(finding()), child("seven").digest: report()},
+        ),
+    ),
+}
+for each in ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNTRIAGED"):
+    other = "HIGH" if each == "CRITICAL" else "CRITICAL"
+    CASES[f"max_counts[{each}]"] = Case(
+        without={"vulnerabilities": {"maxCounts": {other: 0}}},
+        having={"vulnerabilities": {"maxCounts": {other: 0, each: 0}}},
+        collected=evidence(report(finding(severity=Severity(each)))),
+    )
+
+IDENTITY = {"ImagePolicy.name", "ImagePolicy.uid", "ImagePolicy.generation"}
+"""Fields that say which policy it is; what they do is tested below."""
+
+
+def fields_of(model: type) -> Iterator[str]:
+    """Give ``Class.field`` for every field of a dataclass and of every dataclass below it."""
+    for name, annotation in typing.get_type_hints(model).items():
+        yield f"{model.__name__}.{name}"
+        for inner in dataclasses_in(annotation):
+            yield from fields_of(inner)
+
+
+def dataclasses_in(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation):
+        for argument in typing.get_args(annotation):
+            yield from dataclasses_in(argument)
+    elif dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+        yield annotation
+
+
+def test_every_field_of_the_model_has_a_case():
+    severities = {f"max_counts[{severity.value}]" for severity in Severity if severity is not Severity.UNKNOWN}
+    assert set(fields_of(ImagePolicy)) | severities == set(CASES) | IDENTITY
+
+
+def compiled(spec: Spec, **identity: Any) -> Any:
+    metadata = {"name": "rules", "uid": "u-1", "generation": 1} | identity
+    return compile_policy(
+        {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": metadata, "spec": spec}
+    )
+
+
+def verdict(policy: Any, case: Case) -> Any:
+    policies = PolicySnapshot.of([policy]).for_namespace(case.namespace, case.labels)
+    plan = make_plan(case.image, policies, ())
+    return judge_plan(plan, case.collected, now=NOW, audit_only=False)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_image_is_decided_otherwise_when_the_field_is_ignored(name):
+    case = CASES[name]
+    without, having = compiled(case.without), compiled(case.having)
+    assert isinstance(without, ImagePolicy)
+    assert isinstance(having, ImagePolicy) is (name != "IgnoredVulnerability.reason")
+    assert {verdict(without, case).denied, verdict(having, case).denied} == {True, False}
+
+
+def test_the_name_of_the_policy_is_in_its_refusals_and_the_generation_in_the_audit_log():
+    case = Case(without={}, having=PINNED_ONLY)
+    refused = verdict(compiled(case.having, name="strict", generation=7), case)
+    assert refused.denial.endswith("[policy strict]")
+    assert refused.policy_labels == ("strict/7",)
+
+
+@pytest.mark.parametrize("change", [{"name": "other"}, {"uid": "u-2"}, {"generation": 2}], ids=str)
+def test_each_part_of_the_identity_makes_another_revision(change):
+    before, after = compiled(PINNED_ONLY), compiled(PINNED_ONLY, **change)
+    assert PolicySnapshot.of([before]).revision != PolicySnapshot.of([after]).revision
+
+
+def test_the_images_that_are_judged_here_pass_where_nothing_is_wrong():
+    everything = {**SCAN, **CRITICAL, "tags": {"immutable": True}, "registries": [OURS]}
+    for image in (IMAGE, f"{HOST}/team/app@{DIGEST}"):
+        assert not verdict(compiled(everything), Case(without={}, having={}, image=image)).denied

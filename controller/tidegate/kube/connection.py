@@ -25,8 +25,8 @@ def load_configuration() -> Configuration:
     """Return the way to the API server; raise ConfigurationError where there is none or its file is wrong."""
     configuration = Configuration()
     try:
-        if os.environ.get("KUBECONFIG"):
-            load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        if kubeconfig := os.environ.get("KUBECONFIG"):
+            load_kube_config(kubeconfig, client_configuration=configuration)  # type: ignore[no-untyped-call]
         elif os.environ.get("KUBERNETES_SERVICE_HOST"):
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
             # The API server is inside; a proxy of the environment is there for AWS.

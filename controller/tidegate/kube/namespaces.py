@@ -50,6 +50,10 @@ class WatchedNamespaces:
         """Seconds since all namespaces were last listed; infinite before the first time."""
         return self.relisting.age_seconds
 
+    def mark_dirty(self) -> None:
+        """Ask for a list soon."""
+        self.relisting.trigger()
+
     async def run(self) -> None:
         """Keep the labels fresh until cancelled."""
         await self.relisting.run()

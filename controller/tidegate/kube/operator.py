@@ -29,8 +29,9 @@ async def run_operator(
     policies: WatchedPolicies,
     namespaces: WatchedNamespaces,
     background: Sequence[Forever] = (),
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Run until SIGTERM or SIGINT; the host drains before this returns. Raise what ended the operator or a background.
+    """Run until SIGTERM, SIGINT or ``stop``; the host drains before this returns. Raise what else ended it.
 
     ``background`` holds what else runs beside, besides the lists and watches of policies and namespaces. It runs until
     the host has drained: kopf cancels every task begun after its own, so these are begun before.
@@ -45,6 +46,7 @@ async def run_operator(
                 settings=build_settings(host),
                 standalone=True,
                 clusterwide=True,
+                stop_flag=stop,
             )
             for task in tasks:
                 task.cancel()

@@ -72,6 +72,9 @@ class Watches:
             except Exception as error:  # noqa: BLE001 - whatever ended it, the next one may live
                 _log.warning("watches ended and are started again", error=str(error) or type(error).__name__)
                 self._ending.wait(RESTART_SECONDS)
+            # What went away while nobody watched is told by no event.
+            self._tell(self._policies.mark_dirty)
+            self._tell(self._namespaces.mark_dirty)
 
     async def _watch(self) -> None:
         """Run one operator until it fails or is stopped."""

@@ -15,6 +15,9 @@ from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy, Tolerance
 
 AnyPolicy = ImagePolicy | BrokenPolicy
 
+MAX_FOUND, MAX_REMEDY, MAX_ALSO = 600, 300, 120
+"""Characters of what was found, of what to do, and of each further check, so that the policy's name has room."""
+
 _TOLERATED = frozenset({Action.WARN, Action.AUDIT})
 """What remains of a refusal that is tolerated: it is always seen, never silent."""
 
@@ -76,7 +79,8 @@ def conclude(text: str, digest: Digest | None, judgements: Sequence[Judgement], 
             elif Action.WARN in actions:
                 warnings.append(line)
         elif actions & {Action.DENY, Action.WARN}:
-            warnings += (f"{note} [policy {judgement.policy.name}]" for one in judgement.results for note in one.notes)
+            notes = [harmless(note, MAX_FOUND) for one in judgement.results for note in one.notes]
+            warnings += (f"{note} [policy {judgement.policy.name}]" for note in notes)
     outcome = _overall(judgements)
     limits = [result.holds_until for one in judgements for result in one.results if result.holds_until]
     return ImageVerdict(
@@ -113,9 +117,10 @@ def describe(judgement: Judgement) -> str:
         return f"no result for what the policy demands; the platform team has to look at tidegate's log {policy}"
     distinct = list({(one.reason, one.found): one for one in reversed(refusing)}.values())[::-1]
     first = distinct[0]
-    line = f"{first.check.value} {first.reason.value}: {first.found}. To fix: {first.remedy}."
+    line = f"{first.check.value} {first.reason.value}: {harmless(first.found, MAX_FOUND)}."
+    line += f" To fix: {harmless(first.remedy, MAX_REMEDY)}."
     for other in distinct[1:]:
-        line += f" Also {other.check.value} {other.reason.value}: {other.found}."
+        line += f" Also {other.check.value} {other.reason.value}: {harmless(other.found, MAX_ALSO)}."
     return f"{line} {policy}"
 
 

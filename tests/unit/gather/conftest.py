@@ -1,0 +1,54 @@
+"""Gathering in virtual time: waits take none, and what happens does not depend on the machine."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.unit.gather.fakes import FakeAws, Seen, build_lines
+from tests.unit.gather.virtual_time import LateExecutor, VirtualClock, VirtualLoop
+from tidegate.gather.collector import Collector
+from tidegate.gather.facts import Facts
+from tidegate.gather.lines import Lines
+
+
+def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, type[VirtualLoop]]:
+    return {"virtual": VirtualLoop}
+
+
+@pytest.fixture
+async def clock() -> VirtualClock:
+    """The clock of the test's own loop."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop.clock
+
+
+@pytest.fixture
+def executor() -> LateExecutor:
+    return LateExecutor()
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+def aws() -> FakeAws:
+    return FakeAws()
+
+
+@pytest.fixture
+async def lines(clock, executor, seen, aws) -> Lines:
+    return build_lines(clock, executor, seen, meter=aws.meter)
+
+
+@pytest.fixture
+async def facts(aws, lines, clock) -> Facts:
+    return Facts(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
+
+
+@pytest.fixture
+async def collector(facts, clock) -> Collector:
+    return Collector(facts, clock)

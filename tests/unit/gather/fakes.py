@@ -1,0 +1,149 @@
+"""Ports that answer from memory and note what they were asked, one note a call, as a registry in good order would."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tests.unit.gather.virtual_time import LateExecutor, VirtualClock
+from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
+from tidegate.evidence.inspection import FoundFindings
+from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
+from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState, Severity
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.gather.line import RateLimit
+from tidegate.gather.lines import Lines
+from tidegate.gather.meter import Meter
+from tidegate.gather.sources import Sources
+from tidegate.images.digest import Digest, digest_of
+from tidegate.images.image_id import ImageId
+from tidegate.images.manifest import OCI_MANIFEST
+from tidegate.images.repository import EcrRegistry, EcrRepository
+
+REGISTRY = EcrRegistry("aws", "111122223333", "eu-west-1")
+OTHER = EcrRegistry("aws", "444455556666", "eu-west-1")
+APP = EcrRepository(REGISTRY, "team/app")
+IMAGE = digest_of(b"image")
+SCANNED = Coverage(state=ScanState.SCANNED)
+PATIENT = RateLimit(per_second=1_000.0, burst=1_000)
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """What the operator was told."""
+
+    calls: list[tuple[str, Cause | None]] = field(default_factory=list)
+    registries: list[EcrRegistry] = field(default_factory=list)
+    problems: list[Exception | None] = field(default_factory=list)
+    open: list[tuple[str, int, Cause]] = field(default_factory=list)
+
+    def called(self, source: str, registry: EcrRegistry, seconds: float, problem: Exception | None) -> None:
+        cause = problem.cause if isinstance(problem, AwsUnavailableError) else Cause.INTERNAL if problem else None
+        self.calls.append((source, cause))
+        self.registries.append(registry)
+        self.problems.append(problem)
+
+    def unanswered(self, source: str, registry: EcrRegistry, ids: int, problem: AwsUnavailableError) -> None:
+        self.open.append((source, ids, problem.cause))
+
+
+def build_lines(
+    clock: VirtualClock, executor: LateExecutor, seen: Seen, *, rate: RateLimit = PATIENT, meter: Meter | None = None
+) -> Lines:
+    return Lines(clock=clock, rate=rate, observer=seen, executor=executor, meter=meter)
+
+
+def unavailable(cause: Cause, source: str = "ecr:DescribeImages", **more: Any) -> AwsUnavailableError:
+    return AwsUnavailableError(cause, source, "said AWS", **more)
+
+
+def detail(
+    digest: Digest = IMAGE,
+    *,
+    media_type: str = OCI_MANIFEST,
+    status: ImageStatus = ImageStatus.ACTIVE,
+    pushed_at: datetime | None = None,
+) -> ImageDetail:
+    return ImageDetail(digest=digest, media_type=media_type, status=status, pushed_at=pushed_at)
+
+
+class FakeAws:
+    """Every port. ``asked`` notes each call and its ids; ``failing`` maps an API to what it raises."""
+
+    def __init__(self) -> None:
+        self.meter = Meter()
+        self.images: dict[ImageId, ImageDetail | Absence | AwsUnavailableError] = {ImageId.of_tag("v1"): detail()}
+        self.manifests: dict[Digest, StoredManifest | Absence | AwsUnavailableError] = {}
+        self.repositories: dict[str, RepositorySettings | Absence | AwsUnavailableError] = {
+            APP.name: RepositorySettings(mutability=TagMutability.MUTABLE)
+        }
+        self.type = ScanType.ENHANCED
+        self.coverages: dict[Digest, Coverage | AwsUnavailableError] = {}
+        self.found: dict[Digest, FoundFindings | AwsUnavailableError] = {}
+        self.basic: dict[Digest, ScanReport] = {}
+        self.failing: dict[str, Exception] = {}
+        self.asked: list[tuple[str, tuple[Any, ...]]] = []
+        self.during: dict[str, Callable[[], None]] = {}
+        """What happens at AWS just after an API made up its answer."""
+
+    def sources(self) -> Sources:
+        return Sources(
+            images=self, manifests=self, repositories=self, scan_types=self, basic_scans=self, inspections=self
+        )
+
+    def count(self, source: str) -> int:
+        return sum(1 for name, _ in self.asked if name == source)
+
+    def ids(self, source: str) -> list[int]:
+        return [len(ids) for name, ids in self.asked if name == source]
+
+    # The ports
+
+    def describe_images(self, repository: EcrRepository, ids: Sequence[ImageId]) -> Mapping[ImageId, Any]:
+        self._ask("ecr:DescribeImages", repository.registry, ids)
+        by_digest = {
+            ImageId.of_digest(each.digest): each for each in self.images.values() if isinstance(each, ImageDetail)
+        }
+        images = by_digest | self.images
+        return {each: images.get(each, Absence.IMAGE) for each in ids}
+
+    def get_manifests(self, repository: EcrRepository, digests: Sequence[Digest]) -> Mapping[Digest, Any]:
+        self._ask("ecr:BatchGetImage", repository.registry, digests)
+        return {each: self.manifests.get(each, Absence.IMAGE) for each in digests}
+
+    def describe_repositories(self, registry: EcrRegistry, names: Sequence[str]) -> Mapping[str, Any]:
+        self._ask("ecr:DescribeRepositories", registry, names)
+        return {each: self.repositories.get(each, Absence.REPOSITORY) for each in names}
+
+    def scan_type(self, registry: EcrRegistry) -> ScanType:
+        self._ask("ecr:GetRegistryScanningConfiguration", registry, ())
+        return self.type
+
+    def basic_report(self, repository: EcrRepository, digest: Digest) -> ScanReport:
+        self._ask("ecr:DescribeImageScanFindings", repository.registry, (digest,))
+        return self.basic.get(digest, ScanReport(scanner=Scanner.ECR_BASIC, coverage=SCANNED))
+
+    def coverage(self, registry: EcrRegistry, images: Sequence[tuple[str, Digest]]) -> Mapping[Any, Any]:
+        answer = {each: self.coverages.get(each[1], SCANNED) for each in images}
+        self._ask("inspector2:ListCoverage", registry, images)
+        return answer
+
+    def findings(self, registry: EcrRegistry, images: Sequence[tuple[str, Digest]]) -> Mapping[Any, Any]:
+        answer = {each: self.found.get(each[1], FoundFindings()) for each in images}
+        self._ask("inspector2:ListFindings", registry, images)
+        return answer
+
+    def _ask(self, source: str, registry: EcrRegistry, ids: Sequence[Any]) -> None:
+        self.asked.append((source, tuple(ids)))
+        problem = self.failing.get(source) or self.failing.get("*")
+        cause = problem.cause if isinstance(problem, AwsUnavailableError) else None
+        self.meter.leave(source, registry, seconds=0.1, cause=cause)
+        if problem is not None:
+            raise problem
+        self.during.get(source, lambda: None)()
+
+
+def finding(name: str) -> Finding:
+    return Finding(id=name, severity=Severity.CRITICAL)

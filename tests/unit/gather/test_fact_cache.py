@@ -1,0 +1,367 @@
+"""A fact is looked up once for all who wait, kept for its time, renewed when read late, and marked when it is stale."""
+
+import asyncio
+from datetime import timedelta
+from unittest.mock import Mock
+
+import pytest
+
+from tests.unit.gather.virtual_time import EPOCH, START_SECONDS
+from tidegate.evidence.fact import Cause, Known, Missing
+from tidegate.evidence.image import Absence
+from tidegate.gather import fact_cache as fact_cache_module
+from tidegate.gather.fact_cache import FactCache
+from tidegate.gather.lifetimes import KEPT_SECONDS, RETRY_SECONDS
+
+SOURCE = "ecr:DescribeImages"
+LIFE = 10.0
+CALL = 0.5
+INSTANT = 1e-3
+DOWN = Missing(Cause.UNREACHABLE, SOURCE)
+UNKNOWN = Missing(Cause.NOT_ASKED, SOURCE)
+
+
+class Facts:
+    """A cache whose look-ups take half a second and answer what the test says, or else count."""
+
+    def __init__(self, clock, *, limit=100):
+        self.clock = clock
+        self.looked_up = []
+        self.answers = {}
+        self.seconds = LIFE
+        self.cache = FactCache(
+            source=SOURCE, limit=limit, clock=clock, look_up=self._look_up, seconds=lambda *_: self.seconds
+        )
+
+    async def _look_up(self, key):
+        self.looked_up.append(key)
+        await asyncio.sleep(CALL)
+        answer = self.answers.get(key, f"{key}{self.looked_up.count(key)}")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def get(self, key="a"):
+        return (await self.cache.get(key))[0]
+
+    async def value(self, key="a"):
+        fact = await self.get(key)
+        assert isinstance(fact, Known)
+        return fact.value
+
+    async def pass_until(self, seconds):
+        """Let time pass until so many seconds after the first fact was kept, and not a float's error less."""
+        await asyncio.sleep(START_SECONDS + CALL + seconds + INSTANT / 100 - self.clock.monotonic())
+
+
+@pytest.fixture
+async def facts(clock):
+    return Facts(clock)
+
+
+class TestLife:
+    async def test_a_fact_is_known_from_when_it_was_answered_until_its_life_ends(self, facts, clock):
+        fact, until = await facts.cache.get("a")
+        assert fact == Known("a1", clock.now())
+        assert until == pytest.approx(clock.monotonic() + LIFE)
+
+    @pytest.mark.parametrize(
+        ("at", "calls"),
+        [
+            pytest.param(LIFE - INSTANT, 1, id="just before its end: from memory"),
+            pytest.param(LIFE + INSTANT, 2, id="just after: looked up again"),
+        ],
+    )
+    async def test_both_sides_of_its_end(self, facts, at, calls):
+        await facts.get()
+        await facts.pass_until(at)
+        assert await facts.value() == f"a{calls}"
+        assert len(facts.looked_up) >= calls
+
+    async def test_from_memory_there_is_no_wait(self, facts, clock):
+        await facts.get()
+        began = clock.monotonic()
+        await facts.get()
+        assert clock.monotonic() == began
+
+    async def test_peek_looks_nothing_up(self, facts):
+        assert facts.cache.peek("a") == (UNKNOWN, 0.0)
+        kept, until = await facts.cache.get("a")
+        assert facts.cache.peek("a") == (kept, until)
+        assert facts.looked_up == ["a"]
+
+    async def test_peek_marks_what_is_past_its_end(self, facts, clock):
+        kept = await facts.get()
+        await facts.pass_until(LIFE)
+        fact, until = facts.cache.peek("a")
+        assert fact == Known("a1", kept.observed_at, Cause.DEADLINE)
+        assert until < clock.monotonic()
+
+
+class TestSingleFlight:
+    async def test_one_look_up_serves_all_who_wait(self, facts):
+        assert set(await asyncio.gather(*(facts.value() for _ in range(1_000)))) == {"a1"}
+        assert facts.looked_up == ["a"]
+
+    async def test_who_comes_late_joins(self, facts, clock):
+        first = asyncio.create_task(facts.value())
+        await asyncio.sleep(CALL / 2)
+        assert await facts.value() == await first == "a1"
+        assert clock.monotonic() == pytest.approx(START_SECONDS + CALL, abs=INSTANT)
+
+    async def test_a_failure_serves_all_who_wait_too(self, facts):
+        facts.answers["a"] = DOWN
+        assert await asyncio.gather(*(facts.get() for _ in range(10))) == [DOWN] * 10
+        assert facts.looked_up == ["a"]
+
+    async def test_a_requester_that_is_cancelled_leaves_the_look_up_running_and_its_answer_is_kept(self, facts, clock):
+        quitter = asyncio.create_task(facts.get())
+        await asyncio.sleep(CALL / 2)
+        quitter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await quitter
+        await asyncio.sleep(CALL)
+        began = clock.monotonic()
+        assert await facts.value() == "a1"
+        assert clock.monotonic() == began
+
+    async def test_a_requester_that_is_cancelled_fails_nobody_who_waits_with_it(self, facts):
+        quitter, stayer = asyncio.create_task(facts.get()), asyncio.create_task(facts.value())
+        await asyncio.sleep(CALL / 2)
+        quitter.cancel()
+        assert await stayer == "a1"
+
+    async def test_different_facts_are_looked_up_side_by_side(self, facts, clock):
+        await asyncio.gather(*(facts.get(key) for key in "abcdef"))
+        assert clock.monotonic() == pytest.approx(START_SECONDS + CALL, abs=INSTANT)
+
+
+class TestBound:
+    async def test_the_least_recently_used_goes_first(self, clock):
+        facts = Facts(clock, limit=2)
+        for key in "ab":
+            await facts.get(key)
+        await facts.get("a")
+        await facts.get("c")
+        assert len(facts.cache) == 2
+        assert [facts.cache.peek(key)[1] > 0 for key in "abc"] == [True, False, True]
+
+    async def test_use_that_only_takes_note_counts_as_use(self, clock):
+        facts = Facts(clock, limit=2)
+        for key in "ab":
+            await facts.get(key)
+        facts.cache.renew("a")
+        await facts.get("c")
+        assert [facts.cache.peek(key)[1] > 0 for key in "abc"] == [True, False, True]
+
+    async def test_a_fact_that_is_pushed_out_while_it_is_waited_for_still_answers(self, clock):
+        facts = Facts(clock, limit=1)
+        assert await asyncio.gather(*(facts.value(key) for key in "abc")) == ["a1", "b1", "c1"]
+        assert len(facts.cache) == 1
+
+
+class TestFailure:
+    @pytest.mark.parametrize("cause", [cause for cause in Cause if cause is not Cause.NOT_ASKED])
+    async def test_what_could_not_be_looked_up_is_never_kept(self, facts, cause):
+        facts.answers["a"] = Missing(cause, SOURCE)
+        assert await facts.cache.get("a") == (Missing(cause, SOURCE), 0.0)
+        assert len(facts.cache) == 0
+        del facts.answers["a"]
+        assert await facts.value() == "a2"
+
+    async def test_an_exception_is_an_internal_error_and_logged(self, facts, monkeypatch):
+        log = Mock()
+        monkeypatch.setattr(fact_cache_module, "_log", log)
+        facts.answers["a"] = RuntimeError("oh no")
+        assert await facts.get() == Missing(Cause.INTERNAL, SOURCE)
+        log.exception.assert_called_once()
+        facts.answers["a"] = "fine"
+        assert await facts.value() == "fine"
+
+    async def test_an_exception_about_its_life_is_an_internal_error_too(self, facts):
+        facts.seconds = None
+        assert await facts.get() == Missing(Cause.INTERNAL, SOURCE)
+        facts.seconds = LIFE
+        assert await facts.value() == "a2"
+
+    async def test_a_fact_past_its_end_stands_in_marked_with_the_cause(self, facts):
+        fresh = await facts.get()
+        await facts.pass_until(LIFE)
+        facts.answers["a"] = DOWN
+        assert await facts.get() == Known("a1", fresh.observed_at, Cause.UNREACHABLE)
+
+    async def test_its_cause_is_the_last_one(self, facts):
+        await facts.get()
+        await facts.pass_until(LIFE)
+        for cause in (Cause.UNREACHABLE, Cause.THROTTLED):
+            facts.answers["a"] = Missing(cause, SOURCE)
+            assert (await facts.get()).stale is cause
+            assert facts.cache.peek("a")[0].stale is cause
+            await asyncio.sleep(RETRY_SECONDS + INSTANT)
+
+    async def test_the_renewal_that_failed_is_not_repeated_at_once(self, facts):
+        await facts.get()
+        await facts.pass_until(LIFE)
+        facts.answers["a"] = DOWN
+        _, until = await facts.cache.get("a")
+        assert until == pytest.approx(facts.clock.monotonic() + RETRY_SECONDS)
+        await asyncio.sleep(RETRY_SECONDS - INSTANT)
+        assert (await facts.get()).stale is Cause.UNREACHABLE
+        assert len(facts.looked_up) == 2
+        await asyncio.sleep(2 * INSTANT)
+        await facts.get()
+        assert len(facts.looked_up) == 3
+
+    async def test_the_first_answer_again_is_fresh(self, facts):
+        await facts.get()
+        await facts.pass_until(LIFE)
+        facts.answers["a"] = DOWN
+        await facts.get()
+        del facts.answers["a"]
+        await asyncio.sleep(RETRY_SECONDS + INSTANT)
+        assert await facts.get() == Known("a3", facts.clock.now(), None)
+
+    @pytest.mark.parametrize(
+        ("at", "stale"),
+        [
+            pytest.param(LIFE + KEPT_SECONDS - CALL - 1, True, id="within the bound"),
+            pytest.param(LIFE + KEPT_SECONDS, False, id="past it"),
+        ],
+    )
+    async def test_a_stale_fact_is_kept_for_a_bounded_time(self, facts, at, stale):
+        await facts.get()
+        await facts.pass_until(at)
+        facts.answers["a"] = DOWN
+        assert isinstance(await facts.get(), Known) == stale
+        await facts.pass_until(LIFE + KEPT_SECONDS)
+        assert facts.cache.peek("a") == (UNKNOWN, 0.0)
+
+    async def test_that_something_was_missing_never_stands_in(self, facts):
+        """Else an image that was pushed a moment later would be said to be missing for as long as AWS is down."""
+        facts.answers["a"] = Absence.IMAGE
+        assert await facts.value() is Absence.IMAGE
+        await facts.pass_until(LIFE)
+        assert facts.cache.peek("a") == (UNKNOWN, 0.0)
+        facts.answers["a"] = DOWN
+        assert await facts.get() == DOWN
+        assert len(facts.cache) == 0
+
+
+class TestRenewal:
+    """A fact that is read in the last fifth of its life is looked up meanwhile."""
+
+    LATE = LIFE * 0.8
+
+    @pytest.mark.parametrize("read", ["get", "renew"])
+    @pytest.mark.parametrize(
+        ("at", "renewed"),
+        [
+            pytest.param(LATE - INSTANT, False, id="before its last fifth: left alone"),
+            pytest.param(LATE + INSTANT, True, id="within it: renewed"),
+            pytest.param(LIFE - INSTANT, True, id="at its very end: renewed"),
+        ],
+    )
+    async def test_when(self, facts, read, at, renewed):
+        await facts.get()
+        await facts.pass_until(at)
+        if read == "get":
+            assert await facts.value() == "a1"
+        else:
+            facts.cache.renew("a")
+        await asyncio.sleep(CALL + INSTANT)
+        assert len(facts.looked_up) == 1 + renewed
+
+    async def test_a_hot_fact_is_never_waited_for(self, facts, clock):
+        await facts.get()
+        waits = []
+        for _ in range(1_000):
+            await asyncio.sleep(0.1)
+            began = clock.monotonic()
+            assert (await facts.get()).stale is None
+            waits.append(clock.monotonic() - began)
+        assert max(waits) == 0
+        assert len(facts.looked_up) == pytest.approx(100 / (self.LATE + CALL), abs=2)
+
+    async def test_many_reads_are_one_renewal(self, facts):
+        await facts.get()
+        await facts.pass_until(self.LATE)
+        for _ in range(100):
+            await facts.get()
+            facts.cache.renew("a")
+        await asyncio.sleep(CALL * 2)
+        assert len(facts.looked_up) == 2
+
+    async def test_its_life_begins_anew_when_it_was_answered(self, facts, clock):
+        await facts.get()
+        await facts.pass_until(self.LATE)
+        facts.cache.renew("a")
+        await asyncio.sleep(CALL + INSTANT)
+        fact, until = await facts.cache.get("a")
+        assert fact.value == "a2"
+        answered = EPOCH + timedelta(seconds=CALL + self.LATE + CALL)
+        assert abs(fact.observed_at - answered) < timedelta(seconds=INSTANT)
+        assert until == pytest.approx(START_SECONDS + CALL + self.LATE + CALL + LIFE, abs=INSTANT)
+
+    async def test_a_cold_fact_is_not_kept_alive(self, facts):
+        await facts.get()
+        await facts.pass_until(self.LATE)
+        await facts.get()
+        await asyncio.sleep(10 * LIFE)
+        assert len(facts.looked_up) == 2
+
+    async def test_nothing_is_looked_up_for_a_fact_that_nobody_asked_for(self, facts):
+        facts.cache.renew("a")
+        await asyncio.sleep(LIFE)
+        assert facts.looked_up == []
+
+    async def test_a_fact_past_its_end_is_not_renewed_by_taking_note(self, facts):
+        await facts.get()
+        await facts.pass_until(LIFE + INSTANT)
+        facts.cache.renew("a")
+        await asyncio.sleep(LIFE)
+        assert len(facts.looked_up) == 1
+
+    async def test_a_renewal_that_fails_neither_marks_nor_lengthens_a_fresh_fact(self, facts):
+        fresh = await facts.get()
+        await facts.pass_until(self.LATE)
+        facts.answers["a"] = DOWN
+        facts.cache.renew("a")
+        await asyncio.sleep(CALL + INSTANT)
+        assert await facts.cache.get("a") == (fresh, pytest.approx(START_SECONDS + CALL + LIFE))
+        await facts.pass_until(LIFE - INSTANT)
+        assert (await facts.get()).stale is None
+        await facts.pass_until(LIFE + INSTANT)
+        assert (await facts.get()).stale is Cause.UNREACHABLE
+
+    async def test_a_renewal_that_fails_is_not_repeated_at_once(self, facts):
+        await facts.get()
+        await facts.pass_until(self.LATE)
+        facts.answers["a"] = DOWN
+        facts.cache.renew("a")
+        await asyncio.sleep(CALL + INSTANT)
+        facts.cache.renew("a")
+        await asyncio.sleep(RETRY_SECONDS - 3 * INSTANT)
+        facts.cache.renew("a")
+        await asyncio.sleep(INSTANT)
+        assert len(facts.looked_up) == 2
+        await asyncio.sleep(3 * INSTANT)
+        facts.cache.renew("a")
+        await asyncio.sleep(INSTANT)
+        assert len(facts.looked_up) == 3
+
+    async def test_who_needs_the_fact_after_its_end_joins_the_renewal_under_way(self, facts, clock):
+        await facts.get()
+        await facts.pass_until(LIFE - CALL / 2)
+        facts.cache.renew("a")
+        await facts.pass_until(LIFE + INSTANT)
+        assert await facts.value() == "a2"
+        assert len(facts.looked_up) == 2
+        assert clock.monotonic() == pytest.approx(START_SECONDS + CALL + LIFE + CALL / 2, abs=INSTANT)
+
+    async def test_a_renewal_that_finds_it_gone_says_so(self, facts):
+        await facts.get()
+        await facts.pass_until(self.LATE)
+        facts.answers["a"] = Absence.IMAGE
+        facts.cache.renew("a")
+        await asyncio.sleep(CALL + INSTANT)
+        assert await facts.value() is Absence.IMAGE

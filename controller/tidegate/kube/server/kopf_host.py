@@ -4,7 +4,8 @@ kopf's own review function is never called: it answers `allowed: true` for a han
 """
 
 from collections.abc import AsyncIterator
-from typing import Any
+
+import kopf
 
 from tidegate.kube.server.admission import AdmissionServer
 
@@ -22,7 +23,7 @@ class KopfHost:
         server: AdmissionServer,
         host: str | None,
         port: int,
-        client_config: dict[str, Any],
+        client_config: kopf.WebhookClientConfig,
         drain_seconds: float,
     ) -> None:
         self._server = server
@@ -31,7 +32,7 @@ class KopfHost:
         self._client_config = client_config
         self._drain_seconds = drain_seconds
 
-    async def __call__(self, _fn: object, /) -> AsyncIterator[dict[str, Any]]:
+    async def __call__(self, _fn: kopf.WebhookFn, /) -> AsyncIterator[kopf.WebhookClientConfig]:
         """Start, yield the client configuration (kopf uses it only with `managed`), wait, drain."""
         await self._server.start(self._host, self._port)
         try:

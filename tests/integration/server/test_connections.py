@@ -1,0 +1,224 @@
+"""Order, reuse, age and number of connections, and peers that leave."""
+
+import asyncio
+
+import pytest
+
+from tests.integration.server.peer import Peer, get, post
+from tidegate.kube.server import Listener, Reply, Route
+
+
+async def test_a_connection_is_reused(site):
+    peer = await site.peer()
+    for _ in range(20):
+        answer = await peer.ask(post())
+        assert (answer.status, answer.closes) == (200, False)
+    assert site.ledger.accepted == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(post(b"{}", "Connection: close"), id="asked to close"),
+        pytest.param(post().replace(b"HTTP/1.1", b"HTTP/1.0"), id="HTTP/1.0"),
+    ],
+)
+async def test_a_connection_ends_when_the_peer_wants_it(site, data):
+    peer = await site.peer()
+    assert (await peer.ask(data)).status == 200
+    assert await peer.rest() == b""
+
+
+async def test_pipelined_requests_are_answered_in_order(site):
+    """The first is slow and the others are ready at once: they wait for it."""
+    release = asyncio.Event()
+
+    async def first(body, _deadline):
+        await release.wait()
+        return body
+
+    site.script.reply = lambda body, deadline: first(body, deadline) if body == b"0" else body
+    peer = await site.peer()
+    await peer.send(b"".join(post(b"%d" % number) for number in range(10)) + get("/healthz"))
+    await site.until(lambda: site.script.calls)
+    await asyncio.sleep(0.05)
+    assert len(site.script.calls) == 1
+    release.set()
+    assert [(await peer.answer()).body for _ in range(11)] == [*(b"%d" % number for number in range(10)), b"ok\n"]
+
+
+async def test_pipelined_requests_that_wait_are_bounded(site):
+    """A thousand requests behind a slow one: the server stops reading, and answers all of them later."""
+    release = asyncio.Event()
+
+    async def slow(_body, _deadline):
+        await release.wait()
+        return b"{}"
+
+    site.script.reply = slow
+    peer = await site.peer()
+    await peer.send(post())
+    await site.until(lambda: site.script.calls)
+    sending = asyncio.create_task(peer.send(get("/healthz") * 1_000))
+    await asyncio.sleep(0.1)
+    inner = next(iter(site.ledger.guards))
+    assert len(inner._messages) <= 32
+    release.set()
+    assert (await peer.answer()).body == b"{}"
+    for _ in range(1_000):
+        assert (await peer.answer()).body == b"ok\n"
+    await sending
+
+
+async def test_a_refusal_waits_for_the_answers_before_it(site):
+    async def slow(_body, _deadline):
+        await asyncio.sleep(0.1)
+        return b"{}"
+
+    site.script.reply = slow
+    peer = await site.peer()
+    await peer.send(post())
+    await site.until(lambda: site.script.calls)
+    await peer.send(b"nonsense\r\n\r\n")
+    assert [(await peer.answer()).status, (await peer.answer()).status] == [200, 400]
+    assert await peer.rest() == b""
+
+
+async def test_a_peer_that_leaves_cancels_its_work(site):
+    cancelled = asyncio.Event()
+
+    async def wait(_body, _deadline):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    site.script.reply = wait
+    peer = await site.peer()
+    await peer.send(post())
+    await site.until(lambda: site.script.calls)
+    peer.close()
+    await site.until(cancelled.is_set)
+
+
+async def test_a_peer_that_leaves_within_a_body_reaches_no_handler(site):
+    peer = await site.peer()
+    await peer.send(post(b"x" * 1_000)[:-1])
+    await site.until(lambda: site.ledger.buffered_bytes == 999)
+    peer.abort()
+    await site.until(lambda: not site.ledger.guards)
+    assert site.ledger.buffered_bytes == 0
+    assert site.script.calls == []
+
+
+async def test_an_old_connection_ends_with_an_answer(start):
+    site = await start(max_age_seconds=0.2, age_jitter=0.0)
+    peer = await site.peer()
+    assert not (await peer.ask(post())).closes
+    await asyncio.sleep(0.25)
+    answer = await peer.ask(post())
+    assert (answer.status, answer.closes) == (200, True)
+    assert await peer.rest() == b""
+
+
+async def test_ages_are_spread(start):
+    site = await start(max_age_seconds=600.0, age_jitter=0.5)
+    for _ in range(8):
+        await site.peer()
+    await site.until(lambda: len(site.ledger.guards) == 8)
+    now = asyncio.get_running_loop().time()
+    left = {guard._expires - now for guard in site.ledger.guards.values()}
+    assert len(left) == 8
+    assert all(290 < seconds <= 600 for seconds in left)
+
+
+async def test_a_full_server_ends_the_longest_idle_connection(start):
+    site = await start(max_connections=3)
+    oldest, middle, newest = [await site.peer() for _ in range(3)]
+    for peer in (oldest, middle, newest, oldest):
+        assert (await peer.ask(post())).status == 200
+    assert (await site.ask(post())).status == 200
+    assert await middle.rest() == b"", "the one that was used longest ago"
+    for peer in (oldest, newest):
+        assert (await peer.ask(post())).status == 200
+    assert site.ledger.evicted == 1
+
+
+async def test_a_server_full_of_work_answers_health_and_refuses_the_rest(start):
+    site = await start(max_connections=2, spare_connections=2)
+    release = asyncio.Event()
+
+    async def work(_body, _deadline):
+        await release.wait()
+        return b"{}"
+
+    site.script.reply = work
+    busy = [await site.peer() for _ in range(2)]
+    for peer in busy:
+        await peer.send(post())
+    await site.until(lambda: len(site.script.calls) == 2)
+    refused = await site.peer()
+    answer = await refused.ask(post())
+    assert (answer.status, answer.closes) == (503, True)
+    await refused.rest()
+    await site.until(lambda: len(site.ledger.guards) == 2)
+    assert (await site.ask(get("/healthz"))).status == 200
+    assert (await site.ask(get("/readyz"))).status == 200
+    assert len(site.script.calls) == 2
+    release.set()
+    assert [(await peer.answer()).status for peer in busy] == [200, 200]
+
+
+async def test_beyond_the_spare_connections_peers_are_closed_unanswered(start):
+    site = await start(max_connections=1, spare_connections=1, head_seconds=5)
+    for number in (1, 2):
+        peer = await site.peer()
+        await peer.send(b"GET /healthz HTTP/1.1\r\n")
+        await site.until(lambda number=number: not site.ledger.quiet and len(site.ledger.guards) == number)
+    with pytest.raises((ConnectionError, OSError)):
+        await site.peer()
+    assert site.ledger.overflowed == 1
+
+
+async def test_a_listener_of_its_own_serves_other_routes_without_tls():
+    """The metrics port: routes are data, and there is no TLS."""
+    table = [
+        Route(method="GET", path="/metrics", handler=lambda _request: Reply(body=b"up 1\n", content_type="text/plain"))
+    ]
+    listener = Listener(name="metrics", routes=table, tls=None)
+    await listener.start("127.0.0.1", 0)
+    peer = await Peer.connect(listener.port, tls=False)
+    answer = await peer.ask(get("/metrics"))
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"up 1\n", "text/plain")
+    assert (await peer.ask(get("/healthz"))).status == 404
+    peer.close()
+    await listener.drain(0.1)
+
+
+def test_two_routes_for_one_path_and_method_are_a_mistake():
+    route = Route(method="GET", path="/metrics", handler=lambda _request: b"")
+    with pytest.raises(ValueError, match="two routes"):
+        Listener(name="metrics", routes=[route, route], tls=None)
+
+
+async def test_a_listener_on_every_interface_is_reached_by_ipv4_and_ipv6():
+    listener = Listener(name="all", routes=[Route(method="GET", path="/", handler=lambda _request: b"{}")], tls=None)
+    await listener.start(None, 0)
+    for host in ("127.0.0.1", "::1"):
+        try:
+            reader, writer = await asyncio.open_connection(host, listener.port)
+        except OSError:
+            assert host == "::1", "a machine without IPv6"
+            continue
+        writer.write(get("/", "Connection: close"))
+        assert b" 200 " in await reader.read()
+        writer.close()
+    await listener.drain(0.1)
+
+
+async def test_refusals_are_counted_by_status(site):
+    await site.ask(post())
+    await site.ask(get("/nope"))
+    await site.ask(b"nonsense\r\n\r\n")
+    assert dict(site.ledger.answers) == {200: 1, 404: 1, 400: 1}

@@ -1,0 +1,302 @@
+"""Limits of size and count, at both sides of each boundary, and what could smuggle a request."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.integration.server.peer import get, post
+
+EIGHT_MIB = 8 * 1024 * 1024
+
+
+def chunked(*chunks: bytes, lines: tuple[str, ...] = ()) -> bytes:
+    head = [
+        "POST /validate HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        "Transfer-Encoding: chunked",
+        *lines,
+    ]
+    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, 7_000, 3_000_000, EIGHT_MIB], ids=["empty", "1 byte", "7 KB", "3 MB", "exactly 8 MiB"]
+)
+async def test_bodies_up_to_the_default_limit_reach_the_responder(site, size):
+    answer = await site.ask(post(b"x" * size))
+    assert (answer.status, json.loads(answer.body)) == (200, {"size": size})
+
+
+async def test_one_byte_more_than_8_mib_is_413_before_the_body_is_read(site):
+    peer = await site.peer()
+    head, _, _ = post(b"").partition(b"\r\n\r\n")
+    await peer.send(head.replace(b"Content-Length: 0", b"Content-Length: %d" % (EIGHT_MIB + 1)) + b"\r\n\r\n")
+    answer = await peer.answer()
+    assert (answer.status, answer.closes) == (413, True)
+    assert site.script.calls == []
+
+
+async def test_a_refused_body_that_is_sent_anyway_does_not_hide_the_refusal(site):
+    answer = await site.ask(post(b"x" * (EIGHT_MIB + 1)))
+    assert answer.status == 413
+
+
+@pytest.mark.parametrize(
+    ("chunks", "status"),
+    [
+        pytest.param([b"x" * 50, b"y" * 50], 200, id="at the limit"),
+        pytest.param([b"x" * 50, b"y" * 51], 413, id="one byte above"),
+        pytest.param([b"x"] * 100, 200, id="at the limit in small chunks"),
+        pytest.param([b"x"] * 101, 413, id="one byte above in small chunks"),
+        pytest.param([], 200, id="no chunk"),
+    ],
+)
+async def test_chunked_bodies_are_bounded(start, chunks, status):
+    site = await start(max_body_bytes=100, max_wire_factor=100)
+    answer = await site.ask(chunked(*chunks))
+    assert answer.status == status
+    assert [body for body, _ in site.script.calls] == ([b"".join(chunks)] if status == 200 else [])
+
+
+async def test_a_chunked_body_that_comes_in_pieces_is_bounded(start):
+    site = await start(max_body_bytes=1000)
+    peer = await site.peer()
+    head, _, _ = chunked().rpartition(b"0\r\n\r\n")
+    await peer.send(head)
+    for size in (600, 400, 1):
+        await peer.send(b"%x\r\n%b\r\n" % (size, b"x" * size))
+        await asyncio.sleep(0.05)
+    assert (await peer.answer()).status == 413
+    assert site.script.calls == []
+
+
+async def test_chunk_framing_may_not_be_larger_than_bodies(start):
+    """Chunk extensions carry no byte of body and would otherwise be read for ever."""
+    site = await start(max_body_bytes=2_000)
+    peer = await site.peer()
+    head, _, _ = chunked().rpartition(b"0\r\n\r\n")
+    await peer.send(head + b"1")
+    await asyncio.sleep(0.05)
+    await peer.send(b";" + b"a" * 3_000)
+    await asyncio.sleep(0.05)
+    assert len(site.ledger.guards) == 1, "within twice the limit it goes on reading"
+    await peer.send(b"a" * 2_000)
+    assert b" 413 " in await peer.rest()
+    assert site.script.calls == []
+
+
+async def test_all_bodies_together_are_bounded(start):
+    site = await start(max_buffered_bytes=1_000)
+    release = asyncio.Event()
+
+    async def hold(body, _deadline):
+        await release.wait()
+        return b"{}"
+
+    site.script.reply = hold
+    first = await site.peer()
+    await first.send(post(b"x" * 600))
+    await site.until(lambda: site.ledger.buffered_bytes == 600)
+    refused = await site.ask(post(b"x" * 401))
+    assert refused.status == 503
+    second = await site.peer()
+    await second.send(post(b"x" * 400))
+    await site.until(lambda: site.ledger.buffered_bytes == 1_000)
+    release.set()
+    assert [(await first.answer()).status, (await second.answer()).status] == [200, 200]
+    assert site.ledger.buffered_bytes == 0
+
+
+async def test_the_bytes_of_a_lost_connection_are_given_back(site):
+    site.script.reply = lambda _body, _deadline: asyncio.get_running_loop().create_future()
+    peer = await site.peer()
+    await peer.send(post(b"x" * 600))
+    await site.until(lambda: site.ledger.buffered_bytes == 600)
+    peer.abort()
+    await site.until(lambda: not site.ledger.guards)
+    assert site.ledger.buffered_bytes == 0
+
+
+@pytest.mark.parametrize(("count", "status"), [(10, 200), (11, 431)], ids=["at the limit", "one more"])
+async def test_header_lines_are_counted(start, count, status):
+    site = await start(max_headers=10)
+    lines = [f"X-{number}: 1" for number in range(count - 3)]
+    assert (await site.ask(post(b"{}", *lines))).status == status
+
+
+@pytest.mark.parametrize(("excess", "status"), [(0, 200), (1, 431)], ids=["at the limit", "one byte more"])
+async def test_the_bytes_of_a_head_are_bounded(start, excess, status):
+    site = await start(max_head_bytes=1_000)
+    counted = len("/healthz") + len("Host: tidegate\r\n") + len("X: \r\n")
+    assert (await site.ask(get("/healthz", "X: " + "a" * (1_000 - counted + excess)))).status == status
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"GET /" + b"a" * 100_000, id="endless target"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\nX: " + b"a" * 100_000, id="endless header value"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\n" + b"a" * 100_000, id="endless header name"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\n" + b"X: 1\r\n" * 10_000, id="endless headers"),
+    ],
+)
+async def test_a_head_without_end_is_refused_while_it_comes(site, data):
+    peer = await site.peer()
+    await peer.send(data)
+    answer = await peer.answer()
+    assert answer.status in {400, 414, 431}
+    assert answer.closes
+    peer.close()
+
+
+def raw(*lines: str, body: bytes = b"") -> bytes:
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+SMUGGLED = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+JSON = "Content-Type: application/json"
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        pytest.param(raw("POST /validate HTTP/1.1", "Host: x", JSON), 411, id="no length"),
+        pytest.param(raw("POST /validate HTTP/1.1", "Host: x", JSON, "Content-Length: x"), 400, id="length is a word"),
+        pytest.param(raw("POST /validate HTTP/1.1", "Host: x", JSON, "Content-Length: -1"), 400, id="negative length"),
+        pytest.param(raw("POST /validate HTTP/1.1", "Host: x", JSON, "Content-Length: +1"), 400, id="signed length"),
+        pytest.param(
+            raw("POST /validate HTTP/1.1", "Host: x", JSON, "Content-Length: 1, 1"), 400, id="list of lengths"
+        ),
+        pytest.param(
+            raw("POST /validate HTTP/1.1", "Host: x", JSON, "Content-Length: 9" + "9" * 30), 400, id="length overflows"
+        ),
+        pytest.param(
+            raw("POST /validate HTTP/1.1", "Host: x", JSON, "Content-Length: 1", "Content-Length: 2", body=b"{}"),
+            400,
+            id="two different lengths",
+        ),
+        pytest.param(
+            raw("POST /validate HTTP/1.1", "Host: x", JSON, "Content-Length: 2", "Content-Length: 2", body=b"{}"),
+            400,
+            id="two equal lengths",
+        ),
+        pytest.param(
+            raw(
+                "POST /validate HTTP/1.1",
+                "Host: x",
+                JSON,
+                "Content-Length: 5",
+                "Transfer-Encoding: chunked",
+                body=SMUGGLED,
+            ),
+            400,
+            id="length and chunked",
+        ),
+        pytest.param(
+            raw(
+                "POST /validate HTTP/1.1",
+                "Host: x",
+                JSON,
+                "Transfer-Encoding: chunked",
+                "Content-Length: 5",
+                body=SMUGGLED,
+            ),
+            400,
+            id="chunked and length",
+        ),
+        pytest.param(
+            raw("POST /validate HTTP/1.1", "Host: x", JSON, "Transfer-Encoding: gzip, chunked", body=SMUGGLED),
+            400,
+            id="two codings",
+        ),
+        pytest.param(
+            raw("POST /validate HTTP/1.1", "Host: x", JSON, "Transfer-Encoding: chunked, identity", body=SMUGGLED),
+            400,
+            id="chunked is not last",
+        ),
+        pytest.param(
+            raw("POST /validate HTTP/1.1", "Host: x", JSON, "Transfer-Encoding : chunked", body=SMUGGLED),
+            400,
+            id="space before the colon",
+        ),
+        pytest.param(
+            raw("POST /validate HTTP/1.0", "Host: x", JSON, "Transfer-Encoding: chunked", body=SMUGGLED),
+            400,
+            id="chunked in HTTP/1.0",
+        ),
+        pytest.param(
+            raw("POST /validate HTTP/1.1", "Host: x", JSON, "X: a\r\n folded", "Content-Length: 0"),
+            400,
+            id="folded line",
+        ),
+        pytest.param(b"GET /healthz HTTP/1.1\nHost: x\n\n", 400, id="lines end with LF only"),
+        pytest.param(raw("GET /healthz HTTP/1.1"), 400, id="no host"),
+        pytest.param(raw("GET /healthz HTTP/1.1", "Host: a", "Host: b"), 400, id="two hosts"),
+        pytest.param(
+            raw("GET /healthz HTTP/1.1", "Host: x", "Content-Length: 2", body=b"{}"), 400, id="GET with a body"
+        ),
+        pytest.param(
+            raw("GET /healthz HTTP/1.1", "Host: x", "Transfer-Encoding: chunked", body=SMUGGLED), 400, id="chunked GET"
+        ),
+        pytest.param(raw("GET /healthz HTTP/1.1", "Host: x", "Upgrade: h2c", "Connection: Upgrade"), 400, id="upgrade"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, id="HTTP/2 preface"),
+        pytest.param(
+            raw("POST /validate HTTP/1.1", "Host: x", JSON, "Expect: gold", "Content-Length: 2"), 417, id="expects gold"
+        ),
+        pytest.param(b"\x16\x03\x01\x00\xa5\x01\x00", 400, id="TLS in TLS"),
+        pytest.param(b"\x00" * 64, 400, id="zeros"),
+    ],
+)
+async def test_what_could_be_read_in_two_ways_is_refused_and_ends_the_connection(site, data, status):
+    peer = await site.peer()
+    answer = await peer.ask(data)
+    assert (answer.status, answer.closes) == (status, True)
+    assert b"ok\n" not in await peer.rest(), "nothing after the refused request was taken for a request"
+    assert site.script.calls == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [raw("GET /healthz HTTP/1.9", "Host: x"), raw("GET /healthz HTTP/3.0", "Host: x"), raw("GET /healthz")],
+    ids=["HTTP/1.9", "HTTP/3.0", "HTTP/0.9"],
+)
+async def test_other_versions_are_refused(site, data):
+    assert (await site.ask(data)).status in {400, 505}
+
+
+async def test_expect_continue_is_answered_before_the_body_is_sent(site):
+    peer = await site.peer()
+    head, _, _ = post(b"x" * 10, "Expect: 100-continue").partition(b"\r\n\r\n")
+    await peer.send(head + b"\r\n\r\n")
+    assert (await peer.answer()).status == 100
+    await peer.send(b"x" * 10)
+    assert (await peer.answer()).status == 200
+
+
+async def test_expect_continue_of_a_refused_request_is_answered_with_the_refusal(start):
+    site = await start(max_body_bytes=9)
+    peer = await site.peer()
+    head, _, _ = post(b"x" * 10, "Expect: 100-continue").partition(b"\r\n\r\n")
+    await peer.send(head + b"\r\n\r\n")
+    assert (await peer.answer()).status == 413
+
+
+async def test_a_malformed_chunk_reaches_no_handler(start):
+    """aiohttp tells a waiting handler nothing of it, so the limit of the body's time ends the request."""
+    site = await start(head_seconds=0.1, body_seconds=0.1)
+    peer = await site.peer()
+    head, _, _ = chunked().rpartition(b"0\r\n\r\n")
+    await peer.send(head + b"2\r\n{}\r\n")
+    await site.until(lambda: site.ledger.buffered_bytes == 2)
+    await peer.send(b"zz\r\n")
+    assert (await peer.answer()).closes
+    assert site.script.calls == []
+
+
+async def test_garbage_behind_a_request_is_never_an_answer_to_it(site):
+    """In one packet with garbage, aiohttp answers for the garbage alone: the request is lost, and not allowed."""
+    answer = await site.ask(post() + b"nonsense\r\n\r\n")
+    assert (answer.status, answer.closes) == (400, True)

@@ -1,0 +1,56 @@
+"""Whether the signer is one that the policy trusts: an anchor in the chain, and an identity on the leaf."""
+
+from collections.abc import Sequence
+
+from tidegate.errors import UndeterminedError, VerificationError
+from tidegate.verify.notation.attributes import SigningScheme
+from tidegate.verify.notation.certificate import Certificate
+from tidegate.verify.notation.distinguished_name import distinguished_name_of
+from tidegate.verify.notation.quotation import quoted, quoted_list
+from tidegate.verify.notation.trust_policy import TrustPolicyStatement
+from tidegate.verify.notation.trust_store import StoreKind, TrustStores
+
+_KIND_OF_SCHEME = {
+    SigningScheme.X509: StoreKind.CA,
+    SigningScheme.SIGNING_AUTHORITY: StoreKind.SIGNING_AUTHORITY,
+}
+
+
+def check_anchor(
+    chain: Sequence[bytes], scheme: SigningScheme, statement: TrustPolicyStatement, stores: TrustStores
+) -> None:
+    """Return when a certificate of the chain is, byte for byte, one that the statement's stores hold.
+
+    ``chain`` is DER, so that an untrusted chain costs no parsing and no signature. That alone proves nothing: the
+    chain's own soundness is checked apart. Raise UndeterminedError when there is nothing to compare with.
+    """
+    # N54: the scheme decides the kind of store; a root of one kind never counts as one of another.
+    trusted = stores.certificates(statement.trust_stores, _KIND_OF_SCHEME[scheme])
+    if not trusted:
+        raise UndeterminedError("no trusted certificates are found to verify authenticity")
+    anchors = {certificate.der for certificate in trusted}
+    if anchors.isdisjoint(chain):
+        raise VerificationError("the signature's certificate chain does not contain any trusted certificate")
+
+
+def check_subject(leaf: Certificate, statement: TrustPolicyStatement) -> None:
+    """Return when the leaf's subject has every attribute of one trusted subject, or anybody's signature is trusted."""
+    # N55
+    identities = statement.trusted_identities
+    if identities.wildcard:
+        return
+    if not identities.subjects:
+        raise VerificationError(
+            f"no x509 trusted identities are configured in the trust policy {quoted(statement.name)}"
+        )
+    try:
+        subject = distinguished_name_of(leaf.parsed.subject, leaf.subject)
+    except VerificationError as error:
+        raise VerificationError(
+            f"error while parsing the certificate subject from the digital signature. error : {error}"
+        ) from error
+    if not any(trusted.is_subset_of(subject) for trusted in identities.subjects):
+        raise VerificationError(
+            f"signing certificate from the digital signature does not match the X.509 trusted identities"
+            f" {quoted_list(identities.subjects)} defined in the trust policy {quoted(statement.name)}"
+        )

@@ -1,0 +1,169 @@
+"""AWS Signer's verification logic: who signed is a signing profile, and revocation is one question to AWS Signer.
+
+The question is built and its answer is read here; asking is done elsewhere. Trust store, integrity, expiry and the time
+of signing are Notation's own business and are not judged here.
+Source: the behaviour of the AWS Signer plugin for Notation, version 1.0.350; stricter where said.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha384
+
+from tidegate.errors import VerificationError
+from tidegate.verify.notation.attributes import SignedAttributes, SigningScheme
+from tidegate.verify.notation.certificate import Certificate
+from tidegate.verify.notation.jws import JWS_MEDIA_TYPE
+from tidegate.verify.notation.plugin import AWS_SIGNER_PLUGIN, VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION
+from tidegate.verify.notation.quotation import quoted
+from tidegate.verify.notation.trust_policy import TrustedIdentities
+
+PROFILE_VERSION = "com.amazonaws.signer.signingProfileVersion"
+SIGNING_JOB = "com.amazonaws.signer.signingJob"
+PLATFORM = "Notation-OCI-SHA384-ECDSA"
+PROCESSED = frozenset({PROFILE_VERSION, SIGNING_JOB, VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION})
+"""The critical attributes that this logic understands."""
+MAX_NAMED_ENTITIES = 10
+"""Revoked resources that a message names."""
+
+_PROFILE = re.compile(
+    r"(?P<profile>arn:(?P<partition>aws[a-z-]*):signer:(?P<region>[a-z0-9-]+):[0-9]{12}:/signing-profiles/"
+    r"[A-Za-z0-9_.-]{1,128})(?:/(?P<version>[A-Za-z0-9_.-]{1,64}))?",
+    re.ASCII,
+)
+_JOB = re.compile(r"arn:aws[a-z-]*:signer:[a-z0-9-]+:[0-9]{12}:/signing-jobs/[A-Za-z0-9_.-]{1,128}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningProfile:
+    """Who signed: the profile, the version of it, and the job, as ARNs; partition and region are the profile's."""
+
+    profile_arn: str
+    version_arn: str
+    job_arn: str
+    partition: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerQuestion:
+    """A call of GetRevocationStatus, to the data plane of AWS Signer in that region; equal questions have one answer."""
+
+    partition: str
+    region: str
+    signature_timestamp: datetime
+    platform_id: str
+    profile_version_arn: str
+    job_arn: str
+    certificate_hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerAnswer:
+    """An answer of GetRevocationStatus: ``revokedEntities``, empty when nothing is revoked; and how long it holds."""
+
+    revoked_entities: tuple[str, ...]
+    good_until: datetime
+
+
+def signing_profile(attributes: SignedAttributes, media_type: str) -> SigningProfile:
+    """Return who signed; raise VerificationError when the envelope cannot be one of AWS Signer.
+
+    AWS Signer makes JWS envelopes under the scheme of a signing authority, and no others.
+    """
+    # N45
+    if attributes.scheme is not SigningScheme.SIGNING_AUTHORITY:
+        raise VerificationError(
+            f"plugin {AWS_SIGNER_PLUGIN} verifies signatures of scheme {SigningScheme.SIGNING_AUTHORITY} only, not"
+            f" {attributes.scheme}"
+        )
+    if media_type != JWS_MEDIA_TYPE:
+        raise VerificationError(f"plugin {AWS_SIGNER_PLUGIN} verifies envelopes of type {JWS_MEDIA_TYPE} only")
+    profile = _PROFILE.fullmatch(_text(attributes, PROFILE_VERSION))
+    job = _text(attributes, SIGNING_JOB)
+    if profile is None or profile["version"] is None:
+        raise _unparsable(PROFILE_VERSION)
+    if _JOB.fullmatch(job) is None:
+        raise _unparsable(SIGNING_JOB)
+    return SigningProfile(
+        profile_arn=profile["profile"],
+        version_arn=profile[0],
+        job_arn=job,
+        partition=profile["partition"],
+        region=profile["region"],
+    )
+
+
+def check_profile_trusted(profile: SigningProfile, identities: TrustedIdentities) -> None:
+    """Return when a trusted identity is the profile's ARN, or that of its version; raise VerificationError otherwise.
+
+    Compared character by character; the plugin itself ignores case.
+    """
+    # N45
+    if identities.wildcard:
+        raise _failed("The AWSSigner plugin does not support wildcard identity in the trust policy.")
+    for identity in identities.others:
+        if _PROFILE.fullmatch(identity) and identity in {profile.profile_arn, profile.version_arn}:
+            return
+    raise _failed("Signature publisher doesn't match any trusted identities.")
+
+
+def revocation_question(
+    profile: SigningProfile, attributes: SignedAttributes, chain: Sequence[Certificate]
+) -> SignerQuestion:
+    """Return the question whether anything of the signature is revoked."""
+    return SignerQuestion(
+        partition=profile.partition,
+        region=profile.region,
+        signature_timestamp=attributes.signing_time,
+        platform_id=PLATFORM,
+        profile_version_arn=profile.version_arn,
+        job_arn=profile.job_arn,
+        certificate_hashes=certificate_hashes(certificate.tbs for certificate in chain),
+    )
+
+
+def certificate_hashes(tbs: Iterable[bytes]) -> tuple[str, ...]:
+    """Return for each certificate its hash and its issuer's, side by side: 192 hexadecimal digits, leaf first.
+
+    Hashed are the to-be-signed parts with SHA-384. The root stands for its own issuer.
+    """
+    # N45
+    hashes = [sha384(part).hexdigest() for part in tbs]
+    return tuple(own + issuer for own, issuer in zip(hashes, hashes[1:] + hashes[-1:], strict=True))
+
+
+def check_answer(answer: SignerAnswer) -> None:
+    """Return when nothing is revoked; raise VerificationError in the plugin's words."""
+    # N45
+    if not answer.revoked_entities:
+        return
+    resources = [entity for entity in answer.revoked_entities if entity.startswith("arn")]
+    if resources:
+        raise revocation_failure(f"Resource(s) {', '.join(resources[:MAX_NAMED_ENTITIES])} have been revoked.")
+    raise revocation_failure("Certificate(s) have been revoked.")
+
+
+def revocation_failure(reason: str) -> VerificationError:
+    """Return the error of a failed revocation check, as notation-go words a plugin's failure."""
+    return VerificationError(
+        f"revocation check by verification plugin {quoted(AWS_SIGNER_PLUGIN)} failed with reason {quoted(reason)}"
+    )
+
+
+def _failed(reason: str) -> VerificationError:
+    return VerificationError(
+        f"trusted identify verification by plugin {quoted(AWS_SIGNER_PLUGIN)} failed with reason {quoted(reason)}"
+    )
+
+
+def _text(attributes: SignedAttributes, label: str) -> str:
+    attribute = attributes.attribute(label)
+    if attribute is None or not isinstance(attribute.value, str):
+        raise _unparsable(label)
+    return attribute.value
+
+
+def _unparsable(label: str) -> VerificationError:
+    return VerificationError(f"unable to parse attribute {quoted(label)}.")

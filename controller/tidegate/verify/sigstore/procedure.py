@@ -1,0 +1,170 @@
+"""The numbered steps of a verification and what came of each, as data: the CLI prints it, policies judge by it.
+
+A step that does not apply to a kind of signature is absent. The first step that fails ends the procedure; nothing after
+it was looked at, and nothing that an earlier step found may be used.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, IntEnum
+
+from tidegate.errors import Error, UndeterminedError, VerificationError
+from tidegate.verify.sigstore.proof import Proof
+
+MAX_FOREIGN_CHARACTERS = 300
+"""Characters of another library's message that a text repeats."""
+
+
+class Step(IntEnum):
+    """The steps, in the order in which they are taken."""
+
+    MATERIAL = 1
+    CERTIFICATE = 2
+    TIME = 3
+    CHAIN = 4
+    SCT = 5
+    IDENTITY = 6
+    LOG = 7
+    SIGNATURE = 8
+    ENTRY = 9
+    SUBJECT = 10
+    CLAIMS = 11
+    CONDITIONS = 12
+    AGE = 13
+
+    @property
+    def title(self) -> str:
+        """Return what the step establishes, as a sentence without its end."""
+        return _TITLES[self]
+
+
+_TITLES = {
+    Step.MATERIAL: "the material reads as one signature within bounds",
+    Step.CERTIFICATE: "the certificate has the form that Fulcio gives",
+    Step.TIME: "a trusted clock says when it was signed",
+    Step.CHAIN: "a trusted authority issued the certificate and it was valid then",
+    Step.SCT: "a trusted log of certificates saw the certificate",
+    Step.IDENTITY: "the signer is one that is demanded",
+    Step.LOG: "a trusted transparency log holds the entry",
+    Step.SIGNATURE: "the signature is the signer's",
+    Step.ENTRY: "the log's entry is about this signature",
+    Step.SUBJECT: "what was signed names this digest",
+    Step.CLAIMS: "what was signed says what is demanded",
+    Step.CONDITIONS: "every condition on the predicate holds",
+    Step.AGE: "it was signed recently enough",
+}
+
+
+class Outcome(Enum):
+    """What came of a step or of a whole verification."""
+
+    OK = "ok"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """One step taken. ``text`` says what was found, or why it failed."""
+
+    step: Step
+    outcome: Outcome
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """A whole procedure: its steps, and either a proof or an error, never both."""
+
+    steps: tuple[StepResult, ...]
+    proof: Proof | None
+    error: VerificationError | UndeterminedError | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return OK only where there is a proof and every step taken is OK."""
+        if self.proof and not self.error and self.steps and all(one.outcome is Outcome.OK for one in self.steps):
+            return Outcome.OK
+        return Outcome.INCONCLUSIVE if isinstance(self.error, UndeterminedError) else Outcome.FAILED
+
+    def require(self) -> Proof:
+        """Return the proof; raise VerificationError or UndeterminedError where there is none."""
+        if self.error:
+            raise self.error
+        if not self.proof or self.outcome is not Outcome.OK:
+            raise VerificationError("the verification ended without a proof")
+        return self.proof
+
+
+class Procedure:
+    """Takes down the steps while they are taken; entering one ends the one before it well."""
+
+    def __init__(self) -> None:
+        self._done: list[StepResult] = []
+        self._current: Step | None = None
+        self._text = ""
+
+    @property
+    def current(self) -> Step | None:
+        """Return the step that is being taken."""
+        return self._current
+
+    def enter(self, step: Step) -> None:
+        """Begin a step; to enter the current one again changes nothing."""
+        if step is self._current:
+            return
+        self._end(Outcome.OK)
+        self._current = step
+
+    def found(self, text: str) -> None:
+        """Say what the current step found."""
+        self._text = text
+
+    def end(self, outcome: Outcome, text: str = "") -> tuple[StepResult, ...]:
+        """End the current step and the procedure; return all steps."""
+        self._text = text or self._text
+        self._end(outcome)
+        return tuple(self._done)
+
+    def _end(self, outcome: Outcome) -> None:
+        if self._current is not None:
+            self._done.append(StepResult(step=self._current, outcome=outcome, text=self._text))
+        self._current, self._text = None, ""
+
+
+def carry_out(body: Callable[[Procedure], Proof]) -> Verification:
+    """Run the body; whatever it raises becomes the result, so that nothing but a proof can ever look like one.
+
+    An exception that is not ours is the evidence's doing (a parser met bytes it had not foreseen): it counts as failed,
+    so that nobody can turn a bad signature into a mere "could not look".
+    """
+    procedure = Procedure()
+    procedure.enter(Step.MATERIAL)
+    try:
+        proof = body(procedure)
+    except UndeterminedError as error:
+        return Verification(steps=procedure.end(Outcome.INCONCLUSIVE, str(error)), proof=None, error=error)
+    except VerificationError as error:
+        return Verification(steps=procedure.end(Outcome.FAILED, str(error)), proof=None, error=error)
+    except Exception as exception:  # noqa: BLE001 -- see above
+        return _foreign(procedure, exception)
+    except BaseException as exception:
+        # Rust libraries raise their panics as a class that is no Exception; interrupts must pass.
+        if type(exception).__name__ != "PanicException":
+            raise
+        return _foreign(procedure, exception)
+    return Verification(steps=procedure.end(Outcome.OK), proof=proof, error=None)
+
+
+def _foreign(procedure: Procedure, exception: BaseException) -> Verification:
+    """Return a failure that names the exception's class only: its text may repeat hostile bytes."""
+    text = str(exception) if isinstance(exception, Error) else f"unreadable ({type(exception).__name__})"
+    error = VerificationError(text)
+    error.__cause__ = exception
+    return Verification(steps=procedure.end(Outcome.FAILED, text), proof=None, error=error)
+
+
+def moment(time: datetime) -> str:
+    """Return the time as messages show it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,10 +42,12 @@ class Gate:
         values: Mapping[str, Any] | None = None,
         name: str = "controller",
         log_level: str = "info",
+        command_prefix: Sequence[str] = (),
     ) -> None:
         self.cluster = cluster
         self._environment = dict(aws_environment)
         self._name = name
+        self._command_prefix = tuple(command_prefix)
         self.values: dict[str, Any] = {
             "auditOnly": False,
             "baselinePolicy": {"enabled": False},
@@ -95,7 +97,7 @@ class Gate:
         arguments = [str(path) if one.endswith("config.yaml") else one for one in chart.container_args(self.objects)]
         self.process = self.cluster.run_beside(
             self._name,
-            [sys.executable, "-m", "tidegate", *arguments],
+            [*self._command_prefix, sys.executable, "-m", "tidegate", *arguments],
             environment=chart.container_env(self.objects)
             | self._environment
             | {"KUBECONFIG": str(kubeconfig)}

@@ -1,0 +1,76 @@
+"""Measure everything and write docs/reference/performance.md: ``make bench``, or ``make bench ARGS=--quick`` to try it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import ssl
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.bench import apiserver, cold, memory, serving
+from tests.bench.page import render
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = ROOT / ".bench" / "figures.json"
+PAGE = ROOT / "docs" / "reference" / "performance.md"
+
+
+def main() -> int:
+    """Run the parts asked for and write the page from all that was measured so far."""
+    parts: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+        "serving": lambda options: serving.run(rounds=options.rounds, seconds=options.seconds),
+        "cold": lambda _: cold.run(),
+        "memory": lambda _: memory.run(),
+        "apiserver": lambda options: apiserver.run(rounds=options.rounds),
+    }
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(parts)} (all by default)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="one short round, and the page stays as it is")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(parts):
+        parser.error(f"unknown part {', '.join(unknown)}; known: {', '.join(parts)}")
+    for tool, package in (("wrk", "wrk"), ("taskset", "util-linux")):
+        if shutil.which(tool) is None:
+            print(f"{tool} is missing: install it (Debian: apt-get install {package})", file=sys.stderr)
+            return 1
+    if options.quick:
+        options.rounds = options.seconds = 1
+    figures: dict[str, Any] = {}
+    for part in options.parts or parts:
+        print(f"measuring {part} ...", file=sys.stderr, flush=True)
+        figures[part] = parts[part](options) | {"_machine": machine()}
+    print(json.dumps(figures, indent=1))
+    if not options.quick:
+        RECORD.parent.mkdir(exist_ok=True)
+        known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+        RECORD.write_text(json.dumps(known | figures, indent=1) + "\n")
+        PAGE.write_text(render(known | figures))
+        print(f"written to {PAGE.relative_to(ROOT)}", file=sys.stderr)
+    return 0
+
+
+def machine() -> str:
+    """Return where the figures come from."""
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    day = datetime.now(UTC).date().isoformat()
+    return f"{day}, {os.cpu_count()} cores of {model}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

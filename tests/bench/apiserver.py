@@ -1,0 +1,133 @@
+"""What the webhook adds to the creation of a Pod through the real kube-apiserver, and how long the controller takes to start.
+
+The same Pods are created as a server-side dry run, in turns with and without the webhook in the way, over kept-alive
+connections of a bare HTTP client. A dry run goes through the whole of admission and leaves etcd alone.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import statistics
+import sys
+import threading
+import time
+from typing import Any
+
+import yaml
+
+from tests.bench.reviews import ECR, review_of
+from tests.bench.serving import POLICY, gate_on_one_core
+from tests.cluster import ControlPlane, wait_for
+from tests.gate import Gate
+from tests.simulator import World
+
+PODS = 300
+"""Pods created for each sample, over all connections together."""
+
+
+def run(*, rounds: int) -> dict[str, float]:
+    """Return medians in milliseconds by name."""
+    world = World()
+    (tag, _), *_ = world.add_scanned_images("bench/app", 2)
+    with gate_on_one_core(world) as gate:
+        starts = [_restart(gate) for _ in range(rounds)]
+        gate.apply_policy("bench", POLICY)
+        pod = json.loads(review_of(f"{ECR}/bench/app:{tag}", f"{ECR}/bench/app:{tag}"))["request"]["object"]
+        pod["metadata"] = {"generateName": "bench-", "namespace": "bench"}
+        pod["spec"].pop("serviceAccountName", None)
+        body = json.dumps(pod).encode()
+        figures = _compare(gate, body, rounds)
+    return {"start to ready, s": statistics.median(starts), **figures}
+
+
+def _restart(gate: Gate) -> float:
+    """Stop the controller and return the seconds from its next start to its being ready."""
+    gate.stop()
+    started = time.perf_counter()
+    gate.start()
+    return time.perf_counter() - started
+
+
+def _compare(gate: Gate, body: bytes, rounds: int) -> dict[str, float]:
+    samples: dict[tuple[str, int], list[float]] = {}
+    for number in range(rounds):
+        for label, arm in (("without", False), ("with", True)):
+            print(f"  round {number + 1}/{rounds}: {label} webhook", file=sys.stderr, flush=True)
+            _set_webhook(gate, body, armed=arm)
+            for connections in (1, 8):
+                samples.setdefault((label, connections), []).extend(_create(gate.cluster, body, connections))
+    figures = {}
+    for connections in (1, 8):
+        bare, hooked = (sorted(samples[label, connections]) for label in ("without", "with"))
+        figures[f"Pod creation without webhook, {connections} connections, median ms"] = statistics.median(bare) * 1e3
+        added = statistics.median(hooked) - statistics.median(bare)
+        figures[f"added by the webhook, {connections} connections, median ms"] = added * 1e3
+        late = hooked[int(len(hooked) * 0.99)] - bare[int(len(bare) * 0.99)]
+        figures[f"added by the webhook, {connections} connections, p99 ms"] = late * 1e3
+    return figures
+
+
+def _set_webhook(gate: Gate, body: bytes, *, armed: bool) -> None:
+    """Put the webhook in the way or take it out, and wait until the API server does so."""
+    if armed:
+        gate.arm_configuration()
+    else:
+        gate.cluster.kubectl("delete", "validatingwebhookconfiguration", "tidegate", "--ignore-not-found")
+
+    def settled() -> bool:
+        before = gate.metric("tidegate_admission_decisions_total")
+        _create(gate.cluster, body, 1, pods=1)
+        return (gate.metric("tidegate_admission_decisions_total") > before) is armed
+
+    wait_for(settled, what="the API server to know the webhook")
+
+
+def _create(cluster: ControlPlane, body: bytes, connections: int, *, pods: int = PODS) -> list[float]:
+    """Create Pods as dry runs over several connections; return the seconds that each took."""
+    kubeconfig = yaml.safe_load(cluster.admin_kubeconfig.read_text())
+    context = _context(kubeconfig)
+    host = kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("https://")
+    seconds: list[float] = []
+    problems: list[str] = []
+
+    def work() -> None:
+        connection = http.client.HTTPSConnection(host, context=context, timeout=30)
+        try:
+            for _ in range(max(1, pods // connections)):
+                started = time.perf_counter()
+                connection.request(
+                    "POST",
+                    "/api/v1/namespaces/bench/pods?dryRun=All",
+                    body,
+                    {"Content-Type": "application/json", "Accept": "application/json"},
+                )
+                answer = connection.getresponse()
+                text = answer.read()
+                seconds.append(time.perf_counter() - started)
+                if answer.status != http.client.CREATED:
+                    problems.append(text.decode()[:500])
+                    return
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if problems:
+        raise SystemExit(f"the API server refused the Pod: {problems[0]}")
+    return seconds
+
+
+def _context(kubeconfig: Any) -> ssl.SSLContext:
+    cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
+    context = ssl.create_default_context(cafile=cluster["certificate-authority"])
+    context.load_cert_chain(user["client-certificate"], user["client-key"])
+    return context
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(rounds=3), indent=1))

@@ -68,3 +68,21 @@ def run_edge(monkeypatch: pytest.MonkeyPatch) -> RunEdge:
             edge.api.close()
 
     return run
+
+
+@pytest.fixture
+async def lone_edge(rights: Rights, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Edge]:
+    """Give the sources alone, without what lists and watches."""
+    monkeypatch.setenv("KUBECONFIG", str(rights.kubeconfig))
+    edge = Edge(load_configuration(), rights.cluster)
+    yield edge
+    edge.api.close()
+
+
+@pytest.fixture
+async def lone_lonely_edge(lonely_rights: Rights, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Edge]:
+    """Give the same on the control plane that may be stopped."""
+    monkeypatch.setenv("KUBECONFIG", str(lonely_rights.kubeconfig))
+    edge = Edge(load_configuration(), lonely_rights.cluster)
+    yield edge
+    edge.api.close()

@@ -90,7 +90,7 @@ class Edge:
         await until(lambda: self.namespaces.labels("default") is not None, what="the first list of namespaces")
 
 
-async def until(question: Callable[[], T], *, what: str, seconds: float = WAIT_SECONDS) -> T:
+async def until(question: Callable[[], T | None], *, what: str, seconds: float = WAIT_SECONDS) -> T:
     """Ask until the answer is truthy; the loop goes on meanwhile."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):

@@ -1,0 +1,230 @@
+"""What must be allowed, derived anew from the reference page of the ImagePolicy and from nothing that decides in tidegate.
+
+A word for each demanded check of an image under one policy: GOOD, EXEMPT, BAD or UNKNOWN.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from tidegate.errors import InvalidReferenceError
+from tidegate.evidence.collected import ImageEvidence
+from tidegate.images.platform import Platform
+from tidegate.images.reference import ImageReference, parse_reference
+from tidegate.policy.model import BrokenPolicy, ImagePolicy, ScanRules, VulnerabilityRules
+
+GOOD, EXEMPT, BAD, UNKNOWN = "good", "exempt", "bad", "unknown"
+RESCAN = timedelta(hours=1)
+"""A scan later than this after the push is not the first one."""
+
+AnyPolicy = ImagePolicy | BrokenPolicy
+Words = dict[str, str]
+
+
+def may_run(policy: AnyPolicy, words: Words) -> bool:
+    """Whether the object may be let in as far as this policy is concerned, given a word for each demanded check."""
+    if "Deny" not in {action.value for action in policy.actions} and policy.actions:
+        return True
+    bad = [word for word in words.values() if word not in (GOOD, EXEMPT)]
+    tolerated = policy.on_undetermined.value == "Allow" and all(word == UNKNOWN for word in bad)
+    return not bad or tolerated
+
+
+def is_about(policy: AnyPolicy, text: str) -> bool:
+    reference = parsed(text)
+    scopes = policy.match.images
+    return reference is None or not scopes or any(in_scope(scope, reference) for scope in scopes)
+
+
+def words_for(
+    policy: AnyPolicy, text: str, evidence: ImageEvidence, nodes: tuple[Platform, ...], now: datetime
+) -> Words:
+    """One word for each check that the policy demands of an image that it is about."""
+    reference = parsed(text)
+    if reference is None:
+        return {"reference": BAD}
+    if isinstance(policy, BrokenPolicy):
+        return {"policy": UNKNOWN}
+    words: Words = {}
+    if policy.registries is not None:
+        words["registries"] = GOOD if any(in_scope(one, reference) for one in policy.registries) else BAD
+    if policy.tags is not None:
+        words["tags"] = tags(policy, reference, evidence, now)
+    children = Children(policy, reference, evidence, nodes, now)
+    if policy.scan is not None:
+        words["scan"] = children.worst(lambda report: scan(policy.scan or ScanRules(), report, children.pushed, now))
+    if policy.vulnerabilities is not None:
+        rules, demanded = policy.vulnerabilities, policy.scan or ScanRules()
+        words["vulnerabilities"] = children.worst(
+            lambda report: vulnerabilities(rules, report, scan(demanded, report, children.pushed, now), now)
+        )
+    return words or {"policy": UNKNOWN}
+
+
+def parsed(text: str) -> ImageReference | None:
+    try:
+        return parse_reference(text)
+    except InvalidReferenceError:
+        return None
+
+
+def fits(glob: Any, value: str) -> bool:
+    parts = re.split(r"(\*\*|\*)", glob.text)
+    stars = {"**": ".*", "*": "[^/]*"}
+    return re.fullmatch("".join(stars.get(part, re.escape(part)) for part in parts), value) is not None
+
+
+def in_scope(scope: Any, reference: ImageReference) -> bool:
+    if hasattr(scope, "host"):
+        place = "" if reference.ecr else reference.domain.removesuffix(":443")
+        return place == scope.host and any(fits(glob, reference.path) for glob in scope.repositories)
+    if reference.ecr is None:
+        return False
+    registry = reference.ecr.registry
+    return (
+        (registry.partition, registry.account) == (scope.partition, scope.account)
+        and scope.region in (None, registry.region)
+        and any(fits(glob, reference.path) for glob in scope.repositories)
+    )
+
+
+def value_of(fact: Any, policy: ImagePolicy, now: datetime) -> Any:
+    """The value of a fact that may be used, else None."""
+    if not hasattr(fact, "value"):
+        return None
+    return fact.value if fact.stale is None or now - fact.observed_at <= policy.max_stale else None
+
+
+def image(policy: ImagePolicy, reference: ImageReference, evidence: ImageEvidence, now: datetime) -> str:
+    """Whether the image is there and can be pulled."""
+    detail = value_of(evidence.detail, policy, now)
+    if detail is None:
+        return UNKNOWN
+    if not hasattr(detail, "status"):
+        return BAD
+    if reference.digest not in (None, detail.digest):
+        return UNKNOWN
+    return {"ACTIVE": GOOD, "UNKNOWN": UNKNOWN}.get(detail.status.value, BAD)
+
+
+def tags(policy: ImagePolicy, reference: ImageReference, evidence: ImageEvidence, now: datetime) -> str:
+    rules = policy.tags
+    assert rules is not None
+    if reference.digest is not None:
+        return GOOD
+    tag = reference.tag or "latest"
+    if rules.digest_required or any(fits(glob, tag) for glob in rules.forbidden):
+        return BAD
+    if not rules.immutable:
+        return GOOD
+    if reference.ecr is None:
+        return BAD
+    settings = value_of(evidence.settings, policy, now)
+    if settings is None:
+        return UNKNOWN
+    if not hasattr(settings, "mutability"):
+        return BAD
+    excluded = any(re.fullmatch(one.replace("*", ".*"), tag) for one in settings.exclusion_filters)
+    stays = {"IMMUTABLE": True, "IMMUTABLE_WITH_EXCLUSION": not excluded, "MUTABLE_WITH_EXCLUSION": excluded}
+    if not stays.get(settings.mutability.value, False):
+        return BAD
+    return image(policy, reference, evidence, now)
+
+
+class Children:
+    """The images that nodes may run, each with its report, or the word that stands in their place."""
+
+    def __init__(
+        self,
+        policy: ImagePolicy,
+        reference: ImageReference,
+        evidence: ImageEvidence,
+        nodes: tuple[Platform, ...],
+        now: datetime,
+    ) -> None:
+        self.pushed = getattr(value_of(evidence.detail, policy, now), "pushed_at", None)
+        self.word = BAD if reference.ecr is None else image(policy, reference, evidence, now)
+        if self.word is not GOOD:
+            return
+        found = value_of(evidence.runnable, policy, now)
+        if found is None or not isinstance(found, tuple):
+            self.word = UNKNOWN if found is None else BAD
+            return
+        wanted = {(one.os, one.architecture) for one in policy.platforms or nodes}
+        here = [
+            one
+            for one in found
+            if not wanted or not one.platform or (one.platform.os, one.platform.architecture) in wanted
+        ]
+        self.word = GOOD if here else BAD
+        self.reports = [value_of(evidence.scans.get(one.digest), policy, now) for one in here]
+
+    def worst(self, judge: Callable[[Any], str]) -> str:
+        if self.word is not GOOD:
+            return self.word
+        return worst_of(UNKNOWN if report is None else judge(report) for report in self.reports)
+
+
+def worst_of(words: Iterable[str]) -> str:
+    found = list(words)
+    return next(word for word in (BAD, UNKNOWN, EXEMPT, GOOD) if word in found)
+
+
+def scan(rules: ScanRules, report: Any, pushed: datetime | None, now: datetime) -> str:
+    state = report.coverage.state.name
+    tolerances = {"PENDING": rules.when_pending, "EXPIRED": rules.when_expired, "UNSUPPORTED": rules.when_unsupported}
+    if state in tolerances:
+        return EXEMPT if tolerances[state].value == "Allow" else BAD
+    if state in ("FAILED", "UNKNOWN"):
+        return UNKNOWN
+    if state not in ("SCANNED", "SCANNED_ONCE"):
+        return BAD
+    last = report.coverage.last_scanned_at
+    if rules.settling_period:
+        if last is None and pushed is None:
+            return UNKNOWN
+        starts = [pushed] if pushed else []
+        if last and is_first(last, pushed, report.findings, rules.settling_period):
+            starts.append(last)
+        if any(now - start < rules.settling_period for start in starts):
+            return EXEMPT if rules.when_pending.value == "Allow" else BAD
+    if rules.max_age is not None and (last is None or now - last > rules.max_age):
+        return BAD
+    return GOOD
+
+
+def is_first(last: datetime, pushed: datetime | None, findings: Any, period: timedelta) -> bool:
+    """Whether a scan may have been the first: soon after the push, and nothing was found long before it."""
+    earlier = any(one.first_observed_at and last - one.first_observed_at > period for one in findings)
+    return not earlier and (pushed is None or last - pushed <= RESCAN)
+
+
+def vulnerabilities(rules: VulnerabilityRules, report: Any, scanned: str, now: datetime) -> str:
+    found = findings(rules, report, now)
+    if found is BAD or scanned is GOOD:
+        return found
+    return scanned
+
+
+def findings(rules: VulnerabilityRules, report: Any, now: datetime) -> str:
+    left = [one for one in report.findings if not (one.suppressed and rules.suppressed.value == "Allow")]
+    left = [one for one in left if not any(one.id == each.id and now < each.until for each in rules.ignore)]
+    unknown = not report.complete
+    if rules.exploit_available.value == "Deny":
+        if any(one.exploit.value == "YES" for one in left):
+            return BAD
+        unknown = unknown or any(one.exploit.value != "NO" for one in left)
+    if rules.only_fixable:
+        left = [one for one in left if one.fix.value != "NO"]
+    left = [one for one in left if not (one.first_observed_at and now - one.first_observed_at < rules.grace_period)]
+    threshold = rules.epss_threshold
+    if threshold is not None and any(one.epss is not None and one.epss >= threshold for one in left):
+        return BAD
+    for severity, limit in rules.max_counts.items():
+        if len([one for one in left if one.severity is severity]) > limit:
+            return BAD
+    unknown = unknown or any(one.severity.name == "UNKNOWN" for one in left)
+    asks_inspector = threshold is not None or rules.exploit_available.value == "Deny"
+    unknown = unknown or (asks_inspector and "Inspector" not in report.scanner.value)
+    return UNKNOWN if unknown else GOOD

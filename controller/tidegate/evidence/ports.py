@@ -1,4 +1,4 @@
-"""What gathering needs of the outside: one Protocol for each kind of fact. Implemented in ``tidegate.aws``.
+"""What gathering needs of the outside: one Protocol for each kind of fact. Implemented in ``tidegate.aws`` and ``registry``.
 
 All methods block and may be called from several threads at once. They share these rules:
 
@@ -13,14 +13,16 @@ All methods block and may be called from several threads at once. They share the
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail
 from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.repository import RepositorySettings, ScanType
+from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.scan import Coverage, ScanReport
+from tidegate.evidence.signature_artifacts import FoundArtifacts, SigningHint, WantedArtifacts
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
@@ -39,6 +41,7 @@ DescribedRepository: TypeAlias = RepositorySettings | Absence | AwsUnavailableEr
 CoverageAnswer: TypeAlias = Coverage | AwsUnavailableError
 FindingsAnswer: TypeAlias = FoundFindings | AwsUnavailableError
 ReportAnswer: TypeAlias = ScanReport | AwsUnavailableError
+R_contra = TypeVar("R_contra", contravariant=True)
 
 
 class ImageSource(Protocol):
@@ -132,6 +135,41 @@ class ReportSource(Protocol):
         pushed_at: Mapping[ImageKey, datetime | None] | None = None,
     ) -> Mapping[ImageKey, ReportAnswer]:
         """Return the reports of up to MAX_INSPECTED_IMAGES images; ``pushed_at`` tells a first scan from a re-scan."""
+        ...
+
+
+class SignatureSource(Protocol[R_contra]):
+    """Finds the signatures beside an image, in one kind of repository: ``EcrRepository`` or ``OciRepository``."""
+
+    def find_artifacts(
+        self, repository: R_contra, digest: Digest, *, wanted: WantedArtifacts, seconds: float
+    ) -> FoundArtifacts:
+        """Return the signatures of one image, up to MAX_EVALUATED, within about so many seconds.
+
+        What could not be looked at is in ``skipped``, and ``complete`` is False then. Sources:
+        ``ecr:ListImageReferrers``, ``ecr:BatchGetImage``, ``ecr:GetDownloadUrlForLayer`` and a download for each
+        envelope; or the OCI distribution specification 1.1.
+        """
+        ...
+
+
+class SigningStatusSource(Protocol):
+    """Says what ECR's own signing is doing: words for a message, never evidence of a signature."""
+
+    def signing_status(self, repository: EcrRepository, digest: Digest) -> Sequence[SigningHint]:
+        """Return one hint for each signing profile; none where nothing signs. Source: ``ecr:DescribeImageSigningStatus``."""
+        ...
+
+
+class SignerRevocationSource(Protocol):
+    """Says whether AWS Signer has revoked a signature's profile, job or certificates."""
+
+    def revocation_status(self, question: SignerQuestion, *, account: str | None = None) -> SignerRevocations:
+        """Return what is revoked, asked in the region of the signing profile.
+
+        ``account`` names whose credentials ask; the profile's own account's by default. Raise VerificationError for
+        ARNs that AWS Signer does not have. Source: ``signer:GetRevocationStatus``.
+        """
         ...
 
 

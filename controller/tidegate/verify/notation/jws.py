@@ -4,7 +4,6 @@ What is not exactly one well-formed envelope is refused: other fields, repeated 
 """
 
 import re
-
 from datetime import datetime
 from typing import Any
 
@@ -74,7 +73,7 @@ def _protected_header(header: dict[str, Any]) -> ProtectedHeader:
         raise VerificationError(f"{_INVALID}: the protected header has no content type")
     if not isinstance(critical, list) or any(not isinstance(label, str) for label in critical):
         raise VerificationError(f'{_INVALID}: the "crit" header is not a list of texts')
-    values: dict[Label, object] = {**header}
+    values: dict[Label, object] = dict(header.items())
     return ProtectedHeader(
         algorithm=_algorithm(header.get("alg")),
         content_type=content_type,

@@ -1,0 +1,298 @@
+"""The verification of one Notation signature, as a numbered procedure over bytes.
+
+Every policy level walks the same steps; only what a failure does differs. Nothing is fetched and no clock is read:
+``now``, trust stores and the answers of revocation services come in. When answers are missing, the outcome says which
+questions to ask; call again with the answers.
+
+The anchor (step 2) is looked for before any signature is checked, so that a stranger's envelope costs microseconds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tidegate.errors import Error, UndeterminedError, VerificationError
+from tidegate.verify.notation.attributes import SigningScheme
+from tidegate.verify.notation.authenticity import check_anchor, check_subject
+from tidegate.verify.notation.certificate import Certificate
+from tidegate.verify.notation.chain import Purpose, validate_chain
+from tidegate.verify.notation.envelope import Envelope, open_envelope, parse_envelope
+from tidegate.verify.notation.outcome import NotationOutcome, Result, Signer, Step, StepRecord
+from tidegate.verify.notation.payload import SignedPayload, TargetArtifact, check_metadata, check_target, read_payload
+from tidegate.verify.notation.plugin import check_critical_attributes, required_plugin
+from tidegate.verify.notation.quotation import quoted_time
+from tidegate.verify.notation.revocation import chain_standing, check_standing
+from tidegate.verify.notation.revocation_material import NOTHING_KNOWN, NoAnswer, Question, RevocationMaterial
+from tidegate.verify.notation.signer import (
+    PROCESSED,
+    SignerAnswer,
+    SigningProfile,
+    check_answer,
+    check_profile_trusted,
+    revocation_failure,
+    revocation_question,
+    signing_profile,
+)
+from tidegate.verify.notation.timestamp import (
+    check_timestamp_within,
+    check_valid_at_signing,
+    check_valid_now,
+    is_timestamp_demanded,
+    verify_timestamp,
+)
+from tidegate.verify.notation.trust_policy import Action, Check, TrustPolicyStatement
+from tidegate.verify.notation.trust_store import StoreKind, TrustStores
+
+_NO_METADATA: Mapping[str, str] = {}
+
+
+def verify_notation(
+    envelope: bytes,
+    media_type: str,
+    target: TargetArtifact,
+    statement: TrustPolicyStatement,
+    stores: TrustStores,
+    *,
+    now: datetime,
+    revocation: RevocationMaterial = NOTHING_KNOWN,
+    metadata: Mapping[str, str] = _NO_METADATA,
+) -> NotationOutcome:
+    """Return how the envelope fares under the statement as a signature of the target. Never raises for bad evidence.
+
+    ``media_type`` is that of the layer that held the envelope, ``target`` the descriptor of the manifest that was
+    fetched by digest, ``now`` has a time zone, ``metadata`` must all be among what was signed.
+    Source: Notary Project trust store and trust policy specification, "Signature Verification".
+    """
+    if now.tzinfo is None:
+        raise ValueError("now needs a time zone")
+    verification = _Verification(
+        content=envelope,
+        media_type=media_type,
+        target=target,
+        statement=statement,
+        stores=stores,
+        now=now,
+        material=revocation,
+        required_metadata=metadata,
+    )
+    return verification.run()
+
+
+def _steps() -> tuple[Step, ...]:
+    rows = (
+        ("read the envelope and its signed attributes", Check.INTEGRITY, "N28-N36"),
+        ("find a trusted anchor in the certificate chain", Check.AUTHENTICITY, "N54"),
+        ("verify the signature with the first certificate's key", Check.INTEGRITY, "N36-N38"),
+        ("hold the certificate chain against the profile", Check.INTEGRITY, "N39, N46-N53"),
+        ("compare the signed artifact and metadata with the wanted ones", Check.INTEGRITY, "N41, N42"),
+        ("find who understands the critical attributes", Check.INTEGRITY, "N40, N43, N44"),
+        ("match the signer with the trusted identities", Check.AUTHENTICITY, "N45, N55"),
+        ("look at the signature's expiry", Check.EXPIRY, "N56"),
+        ("establish the time of signing", Check.AUTHENTIC_TIMESTAMP, "N57-N63"),
+        ("look for revocations", Check.REVOCATION, "N45, N64-N68"),
+    )
+    return tuple(
+        Step(number=number, title=title, check=check, rules=rules)
+        for number, (title, check, rules) in enumerate(rows, start=1)
+    )
+
+
+STEPS = _steps()
+"""The procedure. Integrity is enforced at every level."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Verification:
+    """One run through the steps, and what the later ones need of the earlier ones."""
+
+    content: bytes
+    media_type: str
+    target: TargetArtifact
+    statement: TrustPolicyStatement
+    stores: TrustStores
+    now: datetime
+    material: RevocationMaterial
+    required_metadata: Mapping[str, str]
+    envelope: Envelope | None = None
+    chain: tuple[Certificate, ...] = ()
+    payload: SignedPayload | None = None
+    profile: SigningProfile | None = None
+    anchored: bool = False
+    identified: bool = False
+    moments: list[datetime] = field(default_factory=list)
+    questions: dict[Question, None] = field(default_factory=dict)
+
+    def run(self) -> NotationOutcome:
+        """Walk the steps until an enforced one does not pass."""
+        actions: tuple[Callable[[], str | None], ...] = (
+            self._read,  # 1
+            self._find_anchor,  # 2
+            self._open,  # 3
+            self._hold_chain,  # 4
+            self._compare,  # 5
+            self._understand,  # 6
+            self._identify,  # 7
+            self._expire,  # 8
+            self._timestamp,  # 9
+            self._revoke,  # 10
+        )
+        records: list[StepRecord] = []
+        stopped = False
+        for step, act in zip(STEPS, actions, strict=True):
+            action = self.statement.signature_verification.action(step.check)
+            if stopped or action is Action.SKIP:
+                records.append(StepRecord(step=step, action=action, result=Result.NOT_RUN))
+                continue
+            record = _perform(step, action, act)
+            records.append(record)
+            stopped = action is Action.ENFORCE and not record.passed
+        self._ask_ahead(records)
+        return self._outcome(tuple(records))
+
+    def _read(self) -> None:
+        self.envelope = parse_envelope(self.content, self.media_type)  # N28-N36
+
+    def _find_anchor(self) -> None:
+        sealed, attributes = self._envelope.sealed, self._envelope.attributes
+        check_anchor(sealed.chain, attributes.scheme, self.statement, self.stores)  # N54
+        self.anchored = True
+
+    def _open(self) -> None:
+        self.chain = open_envelope(self._envelope)  # N36-N38
+
+    def _hold_chain(self) -> None:
+        try:
+            validate_chain(self.chain, Purpose.CODE_SIGNING)  # N46-N53
+        except VerificationError as error:
+            raise VerificationError(f"certificate-chain is invalid, {error}") from error  # N39
+
+    def _compare(self) -> None:
+        payload = read_payload(self._envelope.sealed.payload)
+        check_target(payload, self.target)  # N41
+        check_metadata(payload, self.required_metadata)  # N42
+        self.payload = payload
+
+    def _understand(self) -> str | None:
+        attributes = self._envelope.attributes
+        plugin = required_plugin(attributes)  # N43, N44
+        check_critical_attributes(attributes, frozenset() if plugin is None else PROCESSED)  # N40
+        if plugin is not None:
+            self.profile = signing_profile(attributes, self._envelope.sealed.media_type)  # N45
+        return plugin
+
+    def _identify(self) -> str:
+        if self.profile is None:
+            check_subject(self.chain[0], self.statement)  # N55
+            self.identified = True
+            return self.chain[0].subject
+        check_profile_trusted(self.profile, self.statement.trusted_identities)  # N45
+        self.identified = True
+        return self.profile.version_arn
+
+    def _expire(self) -> str | None:
+        expiry = self._envelope.attributes.expiry
+        if expiry is None:
+            return "the signature has no expiry"
+        if self.now >= expiry:  # N56
+            raise VerificationError(f"digital signature has expired on {quoted_time(expiry)}")
+        self.moments.append(expiry)
+        return None
+
+    def _timestamp(self) -> str:
+        attributes, statement = self._envelope.attributes, self.statement
+        if attributes.scheme is SigningScheme.SIGNING_AUTHORITY:
+            check_valid_at_signing(self.chain, attributes.signing_time)  # N57
+            return f"signed at {quoted_time(attributes.signing_time)} by the word of the signing authority"
+        if not is_timestamp_demanded(statement, self.chain, self.now):  # N58
+            check_valid_now(self.chain, self.now)
+            self.moments += [certificate.not_after for certificate in self.chain]
+            return "no timestamp countersignature is demanded, every certificate is valid now"
+        roots = self.stores.certificates(statement.trust_stores, StoreKind.TSA)
+        sealed = self._envelope.sealed
+        timestamp = verify_timestamp(sealed.timestamp_token, sealed.signature, roots)  # N59-N61
+        check_timestamp_within(self.chain, timestamp.info)  # N62
+        self._check_chain(timestamp.chain, "timestamping certificate", None)  # N63
+        return f"signed before {quoted_time(timestamp.info.moment)} by the word of {timestamp.chain[0].subject}"
+
+    def _revoke(self) -> str | None:
+        if not (self.anchored and self.identified):
+            # N68: whoever made this chain chose the URLs in it.
+            raise UndeterminedError("revocation is not checked for a signature whose signer is not trusted")
+        if self.profile is not None:
+            self._ask_signer(self.profile)  # N45
+            return None
+        attributes = self._envelope.attributes
+        by_authority = attributes.scheme is SigningScheme.SIGNING_AUTHORITY
+        signing_time = attributes.signing_time if by_authority else None
+        return self._check_chain(self.chain, "signing certificate", signing_time)  # N64-N68
+
+    def _check_chain(
+        self, chain: tuple[Certificate, ...], role: str, authentic_signing_time: datetime | None
+    ) -> str | None:
+        standing = chain_standing(chain, self.material, now=self.now, authentic_signing_time=authentic_signing_time)
+        self.questions.update(dict.fromkeys(standing.questions))
+        check_standing(standing, role)
+        if standing.good_until is not None:
+            self.moments.append(standing.good_until)
+        if standing.unrevokable:
+            return f"{len(standing.unrevokable)} of {len(chain) - 1} certificates name no revocation service"
+        return None
+
+    def _ask_signer(self, profile: SigningProfile) -> None:
+        question = revocation_question(profile, self._envelope.attributes, self.chain)
+        answer = self.material.answers.get(question)
+        if isinstance(answer, SignerAnswer) and self.now <= answer.good_until:
+            check_answer(answer)
+            self.moments.append(answer.good_until)
+            return
+        if not isinstance(answer, NoAnswer):
+            self.questions[question] = None
+            raise UndeterminedError("AWS Signer's revocation status is not at hand")
+        reason = f"GetRevocationStatus call failed with error: {answer.reason}"
+        raise UndeterminedError(str(revocation_failure(reason)))
+
+    def _ask_ahead(self, records: list[StepRecord]) -> None:
+        """Add the last step's questions when an earlier one waits for answers, so that all are asked at once."""
+        last = records[-1]
+        if self.questions and last.result is Result.NOT_RUN and last.action is not Action.SKIP:
+            _perform(last.step, last.action, self._revoke)
+
+    @property
+    def _envelope(self) -> Envelope:
+        assert self.envelope is not None
+        return self.envelope
+
+    def _outcome(self, records: tuple[StepRecord, ...]) -> NotationOutcome:
+        signer = None
+        if self.anchored and self.identified and self.chain:
+            signer = Signer(
+                subject=self.chain[0].subject,
+                fingerprint=self.chain[0].fingerprint,
+                scheme=self._envelope.attributes.scheme,
+                profile=self.profile,
+            )
+        return NotationOutcome(
+            statement=self.statement.name,
+            level=self.statement.signature_verification.level,
+            steps=records,
+            signer=signer,
+            claimed_subject=self.chain[0].subject if self.chain else None,
+            signing_time=self.envelope.attributes.signing_time if self.envelope else None,
+            metadata=self.payload.metadata if self.payload else _NO_METADATA,
+            good_until=min(self.moments, default=None),
+            questions=tuple(self.questions),
+        )
+
+
+def _perform(step: Step, action: Action, act: Callable[[], str | None]) -> StepRecord:
+    """Run one step and record what came of it; what nobody foresaw is inconclusive, and says so."""
+    try:
+        note = act()
+    except UndeterminedError as error:
+        return StepRecord(step=step, action=action, result=Result.INCONCLUSIVE, error=str(error))
+    except Error as error:
+        return StepRecord(step=step, action=action, result=Result.FAILED, error=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever happens, no signature passes by it
+        text = f"unexpected {type(error).__name__}"
+        return StepRecord(step=step, action=action, result=Result.INCONCLUSIVE, error=text)
+    return StepRecord(step=step, action=action, result=Result.PASSED, note=note)

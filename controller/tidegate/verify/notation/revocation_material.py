@@ -1,0 +1,68 @@
+"""What is asked of revocation services, and what was answered: questions and answers as plain values.
+
+Verification states which questions it has; somebody else asks them, over the network or in files, and verification is
+run again with the answers. So no URL of an untrusted chain is ever contacted: such a chain yields no question.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from tidegate.verify.notation.signer import SignerAnswer, SignerQuestion
+
+MAX_OCSP_BYTES = 20 * 1024
+"""Bytes of an OCSP answer; notation-core-go's bound."""
+MAX_CRL_BYTES = 5 * 1024 * 1024
+"""Bytes of a CRL."""
+OCSP_TIMEOUT_SECONDS = 2
+CRL_TIMEOUT_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OcspQuestion:
+    """An OCSP request (DER) for the responder at the URL."""
+
+    url: str
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrlQuestion:
+    """A CRL, base or delta, at the URL."""
+
+    url: str
+
+
+Question: TypeAlias = OcspQuestion | CrlQuestion | SignerQuestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAnswer:
+    """The question was asked and there was no answer, for the reason given."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationMaterial:
+    """All answers at hand.
+
+    ``ocsp`` and ``crls`` hold further bytes whose origin is not known, as from files; they count for whatever their
+    signed content says.
+    """
+
+    answers: Mapping[Question, bytes | SignerAnswer | NoAnswer] = field(default_factory=dict)
+    ocsp: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What one service says of one certificate, and until when it says so."""
+
+    revoked: bool
+    good_until: datetime
+
+
+NOTHING_KNOWN = RevocationMaterial()

@@ -1,6 +1,7 @@
 """Real servers on loopback ports, on both event loops that kopf may bring, and peers to talk to them."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -20,6 +21,14 @@ FAST: dict[str, Any] = {"sweep_seconds": 0.02, "notice_seconds": 0.05, "linger_s
 
 def pytest_asyncio_loop_factories(config, item):
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def no_silent_failures(caplog):
+    """Fail where the event loop or aiohttp had to report an exception that nobody handled."""
+    yield
+    records = [*caplog.get_records("setup"), *caplog.get_records("call"), *caplog.get_records("teardown")]
+    assert [record.getMessage() for record in records if record.levelno >= logging.ERROR] == []
 
 
 @pytest.fixture(scope="session")

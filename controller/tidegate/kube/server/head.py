@@ -81,18 +81,17 @@ def accept_head(
 def _index(target: str, header_lines: Sequence[tuple[bytes, bytes]], limits: ServerLimits) -> dict[bytes, bytes]:
     if len(header_lines) > limits.max_headers:
         raise refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected at most {limits.max_headers} headers")
-    headers: dict[bytes, bytes] = {}
-    size = len(target)
-    for raw_name, value in header_lines:
-        size += len(raw_name) + len(value) + _LINE_BYTES
-        name = raw_name.lower()
-        if name in _ONCE and name in headers:
-            raise refuse(HTTPStatus.BAD_REQUEST, f"got {name.decode('ascii')} more than once")
-        headers[name] = value
+    size = len(target) + sum([len(name) + len(value) + _LINE_BYTES for name, value in header_lines])
     if size > limits.max_head_bytes:
         raise refuse(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected a head of at most {limits.max_head_bytes} bytes"
         )
+    headers = {name.lower(): value for name, value in header_lines}
+    if len(headers) < len(header_lines):
+        names = [name.lower() for name, _ in header_lines]
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise refuse(HTTPStatus.BAD_REQUEST, f"got {name.decode('ascii')} more than once")
     return headers
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.chart.render import custom_resource_definitions, rbac, render
 from tests.cluster import ControlPlane, wait_for
+from tests.cluster.ports import free_ports
 from tests.e2e.kube.edge import CRD, Edge, Rights
 from tidegate.kube.connection import load_configuration
 
@@ -86,3 +87,10 @@ async def lone_lonely_edge(lonely_rights: Rights, monkeypatch: pytest.MonkeyPatc
     edge = Edge(load_configuration(), lonely_rights.cluster)
     yield edge
     edge.api.close()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """Give a free port on loopback."""
+    (port,) = free_ports(1)
+    return port

@@ -1,0 +1,70 @@
+"""What is logged: nothing for an answered request, little for much that is wrong, and never a body."""
+
+import structlog
+
+from tests.integration.server.peer import get, post
+
+
+async def test_an_answered_request_is_not_logged(start):
+    with structlog.testing.capture_logs() as lines:
+        site = await start(summary_seconds=0.0)
+        for _ in range(3):
+            assert (await site.ask(post())).status == 200
+        await site.until(lambda: not site.ledger.guards)
+    assert [line["event"] for line in lines] == ["listening"]
+
+
+async def test_refusals_are_summed_up_in_one_line_once(start):
+    site = await start(summary_seconds=0.0)
+    with structlog.testing.capture_logs() as lines:
+        peers = [await site.peer() for _ in range(3)]
+        await peers[0].send(get("/nope"))
+        await site.until(lambda: lines)
+    assert lines == [
+        {"event": "requests refused", "log_level": "warning", "listener": "admission", "by_status": {404: 1}}
+    ]
+
+
+async def test_many_refusals_are_not_many_lines(start):
+    site = await start(summary_seconds=3_600.0)
+    with structlog.testing.capture_logs() as lines:
+        site.ledger._summarized_at = site.ledger.loop.time()
+        for _ in range(5):
+            await site.ask(get("/nope"))
+        site.ledger.summarize()
+        assert lines == []
+        site.ledger._summarized_at -= 3_600
+        site.ledger.summarize()
+        site.ledger._summarized_at -= 3_600
+        site.ledger.summarize()
+    assert [line["by_status"] for line in lines] == [{404: 5}]
+
+
+async def test_a_failing_handler_is_logged_once_in_a_while_with_its_traceback(start):
+    site = await start(summary_seconds=3_600.0)
+    failure = RuntimeError("broken")
+
+    def fail(_body, _deadline):
+        raise failure
+
+    site.script.reply = fail
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(5):
+            assert (await site.ask(post(b'{"secret":1}'))).status == 500
+        site.ledger._failure_logged_at -= 3_600
+        assert (await site.ask(post(b'{"secret":1}'))).status == 500
+    failures = [line for line in lines if line["event"] == "request handler failed"]
+    assert (
+        failures
+        == [
+            {
+                "event": "request handler failed",
+                "log_level": "error",
+                "listener": "admission",
+                "path": "/validate",
+                "exc_info": failure,
+            }
+        ]
+        * 2
+    )
+    assert "secret" not in str(lines)

@@ -191,7 +191,7 @@ def _check_issuer_serial(value: Any, certificate: Certificate) -> None:
     names = [name for name in value["issuer"] if name.name == "directory_name"]
     if len(names) != 1 or len(value["issuer"]) != 1:
         raise VerificationError("issuer name is missing in IssuerSerial")
-    if names[0].chosen.dump() != certificate.issuer_der or value["serial_number"].native != certificate.serial:
+    if names[0].chosen.untag().dump() != certificate.issuer_der or value["serial_number"].native != certificate.serial:
         raise VerificationError("signing certificate not found in the timestamp token")
 
 

@@ -7,7 +7,6 @@ the rules for a whole document stand there. Nothing is verified here.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from tidegate.errors import VerificationError
 from tidegate.verify.notation.distinguished_name import DistinguishedName
@@ -52,7 +51,6 @@ class TimestampRule(StrEnum):
 
 _LOGGED_BY_PERMISSIVE = frozenset({Check.AUTHENTIC_TIMESTAMP, Check.EXPIRY, Check.REVOCATION})
 _LOGGED_BY_AUDIT = _LOGGED_BY_PERMISSIVE | {Check.AUTHENTICITY}
-_NOTHING: Mapping[Check, Action] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,7 @@ class SignatureVerification:
     """A level, what it is overridden with, and when a timestamp is demanded."""
 
     level: Level
-    override: Mapping[Check, Action] = _NOTHING
+    override: Mapping[Check, Action] = field(default_factory=dict)
     verify_timestamp: TimestampRule = TimestampRule.ALWAYS
 
     def action(self, check: Check) -> Action:

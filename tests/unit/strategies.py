@@ -84,7 +84,7 @@ def facts(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Fact[Any]]:
     ages = st.sampled_from([SECOND, 30 * MINUTE, HOUR, HOUR + INSTANT, 3 * HOUR])
     fresh = st.builds(lambda value, old: Known(value, NOW - old), values, ages)
     stale = st.builds(lambda value, old, why: Known(value, NOW - old, why), values, ages, st.sampled_from(Cause))
-    return mostly(fresh, stale, st.builds(missing, st.sampled_from(Cause)), weight=10)
+    return mostly(fresh, stale, st.builds(missing, st.sampled_from(Cause)), weight=30)
 
 
 def _past(*ages: timedelta) -> st.SearchStrategy[Any]:
@@ -98,8 +98,8 @@ _SEEN = st.sampled_from([None, NOW - 30 * DAY, NOW - 7 * DAY, NOW - 7 * DAY + IN
 
 _details = st.builds(
     detail,
-    digest=mostly(DIGEST, digest("other"), weight=20),
-    status=mostly(ImageStatus.ACTIVE, st.sampled_from(ImageStatus), weight=20),
+    digest=mostly(DIGEST, digest("other"), weight=40),
+    status=mostly(ImageStatus.ACTIVE, st.sampled_from(ImageStatus), weight=40),
     pushed_at=_PUSHED,
 )
 _settings = st.builds(
@@ -111,7 +111,7 @@ _runnable = mostly(
     (ITSELF,),
     st.lists(st.sampled_from(CHILDREN), unique=True, max_size=4).map(tuple),
     BadContent("bytes that lie"),
-    weight=4,
+    weight=20,
 )
 
 findings: st.SearchStrategy[Finding] = st.builds(
@@ -126,8 +126,8 @@ findings: st.SearchStrategy[Finding] = st.builds(
 )
 reports: st.SearchStrategy[ScanReport] = st.builds(
     lambda found, state, **rest: report(*found, state=state, **rest),
-    mostly((), st.lists(findings, max_size=3), weight=1),
-    mostly(ScanState.SCANNED, st.sampled_from(ScanState), weight=3),
+    mostly(st.lists(findings, min_size=1, max_size=4), (), weight=2),
+    mostly(ScanState.SCANNED, st.sampled_from(ScanState), weight=4),
     scanner=mostly(Scanner.INSPECTOR, Scanner.ECR_BASIC),
     complete=mostly(True, False, weight=12),
     last_scanned_at=_SCANNED,
@@ -143,19 +143,19 @@ def collected(draw: st.DrawFn) -> ImageEvidence:
     if draw(mostly(False, True, weight=8)):
         digests = [*digests[1:], DIGEST]
     return ImageEvidence(
-        detail=draw(facts(mostly(_details, st.sampled_from(Absence), weight=12))),
-        settings=draw(facts(mostly(_settings, st.sampled_from(Absence), weight=12))),
+        detail=draw(facts(mostly(_details, st.sampled_from(Absence), weight=40))),
+        settings=draw(facts(mostly(_settings, st.sampled_from(Absence), weight=40))),
         runnable=runnable,
         scans={one: draw(facts(reports)) for one in digests},
     )
 
 
-_scopes = mostly((ecr(),), (), (ecr("team/*"),), (ecr(region="us-east-1"), host("ghcr.io", "team/*")), weight=3)
+_scopes = mostly((ecr(),), (), (ecr("team/*"),), (ecr(region="us-east-1"), host("ghcr.io", "team/*")), weight=12)
 _tags = st.builds(
     TagRules,
     immutable=st.booleans(),
-    digest_required=mostly(False, True),
-    forbidden=st.sampled_from([(), globs("latest"), globs("dev", "v*")]),
+    digest_required=mostly(False, True, weight=12),
+    forbidden=mostly(globs("latest"), (), globs("dev", "v*"), weight=6),
 )
 _scan = st.builds(
     ScanRules,
@@ -201,7 +201,7 @@ policies: st.SearchStrategy[ImagePolicy] = st.builds(
     vulnerabilities=mostly(None, _vulnerabilities, weight=1),
     platforms=mostly((), NODES),
     on_undetermined=mostly(Tolerance.DENY, Tolerance.ALLOW, weight=2),
-    max_stale=mostly(HOUR, ZERO, 7 * DAY),
+    max_stale=mostly(HOUR, ZERO, 7 * DAY, weight=8),
 )
 broken_policies: st.SearchStrategy[BrokenPolicy] = st.builds(
     broken, actions=_actions(), match=_match, on_undetermined=mostly(Tolerance.DENY, Tolerance.ALLOW, weight=2)

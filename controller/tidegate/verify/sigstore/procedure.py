@@ -12,9 +12,6 @@ from enum import Enum, IntEnum
 from tidegate.errors import Error, UndeterminedError, VerificationError
 from tidegate.verify.sigstore.proof import Proof
 
-MAX_FOREIGN_CHARACTERS = 300
-"""Characters of another library's message that a text repeats."""
-
 
 class Step(IntEnum):
     """The steps, in the order in which they are taken."""

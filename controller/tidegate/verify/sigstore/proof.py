@@ -46,7 +46,7 @@ class Statement:
 class Proof:
     """A verified signature or attestation.
 
-    ``signed_at`` is the latest time that a trusted clock vouched for, None where a keyed signature came without one.
+    ``signed_at`` is the earliest time that a trusted clock vouched for, None where a keyed signature came without one.
     ``repository`` is what cosign's older payload names (``docker-reference``); bundles name none.
     """
 

@@ -1,0 +1,67 @@
+"""Who a policy lets sign: identities under a trust root, or one long-lived key."""
+
+from dataclasses import dataclass
+
+from tidegate.errors import PolicyError, VerificationError
+from tidegate.verify.sigstore.identity import Identity
+from tidegate.verify.sigstore.proof import KeylessSigner
+from tidegate.verify.sigstore.public_key import PublicKey
+from tidegate.verify.sigstore.trust_root import TrustRoot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeylessAuthority:
+    """Any of the identities, with certificates of the trust root.
+
+    ``require_log=False`` lets a timestamp authority stand in for the transparency log where the material is cosign's
+    older layers, which may hold no entry. A bundle always holds one, and it is always verified.
+    """
+
+    identities: tuple[Identity, ...]
+    root: TrustRoot
+    require_log: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse an authority that nobody is."""
+        if not self.identities:
+            raise PolicyError(("identities: at least one is required",))
+
+    def check(self, signer: KeylessSigner) -> None:
+        """Raise VerificationError unless the signer is one of the identities."""
+        if not any(identity.matches(signer) for identity in self.identities):
+            wanted = "; or ".join(str(identity) for identity in self.identities[:MAX_SHOWN])
+            raise VerificationError(f"signed by {harmless(signer)}, expected {wanted}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAuthority:
+    """One key. With ``require_log`` (the default) a log of the trust root must hold the signature.
+
+    Without it a log entry isn't looked at, and nothing bounds when a stolen key signed; a timestamp is used where the
+    trust root has an authority for it.
+    """
+
+    key: PublicKey
+    root: TrustRoot | None = None
+    require_log: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse to demand a log that nothing could verify."""
+        if self.require_log and self.root is None:
+            raise PolicyError(("trustRoot: required, since a transparency log entry is demanded",))
+
+
+Authority = KeylessAuthority | KeyAuthority
+
+MAX_SHOWN = 5
+"""Identities that a message repeats."""
+MAX_SIGNER_CHARACTERS = 300
+
+
+def harmless(signer: KeylessSigner) -> str:
+    """Return the signer as messages show it: what an attacker chose, printable and cut."""
+    text = str(signer)
+    printable = "".join(
+        character if character.isprintable() else "?" for character in text[: MAX_SIGNER_CHARACTERS + 1]
+    )
+    return printable if len(text) <= MAX_SIGNER_CHARACTERS else printable[:MAX_SIGNER_CHARACTERS] + "..."

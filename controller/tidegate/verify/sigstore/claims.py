@@ -1,0 +1,111 @@
+"""What a policy demands of a signature beyond the signer: of which artifact, of what type, with which texts, how old."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from tidegate.errors import PolicyError, VerificationError
+from tidegate.images.digest import Digest, digest_of
+from tidegate.verify.notation.quotation import quoted
+from tidegate.verify.sigstore.conditions import Condition, check_conditions
+from tidegate.verify.sigstore.procedure import Procedure, Step, moment
+from tidegate.verify.sigstore.proof import Proof
+from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far a trusted clock may be ahead of ours. A time further on is a broken clock, ours or theirs."""
+
+ANY_PREDICATE = "*"
+"""As predicate type: whatever was signed, for a person who reads the outcome. A policy never says this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """What must have been signed. ``content`` is needed only by keys that don't sign a SHA-256."""
+
+    digest: Digest
+    content: bytes | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse content that isn't the digest's."""
+        if self.content is not None and digest_of(self.content) != self.digest:
+            raise VerificationError("the content does not have the digest")
+
+    @property
+    def sha256(self) -> bytes:
+        """Return the digest's 32 bytes."""
+        return bytes.fromhex(self.digest.removeprefix("sha256:"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What the signed bytes must say.
+
+    ``predicate_type`` is compared exactly; the default is that of a plain signature, so that an attestation by the same
+    signer never counts as one. ``annotations`` must all be there, equal; ``repository`` must be what cosign's older
+    payload names. ``max_age`` counts from the time that a trusted clock gave.
+    """
+
+    predicate_type: str = COSIGN_SIGNATURE
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    repository: str | None = None
+    max_age: timedelta | None = None
+    conditions: tuple[Condition, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse demands that no signature could be held against."""
+        if not self.predicate_type:
+            raise PolicyError(("predicateType: required",))
+        if self.conditions and self.is_signature:
+            raise PolicyError(("conditions: a signature has no predicate",))
+
+    @property
+    def is_signature(self) -> bool:
+        """Return whether a plain signature is demanded, not an attestation."""
+        return self.predicate_type == COSIGN_SIGNATURE
+
+
+def check_claims(proof: Proof, claims: Claims, now: datetime, procedure: Procedure) -> Proof:
+    """Return the proof if it says what is demanded; else raise VerificationError. Takes steps 11 to 13."""
+    procedure.enter(Step.CLAIMS)
+    _check_type(proof, claims)
+    for name, value in claims.annotations.items():
+        if proof.annotations.get(name) != value:
+            raise VerificationError(
+                f"annotation {quoted(name)} is {quoted(proof.annotations.get(name))}, expected {quoted(value)}"
+            )
+    if claims.repository is not None and proof.repository != claims.repository:
+        raise VerificationError(
+            f"signed for repository {quoted(proof.repository)}, expected {quoted(claims.repository)}"
+        )
+    procedure.found(f"predicate type {quoted(proof.statement.predicate_type)}" if proof.statement else "a signature")
+    if claims.conditions:
+        procedure.enter(Step.CONDITIONS)
+        check_conditions(proof.statement.predicate if proof.statement else {}, claims.conditions)
+        procedure.found(f"{len(claims.conditions)} hold")
+    if claims.max_age is not None:
+        procedure.enter(Step.AGE)
+        _check_age(proof, claims.max_age, now, procedure)
+    return proof
+
+
+def check_not_ahead(time: datetime, now: datetime) -> None:
+    """Raise VerificationError for a time that has not come yet."""
+    if time > now + CLOCK_SKEW:
+        raise VerificationError(f"signed at {moment(time)}, which is after {moment(now)}: one of the clocks is wrong")
+
+
+def _check_type(proof: Proof, claims: Claims) -> None:
+    if claims.predicate_type == ANY_PREDICATE:
+        return
+    given = proof.statement.predicate_type if proof.statement else COSIGN_SIGNATURE
+    if given != claims.predicate_type:
+        raise VerificationError(f"predicate type {quoted(given)}, expected {quoted(claims.predicate_type)}")
+
+
+def _check_age(proof: Proof, max_age: timedelta, now: datetime, procedure: Procedure) -> None:
+    if proof.signed_at is None:
+        raise VerificationError("no trusted clock says when it was signed, so its age is unknown")
+    if now - proof.signed_at > max_age:
+        raise VerificationError(f"signed at {moment(proof.signed_at)}, longer ago than {max_age}")
+    procedure.found(f"signed at {moment(proof.signed_at)}")

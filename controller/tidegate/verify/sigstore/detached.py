@@ -1,0 +1,178 @@
+"""The procedure for what sigstore-python doesn't verify: signatures of long-lived keys, and cosign's older layers.
+
+The steps are those of a keyless bundle, in the same order. A time that the log promises is used before the promise is
+verified, as there; nothing of it counts unless every later step passes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tidegate.errors import VerificationError
+from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority, harmless
+from tidegate.verify.sigstore.bundle import LogEntry
+from tidegate.verify.sigstore.certificate import Leaf, read_leaf
+from tidegate.verify.sigstore.claims import check_not_ahead
+from tidegate.verify.sigstore.layer import Promise
+from tidegate.verify.sigstore.log_body import Signed, check_body
+from tidegate.verify.sigstore.procedure import Procedure, Step, moment
+from tidegate.verify.sigstore.proof import Signer
+from tidegate.verify.sigstore.trust_root import TrustRoot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detached:
+    """A signature and what came with it. ``message`` is what was signed; None where only its SHA-256 is known."""
+
+    signature: bytes
+    message: bytes | None
+    sha256: bytes = b""
+    payload: bytes | None = None
+    envelope: bytes | None = None
+    certificate: bytes | None = None
+    entry: LogEntry | Promise | None = None
+    timestamps: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """Who signed, when, and where a log holds it."""
+
+    signer: Signer
+    signed_at: datetime | None
+    log_index: int | None
+
+
+def verify_detached(given: Detached, authority: Authority, now: datetime, procedure: Procedure) -> Signing:
+    """Take steps 2 to 9; raise VerificationError at the first that fails."""
+    if isinstance(authority, KeylessAuthority):
+        return _keyless(given, authority, now, procedure)
+    return _keyed(given, authority, now, procedure)
+
+
+def _keyless(given: Detached, authority: KeylessAuthority, now: datetime, procedure: Procedure) -> Signing:
+    import tidegate.verify.sigstore.adapter as library  # noqa: PLC0415 -- costs 0.4 seconds, see the adapter
+
+    if given.certificate is None:
+        raise VerificationError("signed with a long-lived key, but identities are demanded")
+    procedure.enter(Step.CERTIFICATE)
+    leaf = read_leaf(given.certificate)
+    procedure.found(harmless(leaf.signer))
+    entry = given.entry
+    times = _times(given, entry, authority.root, now, procedure)
+    if not times:
+        raise VerificationError("no trusted clock says when it was signed: no log entry and no trusted timestamp")
+    library.verify_certificate(leaf, times=times, root=authority.root, procedure=procedure)
+    procedure.enter(Step.IDENTITY)
+    authority.check(leaf.signer)
+    _log(entry, authority.root, times, now, procedure, required=authority.require_log)
+    procedure.enter(Step.SIGNATURE)
+    _verify_by_leaf(leaf, given)
+    _entry(entry, given, leaf.der, procedure)
+    return Signing(signer=leaf.signer, signed_at=times[0], log_index=entry.index if entry else None)
+
+
+def _keyed(given: Detached, authority: KeyAuthority, now: datetime, procedure: Procedure) -> Signing:
+    key, root = authority.key, authority.root
+    entry = given.entry if authority.require_log else None
+    times = _times(given, entry, root, now, procedure) if root else ()
+    procedure.enter(Step.IDENTITY)
+    procedure.found(f"demanded: {key.signer}")
+    if root:
+        _log(entry, root, times, now, procedure, required=authority.require_log)
+    procedure.enter(Step.SIGNATURE)
+    if given.message is None:
+        key.verify_digest(given.signature, given.sha256)
+    else:
+        key.verify(given.signature, given.message)
+    _entry(entry, given, key.der, procedure)
+    return Signing(signer=key.signer, signed_at=times[0] if times else None, log_index=entry.index if entry else None)
+
+
+def _times(
+    given: Detached, entry: LogEntry | Promise | None, root: TrustRoot, now: datetime, procedure: Procedure
+) -> tuple[datetime, ...]:
+    """Take step 3: the times of trusted timestamp authorities, and the one that the log promises, in order."""
+    times: tuple[datetime, ...] = ()
+    procedure.enter(Step.TIME)
+    if given.timestamps and root.timestamp_authorities:
+        import tidegate.verify.sigstore.adapter as library  # noqa: PLC0415 -- costs 0.4 seconds, see the adapter
+
+        times = library.timestamp_times(given.signature, given.timestamps, root)
+    promised = _promised_time(entry)
+    found = tuple(sorted([*times, *([promised] if promised else [])]))
+    for time in found:
+        check_not_ahead(time, now)
+    procedure.found(", ".join(moment(time) for time in found) or "none")
+    return found
+
+
+def _promised_time(entry: LogEntry | Promise | None) -> datetime | None:
+    match entry:
+        case Promise(integrated_time=seconds):
+            return datetime.fromtimestamp(seconds, tz=UTC)
+        case LogEntry(integrated_time=int(seconds), promised=True):
+            return datetime.fromtimestamp(seconds, tz=UTC)
+    return None
+
+
+def _log(
+    entry: LogEntry | Promise | None,
+    root: TrustRoot,
+    times: Sequence[datetime],
+    now: datetime,
+    procedure: Procedure,
+    *,
+    required: bool,
+) -> None:
+    """Take step 7. An entry without a trusted time is judged by the keys of today."""
+    if entry is None and not required:
+        return
+    procedure.enter(Step.LOG)
+    if entry is None:
+        raise VerificationError("no entry of a transparency log came with the signature, and one is demanded")
+    import tidegate.verify.sigstore.adapter as library  # noqa: PLC0415 -- costs 0.4 seconds, see the adapter
+
+    if isinstance(entry, LogEntry):
+        library.verify_log_entry(entry, root, times or [now])
+    else:
+        library.verify_promise(
+            body=entry.text,
+            integrated_time=entry.integrated_time,
+            log_index=entry.index,
+            log_id=entry.log_id,
+            signature=entry.signature,
+            root=root,
+        )
+    procedure.found(f"index {entry.index}")
+
+
+def _verify_by_leaf(leaf: Leaf, given: Detached) -> None:
+    """Verify with SHA-256 whatever the curve, as sigstore-python does and cosign's keyless signatures are."""
+    if given.message is None:
+        raise VerificationError("there is nothing that was signed")
+    try:
+        leaf.key.verify(given.signature, given.message, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature as error:
+        raise VerificationError("the signature is not by the certificate's key over this content") from error
+
+
+def _entry(entry: LogEntry | Promise | None, given: Detached, verifier: bytes, procedure: Procedure) -> None:
+    """Take step 9 where there is an entry."""
+    if entry is None:
+        return
+    procedure.enter(Step.ENTRY)
+    signed = Signed(
+        signature=given.signature,
+        verifier=verifier,
+        message=given.message,
+        digest=given.sha256,
+        payload=given.payload,
+        envelope=given.envelope,
+    )
+    check_body(entry.body, entry.kind, entry.version, signed)
+    procedure.found(f"{entry.kind} {entry.version}")

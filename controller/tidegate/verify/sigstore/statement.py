@@ -1,0 +1,82 @@
+"""DSSE's signed text and the in-toto statement inside: parsed here, since cosign's statements are not sigstore-python's.
+
+cosign v3 writes subjects without a name and ``cosign attest`` writes version 0.1; both are what signers use.
+Sources: secure-systems-lab/dsse protocol.md, in-toto/attestation spec v0.1 and v1.
+"""
+
+from typing import Any
+
+from tidegate.errors import VerificationError
+from tidegate.images.digest import Digest
+from tidegate.verify.notation.quotation import quoted
+from tidegate.verify.notation.strict_json import strict_object
+from tidegate.verify.sigstore.bundle import MAX_STATEMENT_BYTES, Envelope, bounded
+from tidegate.verify.sigstore.proof import Statement
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPES = frozenset({"https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"})
+COSIGN_SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
+"""The predicate type of a plain signature by cosign v3."""
+
+MAX_SUBJECTS = 1024
+MAX_DIGESTS = 32
+"""Digests of one subject."""
+MAX_TYPE_CHARACTERS = 2048
+"""Characters of a predicate's type; it is a URI."""
+
+
+def signed_text(envelope: Envelope) -> bytes:
+    """Return DSSE's pre-authentication encoding; raise VerificationError for any payload but an in-toto statement."""
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise VerificationError(f"payload type {quoted(envelope.payload_type)}, expected {PAYLOAD_TYPE}")
+    kind, payload = PAYLOAD_TYPE.encode(), envelope.payload
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def read_statement(payload: bytes, digest: Digest) -> Statement:
+    """Return the statement of verified bytes if one of its subjects has the digest; else raise VerificationError."""
+    fields = strict_object(bounded(payload, MAX_STATEMENT_BYTES, "statement"), "statement")
+    if fields.get("_type") not in STATEMENT_TYPES:
+        raise VerificationError(f"statement: unknown type {quoted(fields.get('_type'))}")
+    predicate_type = fields.get("predicateType")
+    if not isinstance(predicate_type, str) or not 0 < len(predicate_type) <= MAX_TYPE_CHARACTERS:
+        raise VerificationError("statement: expected a predicateType")
+    predicate = fields.get("predicate")
+    if not isinstance(predicate, dict | None):
+        raise VerificationError("statement: expected the predicate to be an object")
+    subject = _subject(fields.get("subject"), digest)
+    return Statement(
+        predicate_type=predicate_type, predicate=predicate or {}, annotations=text_map(subject.get("annotations"))
+    )
+
+
+def text_map(value: object) -> dict[str, str]:
+    """Return an object of texts, empty where there is none; raise VerificationError for any other value."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise VerificationError("expected annotations to be texts")
+    return value
+
+
+def _subject(subjects: object, digest: Digest) -> dict[str, Any]:
+    """Return the first subject with the digest. Every subject is read, so that a malformed one can't hide behind it."""
+    if not isinstance(subjects, list) or not 0 < len(subjects) <= MAX_SUBJECTS:
+        raise VerificationError(f"statement: expected 1 to {MAX_SUBJECTS} subjects")
+    named = [_sha256(subject) for subject in subjects]
+    wanted = digest.removeprefix("sha256:")
+    if wanted not in named:
+        shown = next((one for one in named if one), None)
+        raise VerificationError(
+            f"it is about {quoted('sha256:' + shown) if shown else 'no sha256 digest'}, not {digest}"
+        )
+    subject: dict[str, Any] = subjects[named.index(wanted)]
+    return subject
+
+
+def _sha256(subject: object) -> str | None:
+    if not isinstance(subject, dict) or not isinstance(digests := subject.get("digest"), dict):
+        raise VerificationError("statement: a subject without digests")
+    if not 0 < len(digests) <= MAX_DIGESTS or not all(isinstance(one, str) for one in digests.values()):
+        raise VerificationError(f"statement: expected 1 to {MAX_DIGESTS} digests, each a text")
+    return digests.get("sha256")

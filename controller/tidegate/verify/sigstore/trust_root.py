@@ -1,0 +1,233 @@
+"""trusted_root.json: whose certificates, logs and clocks are believed, and from when to when.
+
+The windows (``validFor``) are kept beside every key and chain and asked for at the time that a signature names, never at
+the time of the day: a log key that was retired still proves what it signed before. Fetching a root is not done here.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from tidegate.errors import PolicyError, VerificationError
+from tidegate.verify.notation.base64_text import decode_base64
+from tidegate.verify.notation.quotation import quoted
+from tidegate.verify.notation.strict_json import strict_object
+from tidegate.verify.notation.untrusted import reading
+
+MAX_TRUST_ROOT_BYTES = 1 << 20
+"""Bytes of one trusted_root.json; the public instance's has 7 KiB."""
+MAX_INSTANCES = 64
+"""Logs or authorities of one kind; the public instance has two of each."""
+MAX_CHAIN = 10
+"""Certificates of one authority."""
+
+MEDIA_TYPES = frozenset(
+    {
+        "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "application/vnd.dev.sigstore.trustedroot.v0.2+json",
+    }
+)
+
+KEY_DETAILS = frozenset(
+    {
+        "PKCS1_RSA_PKCS1V5",
+        "PKIX_RSA_PKCS1V15_2048_SHA256",
+        "PKIX_RSA_PKCS1V15_3072_SHA256",
+        "PKIX_RSA_PKCS1V15_4096_SHA256",
+        "PKIX_ECDSA_P256_SHA_256",
+        "PKIX_ECDSA_P384_SHA_384",
+        "PKIX_ECDSA_P521_SHA_512",
+        "PKIX_ED25519",
+    }
+)
+"""Kinds of log keys that can be used. A key of another kind is ignored, so that a root may announce new ones early."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """From when to when something counts, both ends included; without ``end`` until further notice."""
+
+    start: datetime | None
+    end: datetime | None
+
+    def contains(self, time: datetime) -> bool:
+        """Return whether the time is inside."""
+        return (self.start is None or self.start <= time) and (self.end is None or time <= self.end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogKey:
+    """The public key of a log: DER of its SubjectPublicKeyInfo, and its kind in Sigstore's words."""
+
+    url: str
+    der: bytes
+    details: str
+    window: Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """A chain of certificates, its last one the root, as DER."""
+
+    chain: tuple[bytes, ...]
+    window: Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustRoot:
+    """A whole trusted root. ``ignored`` says what of it can't be used, as ``field.path: sentence``."""
+
+    logs: tuple[LogKey, ...]
+    certificate_logs: tuple[LogKey, ...]
+    authorities: tuple[Authority, ...]
+    timestamp_authorities: tuple[Authority, ...]
+    ignored: tuple[str, ...] = ()
+
+
+_Windowed = TypeVar("_Windowed", LogKey, Authority)
+
+
+def valid_at(items: Iterable[_Windowed], *times: datetime) -> tuple[_Windowed, ...]:
+    """Return the items whose window contains every one of the times."""
+    return tuple(item for item in items if all(item.window.contains(time) for time in times))
+
+
+def parse_trust_root(content: bytes) -> TrustRoot:
+    """Parse trusted_root.json; raise PolicyError with the field path of everything that is wrong with it.
+
+    Source: sigstore_trustroot.proto of sigstore/protobuf-specs, in its JSON form; unknown fields are ignored.
+    """
+    if len(content) > MAX_TRUST_ROOT_BYTES:
+        raise PolicyError((f"trustedRoot: {len(content)} bytes, more than {MAX_TRUST_ROOT_BYTES}",))
+    try:
+        wire = msgspec.convert(strict_object(content, "trustedRoot"), _Root)
+    except VerificationError as error:
+        raise PolicyError((str(error),)) from error
+    except msgspec.ValidationError as error:
+        raise PolicyError((f"trustedRoot: {quoted(error)}",)) from error
+    if wire.media_type not in MEDIA_TYPES:
+        raise PolicyError((f"mediaType: {quoted(wire.media_type)} is not a trusted root's",))
+    return _Reader().root(wire)
+
+
+class _Reader:
+    """Reads the parts, collecting all problems before it raises."""
+
+    def __init__(self) -> None:
+        self._problems: list[str] = []
+        self._ignored: list[str] = []
+
+    def root(self, wire: "_Root") -> TrustRoot:
+        logs = self._each("tlogs", wire.tlogs, self._log)
+        certificate_logs = self._each("ctlogs", wire.ctlogs, self._log)
+        authorities = self._each("certificateAuthorities", wire.certificate_authorities, self._authority)
+        stamps = self._each("timestampAuthorities", wire.timestamp_authorities, self._authority)
+        if self._problems:
+            raise PolicyError(tuple(self._problems))
+        return TrustRoot(
+            logs=logs,
+            certificate_logs=certificate_logs,
+            authorities=authorities,
+            timestamp_authorities=stamps,
+            ignored=tuple(self._ignored),
+        )
+
+    def _each(self, field: str, items: "list[_In]", read: "Callable[[str, _In], _Out | None]") -> "tuple[_Out, ...]":
+        if len(items) > MAX_INSTANCES:
+            self._problems.append(f"{field}: {len(items)} entries, more than {MAX_INSTANCES}")
+            return ()
+        found = []
+        for index, item in enumerate(items):
+            path = f"{field}[{index}]"
+            try:
+                with reading("unreadable"):
+                    one = read(path, item)
+            except VerificationError as error:
+                self._problems.append(f"{path}: {error}")
+            else:
+                found += [one] if one is not None else []
+        return tuple(found)
+
+    def _log(self, path: str, wire: "_Log") -> LogKey | None:
+        key = wire.public_key
+        if key.key_details not in KEY_DETAILS:
+            self._ignored.append(f"{path}.publicKey.keyDetails: {quoted(key.key_details)} can't be used")
+            return None
+        der = decode_base64(key.raw_bytes, "publicKey.rawBytes")
+        load_der_public_key(der)
+        return LogKey(url=wire.base_url, der=der, details=key.key_details, window=_window(key.valid_for))
+
+    def _authority(self, _path: str, wire: "_Authority") -> Authority:
+        certificates = wire.cert_chain.certificates
+        if not 0 < len(certificates) <= MAX_CHAIN:
+            raise VerificationError(f"certChain: {len(certificates)} certificates, expected 1 to {MAX_CHAIN}")
+        chain = tuple(decode_base64(one.raw_bytes, "certChain") for one in certificates)
+        for der in chain:
+            x509.load_der_x509_certificate(der).public_key()
+        if wire.valid_for is None:
+            raise VerificationError("validFor is missing")
+        return Authority(chain=chain, window=_window(wire.valid_for))
+
+
+def _window(wire: "_Window | None") -> Window:
+    if wire is None:
+        return Window(start=None, end=None)
+    if wire.start is None:
+        raise VerificationError("validFor has no start")
+    return Window(start=_aware(wire.start), end=_aware(wire.end) if wire.end else None)
+
+
+def _aware(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise VerificationError("validFor is a time without a zone")
+    return time.astimezone(UTC)
+
+
+class _Wire(msgspec.Struct, rename="camel", frozen=True):
+    """The form of the file; fields that this version doesn't know are left alone."""
+
+
+class _Window(_Wire, frozen=True):
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+class _Key(_Wire, frozen=True):
+    raw_bytes: str
+    key_details: str
+    valid_for: _Window | None = None
+
+
+class _Log(_Wire, frozen=True):
+    public_key: _Key
+    base_url: str = ""
+
+
+class _Certificate(_Wire, frozen=True):
+    raw_bytes: str
+
+
+class _Chain(_Wire, frozen=True):
+    certificates: list[_Certificate]
+
+
+class _Authority(_Wire, frozen=True):
+    cert_chain: _Chain
+    valid_for: _Window | None = None
+
+
+class _Root(_Wire, frozen=True):
+    media_type: str
+    tlogs: list[_Log] = []
+    certificate_authorities: list[_Authority] = []
+    ctlogs: list[_Log] = []
+    timestamp_authorities: list[_Authority] = []
+
+
+_In = TypeVar("_In", _Log, _Authority)
+_Out = TypeVar("_Out", LogKey, Authority)

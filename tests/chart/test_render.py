@@ -197,8 +197,11 @@ class TestWebhooks:
         assert controller_config(objects)["server"]["webhookTimeoutSeconds"] == 7
 
     def test_a_url_takes_the_service_s_place_for_a_controller_that_runs_beside(self):
-        for hook in webhooks_by_url(render(), "https://127.0.0.1:9443", b"pem")["webhooks"]:
-            assert hook["clientConfig"] == {"url": "https://127.0.0.1:9443/validate", "caBundle": "cGVt"}
+        configuration = webhooks_by_url(render(), "https://127.0.0.1:9443", b"pem")
+        assert {hook["name"]: hook["clientConfig"] for hook in configuration["webhooks"]} == {
+            "enforce.tidegate.dev": {"url": "https://127.0.0.1:9443/validate", "caBundle": "cGVt"},
+            "audit.tidegate.dev": {"url": "https://127.0.0.1:9443/validate/audit", "caBundle": "cGVt"},
+        }
 
 
 class TestCertificate:

@@ -148,3 +148,29 @@ def test_the_audit_switch_turns_every_deny_into_a_warning(audit_only: Installati
 
     assert admitted
     assert "VulnerabilitiesFound" in text
+
+
+@pytest.fixture
+def watched_namespace(installation):
+    """Give a namespace that the chart's values put among those that are only watched."""
+    gate = installation.gate
+    name = installation.cluster.create_namespace()
+    gate.values["namespaces"] = {"audit": [name]}
+    gate.install()
+    gate.arm_configuration()
+    yield name
+    del gate.values["namespaces"]
+    gate.install()
+    gate.arm_configuration()
+    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_an_audit_namespace_is_warned_where_others_are_refused(installation, gated_namespace, watched_namespace):
+    installation.gate.apply_policy("production", POLICY, match={"namespaces": [gated_namespace, watched_namespace]})
+
+    def warned() -> bool:
+        return "Warning" in apply(installation.cluster, watched_namespace, pod(CRITICAL), "--dry-run=server")[1]
+
+    wait_for(warned, what="the audit webhook to be called")
+    assert apply(installation.cluster, watched_namespace, pod(CRITICAL))[0]
+    assert not apply(installation.cluster, gated_namespace, pod(CRITICAL))[0]

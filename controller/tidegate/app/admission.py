@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Sequence
+import os
+from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -12,13 +14,17 @@ from tidegate import __version__
 from tidegate.admission.request import BadReviewError
 from tidegate.admission.reviewer import Reviewer
 from tidegate.app.engine import Engine, build_engine
+from tidegate.errors import ConfigurationError
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.kube.api import KubernetesApi
+from tidegate.kube.certificate import CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
 from tidegate.kube.connection import load_configuration
+from tidegate.kube.known_bad import POLICY as KNOWN_BAD
 from tidegate.kube.namespaces import WatchedNamespaces
 from tidegate.kube.operator import run_operator
 from tidegate.kube.platforms import NodePlatforms
 from tidegate.kube.policies import WatchedPolicies
+from tidegate.kube.self_check import SelfCheck, WithoutSelfChecks
 from tidegate.kube.server import (
     AdmissionServer,
     BadRequest,
@@ -29,7 +35,6 @@ from tidegate.kube.server import (
     Responder,
     Route,
     ServerTLS,
-    TLSFiles,
 )
 from tidegate.settings import Settings
 from tidegate.telemetry.log import configure_logging
@@ -55,19 +60,21 @@ async def serve(settings: Settings) -> None:
     api = KubernetesApi(configuration)
     engine = build_engine(settings)
     policies, namespaces, platforms = WatchedPolicies(api), WatchedNamespaces(api), NodePlatforms(api)
-    reviewer = Reviewer(
+    certificate = serving_certificate(settings, api)
+    pair = await certificate.obtain()
+    readiness = SelfCheck(
         policies=policies,
-        namespaces=namespaces,
-        platforms=platforms,
-        evidence=engine.collector,
-        clock=engine.clock,
-        observer=engine.observer,
+        certificate=certificate,
+        port=lambda: server.port,
+        host=own_address(settings.server.host),
         audit_only=settings.audit_only,
-        timeout_seconds=settings.server.webhook_timeout_seconds,
     )
-    watch_policies(engine.metrics, policies)
+    build = partial(build_reviewer, settings, engine, policies, namespaces, platforms)
     server = AdmissionServer(
-        responder=responder(reviewer), readiness=lambda: unmet(policies), tls=serving_tls(settings)
+        responder=responder(build(audit_only=settings.audit_only)),
+        audit_responder=responder(build(audit_only=True)),
+        readiness=readiness.unmet,
+        tls=ServerTLS(pair.certificate_pem, pair.key_pem),
     )
     host = KopfHost(
         server=server,
@@ -76,6 +83,7 @@ async def serve(settings: Settings) -> None:
         client_config={},
         drain_seconds=settings.server.drain_seconds,
     )
+    watch_policies(engine.metrics, policies)
     metrics = metrics_listener(engine.metrics)
     await metrics.start(settings.server.host, settings.server.metrics_port)
     identity = asyncio.get_running_loop().create_task(asyncio.to_thread(_say_identity, engine))
@@ -86,13 +94,58 @@ async def serve(settings: Settings) -> None:
             host=host,
             policies=policies,
             namespaces=namespaces,
-            background=(platforms.run,),
+            background=(platforms.run, readiness.run, lambda: certificate.run(server.reload)),
         )
     finally:
         identity.cancel()
         await metrics.drain(0)
         engine.lines.close()
         api.close()
+
+
+def build_reviewer(
+    settings: Settings,
+    engine: Engine,
+    policies: WatchedPolicies,
+    namespaces: WatchedNamespaces,
+    platforms: NodePlatforms,
+    *,
+    audit_only: bool,
+) -> Reviewer:
+    """Return a reviewer over the shared engine; one that only audits turns every Deny into a warning."""
+    return Reviewer(
+        policies=policies,
+        namespaces=namespaces,
+        platforms=platforms,
+        evidence=engine.collector,
+        clock=engine.clock,
+        observer=WithoutSelfChecks(engine.observer),
+        audit_only=audit_only,
+        timeout_seconds=settings.server.webhook_timeout_seconds,
+    )
+
+
+def serving_certificate(settings: Settings, api: KubernetesApi) -> ServingCertificate:
+    """Return where the serving certificate comes from: files, or a Secret that replicas share."""
+    wanted = settings.certificate
+    if wanted.mode == "files":
+        return CertificateFiles(Path(wanted.cert_file), Path(wanted.key_file))
+    namespace = settings.namespace or os.environ.get("POD_NAMESPACE")
+    if not namespace:
+        raise ConfigurationError("certificate.mode self needs namespace, or POD_NAMESPACE in the environment")
+    return SharedCertificate(
+        api,
+        namespace=namespace,
+        secret_name=wanted.secret_name,
+        service_name=wanted.service_name,
+        dns_names=wanted.dns_names,
+        bundle=CaBundle(api, wanted.webhook_configuration_name),
+    )
+
+
+def own_address(host: str) -> str:
+    """Return the address at which a server that listens on the host reaches itself."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
 def responder(reviewer: Reviewer) -> Responder:
@@ -107,17 +160,6 @@ def responder(reviewer: Reviewer) -> Responder:
     return respond
 
 
-def unmet(policies: WatchedPolicies) -> Sequence[str]:
-    """Return why the server is not ready."""
-    return () if policies.current().synced else ("the image policies have not been read yet",)
-
-
-def serving_tls(settings: Settings) -> ServerTLS:
-    """Return the TLS that the server starts with."""
-    certificate = settings.certificate
-    return ServerTLS.from_files(TLSFiles(certificate=Path(certificate.cert_file), key=Path(certificate.key_file)))
-
-
 def metrics_listener(metrics: Metrics) -> Listener:
     """Return the plain HTTP listener for Prometheus."""
 
@@ -128,8 +170,12 @@ def metrics_listener(metrics: Metrics) -> Listener:
 
 
 def watch_policies(metrics: Metrics, policies: WatchedPolicies) -> None:
-    """Add gauges of the policies in force."""
-    metrics.watch("tidegate_policies", "Policies in force.", lambda: len(policies.current().policies))
+    """Add gauges of the policies in force; the built-in one of the self-check is not counted."""
+
+    def own() -> list[object]:
+        return [one for one in policies.current().policies if one.name != KNOWN_BAD.name]
+
+    metrics.watch("tidegate_policies", "Policies in force.", lambda: len(own()))
     metrics.watch("tidegate_policies_broken", "Policies that cannot be used.", lambda: len(policies.current().broken))
     metrics.watch("tidegate_policies_age_seconds", "Seconds since policies were read.", lambda: policies.age_seconds)
 

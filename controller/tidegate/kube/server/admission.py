@@ -1,4 +1,4 @@
-"""The admission server: /validate, /healthz and /readyz on one TLS port. It knows nothing of images or policies."""
+"""The admission server: /validate, /validate/audit, /healthz and /readyz on one TLS port. It knows nothing of images or policies."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
@@ -11,6 +11,8 @@ from tidegate.kube.server.route import Request, Route
 from tidegate.kube.server.tls import ServerTLS
 
 VALIDATE_PATH: Final = "/validate"
+AUDIT_PATH: Final = "/validate/audit"
+"""For namespaces where nothing is enforced yet: the same review, and every Deny is a warning."""
 _OK: Final = Reply(body=b"ok\n", content_type=TEXT)
 _DRAINING: Final = "the server is draining"
 
@@ -33,18 +35,22 @@ class AdmissionServer:
         self,
         *,
         responder: Responder,
+        audit_responder: Responder | None = None,
         readiness: Callable[[], Sequence[str]],
         tls: ServerTLS,
         limits: ServerLimits | None = None,
     ) -> None:
         self._responder = responder
+        self._audit_responder = audit_responder
         self._readiness = readiness
         self._tls = tls
         self.listener = Listener(name="admission", routes=self._routes(), limits=limits, tls=tls.context)
 
     def _routes(self) -> tuple[Route, ...]:
+        audit = Route(method="POST", path=AUDIT_PATH, handler=self._validate_audit, media_type=JSON)
         return (
             Route(method="POST", path=VALIDATE_PATH, handler=self._validate, media_type=JSON),
+            *([audit] if self._audit_responder is not None else []),
             Route(method="GET", path="/healthz", handler=_healthz, essential=True),
             Route(method="GET", path="/readyz", handler=self._readyz, essential=True),
         )
@@ -72,6 +78,10 @@ class AdmissionServer:
 
     def _validate(self, request: Request) -> bytes | Awaitable[bytes]:
         return self._responder(request.body, request.deadline_seconds)
+
+    def _validate_audit(self, request: Request) -> bytes | Awaitable[bytes]:
+        assert self._audit_responder is not None
+        return self._audit_responder(request.body, request.deadline_seconds)
 
     def _readyz(self, _request: Request) -> Reply:
         reasons = [_DRAINING] if self.listener.is_draining else []

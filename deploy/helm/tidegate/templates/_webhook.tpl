@@ -1,4 +1,4 @@
-{{/* One entry of the webhook configuration. Takes root, name, failurePolicy and namespaces (a matchExpression's operator
+{{/* One entry of the webhook configuration. Takes root, name, path, failurePolicy and namespaces (a matchExpression's operator
      and values, besides the exempt ones). */}}
 {{- define "tidegate.webhook" -}}
 - name: {{ .name }}
@@ -13,7 +13,7 @@
       namespace: {{ .root.Release.Namespace }}
       name: {{ include "tidegate.fullname" .root }}
       port: 443
-      path: /validate
+      path: {{ .path }}
     {{- if eq .root.Values.certificate.mode "secret" }}
     caBundle: {{ .root.Values.certificate.caBundle | b64enc }}
     {{- end }}

@@ -1,0 +1,178 @@
+"""Revocation services as functions: OCSP answers and CRLs about given certificates, as bytes."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from asn1crypto import core
+from asn1crypto import ocsp as asn1_ocsp
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from tests.simulator.pki.certificates import OCSP_SIGNING, Identity, issue
+from tests.simulator.pki.digests import DIGESTS
+from tests.simulator.pki.envelopes import SIGNED_AT
+
+NOW = SIGNED_AT + timedelta(days=1)
+"""When answers are made, unless a test says otherwise."""
+
+
+def responder(issuer: Identity, **options) -> Identity:
+    """Return an identity to which the issuer delegated the signing of OCSP answers."""
+    return issue("OCSP responder", issuer, **({"purposes": [OCSP_SIGNING]} | options))
+
+
+def ocsp_answer(
+    certificate: Identity,
+    *,
+    status: str = "good",
+    signer: Identity | None = None,
+    issuer: Identity | None = None,
+    with_certificates: bool = True,
+    this_update: datetime = NOW - timedelta(hours=1),
+    next_update: datetime | None = NOW + timedelta(days=1),
+    revoked_at: datetime = NOW - timedelta(days=1),
+    invalid_from: datetime | None = None,
+    identifier_hash: str = "sha1",
+    digest: str = "sha256",
+) -> bytes:
+    """Return an answer about the certificate: ``good``, ``revoked`` or ``unknown``."""
+    by = issuer or certificate.issuer
+    assert by is not None
+    signing = signer or by
+    statuses = {
+        "good": ocsp.OCSPCertStatus.GOOD,
+        "revoked": ocsp.OCSPCertStatus.REVOKED,
+        "unknown": ocsp.OCSPCertStatus.UNKNOWN,
+    }
+    revoked = status == "revoked"
+    builder = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            cert=certificate.certificate,
+            issuer=by.certificate,
+            algorithm=DIGESTS[identifier_hash](),
+            cert_status=statuses[status],
+            this_update=this_update,
+            next_update=next_update,
+            revocation_time=revoked_at if revoked else None,
+            revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, signing.certificate)
+    )
+    if signing is not by and with_certificates:
+        builder = builder.certificates([signing.certificate])
+    answer = builder.sign(signing.key, DIGESTS[digest]()).public_bytes(Encoding.DER)
+    return answer if invalid_from is None else _with_invalidity(answer, signing, invalid_from, digest)
+
+
+def ocsp_refusal(status: ocsp.OCSPResponseStatus = ocsp.OCSPResponseStatus.TRY_LATER) -> bytes:
+    """Return an answer that says that there will be none."""
+    return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
+
+
+def _with_invalidity(answer: bytes, signer: Identity, moment: datetime, digest: str) -> bytes:
+    """Return the answer with an invalidity date, signed anew: the builder knows no extensions of single answers."""
+    response = asn1_ocsp.OCSPResponse.load(answer)
+    basic = response["response_bytes"]["response"].parsed
+    single = basic["tbs_response_data"]["responses"][0]
+    value = core.GeneralizedTime(moment)
+    single["single_extensions"] = [
+        {"extn_id": "invalidity_date", "critical": False, "extn_value": core.ParsableOctetString(value.dump())}
+    ]
+    basic["signature"] = core.OctetBitString(
+        sign_as_authority(signer, basic["tbs_response_data"].dump(force=True), digest)
+    )
+    changed: bytes = asn1_ocsp.OCSPResponse(
+        {
+            "response_status": "successful",
+            "response_bytes": {"response_type": "basic_ocsp_response", "response": basic},
+        }
+    ).dump(force=True)
+    return changed
+
+
+def sign_as_authority(signer: Identity, data: bytes, digest: str = "sha256") -> bytes:
+    chosen = DIGESTS[digest]()
+    if isinstance(signer.key, rsa.RSAPrivateKey):
+        return signer.key.sign(data, padding.PKCS1v15(), chosen)
+    assert isinstance(signer.key, ec.EllipticCurvePrivateKey)
+    return signer.key.sign(data, ec.ECDSA(chosen))
+
+
+def entry(
+    certificate: Identity,
+    reason: x509.ReasonFlags | None = x509.ReasonFlags.key_compromise,
+    *,
+    at: datetime = NOW - timedelta(days=1),
+    invalid_from: datetime | None = None,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+) -> x509.RevokedCertificate:
+    """Return a CRL's entry for the certificate."""
+    builder = x509.RevokedCertificateBuilder().serial_number(certificate.certificate.serial_number).revocation_date(at)
+    if reason is not None:
+        builder = builder.add_extension(x509.CRLReason(reason), critical=False)
+    if invalid_from is not None:
+        builder = builder.add_extension(x509.InvalidityDate(invalid_from), critical=False)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    return builder.build()
+
+
+def crl(
+    issuer: Identity,
+    entries: Sequence[x509.RevokedCertificate] = (),
+    *,
+    number: int | None = 1,
+    delta_of: int | None = None,
+    freshest: str | None = None,
+    scope: dict[str, Any] | None = None,
+    last_update: datetime = NOW - timedelta(hours=1),
+    next_update: datetime = NOW + timedelta(days=1),
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+    signer: Identity | None = None,
+    digest: str = "sha256",
+) -> bytes:
+    """Return the DER of a CRL of the issuer; with ``delta_of`` one that holds only changes since that number."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(last_update)
+        .next_update(next_update)
+    )
+    for one in entries:
+        builder = builder.add_revoked_certificate(one)
+    if number is not None:
+        builder = builder.add_extension(x509.CRLNumber(number), critical=False)
+    if delta_of is not None:
+        builder = builder.add_extension(x509.DeltaCRLIndicator(delta_of), critical=True)
+    if freshest is not None:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(freshest)], None, None, None)
+        builder = builder.add_extension(x509.FreshestCRL([point]), critical=False)
+    if scope is not None:
+        builder = builder.add_extension(issuing_distribution_point(**scope), critical=True)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    return builder.sign((signer or issuer).key, DIGESTS[digest]()).public_bytes(Encoding.DER)
+
+
+def issuing_distribution_point(
+    *,
+    url: str | None = None,
+    user: bool = False,
+    ca: bool = False,
+    attributes: bool = False,
+    indirect: bool = False,
+    reasons: frozenset[x509.ReasonFlags] | None = None,
+) -> x509.IssuingDistributionPoint:
+    return x509.IssuingDistributionPoint(
+        full_name=None if url is None else [x509.UniformResourceIdentifier(url)],
+        relative_name=None,
+        only_contains_user_certs=user,
+        only_contains_ca_certs=ca,
+        only_some_reasons=reasons,
+        indirect_crl=indirect,
+        only_contains_attribute_certs=attributes,
+    )

@@ -96,5 +96,4 @@ class Batcher(Generic[G, I, V]):
 def _settle(batch: Mapping[I, asyncio.Future[Answer[V]]], answers: Mapping[I, Answer[V]], source: str) -> None:
     """Give each waiter its answer; an id without one is an answer that cannot be relied on."""
     for one, future in batch.items():
-        if not future.done():
-            future.set_result(answers.get(one, Missing(Cause.UNEXPECTED_ANSWER, source)))
+        future.set_result(answers.get(one, Missing(Cause.UNEXPECTED_ANSWER, source)))

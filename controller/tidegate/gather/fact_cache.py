@@ -130,14 +130,15 @@ class FactCache(Generic[K, V]):
         return entry.fact, entry.fresh_until
 
     def _failed(self, key: K, missing: Missing) -> tuple[Fact[V], float]:
-        """Return the last good fact, marked stale unless it still is fresh, or what is missing where there is none."""
+        """Return the last good fact, marked stale, or what is missing where there is none.
+
+        A renewal may fail while the fact is fresh, but who waits for it does so since the fact no longer is.
+        """
         entry, now = self._entries.get(key), self._clock.monotonic()
         if entry is None or now >= max(entry.fresh_until, entry.kept_until):
             self._entries.pop(key, None)
             return missing, 0.0
         entry.cause, entry.retry_at = missing.cause, now + RETRY_SECONDS
-        if now < entry.fresh_until:
-            return entry.fact, entry.fresh_until
         return Known(entry.fact.value, entry.fact.observed_at, missing.cause), entry.retry_at
 
     def _unknown(self) -> tuple[Missing, float]:

@@ -195,3 +195,14 @@ async def test_without_a_line_nobody_waits_for_ever(clock):
     for _ in range(2):
         with pytest.raises(RuntimeError, match="no line"):
             await batcher.get(REGISTRY, "a")
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param(WINDOW_SECONDS / 2, id="while ids gather"), pytest.param(0.05, id="during the call")]
+)
+async def test_when_its_work_is_ended_nobody_waits_for_ever(batches, moment):
+    waiters = asyncio.create_task(batches.get("a", "b"))
+    await asyncio.sleep(moment)
+    for task in list(batches.batcher._tasks):
+        task.cancel()
+    assert await waiters == [Missing(Cause.UNEXPECTED_ANSWER, SOURCE)] * 2

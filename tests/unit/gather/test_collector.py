@@ -20,16 +20,19 @@ from tidegate.evidence.scan import Coverage, Scanner, ScanReport, ScanState
 from tidegate.evidence.unavailable import UnknownRegionError
 from tidegate.gather import collector as collector_module
 from tidegate.gather.collector import Collector
+from tidegate.gather.lifetimes import CONTENT_SECONDS
 from tidegate.images.digest import digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import MAX_CHILDREN, OCI_INDEX, OCI_MANIFEST
 from tidegate.images.platform import parse_platform
 from tidegate.images.reference import parse_reference
+from tidegate.images.repository import EcrRepository
 
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 TAG = parse_reference(f"{HOST}/team/app:v1")
 PINNED = parse_reference(f"{HOST}/team/app@{IMAGE}")
 V1 = ImageId.of_tag("v1")
+NOWHERE = EcrRepository(REGISTRY, "team/nowhere")
 
 SCAN = needs(settings=False, scan=True, platforms=())
 SETTINGS = needs(settings=True, scan=False, platforms=())
@@ -345,6 +348,13 @@ class TestMemory:
         ]
         assert evidence.valid_until == min(limits) > 0
 
+    async def test_that_an_image_is_missing_may_not_be_used_again_where_another_fact_could_not_be_had(
+        self, aws, collect
+    ):
+        del aws.images[V1]
+        aws.failing[TAGS] = unavailable(Cause.THROTTLED, TAGS)
+        assert (await collect(wanted=ALL)).valid_until == 0
+
     async def test_needs_that_differ_share_what_they_have_in_common(self, aws, collect):
         await asyncio.gather(collect(wanted=SCAN), collect(wanted=ALL), collect(wanted=SETTINGS), collect(wanted=AMD64))
         assert [aws.count(source) for source in (DETAIL, TAGS, COVERAGE, FINDINGS)] == [1, 1, 1, 1]
@@ -369,6 +379,23 @@ class TestMemory:
         await facts.settings.get(APP)
         await collect(wanted=SETTINGS)
         assert facts.details.peek((APP, V1))[1] - clock.monotonic() == pytest.approx(seconds)
+
+    @pytest.mark.parametrize(
+        ("ask", "seconds"),
+        [
+            pytest.param(lambda facts: facts.scan_types.get(REGISTRY), 600, id="how a registry scans"),
+            pytest.param(lambda facts: facts.settings.get(APP), 300, id="how a repository is set up"),
+            pytest.param(lambda facts: facts.settings.get(NOWHERE), 5, id="that a repository is missing"),
+            pytest.param(
+                lambda facts: facts.details.get((APP, ImageId.of_digest(IMAGE))), 300, id="an image by digest"
+            ),
+            pytest.param(lambda facts: facts.details.get((APP, ImageId.of_tag("no"))), 5, id="that a tag is missing"),
+            pytest.param(lambda facts: facts.scans.get((APP, IMAGE)), 600, id="a scan"),
+        ],
+    )
+    async def test_each_kind_of_fact_has_its_own_life(self, facts, clock, ask, seconds):
+        _, until = await ask(facts)
+        assert until - clock.monotonic() == pytest.approx(seconds)
 
     async def test_settings_past_their_time_do_not_make_a_tag_fixed(self, aws, facts, collect, clock):
         aws.repositories[APP.name] = RepositorySettings(mutability=TagMutability.IMMUTABLE)
@@ -566,7 +593,7 @@ class TestRenewal:
         assert waits[0] > 0
         assert max(waits[1:]) == 0
 
-    async def test_scans_and_settings_and_children_are_renewed_too(self, aws, collector, collect, facts, clock):
+    async def test_scans_and_settings_are_renewed_too(self, aws, collector, collect, facts, clock):
         push_index(aws, entry("amd", "linux/amd64"), entry("arm", "linux/arm64"))
         await collect(wanted=ALL)
         kept = {
@@ -579,6 +606,18 @@ class TestRenewal:
         await self.settle()
         assert facts.settings.peek(APP)[1] > kept["settings"]
         assert facts.scans.peek((APP, digest_of(b"arm")))[1] > kept["scans"]
+
+    async def test_children_are_renewed_too(self, aws, collector, collect):
+        push_index(aws, entry("amd", "linux/amd64"))
+        await collect()
+        await asyncio.sleep(0.7 * CONTENT_SECONDS)
+        collector.renew(TAG, SCAN)
+        await self.settle()
+        assert aws.count(MANIFEST) == 1
+        await asyncio.sleep(0.2 * CONTENT_SECONDS)
+        collector.renew(TAG, SCAN)
+        await self.settle()
+        assert aws.count(MANIFEST) == 2
 
     async def test_a_cold_image_is_left_alone(self, aws, collector, collect):
         await collect(wanted=ALL)

@@ -73,6 +73,15 @@ class TestPace:
         await line.turn()
         assert clock.monotonic() - began == pytest.approx(PAUSE_SECONDS, abs=0.01)
 
+    async def test_a_call_that_succeeds_forgets_earlier_pauses(self, line, clock):
+        for _ in range(3):
+            await line.ask(raising(unavailable(Cause.THROTTLED)))
+            await line.ask(lambda: "answer")
+        await line.ask(raising(unavailable(Cause.THROTTLED)))
+        began = clock.monotonic()
+        await line.turn()
+        assert clock.monotonic() - began == pytest.approx(PAUSE_SECONDS, abs=0.01)
+
     async def test_a_wait_that_aws_asks_for_is_kept(self, line, clock):
         await line.ask(raising(unavailable(Cause.THROTTLED, retry_after_seconds=2.5)))
         began = clock.monotonic()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.chart.render import CHART, config_text, controller_config, find, render, webhooks
-from tidegate.kube.server.admission import VALIDATE_PATH
+from tidegate.kube.server.admission import AUDIT_PATH, VALIDATE_PATH
 from tidegate.policy.model import Action, ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.settings import Settings, parse_settings
@@ -93,8 +93,8 @@ def test_the_program_understands_the_baseline_policy():
 
 
 def test_the_api_server_asks_on_the_path_that_is_served():
-    for hook in webhooks(render()).values():
-        assert hook["clientConfig"]["service"]["path"] == VALIDATE_PATH
+    paths = {name: hook["clientConfig"]["service"]["path"] for name, hook in webhooks(render()).items()}
+    assert paths == {"enforce.tidegate.dev": VALIDATE_PATH, "audit.tidegate.dev": AUDIT_PATH}
 
 
 def test_the_certificate_is_made_for_the_service_that_is_called():

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -152,3 +153,11 @@ def authority(common_name: str = "Root", *, kind: str = "p256", intermediates: i
     for number in range(intermediates):
         lowest = issue(f"{common_name} Intermediate {number + 1}", lowest, kind=kind, ca=True, **options)
     return lowest
+
+
+def with_sha1(identity: Identity) -> Identity:
+    """Return the identity with a certificate that says it is signed with SHA-1; nobody signs so any more."""
+    certificate = asn1_x509.Certificate.load(identity.der)
+    for place in (certificate["tbs_certificate"]["signature"], certificate["signature_algorithm"]):
+        place["algorithm"] = "sha1_ecdsa"
+    return Identity(identity.key, x509.load_der_x509_certificate(certificate.dump(force=True)), identity.issuer)

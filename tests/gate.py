@@ -60,6 +60,8 @@ class Gate:
         }
         self._folder = tempfile.TemporaryDirectory(prefix="tidegate-gate-")
         self.port, self.metrics_port = free_ports(2)
+        self.own_certificate = False
+        """Whether the controller makes its certificate and fills the caBundle, as the chart's mode ``self`` has it."""
         self.process: Process | None = None
         self._policies: dict[str, None] = {}
 
@@ -89,7 +91,10 @@ class Gate:
         config = chart.controller_config(self.objects)
         config["server"] |= {"host": "127.0.0.1", "port": self.port, "metricsPort": self.metrics_port}
         config["server"]["drainSeconds"] = 1
-        config["certificate"] = {"mode": "files", "certFile": str(certificate), "keyFile": str(key)}
+        if self.own_certificate:
+            config["certificate"]["dnsNames"] = ["localhost"]
+        else:
+            config["certificate"] = {"mode": "files", "certFile": str(certificate), "keyFile": str(key)}
         path = folder / "config.yaml"
         path.write_text(yaml.safe_dump(config))
         account = chart.find(self.objects, "ServiceAccount")["metadata"]["name"]
@@ -120,8 +125,12 @@ class Gate:
 
     def arm_configuration(self) -> None:
         """Apply the webhook configuration."""
-        url = f"https://127.0.0.1:{self.port}"
-        self.cluster.apply(chart.webhooks_by_url(self.objects, url, self.cluster.authority.certificate))
+        url = f"https://localhost:{self.port}"
+        configuration = chart.webhooks_by_url(self.objects, url, self.cluster.authority.certificate)
+        if self.own_certificate:
+            for hook in configuration["webhooks"]:
+                del hook["clientConfig"]["caBundle"]
+        self.cluster.apply(configuration)
 
     def disarm(self) -> None:
         """Remove the webhook configuration and every policy made here."""
@@ -173,6 +182,9 @@ class Gate:
     def probe(self, path: str) -> tuple[int, str]:
         """Return status and body of the HTTPS port's GET endpoint; 0 when nobody listens."""
         context = ssl.create_default_context(cadata=self.cluster.authority.certificate.decode())
+        if self.own_certificate:
+            # As the kubelet does: probes don't verify.
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return _get(f"https://127.0.0.1:{self.port}{path}", context)
 
     def metrics(self) -> str:

@@ -22,7 +22,9 @@ from tidegate.kube.policies import WatchedPolicies
 from tidegate.policy.parse import GROUP, PLURAL, VERSION
 
 RESTART_SECONDS: Final = 5.0
-STOP_SECONDS: Final = 5.0
+CLOSE_SECONDS: Final = 0.25
+"""For connections to end their TLS after kopf has closed them, before their loop is gone."""
+STOP_SECONDS: Final = 10.0
 """How long the thread's end is waited for; it is a daemon, so a longer end holds up nobody."""
 
 _log = structlog.get_logger(__name__)
@@ -92,6 +94,7 @@ class Watches:
         finally:
             with self._lock:
                 self._stop_present = None
+            await asyncio.sleep(CLOSE_SECONDS)
 
     def _registry(self) -> kopf.OperatorRegistry:
         """Return a registry of this operator's own; kopf's default one is global."""

@@ -16,6 +16,7 @@ from tests.cluster import ControlPlane, wait_for
 from tests.cluster.ports import free_ports
 from tests.e2e.kube.edge import CRD, Edge, Rights
 from tidegate.kube.connection import load_configuration
+from tidegate.kube.watches import CLOSE_SECONDS
 
 
 def install_rights(cluster: ControlPlane) -> Rights:
@@ -66,6 +67,8 @@ def run_edge(monkeypatch: pytest.MonkeyPatch) -> RunEdge:
         finally:
             edge.stop.set()
             await asyncio.wait_for(task, 30)
+            # Connections that kopf has closed end their TLS in the loop's own time.
+            await asyncio.sleep(CLOSE_SECONDS)
             edge.api.close()
 
     return run

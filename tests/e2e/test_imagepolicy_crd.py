@@ -17,7 +17,9 @@ from kubernetes.config import new_client_from_config
 
 from tests.cluster import ControlPlane
 from tests.unit.policy import schema
-from tests.unit.policy.examples import ACCEPTED, ACCOUNT, REFUSED, SCANNED, Refused, with_spec
+from tests.unit.policy.examples import ACCEPTED, ACCOUNT, REFUSED, SCANNED, with_spec
+from tests.unit.policy.refusal import Refused
+from tests.unit.policy.signature_examples import UNSEEN
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import GROUP, PLURAL, VERSION, parse_policy
 
@@ -68,6 +70,12 @@ def test_the_api_server_takes(create, case):
 def test_the_api_server_refuses(create, case):
     refused: Refused = REFUSED[case]
     assert refused.answer in refusal(create, refused.spec)
+
+
+@pytest.mark.parametrize("case", UNSEEN, ids=str)
+def test_the_api_server_cannot_see(create, case):
+    """These become broken policies, whose status tells the problem: when a rule learns one, it belongs to REFUSED."""
+    create(UNSEEN[case][0])
 
 
 def test_the_rules_answer_with_a_path_and_a_sentence_and_nothing_else(create):

@@ -24,6 +24,8 @@ def demanded_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
         (Check.TAG, policy.tags),
         (Check.SCAN, policy.scan),
         (Check.VULNERABILITIES, policy.vulnerabilities),
+        # A demand that no check is made for yet is undetermined, never ignored.
+        (Check.POLICY, policy.signatures or policy.attestations),
     )
     return tuple(check for check, section in sections if section is not None) or (Check.POLICY,)
 
@@ -60,6 +62,8 @@ def _policy(policy: ImagePolicy | BrokenPolicy, _subject: Subject) -> CheckResul
     if isinstance(policy, BrokenPolicy):
         first = policy.problems[0] if policy.problems else "it cannot be read"
         found = f"the policy cannot be used: {harmless(first, MAX_PROBLEM)}"
+    elif policy.signatures or policy.attestations:
+        found = "the policy demands signatures or attestations, which this version cannot check"
     else:
         found = "the policy demands nothing"
     return CheckResult(

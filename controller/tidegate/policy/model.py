@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from tidegate.evidence.scan import Severity
 from tidegate.images.platform import Platform
+from tidegate.policy.signatures import AttestationRules, SignatureRules
 from tidegate.policy.wildcard import compile_glob
 
 
@@ -175,6 +176,8 @@ class ImagePolicy:
     tags: TagRules | None = None
     scan: ScanRules | None = None
     vulnerabilities: VulnerabilityRules | None = None
+    signatures: SignatureRules | None = None
+    attestations: tuple[AttestationRules, ...] | None = None
     platforms: tuple[Platform, ...] = ()
     on_undetermined: Tolerance = Tolerance.DENY
     max_stale: timedelta = timedelta(hours=1)

@@ -123,15 +123,15 @@ class Number:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Generic[T]):
-    """A string of a pattern, turned into a value by ``make``, which returns None for what it refuses.
+    """A string of a pattern, turned into a value by ``make``.
 
-    ``minimum`` and ``maximum`` bound the length in characters. ``by_rule`` says that the CRD states the pattern in a
+    ``make`` returns None for what it refuses, or an Objection where more can be said than what was expected. ``minimum`` and ``maximum`` bound the length in characters. ``by_rule`` says that the CRD states the pattern in a
     rule with a sentence instead of as a bare pattern.
     """
 
     expected: str
     do: str
-    make: Callable[[str], T | None]
+    make: Callable[[str], T | Objection | None]
     maximum: int
     minimum: int = 1
     pattern: str | None = None
@@ -142,6 +142,8 @@ class Text(Generic[T]):
         """Return the value that the string means."""
         if isinstance(value, str) and self.minimum <= len(value) <= self.maximum and self._fits(value):
             made = self.make(value)
+            if isinstance(made, Objection):
+                raise PolicyError((made.at(path),))
             if made is not None:
                 return made
         do = self.do if isinstance(value, str) or value is None else f"{self.do}, as a string in quotes"

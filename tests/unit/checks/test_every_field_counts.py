@@ -29,6 +29,7 @@ from tests.unit.builders import (
     report,
     settings,
 )
+from tests.unit.policy.signature_examples import KEYLESS
 from tidegate.admission.plan import judge_plan, make_plan
 from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause
@@ -36,6 +37,7 @@ from tidegate.evidence.repository import TagMutability
 from tidegate.evidence.scan import Answer, ScanState, Severity
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import compile_policy
+from tidegate.policy.signatures import AttestationRules, SignatureRules
 from tidegate.policy.snapshot import PolicySnapshot
 
 Spec = Mapping[str, Any]
@@ -202,6 +204,14 @@ CASES: dict[str, Case] = {
         ),
     ),
 }
+SIGNED: Spec = {"anyOf": [{"name": "a", "notation": {"trustStores": ["a"], "trustedIdentities": ["*"]}}]}
+ATTESTED = [{"name": "a", "predicateType": "t", "anyOf": [{"name": "a", "sigstore": KEYLESS}]}]
+CASES["ImagePolicy.signatures"] = Case(
+    without={"registries": [OURS]}, having={"registries": [OURS], "signatures": SIGNED}
+)
+CASES["ImagePolicy.attestations"] = Case(
+    without={"registries": [OURS]}, having={"registries": [OURS], "attestations": ATTESTED}
+)
 for each in ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNTRIAGED"):
     other = "HIGH" if each == "CRITICAL" else "CRITICAL"
     CASES[f"max_counts[{each}]"] = Case(
@@ -226,6 +236,9 @@ def dataclasses_in(annotation: Any) -> Iterator[type]:
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation):
         for argument in typing.get_args(annotation):
             yield from dataclasses_in(argument)
+    # What is demanded of signatures and attestations is undetermined as a whole until they are checked.
+    elif annotation in (SignatureRules, AttestationRules):
+        return
     elif dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
         yield annotation
 

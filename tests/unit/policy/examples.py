@@ -4,8 +4,10 @@ Both must agree on each of them: what one takes the other takes, what one refuse
 """
 
 import copy
-from dataclasses import dataclass
 from typing import Any
+
+from tests.unit.policy import signature_examples
+from tests.unit.policy.refusal import UNKNOWN, Refused
 
 ACCOUNT = "123456789012"
 ECR: dict[str, Any] = {"account": ACCOUNT}
@@ -46,6 +48,8 @@ FULL: dict[str, Any] = {
         "suppressed": "Deny",
         "ignore": [IGNORED],
     },
+    "signatures": signature_examples.FULL_SIGNATURES,
+    "attestations": signature_examples.FULL_ATTESTATIONS,
     "platforms": ["linux/arm64"],
     "onUndetermined": "Allow",
     "maxStale": "2h",
@@ -170,16 +174,8 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "no stale evidence": SCANNED | {"maxStale": "0s"},
     "the longest staleness": SCANNED | {"maxStale": "7d"},
     "the longest staleness in hours": SCANNED | {"maxStale": "168h"},
+    **signature_examples.ACCEPTED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A spec, the problem that the parser must state, and what the API server's answer must hold."""
-
-    spec: Any
-    problem: str
-    answer: str
 
 
 DENY_AND_WARN = "Deny and Warn exclude each other"
@@ -189,7 +185,6 @@ NAMESPACE = "expected a namespace name or a glob such as team-*"
 REPOSITORY = "expected a repository name or a glob such as team/*"
 TAG = "expected a tag or a glob such as latest"
 PLATFORM = "expected a platform such as linux/amd64"
-UNKNOWN = "strict decoding error: unknown field"
 
 REFUSED: dict[str, Refused] = {
     "no spec": Refused(None, "spec: got nothing, expected a mapping", "spec: Required value"),
@@ -611,4 +606,5 @@ REFUSED: dict[str, Refused] = {
         SCANNED | {"maxStale": "8d"}, "spec.maxStale: got '8d', expected a duration from 0s to 7d", DURATION
     ),
     "staleness over a week in hours": Refused(SCANNED | {"maxStale": "168h1s"}, "maxStale: got '168h1s'", DURATION),
+    **signature_examples.REFUSED,
 }

@@ -8,7 +8,8 @@ from tests.unit.policy.examples import ACCOUNT, FULL, SCANNED, changed, with_spe
 from tidegate.policy import parse
 from tidegate.policy.match import namespace_matches
 from tidegate.policy.model import Action, BrokenPolicy, EcrScope, Glob, ImagePolicy, Match, Tolerance
-from tidegate.policy.parse import MAX_KEPT_PROBLEMS, compile_policy, parse_policy
+from tidegate.policy.objects import MAX_KEPT_PROBLEMS
+from tidegate.policy.parse import compile_policy, parse_policy
 
 STRICTEST = (frozenset({Action.DENY}), Match(), Tolerance.DENY)
 

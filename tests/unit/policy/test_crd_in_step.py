@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.policy import schema
 from tests.unit.policy.examples import ACCEPTED, FULL, REFUSED, with_spec
-from tidegate.policy import parse, scopes, sections
+from tidegate.policy import attestations, authorities, parse, scopes, sections
 from tidegate.policy.durations import DURATION_PATTERN
 from tidegate.policy.model import (
     BrokenPolicy,
@@ -22,6 +22,14 @@ from tidegate.policy.model import (
     VulnerabilityRules,
 )
 from tidegate.policy.shape import Choice, Flag, ListOf, MapOf, Number, Section, Text
+from tidegate.policy.signatures import (
+    AttestationRules,
+    KeyedAuthority,
+    KmsKey,
+    NotationAuthority,
+    PemKey,
+    SignatureRules,
+)
 
 RULES = "x-kubernetes-validations"
 LIST_TYPE = "x-kubernetes-list-type"
@@ -163,6 +171,12 @@ SECTIONS: dict[str, tuple[Section[Any], str, tuple[type, ...]]] = {
     "vulnerabilities": (sections.VULNERABILITIES, "spec.vulnerabilities", (VulnerabilityRules,)),
     "registries": (scopes.REGISTRY_SCOPE, "spec.registries[]", (EcrScope, HostScope)),
     "images": (scopes.REGISTRY_SCOPE, "spec.match.images[]", (EcrScope, HostScope)),
+    "signatures": (authorities.SIGNATURES, "spec.signatures", (SignatureRules,)),
+    "notation": (authorities.NOTATION, "spec.signatures.anyOf[].notation", (NotationAuthority,)),
+    "sigstore": (authorities.SIGSTORE, "spec.signatures.anyOf[].sigstore", (KeyedAuthority,)),
+    "key": (authorities.KEY, "spec.signatures.anyOf[].sigstore.key", (PemKey, KmsKey)),
+    "attestations": (attestations.ATTESTATION, "spec.attestations[]", (AttestationRules,)),
+    "own": (authorities.SIGSTORE, "spec.attestations[].anyOf[].sigstore", (KeyedAuthority,)),
 }
 
 

@@ -7,10 +7,36 @@ import pytest
 
 from tests.unit.policy import schema
 from tests.unit.policy.examples import ACCOUNT, FULL, IGNORED, changed, with_spec
+from tests.unit.policy.signature_examples import KEYED, KEYLESS, KMS, NOTATION, PROFILE, WHO
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
 
 Path = tuple[str | int, ...]
+
+
+def of_sigstore(place: Path, attribute: str) -> dict[str, tuple[Path, Any, str]]:
+    """Return the cases of the authorities below a list of ``FULL``: two identities, a key as PEM, a key in KMS."""
+    keyless, by_pem, by_kms = (
+        (*place, index, "sigstore") for index in ((1, 2, 3) if "signatures" in place else (0, 1, 2))
+    )
+    return {
+        "": (keyless, KEYED, attribute),
+        ".trustedRoot": ((*keyless, "trustedRoot"), "other", attribute),
+        ".identities": ((*keyless, "identities"), [WHO], attribute),
+        ".identities[].issuer": ((*keyless, "identities", 0, "issuer"), "other", attribute),
+        ".identities[].issuerRegExp": ((*keyless, "identities", 1, "issuerRegExp"), "other.*", attribute),
+        ".identities[].subject": ((*keyless, "identities", 1, "subject"), "other", attribute),
+        ".identities[].subjectRegExp": ((*keyless, "identities", 0, "subjectRegExp"), "other.*", attribute),
+        ".key": ((*by_pem, "key"), {"kms": KMS}, attribute),
+        ".key.pem": ((*by_pem, "key"), {"kms": KMS, "hashAlgorithm": "sha512"}, attribute),
+        ".key.kms": ((*by_kms, "key", "kms"), KMS + "0", attribute),
+        ".key.hashAlgorithm": ((*by_pem, "key", "hashAlgorithm"), "sha384", attribute),
+        ".transparencyLog": ((*by_kms, "transparencyLog"), "NotRequired", attribute),
+    }
+
+
+SIGNERS: Path = ("signatures", "anyOf")
+NOTARY: Path = (*SIGNERS, 0, "notation")
 
 CHANGES: dict[str, tuple[Path, Any, str]] = {
     "spec.validationActions": (("validationActions",), ["Deny"], "actions"),
@@ -96,6 +122,43 @@ CHANGES: dict[str, tuple[Path, Any, str]] = {
         "fixed upstream",
         "vulnerabilities",
     ),
+    "spec.signatures": (("signatures", "anyOf", 0), {"name": "other", "notation": NOTATION}, "signatures"),
+    "spec.signatures.anyOf": ((*SIGNERS, 2), {"name": "other", "sigstore": KEYLESS}, "signatures"),
+    "spec.signatures.anyOf[].name": ((*SIGNERS, 0, "name"), "other", "signatures"),
+    "spec.signatures.anyOf[].notation": (NOTARY, NOTATION, "signatures"),
+    "spec.signatures.anyOf[].notation.trustStores": ((*NOTARY, "trustStores"), ["other"], "signatures"),
+    "spec.signatures.anyOf[].notation.trustedIdentities": ((*NOTARY, "trustedIdentities"), [PROFILE], "signatures"),
+    "spec.signatures.anyOf[].notation.level": ((*NOTARY, "level"), "audit", "signatures"),
+    "spec.signatures.anyOf[].notation.overrides": ((*NOTARY, "overrides"), {"expiry": "log"}, "signatures"),
+    **{
+        f"spec.signatures.anyOf[].notation.overrides.{validation}": (
+            (*NOTARY, "overrides", validation),
+            action,
+            "signatures",
+        )
+        for validation, action in {
+            "authenticity": "enforce",
+            "authenticTimestamp": "log",
+            "expiry": "log",
+            "revocation": "log",
+        }.items()
+    },
+    "spec.signatures.anyOf[].notation.verifyTimestamp": ((*NOTARY, "verifyTimestamp"), "always", "signatures"),
+    "spec.signatures.anyOf[].notation.requiredMetadata": ((*NOTARY, "requiredMetadata"), {"k": "v"}, "signatures"),
+    **{f"spec.signatures.anyOf[].sigstore{field}": case for field, case in of_sigstore(SIGNERS, "signatures").items()},
+    "spec.signatures.children": (("signatures", "children"), "IndexOnly", "signatures"),
+    "spec.signatures.sameRepository": (("signatures", "sameRepository"), False, "signatures"),
+    "spec.attestations": (("attestations",), FULL["attestations"][:1], "attestations"),
+    "spec.attestations[].name": (("attestations", 0, "name"), "other", "attestations"),
+    "spec.attestations[].predicateType": (("attestations", 0, "predicateType"), "other", "attestations"),
+    "spec.attestations[].authorities": (("attestations", 0, "authorities"), ["keyed"], "attestations"),
+    "spec.attestations[].anyOf": (("attestations", 1, "anyOf"), [{"name": "a", "sigstore": KEYLESS}], "attestations"),
+    "spec.attestations[].anyOf[].name": (("attestations", 1, "anyOf", 0, "name"), "other", "attestations"),
+    **{
+        f"spec.attestations[].anyOf[].sigstore{field}": case
+        for field, case in of_sigstore(("attestations", 1, "anyOf"), "attestations").items()
+    },
+    "spec.attestations[].conditions": (("attestations", 0, "conditions"), ["predicate.a == 1"], "attestations"),
     "spec.platforms": (("platforms",), ["linux/amd64"], "platforms"),
     "spec.onUndetermined": (("onUndetermined",), "Deny", "on_undetermined"),
     "spec.maxStale": (("maxStale",), "3h", "max_stale"),

@@ -18,6 +18,7 @@ from tests.unit.policy.examples import (
     matching,
     with_spec,
 )
+from tests.unit.policy.signature_examples import UNSEEN
 from tidegate.errors import PolicyError
 from tidegate.evidence.scan import Severity
 from tidegate.images.platform import Platform
@@ -137,6 +138,15 @@ def test_the_parser_refuses(case):
     assert any(REFUSED[case].problem in problem for problem in problems), problems
     for problem in problems:
         assert re.fullmatch(r"\S.*: got .+, expected .+; .+", problem), problem
+
+
+@pytest.mark.parametrize("case", UNSEEN, ids=str)
+def test_the_parser_refuses_what_no_schema_can_see(case):
+    spec, problem = UNSEEN[case]
+    (found,) = problems_of(with_spec(spec))
+    assert problem in found
+    assert re.fullmatch(r"\S.*: got .+, expected .+; .+", found), found
+    assert found.isprintable()
 
 
 OBJECTS: dict[str, tuple[Any, str]] = {

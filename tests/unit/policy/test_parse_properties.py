@@ -13,7 +13,8 @@ from tidegate.images.reference import ImageReference
 from tidegate.images.repository import EcrRegistry, EcrRepository
 from tidegate.policy.match import image_matches, namespace_matches
 from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy
-from tidegate.policy.parse import MAX_KEPT_PROBLEMS, compile_policy, parse_policy
+from tidegate.policy.objects import MAX_KEPT_PROBLEMS
+from tidegate.policy.parse import compile_policy, parse_policy
 from tidegate.policy.sections import PLATFORM_PATTERN
 
 WORDS = ["spec", "match", "scan", "images", "account", "Deny", "7d", "0s", "*", "metadata", "name", "linux/amd64", ""]
@@ -67,7 +68,8 @@ def check(obj: Any) -> None:
     if isinstance(outcome, ImagePolicy):
         assert isinstance(policy, ImagePolicy)
         assert (outcome.name, outcome.actions, outcome.match) == (policy.name, policy.actions, policy.match)
-        assert any((outcome.registries, outcome.tags, outcome.scan, outcome.vulnerabilities))
+        demands = (outcome.registries, outcome.tags, outcome.scan, outcome.vulnerabilities)
+        assert any((*demands, outcome.signatures, outcome.attestations))
         return
     assert isinstance(policy, BrokenPolicy)
     assert outcome.problems[:MAX_KEPT_PROBLEMS] == policy.problems[:MAX_KEPT_PROBLEMS]

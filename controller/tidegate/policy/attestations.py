@@ -1,0 +1,161 @@
+"""The section ``attestations`` as shapes, and how the authorities that it names are found among those of ``signatures``.
+
+All attestations of the list are demanded. Each names authorities of ``signatures``, or has some of its own: most images
+with attestations have no signature beside them.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from tidegate.policy.authorities import (
+    MAX_AUTHORITIES,
+    PRINTABLE_PATTERN,
+    SIGSTORE_AUTHORITY,
+    authorities_of,
+    name_text,
+)
+from tidegate.policy.conditions import Condition, make_condition
+from tidegate.policy.shape import Field, ListOf, Objection, Section, Text, describe, problem
+from tidegate.policy.signatures import (
+    AttestationRules,
+    Authority,
+    NotationAuthority,
+    SignatureRules,
+    SigstoreAuthority,
+)
+
+MAX_ATTESTATIONS: Final = 16
+MAX_OWN_AUTHORITIES: Final = 4
+"""Authorities of one attestation's own. The API server refuses rules that more of them could make expensive."""
+MAX_CONDITIONS: Final = 16
+MAX_CONDITION: Final = 2048
+MAX_PREDICATE_TYPE: Final = 512
+
+
+class Written(NamedTuple):
+    """An attestation as it was written, with its authorities still by name."""
+
+    name: str
+    predicate_type: str
+    authorities: tuple[str, ...]
+    any_of: tuple[SigstoreAuthority, ...]
+    conditions: tuple[Condition, ...]
+
+
+def _one_list(written: Mapping[str, Any]) -> Objection | None:
+    if ("authorities" in written) != ("anyOf" in written):
+        return None
+    got = "both authorities and anyOf" if "anyOf" in written else "neither authorities nor anyOf"
+    do = "name authorities of signatures, or write the attestation's own below anyOf"
+    return Objection(got, "exactly one of authorities and anyOf", do)
+
+
+def _build(
+    *,
+    name: str,
+    predicate_type: str,
+    authorities: tuple[str, ...] = (),
+    any_of: tuple[Authority, ...] = (),
+    conditions: tuple[Condition, ...] = (),
+) -> Written:
+    return Written(name, predicate_type, authorities, tuple(map(_sigstore, any_of)), conditions)
+
+
+ATTESTATION: Final = Section(
+    build=_build,
+    checks=(_one_list,),
+    fields=(
+        Field("name", name_text("attestation"), into="name", required=True),
+        Field(
+            "predicateType",
+            Text(
+                expected="the URI of a predicate type, such as https://slsa.dev/provenance/v1",
+                do="write it as it stands in the attestation",
+                make=str,
+                maximum=MAX_PREDICATE_TYPE,
+                pattern=PRINTABLE_PATTERN,
+                by_rule=True,
+            ),
+            into="predicate_type",
+            required=True,
+        ),
+        Field(
+            "authorities",
+            ListOf(item=name_text("authority"), minimum=1, maximum=MAX_AUTHORITIES, unique=str),
+            into="authorities",
+        ),
+        Field("anyOf", authorities_of(SIGSTORE_AUTHORITY, MAX_OWN_AUTHORITIES), into="any_of"),
+        Field(
+            "conditions",
+            ListOf(
+                item=Text(
+                    expected=f"a condition in CEL of at most {MAX_CONDITION} characters",
+                    do="write it such as predicate.buildType == 'https://example.com/build'",
+                    make=make_condition,
+                    maximum=MAX_CONDITION,
+                ),
+                maximum=MAX_CONDITIONS,
+            ),
+            into="conditions",
+        ),
+    ),
+)
+
+ATTESTATIONS: Final = ListOf(item=ATTESTATION, minimum=1, maximum=MAX_ATTESTATIONS, unique=lambda written: written.name)
+
+
+def unknown_authorities(spec: object, path: str) -> Iterator[str]:
+    """Yield a problem for each authority that an attestation of the spec names and that ``signatures`` does not have.
+
+    Looks at the spec as it was written, so that this is told beside every other problem; what is malformed is left to
+    the shapes.
+    """
+    known = _kinds_by_name(spec)
+    for index, written in enumerate(_list_in(spec, "attestations")):
+        for position, name in enumerate(_list_in(written, "authorities")):
+            kind = known.get(name) if isinstance(name, str) else "sigstore"
+            if kind != "sigstore":
+                signers = [known_name for known_name in known if known[known_name] == "sigstore"]
+                yield problem(
+                    f"{path}.attestations[{index}].authorities[{position}]",
+                    got=f"{describe(name)}, {'an authority of notation' if kind else 'which signatures does not have'}",
+                    expected="the name of a sigstore authority of signatures.anyOf",
+                    do=f"use one of {', '.join(map(describe, signers))}"
+                    if signers
+                    else "add it there, or use anyOf here",
+                )
+
+
+def resolved(attestations: tuple[Written, ...], signatures: SignatureRules | None) -> tuple[AttestationRules, ...]:
+    """Return the attestations with their authorities; each name must be known, see ``unknown_authorities``."""
+    by_name = {authority.name: authority for authority in (signatures.any_of if signatures else ())}
+    return tuple(
+        AttestationRules(
+            name=written.name,
+            predicate_type=written.predicate_type,
+            any_of=written.any_of or tuple(_sigstore(by_name[name]) for name in written.authorities),
+            conditions=written.conditions,
+        )
+        for written in attestations
+    )
+
+
+def _sigstore(authority: Authority) -> SigstoreAuthority:
+    assert not isinstance(authority, NotationAuthority)
+    return authority
+
+
+def _list_in(value: object, field: str) -> list[Any]:
+    found = value.get(field) if isinstance(value, Mapping) else None
+    return list(found)[:MAX_AUTHORITIES] if isinstance(found, list | tuple) else []
+
+
+def _kinds_by_name(spec: object) -> dict[str, str]:
+    """Return the kind of each authority of ``signatures`` that has a name."""
+    signatures = spec.get("signatures") if isinstance(spec, Mapping) else None
+    authorities = [one for one in _list_in(signatures, "anyOf") if isinstance(one, Mapping)]
+    return {
+        one["name"]: "notation" if "notation" in one else "sigstore"
+        for one in authorities
+        if isinstance(one.get("name"), str)
+    }

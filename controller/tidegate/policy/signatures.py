@@ -1,0 +1,191 @@
+"""What an operator demands of signatures and attestations, as values. The shapes they are read by are ``authorities``.
+
+An authority says who may sign: by Notation, by Sigstore without a key, or by Sigstore with one. Trust stores are named,
+not held: what a name means is looked up when a signature is verified.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from tidegate.policy.conditions import Condition
+from tidegate.policy.pattern import Wanted
+
+
+class Level(StrEnum):
+    """Notation's named sets of actions. There is no ``skip``: an image of which no signature is demanded needs none."""
+
+    STRICT = "strict"
+    PERMISSIVE = "permissive"
+    AUDIT = "audit"
+
+
+class Validation(StrEnum):
+    """The validations of Notation that a policy may override. Integrity is not among them: it is always enforced."""
+
+    AUTHENTICITY = "authenticity"
+    AUTHENTIC_TIMESTAMP = "authenticTimestamp"
+    EXPIRY = "expiry"
+    REVOCATION = "revocation"
+
+
+class Enforcement(StrEnum):
+    """What a failed validation does: refuse the signature, or be written down."""
+
+    ENFORCE = "enforce"
+    LOG = "log"
+
+
+class RevocationEnforcement(StrEnum):
+    """As ``Enforcement``; revocation may also not be looked at."""
+
+    ENFORCE = "enforce"
+    LOG = "log"
+    SKIP = "skip"
+
+
+AnyEnforcement = Enforcement | RevocationEnforcement
+
+
+class TimestampRule(StrEnum):
+    """When the timestamp of a signature by ``notary.x509`` is verified, where a trust store of type tsa is named."""
+
+    ALWAYS = "always"
+    AFTER_CERT_EXPIRY = "afterCertExpiry"
+
+
+class HashAlgorithm(StrEnum):
+    """With which hash a key signs."""
+
+    SHA256 = "sha256"
+    SHA384 = "sha384"
+    SHA512 = "sha512"
+
+
+class TransparencyLog(StrEnum):
+    """Whether a signature by key must be in a transparency log."""
+
+    REQUIRED = "Required"
+    NOT_REQUIRED = "NotRequired"
+
+
+class Children(StrEnum):
+    """What of an index image must be signed: the index alone, or each of its images that may run, too."""
+
+    INDEX_ONLY = "IndexOnly"
+    ALL = "All"
+
+
+LOGGED_BY: Final[Mapping[Level, frozenset[Validation]]] = MappingProxyType(
+    {
+        Level.STRICT: frozenset(),
+        Level.PERMISSIVE: frozenset({Validation.AUTHENTIC_TIMESTAMP, Validation.EXPIRY, Validation.REVOCATION}),
+        Level.AUDIT: frozenset(Validation),
+    }
+)
+"""What each level only writes down. Source: Notary Project trust policy specification, "Signature Verification Levels"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotationAuthority:
+    """Signers by Notation.
+
+    ``trust_stores`` are names of TrustStores; their types say what each is trusted for. ``trusted_identities`` are
+    ``*`` alone, ``x509.subject:`` with a distinguished name, or ARNs of AWS Signer profiles. ``required_metadata`` must
+    all stand in the signed payload.
+    """
+
+    name: str
+    trust_stores: tuple[str, ...]
+    trusted_identities: tuple[str, ...]
+    level: Level = Level.STRICT
+    overrides: Mapping[Validation, AnyEnforcement] = field(default_factory=lambda: MappingProxyType({}))
+    verify_timestamp: TimestampRule = TimestampRule.ALWAYS
+    required_metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def enforcement(self, validation: Validation) -> AnyEnforcement:
+        """Return what a failure of the validation does, by the level and its overrides."""
+        if validation in self.overrides:
+            return self.overrides[validation]
+        return Enforcement.LOG if validation in LOGGED_BY[self.level] else Enforcement.ENFORCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigstoreIdentity:
+    """Who a Sigstore certificate was issued to, and by whom the name was vouched for. Both must fit."""
+
+    issuer: Wanted
+    subject: Wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeylessAuthority:
+    """Signers by Sigstore whose certificates name them. ``trusted_root`` names a TrustStore of type sigstore."""
+
+    name: str
+    trusted_root: str
+    identities: tuple[SigstoreIdentity, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PemKey:
+    """A public key as PEM text. ``hash_algorithm`` None means the one that belongs to the key's curve."""
+
+    pem: str
+    hash_algorithm: HashAlgorithm | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KmsKey:
+    """A key in AWS KMS, by ARN; its public half is read when the policy is."""
+
+    arn: str
+    hash_algorithm: HashAlgorithm | None = None
+
+
+PublicKey = PemKey | KmsKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedAuthority:
+    """Whoever signs with a key. ``trusted_root`` is there where the transparency log is required."""
+
+    name: str
+    key: PublicKey
+    transparency_log: TransparencyLog = TransparencyLog.REQUIRED
+    trusted_root: str | None = None
+
+
+SigstoreAuthority = KeylessAuthority | KeyedAuthority
+Authority = NotationAuthority | SigstoreAuthority
+
+
+def trust_stores_of(authority: Authority) -> tuple[str, ...]:
+    """Return the names of the trust stores that an authority relies on."""
+    if isinstance(authority, NotationAuthority):
+        return authority.trust_stores
+    return () if authority.trusted_root is None else (authority.trusted_root,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureRules:
+    """What is demanded of signatures: one by any of the authorities.
+
+    ``same_repository`` refuses a signature that names another repository, where its format names one.
+    """
+
+    any_of: tuple[Authority, ...]
+    children: Children = Children.INDEX_ONLY
+    same_repository: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestationRules:
+    """One attestation that is demanded: its predicate's type, who must have signed it, and what must be true of it."""
+
+    name: str
+    predicate_type: str
+    any_of: tuple[SigstoreAuthority, ...]
+    conditions: tuple[Condition, ...] = ()

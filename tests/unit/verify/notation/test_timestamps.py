@@ -1,0 +1,415 @@
+"""The time of signing: by a timestamp authority's word, a signing authority's, or none but the present moment."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.simulator.pki.certificates import CODE_SIGNING, EPOCH, TIME_STAMPING, Identity, authority, issue
+from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, COSE, JWS, SIGNED_AT, sign
+from tests.simulator.pki.revocation import crl, entry
+from tests.simulator.pki.timestamps import BASELINE_POLICY, issue_token, timestamp_authority
+from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
+from tidegate.errors import VerificationError
+from tidegate.verify.notation.cms import parse_signed_token, read_timestamp_info, verify_signer
+from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
+from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, Question, RevocationMaterial
+from tidegate.verify.notation.signer import SignerAnswer
+from tidegate.verify.notation.trust_store import TrustStores
+
+Answer = bytes | SignerAnswer | NoAnswer
+SECOND = timedelta(seconds=1)
+TSA = timestamp_authority()
+STORES = stores(ca=signer().root, tsa=TSA.root)
+NAMED = ("ca:acme", "tsa:acme")
+WITH_TSA = statement(stores=NAMED)
+CRL_URL = "http://crl.tsa.test/a.crl"
+REVOKABLE = timestamp_authority(crl_urls=[CRL_URL])
+
+
+def judge(
+    *, tsa: Identity = TSA, trusted: TrustStores = STORES, leaf: Identity | None = None, **token: Any
+) -> NotationOutcome:
+    """Verify a signature whose countersignature was made with these options."""
+    envelope = sign(leaf or signer(), token=lambda raw: issue_token(tsa, raw, **token))
+    return verify(envelope, policy=WITH_TSA, trusted=trusted)
+
+
+@pytest.mark.parametrize("media_type", [pytest.param(JWS, id="N59-jws"), pytest.param(COSE, id="N59-cose")])
+@pytest.mark.parametrize("kind", ["p256", "p384", "rsa2048", "rsa4096"])
+def test_a_countersignature_is_verified(media_type: str, kind: str):
+    """Over the primitive signature, by authorities with keys of several kinds."""
+    tsa = timestamp_authority(kind=kind)
+    envelope = sign(signer("rsa2048"), media_type, token=lambda raw: issue_token(tsa, raw, ess_issuer=tsa))
+    trusted = stores(ca=signer("rsa2048").root, tsa=tsa.root)
+    outcome = verify(envelope, media_type, policy=WITH_TSA, trusted=trusted)
+    assert outcome.conclusion is Conclusion.VERIFIED, outcome.decisive
+    assert "by the word of CN=TSA" in (outcome.steps[8].note or "")
+
+
+LEAF_SPAN = {"not_before": SIGNED_AT - timedelta(days=1), "not_after": SIGNED_AT + timedelta(days=1)}
+SHORT = issue("short", authority(), purposes=[CODE_SIGNING], **LEAF_SPAN)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("offset", "good"),
+    [
+        pytest.param(timedelta(0), True, id="N57-in-between"),
+        pytest.param(-timedelta(days=1), True, id="N57-first-second"),
+        pytest.param(timedelta(days=1), True, id="N57-last-second"),
+        pytest.param(-timedelta(days=1) - SECOND, False, id="N57-a-second-too-early"),
+        pytest.param(timedelta(days=1) + SECOND, False, id="N57-a-second-too-late"),
+    ],
+)
+def test_a_signing_authority_s_time_must_lie_in_every_validity(offset: timedelta, *, good: bool):
+    """Whatever the clock says now, years later."""
+    envelope = sign(SHORT, scheme=AUTHORITY_SCHEME, signing_time=SIGNED_AT + offset)
+    outcome = verify(
+        envelope,
+        policy=statement(stores=("signingAuthority:acme",)),
+        trusted=stores(signingAuthority=SHORT.root),
+        now=EPOCH + timedelta(days=3000),
+    )
+    if good:
+        assert outcome.conclusion is Conclusion.VERIFIED
+        assert outcome.good_until is None
+    else:
+        assert "was not valid when the digital signature was produced at" in refusal(outcome)
+        assert failed_step(outcome) == 9
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected"),
+    [
+        pytest.param(timedelta(days=1), None, id="N58-last-second"),
+        pytest.param(-timedelta(days=1), None, id="N58-first-second"),
+        pytest.param(timedelta(days=1) + SECOND, "verification time is after certificate", id="N58-expired"),
+        pytest.param(-timedelta(days=1) - SECOND, "verification time is before certificate", id="N58-not-yet-valid"),
+    ],
+)
+def test_without_a_timestamp_store_certificates_must_be_valid_now(offset: timedelta, expected: str | None):
+    """A countersignature that nobody asked for does not help."""
+    envelope = sign(SHORT, token=lambda raw: issue_token(TSA, raw))
+    outcome = verify(envelope, trusted=stores(ca=SHORT.root), now=SIGNED_AT + offset)
+    if expected is None:
+        assert outcome.conclusion is Conclusion.VERIFIED
+    else:
+        assert expected in refusal(outcome)
+
+
+@pytest.mark.parametrize(
+    ("rule", "days", "with_token", "good"),
+    [
+        pytest.param("always", 0, True, True, id="N58-always-with-token"),
+        pytest.param("always", 0, False, False, id="N58-always-without-token"),
+        pytest.param("always", 300, True, True, id="N58-always-after-expiry"),
+        pytest.param("afterCertExpiry", 0, False, True, id="N58-after-expiry-not-yet-expired"),
+        pytest.param("afterCertExpiry", 300, True, True, id="N58-after-expiry-with-token"),
+        pytest.param("afterCertExpiry", 300, False, False, id="N58-after-expiry-without-token"),
+    ],
+)
+def test_the_rule_says_when_a_countersignature_is_demanded(rule: str, days: int, *, with_token: bool, good: bool):
+    """Always, or once a certificate of the chain has expired."""
+    envelope = sign(SHORT, token=(lambda raw: issue_token(TSA, raw)) if with_token else None)
+    outcome = verify(
+        envelope,
+        policy=statement(stores=NAMED, verifyTimestamp=rule),
+        trusted=stores(ca=SHORT.root, tsa=TSA.root),
+        now=SIGNED_AT + timedelta(days=days),
+    )
+    if good:
+        assert outcome.conclusion is Conclusion.VERIFIED, outcome.decisive
+    else:
+        assert "no timestamp countersignature was found in the signature envelope" in refusal(outcome)
+
+
+@pytest.mark.parametrize("now", [pytest.param(SHORT.certificate.not_valid_after_utc, id="N58-boundary")])
+def test_a_certificate_expires_after_its_last_second(now):
+    """At its last second a certificate is not expired, so no countersignature is demanded."""
+    policy = statement(stores=NAMED, verifyTimestamp="afterCertExpiry")
+    trusted = stores(ca=SHORT.root, tsa=TSA.root)
+    assert verify(sign(SHORT), policy=policy, trusted=trusted, now=now).conclusion is Conclusion.VERIFIED
+    assert "no timestamp countersignature" in refusal(
+        verify(sign(SHORT), policy=policy, trusted=trusted, now=now + SECOND)
+    )
+
+
+PARSE = "failed to parse timestamp countersignature with error"
+INFO = "failed to get the timestamp TSTInfo with error"
+IMPRINT = "failed to get timestamp from timestamp countersignature with error"
+VERIFY = "failed to verify the timestamp countersignature with error"
+OTHER = timestamp_authority(issuer=authority("Other TSA"))
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        pytest.param(
+            {"content_type": "data"}, f"{PARSE}: unexpected content type: 1.2.840.113549.1.7.1", id="N59-data"
+        ),
+        pytest.param({"signed_version": "v1"}, f"{PARSE}: unsupported signed data version", id="N59-version-of-cms"),
+        pytest.param({"tst_version": 2}, f"{INFO}: ", id="N59-version-of-info"),
+        pytest.param(
+            {"tst_extensions": [{"extn_id": "1.2.3.4", "critical": True, "extn_value": b"\x05\x00"}]},
+            f"{INFO}: unsupported critical extension",
+            id="N59-critical-extension",
+        ),
+        pytest.param(
+            {"imprint_hash": "sha1"}, f"{IMPRINT}: invalid TSTInfo: unrecognized hash algorithm", id="N59-sha1-imprint"
+        ),
+        pytest.param({"signers": 2}, f"{PARSE}: 2 signer infos, expected one", id="N60-two-signers"),
+        pytest.param({"signers": 0}, f"{PARSE}: 0 signer infos, expected one", id="N60-no-signer"),
+        pytest.param({"signer_version": "v3"}, "invalid signer info version: only version 1", id="N60-version"),
+        pytest.param({"certificates": []}, f"{PARSE}: 0 certificates", id="N60-no-certificates"),
+        pytest.param(
+            {"certificates": OTHER.chain},
+            f"{VERIFY}: signing certificate not found in the timestamp token",
+            id="N60-certificates-of-another",
+        ),
+        pytest.param({"without_attributes": True}, f"{VERIFY}: missing signed attributes", id="N60-no-attributes"),
+        pytest.param({"attribute_type": "data"}, f"{VERIFY}: mismatch content type", id="N60-other-content-type"),
+        pytest.param({"attribute_type": None}, f"{VERIFY}: mismatch content type", id="N60-no-content-type"),
+        pytest.param({"attribute_digest": b"x" * 32}, f"{VERIFY}: mismatch message digest", id="N60-other-digest"),
+        pytest.param(
+            {"ess": None},
+            "failed to get SigningCertificateV2 from signed attributes: attribute not found",
+            id="N60-no-certificate-attribute",
+        ),
+        pytest.param(
+            {"ess": "v1"},
+            "failed to get SigningCertificateV2 from signed attributes: attribute not found",
+            id="N60-older-attribute-alone",
+        ),
+        pytest.param(
+            {"ess": "empty"}, "signingCertificateV2 does not contain any certificate", id="N60-empty-attribute"
+        ),
+        pytest.param(
+            {"ess_hash": "sha1"},
+            "unsupported certificate hash algorithm in SigningCertificateV2 attribute",
+            id="N60-sha1-certificate-hash",
+        ),
+        pytest.param(
+            {"ess_certificate": OTHER},
+            "signing certificate hash does not match CertHash in signed attribute",
+            id="N60-hash-of-another-certificate",
+        ),
+        pytest.param(
+            {"ess_issuer": OTHER}, "signing certificate not found in the timestamp token", id="N60-issuer-of-another"
+        ),
+        pytest.param(
+            {"edit_signature": lambda raw: raw[:-1] + bytes([raw[-1] ^ 1])},
+            f"{VERIFY}: signature is invalid",
+            id="N60-bit",
+        ),
+        pytest.param({"tsa": OTHER}, f"{VERIFY}: certificate signed by unknown authority", id="N61-other-root"),
+        pytest.param(
+            {
+                "tsa": issue(
+                    "TSA", TSA.issuer, not_after=SIGNED_AT - SECOND, purposes=[TIME_STAMPING], purposes_critical=True
+                )
+            },
+            "is not valid at",
+            id="N61-signer-expired-by-then",
+        ),
+        pytest.param(
+            {
+                "tsa": timestamp_authority(
+                    issuer=issue("TSA Intermediate 1", TSA.root, ca=True, not_after=SIGNED_AT - SECOND)
+                )
+            },
+            f"{VERIFY}: certificate signed by unknown authority",
+            id="N61-authority-expired-by-then",
+        ),
+        pytest.param(
+            {"tsa": issue("TSA", TSA.issuer)},
+            "failed to validate the timestamping certificate chain with error: timestamp signing certificate",
+            id="N61-no-timestamp-purpose",
+        ),
+        pytest.param(
+            {"tsa": timestamp_authority(issuer=TSA.issuer, purposes_critical=False)},
+            "must have extended key usage extension marked as critical",
+            id="N61-uncritical-purpose",
+        ),
+        pytest.param({"accuracy": {"seconds": 90_000}}, f"{INFO}: accuracy out of range", id="N62-absurd-accuracy"),
+        pytest.param({"accuracy": {"seconds": -5}}, f"{INFO}: accuracy out of range", id="N62-negative-accuracy"),
+    ],
+)
+def test_a_defective_countersignature_is_refused(token: dict[str, Any], expected: str):
+    """Each defect alone, in notation-go's words."""
+    outcome = judge(**token)
+    assert expected in refusal(outcome)
+    assert failed_step(outcome) == 9
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(lambda _: issue_token(TSA, b"another signature"), id="N59-of-another-signature"),
+        pytest.param(lambda raw: issue_token(TSA, b"0" + raw), id="N59-of-more-bytes"),
+    ],
+)
+def test_a_countersignature_of_something_else_is_refused(made):
+    """Of the primitive signature and nothing else."""
+    outcome = verify(sign(signer(), token=made), policy=WITH_TSA, trusted=STORES)
+    assert f"{IMPRINT}: invalid TSTInfo: mismatched message" in refusal(outcome)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(b"", id="N59-empty"),
+        pytest.param(b"\x30\x00", id="N59-empty-sequence"),
+        pytest.param(b"garbage", id="N59-garbage"),
+        pytest.param(issue_token(TSA, b"x") + b"\0", id="N59-bytes-behind"),
+        pytest.param(issue_token(TSA, b"x")[:-1], id="N59-cut"),
+        pytest.param(b"\x30" * 200_000, id="N59-too-large"),
+    ],
+)
+def test_what_is_no_token_is_refused(token: bytes):
+    """Whatever the bytes are, the refusal is ours."""
+    outcome = verify(sign(signer(), token=lambda _: token), policy=WITH_TSA, trusted=STORES)
+    assert "timestamp countersignature" in refusal(outcome)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({}, timedelta(0), id="N62-none-said"),
+        pytest.param({"policy": BASELINE_POLICY}, SECOND, id="N62-baseline-policy"),
+        pytest.param(
+            {"policy": BASELINE_POLICY, "accuracy": {"seconds": 5}}, 5 * SECOND, id="N62-said-beside-the-baseline"
+        ),
+        pytest.param(
+            {"accuracy": {"seconds": 1, "millis": 2, "micros": 3}},
+            timedelta(seconds=1, milliseconds=2, microseconds=3),
+            id="N62-all-units",
+        ),
+    ],
+)
+def test_accuracy_is_as_said(options: dict[str, Any], expected: timedelta):
+    """Said, or a second by the baseline policy, or nothing."""
+    assert read_timestamp_info(parse_signed_token(issue_token(TSA, b"x", **options))).accuracy == expected
+
+
+AFTER = SHORT.certificate.not_valid_after_utc
+BEFORE = SHORT.certificate.not_valid_before_utc
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        pytest.param(AFTER - 2 * SECOND, None, id="N62-range-ends-at-the-last-second"),
+        pytest.param(AFTER - SECOND, "timestamp can be after certificate", id="N62-range-ends-too-late"),
+        pytest.param(BEFORE + 2 * SECOND, None, id="N62-range-begins-at-the-first-second"),
+        pytest.param(BEFORE + SECOND, "timestamp can be before certificate", id="N62-range-begins-too-early"),
+    ],
+)
+def test_the_whole_range_lies_in_every_validity(moment, expected: str | None):
+    """With its accuracy of two seconds on either side."""
+    outcome = judge(leaf=SHORT, trusted=stores(ca=SHORT.root, tsa=TSA.root), moment=moment, accuracy={"seconds": 2})
+    if expected is None:
+        assert outcome.conclusion is Conclusion.VERIFIED
+    else:
+        assert expected in refusal(outcome)
+
+
+@pytest.mark.parametrize(
+    ("certificates", "roots"),
+    [
+        pytest.param(lambda: TSA.chain[:2], [TSA.root], id="N61-root-not-in-the-token"),
+        pytest.param(lambda: TSA.chain[::-1], [TSA.root], id="N61-any-order"),
+        pytest.param(lambda: (*TSA.chain, *OTHER.chain), [TSA.root], id="N61-others-in-the-token"),
+        pytest.param(lambda: TSA.chain, [OTHER.root, TSA.root], id="N61-several-roots"),
+    ],
+)
+def test_the_way_to_a_root_is_found(certificates, roots: Sequence[Identity]):
+    """Whatever else the token holds, and in whatever order."""
+    outcome = judge(certificates=certificates(), trusted=stores(ca=signer().root, tsa=roots))
+    assert outcome.conclusion is Conclusion.VERIFIED, outcome.decisive
+
+
+@pytest.mark.parametrize("count", [pytest.param(14, id="N61-many-of-one-name")])
+def test_the_search_for_a_root_is_bounded(count: int):
+    """Many cross-certificates of one name cost a bounded number of signatures."""
+    names = [issue("TSA Intermediate 1", OTHER.root, ca=True, own_key=OTHER.root.key) for _ in range(count)]
+    outcome = judge(certificates=[TSA, *names])
+    assert VERIFY in refusal(outcome)
+
+
+def with_crl(answer: bytes | NoAnswer | None, policy=WITH_TSA) -> NotationOutcome:
+    """Verify with a countersignature by an authority that names a CRL, and this answer for it."""
+    answers: dict[Question, Answer] = {} if answer is None else {CrlQuestion(url=CRL_URL): answer}
+    return verify(
+        sign(signer(), token=lambda raw: issue_token(REVOKABLE, raw)),
+        policy=policy,
+        trusted=stores(ca=signer().root, tsa=REVOKABLE.root),
+        revocation=RevocationMaterial(answers=answers),
+    )
+
+
+def _issuer() -> Identity:
+    assert REVOKABLE.issuer is not None
+    return REVOKABLE.issuer
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "conclusion"),
+    [
+        pytest.param(crl(_issuer()), None, Conclusion.VERIFIED, id="N63-good"),
+        pytest.param(
+            crl(_issuer(), [entry(REVOKABLE)]),
+            'timestamping certificate with subject "CN=TSA,O=Example,ST=WA,C=US" is revoked',
+            Conclusion.FAILED,
+            id="N63-revoked",
+        ),
+        pytest.param(
+            NoAnswer(reason="timeout"), "revocation status is unknown", Conclusion.INCONCLUSIVE, id="N63-down"
+        ),
+        pytest.param(None, "revocation status is unknown", Conclusion.INCONCLUSIVE, id="N63-not-asked-yet"),
+    ],
+)
+def test_the_timestamp_authority_must_not_be_revoked(
+    answer: bytes | NoAnswer | None, expected: str | None, conclusion: Conclusion
+):
+    """Also where the policy skips the revocation of signers."""
+    for policy in (WITH_TSA, statement(stores=NAMED, override={"revocation": "skip"})):
+        outcome = with_crl(answer, policy)
+        assert outcome.conclusion is conclusion
+        if expected is not None:
+            assert expected in refusal(outcome)
+            assert failed_step(outcome) == 9
+        assert outcome.questions == ((CrlQuestion(url=CRL_URL),) if answer is None else ())
+
+
+@pytest.mark.parametrize("level", [pytest.param("permissive", id="N63-logged")])
+def test_a_logged_timestamp_failure_is_not_a_verification(level: str):
+    """Permissive goes on, and the conclusion is not VERIFIED."""
+    outcome = with_crl(crl(_issuer(), [entry(REVOKABLE)]), statement(stores=NAMED, level=level))
+    assert outcome.conclusion is Conclusion.LOGGED
+    assert "is revoked" in (outcome.logged[0].error or "")
+
+
+def test_pss_by_an_authority_counts():
+    """RSA with PSS is among the algorithms of CMS."""
+    tsa = timestamp_authority(kind="rsa2048")
+    token = parse_signed_token(issue_token(tsa, b"x", pss=True))
+    assert verify_signer(token).der == tsa.der
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(min_value=0), st.integers(min_value=0, max_value=255))
+def test_an_altered_token_says_the_same_or_nothing(place: int, value: int):
+    """With any byte altered, a token is refused, or still says what the authority signed."""
+    token = bytearray(issue_token(TSA, b"x"))
+    token[place % len(token)] = value
+    try:
+        parsed = parse_signed_token(bytes(token))
+        info = read_timestamp_info(parsed)
+        verify_signer(parsed)
+    except VerificationError:
+        return
+    assert info.moment == SIGNED_AT
+    assert info.moment < NOW

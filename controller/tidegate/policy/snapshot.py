@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from tidegate.errors import UndeterminedError
 from tidegate.policy.match import namespace_matches
 from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy
+from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 
 MAX_NAMESPACES = 4096
 """Namespaces whose policies a snapshot remembers; the least recently asked for is forgotten."""
@@ -30,17 +31,19 @@ class NotSyncedError(UndeterminedError):
 class PolicySet:
     """The policies about one namespace, ordered by name. One set per snapshot and content; it hashes by identity.
 
-    ``enforcing`` are those of them that deny.
+    ``enforcing`` are those of them that deny. ``trust`` is what their signatures are verified by.
     """
 
     policies: tuple[Policy, ...]
     enforcing: tuple[Policy, ...]
+    trust: TrustSnapshot = NO_TRUST
 
     @classmethod
-    def of(cls, policies: Iterable[Policy]) -> "PolicySet":
+    def of(cls, policies: Iterable[Policy], trust: TrustSnapshot = NO_TRUST) -> "PolicySet":
         """Return a new set of the policies."""
         ordered = tuple(sorted(policies, key=_order))
-        return cls(policies=ordered, enforcing=tuple(policy for policy in ordered if Action.DENY in policy.actions))
+        enforcing = tuple(policy for policy in ordered if Action.DENY in policy.actions)
+        return cls(policies=ordered, enforcing=enforcing, trust=trust)
 
     def __iter__(self) -> Iterator[Policy]:
         return iter(self.policies)
@@ -59,21 +62,23 @@ class _Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicySnapshot:
-    """Every policy of the cluster. ``revision`` is a digest of the objects' names, uids and generations.
+    """Every policy of the cluster, and the trust that they rely on.
 
-    ``policies`` are ordered by name, broken ones among them. Not ``synced``: nothing is known yet.
+    ``revision`` is a digest of the policies' names, uids and generations and of the trust's revision. ``policies`` are
+    ordered by name, broken ones among them. Not ``synced``: nothing is known yet.
     """
 
     revision: str
     policies: tuple[Policy, ...]
     synced: bool
+    trust: TrustSnapshot = NO_TRUST
     _memory: _Memory = field(default_factory=_Memory, repr=False)
 
     @classmethod
-    def of(cls, policies: Iterable[Policy]) -> "PolicySnapshot":
+    def of(cls, policies: Iterable[Policy], trust: TrustSnapshot = NO_TRUST) -> "PolicySnapshot":
         """Return the snapshot of all policies of the cluster."""
         ordered = tuple(sorted(policies, key=_order))
-        return cls(revision=_revision(ordered), policies=ordered, synced=True)
+        return cls(revision=_revision(ordered, trust), policies=ordered, synced=True, trust=trust)
 
     @classmethod
     def unsynced(cls) -> "PolicySnapshot":
@@ -115,7 +120,7 @@ class PolicySnapshot:
         matching = tuple(policy for policy in self.policies if namespace_matches(policy.match, name, labels))
         known = self._memory.by_content.get(matching)
         if known is None:
-            known = self._memory.by_content[matching] = PolicySet.of(matching)
+            known = self._memory.by_content[matching] = PolicySet.of(matching, self.trust)
         return known
 
 
@@ -126,7 +131,8 @@ def _order(policy: Policy) -> tuple[str, str]:
     return policy.name, policy.uid
 
 
-def _revision(policies: tuple[Policy, ...]) -> str:
-    """Return a digest that changes when an object is added, removed, replaced or edited."""
-    content = json.dumps([(policy.name, policy.uid, policy.generation) for policy in policies])
+def _revision(policies: tuple[Policy, ...], trust: TrustSnapshot) -> str:
+    """Return a digest that changes when an object is added, removed, replaced or edited, or what is trusted changes."""
+    objects = [(policy.name, policy.uid, policy.generation) for policy in policies]
+    content = json.dumps([objects, trust.revision])
     return hashlib.sha256(content.encode()).hexdigest()[:_REVISION_DIGITS]

@@ -18,7 +18,7 @@ from tidegate.checks.subject import (
     usable,
 )
 from tidegate.checks.words import age, harmless
-from tidegate.evidence.fact import Cause, Missing
+from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import ImageDetail, PlatformImage
 from tidegate.evidence.scan import ScanReport, ScanState
 from tidegate.policy.model import ImagePolicy, ScanRules, Tolerance
@@ -140,19 +140,21 @@ def _judge_one(
     report = usable(fact, policy=policy, now=subject.now)
     if isinstance(report, Shortfall):
         return ScannedImage(image=image, report=None, result=report.of(Check.SCAN))
-    result = _judge_report(rules, detail, report, subject.now)
+    result = _judge_report(rules, detail, report, subject.now, observed_at=_observed_at(fact, subject.now))
     if image.platform is not None and result.found:
         result = replace(result, found=f"{image.platform}: {result.found}")
     result = resting_on(result, fact, policy=policy, now=subject.now)
     return ScannedImage(image=image, report=report, result=result)
 
 
-def _judge_report(rules: ScanRules, detail: ImageDetail, report: ScanReport, now: datetime) -> CheckResult:
+def _judge_report(
+    rules: ScanRules, detail: ImageDetail, report: ScanReport, now: datetime, *, observed_at: datetime
+) -> CheckResult:
     """Judge one report in order: is it scanned, is it settled, is it recent."""
     coverage = report.coverage
     if coverage.state not in {ScanState.SCANNED, ScanState.SCANNED_ONCE}:
         return _not_scanned(rules, coverage.state, _own_words(report))
-    if rules.settling_period and (unsettled := _unsettled(rules, detail, report, now)):
+    if rules.settling_period and (unsettled := _unsettled(rules, detail, report, now, observed_at)):
         return unsettled
     if rules.max_age is None:
         return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK)
@@ -162,8 +164,13 @@ def _judge_report(rules: ScanRules, detail: ImageDetail, report: ScanReport, now
     return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK, holds_until=limit)
 
 
-def _unsettled(rules: ScanRules, detail: ImageDetail, report: ScanReport, now: datetime) -> CheckResult | None:
-    """Return the result of an image whose findings may still be arriving, or None when they have arrived."""
+def _unsettled(
+    rules: ScanRules, detail: ImageDetail, report: ScanReport, now: datetime, observed_at: datetime
+) -> CheckResult | None:
+    """Return the result of an image whose findings may still be arriving, or None when they had arrived.
+
+    What counts is when they were looked up: findings that were read too early do not become complete by getting old.
+    """
     settled_at = _settled_at(rules.settling_period, detail, report)
     if settled_at is None:
         return CheckResult(
@@ -173,11 +180,16 @@ def _unsettled(rules: ScanRules, detail: ImageDetail, report: ScanReport, now: d
             found="neither a push time nor a scan time is known, so nobody can tell whether all findings have arrived",
             remedy="retry, and tell the platform team if it persists",
         )
-    if now >= settled_at:
+    if observed_at >= settled_at:
         return None
     result = _not_scanned(rules, ScanState.PENDING, "first scan just done, findings may still be arriving")
-    remedy = f"retry in {age(settled_at - now + timedelta(seconds=1))}"
-    return replace(result, remedy=remedy, holds_until=settled_at)
+    remedy = f"retry in {age(max(timedelta(0), settled_at - now) + timedelta(seconds=1))}"
+    return replace(result, remedy=remedy, holds_until=settled_at if now < settled_at else None)
+
+
+def _observed_at(fact: Fact[ScanReport], now: datetime) -> datetime:
+    """Return when the scanner was asked, which a clock that was set back does not put into the future."""
+    return now if isinstance(fact, Missing) else min(now, fact.observed_at)
 
 
 def _not_scanned(rules: ScanRules, state: ScanState, words: str) -> CheckResult:

@@ -14,6 +14,7 @@ from tests.unit.builders import (
     detail,
     evidence,
     finding,
+    known,
     policy,
     report,
     subject,
@@ -27,11 +28,12 @@ W = FIRST_SCAN_WINDOW
 ZERO = timedelta(0)
 
 
-def check(pushed, scanned, first_seen=None, **rules):
-    """Judge an image pushed and scanned so long ago, with a finding first seen so long ago."""
+def check(pushed, scanned, first_seen=None, *, looked_up=ZERO, **rules):
+    """Judge an image pushed and scanned so long ago, with a finding first seen so long ago, as looked up so long ago."""
     found = () if first_seen is None else (finding(first_observed_at=NOW - first_seen),)
+    scan = report(*found, last_scanned_at=None if scanned is None else NOW - scanned)
     collected = evidence(
-        report(*found, last_scanned_at=None if scanned is None else NOW - scanned),
+        known(scan, old=looked_up),
         detail=detail(pushed_at=None if pushed is None else NOW - pushed),
     )
     demanded = ScanRules(**rules)
@@ -103,3 +105,22 @@ def test_where_pending_is_tolerated_settling_is_too_and_ends_at_the_same_moment(
 def test_a_settled_scan_is_still_held_to_its_age():
     result = check(DAY, DAY, max_age=DAY - INSTANT)
     assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SCAN_TOO_OLD)
+
+
+@pytest.mark.parametrize(
+    ("looked_up", "outcome"),
+    [
+        pytest.param(MINUTE, Outcome.PASS, id="when the period was over to the instant"),
+        pytest.param(MINUTE + INSTANT, Outcome.FAIL, id="an instant too early"),
+    ],
+)
+def test_findings_that_were_read_too_early_do_not_become_complete_by_getting_old(looked_up, outcome):
+    """The image has settled since, but what was read is from before; nothing but another look-up changes that."""
+    result = check(P + MINUTE, P + MINUTE, looked_up=looked_up)
+    assert (result.outcome, result.holds_until) == (outcome, None)
+    assert result.remedy == ("retry in 1 s" if outcome is Outcome.FAIL else "")
+
+
+def test_a_look_up_in_the_future_counts_as_one_of_now():
+    """The clock was set back since: what is not settled by now was not settled then."""
+    assert check(MINUTE, MINUTE, looked_up=-HOUR).outcome is Outcome.FAIL

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tests.integration.server.peer import get, post
+from tests.integration.server.peer import client_context, get, post
 
 
 async def test_draining_is_not_ready_and_answers_close_their_connections(start):
@@ -65,6 +65,20 @@ async def test_idle_connections_do_not_hold_it_up(site):
     async with asyncio.timeout(5):
         await site.server.drain(60)
     assert [await peer.rest() for peer in peers] == [b"", b"", b""]
+
+
+async def test_a_handshake_that_ends_in_the_drain_is_not_waited_for_long(start):
+    """Its connection may still bring a request, but not for as long as an idle one in normal times."""
+    site = await start(linger_seconds=0.1)
+    _, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
+    await site.until(lambda: site.server.listener._handshakes)
+    drain = asyncio.create_task(site.server.drain(60))
+    await site.until(lambda: all(sock.fileno() < 0 for sock in site.server.listener._sockets))
+    await writer.start_tls(client_context())
+    await site.until(lambda: site.ledger.guards)
+    async with asyncio.timeout(10):
+        await drain
+    writer.close()
 
 
 async def test_work_beyond_the_limit_is_answered_with_503(site):

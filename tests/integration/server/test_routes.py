@@ -1,6 +1,7 @@
 """What each route answers, and what is refused before a handler sees it."""
 
 import asyncio
+import gzip
 import json
 
 import pytest
@@ -178,8 +179,10 @@ async def test_only_json_is_taken(site, media_type, status):
     assert len(site.script.calls) == (status == 200)
 
 
-async def test_a_compressed_body_is_refused_unread(site):
-    assert (await site.ask(post(b"\x1f\x8b", "Content-Encoding: gzip"))).status == 415
+async def test_a_compressed_body_is_refused_unread(site, monkeypatch):
+    """Nothing is unpacked on the way: a few bytes could become very many."""
+    monkeypatch.setattr("aiohttp.http_parser.DeflateBuffer", None)
+    assert (await site.ask(post(gzip.compress(b"{}"), "Content-Encoding: gzip"))).status == 415
 
 
 @pytest.mark.parametrize(

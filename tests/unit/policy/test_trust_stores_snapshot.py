@@ -44,7 +44,7 @@ def test_the_revision_tells_what_is_trusted_apart():
 
 
 def test_the_revision_does_not_depend_on_the_order_of_the_list():
-    keys = {ARN: b"pem", ARN + "5": "denied"}
+    keys: dict[str, bytes | str] = {ARN: b"pem", ARN + "5": "denied"}
     forth = TrustSnapshot.of([CA, SIGSTORE], keys)
     back = TrustSnapshot.of([SIGSTORE, CA], dict(reversed(keys.items())))
     assert forth.revision == back.revision

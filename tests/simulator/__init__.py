@@ -1,4 +1,4 @@
-"""An AWS simulator that real boto3 talks to: ECR, Inspector2 and STS over HTTP, for tests, benches and the demo.
+"""An AWS simulator that real boto3 talks to: ECR, Inspector2, Signer and STS over HTTP, for tests, benches and the demo.
 
 In a test, in a thread of its own::
 
@@ -21,7 +21,7 @@ Environment of a process that is to talk to it: `sim.environment()`, or AWS_ENDP
 AWS_ACCESS_KEY_ID=AKIASIMULATOR0000001 AWS_SECRET_ACCESS_KEY=simulated. Every region is served; a call's region is that of
 its signature. Keys that nobody issued are refused.
 
-World (world.py and scan_changes.py, keyword arguments, `account=` and `region=` everywhere; images are named by tag or digest):
+World (world.py, scan_changes.py and signature_changes.py, keyword arguments, `account=` and `region=` everywhere; images are named by tag or digest):
     add_account(id, roles=, scan_type=, inspector=, members=)   other accounts: AccessDenied without AssumeRole of a role
                                                                 there ("arn:aws:iam::ID:role/tidegate-reader")
     add_repository(name, mutability=, exclusions=, readers=), set_mutability, remove_repository
@@ -30,6 +30,8 @@ World (world.py and scan_changes.py, keyword arguments, `account=` and `region=`
     add_scanned_images(repo, n) -> [(tag, digest)];  move_tag, remove_image, archive_image, set_manifest_bytes
     set_coverage(repo, image, status, reason, last_scanned_at=, at=), remove_coverage
     add_finding(repo, image, severity=, id=, package=, installed=, fixed=, exploit=, epss=, status=, at=), set_findings
+    add_signature(repo, image, envelope, kind="notation", layout=) -> manifest digest;  add_artifact, set_signing_status
+    add_revocation(ARN or certificate hash, since=), remove_revocation      what AWS Signer answers
     set_scanning("BASIC"), set_basic_scan(repo, image, status);  add_pull_through_rule(prefix)
 `at=` and other moments are datetimes, ISO text or seconds from now (`-3600`, "+2m"), so scans over time can be told in
 advance and played by `world.clock.advance(seconds)` (or `freeze`).

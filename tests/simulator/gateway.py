@@ -3,6 +3,7 @@
 No sockets here; what only a connection can do (hang, drop, be down) comes back as an `Outcome` for the server to play.
 """
 
+import contextlib
 import copy
 import time
 from dataclasses import dataclass, replace
@@ -64,6 +65,28 @@ class Gateway:
         reply = self._reply(call, faults, base_url)
         return _outcome(reply, faults)
 
+    def layer(self, raw: Raw) -> Outcome:
+        """Serve the blob that GetDownloadUrlForLayer pointed to, without credentials, as S3 serves a signed URL.
+
+        Faults and the journal know it as s3 GetObject.
+        """
+        account, region, *name, digest = raw.path.partition("?")[0].removeprefix("/_layers/").split("/")
+        where = {"service": "s3", "operation": "GetObject", "account": account, "region": region}
+        self.journal.add(Call(**where, ids=1, at=time.monotonic()))
+        faults = self.faults.striking(**where, body=raw.path.encode())
+        return _outcome(self._layer_reply("/".join(name), digest, where, faults), faults)
+
+    def _layer_reply(self, name: str, digest: str, where: dict[str, str], faults: list[Fault]) -> Reply:
+        if (ordered := _ordered_status(faults)) is not None:
+            return Reply(status=ordered, body=b"<Error/>", content_type="application/xml")
+        with self.world.lock, contextlib.suppress(KeyError):
+            holder = self.world.repository(name, account=where["account"], region=where["region"])
+            blob = holder.blobs[digest]
+            if any(fault.kind is FaultKind.WRONG_BYTES for fault in faults):
+                blob = bytes([blob[0] ^ 1]) + blob[1:]
+            return Reply(status=200, body=blob, content_type="application/octet-stream")
+        return Reply(status=404, body=b"<Error/>", content_type="application/xml")
+
     def _parse(self, service: Service, raw: Raw, scope: tuple[str, str, str] | None) -> _Parsed:
         operation, payload = service.wire.read(raw)
         if operation not in service.operations:
@@ -122,6 +145,17 @@ def _ordered_error(service: Service, faults: list[Fault]) -> AwsError | None:
             return service.errors[fault.kind]
         if fault.kind is FaultKind.ERROR:
             return AwsError(fault.code, fault.message, fault.status)
+    return None
+
+
+def _ordered_status(faults: list[Fault]) -> int | None:
+    """Give the HTTP status with which a fault has S3 answer."""
+    words = {FaultKind.THROTTLE: 503, FaultKind.SERVER_ERROR: 500, FaultKind.ACCESS_DENIED: 403}
+    for fault in faults:
+        if fault.kind is FaultKind.ERROR:
+            return fault.status
+        if fault.kind in words:
+            return words[fault.kind]
     return None
 
 

@@ -77,9 +77,22 @@ class Repository:
         return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com/{self.name}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningStatus:
+    """What ECR says of signing an image by itself with one profile."""
+
+    profile_arn: str
+    status: str
+    failure_code: str | None = None
+    failure_reason: str | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Image:
-    """One manifest in one repository, with its tags and what scanners say of it from when on (`history`, by time)."""
+    """One manifest in one repository, with its tags and what scanners say of it from when on (`history`, by time).
+
+    `listed` is False for an artifact that the referrers API does not know; `signing` is ECR's word on its own signing.
+    """
 
     repository: Repository
     manifest: Manifest
@@ -90,6 +103,8 @@ class Image:
     in_use: int = 0
     history: list[ScanState] = field(default_factory=list)
     override: bytes | None = None
+    listed: bool = True
+    signing: list[SigningStatus] = field(default_factory=list)
 
     @property
     def digest(self) -> str:

@@ -180,7 +180,7 @@ class Simulator:
         if raw.path.startswith("/_control/"):
             return _response(control.answer(self, raw))
         if raw.path.startswith("/_layers/"):
-            return self._layer(raw.path)
+            return await self._play(request, self.gateway.layer(raw))
         outcome = self.gateway.answer(raw, self.url)
         return await self._play(request, outcome)
 
@@ -199,14 +199,6 @@ class Simulator:
         if outcome.cut:
             return await _half(request, response)
         return response
-
-    def _layer(self, path: str) -> web.Response:
-        """Serve the blob that GetDownloadUrlForLayer pointed to, without credentials, as S3 serves a signed URL."""
-        account, region, *name, digest = path.partition("?")[0].removeprefix("/_layers/").split("/")
-        with self.world.lock, contextlib.suppress(KeyError):
-            blob = self.world.repository("/".join(name), account=account, region=region).blobs[digest]
-            return web.Response(body=blob, content_type="application/octet-stream")
-        return web.Response(status=404)
 
 
 def _response(reply: Any) -> web.Response:

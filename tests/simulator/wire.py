@@ -87,17 +87,23 @@ class Json11:
 class RestJson:
     """rest-json (Inspector2, Signer): method and path name the operation, a header the error.
 
-    `routes` maps (method, path pattern) to operations; named groups and query parameters join the payload.
+    `routes` maps (method, path pattern) to operations; named groups and query parameters join the payload, those named
+    in `lists` as lists.
     """
 
     routes: Mapping[tuple[str, str], str]
+    lists: frozenset[str] = frozenset()
 
     def read(self, raw: Raw) -> tuple[str, dict[str, Any]]:
         path, _, query = raw.path.partition("?")
         for (method, pattern), operation in self.routes.items():
             if method == raw.method and (match := re.fullmatch(pattern, path)):
-                return operation, decode(raw.body) | dict(parse_qsl(query)) | match.groupdict()
+                return operation, decode(raw.body) | self._query(query) | match.groupdict()
         raise AwsError("UnknownOperationException", f"no operation at {raw.method} {path}", 404)
+
+    def _query(self, query: str) -> dict[str, Any]:
+        pairs = parse_qsl(query)
+        return dict(pairs) | {name: [value for key, value in pairs if key == name] for name in self.lists}
 
     def write(self, operation: str, result: dict[str, Any]) -> Reply:
         return Reply(status=200, body=msgspec.json.encode(result), content_type="application/json")

@@ -1,7 +1,7 @@
 """The simulated AWS: accounts, registries, repositories, images and scans, and the calls that tests change them with.
 
 Every change is safe while the server answers: both hold `lock`. It knows no wire format and no fault; what changes
-scans is in scan_changes.py.
+scans and signatures is in scan_changes.py and signature_changes.py.
 """
 
 import threading
@@ -16,6 +16,7 @@ from tests.simulator.manifests import Manifest
 from tests.simulator.registry import Image, PullThroughRule, Registry, Repository, ScanRule
 from tests.simulator.scan_changes import ScanChanges
 from tests.simulator.scans import BasicScan, Coverage, ScanState
+from tests.simulator.signature_changes import SignatureChanges
 
 CLUSTER_ACCOUNT = "111122223333"
 REGION = "eu-west-1"
@@ -35,7 +36,7 @@ class Account:
     members: frozenset[str] = frozenset()
 
 
-class World(ScanChanges):
+class World(ScanChanges, SignatureChanges):
     """Hold the simulated AWS and change it.
 
     `account` is the cluster's own account, in which the base credentials live; `region` is where repositories are
@@ -53,6 +54,7 @@ class World(ScanChanges):
         self._by_digest: dict[tuple[str, str], list[Image]] = {}
         self._by_arn: dict[str, Image] = {}
         self.serial = count(1)
+        self.revocations = {}
         self.add_account(account)
 
     # Accounts and registries
@@ -337,6 +339,18 @@ class World(ScanChanges):
         """Make the registry lie: give other bytes for an image than those that its digest names."""
         with self.lock:
             self.image(repository, name, account=account, region=region).override = data
+
+    def push(
+        self,
+        repository: str,
+        body: Manifest,
+        tag: str | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> str:
+        """Push any manifest, with its blobs, and give its digest."""
+        return self._push(repository, body, tag, account=account, region=region)
 
     # What the services ask
 

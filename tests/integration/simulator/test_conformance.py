@@ -1,5 +1,6 @@
 """Every operation answers real boto3, in the shape that botocore models; and the check of that catches a drift."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import botocore.session
@@ -15,6 +16,9 @@ POLICY = '{"Version":"2012-10-17","Statement":[]}'
 LIFECYCLE = (
     '{"rules":[{"rulePriority":1,"description":"keep few untagged images, and not for long at all, as they say",'
 )
+PROFILE = "arn:aws:signer:eu-west-1:111122223333:/signing-profiles/release"
+CLIENTS = {"signer": "signer-data"}
+"""Services whose data plane is a client of its own."""
 ROLE = f"arn:aws:iam::{OTHER}:role/tidegate-reader"
 
 REPO: dict[str, Any] = {"repositoryName": "team/app"}
@@ -23,6 +27,7 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     ("ecr", "BatchGetRepositoryScanningConfiguration"): {"repositoryNames": ["team/app", "team/absent"]},
     ("ecr", "DescribeImages"): REPO,
     ("ecr", "DescribeImageScanFindings"): REPO | {"imageId": {"imageTag": "v1"}},
+    ("ecr", "DescribeImageSigningStatus"): REPO | {"imageId": {"imageTag": "v1"}},
     ("ecr", "DescribePullThroughCacheRules"): {},
     ("ecr", "DescribeRepositories"): {},
     ("ecr", "GetDownloadUrlForLayer"): REPO,
@@ -34,6 +39,13 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     ("inspector2", "BatchGetAccountStatus"): {"accountIds": ["111122223333", "999999999999"]},
     ("inspector2", "ListCoverage"): {},
     ("inspector2", "ListFindings"): {},
+    ("signer", "GetRevocationStatus"): {
+        "signatureTimestamp": datetime(2026, 1, 31, tzinfo=UTC),
+        "platformId": "Notation-OCI-SHA384-ECDSA",
+        "profileVersionArn": f"{PROFILE}/AbCdEf1234",
+        "jobArn": "arn:aws:signer:eu-west-1:111122223333:/signing-jobs/0f2b8f6e",
+        "certificateHashes": ["ab" * 96],
+    },
     ("sts", "AssumeRole"): {"RoleArn": ROLE, "RoleSessionName": "test"},
     ("sts", "AssumeRoleWithWebIdentity"): {"RoleArn": ROLE, "RoleSessionName": "test", "WebIdentityToken": "a.b.c.d"},
     ("sts", "GetCallerIdentity"): {},
@@ -61,6 +73,9 @@ def rich(world):
     world.add_referrer(
         "team/app", digest, artifact_type="application/x.sig", layers=[("a/b", b"x")], annotations={"k": "v"}
     )
+    world.add_signature("team/app", digest, b"{}", annotations={"k": "v"}, layout="fallback")
+    world.set_signing_status("team/app", "v1", "FAILED", failure_code="E", failure_reason="no profile")
+    world.add_revocation(PROFILE)
     world.add_finding("team/app", "v1", fixed="3.0.12", exploit=True, epss=0.5, score=9.8, package="openssl")
     world.archive_image("team/app", world.add_image("team/app", "old"))
     return world
@@ -74,7 +89,7 @@ def test_an_operation_answers_in_its_modelled_shape(rich, client, service, opera
         arguments["layerDigest"] = next(iter(image.manifest.blobs))
     if operation == "ListImageReferrers":
         arguments["subjectId"] = {"imageDigest": image.digest}
-    called = client(service)
+    called = client(CLIENTS.get(service, service))
     answer = getattr(called, botocore.xform_name(operation))(**arguments)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert len(answer) > 1

@@ -192,7 +192,8 @@ def _list_image_referrers(request: Request) -> dict[str, Any]:
     found = [
         _referrer(image)
         for image in repository.images.values()
-        if image.manifest.subject == subject
+        if image.listed
+        and image.manifest.subject == subject
         and (not types or image.manifest.artifact_type in types)
         and status in ("ANY", image.status)
     ]
@@ -210,6 +211,21 @@ def _referrer(image: Image) -> dict[str, Any]:
         annotations=dict(body.annotations) or None,
         artifactStatus=image.status,
     )
+
+
+def _describe_image_signing_status(request: Request) -> dict[str, Any]:
+    repository, image_id = _repository(request), request.payload["imageId"]
+    image = _described(repository, image_id, {"imageStatus": "ANY"})
+    statuses = [
+        without_nones(
+            signingProfileArn=each.profile_arn,
+            status=each.status,
+            failureCode=each.failure_code,
+            failureReason=each.failure_reason,
+        )
+        for each in image.signing
+    ]
+    return _of(repository) | {"imageId": image_id, "signingStatuses": statuses}
 
 
 def _get_download_url_for_layer(request: Request) -> dict[str, Any]:
@@ -349,6 +365,7 @@ SERVICE = Service(
         "BatchGetRepositoryScanningConfiguration": _batch_get_repository_scanning_configuration,
         "DescribeImages": _describe_images,
         "DescribeImageScanFindings": _describe_image_scan_findings,
+        "DescribeImageSigningStatus": _describe_image_signing_status,
         "DescribePullThroughCacheRules": _describe_pull_through_cache_rules,
         "DescribeRepositories": _describe_repositories,
         "GetDownloadUrlForLayer": _get_download_url_for_layer,

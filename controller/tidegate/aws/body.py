@@ -28,7 +28,7 @@ def require_whole_bodies(client: BaseClient) -> None:
 def _check(http_response: AWSResponse, model: OperationModel, **_: Any) -> None:
     if http_response.status_code >= _FIRST_ERROR_STATUS:
         return
-    source = f"{model.service_model.service_name}:{model.name}"
+    source = f"{model.service_model.signing_name}:{model.name}"
     body, length = http_response.content, http_response.headers.get("content-length")
     if length is not None and str(len(body)) != length:
         problem = f"the connection ended after {len(body)} of {length[:20]} bytes"

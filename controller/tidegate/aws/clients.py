@@ -48,8 +48,11 @@ class Api:
 
     @property
     def source(self) -> str:
-        """Return the name that IAM and messages use: ``ecr:DescribeImages``."""
-        return f"{self.service}:{self.operation}"
+        """Return the name that IAM and messages use: ``ecr:DescribeImages``.
+
+        What the SDK calls the data plane of a service is the service itself to IAM.
+        """
+        return f"{self.service.removesuffix('-data')}:{self.operation}"
 
 
 class AnsweredError(Exception):
@@ -105,9 +108,24 @@ class Clients:
         region = configured or self._session.get_config_variable("region")
         return str(region) if region else None
 
+    @property
+    def settings(self) -> AwsSettings:
+        """Return how AWS is called."""
+        return self._settings
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """Return the file of certificates that the environment or profile names in place of the system's."""
+        found = self._session.get_config_variable("ca_bundle")
+        return str(found) if found else None
+
     def account(self, account: str) -> RegistryAccount:
         """Return what is set for an account."""
         return self._accounts.get(account) or RegistryAccount(account=account)
+
+    def endpoint_url(self, service: str, registry: EcrRegistry) -> str:
+        """Return where a service is asked about a registry: AWS's own address, or what stands in for it."""
+        return str(self._client(service, self.account(registry.account), registry.region).sdk.meta.endpoint_url)
 
     def check_region(self, registry: EcrRegistry) -> None:
         """Raise UnknownRegionError unless the SDK knows the region in the registry's partition.

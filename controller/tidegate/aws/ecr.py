@@ -4,8 +4,7 @@ Each method asks about one registry or repository, and implements the port of th
 Nothing is cached here but the pull-through-cache rules, and nothing is judged.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -50,18 +49,13 @@ _NO_IMAGE, _NO_REPOSITORY, _NO_SCAN = (
 )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Ecr:
     """Ask Amazon ECR. Safe to share between threads."""
 
-    def __init__(self, clients: Clients, identity: Identity, *, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, clients: Clients, identity: Identity) -> None:
         self._clients = clients
         self._identity = identity
         self._rules = PullThroughRules(clients)
-        self._now = now
 
     def describe_images(self, repository: EcrRepository, ids: Sequence[ImageId]) -> Mapping[ImageId, DescribedImage]:
         """Describe images, archived ones included. See ``evidence.ports.ImageSource``."""
@@ -149,7 +143,7 @@ class Ecr:
             if exc.code == _NO_SCAN and self._is_foreign(repository.registry):
                 raise _foreign(_FINDINGS, repository.registry, "ECR shows no scan to another account:") from exc
             return not_scanned(exc.code, exc.message[:MAX_DETAIL])
-        return read_report(pages, _FINDINGS.source, more=token is not None, now=self._now())
+        return read_report(pages, _FINDINGS.source, more=token is not None)
 
     def _describe_images(self, repository: EcrRepository, ids: Sequence[ImageId]) -> dict[ImageId, DescribedImage]:
         parameters = {

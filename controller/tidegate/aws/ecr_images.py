@@ -47,7 +47,7 @@ def read_images(
     """Read ``imageDetails``; an id that no image of the answer bears, or several do, is UNEXPECTED_ANSWER."""
     found: dict[ImageId, set[ImageDetail]] = {each: set() for each in ids}
     for described in Reply(answer, source).listed("imageDetails"):
-        _require_same(described, repository)
+        require_same(described, repository)
         detail = _detail(described)
         tags = (ImageId("tag", tag) for tag in described.values("imageTags") if isinstance(tag, str))
         for bears in (ImageId.of_digest(detail.digest), *tags):
@@ -62,9 +62,9 @@ def read_manifests(
     """Read ``images`` and ``failures``; ``absent`` is what a missing image means in this repository."""
     found: dict[str, FetchedManifest] = {}
     for failure in Reply(answer, source).objects("failures"):
-        found[failure.object("imageId").text("imageDigest")] = _failure(failure, absent)
+        found[failure.object("imageId").text("imageDigest")] = read_failure(failure, absent)
     for image in Reply(answer, source).listed("images"):
-        _require_same(image, repository)
+        require_same(image, repository)
         digest = image.object("imageId").text("imageDigest")
         known = found.get(digest)
         content = _manifest(image)
@@ -82,7 +82,7 @@ def read_repositories(
     found: dict[str, DescribedRepository] = {}
     for described in Reply(answer, source).listed("repositories"):
         name = described.text("repositoryName")
-        _require_same(described, EcrRepository(registry, name))
+        require_same(described, EcrRepository(registry, name))
         found[name] = _settings(described)
     none = unexpected(source, "no answer for a repository that was asked for")
     return {each: found.get(each, none) for each in names}
@@ -113,7 +113,8 @@ def _manifest(image: Reply) -> StoredManifest | AwsUnavailableError:
     return StoredManifest(content=content, media_type=image.optional_text("imageManifestMediaType"))
 
 
-def _failure(failure: Reply, absent: Absence) -> Absence | AwsUnavailableError:
+def read_failure(failure: Reply, absent: Absence) -> Absence | AwsUnavailableError:
+    """Return what one of BatchGetImage's ``failures`` means; ``absent`` is what a missing image means."""
     code = failure.text("failureCode")
     if code == "ImageNotFound":
         return absent
@@ -145,7 +146,7 @@ def _digest(described: Reply, name: str) -> Digest:
     return digest
 
 
-def _require_same(described: Reply, repository: EcrRepository) -> None:
+def require_same(described: Reply, repository: EcrRepository) -> None:
     """Raise when an answer is about another repository than the one that was asked for."""
     for name, asked in (("registryId", repository.registry.account), ("repositoryName", repository.name)):
         if described.optional_text(name) not in ("", asked):

@@ -4,12 +4,10 @@ A registry that scans with Amazon Inspector answers here too, with Inspector's f
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from tidegate.aws.findings import kept, read_finding, shared_finding, shared_package
 from tidegate.aws.reply import Reply, member
-from tidegate.evidence.inspection import is_settling
 from tidegate.evidence.scan import (
     Coverage,
     Finding,
@@ -31,7 +29,7 @@ def not_scanned(code: str, reason: str) -> ScanReport:
     return ScanReport(scanner=Scanner.ECR_BASIC, coverage=coverage)
 
 
-def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool, now: datetime) -> ScanReport:
+def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) -> ScanReport:
     """Read all pages of one image; ``more`` is True where there are pages that were not read."""
     answers = [Reply(page, source) for page in pages]
     # Every page says it, so that a page without it is not taken for one without findings.
@@ -56,8 +54,6 @@ def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool, 
         findings=found.findings,
         # ECR counts before it lists: fewer findings than counted are findings that are still to come.
         complete=found.complete and not more and (bool(enhanced) or counted <= len(basic)),
-        settling=state in _BELIEVED
-        and is_settling(now=now, pushed_at=None, last_scanned_at=scanned_at, first_observed_at=None),
     )
 
 

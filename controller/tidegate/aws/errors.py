@@ -76,6 +76,8 @@ _SERVER_CODES = frozenset(
         "ServiceUnavailable",
         "ServiceUnavailableException",
         "UnableToGetUpstreamImageException",
+        "UnableToGetUpstreamLayerException",
+        "UnableToListUpstreamImageReferrersException",
     }
 )
 INVALID_CODES = frozenset({"InvalidParameterException", "ValidationError", "ValidationException"})

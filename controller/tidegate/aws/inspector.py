@@ -4,14 +4,13 @@ Everything is read, whatever its severity: what counts is the policy's to say, a
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.aws.clients import Api, Clients
 from tidegate.aws.inspection import PACKAGE, CoverageRows, ImageFindings, Targets
 from tidegate.aws.reply import Reply
-from tidegate.evidence.inspection import ImageKey, combine
-from tidegate.evidence.ports import MAX_INSPECTED_IMAGES, CoverageAnswer, FindingsAnswer, ReportAnswer
+from tidegate.evidence.inspection import ImageKey
+from tidegate.evidence.ports import MAX_INSPECTED_IMAGES, CoverageAnswer, FindingsAnswer
 from tidegate.evidence.scan import MAX_FINDINGS
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.repository import EcrRegistry
@@ -29,16 +28,11 @@ _COVERAGE = Api("inspector2", "ListCoverage")
 _FINDINGS = Api("inspector2", "ListFindings")
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Inspector:
     """Ask Amazon Inspector. Safe to share between threads."""
 
-    def __init__(self, clients: Clients, *, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._now = now
 
     def coverage(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Mapping[ImageKey, CoverageAnswer]:
         """Return the coverage of each image. See ``evidence.ports.InspectionSource``."""
@@ -60,20 +54,6 @@ class Inspector:
             return self._findings(registry, targets, pages=MAX_IMAGE_PAGES)[1] if images else {}
         complete, answers = self._findings(registry, targets, pages=MAX_BATCH_PAGES)
         return answers if complete else self._findings_one_by_one(registry, targets)
-
-    def reports(
-        self,
-        registry: EcrRegistry,
-        images: Sequence[ImageKey],
-        *,
-        pushed_at: Mapping[ImageKey, datetime | None] | None = None,
-    ) -> Mapping[ImageKey, ReportAnswer]:
-        """Return coverage and findings of each image as one report. See ``evidence.ports.ReportSource``.
-
-        Coverage is read first: findings that arrive between the two calls are then seen rather than missed.
-        """
-        coverage = self.coverage(registry, images)
-        return combine(coverage, self.findings(registry, images), now=self._now(), pushed_at=pushed_at)
 
     def _targets(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Targets:
         if len(images) > MAX_INSPECTED_IMAGES:

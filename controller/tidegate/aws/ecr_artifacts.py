@@ -1,0 +1,105 @@
+"""What ``ecr:ListImageReferrers``, ``ecr:BatchGetImage`` and ``ecr:DescribeImageSigningStatus`` say of signatures, read into values.
+
+Pure: from the SDK's objects to evidence. Whether an artifact is a signature at all is not decided here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate.aws.ecr_images import read_failure, require_same
+from tidegate.aws.errors import MAX_DETAIL, unexpected
+from tidegate.aws.reply import Reply, member
+from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.image import Absence, ImageStatus
+from tidegate.evidence.signature_artifacts import (
+    ArtifactRef,
+    SigningHint,
+    SigningState,
+    SkippedArtifact,
+    SkipReason,
+    bounded_annotations,
+)
+from tidegate.evidence.signature_search import StoredArtifact
+from tidegate.images.digest import digest_of, parse_digest
+from tidegate.images.image_id import ImageId
+from tidegate.images.repository import EcrRepository
+
+MAX_HINTS = 10
+"""Signing profiles of one image; ECR knows ten rules."""
+
+
+def read_referrers(answer: Mapping[str, Any], source: str) -> tuple[list[ArtifactRef], list[SkippedArtifact]]:
+    """Read one page of ``referrers``: those that can be pulled, and what was left aside."""
+    refs: list[ArtifactRef] = []
+    skipped: list[SkippedArtifact] = []
+    for described in Reply(answer, source).listed("referrers"):
+        status = described.optional_text("artifactStatus")
+        if status not in ("", ImageStatus.ACTIVE):
+            detail = f"its status is {status[:40]!a}"
+            what = described.text("digest")[:80]
+            skipped.append(SkippedArtifact(what=what, reason=SkipReason.INACTIVE, detail=detail))
+        else:
+            refs.append(_ref(described))
+    return refs, skipped
+
+
+def read_artifacts(
+    answer: Mapping[str, Any], repository: EcrRepository, ids: Sequence[ImageId], source: str, *, absent: Absence
+) -> dict[ImageId, StoredArtifact]:
+    """Read ``images`` and ``failures``, each by the tag or digest that was asked for; one that is missing is no answer."""
+    found: dict[ImageId, StoredArtifact] = {}
+    reply = Reply(answer, source)
+    for failure in reply.objects("failures"):
+        for bears in _ids(failure.object("imageId")):
+            found[bears] = read_failure(failure, absent)
+    for image in reply.listed("images"):
+        require_same(image, repository)
+        named = image.object("imageId")
+        for bears in _ids(named):
+            found[bears] = _content(image, named, is_tag=bears.kind == "tag")
+    none = unexpected(source, "no answer for an artifact that was asked for")
+    return {each: found.get(each, none) for each in ids}
+
+
+def read_signing_statuses(answer: Mapping[str, Any], source: str) -> tuple[SigningHint, ...]:
+    """Read ``signingStatuses``."""
+    return tuple(
+        SigningHint(
+            profile_arn=each.optional_text("signingProfileArn"),
+            state=member(SigningState, each.optional_text("status"), SigningState.UNKNOWN),
+            failure_code=each.optional_text("failureCode")[:MAX_DETAIL],
+            failure_reason=each.optional_text("failureReason")[:MAX_DETAIL],
+        )
+        for each in Reply(answer, source).objects("signingStatuses")[:MAX_HINTS]
+    )
+
+
+def _ref(described: Reply) -> ArtifactRef:
+    digest = parse_digest(described.text("digest"))
+    if digest is None:
+        raise described.wrong("digest", "expected sha256 and 64 hexadecimal digits")
+    notes = described.optional_object("annotations")
+    annotations = {} if notes is None else {name: notes.optional_text(name) for name in notes.names()}
+    return ArtifactRef(
+        digest=digest,
+        media_type=described.text("mediaType"),
+        artifact_type=described.optional_text("artifactType"),
+        # ECR calls it the size of the artifact, and does not say whether that is its manifest's.
+        size=None,
+        annotations=bounded_annotations(annotations) or {},
+    )
+
+
+def _ids(named: Reply) -> list[ImageId]:
+    digest, tag = named.optional_text("imageDigest"), named.optional_text("imageTag")
+    return [ImageId("digest", digest)] * bool(digest) + [ImageId("tag", tag)] * bool(tag)
+
+
+def _content(image: Reply, named: Reply, *, is_tag: bool) -> StoredArtifact:
+    try:
+        content = image.text("imageManifest").encode()
+    except UnicodeEncodeError:
+        return unexpected(image.source, f"{image.path}.imageManifest: not Unicode text")
+    if is_tag and digest_of(content) != named.text("imageDigest"):
+        return unexpected(image.source, f"{image.path}: the manifest's bytes have another digest than the tag")
+    return StoredManifest(content=content, media_type=image.optional_text("imageManifestMediaType"))

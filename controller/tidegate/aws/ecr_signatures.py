@@ -1,0 +1,177 @@
+"""Signatures that Amazon ECR keeps beside an image: referrers, the fallback index, cosign's tags, and the envelopes.
+
+How the search goes is said in ``evidence.signature_search``; here is how ECR is asked. ECR's word on its own signing is
+handed on as a hint. Nothing is verified and nothing is cached.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+
+from tidegate.aws.clients import AnsweredError, Api, Clients
+from tidegate.aws.ecr_artifacts import read_artifacts, read_referrers, read_signing_statuses
+from tidegate.aws.ecr_images import can_exist
+from tidegate.aws.layers import LayerDownloads
+from tidegate.aws.pull_through import PullThroughRules
+from tidegate.aws.reply import Reply
+from tidegate.evidence.image import Absence
+from tidegate.evidence.signature_artifacts import (
+    MAX_LISTED,
+    ArtifactRef,
+    Descriptor,
+    FoundArtifacts,
+    SigningHint,
+    SkippedArtifact,
+    SkipReason,
+    UnusableArtifactError,
+    WantedArtifacts,
+)
+from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.digest import Digest
+from tidegate.images.image_id import ImageId
+from tidegate.images.manifest import ACCEPTED_TYPES
+from tidegate.images.repository import EcrRepository
+
+PAGE_OF_REFERRERS = 50
+"""The largest page that ECR gives."""
+MAX_PAGES = 2 * MAX_LISTED // PAGE_OF_REFERRERS
+"""Pages read for one image: pages may come short."""
+MAX_FILTER_TYPES = 5
+"""Artifact types that ECR takes in one filter."""
+
+_REFERRERS = Api("ecr", "ListImageReferrers")
+_BATCH_GET_IMAGE = Api("ecr", "BatchGetImage")
+_DOWNLOAD_URL = Api("ecr", "GetDownloadUrlForLayer")
+_SIGNING_STATUS = Api("ecr", "DescribeImageSigningStatus")
+_NO_IMAGE, _NO_REPOSITORY = "ImageNotFoundException", "RepositoryNotFoundException"
+_NO_LAYER = frozenset({"LayersNotFoundException", "LayerInaccessibleException", _NO_REPOSITORY})
+
+
+class EcrSignatures:
+    """Find signatures in Amazon ECR. Safe to share between threads."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._rules = PullThroughRules(clients)
+        self._downloads = LayerDownloads(clients.settings, ca_bundle=clients.ca_bundle)
+
+    def find_artifacts(
+        self, repository: EcrRepository, digest: Digest, *, wanted: WantedArtifacts, seconds: float
+    ) -> FoundArtifacts:
+        """Return the signatures of one image. See ``evidence.ports.SignatureSource``."""
+        self._clients.check_region(repository.registry)
+        if not can_exist(repository.name):
+            return FoundArtifacts(artifacts=(), skipped=(), complete=True)
+        ends = monotonic() + seconds
+        store = _Store(self._clients, self._rules, self._downloads, repository, lambda: ends - monotonic())
+        return find_signatures(store, digest, wanted, seconds_left=store.seconds_left)
+
+    def signing_status(self, repository: EcrRepository, digest: Digest) -> Sequence[SigningHint]:
+        """Return what ECR's own signing is doing for one image. See ``evidence.ports.SigningStatusSource``."""
+        self._clients.check_region(repository.registry)
+        if not can_exist(repository.name):
+            return ()
+        parameters = {**_where(repository), "imageId": {"imageDigest": digest}}
+        answers = frozenset({_NO_IMAGE, _NO_REPOSITORY})
+        try:
+            answer = self._clients.call(_SIGNING_STATUS, repository.registry, parameters, answers=answers)
+        except AnsweredError:
+            return ()
+        return read_signing_statuses(answer, _SIGNING_STATUS.source)
+
+
+class _Store:
+    """One repository of ECR, as the search asks for it."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        rules: PullThroughRules,
+        downloads: LayerDownloads,
+        repository: EcrRepository,
+        seconds_left: Callable[[], float],
+    ) -> None:
+        self._clients = clients
+        self._rules = rules
+        self._downloads = downloads
+        self._repository = repository
+        self.seconds_left = seconds_left
+
+    def referrers(self, subject: Digest, artifact_types: frozenset[str]) -> Listing:
+        """List the referrers that can be pulled. What the filter lets through is filtered again by the search."""
+        wish: dict[str, object] = {"artifactStatus": "ACTIVE"}
+        if len(artifact_types) <= MAX_FILTER_TYPES:
+            wish["artifactTypes"] = sorted(artifact_types)
+        parameters = {
+            **_where(self._repository),
+            "subjectId": {"imageDigest": subject},
+            "filter": wish,
+            "maxResults": PAGE_OF_REFERRERS,
+        }
+        refs: list[ArtifactRef] = []
+        skipped: list[SkippedArtifact] = []
+        token = ""
+        for page in range(MAX_PAGES):
+            try:
+                answer = self._clients.call(
+                    _REFERRERS,
+                    self._repository.registry,
+                    {**parameters, **({"nextToken": token} if token else {})},
+                    answers=frozenset({_NO_REPOSITORY}),
+                )
+                read = read_referrers(answer, _REFERRERS.source)
+                token = Reply(answer, _REFERRERS.source).optional_text("nextToken")
+            except AnsweredError:
+                return Listing(refs=())
+            except AwsUnavailableError as exc:
+                if page == 0:
+                    raise
+                # A signature that was listed is as good as ever; that there are no others is not known.
+                return Listing(refs=tuple(refs), skipped=(*skipped, _unlisted(exc)))
+            refs += read[0]
+            skipped += read[1]
+            if not token or len(refs) > MAX_LISTED:
+                break
+        return Listing(refs=tuple(refs), skipped=tuple(skipped), more=bool(token))
+
+    def manifests(self, ids: Sequence[ImageId]) -> Mapping[ImageId, StoredArtifact]:
+        """Fetch manifests by tag and by digest, in one call, in whatever format they were pushed."""
+        parameters = {
+            **_where(self._repository),
+            "imageIds": [{"imageTag" if each.kind == "tag" else "imageDigest": each.value} for each in ids],
+            "acceptedMediaTypes": list(ACCEPTED_TYPES),
+        }
+        try:
+            answer = self._clients.call(
+                _BATCH_GET_IMAGE, self._repository.registry, parameters, answers=frozenset({_NO_REPOSITORY})
+            )
+        except AnsweredError:
+            return dict.fromkeys(ids, Absence.REPOSITORY)
+        cached = bool(answer.get("failures")) and self._rules.cover(self._repository)
+        absent = Absence.CACHE_MISS if cached else Absence.IMAGE
+        return read_artifacts(answer, self._repository, ids, _BATCH_GET_IMAGE.source, absent=absent)
+
+    def blob(self, blob: Descriptor) -> bytes:
+        """Fetch one blob from where ECR points."""
+        parameters = {**_where(self._repository), "layerDigest": blob.digest}
+        try:
+            answer = self._clients.call(_DOWNLOAD_URL, self._repository.registry, parameters, answers=_NO_LAYER)
+        except AnsweredError as exc:
+            raise UnusableArtifactError(SkipReason.GONE, f"ECR has no such blob: {exc.code}") from exc
+        reply = Reply(answer, _DOWNLOAD_URL.source)
+        if reply.optional_text("layerDigest") not in ("", blob.digest):
+            raise reply.wrong("layerDigest", "not the one that was asked for")
+        return self._downloads.fetch(
+            reply.text("downloadUrl"),
+            endpoint=self._clients.endpoint_url("ecr", self._repository.registry),
+            size=blob.size,
+            seconds_left=self.seconds_left,
+        )
+
+
+def _where(repository: EcrRepository) -> dict[str, str]:
+    return {"registryId": repository.registry.account, "repositoryName": repository.name}
+
+
+def _unlisted(exc: AwsUnavailableError) -> SkippedArtifact:
+    return SkippedArtifact(what="referrers", reason=SkipReason.UNAVAILABLE, detail=exc.source, cause=exc.cause)

@@ -1,0 +1,158 @@
+"""Downloads of single blobs from where ``ecr:GetDownloadUrlForLayer`` points: HTTPS, bounded, without AWS credentials.
+
+The address comes from ECR's own answer and is itself a credential, so it is never put into a text. Proxies and CA bundle
+are those of the SDK. No redirect is followed. What the bytes are good for is not known here.
+"""
+
+import threading
+from collections.abc import Callable
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError
+
+from tidegate.aws.accounts import AwsSettings
+from tidegate.aws.errors import classify, unexpected
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.signature_artifacts import SkipReason, UnusableArtifactError
+from tidegate.evidence.unavailable import AwsUnavailableError
+
+SOURCE = "s3:GetObject"
+"""What a policy of an S3 endpoint must allow for a download."""
+MAX_URL_CHARACTERS = 8192
+MAX_HOSTS = 64
+"""Hosts to which connections are kept: one or two for each region."""
+CHUNK_BYTES = 64 * 1024
+
+_OK, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 200, 403, 404, 429, 500
+_HTTPS_PORT = 443
+_TRANSIENT = frozenset({Cause.UNREACHABLE, Cause.SERVER_ERROR})
+
+
+class LayerDownloads:
+    """Fetch blobs by the URLs that ECR signs. Safe to share between threads.
+
+    ``ca_bundle`` is a file of certificates in place of the system's, as the SDK's ``AWS_CA_BUNDLE`` names one.
+    """
+
+    def __init__(self, settings: AwsSettings, *, ca_bundle: str | None = None) -> None:
+        self._settings = settings
+        self._verify: str | bool = ca_bundle or True
+        self._lock = threading.Lock()
+        self._sessions: dict[str, URLLib3Session] = {}
+
+    def fetch(self, url: str, *, endpoint: str, size: int, seconds_left: Callable[[], float]) -> bytes:
+        """Return the body, whose length must be ``size``, within about so many seconds.
+
+        ``endpoint`` is where ECR itself was asked. Raise UnusableArtifactError where the blob has another length or is
+        not there, and AwsUnavailableError for everything that is not an answer. A failure that may pass is tried as
+        often as calls are.
+        """
+        target = _checked(url, endpoint)
+        attempts = self._settings.attempts
+        while True:
+            attempts -= 1
+            try:
+                return self._fetch(url, target, size, seconds_left)
+            except AwsUnavailableError as exc:
+                if attempts <= 0 or exc.cause not in _TRANSIENT or seconds_left() <= 0:
+                    raise
+
+    def _fetch(self, url: str, target: SplitResult, size: int, seconds_left: Callable[[], float]) -> bytes:
+        host = target.hostname or ""
+        try:
+            request = AWSRequest(method="GET", url=url, stream_output=True).prepare()
+            response: AWSResponse = self._session(target).send(request)
+        except Exception as exc:  # noqa: BLE001 - classified
+            # The SDK puts the whole URL, which is a credential, into its messages.
+            raise AwsUnavailableError(classify(exc, SOURCE).cause, SOURCE, f"{type(exc).__name__} at {host}") from None
+        try:
+            self._check_status(response, host)
+            return _body(response, size, seconds_left)
+        except (HTTPError, OSError) as exc:
+            problem = f"{type(exc).__name__} at {host}: the connection ended early"
+            raise AwsUnavailableError(Cause.UNREACHABLE, SOURCE, problem) from None
+        finally:
+            response.raw.close()
+
+    @staticmethod
+    def _check_status(response: AWSResponse, host: str) -> None:
+        status = response.status_code
+        if status == _OK:
+            return
+        if status == _NOT_FOUND:
+            raise UnusableArtifactError(SkipReason.GONE, "the blob is not in the registry's storage")
+        problem = f"HTTP {status} from {host}"
+        if status == _FORBIDDEN:
+            problem += ": does the policy of a VPC endpoint for S3 allow s3:GetObject on ECR's layer bucket?"
+            raise AwsUnavailableError(Cause.ACCESS_DENIED, SOURCE, problem)
+        if status == _TOO_MANY:
+            raise AwsUnavailableError(Cause.THROTTLED, SOURCE, problem)
+        if status >= _SERVER_ERROR:
+            raise AwsUnavailableError(Cause.SERVER_ERROR, SOURCE, problem)
+        raise unexpected(SOURCE, f"{problem}, expected {_OK}")
+
+    def _session(self, target: SplitResult) -> URLLib3Session:
+        """Return the connections to a host; whether a proxy stands between is settled for each."""
+        settings, origin = self._settings, f"{target.scheme}://{target.netloc}"
+        with self._lock:
+            if origin not in self._sessions:
+                if len(self._sessions) >= MAX_HOSTS:
+                    self._sessions.pop(next(iter(self._sessions))).close()
+                self._sessions[origin] = URLLib3Session(
+                    verify=self._verify,  # type: ignore[arg-type]  # a file's name, too
+                    proxies=get_environ_proxies(origin),
+                    timeout=(settings.connect_timeout_seconds, settings.read_timeout_seconds),  # type: ignore[arg-type]
+                    max_pool_connections=settings.connections,
+                )
+            return self._sessions[origin]
+
+
+def _checked(url: str, endpoint: str) -> SplitResult:
+    """Return the parts of a URL that may be fetched: HTTPS, or a URL of the very endpoint that stands in for ECR's own."""
+    if len(url) > MAX_URL_CHARACTERS or not url.isascii() or not url.isprintable() or " " in url:
+        raise unexpected(SOURCE, "the download address is no URL")
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = origin = _origin(parts)
+    except ValueError as exc:
+        raise unexpected(SOURCE, "the download address is no URL") from exc
+    if parts.username is None and origin == _origin(urlsplit(endpoint)):
+        return parts
+    if scheme != "https" or port != _HTTPS_PORT or parts.username is not None or _is_address(host):
+        raise unexpected(SOURCE, f"refused to download from {scheme[:10]!a}, host {host[:100]!a}, port {port}")
+    return parts
+
+
+def _body(response: AWSResponse, size: int, seconds_left: Callable[[], float]) -> bytes:
+    """Read the body in pieces, so that neither size nor time is the sender's to choose."""
+    announced = response.headers.get("content-length")
+    if announced is not None and announced != str(size):
+        raise UnusableArtifactError(SkipReason.BAD_CONTENT, f"the blob has {announced[:20]!a} bytes, not {size}")
+    body = bytearray()
+    while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
+        body += piece
+        if len(body) > size:
+            raise UnusableArtifactError(SkipReason.BAD_CONTENT, f"the blob has more than {size} bytes")
+        if seconds_left() <= 0:
+            raise AwsUnavailableError(Cause.DEADLINE, SOURCE, f"{len(body)} of {size} bytes came in time")
+    if announced is not None and len(body) < size:
+        problem = f"the connection ended after {len(body)} of {size} bytes"
+        raise AwsUnavailableError(Cause.UNREACHABLE, SOURCE, problem)
+    return bytes(body)
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int]:
+    default = {"https": _HTTPS_PORT, "http": 80}.get(parts.scheme, 0)
+    return parts.scheme, (parts.hostname or "").lower(), default if parts.port is None else parts.port
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return not host or host.replace(".", "").isdigit()
+    return True

@@ -31,14 +31,16 @@ MAX_CHECKPOINT_CHARACTERS = 16 << 10
 MAX_SECONDS = (1 << 40) - 1
 """Latest time of a log in seconds; later ones are no dates."""
 
-MEDIA_TYPES = frozenset(
+_OLD_TYPES = frozenset(
     {
         "application/vnd.dev.sigstore.bundle+json;version=0.1",
         "application/vnd.dev.sigstore.bundle+json;version=0.2",
-        "application/vnd.dev.sigstore.bundle+json;version=0.3",
-        "application/vnd.dev.sigstore.bundle.v0.3+json",
     }
 )
+MEDIA_TYPES = _OLD_TYPES | {
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    "application/vnd.dev.sigstore.bundle.v0.3+json",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,8 @@ def parse_bundle(content: bytes) -> Bundle:
     if wire.media_type not in MEDIA_TYPES:
         raise VerificationError(f"bundle: unknown media type {quoted(wire.media_type)}")
     material = wire.verification_material
+    if (material.certificate if wire.media_type in _OLD_TYPES else material.x509_certificate_chain) is not None:
+        raise VerificationError(f"bundle: a certificate in a field that {wire.media_type} does not have")
     return Bundle(
         certificate=_certificate(material),
         entry=_entry(material),

@@ -107,6 +107,8 @@ def _keyless_bundle(
 
     if bundle.certificate is None:
         raise VerificationError("signed with a long-lived key, but identities are demanded")
+    if bundle.entry is None:
+        raise VerificationError("the bundle holds no entry of a transparency log")
     procedure.enter(Step.CERTIFICATE)
     leaf = read_leaf(bundle.certificate)
     procedure.found(harmless(leaf.signer))
@@ -118,8 +120,6 @@ def _keyless_bundle(
         check_time=lambda time: check_not_ahead(time, now),
         procedure=procedure,
     )
-    if not times or bundle.entry is None:
-        raise VerificationError("no trusted clock says when it was signed")
     return payload, Signing(signer=leaf.signer, signed_at=times[0], log_index=bundle.entry.index)
 
 

@@ -15,7 +15,7 @@ class SignerQuestion:
     """One signature: its profile version and job, when it was signed, and the hashes of its certificate chain.
 
     Each of ``certificate_hashes`` is 192 hexadecimal digits: the SHA-384 of a certificate's to-be-signed part, and that
-    of its issuer's.
+    of its issuer's. It is asked in the region of the profile, which the ARN names. Equal questions have one answer.
     """
 
     profile_version_arn: str

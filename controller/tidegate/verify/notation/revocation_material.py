@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-from tidegate.verify.notation.signer import SignerAnswer, SignerQuestion
+from tidegate.evidence.revocation import SignerQuestion
+from tidegate.verify.notation.signer import SignerAnswer
 
 MAX_OCSP_BYTES = 20 * 1024
 """Bytes of an OCSP answer; notation-core-go's bound."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from hashlib import sha384
 
 from tidegate.errors import VerificationError
+from tidegate.evidence.revocation import SignerQuestion
 from tidegate.verify.notation.attributes import SignedAttributes, SigningScheme
 from tidegate.verify.notation.certificate import Certificate
 from tidegate.verify.notation.jws import JWS_MEDIA_TYPE
@@ -21,7 +22,6 @@ from tidegate.verify.notation.trust_policy import TrustedIdentities
 
 PROFILE_VERSION = "com.amazonaws.signer.signingProfileVersion"
 SIGNING_JOB = "com.amazonaws.signer.signingJob"
-PLATFORM = "Notation-OCI-SHA384-ECDSA"
 PROCESSED = frozenset({PROFILE_VERSION, SIGNING_JOB, VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION})
 """The critical attributes that this logic understands."""
 MAX_NAMED_ENTITIES = 10
@@ -44,19 +44,6 @@ class SigningProfile:
     job_arn: str
     partition: str
     region: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignerQuestion:
-    """A call of GetRevocationStatus, to the data plane of AWS Signer in that region; equal questions have one answer."""
-
-    partition: str
-    region: str
-    signature_timestamp: datetime
-    platform_id: str
-    profile_version_arn: str
-    job_arn: str
-    certificate_hashes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +101,9 @@ def revocation_question(
 ) -> SignerQuestion:
     """Return the question whether anything of the signature is revoked."""
     return SignerQuestion(
-        partition=profile.partition,
-        region=profile.region,
-        signature_timestamp=attributes.signing_time,
-        platform_id=PLATFORM,
         profile_version_arn=profile.version_arn,
         job_arn=profile.job_arn,
+        signed_at=attributes.signing_time,
         certificate_hashes=certificate_hashes(certificate.tbs for certificate in chain),
     )
 

@@ -11,10 +11,11 @@ from tests.simulator.pki import aws_signer
 from tests.simulator.pki.aws_signer import JOB, PROFILE, PROFILE_VERSION, sign_as_aws, signer_leaf
 from tests.simulator.pki.envelopes import COSE, JWS, SIGNED_AT, X509_SCHEME
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, statement, stores, verify
+from tidegate.evidence.revocation import SignerQuestion
 from tidegate.verify.notation.certificate import load_certificate
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome, Result
 from tidegate.verify.notation.revocation_material import NoAnswer, RevocationMaterial
-from tidegate.verify.notation.signer import PLATFORM, SignerAnswer, SignerQuestion, certificate_hashes
+from tidegate.verify.notation.signer import SignerAnswer, certificate_hashes
 
 LEAF = signer_leaf()
 STORES = stores(signingAuthority=LEAF.root, ca=LEAF.root)
@@ -151,15 +152,12 @@ def test_the_question_is_what_the_service_wants(platform: str):
     assert isinstance(question, SignerQuestion)
     hashes = [hashlib.sha384(load_certificate(der).tbs).hexdigest() for der in LEAF.ders]
     assert question == SignerQuestion(
-        partition="aws",
-        region="eu-west-1",
-        signature_timestamp=SIGNED_AT,
-        platform_id=platform,
         profile_version_arn=PROFILE_VERSION,
         job_arn=JOB,
+        signed_at=SIGNED_AT,
+        platform=platform,
         certificate_hashes=(hashes[0] + hashes[1], hashes[1] + hashes[2], hashes[2] + hashes[3], hashes[3] * 2),
     )
-    assert platform == PLATFORM
 
 
 @pytest.mark.parametrize("count", [pytest.param(count, id=f"N45-hashes-of-{count}") for count in (1, 2, 4)])

@@ -130,7 +130,7 @@ def findings(**counts: int) -> tuple[Finding, ...]:
 
 
 def report(*found: Finding, state: ScanState = ScanState.SCANNED, **changes: Any) -> ScanReport:
-    of_report = {name: changes.pop(name) for name in ("scanner", "complete", "settling") if name in changes}
+    of_report = {name: changes.pop(name) for name in ("scanner", "complete") if name in changes}
     values: dict[str, Any] = {"scanner": Scanner.INSPECTOR}
     return ScanReport(coverage=coverage(state, **changes), findings=found, **(values | of_report))
 

@@ -40,14 +40,14 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     meter = Meter()
     clients = Clients(aws_settings(settings.aws), gate=meter)
     identity = Identity(clients)
-    ecr = Ecr(clients, identity, now=clock.now)
+    ecr = Ecr(clients, identity)
     sources = Sources(
         images=ecr,
         manifests=ecr,
         repositories=ecr,
         scan_types=ecr,
         basic_scans=ecr,
-        inspections=Inspector(clients, now=clock.now),
+        inspections=Inspector(clients),
     )
     rate = RateLimit(per_second=settings.aws.rate_per_second, burst=settings.aws.burst)
     lines = Lines(clock=clock, rate=rate, observer=observer, meter=meter)

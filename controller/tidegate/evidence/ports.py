@@ -12,7 +12,6 @@ All methods block and may be called from several threads at once. They share the
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Protocol, TypeAlias, TypeVar
 
 from tidegate.evidence.content import StoredManifest
@@ -33,14 +32,13 @@ MAX_IMAGE_IDS = 100
 MAX_REPOSITORIES = 100
 """Names of one ``describe_repositories`` (ECR's own bound)."""
 MAX_INSPECTED_IMAGES = 10
-"""Images of one ``coverage``, ``findings`` or ``reports`` (values that Inspector takes in one filter)."""
+"""Images of one ``coverage`` or ``findings`` (values that Inspector takes in one filter)."""
 
 DescribedImage: TypeAlias = ImageDetail | Absence | AwsUnavailableError
 FetchedManifest: TypeAlias = StoredManifest | Absence | AwsUnavailableError
 DescribedRepository: TypeAlias = RepositorySettings | Absence | AwsUnavailableError
 CoverageAnswer: TypeAlias = Coverage | AwsUnavailableError
 FindingsAnswer: TypeAlias = FoundFindings | AwsUnavailableError
-ReportAnswer: TypeAlias = ScanReport | AwsUnavailableError
 R_contra = TypeVar("R_contra", contravariant=True)
 
 
@@ -104,10 +102,7 @@ class BasicScanSource(Protocol):
 
 
 class InspectionSource(Protocol):
-    """Gives what Amazon Inspector knows. The two halves are independent calls, so that they can run side by side.
-
-    ``evidence.inspection.combine`` makes reports of them.
-    """
+    """Gives what Amazon Inspector knows. The two halves are independent calls, so that they can run side by side."""
 
     def coverage(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Mapping[ImageKey, CoverageAnswer]:
         """Return the coverage of up to MAX_INSPECTED_IMAGES images; no row is a coverage of NOT_SCANNED.
@@ -121,20 +116,6 @@ class InspectionSource(Protocol):
 
         Source: ``inspector2:ListFindings``, one call a page of 100 findings over all images together.
         """
-        ...
-
-
-class ReportSource(Protocol):
-    """Gives whole reports of Amazon Inspector, both halves one after the other."""
-
-    def reports(
-        self,
-        registry: EcrRegistry,
-        images: Sequence[ImageKey],
-        *,
-        pushed_at: Mapping[ImageKey, datetime | None] | None = None,
-    ) -> Mapping[ImageKey, ReportAnswer]:
-        """Return the reports of up to MAX_INSPECTED_IMAGES images; ``pushed_at`` tells a first scan from a re-scan."""
         ...
 
 

@@ -100,14 +100,13 @@ class ScanReport:
     """What one scanner knows of one image.
 
     ``complete`` is False when there were more findings than are kept (``MAX_FINDINGS``): then counts are lower bounds.
-    ``settling`` is True while findings may still be arriving after the first scan.
+    Whether findings may still be arriving is the policy's to say, by the times that are known.
     """
 
     scanner: Scanner
     coverage: Coverage
     findings: tuple[Finding, ...] = ()
     complete: bool = True
-    settling: bool = False
 
 
 MAX_FINDINGS = 1000
@@ -147,6 +146,7 @@ _BASIC_STATUSES: dict[str, ScanState] = {
     "SCAN_ELIGIBILITY_EXPIRED": ScanState.EXPIRED,
     "FINDINGS_UNAVAILABLE": ScanState.FAILED,
     "LIMIT_EXCEEDED": ScanState.LIMITED,
+    "IMAGE_SIZE_EXCEEDED": ScanState.UNSUPPORTED,
     "IMAGE_ARCHIVED": ScanState.ARCHIVED,
 }
 

@@ -13,7 +13,7 @@ from tidegate.errors import InvalidManifestError
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
-from tidegate.evidence.inspection import SETTLE, FoundFindings, ImageKey
+from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.ports import MAX_IMAGE_IDS, MAX_INSPECTED_IMAGES, MAX_REPOSITORIES
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import Coverage, Scanner, ScanReport
@@ -218,7 +218,7 @@ class Facts:
 
     def _is_just_scanned(self, coverage: Coverage) -> bool:
         scanned_at = coverage.last_scanned_at
-        return scanned_at is not None and self._clock.now() - scanned_at < SETTLE
+        return scanned_at is not None and self._clock.now() - scanned_at < lifetimes.JUST_SCANNED
 
     async def _basic(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
         line = self._lines.line("ecr:DescribeImageScanFindings", repository.registry)

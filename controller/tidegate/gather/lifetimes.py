@@ -24,6 +24,8 @@ BAD_CONTENT_SECONDS = 60.0
 FRESH_SCAN_SECONDS = 30.0
 """A scan finished within FRESH_SCAN: findings may still be arriving."""
 FRESH_SCAN = timedelta(minutes=5)
+JUST_SCANNED = timedelta(seconds=120)
+"""A scan this recent may have ended between two look-ups that were made side by side."""
 KEPT_SECONDS = 7 * 86_400.0
 """How long an expired fact is kept for policies that accept stale evidence; the CRD bounds maxStale by the same."""
 RETRY_SECONDS = 1.0

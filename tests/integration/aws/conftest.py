@@ -1,7 +1,5 @@
 """A simulated AWS and the real SDK talking to it over HTTP, with credentials from the environment as in a cluster."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from tests.simulator import Simulator, World
@@ -22,11 +20,10 @@ class Aws:
 
     def __init__(self, sim, *, gate=None, **settings):
         endpoints = settings.pop("endpoint_urls", dict.fromkeys(("ecr", "inspector2", "sts"), sim.url))
-        now = lambda: datetime.fromtimestamp(sim.clock.now(), UTC)  # noqa: E731
         self.clients = Clients(AwsSettings(endpoint_urls=endpoints, **settings), gate=gate)
         self.identity = Identity(self.clients)
-        self.ecr = Ecr(self.clients, self.identity, now=now)
-        self.inspector = Inspector(self.clients, now=now)
+        self.ecr = Ecr(self.clients, self.identity)
+        self.inspector = Inspector(self.clients)
 
 
 @pytest.fixture

@@ -282,14 +282,7 @@ def test_a_basic_scan_is_read_with_its_findings(aws, world):
         ("CVE-1", Severity.LOW),
     ]
     assert report.findings[1].packages[0].name == "zlib"
-    assert (report.complete, report.settling) == (True, False)
-
-
-def test_a_basic_scan_just_finished_is_settling(aws, world):
-    world.set_scanning("BASIC")
-    digest = world.add_image("team/app", "v1")
-    world.set_basic_scan("team/app", "v1")
-    assert aws.ecr.basic_report(APP, digest).settling
+    assert report.complete
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,12 @@
 """Amazon Inspector asked through the real SDK."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from tests.integration.aws.conftest import OTHER, OWN, Aws
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.inspector import MAX_BATCH_PAGES
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.scan import MAX_FINDINGS, Answer, Scanner, ScanState, Severity
+from tidegate.evidence.scan import MAX_FINDINGS, Answer, ScanState, Severity
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.digest import digest_of
 
@@ -40,8 +38,8 @@ def test_a_scanned_image_is_reported_with_its_findings_worst_first(aws, world):
         exploit=True,
     )
     world.add_finding("team/app", "v1", severity="CRITICAL", id="CVE-3", status="SUPPRESSED")
-    report = only(aws.inspector.reports(OWN, [image]))
-    assert (report.scanner, report.coverage.state) == (Scanner.INSPECTOR, ScanState.SCANNED)
+    assert only(aws.inspector.coverage(OWN, [image])).state is ScanState.SCANNED
+    report = only(aws.inspector.findings(OWN, [image]))
     assert [(each.id, each.suppressed) for each in report.findings] == [
         ("CVE-2", False),
         ("CVE-1", False),
@@ -55,13 +53,14 @@ def test_a_scanned_image_is_reported_with_its_findings_worst_first(aws, world):
         "3.1",
     )
     assert report.findings[1].packages[0].fixed_in == ""
-    assert (report.complete, report.settling) == (True, False)
+    assert report.complete
 
 
 def test_ten_images_take_two_calls(aws, sim, world):
     images = [pushed(world, f"team/app{number}") for number in range(10)]
     world.add_finding("team/app7", "v1", id="CVE-7")
-    answers = aws.inspector.reports(OWN, images)
+    assert {one.state for one in aws.inspector.coverage(OWN, images).values()} == {ScanState.SCANNED}
+    answers = aws.inspector.findings(OWN, images)
     assert {image: [each.id for each in report.findings] for image, report in answers.items()} == {
         image: (["CVE-7"] if image[0] == "team/app7" else []) for image in images
     }
@@ -70,7 +69,7 @@ def test_ten_images_take_two_calls(aws, sim, world):
 
 
 def test_no_images_take_no_call_and_more_than_ten_are_refused(aws, sim):
-    assert aws.inspector.reports(OWN, []) == {}
+    assert aws.inspector.coverage(OWN, []) == aws.inspector.findings(OWN, []) == {}
     assert sim.calls() == 0
     with pytest.raises(ValueError, match="10"):
         aws.inspector.coverage(OWN, [("team/app", digest_of(b"x"))] * 11)
@@ -81,16 +80,16 @@ def test_the_same_digest_in_another_repository_has_findings_of_its_own(aws, worl
     other = pushed(world, "team/copy", content="same")
     assert image[1] == other[1]
     world.add_finding("team/copy", "v1", id="CVE-1")
-    answers = aws.inspector.reports(OWN, [image, other])
+    answers = aws.inspector.findings(OWN, [image, other])
     assert answers[image].findings == ()
     assert [each.id for each in answers[other].findings] == ["CVE-1"]
-    assert only(aws.inspector.reports(OWN, [image])).findings == ()
+    assert only(aws.inspector.findings(OWN, [image])).findings == ()
 
 
 def test_an_image_that_is_not_covered_is_not_scanned(aws, world):
     image = pushed(world, scanned=False)
-    report = only(aws.inspector.reports(OWN, [image]))
-    assert (report.coverage.state, report.findings) == (ScanState.NOT_SCANNED, ())
+    assert only(aws.inspector.coverage(OWN, [image])).state is ScanState.NOT_SCANNED
+    assert only(aws.inspector.findings(OWN, [image])).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -115,21 +114,21 @@ def test_coverage_says_whether_findings_count(aws, world, status, reason, state)
 def test_a_status_that_is_new_is_unknown(aws, sim, world, field):
     image = pushed(world)
     sim.inject("unknown_enum", operation="ListCoverage", field=field)
-    assert only(aws.inspector.reports(OWN, [image])).coverage.state is ScanState.UNKNOWN
+    assert only(aws.inspector.coverage(OWN, [image])).state is ScanState.UNKNOWN
 
 
 def test_a_severity_that_is_new_is_unknown(aws, sim, world):
     image = pushed(world)
     world.add_finding("team/app", "v1")
     sim.inject("unknown_enum", operation="ListFindings", field="severity")
-    assert only(aws.inspector.reports(OWN, [image])).findings[0].severity is Severity.UNKNOWN
+    assert only(aws.inspector.findings(OWN, [image])).findings[0].severity is Severity.UNKNOWN
 
 
 def test_a_status_of_a_finding_that_is_new_leaves_its_image_unanswered(aws, sim, world):
     image, clean = pushed(world), pushed(world, "team/clean")
     world.add_finding("team/app", "v1")
     sim.inject("unknown_enum", operation="ListFindings", field="status")
-    answers = aws.inspector.reports(OWN, [image, clean])
+    answers = aws.inspector.findings(OWN, [image, clean])
     assert answers[image].cause is Cause.UNEXPECTED_ANSWER
     assert answers[clean].findings == ()
 
@@ -140,24 +139,9 @@ def test_an_answer_about_something_else_never_makes_an_image_clean(aws, sim, wor
     image = pushed(world)
     world.add_finding("team/app", "v1", id="CVE-1")
     sim.inject("unknown_enum", service="inspector2", field=field)
-    report = only(aws.inspector.reports(OWN, [image]))
-    assert report.coverage.state is not ScanState.SCANNED or [each.id for each in report.findings] == ["CVE-1"]
-
-
-def test_a_first_scan_just_finished_is_settling(aws, sim, world):
-    image = pushed(world, pushed_at=-30)
-    world.set_coverage("team/app", "v1")
-    assert only(aws.inspector.reports(OWN, [image])).settling
-    sim.clock.advance(121)
-    assert not only(aws.inspector.reports(OWN, [image])).settling
-
-
-def test_a_push_time_tells_a_scan_again_from_a_first_one(aws, world):
-    image = pushed(world)
-    world.set_coverage("team/app", "v1")
-    assert only(aws.inspector.reports(OWN, [image])).settling
-    pushed_at = {image: datetime.fromtimestamp(world.image("team/app", "v1").pushed_at, UTC)}
-    assert not only(aws.inspector.reports(OWN, [image], pushed_at=pushed_at)).settling
+    covered = only(aws.inspector.coverage(OWN, [image])).state is ScanState.SCANNED
+    found = [each.id for each in only(aws.inspector.findings(OWN, [image])).findings]
+    assert not covered or found == ["CVE-1"]
 
 
 def with_findings(world, name, number, *, severity="LOW"):
@@ -212,10 +196,11 @@ def test_findings_of_another_account_need_a_role_there(sim, world):
     world.add_account(OTHER.account)
     image = pushed(world, account=OTHER.account)
     world.add_finding("team/app", "v1", id="CVE-1", account=OTHER.account)
-    foreign = only(Aws(sim).inspector.reports(OTHER, [image]))
-    assert foreign.coverage.state is ScanState.NOT_SCANNED
+    foreign = Aws(sim).inspector
+    assert only(foreign.coverage(OTHER, [image])).state is ScanState.NOT_SCANNED
+    assert only(foreign.findings(OTHER, [image])).findings == ()
     reader = Aws(sim, accounts=(RegistryAccount(account=OTHER.account, role_arn=READER),))
-    assert [each.id for each in only(reader.inspector.reports(OTHER, [image])).findings] == ["CVE-1"]
+    assert [each.id for each in only(reader.inspector.findings(OTHER, [image])).findings] == ["CVE-1"]
 
 
 def test_the_delegated_administrator_sees_its_members(sim, world):

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -49,7 +48,7 @@ READERS = {
         {"repositories": [repository("IMMUTABLE_WITH_EXCLUSION", [wildcard("v*")])]},
     ),
     "DescribeImageScanFindings": (
-        lambda answer: read_report([answer], "x", more=False, now=datetime(2026, 1, 2, tzinfo=UTC)),
+        lambda answer: read_report([answer], "x", more=False),
         page(basic_finding(package_name="zlib"), counts={"HIGH": 1}, enhancedFindings=[wire()]),
     ),
     "ListCoverage": (coverage, {"coveredResources": [row()]}),

@@ -25,7 +25,7 @@ def page(*findings, status="COMPLETE", counts=None, completed_at=LONG_AGO, **mem
 
 
 def read(*pages, more=False):
-    return read_report(pages, "ecr:DescribeImageScanFindings", more=more, now=NOW)
+    return read_report(pages, "ecr:DescribeImageScanFindings", more=more)
 
 
 def test_a_finished_scan_is_read_with_its_findings():
@@ -40,7 +40,6 @@ def test_a_finished_scan_is_read_with_its_findings():
     assert [each.id for each in report.findings] == ["CVE-2", "CVE-1"]
     assert report.findings[1].packages == (VulnerablePackage(name="zlib", installed="1.2"),)
     assert report.complete
-    assert not report.settling
 
 
 def test_a_finished_scan_without_findings_is_clean():
@@ -58,6 +57,7 @@ def test_a_finished_scan_without_findings_is_clean():
         ("SCAN_ELIGIBILITY_EXPIRED", ScanState.EXPIRED),
         ("FINDINGS_UNAVAILABLE", ScanState.FAILED),
         ("LIMIT_EXCEEDED", ScanState.LIMITED),
+        ("IMAGE_SIZE_EXCEEDED", ScanState.UNSUPPORTED),
         ("IMAGE_ARCHIVED", ScanState.ARCHIVED),
         ("SOMETHING_NEW", ScanState.UNKNOWN),
     ],
@@ -92,25 +92,6 @@ def test_pages_that_were_not_read_make_it_incomplete():
 def test_findings_that_are_counted_but_not_listed_make_it_incomplete():
     assert not read(page(finding(), counts={"HIGH": 2})).complete
     assert read(page(finding(), counts={"HIGH": 1})).complete
-
-
-@pytest.mark.parametrize(
-    ("age", "settling"),
-    [
-        pytest.param(timedelta(seconds=119), True, id="just under two minutes"),
-        pytest.param(timedelta(seconds=120), False, id="two minutes"),
-    ],
-)
-def test_findings_of_a_scan_just_finished_may_still_be_arriving(age, settling):
-    assert read(page(completed_at=NOW - age)).settling is settling
-
-
-def test_a_scan_that_does_not_say_when_it_was_may_just_have_finished():
-    assert read(page(completed_at=None)).settling
-
-
-def test_a_scan_that_goes_on_is_not_settling():
-    assert not read({"imageScanStatus": {"status": "IN_PROGRESS"}}).settling
 
 
 def test_findings_of_amazon_inspector_that_come_this_way_count():

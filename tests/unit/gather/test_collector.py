@@ -13,14 +13,14 @@ from tidegate.evidence.collected import RENEWED_SHARE
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageStatus, PlatformImage
-from tidegate.evidence.inspection import SETTLE, FoundFindings
+from tidegate.evidence.inspection import FoundFindings
 from tidegate.evidence.needs import needs
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import Coverage, Scanner, ScanReport, ScanState
 from tidegate.evidence.unavailable import UnknownRegionError
 from tidegate.gather import collector as collector_module
 from tidegate.gather.collector import Collector
-from tidegate.gather.lifetimes import CONTENT_SECONDS
+from tidegate.gather.lifetimes import CONTENT_SECONDS, JUST_SCANNED
 from tidegate.images.digest import digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import MAX_CHILDREN, OCI_INDEX, OCI_MANIFEST
@@ -315,8 +315,8 @@ class TestScans:
     @pytest.mark.parametrize(
         ("old", "calls"),
         [
-            pytest.param(SETTLE - timedelta(seconds=1), 2, id="a scan of just now: twice"),
-            pytest.param(SETTLE + timedelta(seconds=1), 1, id="an older one: once"),
+            pytest.param(JUST_SCANNED - timedelta(seconds=1), 2, id="a scan of just now: twice"),
+            pytest.param(JUST_SCANNED + timedelta(seconds=1), 1, id="an older one: once"),
         ],
     )
     async def test_findings_are_read_again_after_a_scan_of_just_now_only(self, aws, collect, old, calls):

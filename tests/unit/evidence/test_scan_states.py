@@ -1,0 +1,101 @@
+"""Every word for a status that AWS has is mapped; a word that is new, or a pair that does not fit, is never clean."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import botocore.session
+import pytest
+
+from tidegate.evidence.scan import ScanState, basic_state, inspector_state
+
+SCANNED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+REASONS = {
+    "SUCCESSFUL": ("ACTIVE", ScanState.SCANNED),
+    "PENDING_INITIAL_SCAN": ("ACTIVE", ScanState.PENDING),
+    "SCAN_IN_PROGRESS": ("ACTIVE", ScanState.PENDING),
+    "PENDING_REVIVAL_SCAN": ("ACTIVE", ScanState.PENDING),
+    "SCAN_FREQUENCY_SCAN_ON_PUSH": ("INACTIVE", ScanState.SCANNED_ONCE),
+    "SCAN_ELIGIBILITY_EXPIRED": ("INACTIVE", ScanState.EXPIRED),
+    "SCAN_FREQUENCY_MANUAL": ("INACTIVE", ScanState.NOT_SCANNED),
+    "EXCLUDED_BY_TAG": ("INACTIVE", ScanState.NOT_SCANNED),
+    "UNSUPPORTED_OS": ("INACTIVE", ScanState.UNSUPPORTED),
+    "UNSUPPORTED_MEDIA_TYPE": ("INACTIVE", ScanState.UNSUPPORTED),
+    "UNSUPPORTED_CONFIG_FILE": ("INACTIVE", ScanState.UNSUPPORTED),
+    "IMAGE_SIZE_EXCEEDED": ("INACTIVE", ScanState.UNSUPPORTED),
+    "ACCESS_DENIED": ("INACTIVE", ScanState.BLOCKED),
+    "ACCESS_DENIED_TO_ENCRYPTION_KEY": ("INACTIVE", ScanState.BLOCKED),
+    "INTERNAL_ERROR": ("INACTIVE", ScanState.FAILED),
+    "RESOURCE_TERMINATED": ("INACTIVE", ScanState.NOT_SCANNED),
+    "PENDING_DISABLE": ("INACTIVE", ScanState.NOT_SCANNED),
+    "NO_RESOURCES_FOUND": ("INACTIVE", ScanState.NOT_SCANNED),
+    "IMAGE_ARCHIVED": ("INACTIVE", ScanState.ARCHIVED),
+}
+BASIC = {
+    "ACTIVE": ScanState.SCANNED,
+    "COMPLETE": ScanState.SCANNED_ONCE,
+    "IN_PROGRESS": ScanState.PENDING,
+    "PENDING": ScanState.PENDING,
+    "FAILED": ScanState.FAILED,
+    "UNSUPPORTED_IMAGE": ScanState.UNSUPPORTED,
+    "IMAGE_SIZE_EXCEEDED": ScanState.UNSUPPORTED,
+    "SCAN_ELIGIBILITY_EXPIRED": ScanState.EXPIRED,
+    "FINDINGS_UNAVAILABLE": ScanState.FAILED,
+    "LIMIT_EXCEEDED": ScanState.LIMITED,
+    "IMAGE_ARCHIVED": ScanState.ARCHIVED,
+}
+CLEAN = {ScanState.SCANNED, ScanState.SCANNED_ONCE}
+OTHER_RESOURCES = ("EC2", "RESOURCE_", "UNMANAGED", "INVENTORY", "DEEP_", "AGENTLESS_", "LANGUAGE", "RUNTIME", "CODE_")
+"""What marks a reason of virtual machines, functions or code."""
+
+
+@pytest.mark.parametrize(("reason", "code", "state"), [(name, *pair) for name, pair in REASONS.items()])
+def test_each_reason_of_inspector_means_one_state(reason, code, state):
+    assert inspector_state(code, reason, last_scanned_at=None) is state
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_reason_beside_the_code_that_does_not_fit_is_not_believed(reason):
+    other = "INACTIVE" if REASONS[reason][0] == "ACTIVE" else "ACTIVE"
+    expected = ScanState.SCANNED_ONCE if reason == "SCAN_FREQUENCY_SCAN_ON_PUSH" else ScanState.UNKNOWN
+    assert inspector_state(other, reason, last_scanned_at=None) is expected
+
+
+@pytest.mark.parametrize(("code", "reason"), [("ACTIVE", "NEW"), ("INACTIVE", "NEW"), ("NEW", "SUCCESSFUL"), ("", "")])
+def test_a_word_of_inspector_that_is_new_is_unknown(code, reason):
+    assert inspector_state(code, reason, last_scanned_at=SCANNED_AT) is ScanState.UNKNOWN
+
+
+def test_an_image_that_is_being_scanned_again_keeps_its_findings():
+    assert inspector_state("ACTIVE", "SCAN_IN_PROGRESS", last_scanned_at=SCANNED_AT) is ScanState.SCANNED
+    assert inspector_state("ACTIVE", "PENDING_REVIVAL_SCAN", last_scanned_at=SCANNED_AT) is ScanState.PENDING
+
+
+@pytest.mark.parametrize(("status", "state"), BASIC.items())
+def test_each_status_of_a_basic_scan_means_one_state(status, state):
+    assert basic_state(status) is state
+
+
+def test_a_status_of_a_basic_scan_that_is_new_is_unknown():
+    assert basic_state("NEW") is basic_state("") is ScanState.UNKNOWN
+
+
+def words(service: str, name: str) -> set[str]:
+    """Return the members of an enum of the SDK."""
+    shape: Any = botocore.session.Session().get_service_model(service).shape_for(name)
+    return set(shape.enum)
+
+
+def test_every_status_that_the_sdk_knows_has_a_row_here():
+    """A newer SDK with a newer word fails here, so that somebody decides what it means."""
+    assert words("ecr", "ScanStatus") == set(BASIC)
+    reasons = words("inspector2", "ScanStatusReason")
+    for reason in reasons - set(REASONS):
+        assert inspector_state("ACTIVE", reason, last_scanned_at=SCANNED_AT) not in CLEAN
+    of_images = {reason for reason in reasons if not any(mark in reason for mark in OTHER_RESOURCES)}
+    assert of_images - set(REASONS) == {
+        "INTEGRATION_CONNECTION_LOST",
+        "NO_SCAN_CONFIGURATION_ASSOCIATED",
+        "EXTRACTION_COLLECTION_TIME_LIMIT_EXCEEDED",
+        "STORAGE_LIMIT_EXCEEDED",
+        "INVALID_ARTIFACT",
+    }

@@ -24,6 +24,9 @@ _PARTITIONS = {
     "cloud.adc-e.uk": "aws-iso-e",
     "csp.hci.ic.gov": "aws-iso-f",
 }
+_STANDARD_SUFFIXES = {partition: suffix for suffix, partition in reversed(_PARTITIONS.items())} | {
+    "aws-us-gov": "amazonaws.com"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class EcrRegistry:
     partition: str
     account: str
     region: str
+
+    @property
+    def host(self) -> str:
+        """Return the standard host, whichever of its hosts a reference named."""
+        return f"{self.account}.dkr.ecr.{self.region}.{_STANDARD_SUFFIXES[self.partition]}"
 
     def __str__(self) -> str:
         """Return ``account/region``, as messages name a registry."""
@@ -55,6 +63,33 @@ class EcrRepository:
     def __str__(self) -> str:
         """Return ``account/region/name``."""
         return f"{self.registry}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class OciRegistry:
+    """A registry that is not Amazon ECR: its host, with a port where it has one."""
+
+    host: str
+
+    def __str__(self) -> str:
+        """Return the host."""
+        return self.host
+
+
+@dataclass(frozen=True, slots=True)
+class OciRepository:
+    """One repository of a registry that is not Amazon ECR; ``name`` is its path."""
+
+    registry: OciRegistry
+    name: str
+
+    def __str__(self) -> str:
+        """Return ``host/path``."""
+        return f"{self.registry}/{self.name}"
+
+
+Registry = EcrRegistry | OciRegistry
+Repository = EcrRepository | OciRepository
 
 
 def parse_ecr_host(host: str) -> EcrRegistry | None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.images.repository import EcrRegistry, EcrRepository, parse_ecr_host
+from tidegate.images.repository import EcrRegistry, EcrRepository, OciRegistry, OciRepository, parse_ecr_host
 
 ACCOUNT = "123456789012"
 ARABIC_ONE = "\u0661"
@@ -77,3 +77,24 @@ def test_a_repository_is_named_by_its_arn_and_its_words():
 def test_any_text_is_a_registry_or_none(text):
     registry = parse_ecr_host(text)
     assert registry is None or text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("host", "standard"),
+    [
+        ("123456789012.dkr-ecr.eu-west-1.on.aws", "123456789012.dkr.ecr.eu-west-1.amazonaws.com"),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com"),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+        ("123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu"),
+    ],
+    ids=["dual-stack", "fips in GovCloud", "China", "European sovereign cloud"],
+)
+def test_every_registry_has_one_standard_host(host, standard):
+    registry = parse_ecr_host(host)
+    assert registry is not None
+    assert registry.host == standard
+    assert parse_ecr_host(standard) == registry
+
+
+def test_other_repositories_are_named_by_host_and_path():
+    assert str(OciRepository(OciRegistry("ghcr.io"), "acme/app")) == "ghcr.io/acme/app"

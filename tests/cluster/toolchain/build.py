@@ -1,4 +1,4 @@
-"""Make the real programs that the tests and the demo run on ready: etcd, kube-apiserver, kubectl, helm and friends.
+"""Make the real programs that the tests and the demo run on ready: etcd, kube-apiserver, kubectl, helm, cosign and friends.
 
 Looked for in this order: the folder ``KUBEBUILDER_ASSETS``, ``PATH`` (only at the pinned minor version), the cache of an
 earlier build, and else built from the pinned ``go.mod`` and ``go.sum`` beside this file. The cache lies outside the
@@ -90,6 +90,23 @@ PROGRAMS = {
             minor="4.3",
             version_arguments=("version", "--short"),
             ldflags="-X helm.sh/helm/v4/internal/version.version=v4.3.1",
+        ),
+        Program(
+            name="notation",
+            module="notation",
+            package="github.com/notaryproject/notation/cmd/notation",
+            minor="1.3",
+            version_arguments=("version",),
+            ldflags="-X github.com/notaryproject/notation/internal/version.Version=v1.3.2"
+            " -X github.com/notaryproject/notation/internal/version.BuildMetadata=",
+        ),
+        Program(
+            name="cosign",
+            module="cosign",
+            package="github.com/sigstore/cosign/v3/cmd/cosign",
+            minor="3.1",
+            version_arguments=("version",),
+            ldflags="-X sigs.k8s.io/release-utils/version.gitVersion=v3.1.3",
         ),
         # Our own, around the container runtime's parser of image references.
         Program(

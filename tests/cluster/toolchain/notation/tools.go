@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools names the commands that the tests build, so that go.mod and go.sum pin every byte of them.
+package tools
+
+import _ "github.com/notaryproject/notation/cmd/notation"

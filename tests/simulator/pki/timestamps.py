@@ -48,19 +48,22 @@ def issue_token(
     without_attributes: bool = False,
     pss: bool = False,
     edit_signature: Callable[[bytes], bytes] = bytes,
+    imprint: bytes | None = None,
+    nonce: int | None = None,
 ) -> bytes:
-    """Return the DER of a token over the message."""
+    """Return the DER of a token over the message, or over the hash of one that is only known by it (``imprint``)."""
     info = tsp.TSTInfo(
         {
             "version": tst_version,
             "policy": policy,
             "message_imprint": {
                 "hash_algorithm": {"algorithm": imprint_hash},
-                "hashed_message": new_hash(imprint_hash, message).digest(),
+                "hashed_message": imprint or new_hash(imprint_hash, message).digest(),
             },
             "serial_number": 7,
             "gen_time": moment,
             **({"accuracy": accuracy} if accuracy else {}),
+            **({"nonce": nonce} if nonce is not None else {}),
             **({"extensions": list(tst_extensions)} if tst_extensions else {}),
         }
     ).dump()

@@ -1,0 +1,66 @@
+"""The real signing programs, built before any test's time limit starts; missing, they fail the run where CI is set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.toolchain import build
+from tests.e2e.interop.programs import Cosign, Notation
+from tests.e2e.interop.services import Services
+
+HERE = Path(__file__).parent
+PROGRAMS = ("notation", "cosign")
+MISSING = pytest.StashKey[str]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make the programs ready, with progress on the terminal, if a test that needs them will run."""
+    wanted = any(item.path.is_relative_to(HERE) for item in session.items)
+    if not wanted or session.config.option.collectonly:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        try:
+            build.ready(PROGRAMS)
+        except build.ToolchainError as problem:
+            session.config.stash[MISSING] = str(problem)
+
+
+def _program(pytestconfig: pytest.Config, name: str) -> Path:
+    if missing := pytestconfig.stash.get(MISSING, ""):
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail(f"no {name}: {missing}", pytrace=False)
+        pytest.skip(f"no {name}: {missing}")
+    return build.program(name)
+
+
+@pytest.fixture(scope="session")
+def notation_path(pytestconfig: pytest.Config) -> Path:
+    return _program(pytestconfig, "notation")
+
+
+@pytest.fixture(scope="session")
+def cosign_path(pytestconfig: pytest.Config) -> Path:
+    return _program(pytestconfig, "cosign")
+
+
+@pytest.fixture
+def notation(notation_path: Path, tmp_path: Path) -> Notation:
+    """Give a notation that has no key and trusts nobody yet."""
+    return Notation(notation_path, tmp_path / "notation-home")
+
+
+@pytest.fixture
+def cosign(cosign_path: Path, tmp_path: Path) -> Cosign:
+    return Cosign(cosign_path, tmp_path / "cosign-home")
+
+
+@pytest.fixture
+def services() -> Iterator[Services]:
+    """Give authorities that answer on loopback; what they answer, the test says."""
+    with Services() as running:
+        yield running

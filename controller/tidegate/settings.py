@@ -62,6 +62,7 @@ class Endpoints(_Section, frozen=True, kw_only=True):
 
     ecr: Url | None = None
     inspector2: Url | None = None
+    signer: Url | None = None
     sts: Url | None = None
 
 

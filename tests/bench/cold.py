@@ -113,7 +113,7 @@ def reviewer(url: str, *, rate: int = 2000) -> Iterator[tuple[Reviewer, Engine]]
             engine,
         )
     finally:
-        engine.lines.close()
+        engine.close()
 
 
 async def _ask(gate: Reviewer, image: str) -> float:

@@ -21,7 +21,10 @@ from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference, parse_reference
 from tidegate.policy.match import image_matches
 from tidegate.policy.model import ImagePolicy
+from tidegate.policy.signatures import Children
 from tidegate.policy.snapshot import PolicySet
+from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
+from tidegate.verify.demands import demands_of
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +41,7 @@ class Plan:
     wanted: Needs | None
     cluster_platforms: tuple[Platform, ...]
     problem: str = ""
+    trust: TrustSnapshot = NO_TRUST
     verdict: ImageVerdict | None = None
     until: float = 0.0
     renew_at: float = float("inf")
@@ -54,22 +58,43 @@ def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform,
     except InvalidReferenceError as problem:
         return Plan(text, None, policies.policies, None, cluster_platforms, problem=str(problem))
     about = tuple(policy for policy in policies.policies if image_matches(policy.match, reference))
-    if reference.ecr is None:
-        return Plan(text, reference, about, None, cluster_platforms)
     asking = [
         policy
         for policy in about
         if isinstance(policy, ImagePolicy)
         and (policy.registries is None or check_registry(policy.registries, reference).lets_through)
     ]
+    wanted = _wanted(reference, asking, policies.trust, cluster_platforms)
+    return Plan(text, reference, about, wanted, cluster_platforms, trust=policies.trust)
+
+
+def _wanted(
+    reference: ImageReference,
+    asking: list[ImagePolicy],
+    trust: TrustSnapshot,
+    cluster_platforms: tuple[Platform, ...],
+) -> Needs | None:
+    """Return the facts that policies want of an image, or None where they want none.
+
+    Of a registry that is not Amazon ECR only signatures are wanted, and only by policies that list it.
+    """
     settings = reference.digest is None and any(one.tags is not None and one.tags.immutable for one in asking)
     scanning = [one for one in asking if one.scan is not None or one.vulnerabilities is not None]
-    if not settings and not scanning:
-        return Plan(text, reference, about, None, cluster_platforms)
-    chosen = [one.platforms or cluster_platforms for one in scanning]
-    platforms = () if () in chosen else tuple(dict.fromkeys(one for some in chosen for one in some))
-    wanted = needs(settings=settings, scan=bool(scanning), platforms=platforms)
-    return Plan(text, reference, about, wanted, cluster_platforms)
+    signing = [one for one in asking if one.signatures is not None or one.attestations is not None]
+    if reference.ecr is None:
+        settings, scanning = False, []
+        signing = [one for one in signing if one.registries is not None]
+    if not settings and not scanning and not signing:
+        return None
+    whole = [one for one in signing if one.signatures is not None and one.signatures.children is Children.ALL]
+    chosen = [one.platforms or cluster_platforms for one in (*scanning, *whole)]
+    return needs(
+        settings=settings,
+        scan=bool(scanning),
+        platforms=() if () in chosen else tuple(dict.fromkeys(one for some in chosen for one in some)),
+        demands=tuple(demand for one in signing for demand in demands_of(one, trust).all),
+        child_demands=tuple(demand for one in whole for demand in demands_of(one, trust).signatures),
+    )
 
 
 def judge_plan(plan: Plan, evidence: ImageEvidence, *, now: datetime, audit_only: bool) -> ImageVerdict:
@@ -85,7 +110,11 @@ def judge_plan(plan: Plan, evidence: ImageEvidence, *, now: datetime, audit_only
         judgements = [Judgement(policy=policy, results=(result,)) for policy in plan.policies]
     else:
         subject = Subject(
-            reference=plan.reference, evidence=evidence, cluster_platforms=plan.cluster_platforms, now=now
+            reference=plan.reference,
+            evidence=evidence,
+            cluster_platforms=plan.cluster_platforms,
+            now=now,
+            trust=plan.trust,
         )
         judgements = [Judgement(policy=policy, results=judge(policy, subject)) for policy in plan.policies]
     return conclude(plan.text, _digest(plan, evidence), judgements, audit_only=audit_only)

@@ -99,7 +99,7 @@ async def serve(settings: Settings) -> None:
     finally:
         identity.cancel()
         await metrics.drain(0)
-        engine.lines.close()
+        engine.close()
         api.close()
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from tidegate.aws.accounts import AwsSettings, RegistryAccount, ScannerChoice
 from tidegate.aws.clients import Clients
 from tidegate.aws.ecr import Ecr
+from tidegate.aws.ecr_signatures import EcrSignatures
 from tidegate.aws.identity import Identity
 from tidegate.aws.inspector import Inspector
+from tidegate.aws.signer import Signer
 from tidegate.gather.clock import Clock, SystemClock
 from tidegate.gather.collector import Collector
 from tidegate.gather.facts import Facts
@@ -31,6 +33,11 @@ class Engine:
     observer: Observer
     identity: Identity
 
+    def close(self) -> None:
+        """Let what is under way end by itself and start nothing further."""
+        self.lines.close()
+        self.facts.prover.close()
+
 
 def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     """Return the engine for the settings. Nothing is contacted."""
@@ -40,7 +47,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     meter = Meter()
     clients = Clients(aws_settings(settings.aws), gate=meter)
     identity = Identity(clients)
-    ecr = Ecr(clients, identity)
+    ecr, signatures = Ecr(clients, identity), EcrSignatures(clients)
     sources = Sources(
         images=ecr,
         manifests=ecr,
@@ -48,6 +55,9 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         scan_types=ecr,
         basic_scans=ecr,
         inspections=Inspector(clients),
+        signatures=signatures,
+        signing=signatures,
+        signer=Signer(clients),
     )
     rate = RateLimit(per_second=settings.aws.rate_per_second, burst=settings.aws.burst)
     lines = Lines(clock=clock, rate=rate, observer=observer, meter=meter)
@@ -67,7 +77,12 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
 
 def aws_settings(aws: Aws) -> AwsSettings:
     """Return the AWS edge's settings for the configuration file's section."""
-    endpoints = {"ecr": aws.endpoints.ecr, "inspector2": aws.endpoints.inspector2, "sts": aws.endpoints.sts}
+    endpoints = {
+        "ecr": aws.endpoints.ecr,
+        "inspector2": aws.endpoints.inspector2,
+        "signer-data": aws.endpoints.signer,
+        "sts": aws.endpoints.sts,
+    }
     return AwsSettings(
         accounts=tuple(
             RegistryAccount(

@@ -5,9 +5,11 @@ Pure: the same policy, evidence and time give the same results. An unexpected ex
 
 from collections.abc import Callable
 
+from tidegate.checks.attestation import check_attestations
 from tidegate.checks.registry import check_registry
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.scan import check_scan
+from tidegate.checks.signature import check_signatures
 from tidegate.checks.subject import MAX_PROBLEM, Subject
 from tidegate.checks.tag import check_tag
 from tidegate.checks.vulnerabilities import check_vulnerabilities
@@ -24,8 +26,8 @@ def demanded_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
         (Check.TAG, policy.tags),
         (Check.SCAN, policy.scan),
         (Check.VULNERABILITIES, policy.vulnerabilities),
-        # A demand that no check is made for yet is undetermined, never ignored.
-        (Check.POLICY, policy.signatures or policy.attestations),
+        (Check.SIGNATURES, policy.signatures),
+        (Check.ATTESTATIONS, policy.attestations),
     )
     return tuple(check for check, section in sections if section is not None) or (Check.POLICY,)
 
@@ -62,8 +64,6 @@ def _policy(policy: ImagePolicy | BrokenPolicy, _subject: Subject) -> CheckResul
     if isinstance(policy, BrokenPolicy):
         first = policy.problems[0] if policy.problems else "it cannot be read"
         found = f"the policy cannot be used: {harmless(first, MAX_PROBLEM)}"
-    elif policy.signatures or policy.attestations:
-        found = "the policy demands signatures or attestations, which this version cannot check"
     else:
         found = "the policy demands nothing"
     return CheckResult(
@@ -98,10 +98,23 @@ def _vulnerabilities(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> Ch
     return check_vulnerabilities(policy.vulnerabilities, policy, subject)
 
 
+def _signatures(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+    assert isinstance(policy, ImagePolicy)
+    assert policy.signatures is not None
+    return check_signatures(policy.signatures, policy, subject)
+
+
+def _attestations(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+    assert isinstance(policy, ImagePolicy)
+    return check_attestations(policy, subject)
+
+
 _CHECKS: dict[Check, Callable[[ImagePolicy | BrokenPolicy, Subject], CheckResult]] = {
     Check.POLICY: _policy,
     Check.REGISTRY: _registry,
     Check.TAG: _tag,
     Check.SCAN: _scan,
     Check.VULNERABILITIES: _vulnerabilities,
+    Check.SIGNATURES: _signatures,
+    Check.ATTESTATIONS: _attestations,
 }

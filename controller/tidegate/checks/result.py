@@ -14,6 +14,8 @@ class Check(StrEnum):
     TAG = "tags"
     SCAN = "scan"
     VULNERABILITIES = "vulnerabilities"
+    SIGNATURES = "signatures"
+    ATTESTATIONS = "attestations"
 
 
 class Outcome(StrEnum):
@@ -58,6 +60,16 @@ class Reason(StrEnum):
     SCAN_TOO_OLD = "ScanTooOld"
     # vulnerabilities
     VULNERABLE = "VulnerabilitiesFound"
+    # signatures
+    SIGNATURE_MISSING = "SignatureMissing"
+    SIGNATURE_INVALID = "SignatureInvalid"
+    SIGNATURE_PENDING = "SignaturePending"
+    SIGNATURE_UNDECIDED = "SignatureUndecided"
+    ATTESTATION_MISSING = "AttestationMissing"
+    ATTESTATION_INVALID = "AttestationInvalid"
+    ATTESTATION_UNDECIDED = "AttestationUndecided"
+    NOT_ENFORCED = "NotEnforced"
+    TRUST_UNUSABLE = "TrustUnusable"
     # could not be told
     COULD_NOT_CHECK = "CouldNotCheck"
     STALE = "EvidenceTooOld"

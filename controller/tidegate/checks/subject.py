@@ -15,6 +15,7 @@ from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatu
 from tidegate.images.platform import Platform, preferences
 from tidegate.images.reference import ImageReference
 from tidegate.policy.model import ImagePolicy
+from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 
 T = TypeVar("T")
 
@@ -24,12 +25,16 @@ MAX_PROBLEM = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One image to judge at one time. ``cluster_platforms`` are those of the nodes; empty means not known: all count."""
+    """One image to judge at one time. ``cluster_platforms`` are those of the nodes; empty means not known: all count.
+
+    ``trust`` is what the policies' signatures rely on.
+    """
 
     reference: ImageReference
     evidence: ImageEvidence
     cluster_platforms: tuple[Platform, ...]
     now: datetime
+    trust: TrustSnapshot = NO_TRUST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

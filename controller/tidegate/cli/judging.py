@@ -58,7 +58,7 @@ async def _judge_all(
         return list(await asyncio.gather(*map(judge_one, images)))
     finally:
         with contextlib.suppress(RuntimeError):
-            engine.lines.close()
+            engine.close()
 
 
 async def _judge(engine: Engine, policies: PolicySnapshot, image: FoundImage, deadline: float) -> JudgedImage:

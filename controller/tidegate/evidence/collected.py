@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
+from tidegate.evidence.proofs import Proofs
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
 from tidegate.images.digest import Digest
@@ -19,13 +20,16 @@ class ImageEvidence:
 
     ``detail`` holds the resolved digest: every other fact is about that digest or its children. ``runnable`` lists the
     image itself, or every runnable child of an index; ``scans`` has an entry for each runnable digest that was looked
-    up, which are those that the wanted platforms may run. ``valid_until`` is the monotonic second until which it may be used again.
+    up, which are those that the wanted platforms may run. ``proofs`` has
+    an entry for each digest whose signatures were looked for. ``valid_until`` is the monotonic second until which it may
+    be used again.
     """
 
     detail: Fact[ImageDetail | Absence]
     settings: Fact[RepositorySettings | Absence]
     runnable: Fact[tuple[PlatformImage, ...] | BadContent]
     scans: Mapping[Digest, Fact[ScanReport]] = field(default_factory=dict)
+    proofs: Mapping[Digest, Fact[Proofs]] = field(default_factory=dict)
     valid_until: float = 0.0
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from tidegate.images.platform import Platform
 
@@ -10,15 +11,31 @@ from tidegate.images.platform import Platform
 class Needs:
     """Wanted facts; compared by identity, so make them with ``needs``.
 
-    ``platforms`` chooses the children of an index whose scans are wanted; empty is all of them.
+    ``platforms`` chooses the children of an index whose scans are wanted; empty is all of them. ``demands`` are what is
+    to be proved of the image's signatures (objects of ``verify.demands``), and ``child_demands``,
+    which are among them, of its children's.
     """
 
     settings: bool
     scan: bool
     platforms: tuple[Platform, ...]
+    demands: tuple[Any, ...] = ()
+    child_demands: tuple[Any, ...] = ()
+
+    @property
+    def children(self) -> bool:
+        """Tell whether anything is wanted of the children of an index."""
+        return self.scan or bool(self.child_demands)
 
 
 @lru_cache(maxsize=1024)
-def needs(*, settings: bool, scan: bool, platforms: tuple[Platform, ...]) -> Needs:
+def needs(
+    *,
+    settings: bool,
+    scan: bool,
+    platforms: tuple[Platform, ...],
+    demands: tuple[Any, ...] = (),
+    child_demands: tuple[Any, ...] = (),
+) -> Needs:
     """Return the one Needs with these values."""
-    return Needs(settings, scan, platforms)
+    return Needs(settings, scan, platforms, demands, child_demands)

@@ -5,7 +5,7 @@ then; the collection goes on and is kept, so that the retry is answered at once.
 """
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 import structlog
@@ -16,16 +16,19 @@ from tidegate.evidence.collected import ImageEvidence, not_asked
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
 from tidegate.evidence.needs import Needs
+from tidegate.evidence.proofs import Proofs
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.facts import Facts, Runnable
+from tidegate.gather.facts import Facts
+from tidegate.gather.manifests import Runnable
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
 from tidegate.images.reference import ImageReference
-from tidegate.images.repository import EcrRepository
+from tidegate.images.repository import EcrRepository, OciRegistry, OciRepository, Repository
+from tidegate.verify.demands import Demand
 
 MAX_COLLECTIONS = 10_000
 """Images being collected at once; further ones are told that too much is waiting."""
@@ -34,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-_Key: TypeAlias = tuple[EcrRepository, ImageId, Needs]
+_Key: TypeAlias = tuple[Repository, ImageId, Needs]
 
 
 class Collector:
@@ -54,13 +57,16 @@ class Collector:
         repository, image = _identity(reference)
         facts, evidence = self._facts, self.known(reference, wanted)
         facts.details.renew((repository, image))
-        if wanted.settings:
+        if wanted.settings and isinstance(repository, EcrRepository):
             facts.settings.renew(repository)
         detail = evidence.detail
         if isinstance(detail, Known) and isinstance(detail.value, ImageDetail):
-            facts.runnable.renew((repository, detail.value.digest, detail.value.media_type))
+            facts.manifests.runnable.renew((repository, detail.value.digest, detail.value.media_type))
+            for digest, demands in _demands(detail.value, evidence.runnable, wanted).items():
+                facts.signatures.renew(repository, digest, demands)
         for digest in evidence.scans:
-            facts.scans.renew((repository, digest))
+            if isinstance(repository, EcrRepository):
+                facts.scans.renew((repository, digest))
 
     async def collect_all(
         self, wanted: Sequence[tuple[ImageReference, Needs]], *, deadline: float
@@ -91,35 +97,50 @@ class Collector:
         if not task.cancelled() and (problem := task.exception()) is not None:
             _log.error("collecting evidence failed unexpectedly", repository=str(key[0]), exc_info=problem)
 
-    async def _collect(self, repository: EcrRepository, image: ImageId, wanted: Needs) -> ImageEvidence:
+    async def _collect(self, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
         """Collect in numbered steps; each step starts what does not depend on an earlier one at the same time."""
         # 1. The digest, and beside it the repository's settings. A reference by digest starts its scan at once: a scan
         #    of an image that turns out to be an index or missing is merely not used.
-        early = [Digest(image.value)] if wanted.scan and image.kind == "digest" else []
-        (detail, until), (settings, limit), answers = await asyncio.gather(
+        named = [Digest(image.value)] if image.kind == "digest" else []
+        (detail, until), (settings, limit), answers, proved = await asyncio.gather(
             self._facts.details.get((repository, image)),
             self._get_settings(repository, wanted),
-            self._get_scans(repository, early),
+            self._get_scans(repository, named if wanted.scan else []),
+            self._get_proofs(repository, dict.fromkeys(named, wanted.demands)),
         )
         until = min(until, limit)
         if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
             nothing = not_asked("ecr:BatchGetImage")
             return ImageEvidence(detail=detail, settings=settings, runnable=nothing, valid_until=until)
-        # 2. What runs: the image itself, or the children of an index.
-        runnable = _itself(detail.value, detail)
-        if _is_expanded(detail.value, wanted):
-            key = (repository, detail.value.digest, detail.value.media_type)
-            runnable, limit = await self._facts.runnable.get(key)
-            until = min(until, limit)
-        # 3. The scan of each child that a wanted platform may run, unless it was asked for in step 1: what could not be
-        #    had then is not asked for twice.
+        # 2. What runs: the image itself, or the children of an index; and beside it the signatures of what a tag means.
+        digest = detail.value.digest
+        (runnable, limit), more = await asyncio.gather(
+            self._get_runnable(repository, detail.value, detail, wanted),
+            self._get_proofs(repository, {digest: wanted.demands} if digest not in proved else {}),
+        )
+        until, proved = min(until, limit), proved | more
+        # 3. The scan and the signatures of each child that a wanted platform may run, unless they were asked for before:
+        #    what could not be had then is not asked for twice.
         children = [child.digest for child in _wanted_children(detail.value, runnable, wanted)]
-        answers |= await self._get_scans(repository, [each for each in children if each not in answers])
-        scans = {each: answers[each][0] for each in children}
-        until = min([until, *(answers[each][1] for each in children)])
-        return ImageEvidence(detail=detail, settings=settings, runnable=runnable, scans=scans, valid_until=until)
+        demanded = _demands(detail.value, runnable, wanted)
+        scanned, more = await asyncio.gather(
+            self._get_scans(repository, [each for each in children if wanted.scan and each not in answers]),
+            self._get_proofs(repository, {each: demanded[each] for each in demanded if each not in proved}),
+        )
+        answers, proved = answers | scanned, proved | more
+        scans = {each: answers[each][0] for each in children if wanted.scan}
+        proofs = {each: proved[each][0] for each in demanded}
+        limits = [*(answers[each][1] for each in scans), *(proved[each][1] for each in proofs)]
+        return ImageEvidence(
+            detail=detail,
+            settings=settings,
+            runnable=runnable,
+            scans=scans,
+            proofs=proofs,
+            valid_until=min([until, *limits]),
+        )
 
-    def _known(self, repository: EcrRepository, image: ImageId, wanted: Needs, *, otherwise: Cause) -> ImageEvidence:
+    def _known(self, repository: Repository, image: ImageId, wanted: Needs, *, otherwise: Cause) -> ImageEvidence:
         """Return what is known at once; ``otherwise`` is why what is not known could not be looked up."""
         detail, until = self._peek(self._facts.details, (repository, image), otherwise)
         settings, limit = self._peek_settings(repository, wanted, otherwise)
@@ -130,31 +151,59 @@ class Collector:
         runnable = _itself(detail.value, detail)
         if _is_expanded(detail.value, wanted):
             key = (repository, detail.value.digest, detail.value.media_type)
-            runnable, limit = self._peek(self._facts.runnable, key, otherwise)
+            runnable, limit = self._peek(self._facts.manifests.runnable, key, otherwise)
             until = min(until, limit)
         scans: dict[Digest, Fact[ScanReport]] = {}
-        for child in _wanted_children(detail.value, runnable, wanted):
-            scans[child.digest], limit = self._peek(self._facts.scans, (repository, child.digest), otherwise)
+        proofs: dict[Digest, Fact[Proofs]] = {}
+        for child in _wanted_children(detail.value, runnable, wanted) if wanted.scan else ():
+            scans[child.digest], limit = self._peek_scan(repository, child.digest, otherwise)
             until = min(until, limit)
-        return ImageEvidence(detail=detail, settings=settings, runnable=runnable, scans=scans, valid_until=until)
+        for digest, demands in _demands(detail.value, runnable, wanted).items():
+            proofs[digest], limit = self._facts.signatures.peek(repository, digest, demands, otherwise=otherwise)
+            until = min(until, limit)
+        return ImageEvidence(
+            detail=detail, settings=settings, runnable=runnable, scans=scans, proofs=proofs, valid_until=until
+        )
+
+    async def _get_runnable(
+        self, repository: Repository, detail: ImageDetail, fact: Known[ImageDetail | Absence], wanted: Needs
+    ) -> tuple[Fact[Runnable], float]:
+        if not _is_expanded(detail, wanted):
+            return _itself(detail, fact), float("inf")
+        return await self._facts.manifests.runnable.get((repository, detail.digest, detail.media_type))
 
     async def _get_scans(
-        self, repository: EcrRepository, digests: Sequence[Digest]
+        self, repository: Repository, digests: Sequence[Digest]
     ) -> dict[Digest, tuple[Fact[ScanReport], float]]:
+        """Return the scans of images; nobody scans those of other registries for us."""
+        if not isinstance(repository, EcrRepository):
+            return dict.fromkeys(digests, (not_asked(self._facts.scans.source), float("inf")))
         answers = await asyncio.gather(*(self._facts.scans.get((repository, digest)) for digest in digests))
         return dict(zip(digests, answers, strict=True))
 
+    async def _get_proofs(
+        self, repository: Repository, wanted: Mapping[Digest, tuple[Demand, ...]]
+    ) -> dict[Digest, tuple[Fact[Proofs], float]]:
+        demanded = {digest: demands for digest, demands in wanted.items() if demands}
+        answers = await asyncio.gather(*(self._facts.signatures.get(repository, *one) for one in demanded.items()))
+        return dict(zip(demanded, answers, strict=True))
+
     async def _get_settings(
-        self, repository: EcrRepository, wanted: Needs
+        self, repository: Repository, wanted: Needs
     ) -> tuple[Fact[RepositorySettings | Absence], float]:
-        if wanted.settings:
+        if wanted.settings and isinstance(repository, EcrRepository):
             return await self._facts.settings.get(repository)
         return not_asked(self._facts.settings.source), float("inf")
 
+    def _peek_scan(self, repository: Repository, digest: Digest, otherwise: Cause) -> tuple[Fact[ScanReport], float]:
+        if isinstance(repository, EcrRepository):
+            return self._peek(self._facts.scans, (repository, digest), otherwise)
+        return not_asked(self._facts.scans.source), float("inf")
+
     def _peek_settings(
-        self, repository: EcrRepository, wanted: Needs, otherwise: Cause
+        self, repository: Repository, wanted: Needs, otherwise: Cause
     ) -> tuple[Fact[RepositorySettings | Absence], float]:
-        if wanted.settings:
+        if wanted.settings and isinstance(repository, EcrRepository):
             return self._peek(self._facts.settings, repository, otherwise)
         return not_asked(self._facts.settings.source), float("inf")
 
@@ -164,13 +213,13 @@ class Collector:
         return (Missing(otherwise, fact.source) if isinstance(fact, Missing) else fact), until
 
 
-def _identity(reference: ImageReference) -> tuple[EcrRepository, ImageId]:
-    """Return what a reference asks ECR for: its digest where it has one, else its tag."""
-    assert reference.ecr is not None
+def _identity(reference: ImageReference) -> tuple[Repository, ImageId]:
+    """Return what a reference asks its registry for: its digest where it has one, else its tag."""
+    repository = reference.ecr or OciRepository(OciRegistry(reference.domain), reference.path)
     if reference.digest is not None:
-        return reference.ecr, ImageId.of_digest(reference.digest)
+        return repository, ImageId.of_digest(reference.digest)
     assert reference.tag is not None
-    return reference.ecr, ImageId.of_tag(reference.tag)
+    return repository, ImageId.of_tag(reference.tag)
 
 
 def _itself(detail: ImageDetail, fact: Known[ImageDetail | Absence]) -> Fact[Runnable]:
@@ -186,12 +235,22 @@ def _itself(detail: ImageDetail, fact: Known[ImageDetail | Absence]) -> Fact[Run
 
 def _is_expanded(detail: ImageDetail, wanted: Needs) -> bool:
     """Tell whether the children of an index are wanted; what cannot be pulled needs no scan."""
-    return wanted.scan and detail.status is ImageStatus.ACTIVE and detail.media_type in INDEX_TYPES
+    return wanted.children and detail.status is ImageStatus.ACTIVE and detail.media_type in INDEX_TYPES
 
 
 def _wanted_children(detail: ImageDetail, runnable: Fact[Runnable], wanted: Needs) -> tuple[PlatformImage, ...]:
-    if not wanted.scan or detail.status is not ImageStatus.ACTIVE:
+    if not wanted.children or detail.status is not ImageStatus.ACTIVE:
         return ()
     if isinstance(runnable, Missing) or isinstance(runnable.value, BadContent):
         return ()
     return select_platforms(runnable.value, wanted.platforms)
+
+
+def _demands(detail: ImageDetail, runnable: Fact[Runnable], wanted: Needs) -> dict[Digest, tuple[Demand, ...]]:
+    """Return what is demanded of the signatures of the image, and of each child that is wanted."""
+    demanded = {detail.digest: wanted.demands} if wanted.demands else {}
+    if wanted.child_demands:
+        # What is demanded of children is demanded of the image itself too, so nothing has to be added for that.
+        for child in _wanted_children(detail, runnable, wanted):
+            demanded.setdefault(child.digest, wanted.child_demands)
+    return demanded

@@ -97,6 +97,17 @@ class FactCache(Generic[K, V]):
         if max(entry.renew_at, entry.retry_at) <= self._clock.monotonic() < entry.fresh_until:
             self._flight(key)
 
+    def shorten(self, key: K, seconds: float) -> float:
+        """Have a fact looked up again after so many seconds at the latest; return when that is, or 0 for an unknown one.
+
+        A fact is shortened once: who reads it again meanwhile does not put the moment off.
+        """
+        entry = self._entries.get(key)
+        if entry is None:
+            return 0.0
+        entry.fresh_until = min(entry.fresh_until, self._clock.monotonic() + seconds)
+        return max(entry.fresh_until, entry.retry_at)
+
     def _flight(self, key: K) -> asyncio.Task[tuple[Fact[V], float]]:
         """Return the look-up that is under way for the key, or start one."""
         flight = self._flights.get(key)

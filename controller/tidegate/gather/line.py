@@ -16,7 +16,7 @@ from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionErro
 from tidegate.gather.clock import Clock
 from tidegate.gather.meter import MadeCall, Meter
 from tidegate.gather.throttle import CircuitBreaker, TokenBucket
-from tidegate.images.repository import EcrRegistry
+from tidegate.images.repository import Registry
 
 R = TypeVar("R")
 
@@ -24,11 +24,11 @@ R = TypeVar("R")
 class CallObserver(Protocol):
     """Is told of every call to AWS, and of what a call left open; for logs and metrics."""
 
-    def called(self, source: str, registry: EcrRegistry, seconds: float, problem: Exception | None) -> None:
+    def called(self, source: str, registry: Registry, seconds: float, problem: Exception | None) -> None:
         """Take note of one call and of what went wrong, if anything."""
         ...
 
-    def unanswered(self, source: str, registry: EcrRegistry, ids: int, problem: AwsUnavailableError) -> None:
+    def unanswered(self, source: str, registry: Registry, ids: int, problem: AwsUnavailableError) -> None:
         """Take note of so many ids that a look-up did not answer, though it answered for others; no further call."""
         ...
 
@@ -51,7 +51,7 @@ class Line:
         self,
         *,
         source: str,
-        registry: EcrRegistry,
+        registry: Registry,
         executor: Executor,
         room: asyncio.Semaphore,
         clock: Clock,

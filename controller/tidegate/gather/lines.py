@@ -6,7 +6,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from tidegate.gather.clock import Clock
 from tidegate.gather.line import CallObserver, Line, RateLimit
 from tidegate.gather.meter import Meter
-from tidegate.images.repository import EcrRegistry
+from tidegate.images.repository import Registry
 
 THREADS = 32
 """Calls to AWS under way at once; the HTTP connection pool has the same size."""
@@ -33,10 +33,10 @@ class Lines:
         self._observer = observer
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
         self._meter = meter
-        self._lines: dict[tuple[str, EcrRegistry], Line] = {}
-        self._rooms: dict[EcrRegistry, asyncio.Semaphore] = {}
+        self._lines: dict[tuple[str, Registry], Line] = {}
+        self._rooms: dict[Registry, asyncio.Semaphore] = {}
 
-    def line(self, source: str, registry: EcrRegistry) -> Line:
+    def line(self, source: str, registry: Registry) -> Line:
         """Return the line of one API, for instance ``ecr:DescribeImages``, at one registry."""
         found = self._lines.pop((source, registry), None) or self._make(source, registry)
         # The least recently used goes first: references may name any number of registries that do not exist.
@@ -49,7 +49,7 @@ class Lines:
         """Let running calls end by themselves and start no further ones."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _make(self, source: str, registry: EcrRegistry) -> Line:
+    def _make(self, source: str, registry: Registry) -> Line:
         return Line(
             source=source,
             registry=registry,
@@ -61,7 +61,7 @@ class Lines:
             meter=self._meter,
         )
 
-    def _room(self, registry: EcrRegistry) -> asyncio.Semaphore:
+    def _room(self, registry: Registry) -> asyncio.Semaphore:
         room = self._rooms.pop(registry, None) or asyncio.Semaphore(REGISTRY_CALLS)
         self._rooms[registry] = room
         if len(self._rooms) > MAX_LINES:

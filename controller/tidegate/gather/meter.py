@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tidegate.evidence.fact import Cause
-from tidegate.images.repository import EcrRegistry
+from tidegate.images.repository import Registry
 
 R = TypeVar("R")
 
@@ -20,7 +20,7 @@ class MadeCall:
     """One call to AWS; ``cause`` is None where AWS answered."""
 
     source: str
-    registry: EcrRegistry
+    registry: Registry
     seconds: float
     cause: Cause | None
 
@@ -31,10 +31,10 @@ class Meter:
     def __init__(self) -> None:
         self._thread = threading.local()
 
-    def enter(self, source: str, registry: EcrRegistry) -> None:
+    def enter(self, source: str, registry: Registry) -> None:
         """Let every call begin: whether one may be made was decided before."""
 
-    def leave(self, source: str, registry: EcrRegistry, *, seconds: float, cause: Cause | None) -> None:
+    def leave(self, source: str, registry: Registry, *, seconds: float, cause: Cause | None) -> None:
         """Note a call that ended, where a look-up is being run in this thread."""
         calls: list[MadeCall] | None = getattr(self._thread, "calls", None)
         if calls is not None:

@@ -1,20 +1,52 @@
 """The ports that gathering uses, in one place for the composition root to fill."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import (
     BasicScanSource,
+    FetchedManifest,
     ImageSource,
     InspectionSource,
     ManifestSource,
     RepositorySource,
     ScanTypeSource,
+    SignatureSource,
+    SignerRevocationSource,
+    SigningStatusSource,
 )
+from tidegate.evidence.signature_artifacts import Descriptor
+from tidegate.images.digest import Digest
+from tidegate.images.image_id import ImageId
+from tidegate.images.repository import EcrRepository, OciRepository
+from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, OcspQuestion
+
+
+class OtherRegistry(SignatureSource[OciRepository], Protocol):
+    """Gives manifests and signatures of a registry that is not Amazon ECR."""
+
+    def describe(self, repository: OciRepository, image: ImageId, *, seconds: float) -> Descriptor | Absence:
+        """Return digest, media type and size of the manifest that a tag or digest means, from its hashed bytes."""
+        ...
+
+    def get_manifests(self, repository: OciRepository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
+        """Fetch manifests by digest. The bytes are not compared with the digest here."""
+        ...
+
+
+class RevocationServices(Protocol):
+    """Asks the services that certificates name."""
+
+    def fetch(self, question: OcspQuestion | CrlQuestion, seconds: float) -> bytes | NoAnswer:
+        """Return the service's answer as it came, or why there is none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where each kind of fact comes from."""
+    """Where each kind of fact comes from; None where nobody is to be asked, and the fact is missing then."""
 
     images: ImageSource
     manifests: ManifestSource
@@ -22,3 +54,8 @@ class Sources:
     scan_types: ScanTypeSource
     basic_scans: BasicScanSource
     inspections: InspectionSource
+    signatures: SignatureSource[EcrRepository] | None = None
+    signing: SigningStatusSource | None = None
+    signer: SignerRevocationSource | None = None
+    other_registries: OtherRegistry | None = None
+    revocation_services: RevocationServices | None = None

@@ -13,7 +13,7 @@ from tidegate.admission.verdict import ImageVerdict
 from tidegate.checks.words import harmless
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.unavailable import AwsUnavailableError
-from tidegate.images.repository import EcrRegistry
+from tidegate.images.repository import Registry
 from tidegate.telemetry.metrics import Metrics
 
 REPEAT_SECONDS = 10.0
@@ -61,7 +61,7 @@ class Observer:
             self._count_results(verdict)
         self._log_decision(request, decision, seconds)
 
-    def called(self, source: str, registry: EcrRegistry, seconds: float, problem: Exception | None) -> None:
+    def called(self, source: str, registry: Registry, seconds: float, problem: Exception | None) -> None:
         """Count a call to AWS; log what went wrong, with what an operator needs to find it."""
         cause = _cause(problem)
         self._metrics.calls.add(source, str(registry), cause.value if cause else "ok")
@@ -81,7 +81,7 @@ class Observer:
             exc_info=None if isinstance(problem, AwsUnavailableError) else problem,
         )
 
-    def unanswered(self, source: str, registry: EcrRegistry, ids: int, problem: AwsUnavailableError) -> None:
+    def unanswered(self, source: str, registry: Registry, ids: int, problem: AwsUnavailableError) -> None:
         """Count ids that a look-up left open though it answered for others; the calls themselves are counted elsewhere."""
         self._metrics.unanswered.add(source, str(registry), problem.cause.value, amount=ids)
         if self._repeats.is_new(("unanswered", source, registry, problem.cause), time.monotonic()):

@@ -40,7 +40,7 @@ def start(sim) -> Iterator[Callable[..., Gate]]:
 
     yield make
     for gate in gates:
-        gate.engine.lines.close()
+        gate.engine.close()
 
 
 @pytest.fixture

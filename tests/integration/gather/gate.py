@@ -149,7 +149,7 @@ class Gate:
     def is_quiet(self) -> bool:
         """Tell whether no look-up is under way."""
         facts = self.engine.facts
-        caches: Any = (facts.details, facts.settings, facts.runnable, facts.scan_types, facts.scans)
+        caches: Any = (facts.details, facts.settings, facts.manifests.runnable, facts.scan_types, facts.scans)
         return not any(cache._flights for cache in caches)
 
     def metric(self, name: str, **labels: str) -> float:

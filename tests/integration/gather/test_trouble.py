@@ -242,7 +242,7 @@ async def test_a_registry_that_hangs_does_not_hold_up_another(sim, world, app, m
     for task in stuck:
         task.cancel()
     sim.clear()
-    gate.engine.lines.close()
+    gate.engine.close()
 
 
 # Other accounts

@@ -20,7 +20,7 @@ from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_MANIFEST
-from tidegate.images.repository import EcrRegistry, EcrRepository
+from tidegate.images.repository import EcrRegistry, EcrRepository, Registry
 
 REGISTRY = EcrRegistry("aws", "111122223333", "eu-west-1")
 OTHER = EcrRegistry("aws", "444455556666", "eu-west-1")
@@ -35,17 +35,17 @@ class Seen:
     """What the operator was told."""
 
     calls: list[tuple[str, Cause | None]] = field(default_factory=list)
-    registries: list[EcrRegistry] = field(default_factory=list)
+    registries: list[Registry] = field(default_factory=list)
     problems: list[Exception | None] = field(default_factory=list)
     open: list[tuple[str, int, Cause]] = field(default_factory=list)
 
-    def called(self, source: str, registry: EcrRegistry, seconds: float, problem: Exception | None) -> None:
+    def called(self, source: str, registry: Registry, seconds: float, problem: Exception | None) -> None:
         cause = problem.cause if isinstance(problem, AwsUnavailableError) else Cause.INTERNAL if problem else None
         self.calls.append((source, cause))
         self.registries.append(registry)
         self.problems.append(problem)
 
-    def unanswered(self, source: str, registry: EcrRegistry, ids: int, problem: AwsUnavailableError) -> None:
+    def unanswered(self, source: str, registry: Registry, ids: int, problem: AwsUnavailableError) -> None:
         self.open.append((source, ids, problem.cause))
 
 
@@ -113,11 +113,11 @@ class FakeAws:
         self._ask("ecr:BatchGetImage", repository.registry, digests)
         return {each: self.manifests.get(each, Absence.IMAGE) for each in digests}
 
-    def describe_repositories(self, registry: EcrRegistry, names: Sequence[str]) -> Mapping[str, Any]:
+    def describe_repositories(self, registry: Registry, names: Sequence[str]) -> Mapping[str, Any]:
         self._ask("ecr:DescribeRepositories", registry, names)
         return {each: self.repositories.get(each, Absence.REPOSITORY) for each in names}
 
-    def scan_type(self, registry: EcrRegistry) -> ScanType:
+    def scan_type(self, registry: Registry) -> ScanType:
         self._ask("ecr:GetRegistryScanningConfiguration", registry, ())
         return self.type
 
@@ -125,17 +125,17 @@ class FakeAws:
         self._ask("ecr:DescribeImageScanFindings", repository.registry, (digest,))
         return self.basic.get(digest, ScanReport(scanner=Scanner.ECR_BASIC, coverage=SCANNED))
 
-    def coverage(self, registry: EcrRegistry, images: Sequence[tuple[str, Digest]]) -> Mapping[Any, Any]:
+    def coverage(self, registry: Registry, images: Sequence[tuple[str, Digest]]) -> Mapping[Any, Any]:
         answer = {each: self.coverages.get(each[1], SCANNED) for each in images}
         self._ask("inspector2:ListCoverage", registry, images)
         return answer
 
-    def findings(self, registry: EcrRegistry, images: Sequence[tuple[str, Digest]]) -> Mapping[Any, Any]:
+    def findings(self, registry: Registry, images: Sequence[tuple[str, Digest]]) -> Mapping[Any, Any]:
         answer = {each: self.found.get(each[1], FoundFindings()) for each in images}
         self._ask("inspector2:ListFindings", registry, images)
         return answer
 
-    def _ask(self, source: str, registry: EcrRegistry, ids: Sequence[Any]) -> None:
+    def _ask(self, source: str, registry: Registry, ids: Sequence[Any]) -> None:
         self.asked.append((source, tuple(ids)))
         problem = self.failing.get(source) or self.failing.get("*")
         cause = problem.cause if isinstance(problem, AwsUnavailableError) else None

@@ -1,0 +1,48 @@
+"""Check ``attestations``: each attestation that the policy demands stands beside the image, signed, and says what it must.
+
+The attestations of an image are those of the digest that the reference means.
+"""
+
+from tidegate.checks.proof import ProofWords, judge_proofs
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.signature import NOT_SUPPORTED, may_be_asked
+from tidegate.checks.subject import Shortfall, Subject, earliest, existing_image, resting_on
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.signatures import AttestationRules
+from tidegate.verify.demands import demands_of
+
+
+def check_attestations(policy: ImagePolicy, subject: Subject) -> CheckResult:
+    """Judge each demanded attestation in order; the first that is not proved decides."""
+    if not may_be_asked(policy, subject):
+        return NOT_SUPPORTED.of(Check.ATTESTATIONS)
+    detail = existing_image(subject, policy)
+    if isinstance(detail, Shortfall):
+        return detail.of(Check.ATTESTATIONS)
+    results: list[CheckResult] = []
+    for rules, demands in demands_of(policy, subject.trust).attestations:
+        result = judge_proofs(_words(rules), demands, detail.digest, policy, subject)
+        result = resting_on(result, subject.evidence.detail, policy=policy, now=subject.now)
+        if not result.lets_through:
+            return result
+        results.append(result)
+    return CheckResult(
+        check=Check.ATTESTATIONS,
+        outcome=Outcome.PASS if results else Outcome.UNDETERMINED,
+        reason=Reason.OK if results else Reason.POLICY_INVALID,
+        found="; ".join(one.found for one in results),
+        holds_until=earliest(*(one.holds_until for one in results)),
+        notes=tuple(dict.fromkeys(note for one in results for note in one.notes)),
+    )
+
+
+def _words(rules: AttestationRules) -> ProofWords:
+    noun = f"attestation {rules.name} ({rules.predicate_type})"
+    return ProofWords(
+        check=Check.ATTESTATIONS,
+        noun=noun.replace("{", "(").replace("}", ")"),
+        missing=Reason.ATTESTATION_MISSING,
+        invalid=Reason.ATTESTATION_INVALID,
+        undecided=Reason.ATTESTATION_UNDECIDED,
+        remedy="have one of the authorities attest {image}",
+    )

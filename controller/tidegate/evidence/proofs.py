@@ -1,0 +1,91 @@
+"""What verifying the signatures beside an image came to, one proof for each authority that is demanded.
+
+Values only, of no one format: verification makes them, checks judge by them. A proof is good news only where its state is
+VERIFIED; every other state says in words why it is not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.signature_artifacts import SigningHint
+from tidegate.images.digest import Digest
+
+MAX_ATTEMPTS = 5
+"""Attempts that a proof keeps for messages; all were made."""
+
+
+class ProofState(StrEnum):
+    """What came of it. LOGGED: nothing enforced failed, but something that is only to be written down did."""
+
+    VERIFIED = "Verified"
+    LOGGED = "Logged"
+    FAILED = "Failed"
+    ABSENT = "Absent"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One signature under one authority. ``step`` is the step of the procedure that decided, ``text`` why.
+
+    ``signer`` is who signed, where that is proved; ``logged`` are failures that the policy only writes down.
+    ``good_until`` bounds how long VERIFIED and LOGGED may be believed (UTC); None is without a bound of its own.
+    """
+
+    manifest_digest: Digest
+    state: ProofState
+    step: str = ""
+    text: str = ""
+    signer: str = ""
+    logged: tuple[str, ...] = ()
+    good_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What all signatures of an image came to under one authority.
+
+    ``decisive`` is the attempt that decided; ``attempts`` are the ones a message may name. ``problem`` says why nothing
+    could be verified at all: an unusable trust store, for instance. ``outage`` is why not all signatures were seen.
+    """
+
+    state: ProofState
+    decisive: Attempt | None = None
+    attempts: tuple[Attempt, ...] = ()
+    problem: str = ""
+    outage: Cause | None = None
+
+    @property
+    def good_until(self) -> datetime | None:
+        """Return until when it may be believed, or None for no bound of its own."""
+        return None if self.decisive is None else self.decisive.good_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Proofs:
+    """The proofs of one image by demand (an object of ``verify.demands``), and what ECR says of its own signing where no proof was found."""
+
+    by_demand: Mapping[Any, Proof] = field(default_factory=lambda: MappingProxyType({}))
+    hints: tuple[SigningHint, ...] = ()
+
+
+def conclude(attempts: Sequence[Attempt], *, outage: Cause | None) -> Proof:
+    """Return the proof that follows from every attempt: one valid signature is enough, and nothing less is.
+
+    What could not be decided, or not be seen, outweighs what failed: it might have been the valid one.
+    """
+    for state in (ProofState.VERIFIED, ProofState.LOGGED, ProofState.UNKNOWN):
+        decisive = next((one for one in attempts if one.state is state), None)
+        if decisive is not None:
+            return Proof(state=state, decisive=decisive, attempts=tuple(attempts[:MAX_ATTEMPTS]), outage=outage)
+    if outage is not None:
+        return Proof(state=ProofState.UNKNOWN, attempts=tuple(attempts[:MAX_ATTEMPTS]), outage=outage)
+    if not attempts:
+        return Proof(state=ProofState.ABSENT)
+    nearest = next((one for one in attempts if one.signer), attempts[0])
+    return Proof(state=ProofState.FAILED, decisive=nearest, attempts=tuple(attempts[:MAX_ATTEMPTS]))

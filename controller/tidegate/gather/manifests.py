@@ -1,0 +1,144 @@
+"""Manifests as facts: what of an image may run, and what a signature has to name. Bytes are hashed before they are read.
+
+Amazon ECR is asked in batches; other registries, which a policy has to list, one manifest at a time.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence, Sized
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+from tidegate.errors import InvalidManifestError
+from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.fact import Cause, Missing
+from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
+from tidegate.evidence.ports import MAX_IMAGE_IDS, FetchedManifest
+from tidegate.evidence.signature_artifacts import Descriptor
+from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.gather import lifetimes
+from tidegate.gather.batch import Batcher
+from tidegate.gather.clock import Clock
+from tidegate.gather.fact_cache import FactCache
+from tidegate.gather.lines import Lines
+from tidegate.gather.sources import Sources
+from tidegate.images.digest import Digest, digest_of
+from tidegate.images.image_id import ImageId
+from tidegate.images.manifest import INDEX_TYPES, MAX_CHILDREN, MAX_INDEX_DEPTH, Manifest, parse_manifest
+from tidegate.images.repository import EcrRepository, OciRepository, Repository
+
+DESCRIBE_SECONDS = 8.0
+"""How long another registry may take to say what a tag means."""
+
+ECR_SOURCE, OTHER_SOURCE = "ecr:BatchGetImage", "oci:GetManifest"
+
+V = TypeVar("V")
+Runnable: TypeAlias = tuple[PlatformImage, ...] | BadContent
+
+
+class Manifests:
+    """Manifests, indexes expanded, and descriptors."""
+
+    def __init__(self, *, sources: Sources, lines: Lines, clock: Clock, limit: int) -> None:
+        self._sources = sources
+        self._lines = lines
+        self._batches = Batcher[Repository, Digest, StoredManifest | Absence](
+            size=MAX_IMAGE_IDS,
+            line=lambda repository: lines.line(_source(repository), repository.registry),
+            call=self._fetch,
+        )
+        self.runnable = FactCache[tuple[Repository, Digest, str], Runnable](
+            source=ECR_SOURCE, limit=limit, clock=clock, look_up=self._runnable, seconds=_seconds
+        )
+        self.descriptors = FactCache[tuple[Repository, Digest], Descriptor | BadContent](
+            source=ECR_SOURCE, limit=limit, clock=clock, look_up=self._descriptor, seconds=_seconds
+        )
+
+    def caches(self) -> dict[str, Sized]:
+        """Return every cache by the name of what it keeps."""
+        return {"indexes": self.runnable, "descriptors": self.descriptors}
+
+    async def describe(self, repository: OciRepository, image: ImageId) -> ImageDetail | Absence | Missing:
+        """Ask a registry that is not Amazon ECR what a tag or digest means."""
+        other = self._sources.other_registries
+        if other is None:
+            return Missing(Cause.NOT_ASKED, OTHER_SOURCE)
+        line = self._lines.line(OTHER_SOURCE, repository.registry)
+        answer = await line.ask(partial(other.describe, repository, image, seconds=DESCRIBE_SECONDS))
+        found: Descriptor | Absence | Missing = no_region(answer, OTHER_SOURCE)
+        if not isinstance(found, Descriptor):
+            return found
+        return ImageDetail(digest=found.digest, media_type=found.media_type, status=ImageStatus.ACTIVE, pushed_at=None)
+
+    async def _descriptor(self, key: tuple[Repository, Digest]) -> Descriptor | BadContent | Missing:
+        repository, digest = key
+        stored = await self._stored(repository, digest)
+        if not isinstance(stored, StoredManifest):
+            return stored
+        if digest_of(stored.content) != digest:
+            return BadContent(f"the bytes stored as {digest} have another digest")
+        return Descriptor(media_type=stored.media_type, digest=digest, size=len(stored.content))
+
+    async def _runnable(self, key: tuple[Repository, Digest, str]) -> Runnable | Missing:
+        """Return the runnable children of an index, those of an index within it included, down to the depth bound."""
+        repository, digest, media_type = key
+        found: dict[Digest, PlatformImage] = {}
+        level = [(digest, media_type)]
+        for _ in range(MAX_INDEX_DEPTH):
+            manifests = await asyncio.gather(*(self._manifest(repository, *one) for one in level))
+            level = []
+            for manifest in manifests:
+                if isinstance(manifest, (Missing, BadContent)):
+                    return manifest
+                for child in manifest.children:
+                    if child.media_type in INDEX_TYPES:
+                        level.append((child.digest, child.media_type))
+                    else:
+                        # One image that is listed for two platforms may run on both, so it is judged everywhere.
+                        before = found.get(child.digest)
+                        platform = child.platform if before is None or before.platform == child.platform else None
+                        found[child.digest] = PlatformImage(digest=child.digest, platform=platform)
+            if len(found) > MAX_CHILDREN:
+                return BadContent(f"the index and those within it name more than {MAX_CHILDREN} images")
+            if not level:
+                return tuple(found.values()) or BadContent("the index names no image that can run")
+        return BadContent(f"indexes are nested deeper than {MAX_INDEX_DEPTH}")
+
+    async def _manifest(
+        self, repository: Repository, digest: Digest, media_type: str
+    ) -> Manifest | BadContent | Missing:
+        stored = await self._stored(repository, digest)
+        if not isinstance(stored, StoredManifest):
+            return stored
+        if stored.media_type != media_type:
+            return BadContent(f"{digest} is stored with another media type than it was described with")
+        try:
+            return parse_manifest(stored.content, digest=digest, media_type=stored.media_type)
+        except InvalidManifestError as problem:
+            return BadContent(str(problem))
+
+    async def _stored(self, repository: Repository, digest: Digest) -> StoredManifest | BadContent | Missing:
+        stored: StoredManifest | Absence | Missing = no_region(
+            await self._batches.get(repository, digest), _source(repository)
+        )
+        return BadContent(f"{digest} is named but not stored") if isinstance(stored, Absence) else stored
+
+    def _fetch(self, repository: Repository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
+        if isinstance(repository, EcrRepository):
+            return self._sources.manifests.get_manifests(repository, digests)
+        other = self._sources.other_registries
+        if other is None:
+            return dict.fromkeys(digests, AwsUnavailableError(Cause.NOT_ASKED, OTHER_SOURCE))
+        return other.get_manifests(repository, digests)
+
+
+def no_region(answer: V | Missing | UnknownRegionError, source: str) -> V | Missing:
+    """Return a region that vanished between two look-ups as an answer that cannot be relied on."""
+    return Missing(Cause.UNEXPECTED_ANSWER, source) if isinstance(answer, UnknownRegionError) else answer
+
+
+def _source(repository: Repository) -> str:
+    return ECR_SOURCE if isinstance(repository, EcrRepository) else OTHER_SOURCE
+
+
+def _seconds(_key: object, value: object) -> float:
+    return lifetimes.BAD_CONTENT_SECONDS if isinstance(value, BadContent) else lifetimes.CONTENT_SECONDS

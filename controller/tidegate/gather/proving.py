@@ -1,0 +1,189 @@
+"""Verifies signatures in threads, asks what revocation services are to be asked, and remembers what was proved.
+
+What was proved is remembered by what it was proved of: the envelope, the image and the demand, which is another one as
+soon as a policy or a trust store changes. Nothing that could not be decided is remembered.
+"""
+
+import asyncio
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from tidegate.errors import UndeterminedError
+from tidegate.evidence.proofs import Attempt, Proof, ProofState, conclude
+from tidegate.evidence.signature_artifacts import FoundArtifacts, SignatureArtifact
+from tidegate.gather.clock import Clock
+from tidegate.gather.revocations import Answer, Revocations
+from tidegate.verify.demands import Demand
+from tidegate.verify.notation.revocation_material import NoAnswer, Question, RevocationMaterial
+from tidegate.verify.prepare import prepare
+from tidegate.verify.verifier import Examination, SignedImage, Verifier
+
+THREADS = 4
+"""Images whose signatures are verified at once."""
+MAX_ROUNDS = 4
+"""Times that one image's signatures are verified: OCSP, then a CRL in its place, then a delta of that."""
+MAX_QUESTIONS = 40
+"""Questions about one image's signatures in one round."""
+PROVED_SECONDS = 3_600.0
+"""How long what was proved is remembered at most; verifying again costs milliseconds."""
+REFUTED_SECONDS = 300.0
+"""How long a failure is remembered: a certificate may become valid, and a clock be set right."""
+UNDECIDED_SECONDS = 1.0
+"""When what could not be decided is worth another try."""
+
+_Key: TypeAlias = tuple[Demand, SignedImage, str]
+_PROVED = frozenset({ProofState.VERIFIED, ProofState.LOGGED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answers:
+    """What revocation services said, and the monotonic second until which it need not be asked again."""
+
+    material: RevocationMaterial = field(default_factory=RevocationMaterial)
+    until: float = float("inf")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Round:
+    """What one pass over the signatures of an image came to, and until when (monotonic)."""
+
+    proofs: dict[Demand, Proof] = field(default_factory=dict)
+    questions: dict[Question, None] = field(default_factory=dict)
+    until: float = float("inf")
+
+
+class Prover:
+    """Proves; see the module. ``limit`` bounds what is remembered."""
+
+    def __init__(self, *, revocations: Revocations, clock: Clock, limit: int, executor: Executor | None = None) -> None:
+        self._revocations = revocations
+        self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="verify")
+        self._clock = clock
+        self._limit = limit
+        self._memory: dict[_Key, tuple[Attempt, float]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return how many verifications are remembered."""
+        return len(self._memory)
+
+    def close(self) -> None:
+        """Let running verifications end by themselves and start no further ones."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def recall(
+        self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand]
+    ) -> tuple[dict[Demand, Proof], float] | None:
+        """Return the proofs and until when they hold (monotonic), or None where something has to be verified first."""
+        result = self._pass(image, found, demands, answers=None)
+        return None if result is None else (result.proofs, result.until)
+
+    async def prove(
+        self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand]
+    ) -> tuple[dict[Demand, Proof], float]:
+        """Return the proof for each demand, and the monotonic second until which all of them hold."""
+        # 1. What is remembered costs no thread.
+        if (remembered := self.recall(image, found, demands)) is not None:
+            return remembered
+        answers = _Answers()
+        loop = asyncio.get_running_loop()
+        for _ in range(MAX_ROUNDS):
+            # 2. Everything else is verified in one thread: cryptography lets the others run.
+            result = await loop.run_in_executor(self._executor, self._verified, image, found, demands, answers)
+            # 3. Answers that are wanted are asked for, and the signatures that want them are verified again.
+            new = [question for question in result.questions if question not in answers.material.answers]
+            if not new:
+                break
+            answers = await self._ask(new[:MAX_QUESTIONS], answers)
+        return result.proofs, min(result.until, answers.until)
+
+    async def _ask(self, questions: Sequence[Question], known: _Answers) -> _Answers:
+        """Return the answers with those to further questions, asked side by side."""
+        asked = await asyncio.gather(*(self._revocations.ask(question) for question in questions))
+        answers: dict[Question, Answer | NoAnswer] = dict(known.material.answers)
+        answers |= {question: answer for question, (answer, _) in zip(questions, asked, strict=True)}
+        until = min(known.until, *(until for _, until in asked))
+        return _Answers(material=RevocationMaterial(answers=answers), until=until)
+
+    def _verified(
+        self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand], answers: _Answers
+    ) -> _Round:
+        result = self._pass(image, found, demands, answers)
+        assert result is not None
+        return result
+
+    def _pass(
+        self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand], answers: _Answers | None
+    ) -> _Round | None:
+        """Try each signature under each demand until one is valid; None where that takes more than memory (no answers)."""
+        result = _Round()
+        for demand in demands:
+            attempts: list[Attempt] = []
+            unusable = ""
+            for artifact in (one for one in found.artifacts if one.kind in demand.kinds):
+                key = (demand, image, _fingerprint(artifact))
+                remembered = self._recall(key)
+                if remembered is None:
+                    if answers is None:
+                        return None
+                    verifier = prepare(demand)
+                    if isinstance(verifier, UndeterminedError):
+                        unusable = str(verifier)
+                        break
+                    remembered = self._examine(key, verifier, artifact, answers, result)
+                attempt, until = remembered
+                attempts.append(attempt)
+                result.until = min(result.until, until)
+                if attempt.state is ProofState.VERIFIED:
+                    break
+            if unusable:
+                result.until = min(result.until, self._clock.monotonic() + REFUTED_SECONDS)
+                result.proofs[demand] = Proof(state=ProofState.UNKNOWN, problem=unusable)
+            else:
+                result.proofs[demand] = conclude(attempts, outage=found.outage)
+        return result
+
+    def _examine(
+        self, key: _Key, verifier: Verifier, artifact: SignatureArtifact, answers: _Answers, result: _Round
+    ) -> tuple[Attempt, float]:
+        """Verify one signature, note its questions, and remember what was decided."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        examined = verifier.verify(artifact, key[1], now=now, revocation=answers.material)
+        result.questions.update(dict.fromkeys(examined.questions))
+        attempt = examined.attempt
+        until = monotonic + _seconds(examined)
+        if attempt.good_until is not None and attempt.state in _PROVED:
+            until = min(until, monotonic + (attempt.good_until - now).total_seconds())
+        until = min(until, answers.until)
+        if attempt.state is not ProofState.UNKNOWN and not examined.questions:
+            self._remember(key, attempt, until)
+        return attempt, until
+
+    def _recall(self, key: _Key) -> tuple[Attempt, float] | None:
+        remembered = self._memory.get(key)
+        return None if remembered is None or remembered[1] <= self._clock.monotonic() else remembered
+
+    def _remember(self, key: _Key, attempt: Attempt, until: float) -> None:
+        with self._lock:
+            self._memory.pop(key, None)
+            self._memory[key] = (attempt, until)
+            while len(self._memory) > self._limit:
+                del self._memory[next(iter(self._memory))]
+
+
+def _seconds(examined: Examination) -> float:
+    if examined.questions or examined.attempt.state is ProofState.UNKNOWN:
+        return UNDECIDED_SECONDS
+    return PROVED_SECONDS if examined.attempt.state in _PROVED else REFUTED_SECONDS
+
+
+def _fingerprint(artifact: SignatureArtifact) -> str:
+    """Return what tells an artifact from every other: cosign keeps a part of a signature in annotations."""
+    annotations = json.dumps(sorted(artifact.layer_annotations.items())).encode()
+    about = f"{artifact.kind} {artifact.envelope_media_type} {artifact.envelope_digest} {artifact.manifest_digest} "
+    return hashlib.sha256(about.encode(errors="replace") + annotations).hexdigest()

@@ -1,0 +1,119 @@
+"""Answers about revocation as facts: asked once for all who wait, kept for minutes, and the last good one meanwhile.
+
+Whether an answer is still good enough is for verification, which reads its own bounds in it (a CRL's next update, the
+window of an answer of AWS Signer). What could not be had is NoAnswer, which never says that nothing is revoked.
+"""
+
+from collections.abc import Sized
+from datetime import timedelta
+from functools import partial
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from tidegate.checks.words import cause_words
+from tidegate.evidence.fact import Cause, Fact, Missing
+from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.gather.clock import Clock
+from tidegate.gather.fact_cache import FactCache
+from tidegate.gather.lines import Lines
+from tidegate.gather.sources import Sources
+from tidegate.images.repository import EcrRegistry, OciRegistry
+from tidegate.verify.notation.revocation_material import (
+    CRL_TIMEOUT_SECONDS,
+    OCSP_TIMEOUT_SECONDS,
+    CrlQuestion,
+    NoAnswer,
+    OcspQuestion,
+    Question,
+)
+from tidegate.verify.notation.signer import SignerAnswer
+
+SIGNER_SECONDS = 300.0
+"""How long an answer of AWS Signer is used before it is asked again."""
+SIGNER_WINDOW = timedelta(hours=1)
+"""How long an answer of AWS Signer counts when it cannot be asked again."""
+OCSP_SECONDS = 600.0
+CRL_SECONDS = 3_600.0
+MAX_ANSWERS = 10_000
+"""Answers of AWS Signer and of OCSP responders that are kept, some kilobytes each."""
+MAX_CRLS = 32
+"""CRLs that are kept, up to 5 MiB each."""
+
+SIGNER_SOURCE = "signer:GetRevocationStatus"
+
+Answer: TypeAlias = bytes | SignerAnswer
+
+
+class Revocations:
+    """The answers of AWS Signer, OCSP responders and CRL distribution points."""
+
+    def __init__(self, *, sources: Sources, lines: Lines, clock: Clock) -> None:
+        self._sources = sources
+        self._lines = lines
+        self._clock = clock
+        self.answers = FactCache[OcspQuestion | SignerQuestion, Answer](
+            source="revocation",
+            limit=MAX_ANSWERS,
+            clock=clock,
+            look_up=self._look_up,
+            seconds=lambda question, _: SIGNER_SECONDS if isinstance(question, SignerQuestion) else OCSP_SECONDS,
+        )
+        self.crls = FactCache[CrlQuestion, Answer](
+            source="revocation", limit=MAX_CRLS, clock=clock, look_up=self._look_up, seconds=lambda *_: CRL_SECONDS
+        )
+
+    def caches(self) -> dict[str, Sized]:
+        """Return every cache by the name of what it keeps."""
+        return {"revocations": self.answers, "revocation_lists": self.crls}
+
+    async def ask(self, question: Question) -> tuple[Answer | NoAnswer, float]:
+        """Return the answer, and the monotonic second until which it need not be asked for again."""
+        fact, until = await (
+            self.crls.get(question) if isinstance(question, CrlQuestion) else self.answers.get(question)
+        )
+        return _answer(fact), until
+
+    async def _look_up(self, question: Question) -> Answer | Missing:
+        if isinstance(question, SignerQuestion):
+            return await self._ask_signer(question)
+        return await self._fetch(question)
+
+    async def _ask_signer(self, question: SignerQuestion) -> SignerAnswer | Missing:
+        signer = self._sources.signer
+        if signer is None:
+            return Missing(Cause.NOT_ASKED, SIGNER_SOURCE)
+        line = self._lines.line(SIGNER_SOURCE, _place(question))
+        asked_at = self._clock.now()
+        answer = await line.ask(partial(signer.revocation_status, question))
+        if isinstance(answer, SignerRevocations):
+            return SignerAnswer(revoked_entities=answer.revoked, good_until=asked_at + SIGNER_WINDOW)
+        return answer if isinstance(answer, Missing) else Missing(Cause.UNEXPECTED_ANSWER, SIGNER_SOURCE)
+
+    async def _fetch(self, question: OcspQuestion | CrlQuestion) -> bytes | Missing:
+        """Ask a service over HTTP; why there is no answer stays beside the cause, for the message."""
+        services = self._sources.revocation_services
+        seconds = OCSP_TIMEOUT_SECONDS if isinstance(question, OcspQuestion) else CRL_TIMEOUT_SECONDS
+        source = "ocsp" if isinstance(question, OcspQuestion) else "crl"
+        if services is None:
+            return Missing(Cause.NOT_ASKED, source)
+        line = self._lines.line(source, OciRegistry((urlsplit(question.url).hostname or "")[:255]))
+
+        def fetch() -> bytes:
+            answer = services.fetch(question, seconds)
+            if isinstance(answer, NoAnswer):
+                raise AwsUnavailableError(Cause.UNREACHABLE, source, answer.reason)
+            return answer
+
+        answer = await line.ask(fetch)
+        return answer if isinstance(answer, bytes | Missing) else Missing(Cause.UNEXPECTED_ANSWER, source)
+
+
+def _answer(fact: Fact[Answer]) -> Answer | NoAnswer:
+    return NoAnswer(reason=f"{fact.source}: {cause_words(fact.cause)}") if isinstance(fact, Missing) else fact.value
+
+
+def _place(question: SignerQuestion) -> EcrRegistry:
+    """Return partition, account and region of a profile, as the line's name; what they must be is the edge's to check."""
+    _, partition, _, region, account, *_ = (*question.profile_version_arn[:300].split(":"), "", "", "", "", "")
+    return EcrRegistry(partition, account, region)

@@ -1,0 +1,199 @@
+"""The signatures of an image as facts: what stands beside it in its registry, and what that proves.
+
+Read this to learn which calls find signatures. What is demanded of them comes with every question; what was found is
+kept for all who ask, and what it proves is remembered by ``proving``.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from functools import partial
+from typing import TypeAlias
+
+from tidegate.evidence.fact import Cause, Fact, Known, Missing
+from tidegate.evidence.image import BadContent
+from tidegate.evidence.proofs import Proof, Proofs, ProofState
+from tidegate.evidence.signature_artifacts import (
+    Descriptor,
+    FoundArtifacts,
+    SigningHint,
+    SigningState,
+    WantedArtifacts,
+)
+from tidegate.gather.clock import Clock
+from tidegate.gather.fact_cache import FactCache
+from tidegate.gather.lines import Lines
+from tidegate.gather.manifests import Manifests
+from tidegate.gather.proving import Prover
+from tidegate.gather.sources import Sources
+from tidegate.images.digest import Digest
+from tidegate.images.repository import EcrRepository, Repository
+from tidegate.policy.signatures import NotationAuthority
+from tidegate.verify.demands import Demand
+from tidegate.verify.verifier import SignedImage
+
+FOUND_SECONDS = 300.0
+"""How long found signatures are used: in that time one that was removed still counts."""
+UNPROVED_SECONDS = 10.0
+"""How long they are used where they did not prove what was demanded: the right one may be on its way."""
+PARTIAL_SECONDS = 1.0
+"""How long they are used where not everything could be looked at."""
+HINT_SECONDS = 5.0
+SEARCH_SECONDS = 8.0
+"""How long one search may take: it goes on when the request that started it has had its answer."""
+
+ECR_SOURCE, OTHER_SOURCE = "ecr:ListImageReferrers", "oci:referrers"
+HINT_SOURCE = "ecr:DescribeImageSigningStatus"
+
+_Found: TypeAlias = tuple[Repository, Digest, WantedArtifacts]
+
+
+class Signatures:
+    """Finds and proves; see the module."""
+
+    def __init__(
+        self, *, sources: Sources, lines: Lines, clock: Clock, manifests: Manifests, prover: Prover, limit: int
+    ) -> None:
+        self._sources = sources
+        self._lines = lines
+        self._clock = clock
+        self._manifests = manifests
+        self._prover = prover
+        self.artifacts = FactCache[_Found, FoundArtifacts](
+            source=ECR_SOURCE, limit=limit, clock=clock, look_up=self._find, seconds=_artifact_seconds
+        )
+        self.hints = FactCache[tuple[EcrRepository, Digest], tuple[SigningHint, ...]](
+            source=HINT_SOURCE, limit=limit, clock=clock, look_up=self._ask_hints, seconds=lambda *_: HINT_SECONDS
+        )
+
+    def caches(self) -> dict[str, Sized]:
+        """Return every cache by the name of what it keeps."""
+        return {"signatures": self.artifacts, "signing_statuses": self.hints, "proofs": self._prover}
+
+    async def get(
+        self, repository: Repository, digest: Digest, demands: Sequence[Demand]
+    ) -> tuple[Fact[Proofs], float]:
+        """Return what the signatures beside an image prove, and the monotonic second until which that may be reused."""
+        wanted = wanted_artifacts(demands)
+        # 1. The signatures, and beside them the manifest, whose size and type a signature names.
+        (found, until), (manifest, limit) = await asyncio.gather(
+            self.artifacts.get((repository, digest, wanted)), self._manifests.descriptors.get((repository, digest))
+        )
+        until = min(until, limit)
+        if isinstance(found, Missing):
+            return found, until
+        if isinstance(manifest, Missing):
+            return manifest, until
+        if isinstance(manifest.value, BadContent):
+            lies = Proof(state=ProofState.FAILED, problem=manifest.value.problem)
+            return _fact(found, dict.fromkeys(demands, lies), ()), until
+        # 2. What they prove.
+        image = SignedImage(repository=_place(repository), manifest=manifest.value)
+        proofs, limit = await self._prover.prove(image, found.value, demands)
+        until = min(until, limit)
+        # 3. Where something is not proved, a better signature may come any moment, and ECR may know that it does.
+        if any(proof.state is not ProofState.VERIFIED for proof in proofs.values()):
+            until = min(until, self.artifacts.shorten((repository, digest, wanted), UNPROVED_SECONDS))
+        hints = await self._hints(repository, digest, proofs)
+        if any(hint.state is SigningState.IN_PROGRESS for hint in hints):
+            until = min(until, self._clock.monotonic() + HINT_SECONDS)
+        return _fact(found, proofs, hints), until
+
+    def peek(
+        self, repository: Repository, digest: Digest, demands: Sequence[Demand], *, otherwise: Cause
+    ) -> tuple[Fact[Proofs], float]:
+        """Return what is known at once; ``otherwise`` is why the rest is not."""
+        found, until = self.artifacts.peek((repository, digest, wanted_artifacts(demands)))
+        manifest, limit = self._manifests.descriptors.peek((repository, digest))
+        unknown = Missing(otherwise, _source(repository)), min(until, limit)
+        if isinstance(found, Missing) or isinstance(manifest, Missing) or not isinstance(manifest.value, Descriptor):
+            return unknown
+        image = SignedImage(repository=_place(repository), manifest=manifest.value)
+        remembered = self._prover.recall(image, found.value, demands)
+        if remembered is None:
+            return unknown
+        return _fact(found, remembered[0], ()), min(until, limit, remembered[1])
+
+    def renew(self, repository: Repository, digest: Digest, demands: Sequence[Demand]) -> None:
+        """Take note that the signatures were of use, so that they are looked up again before they expire."""
+        self.artifacts.renew((repository, digest, wanted_artifacts(demands)))
+        self._manifests.descriptors.renew((repository, digest))
+
+    async def _find(self, key: _Found) -> FoundArtifacts | Missing:
+        repository, digest, wanted = key
+        source = self._sources.signatures if isinstance(repository, EcrRepository) else self._sources.other_registries
+        if source is None:
+            return Missing(Cause.NOT_ASKED, _source(repository))
+        line = self._lines.line(_source(repository), repository.registry)
+        search = partial(
+            source.find_artifacts,
+            repository,  # type: ignore[arg-type]  # each source is given its own kind of repository
+            digest,
+            wanted=wanted,
+            seconds=SEARCH_SECONDS,
+        )
+        found = await line.ask(search)
+        if not isinstance(found, FoundArtifacts):
+            return found if isinstance(found, Missing) else Missing(Cause.UNEXPECTED_ANSWER, line.source)
+        return self._whole(key, found)
+
+    def _whole(self, key: _Found, found: FoundArtifacts) -> FoundArtifacts | Missing:
+        """Return what was found, unless more was known before than an outage let us see now."""
+        outage = found.outage
+        if outage is None:
+            return found
+        before, _ = self.artifacts.peek(key)
+        if not found.artifacts or (isinstance(before, Known) and before.value.artifacts):
+            return Missing(outage, _source(key[0]))
+        return found
+
+    async def _hints(
+        self, repository: Repository, digest: Digest, proofs: dict[Demand, Proof]
+    ) -> tuple[SigningHint, ...]:
+        """Return ECR's word on its own signing where a signature by Notation is wanted; no word is no matter."""
+        unproved = [
+            demand
+            for demand, proof in proofs.items()
+            if isinstance(demand.authority, NotationAuthority) and proof.state in {ProofState.ABSENT, ProofState.FAILED}
+        ]
+        if not unproved or not isinstance(repository, EcrRepository) or self._sources.signing is None:
+            return ()
+        fact, _ = await self.hints.get((repository, digest))
+        return () if isinstance(fact, Missing) else fact.value
+
+    async def _ask_hints(self, key: tuple[EcrRepository, Digest]) -> tuple[SigningHint, ...] | Missing:
+        repository, digest = key
+        signing = self._sources.signing
+        if signing is None:
+            return Missing(Cause.NOT_ASKED, HINT_SOURCE)
+        line = self._lines.line(HINT_SOURCE, repository.registry)
+        answer = await line.ask(partial(signing.signing_status, repository, digest))
+        if isinstance(answer, Missing):
+            # A hint is a courtesy: what it cannot say is kept as nothing said, and not asked again at once.
+            return ()
+        return tuple(answer) if isinstance(answer, Sequence) else ()
+
+
+def wanted_artifacts(demands: Iterable[Demand]) -> WantedArtifacts:
+    """Return which artifacts could meet any of the demands."""
+    return WantedArtifacts(kinds=frozenset(kind for demand in demands for kind in demand.kinds))
+
+
+def _fact(
+    found: Known[FoundArtifacts], proofs: Mapping[Demand, Proof], hints: tuple[SigningHint, ...]
+) -> Known[Proofs]:
+    return Known(Proofs(by_demand=proofs, hints=hints), found.observed_at, found.stale)
+
+
+def _artifact_seconds(_key: object, found: FoundArtifacts) -> float:
+    if found.outage is not None:
+        return PARTIAL_SECONDS
+    return FOUND_SECONDS if found.artifacts else UNPROVED_SECONDS
+
+
+def _place(repository: Repository) -> str:
+    """Return the repository as a signature names it, by its standard host."""
+    return f"{repository.registry.host}/{repository.name}"
+
+
+def _source(repository: Repository) -> str:
+    return ECR_SOURCE if isinstance(repository, EcrRepository) else OTHER_SOURCE

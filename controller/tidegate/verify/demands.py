@@ -1,0 +1,69 @@
+"""What a policy demands of the signatures beside an image: one demand for each authority, with the trust it relies on.
+
+A demand is the key under which its proof is kept, so it is compared by identity: another policy object, or another state
+of a trust store, makes another demand, and nothing that was proved under the old one counts for it.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tidegate.evidence.signature_artifacts import ArtifactKind
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.signatures import AttestationRules, Authority, NotationAuthority, SignatureRules
+from tidegate.policy.trust_stores import TrustSnapshot
+
+MAX_REMEMBERED = 4096
+"""Policies whose demands are remembered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
+class Demand:
+    """One authority, whose signature is demanded, or where ``attestation`` is there, its attestation of that kind.
+
+    ``same_repository`` refuses what names another repository, where its format names one.
+    """
+
+    authority: Authority
+    trust: TrustSnapshot
+    attestation: AttestationRules | None = None
+    same_repository: bool = False
+
+    @property
+    def kinds(self) -> frozenset[ArtifactKind]:
+        """Return the kinds of artifacts that could meet the demand."""
+        if isinstance(self.authority, NotationAuthority):
+            return frozenset({ArtifactKind.NOTATION})
+        if self.attestation is None:
+            return frozenset({ArtifactKind.SIGSTORE_BUNDLE, ArtifactKind.COSIGN_SIGNATURE})
+        return frozenset({ArtifactKind.SIGSTORE_BUNDLE, ArtifactKind.COSIGN_ATTESTATION})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PolicyDemands:
+    """The demands of one policy: any one of ``signatures``, and any one of each attestation's."""
+
+    signatures: tuple[Demand, ...]
+    attestations: tuple[tuple[AttestationRules, tuple[Demand, ...]], ...]
+
+    @property
+    def all(self) -> tuple[Demand, ...]:
+        """Return every demand."""
+        return (*self.signatures, *(one for _, demands in self.attestations for one in demands))
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def demands_of(policy: ImagePolicy, trust: TrustSnapshot) -> PolicyDemands:
+    """Return the one object with the demands of a policy under a state of the trust stores."""
+    return PolicyDemands(
+        signatures=_signatures(policy.signatures, trust),
+        attestations=tuple(
+            (rules, tuple(Demand(authority=one, trust=trust, attestation=rules) for one in rules.any_of))
+            for rules in policy.attestations or ()
+        ),
+    )
+
+
+def _signatures(rules: SignatureRules | None, trust: TrustSnapshot) -> tuple[Demand, ...]:
+    if rules is None:
+        return ()
+    return tuple(Demand(authority=one, trust=trust, same_repository=rules.same_repository) for one in rules.any_of)

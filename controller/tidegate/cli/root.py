@@ -9,6 +9,7 @@ from tidegate import __version__
 from tidegate.cli.admission import admission
 from tidegate.cli.check import check
 from tidegate.cli.explain import explain
+from tidegate.cli.verify import verify
 from tidegate.errors import ConfigurationError, Error
 
 EXIT_UNKNOWN = 2
@@ -48,3 +49,4 @@ def main() -> None:
 main.add_command(admission)
 main.add_command(check)
 main.add_command(explain)
+main.add_command(verify)

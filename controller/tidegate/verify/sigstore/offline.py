@@ -47,7 +47,7 @@ def verify_files(
     """
     try:
         about = _artifact(digest, artifact)
-        authority = _authority(signer, trusted_root, require_log=require_log)
+        authority = demanded_authority(signer, trusted_root, require_log=require_log)
         claims = Claims(predicate_type=predicate_type)
     except PolicyError as error:
         return _unusable(error)
@@ -67,7 +67,8 @@ def _artifact(digest: str | None, content: bytes | None) -> Artifact:
     return Artifact(digest=digest_of(content), content=content)
 
 
-def _authority(signer: DemandedSigner, trusted_root: bytes | None, *, require_log: bool) -> Authority:
+def demanded_authority(signer: DemandedSigner, trusted_root: bytes | None, *, require_log: bool) -> Authority:
+    """Return the signer as an authority; raise PolicyError where it names nobody, or needs a root that is not given."""
     root = parse_trust_root(trusted_root) if trusted_root is not None else None
     identity = signer.identity or signer.identity_expression or signer.issuer or signer.issuer_expression
     if signer.key is not None:

@@ -1,0 +1,148 @@
+"""``tidegate verify --layout``: an image in an OCI layout, and every signature that lies beside it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import click
+
+from tidegate.cli.argument_files import ArgumentError
+from tidegate.cli.oci_layout import LayoutImage, OciLayout
+from tidegate.cli.verify_notation import NotationTrust, notation_trust, scope_and_digest
+from tidegate.cli.verify_options import VerifyOptions
+from tidegate.cli.verify_report import LeftAside, Report, ReportedSignature, Verdict, conclude
+from tidegate.cli.verify_sigstore import SigstoreTrust, sigstore_trust
+from tidegate.errors import InvalidManifestError
+from tidegate.evidence.signature_artifacts import (
+    ArtifactKind,
+    Descriptor,
+    FoundArtifacts,
+    SignatureArtifact,
+    SkipReason,
+    WantedArtifacts,
+)
+from tidegate.evidence.signature_search import find_signatures
+from tidegate.images.digest import parse_digest
+from tidegate.images.image_id import ImageId
+from tidegate.images.manifest import Manifest, parse_manifest
+from tidegate.verify.notation.payload import TargetArtifact
+from tidegate.verify.sigstore.claims import Artifact, Claims
+from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
+
+NO_HURRY: Final = 1.0
+"""Seconds that are always left: a local folder has no deadline."""
+
+Examine = Callable[[SignatureArtifact], ReportedSignature]
+
+
+def verify_layout(options: VerifyOptions) -> Report:
+    """Verify the image of ``--layout`` by a trust policy and its store, or by the options of Sigstore."""
+    assert options.layout is not None
+    folder, wanted = split_layout(options.layout)
+    reference = options.reference
+    if reference is not None and "@" in reference:
+        named = ImageId("digest", scope_and_digest(reference)[1])
+        wanted = wanted or named
+    layout = OciLayout(folder)
+    image = layout.image(wanted)
+    subject = f"{folder}@{image.digest}"
+    if options.trust_policy is None:
+        trust = sigstore_trust(options, default_type=COSIGN_SIGNATURE)
+        return _by_sigstore(layout, image, subject, trust)
+    if reference is None or options.trust_store is None:
+        raise click.UsageError(
+            "--layout with --trust-policy also needs --trust-store DIR and --reference REGISTRY/REPOSITORY"
+        )
+    full = reference if "@" in reference else f"{reference}@{image.digest}"
+    if scope_and_digest(full)[1] != image.digest:
+        raise ArgumentError(f"--layout means {image.digest}, and --reference names another digest")
+    found = notation_trust(options, full)
+    return found if isinstance(found, Report) else _by_notation(layout, image, f"{full} in {folder}", found)
+
+
+def split_layout(text: str) -> tuple[Path, ImageId | None]:
+    """Return folder and wish of ``DIR``, ``DIR:TAG`` or ``DIR@sha256:...``."""
+    if Path(text).is_dir():
+        return Path(text), None
+    folder, at, digest_text = text.rpartition("@")
+    digest = parse_digest(digest_text)
+    if at and digest is not None:
+        return Path(folder), ImageId.of_digest(digest)
+    folder, colon, tag = text.rpartition(":")
+    if colon and tag and Path(folder).is_dir():
+        return Path(folder), ImageId.of_tag(tag)
+    raise click.UsageError(f"--layout {text}: there is no such folder; expected DIR, DIR:TAG or DIR@sha256:...")
+
+
+def _by_notation(layout: OciLayout, image: LayoutImage, subject: str, trust: NotationTrust) -> Report:
+    try:
+        manifest = _manifest(image)
+    except InvalidManifestError as error:
+        return Report(subject=subject, at=trust.at, verdict=Verdict.FAILED, reason=str(error), demands=trust.demands)
+    target = TargetArtifact(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size)
+    thumbprints = frozenset(one.fingerprint for store in trust.stores.stores.values() for one in store.certificates)
+    wanted = WantedArtifacts(kinds=frozenset({ArtifactKind.NOTATION}), thumbprints=thumbprints)
+
+    def examine(artifact: SignatureArtifact) -> ReportedSignature:
+        return trust.examine(artifact.envelope, artifact.envelope_media_type, target, _place(artifact))
+
+    found = find_signatures(layout, image.digest, wanted, seconds_left=lambda: NO_HURRY)
+    return _report(found, manifest, subject, trust, examine)
+
+
+def _by_sigstore(layout: OciLayout, image: LayoutImage, subject: str, trust: SigstoreTrust) -> Report:
+    try:
+        manifest = _manifest(image)
+    except InvalidManifestError as error:
+        return Report(subject=subject, at=trust.at, verdict=Verdict.FAILED, reason=str(error), demands=trust.demands)
+    about = Artifact(digest=manifest.digest, content=image.content)
+    wanted = WantedArtifacts(kinds=_kinds(trust.claims))
+
+    def examine(artifact: SignatureArtifact) -> ReportedSignature:
+        return trust.examine(artifact, about, _place(artifact))
+
+    found = find_signatures(layout, image.digest, wanted, seconds_left=lambda: NO_HURRY)
+    return _report(found, manifest, subject, trust, examine)
+
+
+def _kinds(claims: Claims) -> frozenset[ArtifactKind]:
+    """Return where what is demanded can be: cosign keeps signatures and attestations apart, bundles hold either."""
+    kinds = {ArtifactKind.SIGSTORE_BUNDLE, ArtifactKind.COSIGN_SIGNATURE, ArtifactKind.COSIGN_ATTESTATION}
+    if claims.is_signature:
+        kinds.remove(ArtifactKind.COSIGN_ATTESTATION)
+    return frozenset(kinds)
+
+
+def _manifest(image: LayoutImage) -> Manifest:
+    return parse_manifest(image.content, digest=image.digest, media_type=image.media_type)
+
+
+def _report(
+    found: FoundArtifacts, manifest: Manifest, subject: str, trust: NotationTrust | SigstoreTrust, examine: Examine
+) -> Report:
+    image = Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size)
+    left_aside = [LeftAside(what=one.what, reason=one.reason.value, detail=one.detail) for one in found.skipped]
+    left_aside += [
+        LeftAside(
+            what=one.manifest_digest, reason=SkipReason.WRONG_SUBJECT.value, detail="it names another size or type"
+        )
+        for one in found.artifacts
+        if not one.is_about(image)
+    ]  # N23
+    signatures = tuple(examine(one) for one in found.artifacts if one.is_about(image))
+    none = f"no signature is associated with {subject!r}, make sure the artifact was signed successfully"
+    outage = next((one.detail for one in found.skipped if one.reason is SkipReason.UNAVAILABLE), "")
+    verdict, reason = conclude(signatures, none=none, outage=outage)
+    return Report(
+        subject=subject,
+        at=trust.at,
+        verdict=verdict,
+        reason=reason,
+        demands=trust.demands,
+        signatures=signatures,
+        left_aside=tuple(left_aside),
+    )
+
+
+def _place(artifact: SignatureArtifact) -> str:
+    return f"{artifact.envelope_digest} (manifest {artifact.manifest_digest})"

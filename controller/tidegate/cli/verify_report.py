@@ -1,0 +1,224 @@
+"""What a verification on the command line came to: the same few values for every kind of signature, as text and as JSON.
+
+Nothing is verified here. A signature that its policy accepts although something failed is never called verified.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+
+MAX_LINE = 2000
+"""Characters of one text that is printed."""
+
+
+class Verdict(StrEnum):
+    """What it came to. ``LOGGED``: accepted by a policy that only logs what failed. ``SKIPPED``: none is demanded."""
+
+    VERIFIED = "verified"
+    LOGGED = "logged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+EXIT_CODES = {
+    Verdict.VERIFIED: 0,
+    Verdict.LOGGED: 0,
+    Verdict.SKIPPED: 0,
+    Verdict.FAILED: 1,
+    Verdict.INCONCLUSIVE: 2,
+}
+"""0 where the trust that was given accepts it, 1 where it does not, 2 where nobody can tell."""
+
+_WORDS = {
+    Verdict.VERIFIED: ("VERIFIED", "bold green"),
+    Verdict.LOGGED: ("ACCEPTED, BUT NOT VERIFIED", "bold yellow"),
+    Verdict.SKIPPED: ("SKIPPED, NOT VERIFIED", "bold yellow"),
+    Verdict.FAILED: ("NOT VERIFIED", "bold red"),
+    Verdict.INCONCLUSIVE: ("UNKNOWN", "bold magenta"),
+}
+
+
+class StepOutcome(StrEnum):
+    """What came of one step. ``LOGGED``: it failed, and the policy only logs that."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+    LOGGED = "logged"
+    SKIPPED = "skipped"
+    NOT_REACHED = "not reached"
+
+
+_STYLES = {
+    StepOutcome.OK: "green",
+    StepOutcome.FAILED: "bold red",
+    StepOutcome.UNDECIDED: "magenta",
+    StepOutcome.LOGGED: "yellow",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedStep:
+    """One step: its number and title in the procedure, what came of it, and what was found or why it failed."""
+
+    number: int
+    title: str
+    outcome: StepOutcome
+    text: str = ""
+    rules: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedSignature:
+    """One signature: its kind, where it was found, its steps, and what it proved or claims, by name."""
+
+    kind: str
+    place: str
+    verdict: Verdict
+    steps: tuple[ReportedStep, ...]
+    reason: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftAside:
+    """Something found beside an image that was not verified, and why."""
+
+    what: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything about one subject as of one time. ``demands`` says by which trust it was verified."""
+
+    subject: str
+    at: datetime
+    verdict: Verdict
+    reason: str = ""
+    demands: str = ""
+    signatures: tuple[ReportedSignature, ...] = ()
+    left_aside: tuple[LeftAside, ...] = field(default=())
+
+    @property
+    def exit_code(self) -> int:
+        """Return what the process ends with."""
+        return EXIT_CODES[self.verdict]
+
+
+def conclude(signatures: Sequence[ReportedSignature], *, none: str, outage: str = "") -> tuple[Verdict, str]:
+    """Return what several signatures came to together, and why: one that is accepted suffices (N27).
+
+    ``none`` is what to say where there is no signature, ``outage`` why not all of them could be seen.
+    """
+    for verdict in (Verdict.VERIFIED, Verdict.LOGGED, Verdict.INCONCLUSIVE):
+        found = next((one for one in signatures if one.verdict is verdict), None)
+        if found is not None:
+            return verdict, found.reason
+    if outage:
+        return Verdict.INCONCLUSIVE, f"not everything could be looked at: {outage}"
+    if not signatures:
+        return Verdict.FAILED, none
+    more = f"; none of {len(signatures)} signatures is valid" if len(signatures) > 1 else ""
+    return Verdict.FAILED, signatures[0].reason + more
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """Return the exit code of several subjects: one that failed weighs more than one that nobody can tell."""
+    codes = {report.exit_code for report in reports}
+    return next((code for code in (1, 2) if code in codes), 0) if codes else 2
+
+
+def print_reports(reports: Sequence[Report], output: str) -> None:
+    """Print the reports: as lines for a person, or with ``json`` as one array."""
+    if output == "json":
+        sys.stdout.write(json.dumps([as_json(report) for report in reports], indent=2) + "\n")
+        return
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, soft_wrap=True)
+    for number, report in enumerate(reports):
+        if number:
+            console.print()
+        _print(console, report)
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Return a report as JSON: stable names; ``verified`` is true for nothing but a verified signature."""
+    return {
+        "subject": report.subject,
+        "at": moment(report.at),
+        "verdict": report.verdict.value,
+        "verified": report.verdict is Verdict.VERIFIED,
+        "reason": report.reason,
+        "demands": report.demands,
+        "signatures": [
+            {
+                "kind": one.kind,
+                "place": one.place,
+                "verdict": one.verdict.value,
+                "reason": one.reason,
+                "facts": dict(one.facts),
+                "steps": [
+                    {
+                        "number": step.number,
+                        "title": step.title,
+                        "outcome": step.outcome.value,
+                        "text": step.text,
+                        **({"rules": step.rules} if step.rules else {}),
+                    }
+                    for step in one.steps
+                ],
+            }
+            for one in report.signatures
+        ],
+        "leftAside": [{"what": one.what, "reason": one.reason, "detail": one.detail} for one in report.left_aside],
+    }
+
+
+def moment(time: datetime) -> str:
+    """Return a time as reports show it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _print(console: Console, report: Report) -> None:
+    console.print(_harmless(report.subject), style="bold")
+    console.print(f"  as of {moment(report.at)}")
+    if report.demands:
+        console.print(f"  {_harmless(report.demands)}")
+    for signature in report.signatures:
+        console.print(f"{_harmless(signature.kind)} {_harmless(signature.place)}", style="bold")
+        for step in signature.steps:
+            _print_step(console, step)
+        for name, value in signature.facts:
+            console.print(f"  {name}: {_harmless(value)}")
+        if len(report.signatures) > 1:
+            _print_verdict(console, signature.verdict, "", indent="  ")
+    for one in report.left_aside:
+        console.print(f"left aside {_harmless(one.what)}: {one.reason}, {_harmless(one.detail)}")
+    _print_verdict(console, report.verdict, report.reason)
+
+
+def _print_step(console: Console, step: ReportedStep) -> None:
+    rules = f" [{step.rules}]" if step.rules else ""
+    word = step.outcome.value.upper() if step.outcome is StepOutcome.FAILED else step.outcome.value
+    console.print(f"  {step.number:>2}  {word:<11}  {step.title}{rules}", style=_STYLES.get(step.outcome))
+    if step.text:
+        console.print(f"                   {_harmless(step.text)}")
+
+
+def _print_verdict(console: Console, verdict: Verdict, reason: str, *, indent: str = "") -> None:
+    word, style = _WORDS[verdict]
+    console.print(f"{indent}{word}{': ' if reason else ''}{_harmless(reason)}", style=style)
+
+
+def _harmless(text: str) -> str:
+    """Return text so that no terminal obeys what a signer wrote into it."""
+    cut = text if len(text) <= MAX_LINE else text[:MAX_LINE] + "..."
+    return "".join(character if character.isprintable() else "?" for character in cut)

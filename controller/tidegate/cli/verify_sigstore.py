@@ -1,0 +1,234 @@
+"""Sigstore bundles and cosign's signatures on the command line: a trusted root or a key from files, and who is expected."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from tidegate.cli.argument_files import ArgumentError, read_at_most, read_file
+from tidegate.cli.verify_options import VerifyOptions
+from tidegate.cli.verify_report import Report, ReportedSignature, ReportedStep, StepOutcome, Verdict, conclude, moment
+from tidegate.errors import PolicyError
+from tidegate.evidence.signature_artifacts import ArtifactKind, SignatureArtifact
+from tidegate.images.digest import Digest, parse_digest
+from tidegate.verify.sigstore.authority import Authority, harmless
+from tidegate.verify.sigstore.bundle import MAX_BUNDLE_BYTES
+from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
+from tidegate.verify.sigstore.layer import Layer
+from tidegate.verify.sigstore.offline import DemandedSigner, demanded_authority
+from tidegate.verify.sigstore.procedure import Outcome, StepResult, Verification
+from tidegate.verify.sigstore.proof import KeylessSigner
+from tidegate.verify.sigstore.public_key import MAX_PEM_BYTES
+from tidegate.verify.sigstore.trust_root import MAX_TRUST_ROOT_BYTES, parse_trust_root
+from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
+
+MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024
+"""Bytes of an artifact that is hashed; give a larger one's digest."""
+MAX_HELD_BYTES = 64 * 1024 * 1024
+"""Bytes of an artifact that is held whole, for keys that sign more than its SHA-256."""
+_CHUNK = 1024 * 1024
+_FIELDS = {
+    "identity": "--certificate-identity",
+    "issuer": "--certificate-oidc-issuer",
+    "publicKey": "--key",
+    "hashAlgorithm": "--key-hash",
+}
+
+_VERDICTS = {Outcome.OK: Verdict.VERIFIED, Outcome.FAILED: Verdict.FAILED, Outcome.INCONCLUSIVE: Verdict.INCONCLUSIVE}
+_OUTCOMES = {
+    Outcome.OK: StepOutcome.OK,
+    Outcome.FAILED: StepOutcome.FAILED,
+    Outcome.INCONCLUSIVE: StepOutcome.UNDECIDED,
+}
+_NAMES = {
+    ArtifactKind.SIGSTORE_BUNDLE: "sigstore bundle",
+    ArtifactKind.COSIGN_SIGNATURE: "cosign signature",
+    ArtifactKind.COSIGN_ATTESTATION: "cosign attestation",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigstoreTrust:
+    """By what is verified: who may have signed, what must have been signed, and the time."""
+
+    authority: Authority
+    claims: Claims
+    demands: str
+    at: datetime
+
+    def examine(self, artifact: SignatureArtifact, about: Artifact, place: str) -> ReportedSignature:
+        """Verify what was found beside an image."""
+        layer = Layer(content=artifact.envelope, annotations=artifact.layer_annotations)
+        signers, claims, at = self.authority, self.claims, self.at
+        if artifact.kind is ArtifactKind.SIGSTORE_BUNDLE:
+            found = verify_bundle(artifact.envelope, artifact=about, authority=signers, claims=claims, now=at)
+        elif artifact.kind is ArtifactKind.COSIGN_SIGNATURE:
+            found = verify_signature_layer(layer, artifact=about, authority=signers, claims=claims, now=at)
+        else:
+            found = verify_attestation_layer(layer, artifact=about, authority=signers, claims=claims, now=at)
+        return _reported(found, _NAMES[artifact.kind], place)
+
+
+def verify_bundle_file(options: VerifyOptions) -> list[Report]:
+    """Verify the bundle of ``--bundle`` about each artifact or digest: offline, from files alone."""
+    assert options.bundle is not None
+    trust = sigstore_trust(options, default_type=ANY_PREDICATE)
+    bundle = read_at_most(options.bundle, MAX_BUNDLE_BYTES + 1)
+    return [_verify(trust, bundle, str(options.bundle), about, name) for name, about in _artifacts(options)]
+
+
+def sigstore_trust(options: VerifyOptions, *, default_type: str) -> SigstoreTrust:
+    """Return the trust of the options; ``default_type`` is demanded where no predicate type was given."""
+    _check_signer(options)
+    signer = DemandedSigner(
+        identity=options.certificate_identity,
+        identity_expression=options.certificate_identity_regexp,
+        issuer=options.certificate_oidc_issuer,
+        issuer_expression=options.certificate_oidc_issuer_regexp,
+        key=None if options.key is None else read_file(options.key, maximum=MAX_PEM_BYTES),
+        key_hash=options.key_hash,
+    )
+    root = None if options.trusted_root is None else _trusted_root(options.trusted_root)
+    predicate_type = options.predicate_type or default_type
+    try:
+        authority = demanded_authority(signer, root, require_log=not options.no_transparency_log)
+        claims = Claims(predicate_type=predicate_type)
+    except PolicyError as error:
+        raise ArgumentError("; ".join(_as_option(problem) for problem in error.problems)) from error
+    return SigstoreTrust(authority=authority, claims=claims, demands=_demands(options, predicate_type), at=options.at)
+
+
+def _trusted_root(path: Path) -> bytes:
+    """Return the content of a trusted_root.json once it is known to be one."""
+    content = read_file(path, maximum=MAX_TRUST_ROOT_BYTES)
+    try:
+        parse_trust_root(content)
+    except PolicyError as error:
+        raise ArgumentError("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+    return content
+
+
+def _check_signer(options: VerifyOptions) -> None:
+    """Refuse options that name nobody, or two kinds of signer."""
+    subject = [options.certificate_identity, options.certificate_identity_regexp]
+    issuer = [options.certificate_oidc_issuer, options.certificate_oidc_issuer_regexp]
+    if options.key is not None:
+        if any((*subject, *issuer)):
+            raise click.UsageError("--key and --certificate-identity exclude each other: say one signer")
+        if options.trusted_root is None and not options.no_transparency_log:
+            raise click.UsageError(
+                "--key needs --trusted-root, by which the transparency log entry is verified; --no-transparency-log"
+                " verifies without one, and then nothing says when the key signed"
+            )
+        return
+    if options.no_transparency_log or options.key_hash:
+        raise click.UsageError("--no-transparency-log and --key-hash go with --key only")
+    for name, given in (("--certificate-identity", subject), ("--certificate-oidc-issuer", issuer)):
+        if sum(one is not None for one in given) != 1:
+            raise click.UsageError(
+                f"give exactly one of {name} and {name}-regexp; both identity and issuer are demanded, or --key instead"
+            )
+    if options.trusted_root is None:
+        raise click.UsageError("--certificate-identity needs --trusted-root FILE (Sigstore's trusted_root.json)")
+
+
+def _demands(options: VerifyOptions, predicate_type: str) -> str:
+    if options.key is not None:
+        log = "without transparency log" if options.no_transparency_log else "logged"
+        who = f"the key {options.key}, {log}"
+    else:
+        subject = options.certificate_identity or f"expression {options.certificate_identity_regexp}"
+        issuer = options.certificate_oidc_issuer or f"expression {options.certificate_oidc_issuer_regexp}"
+        who = f"{subject} (issuer {issuer})"
+    return f"expected signer {who}; predicate type {'any' if predicate_type == ANY_PREDICATE else predicate_type}"
+
+
+def _verify(trust: SigstoreTrust, bundle: bytes, place: str, about: Artifact, name: str) -> Report:
+    found = verify_bundle(bundle, artifact=about, authority=trust.authority, claims=trust.claims, now=trust.at)
+    signature = _reported(found, _NAMES[ArtifactKind.SIGSTORE_BUNDLE], place)
+    verdict, reason = conclude([signature], none="")
+    return Report(
+        subject=name, at=trust.at, verdict=verdict, reason=reason, demands=trust.demands, signatures=(signature,)
+    )
+
+
+def _artifacts(options: VerifyOptions) -> list[tuple[str, Artifact]]:
+    """Return what the bundle must be about: the digest, the file of ``--artifact``, or the arguments."""
+    given = [*options.subjects, *([str(options.artifact)] if options.artifact is not None else [])]
+    demanded = None if options.digest is None else parse_digest(options.digest)
+    if options.digest is not None and demanded is None:
+        raise click.UsageError("--digest: expected sha256: and 64 of 0-9 a-f")
+    if demanded is not None and not given:
+        return [(demanded, Artifact(digest=demanded))]
+    if not given:
+        raise click.UsageError("--bundle needs what was signed: --digest sha256:..., or the artifact's file")
+    found = [(text, _artifact(text)) for text in given]
+    for name, artifact in found:
+        if demanded is not None and artifact.digest != demanded:
+            raise ArgumentError(f"{name} has the digest {artifact.digest}, and --digest says {demanded}")
+    return found
+
+
+def _artifact(text: str) -> Artifact:
+    digest = parse_digest(text)
+    if digest is not None:
+        return Artifact(digest=digest)
+    path = Path(text)
+    hashed, held, size = hashlib.sha256(), bytearray(), 0
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                size += len(chunk)
+                if size > MAX_ARTIFACT_BYTES:
+                    raise ArgumentError(f"{path}: larger than {MAX_ARTIFACT_BYTES} bytes; give --digest instead")
+                hashed.update(chunk)
+                if size <= MAX_HELD_BYTES:
+                    held += chunk
+    except OSError as problem:
+        raise ArgumentError(f"{path}: cannot be read: {(problem.strerror or '').lower()}") from problem
+    content = bytes(held) if size <= MAX_HELD_BYTES else None
+    return Artifact(digest=Digest(f"sha256:{hashed.hexdigest()}"), content=content)
+
+
+def _as_option(problem: str) -> str:
+    """Return a problem of a field by the option's name that it came from."""
+    field, colon, words = problem.partition(":")
+    name = _FIELDS.get(field.split(".")[0].split("[")[0])
+    return f"{name}:{words}" if name and colon else problem
+
+
+def _reported(found: Verification, kind: str, place: str) -> ReportedSignature:
+    facts: list[tuple[str, str]] = []
+    proof = found.proof if found.outcome is Outcome.OK else None
+    if proof is not None:
+        signer = proof.signer
+        facts.append(("signer", harmless(signer) if isinstance(signer, KeylessSigner) else str(signer)))
+        facts.append(("signed at", moment(proof.signed_at) if proof.signed_at else "no trusted clock says when"))
+        facts += [("log index", str(proof.log_index))] if proof.log_index is not None else []
+        facts += [("predicate type", proof.statement.predicate_type)] if proof.statement else []
+        facts += [("repository", proof.repository)] if proof.repository else []
+        facts += [(f"signed annotation {name}", value) for name, value in sorted(proof.annotations.items())]
+    return ReportedSignature(
+        kind=kind,
+        place=place,
+        verdict=_VERDICTS[found.outcome],
+        reason=_reason(found.steps, facts),
+        steps=tuple(_step(step) for step in found.steps),
+        facts=tuple(facts),
+    )
+
+
+def _reason(steps: Sequence[StepResult], facts: list[tuple[str, str]]) -> str:
+    if facts:
+        return f"signed by {facts[0][1]}"
+    last = steps[-1]
+    return f"step {last.step.value}, {last.step.title}: {last.text}"
+
+
+def _step(result: StepResult) -> ReportedStep:
+    return ReportedStep(
+        number=result.step.value, title=result.step.title, outcome=_OUTCOMES[result.outcome], text=result.text
+    )

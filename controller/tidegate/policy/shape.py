@@ -192,7 +192,7 @@ class ListOf(Generic[T]):
                 path,
                 got=describe(value),
                 expected=f"{self.minimum} to {self.maximum} items",
-                do="name at least one item, or leave the field out" if not value else "split this policy in two",
+                do="name at least one item, or leave the field out" if not value else "spread them over two objects",
             )
         items: list[T] = []
         problems: list[str] = []

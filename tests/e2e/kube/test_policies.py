@@ -19,6 +19,10 @@ def fresh_name() -> str:
     return f"policy-{uuid.uuid4().hex[:8]}"
 
 
+def definition_of(plural: str) -> dict[str, Any]:
+    return next(crd for crd in custom_resource_definitions() if crd["spec"]["names"]["plural"] == plural)
+
+
 def ready_condition(cluster: ControlPlane, name: str) -> dict[str, Any]:
     conditions = cluster.get("imagepolicy", name).get("status", {}).get("conditions", [])
     return next((one for one in conditions if one["type"] == "Ready"), {})
@@ -152,7 +156,7 @@ async def test_the_status_cannot_be_written_onto_a_later_object(rights: Rights, 
 async def test_a_broken_policy_is_named_and_keeps_the_others(lonely_rights: Rights, run_edge: RunEdge) -> None:
     """A CRD that lets nonsense through, as one of another version may: the object is broken and says why."""
     cluster, good, bad = lonely_rights.cluster, fresh_name(), fresh_name()
-    (strict,) = custom_resource_definitions()
+    strict = definition_of("imagepolicies")
     lax = copy.deepcopy(strict)
     anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     lax["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = anything
@@ -194,6 +198,6 @@ async def test_a_deleted_crd_does_not_end_the_process(lonely_rights: Rights, run
 
 async def test_the_path_is_the_one_of_the_crd(rights: Rights) -> None:
     """What is listed is what the chart installs."""
-    (crd,) = custom_resource_definitions()
+    crd = definition_of("imagepolicies")
     group, names = crd["spec"]["group"], crd["spec"]["names"]
     assert f"/apis/{group}/{crd['spec']['versions'][0]['name']}/{names['plural']}" == POLICIES_PATH

@@ -253,7 +253,7 @@ REFUSED: dict[str, Refused] = {
     ),
     "a hundred and one namespaces": Refused(
         matching(namespaces=["n"] * 101),
-        "spec.match.namespaces: got a list of 101, expected 0 to 100 items; split this policy in two",
+        "spec.match.namespaces: got a list of 101, expected 0 to 100 items; spread them over two objects",
         "must have at most 100 items",
     ),
     "a hundred and one excluded namespaces": Refused(

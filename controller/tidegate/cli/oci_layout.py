@@ -4,7 +4,6 @@ Everything below the folder is somebody else's: names are digests or nothing, li
 every read is bounded. Source: OCI image specification 1.1, image-layout.md.
 """
 
-import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,9 +207,7 @@ class OciLayout:
         except AbsentFileError:
             raise
         except ArgumentError as error:
-            denied = isinstance(error.__cause__, OSError) and error.__cause__.errno in {errno.EACCES, errno.EPERM}
-            cause = Cause.ACCESS_DENIED if denied else Cause.UNEXPECTED_ANSWER
-            raise AwsUnavailableError(cause, str(error)) from error
+            raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, str(error)) from error
 
     def _blob(self, digest: Digest, count: int) -> bytes:
         algorithm, _, name = digest.partition(":")

@@ -123,7 +123,7 @@ def _attempt(artifact: SignatureArtifact, found: Verification) -> Attempt:
     return Attempt(
         manifest_digest=artifact.manifest_digest,
         state=_STATES.get(found.outcome, ProofState.UNKNOWN),
-        step=last.step.title if last else "",
+        step=f"establish that {last.step.title}" if last else "",
         text=last.text[:MAX_TEXT] if last else "",
         signer="" if proof is None else str(proof.signer)[:MAX_TEXT],
     )

@@ -18,6 +18,7 @@ from tidegate.aws.accounts import AwsSettings
 from tidegate.images.platform import Platform
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.snapshot import PolicySnapshot
+from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 from tidegate.settings import Aws, Endpoints, RegistryAccount, Settings
 
 OWN, OTHER, REGION = "111122223333", "444455556666", "eu-west-1"
@@ -71,10 +72,13 @@ class Answer:
 
 
 class _Policies:
-    def __init__(self, spec: Mapping[str, Any]) -> None:
+    def __init__(self, spec: Mapping[str, Any], trust: TrustSnapshot) -> None:
+        self.apply(spec, trust)
+
+    def apply(self, spec: Mapping[str, Any], trust: TrustSnapshot) -> None:
         metadata = {"name": "test", "uid": "0f1e", "generation": 1}
         whole = {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": metadata, "spec": spec}
-        self._snapshot = PolicySnapshot.of([parse_policy(whole)])
+        self._snapshot = PolicySnapshot.of([parse_policy(whole)], trust)
 
     def current(self) -> PolicySnapshot:
         return self._snapshot
@@ -106,14 +110,16 @@ class Gate:
         *,
         platforms: tuple[Platform, ...] = (),
         accounts: tuple[RegistryAccount, ...] = (),
+        trust: TrustSnapshot = NO_TRUST,
         **aws: Any,
     ) -> None:
         self.clock = SharedClock(sim.clock)
-        endpoints = Endpoints(ecr=sim.url, inspector2=sim.url, sts=sim.url)
+        endpoints = Endpoints(ecr=sim.url, inspector2=sim.url, signer=sim.url, sts=sim.url)
         settings = Settings(aws=Aws(region=REGION, endpoints=endpoints, accounts=accounts, **(PLENTY | aws)))
         self.engine = build_engine(settings, clock=self.clock)
+        self.policies = _Policies(spec, trust)
         self.reviewer = Reviewer(
-            policies=_Policies(spec),
+            policies=self.policies,
             namespaces=_Namespaces(),
             platforms=_Platforms(platforms),
             evidence=self.engine.collector,

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.simulator import manifests
 from tests.simulator.clock import Clock, Moment
+from tests.simulator.kms_changes import KmsChanges
 from tests.simulator.manifests import Manifest
 from tests.simulator.registry import Image, PullThroughRule, Registry, Repository, ScanRule
 from tests.simulator.scan_changes import ScanChanges
@@ -36,7 +37,7 @@ class Account:
     members: frozenset[str] = frozenset()
 
 
-class World(ScanChanges, SignatureChanges):
+class World(KmsChanges, ScanChanges, SignatureChanges):
     """Hold the simulated AWS and change it.
 
     `account` is the cluster's own account, in which the base credentials live; `region` is where repositories are
@@ -55,6 +56,7 @@ class World(ScanChanges, SignatureChanges):
         self._by_arn: dict[str, Image] = {}
         self.serial = count(1)
         self.revocations = {}
+        self.kms_keys = {}
         self.add_account(account)
 
     # Accounts and registries

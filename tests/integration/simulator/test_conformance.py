@@ -39,6 +39,7 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     ("inspector2", "BatchGetAccountStatus"): {"accountIds": ["111122223333", "999999999999"]},
     ("inspector2", "ListCoverage"): {},
     ("inspector2", "ListFindings"): {},
+    ("kms", "GetPublicKey"): {"KeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"},
     ("signer", "GetRevocationStatus"): {
         "signatureTimestamp": datetime(2026, 1, 31, tzinfo=UTC),
         "platformId": "Notation-OCI-SHA384-ECDSA",
@@ -76,6 +77,7 @@ def rich(world):
     world.add_signature("team/app", digest, b"{}", annotations={"k": "v"}, layout="fallback")
     world.set_signing_status("team/app", "v1", "FAILED", failure_code="E", failure_reason="no profile")
     world.add_revocation(PROFILE)
+    world.add_kms_key()
     world.add_finding("team/app", "v1", fixed="3.0.12", exploit=True, epss=0.5, score=9.8, package="openssl")
     world.archive_image("team/app", world.add_image("team/app", "old"))
     return world

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.toolchain import build
+from tests.e2e.interop.cosign_world import World, cosign_world
 from tests.e2e.interop.programs import Cosign, Notation
 from tests.e2e.interop.services import Services
+from tests.simulator.oci_registry import OciRegistry
 
 HERE = Path(__file__).parent
 PROGRAMS = ("notation", "cosign")
@@ -64,3 +66,18 @@ def services() -> Iterator[Services]:
     """Give authorities that answer on loopback; what they answer, the test says."""
     with Services() as running:
         yield running
+
+
+@pytest.fixture
+def registry() -> Iterator[OciRegistry]:
+    """Give an empty registry that has the referrers API."""
+    with OciRegistry() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def world(cosign_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Give the run's cosign with a registry, a key and a Sigstore instance; each test has repositories of its own."""
+    cosign = Cosign(cosign_path, tmp_path_factory.mktemp("cosign"))
+    with OciRegistry() as running, Services() as services:
+        yield cosign_world(cosign, running, services)

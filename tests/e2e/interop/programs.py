@@ -131,8 +131,10 @@ class Notation(Program):
 class Cosign(Program):
     """cosign; its keys have an empty password, and it knows no instance but those that tests name."""
 
-    def __init__(self, path: Path, home: Path) -> None:
-        super().__init__(path, home, COSIGN_PASSWORD="", TUF_ROOT=str(home / "tuf"), SIGSTORE_NO_CACHE="true")
+    def __init__(self, path: Path, home: Path, **environment: str) -> None:
+        super().__init__(
+            path, home, COSIGN_PASSWORD="", TUF_ROOT=str(home / "tuf"), SIGSTORE_NO_CACHE="true", **environment
+        )
 
     def make_key(self, name: str) -> Path:
         """Make a key pair and return the private key's path; the public one's ends in ``.pub``."""

@@ -284,11 +284,12 @@ class LocalSigstore:
     ) -> dict[str, Any]:
         signature = sign_with(key, artifact, algorithm)
         body = hashedrekord_body(artifact, signature, public_pem(key))
+        digest = {"algorithm": "SHA2_256", "digest": b64(hashlib.sha256(artifact).digest())}
         return keyed_bundle(
             key,
             entries=[self.log.append(body, at)] if logged else [],
             stamps=[],
-            content={"messageSignature": {"signature": b64(signature)}},
+            content={"messageSignature": {"messageDigest": digest, "signature": b64(signature)}},
         )
 
     # cosign's layers
@@ -334,7 +335,7 @@ class LocalSigstore:
         signature = sign_with(key, pae(IN_TOTO, payload))
         content = json.dumps(envelope(payload, signature)).encode()
         bodies = {
-            "dsse": lambda: dsse_body(payload, signature, pem),
+            "dsse": lambda: dsse_body(payload, signature, pem, content),
             "intoto": lambda: intoto_body(content, payload, pem),
             "intoto-0.0.2": lambda: intoto_v2_body(content, payload, signature, pem),
         }
@@ -501,12 +502,13 @@ def hashedrekord_v2_body(message: bytes, signature: bytes, verifier: dict[str, A
     return {"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": {"hashedRekordV002": record}}
 
 
-def dsse_body(payload: bytes, signature: bytes, pem: bytes) -> dict[str, Any]:
+def dsse_body(payload: bytes, signature: bytes, pem: bytes, content: bytes = b"") -> dict[str, Any]:
+    """Return the entry about an envelope; ``content`` is the envelope as it was logged, which a bundle doesn't keep."""
     return {
         "apiVersion": "0.0.1",
         "kind": "dsse",
         "spec": {
-            "envelopeHash": {"algorithm": "sha256", "value": "0" * 64},
+            "envelopeHash": {"algorithm": "sha256", "value": hashlib.sha256(content).hexdigest()},
             "payloadHash": {"algorithm": "sha256", "value": hashlib.sha256(payload).hexdigest()},
             "signatures": [{"signature": b64(signature), "verifier": b64(pem)}],
         },

@@ -21,8 +21,8 @@ class TimestampAuthority:
         self._key = key
         self._serial = 0
 
-    def answer(self, message: bytes, at: datetime) -> bytes:
-        """Return the DER of a TimeStampResp over the SHA-256 of the message."""
+    def answer(self, message: bytes, at: datetime, *, imprint: bytes | None = None) -> bytes:
+        """Return the DER of a TimeStampResp over the SHA-256 of the message, or over that of one not known (``imprint``)."""
         self._serial += 1
         info = tsp.TSTInfo(
             {
@@ -30,7 +30,7 @@ class TimestampAuthority:
                 "policy": POLICY,
                 "message_imprint": {
                     "hash_algorithm": {"algorithm": "sha256"},
-                    "hashed_message": hashlib.sha256(message).digest(),
+                    "hashed_message": imprint or hashlib.sha256(message).digest(),
                 },
                 "serial_number": self._serial,
                 "gen_time": at.replace(microsecond=0),

@@ -4,6 +4,7 @@ botocore itself drops unknown members and passes any enum value, so parsing alon
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -22,6 +23,7 @@ _SCALARS: dict[str, Any] = {
     "float": (int, float),
     "double": (int, float),
     "timestamp": (int, float),
+    "blob": (str,),
 }
 
 
@@ -67,7 +69,9 @@ def _scalar(value: Any, shape: Any, path: str) -> Iterator[str]:
         yield f"{path}: {value!r} is none of the modelled values"
     if pattern and not _fits(pattern, value):
         yield f"{path}: {value!r} does not fit {pattern}"
-    if shape.type_name == "string":
+    if shape.type_name == "blob":
+        yield from _bounds(len(b64decode(value, validate=True)), shape, f"{path}: the decoded bytes")
+    elif shape.type_name == "string":
         yield from _bounds(len(value), shape, f"{path}: {len(value)} characters")
     elif shape.type_name != "boolean":
         yield from _bounds(value, shape, f"{path}: {value}")

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from tidegate.app.engine import build_engine
+from tidegate.checks.proof import MAX_WORDS
 from tidegate.checks.vulnerabilities import describe_finding
 from tidegate.checks.words import age, cause_words, harmless
 from tidegate.cli.check import as_json, exit_code, word
@@ -18,6 +19,7 @@ from tidegate.cli.judging import JudgedImage, judge_images
 from tidegate.cli.options import settings_of, shared_options
 from tidegate.evidence.fact import Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
+from tidegate.evidence.proofs import Proofs
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
 from tidegate.telemetry.log import configure_logging
@@ -71,6 +73,7 @@ def evidence_lines(judged: JudgedImage, now: datetime) -> list[tuple[str, Any]]:
         ("runs", _fact(evidence.runnable, now)),
     ]
     lines += [(f"scan of {digest[:19]}", _fact(report, now)) for digest, report in evidence.scans.items()]
+    lines += [(f"signatures of {digest[:19]}", _fact(proofs, now)) for digest, proofs in evidence.proofs.items()]
     return lines
 
 
@@ -95,6 +98,8 @@ def _value(value: object, now: datetime) -> str:
             return f"not an image that can be judged: {bad.problem}"
         case ScanReport() as report:
             return _report(report, now)
+        case Proofs() as proofs:
+            return "\n    ".join(_proofs(proofs))
         case tuple() as images:
             return ", ".join(
                 f"{one.platform or 'any platform'} {one.digest}" for one in images if isinstance(one, PlatformImage)
@@ -109,6 +114,20 @@ def _report(report: ScanReport, now: datetime) -> str:
     shown = [describe_finding(one) for one in report.findings[:SHOWN_FINDINGS]]
     more = len(report.findings) - len(shown)
     return "\n    ".join([head, *(shown or ["no findings"]), *([f"and {more} more"] if more else [])])
+
+
+def _proofs(proofs: Proofs) -> list[str]:
+    """Return a line for each authority that was asked for: what came of it, by whom, and at which step it ended."""
+    lines = []
+    for demand, proof in proofs.by_demand.items():
+        about = f"authority {demand.authority.name}: {proof.state.value}"
+        decisive = proof.decisive
+        if decisive is not None and decisive.signer:
+            about += f", by {harmless(decisive.signer, MAX_WORDS)}"
+        if decisive is not None and decisive.step:
+            about += f", failed to {decisive.step}: {harmless(decisive.text, MAX_WORDS)}"
+        lines.append(about + (f", {proof.problem}" if proof.problem else ""))
+    return [*lines, *(f"Amazon ECR's own signing with {hint.profile_arn}: {hint.state.value}" for hint in proofs.hints)]
 
 
 def _print(judged: JudgedImage, facts: list[tuple[str, Any]]) -> None:

@@ -5,10 +5,11 @@ kept for all who ask, and what it proves is remembered by ``proving``.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from functools import partial
 from typing import TypeAlias
 
+from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import BadContent
 from tidegate.evidence.proofs import Proof, Proofs, ProofState
@@ -29,6 +30,7 @@ from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRepository, Repository
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.verify.demands import Demand
+from tidegate.verify.prepare import prepare
 from tidegate.verify.verifier import SignedImage
 
 FOUND_SECONDS = 300.0
@@ -173,9 +175,15 @@ class Signatures:
         return tuple(answer) if isinstance(answer, Sequence) else ()
 
 
-def wanted_artifacts(demands: Iterable[Demand]) -> WantedArtifacts:
-    """Return which artifacts could meet any of the demands."""
-    return WantedArtifacts(kinds=frozenset(kind for demand in demands for kind in demand.kinds))
+def wanted_artifacts(demands: Sequence[Demand]) -> WantedArtifacts:
+    """Return which artifacts could meet any of the demands, and which certificates they are likely to name (N25)."""
+    verifiers = [prepare(demand) for demand in demands]
+    return WantedArtifacts(
+        kinds=frozenset(kind for demand in demands for kind in demand.kinds),
+        thumbprints=frozenset[str]().union(
+            *(one.thumbprints for one in verifiers if not isinstance(one, UndeterminedError))
+        ),
+    )
 
 
 def _fact(

@@ -1,16 +1,31 @@
 """Verifiers ready for demands, kept while the demand is in force. What cannot be made ready says nothing of a signature."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from tidegate.errors import Error, UndeterminedError
-from tidegate.policy.signatures import NotationAuthority
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.signatures import KeylessAuthority, NotationAuthority
+from tidegate.policy.snapshot import Policy
+from tidegate.policy.trust_stores import TrustSnapshot
 from tidegate.verify.by_notation import NotationVerifier
 from tidegate.verify.by_sigstore import SigstoreVerifier
-from tidegate.verify.demands import Demand
+from tidegate.verify.demands import Demand, demands_of
+from tidegate.verify.sigstore import preload
 from tidegate.verify.verifier import MAX_TEXT
 
 MAX_PREPARED = 512
 """Verifiers that are kept."""
+
+
+def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:
+    """Make every verifier ready that the policies demand, in the thread of whoever does not mind to wait for it."""
+    for policy in policies:
+        if isinstance(policy, ImagePolicy):
+            for demand in demands_of(policy, trust).all:
+                prepare(demand)
+                if isinstance(demand.authority, KeylessAuthority):
+                    preload()
 
 
 @lru_cache(maxsize=MAX_PREPARED)

@@ -14,6 +14,7 @@ from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import BadContent
 from tidegate.evidence.proofs import Proof, Proofs, ProofState
 from tidegate.evidence.signature_artifacts import (
+    ArtifactKind,
     Descriptor,
     FoundArtifacts,
     SigningHint,
@@ -46,7 +47,7 @@ SEARCH_SECONDS = 8.0
 ECR_SOURCE, OTHER_SOURCE = "ecr:ListImageReferrers", "oci:referrers"
 HINT_SOURCE = "ecr:DescribeImageSigningStatus"
 
-_Found: TypeAlias = tuple[Repository, Digest, WantedArtifacts]
+_Found: TypeAlias = tuple[Repository, Digest, frozenset[ArtifactKind]]
 
 
 class Signatures:
@@ -63,6 +64,8 @@ class Signatures:
         self.artifacts = FactCache[_Found, FoundArtifacts](
             source=ECR_SOURCE, limit=limit, clock=clock, look_up=self._find, seconds=_artifact_seconds
         )
+        # Whom the latest demands trust: it orders a search, and is no part of what was found.
+        self._thumbprints: dict[_Found, frozenset[str]] = {}
         self.hints = FactCache[tuple[EcrRepository, Digest], tuple[SigningHint, ...]](
             source=HINT_SOURCE, limit=limit, clock=clock, look_up=self._ask_hints, seconds=lambda *_: HINT_SECONDS
         )
@@ -75,11 +78,13 @@ class Signatures:
         self, repository: Repository, digest: Digest, demands: Sequence[Demand]
     ) -> tuple[Fact[Proofs], float]:
         """Return what the signatures beside an image prove, and the monotonic second until which that may be reused."""
-        wanted = wanted_artifacts(demands)
+        wanted = (repository, digest, kinds_of(demands))
+        self._thumbprints[wanted] = thumbprints_of(demands)
         # 1. The signatures, and beside them the manifest, whose size and type a signature names.
         (found, until), (manifest, limit) = await asyncio.gather(
-            self.artifacts.get((repository, digest, wanted)), self._manifests.descriptors.get((repository, digest))
+            self.artifacts.get(wanted), self._manifests.descriptors.get((repository, digest))
         )
+        self._thumbprints.pop(wanted, None)
         until = min(until, limit)
         if isinstance(found, Missing):
             return found, until
@@ -94,7 +99,7 @@ class Signatures:
         until = min(until, limit)
         # 3. Where something is not proved, a better signature may come any moment, and ECR may know that it does.
         if any(proof.state is not ProofState.VERIFIED for proof in proofs.values()):
-            until = min(until, self.artifacts.shorten((repository, digest, wanted), UNPROVED_SECONDS))
+            until = min(until, self.artifacts.shorten(wanted, UNPROVED_SECONDS))
         hints = await self._hints(repository, digest, proofs)
         if any(hint.state is SigningState.IN_PROGRESS for hint in hints):
             until = min(until, self._clock.monotonic() + HINT_SECONDS)
@@ -104,7 +109,7 @@ class Signatures:
         self, repository: Repository, digest: Digest, demands: Sequence[Demand], *, otherwise: Cause
     ) -> tuple[Fact[Proofs], float]:
         """Return what is known at once; ``otherwise`` is why the rest is not."""
-        found, until = self.artifacts.peek((repository, digest, wanted_artifacts(demands)))
+        found, until = self.artifacts.peek((repository, digest, kinds_of(demands)))
         manifest, limit = self._manifests.descriptors.peek((repository, digest))
         unknown = Missing(otherwise, _source(repository)), min(until, limit)
         if isinstance(found, Missing) or isinstance(manifest, Missing) or not isinstance(manifest.value, Descriptor):
@@ -117,11 +122,12 @@ class Signatures:
 
     def renew(self, repository: Repository, digest: Digest, demands: Sequence[Demand]) -> None:
         """Take note that the signatures were of use, so that they are looked up again before they expire."""
-        self.artifacts.renew((repository, digest, wanted_artifacts(demands)))
+        self.artifacts.renew((repository, digest, kinds_of(demands)))
         self._manifests.descriptors.renew((repository, digest))
 
     async def _find(self, key: _Found) -> FoundArtifacts | Missing:
-        repository, digest, wanted = key
+        repository, digest, kinds = key
+        wanted = WantedArtifacts(kinds=kinds, thumbprints=self._thumbprints.get(key, frozenset()))
         source = self._sources.signatures if isinstance(repository, EcrRepository) else self._sources.other_registries
         if source is None:
             return Missing(Cause.NOT_ASKED, _source(repository))
@@ -175,15 +181,15 @@ class Signatures:
         return tuple(answer) if isinstance(answer, Sequence) else ()
 
 
-def wanted_artifacts(demands: Sequence[Demand]) -> WantedArtifacts:
-    """Return which artifacts could meet any of the demands, and which certificates they are likely to name (N25)."""
+def kinds_of(demands: Sequence[Demand]) -> frozenset[ArtifactKind]:
+    """Return the kinds of artifacts that could meet any of the demands."""
+    return frozenset(kind for demand in demands for kind in demand.kinds)
+
+
+def thumbprints_of(demands: Sequence[Demand]) -> frozenset[str]:
+    """Return the certificates that a signature is likely to name (N25)."""
     verifiers = [prepare(demand) for demand in demands]
-    return WantedArtifacts(
-        kinds=frozenset(kind for demand in demands for kind in demand.kinds),
-        thumbprints=frozenset[str]().union(
-            *(one.thumbprints for one in verifiers if not isinstance(one, UndeterminedError))
-        ),
-    )
+    return frozenset[str]().union(*(one.thumbprints for one in verifiers if not isinstance(one, UndeterminedError)))
 
 
 def _fact(

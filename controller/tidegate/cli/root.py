@@ -9,6 +9,7 @@ from tidegate import __version__
 from tidegate.cli.admission import admission
 from tidegate.cli.check import check
 from tidegate.cli.explain import explain
+from tidegate.cli.import_notation import import_group
 from tidegate.cli.verify import verify
 from tidegate.errors import ConfigurationError, Error
 
@@ -49,4 +50,5 @@ def main() -> None:
 main.add_command(admission)
 main.add_command(check)
 main.add_command(explain)
+main.add_command(import_group)
 main.add_command(verify)

@@ -1,0 +1,269 @@
+"""A Notation trust policy and its trust stores as ImagePolicy and TrustStore objects that decide alike.
+
+What cannot be said in these objects is returned as a loss, with its field; nothing is left out in silence, and what comes
+out in spite of losses is stricter than the document, never looser.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tidegate.cli.argument_files import ArgumentError
+from tidegate.cli.import_scopes import image_scopes, is_unreachable
+from tidegate.errors import PolicyError
+from tidegate.policy.authorities import IDENTITY_PATTERN, MAX_AUTHORITIES, MAX_IDENTITIES
+from tidegate.policy.objects import API_VERSION
+from tidegate.policy.parse import parse_policy
+from tidegate.policy.trust_store_object import MAX_TEXT, parse_trust_store
+from tidegate.verify.notation.quotation import quoted
+from tidegate.verify.notation.registry_scope import GLOBAL_SCOPE
+from tidegate.verify.notation.trust_policy import Level, TrustPolicyDocument, TrustPolicyStatement
+from tidegate.verify.notation.trust_store import StoreKind, StoreName, TrustStore, TrustStores
+
+MAX_STEM = 40
+"""Characters of an object's name that a statement's or a store's name makes."""
+
+NOWHERE = "refused.invalid"
+"""The registry of a policy that no image meets: nobody can have a name below invalid (RFC 2606)."""
+ONLY_ECR = (
+    "Images in registries other than Amazon ECR are refused unchecked: to have their signatures looked at, add registries"
+    " that lists every registry in use."
+)
+SOURCE = "tidegate.dev/imported-from"
+_SUFFIXES = {StoreKind.CA: "ca", StoreKind.SIGNING_AUTHORITY: "signing-authority", StoreKind.TSA: "tsa"}
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something of the document that the objects do not say: the field it stands at, and why."""
+
+    field: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedObject:
+    """One object and what a reader should know about it, line by line."""
+
+    comment: tuple[str, ...]
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """Everything that came out. ``remarks`` are about what needs no object."""
+
+    objects: tuple[ImportedObject, ...]
+    losses: tuple[Loss, ...]
+    remarks: tuple[str, ...]
+
+
+def import_document(
+    document: TrustPolicyDocument, written: Mapping[str, Any], stores: TrustStores, *, prefix: str, action: str
+) -> Import:
+    """Return the objects of a document. ``written`` is its JSON: identities keep the words they were written in."""
+    return _Importer(document, written, stores, prefix, action).run()
+
+
+@dataclass(slots=True)
+class _Importer:
+    document: TrustPolicyDocument
+    written: Mapping[str, Any]
+    stores: TrustStores
+    prefix: str
+    action: str
+    losses: list[Loss] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    covered: list[str] = field(default_factory=list)
+
+    def run(self) -> Import:
+        names = {name: self._name(f"{name.name}-{_SUFFIXES[name.kind]}") for name in self.stores.stores}
+        objects = [self._trust_store(names[name], store) for name, store in self.stores.stores.items()]
+        for index, statement in enumerate(self.document.statements):
+            objects.append(self._statement(statement, f"trustPolicies[{index}]", self._texts(index), names))
+        objects.append(self._registries())
+        return Import(
+            objects=tuple(one for one in objects if one is not None),
+            losses=tuple(self.losses),
+            remarks=tuple(self.remarks),
+        )
+
+    def _texts(self, index: int) -> list[str]:
+        return list(self.written["trustPolicies"][index].get("trustedIdentities", ()))
+
+    def _statement(
+        self, statement: TrustPolicyStatement, path: str, identities: list[str], names: Mapping[StoreName, str]
+    ) -> ImportedObject | None:
+        """Return the policy of a statement, None where it needs none or cannot be said at all."""
+        everywhere = GLOBAL_SCOPE in statement.registry_scopes
+        alone = len(self.document.statements) == 1
+        if everywhere and not alone:
+            self._lose(
+                f"{path}.registryScopes",
+                "the scope '*' means every repository that no other statement names; policies about one image are all"
+                " demanded together, so that images of the other statements would have to meet this one, too",
+            )
+        scopes = [] if everywhere else self._scopes(statement.registry_scopes, f"{path}.registryScopes")
+        if statement.signature_verification.level is Level.SKIP:
+            self._skip(statement, scopes)
+            return None
+        authorities = self._authorities(statement, path, identities, names)
+        if not scopes and not everywhere:
+            return None
+        name, source = self._name(statement.name), f"statement {quoted(statement.name)}"
+        spec: dict[str, Any] = {"validationActions": [self.action]}
+        spec |= {"match": {"images": image_scopes(scopes)}} if scopes else {}
+        # Registries other than Amazon ECR are asked only for policies that list them.
+        listed = {"registries": image_scopes(scopes)} if scopes else {}
+        notes = () if scopes else (ONLY_ECR,)
+        made = self._object("ImagePolicy", name, source, spec | listed | {"signatures": {"anyOf": authorities}}, *notes)
+        self.covered += scopes
+        if authorities and self._parses(parse_policy, made.content, path):
+            return made
+        comment = "The statement cannot be said; this policy refuses all of its images, whoever signed them."
+        refusal = self._object("ImagePolicy", name, source, spec | {"registries": [{"host": NOWHERE}]}, comment)
+        if not self._parses(parse_policy, refusal.content, path):
+            raise ArgumentError(f"{path}: cannot be imported, not even in part: {self.losses[-1].problem}")
+        return refusal
+
+    def _scopes(self, scopes: Iterable[str], path: str) -> list[str]:
+        found = []
+        for index, scope in enumerate(scopes):
+            if is_unreachable(scope):
+                self._lose(f"{path}[{index}]", f"{quoted(scope)} is a scope that no image of a cluster can lie in")
+            else:
+                found.append(scope)
+        return found
+
+    def _skip(self, statement: TrustPolicyStatement, scopes: list[str]) -> None:
+        self.remarks.append(
+            f"statement {quoted(statement.name)} has the level skip: of {', '.join(scopes)} no signature is demanded,"
+            " so there is no policy about them"
+        )
+        self.covered += scopes
+
+    def _authorities(
+        self, statement: TrustPolicyStatement, path: str, identities: list[str], names: Mapping[StoreName, str]
+    ) -> list[dict[str, Any]]:
+        """Return authorities of which one suffices, as one trusted identity of the statement does."""
+        usable = []
+        for index, text in enumerate(identities):
+            if re.fullmatch(IDENTITY_PATTERN, text, re.ASCII):
+                usable.append(text)
+            else:
+                self._lose(
+                    f"{path}.trustedIdentities[{index}]",
+                    f"{quoted(text)} is an identity that only a verification plugin understands; tidegate knows"
+                    " x509.subject names and the ARNs of AWS Signer profiles, and starts no plugins",
+                )
+        parts = [usable[start : start + MAX_IDENTITIES] for start in range(0, len(usable), MAX_IDENTITIES)]
+        if len(parts) > MAX_AUTHORITIES:
+            most = MAX_AUTHORITIES * MAX_IDENTITIES
+            self._lose(f"{path}.trustedIdentities", f"{len(usable)} trusted identities, more than {most}")
+        stem = _slug(statement.name)
+        return [
+            {
+                "name": stem if not number else f"{stem}-{number + 1}",
+                "notation": self._notation(statement, part, names),
+            }
+            for number, part in enumerate(parts[:MAX_AUTHORITIES])
+        ]
+
+    @staticmethod
+    def _notation(
+        statement: TrustPolicyStatement, identities: list[str], names: Mapping[StoreName, str]
+    ) -> dict[str, Any]:
+        verification = statement.signature_verification
+        overrides = {check.value: action.value for check, action in verification.override.items()}
+        return {
+            "trustStores": [names[store] for store in statement.trust_stores],
+            "trustedIdentities": identities,
+            "level": verification.level.value,
+            **({"overrides": overrides} if overrides else {}),
+            "verifyTimestamp": verification.verify_timestamp.value,
+        }
+
+    def _registries(self) -> ImportedObject | None:
+        """Return the policy that refuses what no statement is about; with a global statement there is no such image."""
+        if any(GLOBAL_SCOPE in statement.registry_scopes for statement in self.document.statements):
+            return None
+        if not self.covered:
+            return None
+        spec = {"validationActions": [self.action], "registries": image_scopes(self.covered)}
+        made = self._object(
+            "ImagePolicy",
+            self._name("registries"),
+            "all registryScopes",
+            spec,
+            "Notation verifies no image that no statement is about, so every other image is refused.",
+            "Leave this object out to let the other images run, or bound it with match.namespaces.",
+        )
+        return made if self._parses(parse_policy, made.content, "trustPolicies") else None
+
+    def _trust_store(self, name: str, store: TrustStore) -> ImportedObject | None:
+        pems = [one.parsed.public_bytes(Encoding.PEM).decode("ascii") for one in store.certificates]
+        spec = {"type": store.name.kind.value, "certificates": _packed(pems)}
+        subjects = tuple(quoted(one.subject) for one in store.certificates[:MAX_SUBJECTS])
+        more = (f"and {len(pems) - MAX_SUBJECTS} more",) if len(pems) > MAX_SUBJECTS else ()
+        made = self._object("TrustStore", name, f"trust store {store.name}", spec, *subjects, *more)
+        return made if self._parses(parse_trust_store, made.content, "") else None
+
+    @staticmethod
+    def _object(kind: str, name: str, source: str, spec: Mapping[str, Any], *comment: str) -> ImportedObject:
+        return ImportedObject(
+            comment=(f"From {source}.", *comment),
+            content={
+                "apiVersion": API_VERSION,
+                "kind": kind,
+                "metadata": {"name": name, "annotations": {SOURCE: source}},
+                "spec": spec,
+            },
+        )
+
+    def _parses(self, parse: Callable[[Mapping[str, Any]], object], content: Mapping[str, Any], path: str) -> bool:
+        """Tell whether the object is one that the cluster would take; where it is not, that is a loss."""
+        try:
+            parse(content)
+        except PolicyError as error:
+            name = content["metadata"]["name"]
+            for problem in error.problems:
+                self._lose(path, f"the {content['kind']} {name} cannot say this: {problem}")
+            return False
+        return True
+
+    def _lose(self, path: str, problem: str) -> None:
+        self.losses.append(Loss(path, problem))
+
+    def _name(self, stem: str) -> str:
+        """Return a name for an object that no other one of this import has."""
+        base = f"{self.prefix}-{_slug(stem)}"
+        name, number = base, 1
+        while name in self.taken:
+            number += 1
+            name = f"{base}-{number}"
+        self.taken.add(name)
+        return name
+
+
+MAX_SUBJECTS = 10
+"""Certificates of a store that a comment names."""
+
+
+def _packed(pems: Iterable[str]) -> list[str]:
+    """Return the certificates in few texts, each within what a TrustStore takes."""
+    texts = [""]
+    for pem in pems:
+        if len(texts[-1]) + len(pem) > MAX_TEXT:
+            texts.append("")
+        texts[-1] += pem
+    return [text for text in texts if text]
+
+
+def _slug(text: str) -> str:
+    """Return the text as part of a Kubernetes name."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:MAX_STEM].strip("-")
+    return plain or "unnamed"

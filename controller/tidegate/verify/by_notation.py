@@ -38,8 +38,15 @@ class NotationVerifier:
         self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
     ) -> Examination:
         """Follow Notation's procedure."""
+        outcome = self.outcome(artifact, image, now=now, revocation=revocation)
+        return Examination(attempt=_attempt(artifact, outcome), questions=outcome.questions)
+
+    def outcome(
+        self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
+    ) -> NotationOutcome:
+        """Return every step of the procedure, for a person to read."""
         manifest = image.manifest
-        outcome = verify_notation(
+        return verify_notation(
             artifact.envelope,
             artifact.envelope_media_type,
             TargetArtifact(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size),
@@ -49,7 +56,6 @@ class NotationVerifier:
             revocation=revocation,
             metadata=self._metadata,
         )
-        return Examination(attempt=_attempt(artifact, outcome), questions=outcome.questions)
 
     @property
     def thumbprints(self) -> frozenset[str]:

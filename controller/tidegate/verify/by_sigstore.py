@@ -56,17 +56,19 @@ class SigstoreVerifier:
     ) -> Examination:
         """Follow the procedure for what the artifact is. There are no revocation services: certificates live minutes."""
         del revocation
+        return Examination(attempt=_attempt(artifact, self.outcome(artifact, image, now=now)))
+
+    def outcome(self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime) -> Verification:
+        """Return every step of the procedure, for a person to read."""
         about, signers, claims = Artifact(digest=image.manifest.digest), self._authority, self._claims
         layer = Layer(content=artifact.envelope, annotations=artifact.layer_annotations)
         if artifact.kind is ArtifactKind.SIGSTORE_BUNDLE:
-            found = verify_bundle(artifact.envelope, artifact=about, authority=signers, claims=claims, now=now)
-        elif artifact.kind is ArtifactKind.COSIGN_SIGNATURE:
+            return verify_bundle(artifact.envelope, artifact=about, authority=signers, claims=claims, now=now)
+        if artifact.kind is ArtifactKind.COSIGN_SIGNATURE:
             # The only format that names the repository it was made for.
             claims = replace(claims, repository=image.repository) if self._same_repository else claims
-            found = verify_signature_layer(layer, artifact=about, authority=signers, claims=claims, now=now)
-        else:
-            found = verify_attestation_layer(layer, artifact=about, authority=signers, claims=claims, now=now)
-        return Examination(attempt=_attempt(artifact, found))
+            return verify_signature_layer(layer, artifact=about, authority=signers, claims=claims, now=now)
+        return verify_attestation_layer(layer, artifact=about, authority=signers, claims=claims, now=now)
 
 
 def authority_of(wanted: SigstoreAuthority, trust: TrustSnapshot) -> authority.Authority:

@@ -150,6 +150,10 @@ class World:
         self.cosign.run("import-key-pair", "--key", pem, "--output-key-prefix", name)
         return self.cosign.home / f"{name}.key"
 
+    def signing(self, by: By) -> list[str]:
+        """Return the options of cosign's commands that write a bundle."""
+        return [*self._signer(by, self.key), *self._services(Kind(by=by, form=Form.BUNDLE))]
+
     def _signer(self, by: By, key: Path) -> list[str]:
         return ["--key", str(key)] if by.is_key else ["--identity-token", identity_token(SUBJECT, ISSUER)]
 

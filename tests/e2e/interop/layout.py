@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.simulator.manifests import OCI_INDEX, OCI_MANIFEST, Manifest, image, sha256
+from tests.simulator.oci_content import OciContent
 
 REPOSITORY = "registry.test/app"
 """The repository that layouts stand for: a layout has no name of its own."""
@@ -53,10 +54,11 @@ class Layout:
         self._write_index([*self._descriptors(), descriptor])
         return manifest.digest
 
-    def put_raw(self, manifest: bytes) -> str:
+    def put_raw(self, manifest: bytes, tag: str | None = None) -> str:
         """Store an image manifest whose blobs are there already; return its digest."""
         digest = self.write(manifest)
-        descriptor = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(manifest)}
+        named = {"annotations": {"org.opencontainers.image.ref.name": tag}} if tag else {}
+        descriptor = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(manifest), **named}
         self._write_index([*self._descriptors(), descriptor])
         return digest
 
@@ -114,3 +116,14 @@ def layout_with_image(folder: Path, content: str = "app") -> tuple[Layout, str]:
     """Return a new layout with one image, and the image's digest."""
     layout = Layout(folder)
     return layout, layout.put(image(content))
+
+
+def layout_of(content: OciContent, folder: Path) -> Layout:
+    """Return a new layout with everything that a repository holds, as tools copy it."""
+    layout = Layout(folder)
+    for blob in content.blobs.values():
+        layout.write(blob)
+    tags = {digest: tag for tag, digest in content.tags.items()}
+    for digest, kept in content.manifests.items():
+        layout.put_raw(kept.content, tags.get(digest))
+    return layout

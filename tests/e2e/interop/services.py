@@ -111,13 +111,18 @@ def ocsp_responder(certificate: Identity, status: str) -> Service:
     return lambda _: Answer(content_type="application/ocsp-response", body=body)
 
 
-def revocation_list(issuer: Identity, *revoked: Identity) -> Service:
-    """Return a distribution point of the issuer's CRL."""
+def revocation_list_bytes(issuer: Identity, *revoked: Identity) -> bytes:
+    """Return the issuer's CRL of now."""
     now = datetime.now(UTC).replace(microsecond=0)
-    body = crl(
+    return crl(
         issuer,
         [entry(one, at=now - timedelta(hours=2)) for one in revoked],
         last_update=now - timedelta(hours=1),
         next_update=now + timedelta(days=1),
     )
+
+
+def revocation_list(issuer: Identity, *revoked: Identity) -> Service:
+    """Return a distribution point of the issuer's CRL."""
+    body = revocation_list_bytes(issuer, *revoked)
     return lambda _: Answer(content_type="application/pkix-crl", body=body)

@@ -36,6 +36,9 @@ from tidegate.verify.sigstore.certificate import Leaf
 from tidegate.verify.sigstore.procedure import Procedure, Step, moment
 from tidegate.verify.sigstore.trust_root import Authority, LogKey, TrustRoot, valid_at
 
+_INSTANT = timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
+
 CheckTime = Callable[[datetime], None]
 """Raises VerificationError for a time that can't be."""
 
@@ -66,8 +69,9 @@ class _TimestampAuthority(CertificateAuthority):
 
     @property
     def validity_period_end(self) -> datetime | None:
-        # The library compares with "before"; the specification includes the end.
-        return self._window.end + timedelta(microseconds=1) if self._window.end else None
+        # The library compares with "before"; the specification includes the end. The last instant of all has none after.
+        end = self._window.end
+        return end + _INSTANT if end and end <= _LAST - _INSTANT else None
 
     def certificates(self, *, allow_expired: bool) -> list[x509.Certificate]:  # noqa: ARG002 -- the library's signature
         return self._certificates
@@ -190,6 +194,9 @@ class _Identity:
         self._check()
 
 
+_STEPS = (Step.TIME, Step.CHAIN, Step.SCT, Step.IDENTITY, Step.LOG, Step.SIGNATURE, Step.ENTRY)
+"""The steps that ``verify_keyless_bundle`` leaves to the library, each of which makes the library ask for something."""
+
 _SOURCES = {
     TimestampSource.TIMESTAMP_AUTHORITY: "a timestamp authority",
     TimestampSource.TRANSPARENCY_SERVICE: "the transparency log",
@@ -216,12 +223,21 @@ def verify_keyless_bundle(
         parsed = _Bundle(BundleModel.from_json(bundle.wire))
         parsed.procedure = procedure
         identity = _Identity(check_signer, procedure)
+        payload = None
         if parsed._dsse_envelope is not None:  # noqa: SLF001 -- see the module's docstring
             _, payload = verifier.verify_dsse(parsed, identity)
-            return payload, verifier.times
-        digest = Hashed(algorithm=common.HashAlgorithm.SHA2_256, digest=sha256)
-        verifier.verify_artifact(digest, parsed, identity)
-        return None, verifier.times
+        else:
+            digest = Hashed(algorithm=common.HashAlgorithm.SHA2_256, digest=sha256)
+            verifier.verify_artifact(digest, parsed, identity)
+    check_all_taken(procedure)
+    return payload, verifier.times
+
+
+def check_all_taken(procedure: Procedure) -> None:
+    """Raise VerificationError unless the library took every step: silence of a changed library is no proof."""
+    left_out = [step for step in _STEPS if step not in procedure.taken]
+    if left_out:
+        raise VerificationError(f"it was not established that {left_out[0].title}")
 
 
 def verify_certificate(leaf: Leaf, *, times: Sequence[datetime], root: TrustRoot, procedure: Procedure) -> None:

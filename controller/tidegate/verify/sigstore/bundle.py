@@ -28,8 +28,13 @@ MAX_TIMESTAMP_BYTES = 64 << 10
 MAX_PROOF_HASHES = 64
 """Hashes of an inclusion proof: a log of 2 to the power of 64 entries."""
 MAX_CHECKPOINT_CHARACTERS = 16 << 10
-MAX_SECONDS = (1 << 40) - 1
-"""Latest time of a log in seconds; later ones are no dates."""
+HASH_BYTES = 32
+"""Bytes of a hash in a log's tree."""
+MAX_SECONDS = 253_402_300_799 - 86_400
+"""Latest time of a log in seconds, a day before the year 10000; later ones are no dates."""
+
+HASH_NAMES = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
+"""Hashes as Sigstore's messages call them, and as Python does."""
 
 _OLD_TYPES = frozenset(
     {
@@ -45,7 +50,10 @@ MEDIA_TYPES = _OLD_TYPES | {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """An entry of a transparency log. ``integrated_time`` (Unix seconds) is believed only with a verified promise."""
+    """An entry of a transparency log. ``integrated_time`` (Unix seconds) is believed only with a verified promise.
+
+    ``index`` is the one that is signed: that of the promise where there is one, else that of the inclusion proof.
+    """
 
     kind: str
     version: str
@@ -67,9 +75,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSignature:
-    """A signature over an artifact. ``digest`` is the signer's hint of its SHA-256."""
+    """A signature over an artifact. ``digest`` is the signer's hint: a hash by ``hash_name`` of the artifact."""
 
     signature: bytes
+    hash_name: str
     digest: bytes | None
 
 
@@ -146,32 +155,40 @@ def _entry(material: "_Material") -> LogEntry | None:
     if not entries:
         return None
     wire = entries[0]
-    _check_proof(wire.inclusion_proof)
+    place = _check_proof(wire.inclusion_proof)
     decode_base64(wire.log_id.key_id, "logId")
     if wire.inclusion_promise:
         decode_base64(wire.inclusion_promise.signed_entry_timestamp, "signedEntryTimestamp")
     body = decode_base64(wire.canonicalized_body, "canonicalizedBody")
     seconds = None if wire.integrated_time is None else _number(wire.integrated_time, "integratedTime", MAX_SECONDS)
+    index = _number(wire.log_index, "logIndex")
+    promised = bool(seconds) and wire.inclusion_promise is not None
     return LogEntry(
         kind=wire.kind_version.kind,
         version=wire.kind_version.version,
         body=bounded(body, MAX_BODY_BYTES, "canonicalizedBody"),
-        index=_number(wire.log_index, "logIndex"),
+        index=index if promised else place,
         integrated_time=seconds or None,
-        promised=wire.inclusion_promise is not None,
+        promised=promised,
         wire=msgspec.json.encode(wire),
     )
 
 
-def _check_proof(wire: "_Proof | None") -> None:
+def _check_proof(wire: "_Proof | None") -> int:
+    """Return the entry's place in the tree. What the library doesn't compare: the tree is as large as was signed."""
     if wire is None or wire.checkpoint is None:
         raise VerificationError("the log entry has no inclusion proof with a checkpoint")
-    if len(wire.hashes) > MAX_PROOF_HASHES or len(wire.checkpoint.envelope) > MAX_CHECKPOINT_CHARACTERS:
+    checkpoint = wire.checkpoint.envelope
+    if len(wire.hashes) > MAX_PROOF_HASHES or len(checkpoint) > MAX_CHECKPOINT_CHARACTERS:
         raise VerificationError("the inclusion proof is out of bounds")
-    _number(wire.log_index, "inclusionProof.logIndex")
-    _number(wire.tree_size, "inclusionProof.treeSize")
+    place = _number(wire.log_index, "inclusionProof.logIndex")
+    size = _number(wire.tree_size, "inclusionProof.treeSize")
+    if place >= size or checkpoint.split("\n")[1:2] != [str(size)]:
+        raise VerificationError(f"place {place} in a tree of {size} entries is not what the checkpoint is about")
     for one in [wire.root_hash, *wire.hashes]:
-        decode_base64(one, "inclusionProof")
+        if len(decode_base64(one, "inclusionProof")) != HASH_BYTES:
+            raise VerificationError(f"inclusionProof: expected hashes of {HASH_BYTES} bytes")
+    return place
 
 
 def _timestamps(material: "_Material") -> tuple[bytes, ...]:
@@ -191,11 +208,14 @@ def _content(wire: "_Bundle") -> Envelope | MessageSignature:
     message = wire.message_signature
     assert message is not None
     digest = message.message_digest
-    if digest and digest.algorithm != "SHA2_256":
-        raise VerificationError(f"bundle: message digest {quoted(digest.algorithm)}, expected SHA2_256")
+    if digest and digest.algorithm not in HASH_NAMES:
+        raise VerificationError(
+            f"bundle: message digest {quoted(digest.algorithm)}, expected one of {', '.join(HASH_NAMES)}"
+        )
     signature = decode_base64(message.signature, "signature")
     return MessageSignature(
         signature=bounded(signature, MAX_SIGNATURE_BYTES, "signature"),
+        hash_name=HASH_NAMES[digest.algorithm] if digest else "",
         digest=decode_base64(digest.digest, "messageDigest") if digest else None,
     )
 
@@ -247,11 +267,13 @@ class _Checkpoint(_Wire, frozen=True):
     envelope: str
 
 
-class _Proof(_Wire, frozen=True):
-    log_index: str
+class _Proof(_Wire, frozen=True, omit_defaults=False):
+    """The first entry of a tree: Protobuf's JSON leaves out a zero and an empty list, and the library wants them."""
+
     root_hash: str
     tree_size: str
-    hashes: list[str]
+    log_index: str = "0"
+    hashes: list[str] = []
     checkpoint: _Checkpoint | None = None
 
 
@@ -259,11 +281,11 @@ class _Promise(_Wire, frozen=True):
     signed_entry_timestamp: str
 
 
-class _Entry(_Wire, frozen=True):
-    log_index: str
+class _Entry(_Wire, frozen=True, omit_defaults=False):
     log_id: _LogId
     kind_version: _Kind
     canonicalized_body: str
+    log_index: str = "0"
     integrated_time: str | None = None
     inclusion_promise: _Promise | None = None
     inclusion_proof: _Proof | None = None

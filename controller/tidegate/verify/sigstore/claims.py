@@ -15,8 +15,8 @@ from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a trusted clock may be ahead of ours. A time further on is a broken clock, ours or theirs."""
 
-ANY_PREDICATE = "*"
-"""As predicate type: whatever was signed, for a person who reads the outcome. A policy never says this."""
+ANY_PREDICATE = "\0"
+"""As predicate type: whatever was signed, for a person who reads the outcome. No policy can hold such a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,9 @@ def check_claims(proof: Proof, claims: Claims, now: datetime, procedure: Procedu
     procedure.found(f"predicate type {quoted(proof.statement.predicate_type)}" if proof.statement else "a signature")
     if claims.conditions:
         procedure.enter(Step.CONDITIONS)
-        check_conditions(proof.statement.predicate if proof.statement else {}, claims.conditions)
+        if proof.statement is None:
+            raise VerificationError("conditions on a predicate, but a signature has none")
+        check_conditions(proof.statement.predicate, claims.conditions)
         procedure.found(f"{len(claims.conditions)} hold")
     if claims.max_age is not None:
         procedure.enter(Step.AGE)

@@ -25,9 +25,15 @@ MAX_ITERATIONS = 10_000
 MAX_LOOP_COST = 25_000_000
 """Iterations times the longest list, or a quarter of the longest text, that one operator could walk through in each."""
 TEXT_SHARE = 4
+NUL = "\0"
 
 _LOOP = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(")
-_LITERAL = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_NO_CODE = re.compile(
+    r"(?P<comment>//[^\n]*)"
+    r"|\b(?:[rR][bB]?|[bB][rR])(?:'''.*?'''|\"\"\".*?\"\"\"|'[^']*'|\"[^\"]*\")"  # raw texts know no escapes
+    r"|'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +49,16 @@ class Condition:
             raise PolicyError(
                 (f"condition: {len(self.expression)} characters, expected 1 to {MAX_EXPRESSION_CHARACTERS}",)
             )
-        if self.loops and "+" in _LITERAL.sub("", self.expression):
+        if NUL in self.expression:
+            raise PolicyError((f"condition {quoted(self.expression)}: holds a NUL",))
+        if self.loops and "+" in _code(self.expression):
             raise PolicyError((f"condition {quoted(self.expression)}: + can't be used together with a loop",))
         object.__setattr__(self, "_compiled", _compile(self.expression))
 
     @property
     def loops(self) -> int:
         """Return how many macros of the expression iterate."""
-        return len(_LOOP.findall(_LITERAL.sub("''", self.expression)))
+        return len(_LOOP.findall(_code(self.expression)))
 
     def holds(self, predicate: Mapping[str, Any]) -> bool:
         """Return whether the expression is true; raise VerificationError where it has no value."""
@@ -69,17 +77,19 @@ def check_conditions(predicate: Mapping[str, Any], conditions: Sequence[Conditio
     """Raise VerificationError unless every condition is true of the predicate."""
     if len(conditions) > MAX_CONDITIONS:
         raise VerificationError(f"{len(conditions)} conditions, more than {MAX_CONDITIONS}")
-    _check_size(predicate, loops=max((condition.loops for condition in conditions), default=0))
+    _check_values(predicate, loops=max((condition.loops for condition in conditions), default=0))
     for condition in conditions:
         if not condition.holds(predicate):
             raise VerificationError(f"condition {quoted(condition.expression)} is false")
 
 
-def _check_size(predicate: Mapping[str, Any], *, loops: int) -> None:
-    """Refuse a predicate that would take long to hand over or to loop over."""
+def _check_values(predicate: Mapping[str, Any], *, loops: int) -> None:
+    """Refuse a predicate that would take long to hand over or to loop over, or that would not arrive as it is."""
     longest_list, longest_text = 0, 0
     for count, value in enumerate(_walk(predicate), start=1):
         if isinstance(value, str):
+            if NUL in value:
+                raise VerificationError("the predicate holds a text with a NUL, at which the library would cut it off")
             longest_text = max(longest_text, len(value))
         elif isinstance(value, dict | list):
             longest_list = max(longest_list, len(value))
@@ -100,6 +110,11 @@ def _walk(predicate: Mapping[str, Any]) -> Iterator[object]:
             open_values += [*value.keys(), *value.values()]
         elif isinstance(value, list):
             open_values += value
+
+
+def _code(expression: str) -> str:
+    """Return the expression without comments, and with every text in it empty."""
+    return _NO_CODE.sub(lambda found: " " if found["comment"] else "''", expression)
 
 
 def _compile(expression: str) -> Any:

@@ -19,9 +19,9 @@ from tidegate.verify.notation.base64_text import decode_base64
 from tidegate.verify.notation.quotation import quoted
 from tidegate.verify.notation.strict_json import strict_object
 from tidegate.verify.notation.untrusted import reading
+from tidegate.verify.sigstore.bundle import HASH_NAMES
 
 HASHES = frozenset({"sha256", "sha384", "sha512"})
-_V2_HASHES = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def _hashedrekord(spec: Mapping[str, Any], signed: Signed) -> None:
 
 def _hashedrekord_v2(spec: Mapping[str, Any], signed: Signed) -> None:
     record = spec["hashedRekordV002"]
-    _same_hash(_V2_HASHES[record["data"]["algorithm"]], decode_base64(record["data"]["digest"], "digest"), signed)
+    _same_hash(HASH_NAMES[record["data"]["algorithm"]], decode_base64(record["data"]["digest"], "digest"), signed)
     _same_signature(decode_base64(record["signature"]["content"], "signature"), signed)
     verifier = record["signature"]["verifier"]
     given = [verifier[name]["rawBytes"] for name in ("publicKey", "x509Certificate") if verifier.get(name)]

@@ -46,12 +46,18 @@ def verify_files(
     ``require_log`` concerns keys: without it no log entry is demanded or looked at, and no trusted root is needed.
     """
     try:
+        _check_zone(at)
         about = _artifact(digest, artifact)
         authority = demanded_authority(signer, trusted_root, require_log=require_log)
         claims = Claims(predicate_type=predicate_type)
     except PolicyError as error:
         return _unusable(error)
     return verify_bundle(bundle, artifact=about, authority=authority, claims=claims, now=at)
+
+
+def _check_zone(at: datetime) -> None:
+    if at.tzinfo is None:
+        raise PolicyError(("at: expected a time with a zone",))
 
 
 def _artifact(digest: str | None, content: bytes | None) -> Artifact:

@@ -107,6 +107,11 @@ class Procedure:
         """Return the step that is being taken."""
         return self._current
 
+    @property
+    def taken(self) -> tuple[Step, ...]:
+        """Return the steps so far, the current one last."""
+        return (*(one.step for one in self._done), *([self._current] if self._current is not None else []))
+
     def enter(self, step: Step) -> None:
         """Begin a step; to enter the current one again changes nothing."""
         if step is self._current:

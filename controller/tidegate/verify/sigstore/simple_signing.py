@@ -12,7 +12,7 @@ from tidegate.images.digest import Digest
 from tidegate.verify.notation.quotation import quoted
 from tidegate.verify.notation.strict_json import strict_object
 from tidegate.verify.sigstore.bundle import bounded
-from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
+from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE, texts
 
 MAX_PAYLOAD_BYTES = 1 << 20
 """Bytes of a payload; cosign writes about 240."""
@@ -38,11 +38,9 @@ def read_simple_signing(payload: bytes, digest: Digest) -> SimpleSigning:
     if named != digest:
         raise VerificationError(f"it is about {quoted(named)}, not {digest}")
     repository = _object(critical, "identity").get("docker-reference")
-    optional = fields.get("optional")
-    if not isinstance(repository, str | None) or not isinstance(optional, dict | None):
+    if not isinstance(repository, str | None):
         raise VerificationError("payload: unexpected form")
-    texts = {key: value for key, value in (optional or {}).items() if isinstance(value, str)}
-    return SimpleSigning(repository=repository or None, annotations=texts)
+    return SimpleSigning(repository=repository or None, annotations=texts(fields.get("optional")))
 
 
 def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:

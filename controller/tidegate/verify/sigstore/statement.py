@@ -46,17 +46,15 @@ def read_statement(payload: bytes, digest: Digest) -> Statement:
         raise VerificationError("statement: expected the predicate to be an object")
     subject = _subject(fields.get("subject"), digest)
     return Statement(
-        predicate_type=predicate_type, predicate=predicate or {}, annotations=text_map(subject.get("annotations"))
+        predicate_type=predicate_type, predicate=predicate or {}, annotations=texts(subject.get("annotations"))
     )
 
 
-def text_map(value: object) -> dict[str, str]:
-    """Return an object of texts, empty where there is none; raise VerificationError for any other value."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-        raise VerificationError("expected annotations to be texts")
-    return value
+def texts(value: object) -> dict[str, str]:
+    """Return the texts of an object of annotations, none where there are none; other values can't be demanded."""
+    if not isinstance(value, dict | None):
+        raise VerificationError("expected annotations to be an object")
+    return {key: text for key, text in (value or {}).items() if isinstance(text, str)}
 
 
 def _subject(subjects: object, digest: Digest) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from tidegate.errors import PolicyError, VerificationError
@@ -33,19 +34,20 @@ MEDIA_TYPES = frozenset(
     }
 )
 
-KEY_DETAILS = frozenset(
-    {
-        "PKCS1_RSA_PKCS1V5",
-        "PKIX_RSA_PKCS1V15_2048_SHA256",
-        "PKIX_RSA_PKCS1V15_3072_SHA256",
-        "PKIX_RSA_PKCS1V15_4096_SHA256",
-        "PKIX_ECDSA_P256_SHA_256",
-        "PKIX_ECDSA_P384_SHA_384",
-        "PKIX_ECDSA_P521_SHA_512",
-        "PKIX_ED25519",
-    }
-)
-"""Kinds of log keys that can be used. A key of another kind is ignored, so that a root may announce new ones early."""
+KEY_DETAILS: dict[str, type] = {
+    "PKCS1_RSA_PKCS1V5": rsa.RSAPublicKey,
+    "PKIX_RSA_PKCS1V15_2048_SHA256": rsa.RSAPublicKey,
+    "PKIX_RSA_PKCS1V15_3072_SHA256": rsa.RSAPublicKey,
+    "PKIX_RSA_PKCS1V15_4096_SHA256": rsa.RSAPublicKey,
+    "PKIX_ECDSA_P256_SHA_256": ec.SECP256R1,
+    "PKIX_ECDSA_P384_SHA_384": ec.SECP384R1,
+    "PKIX_ECDSA_P521_SHA_512": ec.SECP521R1,
+    "PKIX_ED25519": ed25519.Ed25519PublicKey,
+}
+"""Kinds of log keys that can be used: each kind's curve or class. A key of a kind that isn't here is ignored, so that a
+root may announce new ones early.
+"""
+MIN_RSA_BITS = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +161,8 @@ class _Reader:
             self._ignored.append(f"{path}.publicKey.keyDetails: {quoted(key.key_details)} can't be used")
             return None
         der = decode_base64(key.raw_bytes, "publicKey.rawBytes")
-        load_der_public_key(der)
+        if not _is_of(load_der_public_key(der), key.key_details):
+            raise VerificationError(f"publicKey: not a key of the kind {quoted(key.key_details)}")
         return LogKey(url=wire.base_url, der=der, details=key.key_details, window=_window(key.valid_for))
 
     def _authority(self, _path: str, wire: "_Authority") -> Authority:
@@ -172,6 +175,16 @@ class _Reader:
         if wire.valid_for is None:
             raise VerificationError("validFor is missing")
         return Authority(chain=chain, window=_window(wire.valid_for))
+
+
+def _is_of(key: object, details: str) -> bool:
+    """Return whether the key is of the kind that it is said to be; its kind decides the hash."""
+    wanted = KEY_DETAILS[details]
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return isinstance(key.curve, wanted)
+    if isinstance(key, rsa.RSAPublicKey):
+        return wanted is rsa.RSAPublicKey and key.key_size >= MIN_RSA_BITS
+    return isinstance(key, wanted)
 
 
 def _window(wire: "_Window | None") -> Window:

@@ -4,11 +4,12 @@ Which of several signatures counts, and what is fetched, others decide; candidat
 by proof.
 """
 
+import hashlib
 from datetime import datetime
 
 from tidegate.errors import VerificationError
 from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority, harmless
-from tidegate.verify.sigstore.bundle import Bundle, Envelope, parse_bundle, parse_envelope
+from tidegate.verify.sigstore.bundle import Bundle, Envelope, MessageSignature, parse_bundle, parse_envelope
 from tidegate.verify.sigstore.certificate import read_leaf
 from tidegate.verify.sigstore.claims import Artifact, Claims, check_claims, check_not_ahead
 from tidegate.verify.sigstore.detached import Detached, Signing, verify_detached
@@ -131,6 +132,8 @@ def _keyed_bundle(
         raise VerificationError("signed by an identity with a certificate, but a key is demanded")
     content = bundle.content
     payload = content.payload if isinstance(content, Envelope) else None
+    if isinstance(content, MessageSignature):
+        _check_hint(content, artifact)
     given = Detached(
         signature=content.signature,
         message=signed_text(content) if isinstance(content, Envelope) else artifact.content,
@@ -140,6 +143,15 @@ def _keyed_bundle(
         timestamps=bundle.timestamps,
     )
     return payload, verify_detached(given, authority, now, procedure)
+
+
+def _check_hint(content: MessageSignature, artifact: Artifact) -> None:
+    """Refuse a signature that says itself that it is about another artifact, as sigstore-python does."""
+    known = {"sha256": artifact.sha256}
+    if artifact.content is not None and content.hash_name:
+        known[content.hash_name] = hashlib.new(content.hash_name, artifact.content).digest()
+    if content.digest is not None and content.digest != known.get(content.hash_name, content.digest):
+        raise VerificationError(f"the signature is about another artifact than {artifact.digest}")
 
 
 def _bundle_proof(payload: bytes | None, signing: Signing, artifact: Artifact, procedure: Procedure) -> Proof:

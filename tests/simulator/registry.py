@@ -91,7 +91,8 @@ class SigningStatus:
 class Image:
     """One manifest in one repository, with its tags and what scanners say of it from when on (`history`, by time).
 
-    `listed` is False for an artifact that the referrers API does not know; `signing` is ECR's word on its own signing.
+    `listed` is False for an artifact that the referrers API does not know, `cached` for one that is upstream of a
+    pull-through cache only; `signing` is ECR's word on its own signing.
     """
 
     repository: Repository
@@ -104,6 +105,7 @@ class Image:
     history: list[ScanState] = field(default_factory=list)
     override: bytes | None = None
     listed: bool = True
+    cached: bool = True
     signing: list[SigningStatus] = field(default_factory=list)
 
     @property

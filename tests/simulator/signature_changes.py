@@ -114,6 +114,13 @@ class SignatureChanges(ABC):
                 self._add_entry(repository, subject, body, listed_as, where)
             return digest
 
+    def set_cached(
+        self, repository: str, name: str, *, cached: bool, account: str | None = None, region: str | None = None
+    ) -> None:
+        """Say whether an artifact that is listed can be pulled, or is upstream of a pull-through cache only."""
+        with self.lock:
+            self.image(repository, name, account=account, region=region).cached = cached
+
     def set_signing_status(
         self,
         repository: str,

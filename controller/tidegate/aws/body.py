@@ -1,7 +1,8 @@
 """Answers must be whole before they are believed.
 
 The SDK takes a body that is cut short, empty or no JSON at all for an answer without members, and says so to nobody:
-"no findings" would be what it reads out of half a list of them. Every client checks here what it received.
+"no findings" would be what it reads out of half a list of them, or of a text where the list should be. Every client
+checks here what it received.
 """
 
 from typing import Any
@@ -17,6 +18,7 @@ from tidegate.evidence.unavailable import AwsUnavailableError
 
 _JSON = frozenset({"json", "rest-json"})
 _FIRST_ERROR_STATUS = 300
+_LIST_OR_NULL = frozenset({b"[", b"n"})
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -35,6 +37,15 @@ def _check(http_response: AWSResponse, model: OperationModel, **_: Any) -> None:
         raise AwsUnavailableError(Cause.UNREACHABLE, source, problem)
     if model.service_model.protocol in _JSON:
         try:
-            _MEMBERS.decode(body)
+            members = _MEMBERS.decode(body)
         except msgspec.MsgspecError as exc:
             raise unexpected(source, f"the body is not a JSON object: {exc}") from exc
+        _check_lists(members, model, source)
+
+
+def _check_lists(members: dict[str, msgspec.Raw], model: OperationModel, source: str) -> None:
+    if model.output_shape is None:
+        return
+    for name, shape in model.output_shape.members.items():
+        if shape.type_name == "list" and name in members and bytes(memoryview(members[name])[:1]) not in _LIST_OR_NULL:
+            raise unexpected(source, f"{name}: expected a list")

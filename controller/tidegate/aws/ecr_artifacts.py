@@ -27,6 +27,8 @@ from tidegate.images.repository import EcrRepository
 MAX_HINTS = 10
 """Signing profiles of one image; ECR knows ten rules."""
 
+_INACCESSIBLE = "ImageInaccessible"
+
 
 def read_referrers(answer: Mapping[str, Any], source: str) -> tuple[list[ArtifactRef], list[SkippedArtifact]]:
     """Read one page of ``referrers``: those that can be pulled, and what was left aside."""
@@ -46,12 +48,16 @@ def read_referrers(answer: Mapping[str, Any], source: str) -> tuple[list[Artifac
 def read_artifacts(
     answer: Mapping[str, Any], repository: EcrRepository, ids: Sequence[ImageId], source: str, *, absent: Absence
 ) -> dict[ImageId, StoredArtifact]:
-    """Read ``images`` and ``failures``, each by the tag or digest that was asked for; one that is missing is no answer."""
+    """Read ``images`` and ``failures``, each by the tag or digest that was asked for; one that is missing is no answer.
+
+    What is archived is gone: nobody can pull it, and asking again does not help.
+    """
     found: dict[ImageId, StoredArtifact] = {}
     reply = Reply(answer, source)
     for failure in reply.objects("failures"):
         for bears in _ids(failure.object("imageId")):
-            found[bears] = read_failure(failure, absent)
+            inactive = failure.text("failureCode") == _INACCESSIBLE
+            found[bears] = Absence.IMAGE if inactive else read_failure(failure, absent)
     for image in reply.listed("images"):
         require_same(image, repository)
         named = image.object("imageId")

@@ -131,6 +131,8 @@ def _batch_get_image(request: Request) -> dict[str, Any]:
         image, failure = _find(repository, image_id)
         if image is not None and image.status != "ACTIVE":
             failure = "ImageInaccessible"
+        elif image is not None and not image.cached:
+            failure = "ImageNotFound"
         if image is None or failure:
             failure = _miss(request, repository, failure)
             failures.append({"imageId": image_id, "failureCode": failure, "failureReason": _FAILURES[failure]})

@@ -1,0 +1,378 @@
+"""What the checks ``signatures`` and ``attestations`` make of proofs: one authority is enough, and nothing less is."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.builders import (
+    DAY,
+    DIGEST,
+    HOUR,
+    IMAGE,
+    NOW,
+    broken,
+    child,
+    digest,
+    ecr,
+    evidence,
+    host,
+    known,
+    missing,
+    platforms,
+    policy,
+    subject,
+)
+from tidegate.checks.judge import demanded_checks, judge
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.evidence.collected import ImageEvidence
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.image import Absence
+from tidegate.evidence.proofs import MAX_ATTEMPTS, Attempt, Proof, Proofs, ProofState, conclude
+from tidegate.evidence.signature_artifacts import SigningHint, SigningState
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.signatures import (
+    AttestationRules,
+    Children,
+    KeyedAuthority,
+    NotationAuthority,
+    PemKey,
+    SignatureRules,
+)
+from tidegate.policy.trust_stores import NO_TRUST
+from tidegate.verify.demands import PolicyDemands, demands_of
+
+RELEASE = NotationAuthority(name="release", trust_stores=("ca",), trusted_identities=("*",))
+VENDOR = KeyedAuthority(name="vendor", key=PemKey(pem="a key"))
+PROFILE = "arn:aws:signer:eu-west-1:111122223333:/signing-profiles/release"
+
+
+def signing(*authorities: Any, children: Children = Children.INDEX_ONLY, **more: Any) -> ImagePolicy:
+    return policy(signatures=SignatureRules(any_of=authorities or (RELEASE, VENDOR), children=children), **more)
+
+
+def attesting(*names: str, **more: Any) -> ImagePolicy:
+    rules = (
+        AttestationRules(name=name, predicate_type=f"https://types.test/{name}", any_of=(VENDOR,)) for name in names
+    )
+    return policy(attestations=tuple(rules), **more)
+
+
+def attempt(state: ProofState, **changes: Any) -> Attempt:
+    said: dict[str, Any] = {}
+    if state in {ProofState.FAILED, ProofState.UNKNOWN}:
+        said = {"step": "look for revocations", "text": "nobody answered"}
+    elif state is ProofState.LOGGED:
+        said = {"signer": "CN=release", "logged": ("expiry: it has expired",)}
+    else:
+        said = {"signer": "CN=release"}
+    return Attempt(manifest_digest=digest("signature"), state=state, **(said | changes))
+
+
+def proof(state: ProofState, **changes: Any) -> Proof:
+    return conclude([] if state is ProofState.ABSENT else [attempt(state, **changes)], outage=None)
+
+
+def proved(demands: tuple[Any, ...], *proofs: Proof | None, hints: tuple[SigningHint, ...] = ()) -> Proofs:
+    found = {demand: one for demand, one in zip(demands, proofs, strict=True) if one is not None}
+    return Proofs(by_demand=found, hints=hints)
+
+
+def demands(wanted: ImagePolicy) -> PolicyDemands:
+    return demands_of(wanted, NO_TRUST)
+
+
+def with_proofs(found: Any, *, of: Any = DIGEST, **more: Any) -> ImageEvidence:
+    facts = found if isinstance(found, dict) else {of: found}
+    facts = {one: value if not isinstance(value, Proofs) else known(value) for one, value in facts.items()}
+    return replace(evidence(**more), proofs=facts)
+
+
+def judged(wanted: ImagePolicy, collected: ImageEvidence, image: str = IMAGE) -> CheckResult:
+    (result,) = judge(wanted, subject(image, collected))
+    return result
+
+
+def of(wanted: ImagePolicy, *proofs: Proof | None, hints: tuple[SigningHint, ...] = ()) -> CheckResult:
+    """The result for an image with these proofs, one for each demand of signatures."""
+    return judged(wanted, with_proofs(proved(demands(wanted).signatures, *proofs, hints=hints)))
+
+
+@pytest.mark.parametrize(("first", "second"), list(product(ProofState, repeat=2)))
+def test_one_authority_is_enough_and_nothing_less_is(first, second):
+    result = of(signing(), proof(first), proof(second))
+    states = {first, second}
+    if ProofState.VERIFIED in states:
+        expected = (Outcome.PASS, Reason.OK)
+    elif ProofState.LOGGED in states:
+        expected = (Outcome.EXEMPT, Reason.NOT_ENFORCED)
+    elif ProofState.UNKNOWN in states:
+        expected = (Outcome.UNDETERMINED, Reason.SIGNATURE_UNDECIDED)
+    elif ProofState.FAILED in states:
+        expected = (Outcome.FAIL, Reason.SIGNATURE_INVALID)
+    else:
+        expected = (Outcome.FAIL, Reason.SIGNATURE_MISSING)
+    assert (result.outcome, result.reason) == expected
+
+
+def test_what_verified_although_something_was_logged_is_no_pass():
+    """No verification says so; if one ever did, it must not look like a valid signature."""
+    result = of(signing(RELEASE), proof(ProofState.VERIFIED, logged=("expiry: it has expired",)))
+    assert (result.outcome, result.reason) == (Outcome.EXEMPT, Reason.NOT_ENFORCED)
+
+
+def test_a_verified_proof_without_the_attempt_that_proves_it_is_none():
+    assert not of(signing(RELEASE), Proof(state=ProofState.VERIFIED)).lets_through
+
+
+def test_an_authority_that_was_not_asked_is_undetermined():
+    result = of(signing(), proof(ProofState.ABSENT), None)
+    assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.EVIDENCE_LACKING)
+
+
+def test_proofs_of_another_policy_object_count_for_nothing():
+    """A demand is compared by identity: the same words in a new object are a new demand."""
+    old, new = signing(RELEASE), signing(RELEASE)
+    collected = with_proofs(proved(demands(old).signatures, proof(ProofState.VERIFIED)))
+    assert judged(old, collected).outcome is Outcome.PASS
+    assert judged(new, collected).outcome is Outcome.UNDETERMINED
+
+
+def test_proofs_of_another_digest_count_for_nothing():
+    wanted = signing(RELEASE)
+    collected = with_proofs(proved(demands(wanted).signatures, proof(ProofState.VERIFIED)), of=digest("other"))
+    assert judged(wanted, collected).outcome is Outcome.UNDETERMINED
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "reason"),
+    [
+        pytest.param({"detail": Absence.IMAGE}, Outcome.FAIL, Reason.IMAGE_NOT_FOUND, id="an image that is not there"),
+        pytest.param(
+            {"detail": missing()}, Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK, id="an image that is not known"
+        ),
+    ],
+)
+def test_an_image_that_is_not_there_has_no_signature(changes, outcome, reason):
+    wanted = signing(RELEASE)
+    found = proved(demands(wanted).signatures, proof(ProofState.VERIFIED))
+    result = judged(wanted, with_proofs(found, **changes))
+    assert (result.outcome, result.reason) == (outcome, reason)
+
+
+def test_signatures_that_could_not_be_looked_for_are_undetermined():
+    result = judged(signing(), with_proofs(missing(Cause.THROTTLED)))
+    assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK)
+    assert "AWS is throttling requests" in result.found
+
+
+def test_signatures_of_which_some_could_not_be_looked_at_are_undetermined():
+    result = of(signing(RELEASE), conclude([attempt(ProofState.FAILED)], outage=Cause.UNREACHABLE))
+    assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK)
+    assert "not every signature could be looked at" in result.found
+
+
+def test_a_valid_signature_counts_although_others_could_not_be_looked_at():
+    assert of(signing(RELEASE), conclude([attempt(ProofState.VERIFIED)], outage=Cause.UNREACHABLE)).lets_through
+
+
+@pytest.mark.parametrize(
+    ("old", "outcome"), [(HOUR, Outcome.PASS), (HOUR + timedelta(seconds=1), Outcome.UNDETERMINED)]
+)
+def test_old_proofs_count_within_max_stale(old, outcome):
+    wanted = signing(RELEASE)
+    fact = known(proved(demands(wanted).signatures, proof(ProofState.VERIFIED)), old=old, stale=Cause.UNREACHABLE)
+    result = judged(wanted, with_proofs(fact))
+    assert result.outcome is outcome
+    if outcome is Outcome.PASS:
+        assert result.holds_until == NOW
+        assert "judged by evidence 60 min old" in result.notes[0]
+
+
+def test_a_proof_holds_as_long_as_it_says():
+    result = of(signing(RELEASE), proof(ProofState.VERIFIED, good_until=NOW + DAY))
+    assert result.holds_until == NOW + DAY
+
+
+def test_what_is_only_logged_is_told_with_authority_signer_and_failure():
+    result = of(signing(RELEASE), proof(ProofState.LOGGED))
+    assert result.notes == (
+        "signatures NotEnforced: signature by CN=release, authority release only logs expiry: it has expired",
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "words"),
+    [
+        (SigningState.IN_PROGRESS, Reason.SIGNATURE_PENDING, f"Amazon ECR is still signing the image with {PROFILE}"),
+        (SigningState.FAILED, Reason.SIGNATURE_MISSING, "; Amazon ECR could not sign it: no such profile"),
+        (SigningState.COMPLETE, Reason.SIGNATURE_MISSING, "no signature of"),
+        (SigningState.UNKNOWN, Reason.SIGNATURE_MISSING, "no signature of"),
+    ],
+)
+def test_what_ecr_says_of_its_own_signing_explains_and_never_decides(state, reason, words):
+    hint = SigningHint(profile_arn=PROFILE, state=state, failure_reason="no such profile")
+    result = of(signing(RELEASE), proof(ProofState.ABSENT), hints=(hint,))
+    assert (result.outcome, result.reason) == (Outcome.FAIL, reason)
+    assert words in result.found
+
+
+def test_bytes_that_are_not_the_images_fail_every_authority():
+    lie = Proof(state=ProofState.FAILED, problem="the bytes stored have another digest")
+    result = of(signing(RELEASE), lie)
+    assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_INVALID)
+    assert result.found == "authority release: the bytes stored have another digest"
+
+
+def test_trust_that_cannot_be_used_names_authority_and_problem():
+    unusable = Proof(state=ProofState.UNKNOWN, problem="there is no TrustStore ca")
+    result = of(signing(RELEASE), unusable)
+    assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.TRUST_UNUSABLE)
+    assert result.found == "authority release cannot be asked: there is no TrustStore ca"
+
+
+def test_a_refusal_says_step_and_words_of_each_authority_and_how_to_sign():
+    result = of(signing(), proof(ProofState.FAILED), proof(ProofState.ABSENT))
+    assert result.found == "authority release: failed to look for revocations: nobody answered"
+    assert result.remedy == f"have one of the authorities sign {IMAGE.rpartition(':')[0]}@{DIGEST}"
+
+
+def test_hostile_words_of_a_signature_are_made_harmless():
+    result = of(signing(RELEASE), proof(ProofState.FAILED, text="\x1b[31m" + "x" * 1000))
+    assert "\x1b" not in result.found
+    assert len(result.found) < 400
+
+
+class TestChildren:
+    TWO = (child("amd", "linux/amd64"), child("arm", "linux/arm64"))
+
+    def judged(self, amd: Proof, arm: Proof, top: Proof, **more: Any) -> CheckResult:
+        wanted = signing(RELEASE, children=Children.ALL, **more)
+        signatures = demands(wanted).signatures
+        proofs = {DIGEST: top, digest("amd"): amd, digest("arm"): arm}
+        found = {one: proved(signatures, value) for one, value in proofs.items()}
+        return judged(wanted, with_proofs(found, runnable=self.TWO))
+
+    @given(st.tuples(*[st.sampled_from(ProofState)] * 3))
+    def test_each_child_and_the_index_need_a_signature_of_their_own(self, states):
+        result = self.judged(*map(proof, states))
+        good = {ProofState.VERIFIED, ProofState.LOGGED}
+        assert result.lets_through == (set(states) <= good)
+        assert (result.outcome is Outcome.PASS) == (set(states) == {ProofState.VERIFIED})
+
+    def test_the_child_is_named(self):
+        result = self.judged(proof(ProofState.VERIFIED), proof(ProofState.ABSENT), proof(ProofState.VERIFIED))
+        assert result.found.startswith("linux/arm64: no signature of ")
+
+    def test_only_children_that_may_run_count(self):
+        result = self.judged(
+            proof(ProofState.VERIFIED),
+            proof(ProofState.ABSENT),
+            proof(ProofState.VERIFIED),
+            platforms=platforms("linux/amd64"),
+        )
+        assert result.outcome is Outcome.PASS
+
+    def test_the_soonest_limit_of_all_holds(self):
+        result = self.judged(
+            proof(ProofState.VERIFIED, good_until=NOW + HOUR),
+            proof(ProofState.VERIFIED),
+            proof(ProofState.VERIFIED, good_until=NOW + DAY),
+        )
+        assert result.holds_until == NOW + HOUR
+
+    def test_children_that_are_not_known_are_undetermined(self):
+        wanted = signing(RELEASE, children=Children.ALL)
+        found = {DIGEST: proved(demands(wanted).signatures, proof(ProofState.VERIFIED))}
+        assert judged(wanted, with_proofs(found, runnable=missing())).outcome is Outcome.UNDETERMINED
+        assert judged(wanted, with_proofs(found, runnable=self.TWO)).outcome is Outcome.UNDETERMINED
+
+
+class TestOtherRegistries:
+    IMAGE = f"ghcr.io/acme/app@{DIGEST}"
+
+    def test_a_registry_that_the_policy_does_not_list_is_not_asked(self):
+        result = judged(signing(RELEASE), with_proofs({}), self.IMAGE)
+        assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.REGISTRY_NOT_SUPPORTED)
+
+    def test_a_registry_that_the_policy_lists_is_judged_like_amazon_ecr(self):
+        wanted = signing(RELEASE, registries=(host("ghcr.io", "acme/*"), ecr()))
+        found = proved(demands(wanted).signatures, proof(ProofState.VERIFIED))
+        results = judge(wanted, subject(self.IMAGE, with_proofs(found)))
+        assert [(one.check, one.outcome) for one in results] == [
+            (Check.REGISTRY, Outcome.PASS),
+            (Check.SIGNATURES, Outcome.PASS),
+        ]
+
+
+class TestAttestations:
+    def judged(self, *states: ProofState) -> CheckResult:
+        wanted = attesting(*(f"kind-{number}" for number in range(len(states))))
+        found = {
+            demand: proof(state) for (_, (demand,)), state in zip(demands(wanted).attestations, states, strict=True)
+        }
+        return judged(wanted, with_proofs(Proofs(by_demand=found)))
+
+    @given(st.lists(st.sampled_from(ProofState), min_size=1, max_size=4))
+    def test_every_attestation_is_demanded(self, states):
+        result = self.judged(*states)
+        assert result.lets_through == (set(states) <= {ProofState.VERIFIED, ProofState.LOGGED})
+
+    @pytest.mark.parametrize(
+        ("state", "reason"),
+        [
+            (ProofState.ABSENT, Reason.ATTESTATION_MISSING),
+            (ProofState.FAILED, Reason.ATTESTATION_INVALID),
+            (ProofState.UNKNOWN, Reason.ATTESTATION_UNDECIDED),
+        ],
+    )
+    def test_the_one_that_lacks_is_named_with_its_type(self, state, reason):
+        result = self.judged(ProofState.VERIFIED, state)
+        assert result.reason is reason
+        if state is ProofState.ABSENT:
+            assert "attestation kind-1 (https://types.test/kind-1)" in result.found
+
+    def test_a_registry_that_the_policy_does_not_list_is_not_asked(self):
+        wanted = attesting("kind")
+        (result,) = judge(wanted, subject(f"ghcr.io/acme/app@{DIGEST}", with_proofs({})))
+        assert (result.check, result.reason) == (Check.ATTESTATIONS, Reason.REGISTRY_NOT_SUPPORTED)
+
+    def test_an_image_that_is_not_there_has_no_attestation(self):
+        result = judged(attesting("kind"), with_proofs({}, detail=Absence.IMAGE))
+        assert (result.check, result.reason) == (Check.ATTESTATIONS, Reason.IMAGE_NOT_FOUND)
+
+    def test_a_list_of_none_is_nothing_that_could_pass(self):
+        assert not judged(policy(attestations=()), with_proofs({})).lets_through
+
+    def test_a_signature_is_no_attestation(self):
+        """The same authority and the same image: what is demanded differs."""
+        wanted = policy(
+            signatures=SignatureRules(any_of=(VENDOR,)),
+            attestations=(AttestationRules(name="sbom", predicate_type="https://t.test", any_of=(VENDOR,)),),
+        )
+        found = {demands(wanted).signatures[0]: proof(ProofState.VERIFIED)}
+        results = judge(wanted, subject(collected=with_proofs(Proofs(by_demand=found))))
+        assert [(one.check, one.lets_through) for one in results] == [
+            (Check.SIGNATURES, True),
+            (Check.ATTESTATIONS, False),
+        ]
+
+
+def test_both_sections_are_demanded_by_name():
+    both = policy(signatures=SignatureRules(any_of=(RELEASE,)), attestations=attesting("x").attestations)
+    assert demanded_checks(both) == (Check.SIGNATURES, Check.ATTESTATIONS)
+    assert demanded_checks(broken()) == (Check.POLICY,)
+
+
+@given(st.lists(st.sampled_from([state for state in ProofState if state is not ProofState.ABSENT]), max_size=12))
+def test_a_proof_is_good_only_by_a_good_attempt(states):
+    found = conclude([attempt(state) for state in states], outage=None)
+    assert (found.state is ProofState.VERIFIED) == (ProofState.VERIFIED in states)
+    assert (found.state is ProofState.ABSENT) == (not states)
+    assert len(found.attempts) <= MAX_ATTEMPTS
+    if found.decisive is not None:
+        assert found.decisive.state is found.state

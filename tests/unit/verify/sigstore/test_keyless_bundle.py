@@ -119,7 +119,9 @@ def test_what_real_signers_write_passes(bundle):
     ("authority", "text"),
     [
         pytest.param({"subject": SUBJECT + "x"}, "signed by", id="pitfall-9-20: another subject"),
-        pytest.param({"issuer": "https://accounts.example"}, "signed by", id="pitfall-9-20: same subject, other issuer"),
+        pytest.param(
+            {"issuer": "https://accounts.example"}, "signed by", id="pitfall-9-20: same subject, other issuer"
+        ),
         pytest.param({"subject": SUBJECT[:-1]}, "signed by", id="pitfall-9-18: what merely begins with it"),
     ],
 )
@@ -227,7 +229,10 @@ def name_of(count: int):
             {"key": ec.generate_private_key(ec.SECP256K1())}, Step.CERTIFICATE, "secp256k1", id="a foreign curve"
         ),
         pytest.param(
-            {"usages": [ExtendedKeyUsageOID.SERVER_AUTH]}, Step.CERTIFICATE, "code signing", id="pitfall-9-15: wrong EKU"
+            {"usages": [ExtendedKeyUsageOID.SERVER_AUTH]},
+            Step.CERTIFICATE,
+            "code signing",
+            id="pitfall-9-15: wrong EKU",
         ),
         pytest.param({"usages": ()}, Step.CERTIFICATE, "what its key is for", id="pitfall-9-15: no EKU"),
         pytest.param({"digital_signature": False}, Step.CERTIFICATE, "code signing", id="pitfall-9-15: wrong usage"),

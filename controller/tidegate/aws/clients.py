@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+import boto3.session
 import botocore.session
 from botocore import xform_name
 from botocore.client import BaseClient
@@ -220,8 +221,8 @@ class Clients:
 
     def _make(self, session: botocore.session.Session, service: str, region: str) -> BaseClient:
         settings = self._settings
-        made: BaseClient = session.create_client(
-            service,
+        made: BaseClient = boto3.session.Session(botocore_session=session).client(
+            service,  # type: ignore[call-overload]  # its stubs know each service's name as a type of its own
             region_name=region,
             endpoint_url=settings.endpoint_urls.get(service),
             config=Config(

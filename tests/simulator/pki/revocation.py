@@ -1,10 +1,11 @@
 """Revocation services as functions: OCSP answers and CRLs about given certificates, as bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from asn1crypto import core
+from asn1crypto import crl as asn1_crl
 from asn1crypto import ocsp as asn1_ocsp
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -37,8 +38,12 @@ def ocsp_answer(
     invalid_from: datetime | None = None,
     identifier_hash: str = "sha1",
     digest: str = "sha256",
+    edit: Callable[[Any], None] | None = None,
 ) -> bytes:
-    """Return an answer about the certificate: ``good``, ``revoked`` or ``unknown``."""
+    """Return an answer about the certificate: ``good``, ``revoked`` or ``unknown``.
+
+    ``edit`` changes the response data (asn1crypto's) in place before they are signed.
+    """
     by = issuer or certificate.issuer
     assert by is not None
     signing = signer or by
@@ -64,8 +69,14 @@ def ocsp_answer(
     )
     if signing is not by and with_certificates:
         builder = builder.certificates([signing.certificate])
-    answer = builder.sign(signing.key, DIGESTS[digest]()).public_bytes(Encoding.DER)
-    return answer if invalid_from is None else _with_invalidity(answer, signing, invalid_from, digest)
+    # No library signs answers with SHA-1 any more: such a one is signed anew below.
+    answer = builder.sign(signing.key, DIGESTS["sha256" if digest == "sha1" else digest]()).public_bytes(Encoding.DER)
+    if invalid_from is not None:
+        value = core.GeneralizedTime(invalid_from).dump()
+        return _edited(answer, signing, with_single_extension("invalidity_date", value), digest)
+    if edit is None and digest != "sha1":
+        return answer
+    return _edited(answer, signing, edit or (lambda _: None), digest)
 
 
 def ocsp_refusal(status: ocsp.OCSPResponseStatus = ocsp.OCSPResponseStatus.TRY_LATER) -> bytes:
@@ -73,15 +84,22 @@ def ocsp_refusal(status: ocsp.OCSPResponseStatus = ocsp.OCSPResponseStatus.TRY_L
     return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
 
 
-def _with_invalidity(answer: bytes, signer: Identity, moment: datetime, digest: str) -> bytes:
-    """Return the answer with an invalidity date, signed anew: the builder knows no extensions of single answers."""
-    response = asn1_ocsp.OCSPResponse.load(answer)
-    basic = response["response_bytes"]["response"].parsed
-    single = basic["tbs_response_data"]["responses"][0]
-    value = core.GeneralizedTime(moment)
-    single["single_extensions"] = [
-        {"extn_id": "invalidity_date", "critical": False, "extn_value": core.ParsableOctetString(value.dump())}
-    ]
+def with_single_extension(identifier: str, value: bytes, *, critical: bool = False) -> Callable[[Any], None]:
+    """Return an edit that gives the first single answer this one extension; the builder knows none there."""
+
+    def edit(data: Any) -> None:
+        extension = {"extn_id": identifier, "critical": critical, "extn_value": core.ParsableOctetString(value)}
+        data["responses"][0]["single_extensions"] = [extension]
+
+    return edit
+
+
+def _edited(answer: bytes, signer: Identity, edit: Callable[[Any], None], digest: str) -> bytes:
+    """Return the answer with other data, signed anew."""
+    basic = asn1_ocsp.OCSPResponse.load(answer)["response_bytes"]["response"].parsed
+    edit(basic["tbs_response_data"])
+    if digest == "sha1":
+        basic["signature_algorithm"]["algorithm"] = "sha1_ecdsa"
     basic["signature"] = core.OctetBitString(
         sign_as_authority(signer, basic["tbs_response_data"].dump(force=True), digest)
     )
@@ -134,8 +152,12 @@ def crl(
     extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
     signer: Identity | None = None,
     digest: str = "sha256",
+    edit: Callable[[Any], None] | None = None,
 ) -> bytes:
-    """Return the DER of a CRL of the issuer; with ``delta_of`` one that holds only changes since that number."""
+    """Return the DER of a CRL of the issuer; with ``delta_of`` one that holds only changes since that number.
+
+    ``edit`` changes what is signed (asn1crypto's) in place.
+    """
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.certificate.subject)
@@ -155,12 +177,30 @@ def crl(
         builder = builder.add_extension(issuing_distribution_point(**scope), critical=True)
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
-    return builder.sign((signer or issuer).key, DIGESTS[digest]()).public_bytes(Encoding.DER)
+    signing = signer or issuer
+    content = builder.sign(signing.key, DIGESTS["sha256" if digest == "sha1" else digest]()).public_bytes(Encoding.DER)
+    if edit is None and digest != "sha1":
+        return content
+    return _edited_crl(content, signing, edit or (lambda _: None), digest)
+
+
+def _edited_crl(content: bytes, signer: Identity, edit: Callable[[Any], None], digest: str) -> bytes:
+    """Return the CRL with other content, signed anew."""
+    changed = asn1_crl.CertificateList.load(content)
+    edit(changed["tbs_cert_list"])
+    if digest == "sha1":
+        for place in (changed["tbs_cert_list"]["signature"], changed["signature_algorithm"]):
+            place["algorithm"] = "sha1_ecdsa"
+    signed = changed["tbs_cert_list"].dump(force=True)
+    changed["signature"] = core.OctetBitString(sign_as_authority(signer, signed, digest))
+    return changed.dump(force=True)  # type: ignore[no-any-return]
 
 
 def issuing_distribution_point(
     *,
     url: str | None = None,
+    names: Sequence[x509.GeneralName] = (),
+    relative: x509.RelativeDistinguishedName | None = None,
     user: bool = False,
     ca: bool = False,
     attributes: bool = False,
@@ -168,8 +208,8 @@ def issuing_distribution_point(
     reasons: frozenset[x509.ReasonFlags] | None = None,
 ) -> x509.IssuingDistributionPoint:
     return x509.IssuingDistributionPoint(
-        full_name=None if url is None else [x509.UniformResourceIdentifier(url)],
-        relative_name=None,
+        full_name=list(names) or (None if url is None else [x509.UniformResourceIdentifier(url)]),
+        relative_name=relative,
         only_contains_user_certs=user,
         only_contains_ca_certs=ca,
         only_some_reasons=reasons,

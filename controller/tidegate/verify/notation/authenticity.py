@@ -16,13 +16,14 @@ _KIND_OF_SCHEME = {
 }
 
 
-def check_anchor(
+def find_anchor(
     chain: Sequence[bytes], scheme: SigningScheme, statement: TrustPolicyStatement, stores: TrustStores
-) -> None:
-    """Return when a certificate of the chain is, byte for byte, one that the statement's stores hold.
+) -> int:
+    """Return the place of the highest certificate that is, byte for byte, one that the statement's stores hold.
 
     ``chain`` is DER, so that an untrusted chain costs no parsing and no signature. That alone proves nothing: the
-    chain's own soundness is checked apart. Raise UndeterminedError when there is nothing to compare with.
+    chain's own soundness is checked apart. Raise VerificationError when no certificate is a trusted one,
+    UndeterminedError when there is nothing to compare with.
     """
     # N54: the scheme decides the kind of store; a root of one kind never counts as one of another.
     trusted = stores.certificates(statement.trust_stores, _KIND_OF_SCHEME[scheme])
@@ -31,6 +32,7 @@ def check_anchor(
     anchors = {certificate.der for certificate in trusted}
     if anchors.isdisjoint(chain):
         raise VerificationError("the signature's certificate chain does not contain any trusted certificate")
+    return max(place for place, der in enumerate(chain) if der in anchors)
 
 
 def check_subject(leaf: Certificate, statement: TrustPolicyStatement) -> None:

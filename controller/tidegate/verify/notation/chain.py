@@ -23,6 +23,7 @@ MAX_CHAIN_LENGTH = 10
 MAX_CA_RSA_BITS = 8192
 """Bits of an authority's RSA key: more costs milliseconds a signature."""
 MIN_CA_RSA_BITS = 2048
+MIN_CA_CURVE_BITS = 256
 REMEMBERED_CHAINS = 2048
 """Chains whose verdict is kept, about 200 bytes each."""
 
@@ -185,7 +186,12 @@ def _check_strength(certificate: Certificate) -> None:
             raise VerificationError(
                 f"certificate with subject {subject}: rsa key size {key.key_size} bits is not supported"
             )
-    elif not isinstance(key, ec.EllipticCurvePublicKey):
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        if key.key_size < MIN_CA_CURVE_BITS:
+            raise VerificationError(
+                f"certificate with subject {subject}: ecdsa key size {key.key_size} bits is not supported"
+            )
+    else:
         raise VerificationError(f"certificate with subject {subject}: unsupported public key type")
 
 

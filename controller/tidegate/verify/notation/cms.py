@@ -25,6 +25,9 @@ MAX_ATTRIBUTES = 32
 MAX_ACCURACY_SECONDS = 24 * 60 * 60
 """Seconds that an authority's clock may be off by its own words."""
 
+MAX_IDENTIFIER = 80
+"""Characters of an object identifier that a message repeats."""
+
 _SIGNED_DATA_VERSION = 3
 _BASELINE_POLICY = "0.4.0.2023.1.1"
 _SET_TAG = 17
@@ -75,7 +78,7 @@ def parse_signed_token(token: bytes) -> SignedToken:
         kind = encapsulated["content_type"]
         if kind.native != "tst_info":
             raise VerificationError(
-                f"{_PARSE}: unexpected content type: {kind.dotted}. Expected to be id-ct-TSTInfo"
+                f"{_PARSE}: unexpected content type: {kind.dotted[:MAX_IDENTIFIER]}. Expected to be id-ct-TSTInfo"
                 " (1.2.840.113549.1.9.16.1.4)"
             )
         content = bytes(encapsulated["content"])

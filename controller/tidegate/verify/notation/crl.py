@@ -130,9 +130,9 @@ def _check_signature(parsed: x509.CertificateRevocationList, issuer: Certificate
 
 def _check_scope(scope: x509.IssuingDistributionPoint, certificate: Certificate, urls: Sequence[str]) -> None:
     """Check that the CRL covers the certificate with all reasons; else absence from it would mean nothing."""
-    names = [name.value for name in scope.full_name or () if isinstance(name, x509.UniformResourceIdentifier)]
+    names = {name.value for name in scope.full_name or () if isinstance(name, x509.UniformResourceIdentifier)}
     other_kind = scope.only_contains_user_certs if certificate.is_ca else scope.only_contains_ca_certs
-    elsewhere = bool(names) and not set(names) & set(urls)
+    elsewhere = scope.full_name is not None and not names & set(urls)
     partial = scope.indirect_crl or scope.only_contains_attribute_certs or scope.only_some_reasons is not None
     if partial or other_kind or elsewhere or scope.relative_name is not None:
         raise UndeterminedError("CRL does not cover the certificate")

@@ -18,7 +18,7 @@ from tidegate.verify.notation.attributes import (
 )
 from tidegate.verify.notation.base64_text import decode_base64, decode_base64url
 from tidegate.verify.notation.chain import MAX_CHAIN_LENGTH
-from tidegate.verify.notation.quotation import quoted
+from tidegate.verify.notation.quotation import quoted, quoted_list
 from tidegate.verify.notation.sealed import SealedEnvelope
 from tidegate.verify.notation.strict_json import strict_object
 
@@ -38,7 +38,7 @@ def parse_jws(content: bytes) -> SealedEnvelope:
     # N28
     envelope = strict_object(content, _INVALID)
     if set(envelope) != _FIELDS:
-        unknown = sorted(set(envelope) ^ _FIELDS)
+        unknown = quoted_list(sorted(set(envelope) ^ _FIELDS))
         raise VerificationError(f"{_INVALID}: expected exactly payload, protected, header and signature, not {unknown}")
     # N29
     payload = decode_base64url(envelope["payload"], "payload error")

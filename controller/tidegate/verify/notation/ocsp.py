@@ -1,8 +1,8 @@
 """OCSP answers, judged from their bytes for one certificate. Nothing is asked here."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import new as new_hash
+from itertools import islice
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -20,7 +20,6 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of ours the clock of an OCSP responder or CRL issuer may be."""
 MAX_DELEGATES = 8
 """Certificates in one answer that are tried as the responder's."""
-MAX_SINGLE_RESPONSES = 64
 
 _OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 # The certificate's identifier may use SHA-1: it names, it does not prove.
@@ -64,10 +63,8 @@ def _standing(
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise UndeterminedError(f"OCSP {response.response_status.name.lower().replace('_', ' ')}")
     _check_signature(response, issuer, now)
-    singles = list(response.responses)
-    if len(singles) > MAX_SINGLE_RESPONSES or any(extension.critical for extension in response.extensions):
-        raise UndeterminedError("OCSP answer with too many parts or an unsupported critical extension")
-    single = _matching(singles, certificate, issuer)
+    single = _single(response)
+    _check_subject(single, certificate, issuer)
     if single.next_update_utc is None or now > single.next_update_utc:
         raise UndeterminedError("expired OCSP response")
     if single.this_update_utc > now + CLOCK_SKEW:
@@ -75,26 +72,35 @@ def _standing(
     if single.certificate_status is ocsp.OCSPCertStatus.UNKNOWN:
         raise UndeterminedError("OCSP responder does not know the certificate")
     revoked = single.certificate_status is not ocsp.OCSPCertStatus.GOOD
-    if revoked and len(singles) == 1 and _was_signed_before(response.single_extensions, signing_time):
+    if revoked and _was_signed_before(response.single_extensions, signing_time):
         revoked = False
     return Standing(revoked=revoked, good_until=single.next_update_utc)
 
 
-def _matching(
-    singles: Iterable[ocsp.OCSPSingleResponse], certificate: Certificate, issuer: Certificate
-) -> ocsp.OCSPSingleResponse:
-    """Return the part that is about this certificate of this issuer: serial number and both hashes of the issuer."""
-    key = _key_bits(issuer)
-    for single in singles:
-        name = single.hash_algorithm.name
-        if single.serial_number != certificate.serial or name not in _IDENTIFIER_HASHES:
-            continue
-        if (
-            single.issuer_name_hash == new_hash(name, issuer.subject_der, usedforsecurity=False).digest()
-            and single.issuer_key_hash == new_hash(name, key, usedforsecurity=False).digest()
-        ):
-            return single
-    raise UndeterminedError("OCSP answer is about another certificate")
+def _single(response: ocsp.OCSPResponse) -> ocsp.OCSPSingleResponse:
+    """Return the one part of an answer whose critical extensions are all understood.
+
+    We ask about one certificate: of several parts two might be about it and disagree.
+    """
+    singles = list(islice(response.responses, 2))
+    if len(singles) != 1:
+        raise UndeterminedError("OCSP answer with more than one part or none")
+    extensions = [*response.extensions, *response.single_extensions]
+    if any(each.critical and not isinstance(each.value, x509.InvalidityDate) for each in extensions):
+        raise UndeterminedError("unsupported critical extension found in OCSP answer")
+    return singles[0]
+
+
+def _check_subject(single: ocsp.OCSPSingleResponse, certificate: Certificate, issuer: Certificate) -> None:
+    """Check that the answer is about this certificate of this issuer: serial number and both hashes of the issuer."""
+    name, key = single.hash_algorithm.name, _key_bits(issuer)
+    if (
+        single.serial_number != certificate.serial
+        or name not in _IDENTIFIER_HASHES
+        or single.issuer_name_hash != new_hash(name, issuer.subject_der, usedforsecurity=False).digest()
+        or single.issuer_key_hash != new_hash(name, key, usedforsecurity=False).digest()
+    ):
+        raise UndeterminedError("OCSP answer is about another certificate")
 
 
 def _key_bits(issuer: Certificate) -> bytes:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from tidegate.errors import Error, UndeterminedError, VerificationError
 from tidegate.verify.notation.attributes import SigningScheme
-from tidegate.verify.notation.authenticity import check_anchor, check_subject
+from tidegate.verify.notation.authenticity import check_subject, find_anchor
 from tidegate.verify.notation.certificate import Certificate
 from tidegate.verify.notation.chain import Purpose, validate_chain
 from tidegate.verify.notation.envelope import Envelope, open_envelope, parse_envelope
@@ -117,7 +117,7 @@ class _Verification:
     chain: tuple[Certificate, ...] = ()
     payload: SignedPayload | None = None
     profile: SigningProfile | None = None
-    anchored: bool = False
+    anchor: int | None = None
     identified: bool = False
     moments: list[datetime] = field(default_factory=list)
     questions: dict[Question, None] = field(default_factory=dict)
@@ -154,8 +154,7 @@ class _Verification:
 
     def _find_anchor(self) -> None:
         sealed, attributes = self._envelope.sealed, self._envelope.attributes
-        check_anchor(sealed.chain, attributes.scheme, self.statement, self.stores)  # N54
-        self.anchored = True
+        self.anchor = find_anchor(sealed.chain, attributes.scheme, self.statement, self.stores)  # N54
 
     def _open(self) -> None:
         self.chain = open_envelope(self._envelope)  # N36-N38
@@ -215,7 +214,7 @@ class _Verification:
         return f"signed before {quoted_time(timestamp.info.moment)} by the word of {timestamp.chain[0].subject}"
 
     def _revoke(self) -> str | None:
-        if not (self.anchored and self.identified):
+        if self.anchor is None or not self.identified:
             # N68: whoever made this chain chose the URLs in it.
             raise UndeterminedError("revocation is not checked for a signature whose signer is not trusted")
         if self.profile is not None:
@@ -224,7 +223,10 @@ class _Verification:
         attributes = self._envelope.attributes
         by_authority = attributes.scheme is SigningScheme.SIGNING_AUTHORITY
         signing_time = attributes.signing_time if by_authority else None
-        return self._check_chain(self.chain, "signing certificate", signing_time)  # N64-N68
+        # Above the anchor stands whatever the bearer of the envelope put there: anybody can certify the key that issued
+        # the anchor anew, with URLs of his own. The anchor itself is trusted, and so is what it says of its revocation.
+        trusted = self.chain[: self.anchor + 2]
+        return self._check_chain(trusted, "signing certificate", signing_time)  # N64-N68
 
     def _check_chain(
         self, chain: tuple[Certificate, ...], role: str, authentic_signing_time: datetime | None
@@ -264,7 +266,7 @@ class _Verification:
 
     def _outcome(self, records: tuple[StepRecord, ...]) -> NotationOutcome:
         signer = None
-        if self.anchored and self.identified and self.chain:
+        if self.anchor is not None and self.identified:
             signer = Signer(
                 subject=self.chain[0].subject,
                 fingerprint=self.chain[0].fingerprint,

@@ -62,13 +62,19 @@ class SignatureVerification:
     verify_timestamp: TimestampRule = TimestampRule.ALWAYS
 
     def action(self, check: Check) -> Action:
-        """Return what the check does. Integrity is enforced at every level but skip, whatever the override says."""
+        """Return what the check does. Integrity is enforced at every level but skip, whatever the override says.
+
+        Only revocation can be skipped alone: a signature by nobody in particular must not count as verified (N5).
+        """
         if self.level is Level.SKIP:
             return Action.SKIP
         if check is Check.INTEGRITY:
             return Action.ENFORCE
-        if check in self.override:
-            return self.override[check]
+        overridden = self.override.get(check)
+        if overridden is Action.SKIP and check is not Check.REVOCATION:
+            return Action.ENFORCE
+        if overridden is not None:
+            return overridden
         logged = {Level.PERMISSIVE: _LOGGED_BY_PERMISSIVE, Level.AUDIT: _LOGGED_BY_AUDIT}.get(self.level, frozenset())
         return Action.LOG if check in logged else Action.ENFORCE
 

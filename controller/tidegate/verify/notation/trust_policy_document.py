@@ -154,7 +154,8 @@ def _verification(value: object, name: str, path: str, problems: list[str]) -> S
             f'{path}.override: {prefix}signature verification level "skip" can\'t be used to customize signature'
             " verification"
         )
-    rule = entry.get("verifyTimestamp", "") or TimestampRule.ALWAYS
+    rule = entry.get("verifyTimestamp", TimestampRule.ALWAYS)
+    rule = TimestampRule.ALWAYS if rule == "" else rule
     if rule not in list(TimestampRule):
         # N6
         problems.append(

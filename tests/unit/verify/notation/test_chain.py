@@ -193,6 +193,11 @@ def test_a_chain_with_the_profile_is_accepted(identities: Sequence[Identity]):
         pytest.param(
             leaf(authority(kind="rsa1024")), "rsa key size 1024 bits is not supported", id="N53-weak-authority"
         ),
+        pytest.param(
+            leaf(authority(kind="p224")),
+            "ecdsa key size 224 bits is not supported",
+            id="N53-authority-on-a-short-curve",
+        ),
         pytest.param(leaf(authority(kind="ed25519")), "hash None is not supported", id="N53-ed25519-authority"),
     ],
 )

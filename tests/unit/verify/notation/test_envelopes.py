@@ -51,6 +51,11 @@ def setting(key: Any, value: object) -> Callable[[dict], None]:
         pytest.param(jws(setting("extra", 1)), "expected exactly payload, protected, header", id="N28-further-field"),
         pytest.param(jws(lambda parts: parts.pop("header")), "expected exactly", id="N28-missing-field"),
         pytest.param(
+            jws(lambda parts: parts.update({f"{number:02}\n": 1 for number in range(12)})),
+            r'signature, not ["00\n" "01\n" "02\n" "03\n" "04\n" "05\n" "06\n" "07\n" "08\n" "09\n" and 2 more]',
+            id="N28-further-fields-in-words-that-cannot-forge-a-line",
+        ),
+        pytest.param(
             retyped(sign(signer()), lambda text: text.replace('"payload"', '"Payload"', 1)),
             "expected exactly",
             id="N28-field-in-other-case",

@@ -14,7 +14,7 @@ from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.timestamps import BASELINE_POLICY, issue_token, timestamp_authority
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.cms import parse_signed_token, read_timestamp_info, verify_signer
+from tidegate.verify.notation.cms import MAX_IDENTIFIER, parse_signed_token, read_timestamp_info, verify_signer
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
 from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
@@ -242,6 +242,16 @@ def test_a_defective_countersignature_is_refused(token: dict[str, Any], expected
     outcome = judge(**token)
     assert expected in refusal(outcome)
     assert failed_step(outcome) == 9
+
+
+@pytest.mark.parametrize("arcs", [pytest.param(400, id="N59-type-with-a-long-identifier")])
+def test_a_long_identifier_makes_no_long_message(arcs: int):
+    """An attacker's object identifier is cut."""
+    dotted = "1.2" + ".7" * arcs
+    with pytest.raises(VerificationError) as caught:
+        parse_signed_token(issue_token(TSA, b"x", content_type=dotted))
+    assert dotted[:MAX_IDENTIFIER] in str(caught.value)
+    assert dotted[: MAX_IDENTIFIER + 1] not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.errors import PolicyError
-from tidegate.verify.notation.trust_policy import Action, Check, Level, TimestampRule
+from tidegate.verify.notation.trust_policy import Action, Check, Level, SignatureVerification, TimestampRule
 from tidegate.verify.notation.trust_policy_document import MAX_POLICY_BYTES, parse_trust_policy, read_trust_policy
 
 STATEMENT: dict[str, Any] = {
@@ -135,6 +135,19 @@ def test_a_sound_document_is_read():
             verification(verifyTimestamp="never"),
             'verifyTimestamp must be "always" or "afterCertExpiry", but got "never"',
             id="N6-unknown-rule",
+        ),
+        *(
+            pytest.param(
+                verification(verifyTimestamp=value),
+                f'verifyTimestamp must be "always" or "afterCertExpiry", but got {shown}',
+                id=f"N6-{label}",
+            )
+            for label, value, shown in (
+                ("null", None, "nothing"),
+                ("false", False, "false"),
+                ("empty-list", [], "a list"),
+                ("zero", 0, "the number 0"),
+            )
         ),
         pytest.param(
             document(signatureVerification={"level": "skip"}),
@@ -325,6 +338,24 @@ def test_an_override_changes_one_action(override: dict[str, str], check: Check, 
     """An override changes what it names and nothing else."""
     found = read_trust_policy(verification(override=override)).statements[0].signature_verification
     assert found.action(check) is expected
+
+
+@pytest.mark.parametrize(
+    "level", [pytest.param(level, id=f"N5-{level}") for level in ("strict", "permissive", "audit")]
+)
+def test_only_revocation_is_skipped_whoever_made_the_statement(level: str):
+    """Statements are also made without a document: a skipped authenticity would count as verified."""
+    found = SignatureVerification(level=Level(level), override=dict.fromkeys(Check, Action.SKIP))
+    actions = {check: found.action(check) for check in Check}
+    assert actions.pop(Check.REVOCATION) is Action.SKIP
+    assert set(actions.values()) == {Action.ENFORCE}
+
+
+@pytest.mark.parametrize("value", [pytest.param("", id="N6-empty-is-the-default")])
+def test_an_empty_rule_is_the_default(value: str):
+    """As in Notation, where an empty text is as good as none."""
+    found = read_trust_policy(verification(verifyTimestamp=value)).statements[0].signature_verification
+    assert found.verify_timestamp is TimestampRule.ALWAYS
 
 
 def test_verify_timestamp_is_read():

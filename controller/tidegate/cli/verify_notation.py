@@ -75,7 +75,7 @@ class NotationTrust:
             revocation=self.material,
             metadata=self.metadata,
         )
-        return _reported(outcome, place)
+        return reported_notation(outcome, place)
 
 
 def verify_envelope(options: VerifyOptions) -> Report:
@@ -170,7 +170,8 @@ def _crl(path: Path) -> bytes:
         raise ArgumentError(f"{path}: not a CRL in PEM or DER") from error
 
 
-def _reported(outcome: NotationOutcome, place: str) -> ReportedSignature:
+def reported_notation(outcome: NotationOutcome, place: str) -> ReportedSignature:
+    """Return the outcome of one envelope as reports show it."""
     facts = []
     if outcome.signer is not None:
         profile = outcome.signer.profile

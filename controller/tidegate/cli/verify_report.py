@@ -5,6 +5,7 @@ Nothing is verified here. A signature that its policy accepts although something
 
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,9 @@ from rich.console import Console
 
 MAX_LINE = 2000
 """Characters of one text that is printed."""
+_TEXT_COLUMN = 19
+"""Where the words of a step begin."""
+_MIN_WIDTH = 60
 
 
 class Verdict(StrEnum):
@@ -77,7 +81,10 @@ class ReportedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedSignature:
-    """One signature: its kind, where it was found, its steps, and what it proved or claims, by name."""
+    """One signature: its kind, where it was found, its steps, and what it proved or claims, by name.
+
+    ``authority`` is whom of a policy it was verified by, and ``attestation`` what that policy calls it.
+    """
 
     kind: str
     place: str
@@ -85,6 +92,8 @@ class ReportedSignature:
     steps: tuple[ReportedStep, ...]
     reason: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    authority: str | None = None
+    attestation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +107,19 @@ class LeftAside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything about one subject as of one time. ``demands`` says by which trust it was verified."""
+    """Everything about one subject as of one time. ``demands`` says by which trust it was verified.
+
+    ``digest`` is what an image's reference means now, and ``policy`` the name of the one it was verified by.
+    """
 
     subject: str
     at: datetime
     verdict: Verdict
     reason: str = ""
+    remedy: str = ""
     demands: str = ""
+    digest: str | None = None
+    policy: str | None = None
     signatures: tuple[ReportedSignature, ...] = ()
     left_aside: tuple[LeftAside, ...] = field(default=())
 
@@ -153,15 +168,18 @@ def as_json(report: Report) -> dict[str, Any]:
     """Return a report as JSON: stable names; ``verified`` is true for nothing but a verified signature."""
     return {
         "subject": report.subject,
+        **_given(digest=report.digest, policy=report.policy),
         "at": moment(report.at),
         "verdict": report.verdict.value,
         "verified": report.verdict is Verdict.VERIFIED,
         "reason": report.reason,
+        **_given(remedy=report.remedy or None),
         "demands": report.demands,
         "signatures": [
             {
                 "kind": one.kind,
                 "place": one.place,
+                **_given(authority=one.authority, attestation=one.attestation),
                 "verdict": one.verdict.value,
                 "reason": one.reason,
                 "facts": dict(one.facts),
@@ -187,35 +205,74 @@ def moment(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _given(**named: str | None) -> dict[str, str]:
+    """Return the members that this kind of report has."""
+    return {name: value for name, value in named.items() if value is not None}
+
+
 def _print(console: Console, report: Report) -> None:
-    console.print(_harmless(report.subject), style="bold")
-    console.print(f"  as of {moment(report.at)}")
+    _line(console, report.subject, style="bold")
+    if report.digest is not None and report.digest not in report.subject:
+        _line(console, f"digest {report.digest}", indent=2)
+    _line(console, f"as of {moment(report.at)}", indent=2)
     if report.demands:
-        console.print(f"  {_harmless(report.demands)}")
+        _line(console, report.demands, indent=2)
     for signature in report.signatures:
-        console.print(f"{_harmless(signature.kind)} {_harmless(signature.place)}", style="bold")
-        for step in signature.steps:
-            _print_step(console, step)
-        for name, value in signature.facts:
-            console.print(f"  {name}: {_harmless(value)}")
-        if len(report.signatures) > 1:
-            _print_verdict(console, signature.verdict, "", indent="  ")
+        _print_signature(console, signature, alone=len(report.signatures) == 1)
     for one in report.left_aside:
-        console.print(f"left aside {_harmless(one.what)}: {one.reason}, {_harmless(one.detail)}")
+        _line(console, f"left aside {one.what}: {one.reason}, {one.detail}")
     _print_verdict(console, report.verdict, report.reason)
+    if report.remedy:
+        _line(console, f"To fix: {report.remedy}")
+
+
+def _print_signature(console: Console, signature: ReportedSignature, *, alone: bool) -> None:
+    if signature.authority is None:
+        _line(console, f"{signature.kind} {signature.place}", style="bold")
+    else:
+        what = f", attestation {signature.attestation}" if signature.attestation is not None else ""
+        _line(console, f"{signature.kind}, authority {signature.authority}{what}", style="bold")
+        _line(console, signature.place, indent=2)
+    for step in signature.steps:
+        _print_step(console, step)
+    for name, value in signature.facts:
+        _line(console, f"{name}: {value}", indent=2)
+    if not alone:
+        _print_verdict(console, signature.verdict, "", indent=2)
 
 
 def _print_step(console: Console, step: ReportedStep) -> None:
     rules = f" [{step.rules}]" if step.rules else ""
     word = step.outcome.value.upper() if step.outcome is StepOutcome.FAILED else step.outcome.value
-    console.print(f"  {step.number:>2}  {word:<11}  {step.title}{rules}", style=_STYLES.get(step.outcome))
+    style = _STYLES.get(step.outcome)
+    _line(console, f"{step.number:>2}  {word:<11}  {step.title}{rules}", style=style, indent=2, hanging=_TEXT_COLUMN)
     if step.text:
-        console.print(f"                   {_harmless(step.text)}")
+        _line(console, step.text, indent=_TEXT_COLUMN, hanging=_TEXT_COLUMN)
 
 
-def _print_verdict(console: Console, verdict: Verdict, reason: str, *, indent: str = "") -> None:
+def _print_verdict(console: Console, verdict: Verdict, reason: str, *, indent: int = 0) -> None:
     word, style = _WORDS[verdict]
-    console.print(f"{indent}{word}{': ' if reason else ''}{_harmless(reason)}", style=style)
+    _line(console, f"{word}{': ' if reason else ''}{reason}", style=style, indent=indent)
+
+
+def _line(
+    console: Console, text: str, *, style: str | None = None, indent: int = 0, hanging: int | None = None
+) -> None:
+    """Print a text, on a terminal broken at its edge; elsewhere as one line, for programs that look for words."""
+    shown = _harmless(text)
+    if not console.is_terminal:
+        console.print(" " * indent + shown, style=style)
+        return
+    lines = textwrap.wrap(
+        shown,
+        max(console.width, _MIN_WIDTH),
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + 2 if hanging is None else hanging),
+        drop_whitespace=True,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    console.print("\n".join(lines), style=style)
 
 
 def _harmless(text: str) -> str:

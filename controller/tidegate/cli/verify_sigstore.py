@@ -30,6 +30,8 @@ MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """Bytes of an artifact that is held whole, for keys that sign more than its SHA-256."""
 _CHUNK = 1024 * 1024
+_ANY = "*"
+"""What is written for any predicate type."""
 _FIELDS = {
     "identity": "--certificate-identity",
     "issuer": "--certificate-oidc-issuer",
@@ -43,7 +45,7 @@ _OUTCOMES = {
     Outcome.FAILED: StepOutcome.FAILED,
     Outcome.INCONCLUSIVE: StepOutcome.UNDECIDED,
 }
-_NAMES = {
+KIND_NAMES = {
     ArtifactKind.SIGSTORE_BUNDLE: "sigstore bundle",
     ArtifactKind.COSIGN_SIGNATURE: "cosign signature",
     ArtifactKind.COSIGN_ATTESTATION: "cosign attestation",
@@ -69,7 +71,7 @@ class SigstoreTrust:
             found = verify_signature_layer(layer, artifact=about, authority=signers, claims=claims, now=at)
         else:
             found = verify_attestation_layer(layer, artifact=about, authority=signers, claims=claims, now=at)
-        return _reported(found, _NAMES[artifact.kind], place)
+        return reported_sigstore(found, KIND_NAMES[artifact.kind], place)
 
 
 def verify_bundle_file(options: VerifyOptions) -> list[Report]:
@@ -92,7 +94,7 @@ def sigstore_trust(options: VerifyOptions, *, default_type: str) -> SigstoreTrus
         key_hash=options.key_hash,
     )
     root = None if options.trusted_root is None else _trusted_root(options.trusted_root)
-    predicate_type = options.predicate_type or default_type
+    predicate_type = ANY_PREDICATE if options.predicate_type == _ANY else options.predicate_type or default_type
     try:
         authority = demanded_authority(signer, root, require_log=not options.no_transparency_log)
         claims = Claims(predicate_type=predicate_type)
@@ -148,7 +150,7 @@ def _demands(options: VerifyOptions, predicate_type: str) -> str:
 
 def _verify(trust: SigstoreTrust, bundle: bytes, place: str, about: Artifact, name: str) -> Report:
     found = verify_bundle(bundle, artifact=about, authority=trust.authority, claims=trust.claims, now=trust.at)
-    signature = _reported(found, _NAMES[ArtifactKind.SIGSTORE_BUNDLE], place)
+    signature = reported_sigstore(found, KIND_NAMES[ArtifactKind.SIGSTORE_BUNDLE], place)
     verdict, reason = conclude([signature], none="")
     return Report(
         subject=name, at=trust.at, verdict=verdict, reason=reason, demands=trust.demands, signatures=(signature,)
@@ -200,7 +202,8 @@ def _as_option(problem: str) -> str:
     return f"{name}:{words}" if name and colon else problem
 
 
-def _reported(found: Verification, kind: str, place: str) -> ReportedSignature:
+def reported_sigstore(found: Verification, kind: str, place: str) -> ReportedSignature:
+    """Return a verification as reports show it."""
     facts: list[tuple[str, str]] = []
     proof = found.proof if found.outcome is Outcome.OK else None
     if proof is not None:

@@ -1,0 +1,73 @@
+"""What whoever may push can put beside an image: none of it makes "not known" of "no valid signature".
+
+The policies here tolerate what is not known, so that every "not known" would let the image in.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.integration.gather.gate import image
+from tests.integration.gather.test_signatures import OWN_CA, signed_by, store, target
+from tests.simulator import World
+from tests.simulator.pki.certificates import authority, issue
+from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, SIGNED_AT, sign
+from tidegate.policy.trust_stores import StoreType, TrustSnapshot
+from tidegate.verify.notation.plugin import AWS_SIGNER_PLUGIN, VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION
+
+UNTIL = SIGNED_AT + timedelta(days=900)
+RELEASE = {
+    "name": "release",
+    "notation": {**OWN_CA["notation"], "trustedIdentities": ["x509.subject: C=US, ST=WA, O=Release"]},
+}
+
+
+@pytest.fixture(scope="module")
+def ca():
+    return authority()
+
+
+@pytest.fixture(scope="module")
+def trust(ca):
+    return TrustSnapshot.of([store("ca", StoreType.CA, certificates=(ca.root.pem,))])
+
+
+@pytest.fixture
+def app(world: World) -> str:
+    world.add_image("team/app", "v1")
+    return image()
+
+
+def demanding(plugin: str, version: str | None = None) -> dict[str, Any]:
+    """An envelope's options: a plugin that the verifier is said to need."""
+    extended = {VERIFICATION_PLUGIN: plugin} | ({VERIFICATION_PLUGIN_MIN_VERSION: version} if version else {})
+    return {"extended": extended, "critical": tuple(extended)}
+
+
+@pytest.mark.parametrize(
+    ("trusted", "options", "words"),
+    [
+        pytest.param(
+            False,
+            {"scheme": AUTHORITY_SCHEME},
+            "failed to find a trusted anchor in the certificate chain",
+            id="of a scheme for which the policy names no trust store",
+        ),
+        pytest.param(
+            True, demanding("com.example.plugin"), "locating the verification plugin", id="that wants a plugin"
+        ),
+        pytest.param(
+            True, demanding(AWS_SIGNER_PLUGIN, "99.0.0"), "needs plugin version", id="that wants a later plugin"
+        ),
+    ],
+)
+async def test_an_envelope_of_who_is_not_trusted(world, start, app, ca, trust, trusted, options, words):
+    signer = issue("Mallory", ca if trusted else authority(), not_after=UNTIL)
+    world.add_signature("team/app", "v1", sign(signer, target=target(world), **options))
+
+    answer = await start(signed_by(RELEASE) | {"onUndetermined": "Allow"}, trust=trust).review(app)
+
+    assert not answer.allowed
+    assert "SignatureInvalid: authority release: " in answer.message
+    assert words in answer.message

@@ -1,12 +1,12 @@
 """The image policies of the cluster: listed, compiled, swapped as one snapshot; then told in each policy's status.
 
-Events of a watch only ask for the next list. Until the first list succeeded the snapshot is unsynced; when a later one
-fails, the last snapshot stays, and ``age_seconds`` says how old it is.
+Events of a watch only ask for the next list. Until the first list succeeded the snapshot is unsynced, and so it is until
+what signatures rely on was read; when a later list fails, the last snapshot stays, and ``age_seconds`` says how old it is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -16,6 +16,7 @@ from tidegate.kube.policy_status import status_patch
 from tidegate.kube.relisting import RELIST_SECONDS, Relisting
 from tidegate.policy.parse import GROUP, PLURAL, VERSION, compile_policy
 from tidegate.policy.snapshot import Policy, PolicySnapshot
+from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 
 POLICIES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 MAX_STATUS_WRITES: Final = 100
@@ -28,24 +29,44 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class TrustSource(Protocol):
+    """Tells what policies' signatures rely on."""
+
+    def notify(self, changed: Callable[[], None]) -> None:
+        """Have it called whenever the next snapshot may be another."""
+        ...
+
+    async def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot | None:
+        """Return the trust, the same object while nothing changes; None before it was first read."""
+        ...
+
+
 class WatchedPolicies:
-    """Implements the reviewer's PolicySource. Every synced snapshot also holds the self-check's built-in policy."""
+    """Implements the reviewer's PolicySource. Every synced snapshot also holds the self-check's built-in policy.
+
+    Without ``trust`` there are no trust stores, and what relies on one is undetermined.
+    """
 
     def __init__(
         self,
         api: KubernetesApi,
         *,
+        trust: TrustSource | None = None,
         every_seconds: float = RELIST_SECONDS,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._api = api
         self._now = now
         self._snapshot = PolicySnapshot.unsynced()
-        self._compiled_from: Sequence[object] | None = None
+        self._trust = trust
+        self._compiled: tuple[Sequence[object], Sequence[Policy]] = ((), ())
+        self._taken: Sequence[Policy] = ()
         self._missing = False
         self.on_return: Callable[[], None] | None = None
         """Called when policies can be listed after the resource was not there."""
         self.relisting = Relisting("image policies", self._refresh, every_seconds=every_seconds)
+        if trust is not None:
+            trust.notify(self.mark_dirty)
 
     def current(self) -> PolicySnapshot:
         """Return the present snapshot; the same object for as long as no policy changes."""
@@ -66,8 +87,12 @@ class WatchedPolicies:
 
     async def _refresh(self) -> None:
         objects = await self._list()
-        compiled = self._take(objects)
-        await self._write_status(objects, compiled)
+        policies = self._compile(objects)
+        trust = NO_TRUST if self._trust is None else await self._trust.snapshot(policies)
+        # Without it nothing is swapped: the trust source asks for the next list once it has read.
+        if trust is not None:
+            self._take(policies, trust)
+            await self._write_status(objects, {policy.uid: policy for policy in policies})
 
     async def _list(self) -> Sequence[Mapping[str, Any]]:
         """List; that there is no such resource is a failure, and never the same as no policies."""
@@ -81,23 +106,28 @@ class WatchedPolicies:
         self._missing = False
         return objects
 
-    def _take(self, objects: Sequence[Mapping[str, Any]]) -> dict[str, Policy]:
-        """Compile and swap, unless nothing that policies are made of has changed; return the policies by uid."""
+    def _compile(self, objects: Sequence[Mapping[str, Any]]) -> Sequence[Policy]:
+        """Return the policies: the same objects, unless anything that policies are made of has changed."""
         material = [_material(one) for one in objects]
-        if material != self._compiled_from:
-            compiled = [compile_policy(one) for one in objects]
-            snapshot = PolicySnapshot.of([*compiled, KNOWN_BAD_POLICY])
-            self._snapshot, self._compiled_from = snapshot, material
-            broken = [policy.name for policy in snapshot.broken]
-            _log.info("policies in force", revision=snapshot.revision, policies=len(compiled), broken=broken)
-        return {policy.uid: policy for policy in self._snapshot.policies}
+        if material != self._compiled[0]:
+            self._compiled = (material, [compile_policy(one) for one in objects])
+        return self._compiled[1]
+
+    def _take(self, policies: Sequence[Policy], trust: TrustSnapshot) -> None:
+        """Swap, unless nothing has changed."""
+        if self._snapshot.synced and self._taken is policies and self._snapshot.trust is trust:
+            return
+        snapshot = PolicySnapshot.of([*policies, KNOWN_BAD_POLICY], trust)
+        self._snapshot, self._taken = snapshot, policies
+        broken = [policy.name for policy in snapshot.broken]
+        _log.info("policies in force", revision=snapshot.revision, policies=len(policies), broken=broken)
 
     async def _write_status(self, objects: Sequence[Mapping[str, Any]], compiled: Mapping[str, Policy]) -> None:
         """Tell each policy what became of it. What fails is logged and tried again with the next list."""
         written = 0
         for one in objects:
             policy = compiled.get(one["metadata"]["uid"])
-            patch = status_patch(one, policy, self._now()) if policy is not None else None
+            patch = status_patch(one, policy, self._now(), self._snapshot.trust) if policy is not None else None
             if policy is None or patch is None:
                 continue
             if written >= MAX_STATUS_WRITES:

@@ -1,0 +1,61 @@
+"""The status of our objects: one condition Ready beside those of others, written only where it is not true yet.
+
+The content is the same whichever replica writes it, so that replicas agree instead of overwriting each other.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+READY: Final = "Ready"
+MAX_MESSAGE_CHARACTERS: Final = 8_000
+"""The schema allows 32,768; a person does not read more than this."""
+TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def ready_patch(
+    obj: Mapping[str, Any],
+    now: datetime,
+    *,
+    generation: int,
+    status: bool,
+    reason: str,
+    message: str,
+    fields: Mapping[str, Any] | None = None,
+) -> dict[str, Any] | None:
+    """Return the JSON merge patch that makes an object's status true, None where it is.
+
+    ``fields`` are further fields of the status; those that are None are removed. The patch holds only for the object as
+    it was read: the API server refuses it with 409 after any other write. ``lastTransitionTime`` moves only with the
+    condition's status. Conditions of others are kept.
+    """
+    stored = stored_status(obj)
+    listed = stored.get("conditions")
+    conditions = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    before = next((one for one in conditions if one.get("type") == READY), {})
+    ready: dict[str, Any] = {
+        "type": READY,
+        "status": str(status),
+        "reason": reason,
+        "message": message if len(message) <= MAX_MESSAGE_CHARACTERS else message[: MAX_MESSAGE_CHARACTERS - 1] + "…",
+        "observedGeneration": generation,
+    }
+    wanted = {"observedGeneration": generation, **(fields or {})}
+    if all(stored.get(name) == value for name, value in wanted.items()) and ready.items() <= dict(before).items():
+        return None
+    moved = before.get("status") != ready["status"] or not before.get("lastTransitionTime")
+    ready["lastTransitionTime"] = now.strftime(TIME_FORMAT) if moved else before["lastTransitionTime"]
+    others = [one for one in conditions if one.get("type") != READY]
+    return {
+        "metadata": {"resourceVersion": _mapping(obj.get("metadata")).get("resourceVersion")},
+        "status": {**wanted, "conditions": [*others, ready]},
+    }
+
+
+def stored_status(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the status that an object has, empty where it has none."""
+    return _mapping(obj.get("status"))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

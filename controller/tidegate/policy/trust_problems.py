@@ -1,0 +1,85 @@
+"""What a policy relies on and cannot: trust stores that are missing, broken or of the wrong type, and unread keys.
+
+The problems are told to whoever wrote the policy. What follows for an image is not said here.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.objects import bounded
+from tidegate.policy.signatures import Authority, KeyedAuthority, KmsKey, NotationAuthority
+from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot
+
+
+def authorities_of(policy: ImagePolicy) -> Iterator[Authority]:
+    """Give each authority of a policy once, those of its attestations too."""
+    seen: set[int] = set()
+    rules = policy.signatures.any_of if policy.signatures is not None else ()
+    for authority in (*rules, *(one for each in policy.attestations or () for one in each.any_of)):
+        if id(authority) not in seen:
+            seen.add(id(authority))
+            yield authority
+
+
+def kms_keys_of(policies: Iterable[object]) -> tuple[str, ...]:
+    """Return the ARNs of all keys in AWS KMS that policies name, in order."""
+    return tuple(
+        sorted(
+            {
+                authority.key.arn
+                for policy in policies
+                if isinstance(policy, ImagePolicy)
+                for authority in authorities_of(policy)
+                if isinstance(authority, KeyedAuthority) and isinstance(authority.key, KmsKey)
+            }
+        )
+    )
+
+
+def trust_problems(policy: ImagePolicy, trust: TrustSnapshot) -> tuple[str, ...]:
+    """Return every problem with what a policy's authorities rely on, each once; empty where all is well."""
+    problems = dict.fromkeys(
+        f"authority {authority.name}: {problem}"
+        for authority in authorities_of(policy)
+        for problem in _problems(authority, trust)
+    )
+    return bounded(tuple(problems))
+
+
+def _problems(authority: Authority, trust: TrustSnapshot) -> Iterator[str]:
+    if isinstance(authority, NotationAuthority):
+        yield from _notation_problems(authority, trust)
+        return
+    if authority.trusted_root is not None:
+        problem, type_ = _look(authority.trusted_root, trust)
+        if problem:
+            yield problem
+        elif type_ is not StoreType.SIGSTORE:
+            yield f"trust store {authority.trusted_root} has type {type_}, expected {StoreType.SIGSTORE}"
+    if isinstance(authority, KeyedAuthority) and isinstance(authority.key, KmsKey):
+        found = trust.keys.get(authority.key.arn, "it has not been read yet")
+        if isinstance(found, str):
+            yield f"key {authority.key.arn}: {found}"
+
+
+def _notation_problems(authority: NotationAuthority, trust: TrustSnapshot) -> Iterator[str]:
+    types = set()
+    for name in authority.trust_stores:
+        problem, type_ = _look(name, trust)
+        if problem:
+            yield problem
+        elif type_ is StoreType.SIGSTORE:
+            yield f"trust store {name} has type {type_}, expected ca, signingAuthority or tsa"
+        types.add(type_)
+    if types <= {StoreType.TSA}:
+        yield "its trust stores are all of type tsa, expected one of type ca or signingAuthority among them"
+
+
+def _look(name: str, trust: TrustSnapshot) -> tuple[str, StoreType | None]:
+    """Return what is wrong with a trust store whatever it is for, or nothing, and its type where it is known."""
+    store = trust.stores.get(name)
+    if store is None:
+        return f"trust store {name} does not exist", None
+    if isinstance(store, BrokenTrustStore):
+        return f"trust store {name} is broken: {store.problems[0]}", None
+    return "", store.type

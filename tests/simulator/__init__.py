@@ -21,7 +21,7 @@ Environment of a process that is to talk to it: `sim.environment()`, or AWS_ENDP
 AWS_ACCESS_KEY_ID=AKIASIMULATOR0000001 AWS_SECRET_ACCESS_KEY=simulated. Every region is served; a call's region is that of
 its signature. Keys that nobody issued are refused.
 
-World (world.py, scan_changes.py and signature_changes.py, keyword arguments, `account=` and `region=` everywhere; images are named by tag or digest):
+World (world.py, scan_changes.py, signature_changes.py and signing.py, keyword arguments, `account=` and `region=` everywhere; images are named by tag or digest):
     add_account(id, roles=, scan_type=, inspector=, members=)   other accounts: AccessDenied without AssumeRole of a role
                                                                 there ("arn:aws:iam::ID:role/tidegate-reader")
     add_repository(name, mutability=, exclusions=, readers=), set_mutability, remove_repository
@@ -30,6 +30,8 @@ World (world.py, scan_changes.py and signature_changes.py, keyword arguments, `a
     add_scanned_images(repo, n) -> [(tag, digest)];  move_tag, remove_image, archive_image, set_manifest_bytes
     set_coverage(repo, image, status, reason, last_scanned_at=, at=), remove_coverage
     add_finding(repo, image, severity=, id=, package=, installed=, fixed=, exploit=, epss=, status=, at=), set_findings
+    signing.sign_with_aws_signer, sign_with_notation, sign_with_key, sign_keyless: sign an image or attest it, see
+                                                                signing.py; authorities.trust_stores() verify that
     add_signature(repo, image, envelope, kind="notation", layout=) -> manifest digest;  add_artifact, set_signing_status
     add_revocation(ARN or certificate hash, since=), remove_revocation      what AWS Signer answers
     set_scanning("BASIC"), set_basic_scan(repo, image, status);  add_pull_through_rule(prefix)

@@ -10,6 +10,10 @@ POST   /_control/latency           {"ms": 30}
 POST   /_control/clock             {"advance": 60} | {"freeze": "2025-01-01T00:00:00Z"} | {"freeze": null} | {"run": true}
 POST   /_control/world/add_finding {"repository": "team/good", "name": "v1", "severity": "CRITICAL", ...}
                                    any method of World that adds, sets, moves, removes or archives
+POST   /_control/signing/sign_with_aws_signer {"repository": "team/good", "image": "v1", "profile": "release", ...}
+                                   any method of Signing that signs; gives the digest of the signature
+GET    /_control/trust-stores      a List of TrustStore objects by which what was signed verifies, for kubectl apply -f -
+GET    /_control/public-keys       {name: PEM} of the keys that cosign has signed with
 GET    /_control/images            [{uri, digest, tags, status}]
 """
 
@@ -65,6 +69,12 @@ def _carry_out(simulator: Simulator, method: str, path: str, body: dict[str, Any
             return {"now": _move_clock(simulator, body)}
         case "POST", ["world", name] if name.startswith(_CHANGES) and hasattr(simulator.world, name):
             return {"result": _plain(getattr(simulator.world, name)(**body))}
+        case "POST", ["signing", name] if name.startswith("sign_") and hasattr(simulator.world.signing, name):
+            return {"result": getattr(simulator.world.signing, name)(**body)}
+        case "GET", ["trust-stores"]:
+            return {"apiVersion": "v1", "kind": "List", "items": simulator.world.authorities.trust_stores()}
+        case "GET", ["public-keys"]:
+            return simulator.world.authorities.public_keys()
         case "GET", ["images"]:
             return _images(simulator)
     return None

@@ -1,7 +1,7 @@
 """Scenarios: a world written as YAML, so that tests, the demo and a person can share one.
 
 `load` reads a file, `build` a parsed document; an unknown key or a wrong type is a ScenarioError that names its place.
-The keys are those of scenario_model.py; scenarios/demo.yaml shows most of them.
+The keys are those of scenario_model.py; scenarios/README.md explains them, scenarios/demo.yaml shows most.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ import yaml
 from tests.simulator.clock import Clock, Moment
 from tests.simulator.registry import ScanRule
 from tests.simulator.scans import Finding, Package
+from tests.simulator.scenario_error import ScenarioError, wrong_at
 from tests.simulator.scenario_model import (
+    KINDS,
     BasicPart,
     CoveragePart,
     FindingPart,
@@ -25,11 +27,10 @@ from tests.simulator.scenario_model import (
     Scenario,
     StatePart,
 )
+from tests.simulator.scenario_signatures import add_signatures
 from tests.simulator.world import World
 
-
-class ScenarioError(ValueError):
-    """A scenario that cannot be built; the text says where and why."""
+__all__ = ["ScenarioError", "build", "load"]
 
 
 def load(path: Path | str, *, clock: Clock | None = None) -> World:
@@ -49,7 +50,8 @@ def build(document: Any, *, clock: Clock | None = None) -> World:
     try:
         scenario = msgspec.convert(document or {}, Scenario)
     except msgspec.ValidationError as exc:
-        raise ScenarioError(str(exc)) from exc
+        known = f"; expected one of {', '.join(KINDS)}" if str(exc).endswith(".kind`") else ""
+        raise ScenarioError(f"{exc}{known}") from exc
     world = World(account=scenario.account, region=scenario.region, clock=clock)
     for account in scenario.accounts:
         world.add_account(
@@ -59,19 +61,18 @@ def build(document: Any, *, clock: Clock | None = None) -> World:
             inspector=account.inspector,
             members=account.members,
         )
-    _build_each("registries", scenario.registries, lambda part: _registry(world, part))
-    _build_each("repositories", scenario.repositories, lambda part: _repository(world, part))
+    for number, registry in enumerate(scenario.registries):
+        with wrong_at(f"$.registries[{number}]"):
+            _registry(world, registry)
+    for number, repository in enumerate(scenario.repositories):
+        with wrong_at(place := f"$.repositories[{number}]"):
+            _repository(world, repository, place)
+    for number, revocation in enumerate(scenario.revocations):
+        with wrong_at(f"$.revocations[{number}]"):
+            world.add_revocation(world.signing.profile_arn(revocation.profile), since=revocation.since)
+    for key in scenario.kms_keys:
+        world.add_kms_key(key.id, private=world.authorities.key(key.key))
     return world
-
-
-def _build_each(place: str, parts: Sequence[Any], make: Any) -> None:
-    for number, part in enumerate(parts):
-        try:
-            make(part)
-        except KeyError as exc:
-            raise ScenarioError(f"unknown {exc} - at `$.{place}[{number}]`") from exc
-        except (TypeError, ValueError) as exc:
-            raise ScenarioError(f"{exc} - at `$.{place}[{number}]`") from exc
 
 
 def _registry(world: World, part: RegistryPart) -> None:
@@ -84,7 +85,7 @@ def _registry(world: World, part: RegistryPart) -> None:
         )
 
 
-def _repository(world: World, part: RepositoryPart) -> None:
+def _repository(world: World, part: RepositoryPart, place: str) -> None:
     where: dict[str, Any] = {"account": part.account, "region": part.region}
     world.add_repository(
         part.name,
@@ -95,10 +96,29 @@ def _repository(world: World, part: RepositoryPart) -> None:
         lifecycle=None if part.lifecycle is None else msgspec.json.encode(part.lifecycle).decode(),
         **where,
     )
-    for image in part.images:
-        digest = _index(world, part.name, image, where) if image.platforms else _image(world, part.name, image, where)
-        for tag in image.tags:
-            world.move_tag(part.name, tag, digest, **where)
+    made = [_add_image(world, part.name, image, where) for image in part.images]
+    for number, (image, digests) in enumerate(zip(part.images, made, strict=True)):
+        _sign(world, part.name, image, digests, where, place=f"{place}.images[{number}]")
+
+
+def _add_image(world: World, name: str, part: ImagePart, where: dict[str, Any]) -> dict[str, str]:
+    """Give the digests, that of the image itself by "", its children by their platforms."""
+    digests = _index(world, name, part, where) if part.platforms else {"": _image(world, name, part, where)}
+    for tag in part.tags:
+        world.move_tag(name, tag, digests[""], **where)
+    return digests
+
+
+def _sign(
+    world: World, name: str, part: ImagePart, digests: dict[str, str], where: dict[str, Any], *, place: str
+) -> None:
+    """Sign an image and its children, now that every image is there that a signature may be of."""
+    add_signatures(world, name, digests[""], part.signatures, where, place=place)
+    for platform, child in (part.platforms or {}).items():
+        add_signatures(world, name, digests[platform], child.signatures, where, place=f"{place}.platforms.{platform}")
+    if part.signing is not None:
+        arn = world.signing.profile_arn(part.signing.profile)
+        world.set_signing_status(name, digests[""], part.signing.status, profile_arn=arn, **where)
 
 
 def _image(world: World, name: str, part: ImagePart, where: dict[str, Any]) -> str:
@@ -119,7 +139,7 @@ def _image(world: World, name: str, part: ImagePart, where: dict[str, Any]) -> s
     return digest
 
 
-def _index(world: World, name: str, part: ImagePart, where: dict[str, Any]) -> str:
+def _index(world: World, name: str, part: ImagePart, where: dict[str, Any]) -> dict[str, str]:
     platforms = part.platforms or {}
     digest, children = world.add_index(
         name,
@@ -136,7 +156,7 @@ def _index(world: World, name: str, part: ImagePart, where: dict[str, Any]) -> s
         if not child.scanned:
             world.remove_coverage(name, children[platform], at=part.pushed_at, **where)
         _play(world, name, children[platform], [first, *child.history], where)
-    return digest
+    return {"": digest} | children
 
 
 def _play(world: World, name: str, digest: str, states: Sequence[StatePart], where: dict[str, Any]) -> None:

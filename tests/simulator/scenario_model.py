@@ -3,11 +3,13 @@
 Types only; scenario.py reads and builds. Members of type Any are moments, as in clock.py.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from tests.simulator.manifests import OCI_MANIFEST
+from tests.simulator.pki.sigstore import ISSUER, SUBJECT
+from tests.simulator.signing import AN_HOUR_AGO, CosignForm, EnvelopeForm
 from tests.simulator.world import CLUSTER_ACCOUNT, READER_ROLE, REGION
 
 LeaveOut = msgspec.UnsetType
@@ -61,6 +63,80 @@ class StatePart(_Part):
     findings: list[FindingPart] | LeaveOut = _UNSET
 
 
+class _SignaturePart(_Part, tag_field="kind"):
+    """What every kind of signature has; `of` is the tag of the image that is signed, where that is another one."""
+
+    of: str | None = None
+    signed_at: Any = AN_HOUR_AGO
+
+
+class AwsSignerPart(_SignaturePart, tag="awsSigner"):
+    """A signature by AWS Signer; a profile is named, or given by ARN."""
+
+    profile: str = "release"
+    expired: bool = False
+    revoked: bool = False
+
+
+class NotationPart(_SignaturePart, tag="notation"):
+    """A signature by Notation with the certificate `C=US, ST=WA, O=Example, CN=signer` of an authority."""
+
+    signer: str = "release"
+    authority: str = "acme"
+    form: EnvelopeForm = "jws"
+    timestamped: bool = False
+    expired: bool = False
+
+
+class _CosignPart(_SignaturePart):
+    """A signature by cosign, or with `predicateType` an attestation."""
+
+    form: CosignForm = "bundle"
+    predicate_type: str | None = None
+    predicate: Any = None
+    signed_as: str | None = None
+
+
+class CosignKeyPart(_CosignPart, tag="cosignKey"):
+    """cosign with a key, whose public half is asked for by its name."""
+
+    key: str = "release"
+    logged: bool = False
+
+
+class CosignKeylessPart(_CosignPart, tag="cosignKeyless"):
+    """cosign with an identity of the simulated Sigstore instance."""
+
+    subject: str = SUBJECT
+    issuer: str = ISSUER
+
+
+SignaturePart = AwsSignerPart | NotationPart | CosignKeyPart | CosignKeylessPart
+KINDS = ("awsSigner", "notation", "cosignKey", "cosignKeyless")
+"""The words of a signature's `kind`."""
+
+
+class SigningStatusPart(_Part):
+    """What ECR says of signing the image by itself."""
+
+    status: Literal["IN_PROGRESS", "COMPLETE", "FAILED"]
+    profile: str = "release"
+
+
+class RevocationPart(_Part):
+    """A profile, by name or ARN, that AWS Signer has revoked; for signatures made from `since` on where that is given."""
+
+    profile: str
+    since: Any = None
+
+
+class KmsKeyPart(_Part):
+    """A key in AWS KMS whose private half is that of the `key` by which cosign signs."""
+
+    id: str
+    key: str
+
+
 class ChildPart(_Part):
     """One platform of an index."""
 
@@ -68,6 +144,7 @@ class ChildPart(_Part):
     coverage: CoveragePart | LeaveOut | None = _UNSET
     findings: list[FindingPart] | LeaveOut = _UNSET
     history: list[StatePart] = []
+    signatures: list[SignaturePart] = []
 
 
 class ImagePart(_Part):
@@ -88,6 +165,8 @@ class ImagePart(_Part):
     basic: BasicPart | LeaveOut | None = _UNSET
     findings: list[FindingPart] | LeaveOut = _UNSET
     history: list[StatePart] = []
+    signatures: list[SignaturePart] = []
+    signing: SigningStatusPart | None = None
 
 
 class RepositoryPart(_Part):
@@ -148,3 +227,5 @@ class Scenario(_Part):
     accounts: list[AccountPart] = []
     registries: list[RegistryPart] = []
     repositories: list[RepositoryPart] = []
+    revocations: list[RevocationPart] = []
+    kms_keys: list[KmsKeyPart] = []

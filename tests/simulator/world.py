@@ -1,7 +1,7 @@
 """The simulated AWS: accounts, registries, repositories, images and scans, and the calls that tests change them with.
 
 Every change is safe while the server answers: both hold `lock`. It knows no wire format and no fault; what changes
-scans and signatures is in scan_changes.py and signature_changes.py.
+scans and signatures is in scan_changes.py and signature_changes.py, and who signs in signing.py.
 """
 
 import threading
@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from tests.simulator import manifests
+from tests.simulator.authorities import Authorities
 from tests.simulator.clock import Clock, Moment
 from tests.simulator.kms_changes import KmsChanges
 from tests.simulator.manifests import Manifest
@@ -18,6 +19,7 @@ from tests.simulator.registry import Image, PullThroughRule, Registry, Repositor
 from tests.simulator.scan_changes import ScanChanges
 from tests.simulator.scans import BasicScan, Coverage, ScanState
 from tests.simulator.signature_changes import SignatureChanges
+from tests.simulator.signing import Signing
 
 CLUSTER_ACCOUNT = "111122223333"
 REGION = "eu-west-1"
@@ -57,6 +59,8 @@ class World(KmsChanges, ScanChanges, SignatureChanges):
         self.serial = count(1)
         self.revocations = {}
         self.kms_keys = {}
+        self.authorities = Authorities(self.clock)
+        self.signing = Signing(self)
         self.add_account(account)
 
     # Accounts and registries

@@ -77,6 +77,22 @@ def test_boto3_finds_it_by_the_environment(aws):
     assert aws("ecr").describe_images(**GOOD)["imageDetails"][0]["imageTags"] == ["v1"]
 
 
+def test_an_image_is_signed_and_what_verifies_it_is_told(control, aws):
+    asked = {"repository": "team/good", "image": "v1"}
+    made = control("POST", "signing/sign_with_notation", {**asked, "authority": "mine"})["result"]
+    control("POST", "signing/sign_with_key", {**asked, "key": "vendor"})
+
+    assert made in [each["imageDigest"] for each in aws("ecr").describe_images(**GOOD)["imageDetails"]]
+    told = control("GET", "trust-stores")
+    assert told["kind"] == "List"
+    assert "mine" in [each["metadata"]["name"] for each in told["items"]]
+    assert control("GET", "public-keys")["vendor"].startswith("-----BEGIN PUBLIC KEY-----")
+    assert control("POST", "signing/sign_with_nothing", asked)[0] == 404
+    for name in ("sign_with_aws_signer", "sign_with_notation", "sign_with_key", "sign_keyless"):
+        assert control("POST", f"signing/{name}", {**asked, "signedat": "x"})[0] == 400
+    assert "expected one of bundle, legacy" in str(control("POST", "signing/sign_keyless", {**asked, "form": "jws"}))
+
+
 def test_images_can_be_listed_and_made_in_number(control):
     uris = [each["uri"].partition("/")[2] for each in control("GET", "images")]
     assert uris.count("bench/app") == 3

@@ -1,12 +1,12 @@
 """An authority like AWS Signer: P-384 throughout, four certificates, leaves valid for days, signed attributes."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.simulator.pki.certificates import CODE_SIGNING, Identity, issue
+from tests.simulator.pki.certificates import CODE_SIGNING, EPOCH, Identity, issue
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, JWS, SIGNED_AT, sign
 
 ACCOUNT = "123456789012"
@@ -23,21 +23,31 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name.from_rfc4514_string(f"CN={common_name},O=AWS,ST=WA,OU=Cryptography,C=US")
 
 
-def signer_leaf(**options) -> Identity:
-    """Return the leaf of the authority: valid three days around the signing, with a CRL that nobody is to ask."""
-    root = issue("S Root", kind="p384", ca=True, subject=_name("Signer Code Signing Root CA"), digest="sha384")
-    middle = issue("S Int", root, kind="p384", ca=True, subject=_name("Signer Code Signing Int CA"), digest="sha384")
-    region = issue("S Region", middle, kind="p384", ca=True, subject=_name(f"Signer {REGION} CA"), digest="sha384")
+def signing_authority(*, since: datetime = EPOCH) -> Identity:
+    """Return the lowest of three authorities, the one that signs leaves."""
+
+    def lower(common_name: str, subject: str, issuer: Identity | None = None) -> Identity:
+        return issue(
+            common_name, issuer, kind="p384", ca=True, subject=_name(subject), digest="sha384", not_before=since
+        )
+
+    root = lower("S Root", "Signer Code Signing Root CA")
+    middle = lower("S Int", "Signer Code Signing Int CA", root)
+    return lower("S Region", f"Signer {REGION} CA", middle)
+
+
+def signer_leaf(under: Identity | None = None, *, at: datetime = SIGNED_AT, **options) -> Identity:
+    """Return a leaf of the authority: valid three days around the signing, with a CRL that nobody is to ask."""
     defaults: dict[str, Any] = {
         "kind": "p384",
         "subject": _name("AWS Signer"),
         "purposes": [CODE_SIGNING],
-        "not_before": SIGNED_AT - timedelta(days=1),
-        "not_after": SIGNED_AT + timedelta(days=2),
+        "not_before": at - timedelta(days=1),
+        "not_after": at + timedelta(days=2),
         "crl_urls": [_URL],
         "digest": "sha384",
     }
-    return issue("S Leaf", region, **(defaults | options))
+    return issue("S Leaf", under or signing_authority(), **(defaults | options))
 
 
 def attributes(**changes: Any) -> dict[str, Any]:

@@ -1,16 +1,23 @@
 """The whole procedure: which step stops it, what levels and overrides change, and that "logged" is never "verified"."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from tests.simulator.pki.certificates import Identity, issue
-from tests.simulator.pki.envelopes import sign
+from tests.simulator.pki.envelopes import SIGNED_AT, sign
 from tests.simulator.pki.revocation import crl, entry
-from tests.unit.verify.notation.world import refusal, stores, verify
-from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
+from tests.simulator.pki.timestamps import issue_token, timestamp_authority
+from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
+from tidegate.verify.notation import procedure
+from tidegate.verify.notation.outcome import Conclusion, NotationOutcome, Result
 from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
+from tidegate.verify.notation.trust_policy import Level, SignatureVerification, TrustPolicyStatement
 
 Answer = bytes | SignerAnswer | NoAnswer
 LEAF_CRL, ISSUER_CRL, FOREIGN_CRL = (f"http://crl.test/{label}.crl" for label in ("leaf", "issuer", "foreign"))
@@ -85,3 +92,261 @@ def test_an_anchor_below_the_root_can_be_revoked(chain: Sequence[Identity]):
     assert verify(envelope, trusted=trusted, revocation=answers(leaf=good, issuer=crl(ROOT))).conclusion is (
         Conclusion.VERIFIED
     )
+
+
+EVERYTHING = stores(ca=ROOT)
+GOOD = answers(leaf=crl(ISSUER), issuer=crl(ROOT))
+REVOKED = answers(leaf=crl(ISSUER, [entry(LEAF)]), issuer=crl(ROOT))
+NOBODY = {"identities": ["x509.subject: C=US, ST=WA, O=nobody"]}
+STRANGERS = stores(ca=FOREIGN_ROOT)
+EXPIRY = SIGNED_AT + timedelta(days=1)
+LEVELS = {
+    "strict": {"integrity": "enforce", "authenticity": "enforce", "other": "enforce"},
+    "permissive": {"integrity": "enforce", "authenticity": "enforce", "other": "log"},
+    "audit": {"integrity": "enforce", "authenticity": "log", "other": "log"},
+}
+DEFECTS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "envelope": ("integrity", 1, {"envelope": b"{}"}),
+    "anchor": ("authenticity", 2, {"trusted": STRANGERS}),
+    "signature": ("integrity", 3, {"envelope": sign(LEAF, signature=lambda _: b"x" * 64)}),
+    "chain": ("integrity", 4, {"envelope": sign(LEAF, chain=(LEAF.der, ROOT.der))}),
+    "artifact": ("integrity", 5, {"envelope": sign(LEAF, target={"digest": "sha256:" + "cd" * 32})}),
+    "metadata": ("integrity", 5, {"metadata": {"team": "a"}}),
+    "critical attribute": ("integrity", 6, {"envelope": sign(LEAF, extended={"new": "x"}, critical=("new",))}),
+    "identity": ("authenticity", 7, {"policy": NOBODY}),
+    "expiry": ("other", 8, {"envelope": sign(LEAF, expiry=EXPIRY), "now": EXPIRY}),
+    "timestamp": ("other", 9, {"now": LEAF.certificate.not_valid_after_utc + timedelta(seconds=1)}),
+    "revocation": ("other", 10, {"revocation": REVOKED}),
+    "unknown revocation": ("other", 10, {"revocation": RevocationMaterial()}),
+}
+"""For each defect: which validation finds it, at which step, and how it is made."""
+
+
+def judge(defect: Mapping[str, Any], level: str, **verification: Any) -> NotationOutcome:
+    """Verify a sound signature with the defect under the level."""
+    policy = statement(level=level, **defect.get("policy", {}), **verification)
+    given: dict[str, Any] = {"revocation": GOOD, "trusted": EVERYTHING} | dict(defect)
+    envelope = given.pop("envelope", SOUND)
+    return verify(envelope, **(given | {"policy": policy}))
+
+
+SOUND = sign(LEAF)
+
+
+@pytest.mark.parametrize("level", [pytest.param(level, id=f"N54-N68-{level}") for level in LEVELS])
+def test_a_sound_signature_is_verified_at_every_level(level: str):
+    """All ten steps pass, in their order, and the signer is named."""
+    outcome = judge({}, level)
+    assert outcome.conclusion is Conclusion.VERIFIED
+    assert [record.step.number for record in outcome.steps] == list(range(1, 11))
+    assert all(record.passed for record in outcome.steps)
+    assert (outcome.decisive, outcome.logged, outcome.questions) == (None, (), ())
+    assert outcome.signer is not None
+    assert outcome.signer.fingerprint == LEAF.certificate.fingerprint(hashes.SHA256()).hex()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "label", [pytest.param(label, id=f"pitfall-12-{label.replace(' ', '-')}") for label in DEFECTS]
+)
+def test_a_defect_stops_or_is_logged_and_is_never_verified(label: str, level: str):
+    """The table of levels, for every step. What is only logged shows as such, in conclusion and records."""
+    found_by, number, defect = DEFECTS[label]
+    outcome = judge(defect, level)
+    assert outcome.conclusion is not Conclusion.VERIFIED
+    record = outcome.steps[number - 1]
+    assert not record.passed
+    assert record.error is not None
+    if LEVELS[level][found_by] == "log":
+        assert outcome.conclusion is Conclusion.LOGGED
+        assert record in outcome.logged
+        assert outcome.decisive is None
+        assert all(later.result is not Result.NOT_RUN for later in outcome.steps)
+    else:
+        assert outcome.conclusion in {Conclusion.FAILED, Conclusion.INCONCLUSIVE}
+        assert outcome.decisive is record
+        assert all(later.result is Result.NOT_RUN for later in outcome.steps[number:])
+        assert outcome.logged == ()
+
+
+@pytest.mark.parametrize("label", ["anchor", "identity"])
+def test_an_unproved_signer_is_not_named(label: str):
+    """At level audit a stranger's signature is logged: no signer, and no question to the URLs of his chain."""
+    _, _, defect = DEFECTS[label]
+    outcome = judge(dict(defect) | {"revocation": RevocationMaterial()}, "audit")
+    assert outcome.conclusion is Conclusion.LOGGED
+    assert outcome.signer is None
+    assert outcome.questions == ()
+    assert outcome.claimed_subject == "CN=leaf,O=Example,ST=WA,C=US"
+    assert "whose signer is not trusted" in (outcome.steps[9].error or "")
+
+
+@pytest.mark.parametrize("label", [pytest.param(label, id=f"pitfall-11-{label}") for label in ("anchor", "identity")])
+@pytest.mark.parametrize("level", LEVELS)
+def test_no_url_of_an_untrusted_chain_is_asked(label: str, level: str):
+    """Whoever made the chain chose its URLs: at no level are they contacted from inside the cluster."""
+    _, _, defect = DEFECTS[label]
+    assert judge(dict(defect) | {"revocation": RevocationMaterial()}, level).questions == ()
+
+
+@pytest.mark.parametrize("label", ["expiry", "timestamp", "artifact", "metadata", "critical attribute"])
+def test_a_refused_signature_asks_nothing(label: str):
+    """What fails before revocation is refused without a question to anybody."""
+    _, _, defect = DEFECTS[label]
+    outcome = judge(dict(defect) | {"revocation": RevocationMaterial()}, "strict")
+    assert outcome.conclusion is Conclusion.FAILED
+    assert outcome.questions == ()
+
+
+@pytest.mark.parametrize(
+    ("level", "override", "label", "conclusion"),
+    [
+        pytest.param("strict", {"revocation": "skip"}, "revocation", Conclusion.VERIFIED, id="N5-revocation-skipped"),
+        pytest.param("strict", {"revocation": "log"}, "revocation", Conclusion.LOGGED, id="N5-revocation-logged"),
+        pytest.param("strict", {"expiry": "log"}, "expiry", Conclusion.LOGGED, id="N5-expiry-logged"),
+        pytest.param(
+            "strict", {"authenticity": "log"}, "anchor", Conclusion.INCONCLUSIVE, id="N68-no-revocation-for-strangers"
+        ),
+        pytest.param(
+            "strict",
+            {"authenticity": "log", "revocation": "skip"},
+            "anchor",
+            Conclusion.LOGGED,
+            id="N5-authenticity-logged",
+        ),
+        pytest.param(
+            "strict",
+            {"authenticTimestamp": "log", "revocation": "skip"},
+            "timestamp",
+            Conclusion.LOGGED,
+            id="N5-timestamp-logged",
+        ),
+        pytest.param("strict", {"expiry": "log"}, "revocation", Conclusion.FAILED, id="N5-others-stay-enforced"),
+        pytest.param(
+            "permissive", {"revocation": "enforce"}, "revocation", Conclusion.FAILED, id="N5-permissive-but-revocation"
+        ),
+        pytest.param("audit", {"authenticity": "enforce"}, "identity", Conclusion.FAILED, id="N5-audit-but-identity"),
+        pytest.param("audit", {"expiry": "enforce"}, "expiry", Conclusion.FAILED, id="N5-audit-but-expiry"),
+        pytest.param("audit", {"revocation": "skip"}, "signature", Conclusion.FAILED, id="N5-integrity-whatever-else"),
+    ],
+)
+def test_an_override_changes_one_validation(level: str, override: dict[str, str], label: str, conclusion: Conclusion):
+    """In either direction; what is skipped alone takes nothing from the verification."""
+    assert judge(DEFECTS[label][2], level, override=override).conclusion is conclusion
+
+
+@pytest.mark.parametrize(
+    ("defects", "number"),
+    [
+        pytest.param(("anchor", "signature"), 2, id="N54-anchor-before-any-signature"),
+        pytest.param(("signature", "identity"), 3, id="N38-signature-before-identity"),
+        pytest.param(("chain", "metadata"), 4, id="N39-chain-before-payload"),
+        pytest.param(("metadata", "identity"), 5, id="N42-metadata-before-identity"),
+        pytest.param(("critical attribute", "identity"), 6, id="N40-attributes-before-identity"),
+        pytest.param(("identity", "expiry"), 7, id="N55-identity-before-expiry"),
+        pytest.param(("expiry", "revocation"), 8, id="N56-expiry-before-revocation"),
+        pytest.param(("timestamp", "revocation"), 9, id="N58-time-before-revocation"),
+        pytest.param(("artifact", "unknown revocation"), 5, id="N41-artifact-before-any-question"),
+    ],
+)
+def test_steps_are_taken_in_order(defects: tuple[str, str], number: int):
+    """Of two defects the earlier step tells."""
+    first, second = (DEFECTS[label][2] for label in defects)
+    outcome = judge(dict(second) | dict(first), "strict")
+    assert failed_step(outcome) == number
+
+
+def test_a_strangers_envelope_costs_no_signature(monkeypatch: pytest.MonkeyPatch):
+    """Without an anchor the chain is not even parsed: a flood of junk signatures is cheap."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("a certificate was parsed")
+
+    monkeypatch.setattr(x509, "load_der_x509_certificate", never)
+    outcome = judge(DEFECTS["anchor"][2], "strict")
+    assert failed_step(outcome) == 2
+    assert "does not contain any trusted certificate" in refusal(outcome)
+
+
+def test_what_nobody_foresaw_is_inconclusive(monkeypatch: pytest.MonkeyPatch):
+    """A defect of ours is neither a bad signature nor a good one; the exception's text, maybe hostile, is left out."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(procedure, "validate_chain", broken)
+    for level in LEVELS:
+        outcome = judge({}, level)
+        assert outcome.conclusion is Conclusion.INCONCLUSIVE
+        assert outcome.decisive is not None
+        assert outcome.decisive.error == "unexpected RuntimeError"
+
+
+def test_the_moment_needs_a_zone():
+    """A time without a zone is a defect of the caller's."""
+    with pytest.raises(ValueError, match="time zone"):
+        verify(SOUND, now=NOW.replace(tzinfo=None))
+
+
+def test_an_answer_bounds_how_long_a_verdict_holds():
+    """The earliest of the signature's expiry, the certificates' ends and the answers' next updates."""
+    soon = NOW + timedelta(minutes=5)
+    material = answers(leaf=crl(ISSUER, next_update=soon), issuer=crl(ROOT))
+    assert judge({"revocation": material}, "strict").good_until == soon
+    sooner = NOW + timedelta(minutes=1)
+    assert judge({"revocation": material, "envelope": sign(LEAF, expiry=sooner)}, "strict").good_until == sooner
+
+
+def test_certificates_without_a_service_are_noted():
+    """They count as good, and the record says how many."""
+    outcome = verify(sign(signer()))
+    assert outcome.conclusion is Conclusion.VERIFIED
+    assert outcome.steps[9].note == "2 of 2 certificates name no revocation service"
+
+
+def test_a_waiting_timestamp_asks_the_signers_questions_too():
+    """One round of questions instead of two, where the time of signing waits for its own answers."""
+    tsa = timestamp_authority(crl_urls=[FOREIGN_CRL])
+    envelope = sign(LEAF, token=lambda raw: issue_token(tsa, raw))
+    trusted = stores(ca=ROOT, tsa=tsa.root)
+    policy = {"stores": ["ca:acme", "tsa:acme"]}
+    outcome = judge({"envelope": envelope, "trusted": trusted, "policy": policy, "revocation": answers()}, "strict")
+    assert failed_step(outcome) == 9
+    assert asked(outcome) == [FOREIGN_CRL, LEAF_CRL, ISSUER_CRL]
+    assert outcome.steps[9].result is Result.NOT_RUN
+    skipped = judge(
+        {"envelope": envelope, "trusted": trusted, "policy": policy, "revocation": answers()},
+        "strict",
+        override={"revocation": "skip"},
+    )
+    assert asked(skipped) == [FOREIGN_CRL]
+
+
+def test_a_token_of_a_stranger_asks_nothing():
+    """The URLs of a timestamp authority that is not trusted are its maker's."""
+    tsa = timestamp_authority(crl_urls=[FOREIGN_CRL])
+    envelope = sign(LEAF, token=lambda raw: issue_token(tsa, raw))
+    policy = {"stores": ["ca:acme", "tsa:acme"]}
+    trusted = stores(ca=ROOT, tsa=FOREIGN_ROOT)
+    for level in ("strict", "audit"):
+        outcome = judge({"envelope": envelope, "trusted": trusted, "policy": policy}, level)
+        assert FOREIGN_CRL not in asked(outcome)
+        assert outcome.conclusion is not Conclusion.VERIFIED
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_no_step_no_verification(level: str):
+    """An outcome without a passed step concludes nothing: "no error" is not "verified"."""
+    empty = NotationOutcome(statement="policy", level=Level(level), steps=())
+    assert empty.conclusion is Conclusion.INCONCLUSIVE
+    assert empty.decisive is None
+
+
+def test_level_skip_is_neither_verified_nor_logged():
+    """It has a conclusion of its own."""
+    policy = TrustPolicyStatement(
+        name="policy", registry_scopes=("a",), signature_verification=SignatureVerification(level=Level.SKIP)
+    )
+    outcome = verify(b"junk", policy=policy)
+    assert outcome.conclusion is Conclusion.SKIPPED
+    assert {record.result for record in outcome.steps} == {Result.NOT_RUN}

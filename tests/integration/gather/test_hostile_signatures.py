@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from tests.integration.gather.gate import image
-from tests.integration.gather.test_signatures import OWN_CA, signed_by, store, target
+from tests.integration.gather.test_signatures import OWN_CA, signed_by
+from tests.integration.gather.trust import trust_of
 from tests.simulator import World
-from tests.simulator.pki.certificates import authority, issue
+from tests.simulator.artifacts import descriptor
+from tests.simulator.pki.certificates import Identity, authority, issue
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, SIGNED_AT, sign
-from tidegate.policy.trust_stores import StoreType, TrustSnapshot
+from tidegate.policy.trust_stores import TrustSnapshot
 from tidegate.verify.notation.plugin import AWS_SIGNER_PLUGIN, VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION
 
 UNTIL = SIGNED_AT + timedelta(days=900)
@@ -23,14 +25,14 @@ RELEASE = {
 }
 
 
-@pytest.fixture(scope="module")
-def ca():
-    return authority()
+@pytest.fixture
+def ca(world: World) -> Identity:
+    return world.authorities.authority("acme")
 
 
-@pytest.fixture(scope="module")
-def trust(ca):
-    return TrustSnapshot.of([store("ca", StoreType.CA, certificates=(ca.root.pem,))])
+@pytest.fixture
+def trust(world: World, ca: Identity) -> TrustSnapshot:
+    return trust_of(world)
 
 
 @pytest.fixture
@@ -64,7 +66,8 @@ def demanding(plugin: str, version: str | None = None) -> dict[str, Any]:
 )
 async def test_an_envelope_of_who_is_not_trusted(world, start, app, ca, trust, trusted, options, words):
     signer = issue("Mallory", ca if trusted else authority(), not_after=UNTIL)
-    world.add_signature("team/app", "v1", sign(signer, target=target(world), **options))
+    target = descriptor(world.image("team/app", "v1").manifest)
+    world.add_signature("team/app", "v1", sign(signer, target=target, **options))
 
     answer = await start(signed_by(RELEASE) | {"onUndetermined": "Allow"}, trust=trust).review(app)
 

@@ -1,58 +1,32 @@
 """Signatures from the registry to the answer: the real engine finds, asks, proves and judges them at a simulated AWS."""
 
-import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.integration.gather.gate import Gate, image
+from tests.integration.gather.trust import trust_of
 from tests.simulator import World
-from tests.simulator.artifacts import BUNDLE, COSIGN_SIGNATURE
-from tests.simulator.pki.aws_signer import PROFILE, sign_as_aws, signer_leaf
-from tests.simulator.pki.certificates import authority, issue
-from tests.simulator.pki.envelopes import COSE, JWS, SIGNED_AT, sign
-from tests.simulator.pki.sigstore import ISSUER, SUBJECT, LocalSigstore, public_pem, simple_signing, statement
-from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
+from tests.simulator.pki.sigstore import ISSUER, SUBJECT
 
+PROFILE = "arn:aws:signer:eu-west-1:111122223333:/signing-profiles/release"
 PROVENANCE = "https://slsa.dev/provenance/v1"
-AWS_SIGNER: dict[str, Any] = {"name": "release", "notation": {"trustStores": ["aws"], "trustedIdentities": [PROFILE]}}
-OWN_CA: dict[str, Any] = {
-    "name": "own",
-    "notation": {"trustStores": ["ca"], "trustedIdentities": ["*"], "overrides": {"revocation": "skip"}},
+AWS_SIGNER: dict[str, Any] = {
+    "name": "release",
+    "notation": {"trustStores": ["aws-signer"], "trustedIdentities": [PROFILE]},
 }
+OWN_CA: dict[str, Any] = {"name": "own", "notation": {"trustStores": ["acme"], "trustedIdentities": ["*"]}}
 CI = {
     "name": "ci",
     "sigstore": {"trustedRoot": "sigstore", "identities": [{"issuer": ISSUER, "subject": SUBJECT}]},
 }
-SKIPPED = {"name": "logged", "notation": {**OWN_CA["notation"], "level": "audit"}}
+LOGGED = {"name": "logged", "notation": {**OWN_CA["notation"], "level": "audit"}}
 
 
-@pytest.fixture(scope="module")
-def leaf():
-    return signer_leaf()
-
-
-@pytest.fixture(scope="module")
-def ca():
-    return authority()
-
-
-@pytest.fixture(scope="module")
-def sigstore():
-    return LocalSigstore()
-
-
-@pytest.fixture(scope="module")
-def trust(leaf, ca, sigstore):
-    return TrustSnapshot.of(
-        [
-            store("aws", StoreType.SIGNING_AUTHORITY, certificates=(leaf.root.pem,)),
-            store("ca", StoreType.CA, certificates=(ca.root.pem,)),
-            store("sigstore", StoreType.SIGSTORE, trusted_root=sigstore.trusted_root_bytes()),
-        ]
-    )
+@pytest.fixture
+def trust(world):
+    world.authorities.authority("acme")
+    return trust_of(world)
 
 
 @pytest.fixture
@@ -61,21 +35,12 @@ def app(world: World) -> str:
     return image()
 
 
-def store(name: str, kind: StoreType, **content: Any) -> TrustStore:
-    return TrustStore(name=name, uid=name, generation=1, type=kind, **content)
-
-
 def signed_by(*authorities: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"signatures": {"anyOf": list(authorities), **more}}
 
 
-def target(world: World, name: str = "v1", repository: str = "team/app") -> dict[str, Any]:
-    manifest = world.image(repository, name).manifest
-    return {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.data)}
-
-
-async def test_a_signature_of_aws_signer_lets_an_image_in(world, start, app, leaf, trust):
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+async def test_a_signature_of_aws_signer_lets_an_image_in(world, start, app, trust):
+    world.signing.sign_with_aws_signer("team/app", "v1")
     gate: Gate = start(signed_by(AWS_SIGNER), trust=trust)
 
     assert (await gate.review(app)).allowed
@@ -91,9 +56,9 @@ async def test_an_unsigned_image_is_refused_with_who_should_sign_what(world, sta
     assert f"have one of the authorities sign {image('team/app', digest)}" in answer.message
 
 
-async def test_a_signature_by_another_profile_says_which_step_failed(world, start, app, leaf, trust):
+async def test_a_signature_by_another_profile_says_which_step_failed(world, start, app, trust):
     other = {"name": "release", "notation": {**AWS_SIGNER["notation"], "trustedIdentities": [PROFILE + "2"]}}
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+    world.signing.sign_with_aws_signer("team/app", "v1")
 
     answer = await start(signed_by(other), trust=trust).review(app)
 
@@ -103,9 +68,9 @@ async def test_a_signature_by_another_profile_says_which_step_failed(world, star
     )
 
 
-async def test_a_revoked_profile_is_refused_and_was_asked_about_once(world, sim, start, app, leaf, trust):
+async def test_a_revoked_profile_is_refused_and_was_asked_about_once(world, sim, start, app, trust):
     world.add_revocation(PROFILE)
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+    world.signing.sign_with_aws_signer("team/app", "v1")
     gate: Gate = start(signed_by(AWS_SIGNER), trust=trust)
 
     answers = [await gate.review(app), await gate.review(app)]
@@ -116,8 +81,8 @@ async def test_a_revoked_profile_is_refused_and_was_asked_about_once(world, sim,
     assert sim.calls(operation="GetRevocationStatus") == 1
 
 
-async def test_a_revocation_is_noticed_when_the_answer_is_old(world, start, app, leaf, trust):
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+async def test_a_revocation_is_noticed_when_the_answer_is_old(world, start, app, trust):
+    world.signing.sign_with_aws_signer("team/app", "v1")
     gate: Gate = start(signed_by(AWS_SIGNER), trust=trust)
     assert (await gate.review(app)).allowed
     world.add_revocation(PROFILE)
@@ -128,10 +93,8 @@ async def test_a_revocation_is_noticed_when_the_answer_is_old(world, start, app,
     assert not (await gate.review(app)).allowed
 
 
-async def test_without_an_answer_about_revocation_an_image_is_undetermined(
-    world, sim, start, app, leaf, trust, impatient
-):
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+async def test_without_an_answer_about_revocation_an_image_is_undetermined(world, sim, start, app, trust, impatient):
+    world.signing.sign_with_aws_signer("team/app", "v1")
     sim.inject("server_error", operation="GetRevocationStatus")
 
     answer = await start(signed_by(AWS_SIGNER), trust=trust).review(app)
@@ -140,8 +103,8 @@ async def test_without_an_answer_about_revocation_an_image_is_undetermined(
     assert "SignatureUndecided: authority release: failed to look for revocations" in answer.message
 
 
-async def test_the_last_good_answer_about_revocation_counts_for_an_hour(world, sim, start, app, leaf, trust, impatient):
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+async def test_the_last_good_answer_about_revocation_counts_for_an_hour(world, sim, start, app, trust, impatient):
+    world.signing.sign_with_aws_signer("team/app", "v1")
     gate: Gate = start(signed_by(AWS_SIGNER), trust=trust)
     assert (await gate.review(app)).allowed
     sim.inject("server_error", operation="GetRevocationStatus")
@@ -167,10 +130,10 @@ async def test_that_ecr_has_signed_is_no_signature(world, start, app, trust):
     assert "SignatureMissing" in (await start(signed_by(AWS_SIGNER), trust=trust).review(app)).message
 
 
-async def test_a_signature_that_comes_later_is_found_after_ten_seconds(world, start, app, leaf, trust):
+async def test_a_signature_that_comes_later_is_found_after_ten_seconds(world, start, app, trust):
     gate: Gate = start(signed_by(AWS_SIGNER), trust=trust)
     assert not (await gate.review(app)).allowed
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+    world.signing.sign_with_aws_signer("team/app", "v1")
     assert not (await gate.review(app)).allowed
 
     gate.clock.advance(11)
@@ -178,36 +141,27 @@ async def test_a_signature_that_comes_later_is_found_after_ten_seconds(world, st
     assert (await gate.review(app)).allowed
 
 
-async def test_a_better_signature_beside_a_bad_one_is_found_after_ten_seconds(world, start, app, leaf, trust):
-    world.add_signature(
-        "team/app",
-        "v1",
-        sign_as_aws(
-            signer_leaf(not_after=SIGNED_AT - timedelta(days=1), not_before=SIGNED_AT - timedelta(days=3)),
-            target=target(world),
-        ),
-    )
+async def test_a_better_signature_beside_a_bad_one_is_found_after_ten_seconds(world, start, app, trust):
+    world.signing.sign_with_aws_signer("team/app", "v1", expired=True)
     gate: Gate = start(signed_by(AWS_SIGNER), trust=trust)
     assert "SignatureInvalid" in (await gate.review(app)).message
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+    world.signing.sign_with_aws_signer("team/app", "v1")
 
     gate.clock.advance(11)
 
     assert (await gate.review(app)).allowed
 
 
-@pytest.mark.parametrize("media_type", [JWS, COSE], ids=["JWS", "COSE"])
-async def test_a_signature_by_an_own_authority(world, start, app, ca, trust, media_type):
-    signer = issue("Team", ca, not_after=SIGNED_AT + timedelta(days=900))
-    envelope = sign(signer, media_type, target=target(world))
-    world.add_signature("team/app", "v1", envelope, media_type=media_type)
+@pytest.mark.parametrize("form", ["jws", "cose"])
+async def test_a_signature_by_an_own_authority(world, start, app, trust, form):
+    world.signing.sign_with_notation("team/app", "v1", form=form)
     assert (await start(signed_by(OWN_CA), trust=trust).review(app)).allowed
 
 
-async def test_what_is_only_logged_is_let_in_with_a_warning_and_never_passes(world, start, app, trust, leaf):
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world), extended={}, critical=()))
+async def test_what_is_only_logged_is_let_in_with_a_warning_and_never_passes(world, start, app, trust):
+    world.signing.sign_with_notation("team/app", "v1", authority="stranger")
 
-    answer = await start(signed_by(SKIPPED), trust=trust).review(app)
+    answer = await start(signed_by(LOGGED), trust=trust).review(app)
 
     assert answer.allowed
     assert (
@@ -216,23 +170,19 @@ async def test_what_is_only_logged_is_let_in_with_a_warning_and_never_passes(wor
     )
 
 
-async def test_a_signature_of_another_image_proves_nothing(world, start, app, leaf, trust):
+async def test_a_signature_of_another_image_proves_nothing(world, start, app, trust):
     world.add_image("team/app", "v2")
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world, "v2")))
+    world.signing.sign_with_aws_signer("team/app", "v1", of="v2")
     assert "content descriptor mismatch" in (await start(signed_by(AWS_SIGNER), trust=trust).review(app)).message
 
 
-async def test_a_keyless_bundle_by_the_right_identity(world, start, app, sigstore, trust):
-    payload = statement(world.image("team/app", "v1").digest, predicate_type="https://sigstore.dev/cosign/sign/v1")
-    bundle = sigstore.sign_statement(payload, sigstore.signer())
-    world.add_signature("team/app", "v1", json.dumps(bundle).encode(), kind=BUNDLE)
+async def test_a_keyless_bundle_by_the_right_identity(world, start, app, trust):
+    world.signing.sign_keyless("team/app", "v1")
     assert (await start(signed_by(AWS_SIGNER, CI), trust=trust).review(app)).allowed
 
 
-async def test_a_keyless_bundle_by_another_identity(world, start, app, sigstore, trust):
-    payload = statement(world.image("team/app", "v1").digest, predicate_type="https://sigstore.dev/cosign/sign/v1")
-    bundle = sigstore.sign_statement(payload, sigstore.signer(subject="https://github.com/mallory/x"))
-    world.add_signature("team/app", "v1", json.dumps(bundle).encode(), kind=BUNDLE)
+async def test_a_keyless_bundle_by_another_identity(world, start, app, trust):
+    world.signing.sign_keyless("team/app", "v1", subject="https://github.com/mallory/x")
 
     answer = await start(signed_by(CI), trust=trust).review(app)
 
@@ -243,31 +193,23 @@ async def test_a_keyless_bundle_by_another_identity(world, start, app, sigstore,
     )
 
 
-def keyed(key: Any) -> dict[str, Any]:
-    pem = public_pem(key).decode()
-    return {"name": "vendor", "sigstore": {"key": {"pem": pem}, "transparencyLog": "NotRequired"}}
+async def test_cosigns_older_signature_names_its_repository(world, start, app, trust):
+    world.push("copied/app", world.image("team/app", "v1").manifest, "v1")
+    world.signing.sign_with_key("team/app", "v1", form="legacy")
+    world.signing.sign_with_key("copied/app", "v1", form="legacy", signed_as=app.partition(":")[0])
+    copy, key = image("copied/app"), {"pem": world.authorities.public_key("release")}
+    vendor = {"name": "vendor", "sigstore": {"key": key, "transparencyLog": "NotRequired"}}
 
-
-async def test_cosigns_older_signature_names_its_repository(world, start, app, sigstore, trust):
-    key, digest = ec.generate_private_key(ec.SECP256R1()), world.image("team/app", "v1").digest
-    layer = simple_signing(digest, reference=app.partition(":")[0])
-    material = sigstore.sign_layer_keyed(layer, key)
-    world.add_signature("team/app", "v1", layer, kind=COSIGN_SIGNATURE, layer_annotations=material)
-    data = world.image("team/app", "v1").manifest
-    world.push("copied/app", data, "v1")
-    world.add_signature("copied/app", "v1", layer, kind=COSIGN_SIGNATURE, layer_annotations=material)
-    copy = image("copied/app")
-
-    assert (await start(signed_by(keyed(key), sameRepository=True), trust=trust).review(app)).allowed
-    assert (await start(signed_by(keyed(key)), trust=trust).review(copy)).allowed
-    refused = await start(signed_by(keyed(key), sameRepository=True), trust=trust).review(copy)
+    assert (await start(signed_by(vendor, sameRepository=True), trust=trust).review(app)).allowed
+    assert (await start(signed_by(vendor), trust=trust).review(copy)).allowed
+    refused = await start(signed_by(vendor, sameRepository=True), trust=trust).review(copy)
     assert not refused.allowed
     assert "signed for repository" in refused.message
 
 
-async def test_children_of_an_index_are_signed_each_where_all_are_demanded(world, start, leaf, trust):
+async def test_children_of_an_index_are_signed_each_where_all_are_demanded(world, start, trust):
     world.add_index("team/multi", "v1", platforms=["linux/amd64", "linux/arm64"])
-    world.add_signature("team/multi", "v1", sign_as_aws(leaf, target=target(world, "v1", "team/multi")))
+    world.signing.sign_with_aws_signer("team/multi", "v1")
     multi = image("team/multi")
 
     assert (await start(signed_by(AWS_SIGNER), trust=trust).review(multi)).allowed
@@ -276,12 +218,8 @@ async def test_children_of_an_index_are_signed_each_where_all_are_demanded(world
     assert "SignatureMissing: linux/amd64: no signature" in refused.message
 
 
-async def test_an_attestation_is_held_against_its_conditions(world, start, app, sigstore, trust):
-    digest = world.image("team/app", "v1").digest
-    payload = statement(digest, predicate_type=PROVENANCE, predicate={"builder": {"id": "ci"}})
-    world.add_signature(
-        "team/app", "v1", json.dumps(sigstore.sign_statement(payload, sigstore.signer())).encode(), kind=BUNDLE
-    )
+async def test_an_attestation_is_held_against_its_conditions(world, start, app, trust):
+    world.signing.sign_keyless("team/app", "v1", predicate_type=PROVENANCE, predicate={"builder": {"id": "ci"}})
 
     def demand(condition: str) -> dict[str, Any]:
         one = {"name": "build", "predicateType": PROVENANCE, "anyOf": [CI], "conditions": [condition]}
@@ -299,9 +237,9 @@ async def test_an_attestation_is_held_against_its_conditions(world, start, app, 
     [("gone", "there is no TrustStore gone"), ("sigstore", "is of type sigstore; expected one for Notation")],
     ids=["a store that is not there", "a store of another type"],
 )
-async def test_trust_that_cannot_be_used_leaves_an_image_undetermined(world, start, app, leaf, trust, named, words):
+async def test_trust_that_cannot_be_used_leaves_an_image_undetermined(world, start, app, trust, named, words):
     wanted = {"name": "release", "notation": {"trustStores": [named], "trustedIdentities": [PROFILE]}}
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+    world.signing.sign_with_aws_signer("team/app", "v1")
 
     answer = await start(signed_by(wanted), trust=trust).review(app)
 
@@ -310,14 +248,13 @@ async def test_trust_that_cannot_be_used_leaves_an_image_undetermined(world, sta
     assert words in answer.message
 
 
-async def test_another_state_of_the_trust_stores_proves_everything_anew(world, sim, start, app, leaf, trust):
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+async def test_another_state_of_the_trust_stores_proves_everything_anew(world, sim, start, app, trust):
+    world.signing.sign_with_aws_signer("team/app", "v1")
     gate: Gate = start(signed_by(AWS_SIGNER), trust=trust)
     assert (await gate.review(app)).allowed
     searches = sim.calls(operation="ListImageReferrers")
 
-    emptied = TrustSnapshot.of([store("aws", StoreType.SIGNING_AUTHORITY, certificates=(authority().root.pem,))])
-    gate.policies.apply(signed_by(AWS_SIGNER), emptied)
+    gate.policies.apply(signed_by(AWS_SIGNER), trust_of(World()))
 
     assert "SignatureInvalid" in (await gate.review(app)).message
     assert sim.calls(operation="ListImageReferrers") == searches, "nothing is searched for again"
@@ -333,10 +270,8 @@ async def test_a_registry_that_hides_signatures_for_a_while_is_no_registry_witho
     assert "Missing" not in answer.message
 
 
-async def test_found_signatures_serve_while_the_registry_is_out_of_reach(
-    world, sim, start, app, leaf, trust, impatient
-):
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+async def test_found_signatures_serve_while_the_registry_is_out_of_reach(world, sim, start, app, trust, impatient):
+    world.signing.sign_with_aws_signer("team/app", "v1")
     gate: Gate = start(signed_by(AWS_SIGNER), trust=trust)
     assert (await gate.review(app)).allowed
     sim.inject("server_error", service="ecr")
@@ -348,8 +283,8 @@ async def test_found_signatures_serve_while_the_registry_is_out_of_reach(
     assert "judged by evidence" in answer.warnings
 
 
-async def test_a_thousand_pods_of_one_signed_image_make_one_search(world, sim, start, app, leaf, trust):
-    world.add_signature("team/app", "v1", sign_as_aws(leaf, target=target(world)))
+async def test_a_thousand_pods_of_one_signed_image_make_one_search(world, sim, start, app, trust):
+    world.signing.sign_with_aws_signer("team/app", "v1")
     gate: Gate = start(signed_by(AWS_SIGNER), trust=trust)
 
     answers = await gate.review_all([app] * 1000)

@@ -12,6 +12,7 @@ import click
 import yaml
 
 from tidegate.admission.workload import ImageUse, InvalidWorkloadError, images_of_manifest, shape_of_manifest
+from tidegate.cli.trust_documents import read_trust
 from tidegate.errors import Error
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.parse import compile_policy
@@ -69,12 +70,17 @@ def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundI
 
 
 def read_policies(files: tuple[Path, ...]) -> PolicySnapshot:
-    """Return the policies of the files, the baseline where there is no file; raise DocumentError for a broken one."""
+    """Return the policies of the files with the trust stores beside them, the baseline where there is no file.
+
+    Raise DocumentError or TrustDocumentError for a broken one.
+    """
     if not files:
         return PolicySnapshot.of([compile_policy(BASELINE)])
     policies: list[ImagePolicy | BrokenPolicy] = []
+    objects: list[dict[str, Any]] = []
     for file in files:
         for document in read_documents(file):
+            objects.append(document)
             if document.get("kind") != "ImagePolicy":
                 continue
             policy = compile_policy(document)
@@ -84,7 +90,7 @@ def read_policies(files: tuple[Path, ...]) -> PolicySnapshot:
             policies.append(policy)
     if not policies:
         raise DocumentError(f"no ImagePolicy in {', '.join(map(str, files))}")
-    return PolicySnapshot.of(policies)
+    return PolicySnapshot.of(policies, read_trust(objects, policies))
 
 
 def read_documents(file: Path) -> Iterator[dict[str, Any]]:

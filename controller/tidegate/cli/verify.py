@@ -25,6 +25,7 @@ from tidegate.cli.verify_sigstore import verify_bundle_file
 
 _NOTATION = "Notation"
 _SIGSTORE = "Sigstore"
+_REGISTRY = "Images in registries"
 _WHAT = "What to verify"
 
 _TRUST_OF_NOTATION = frozenset({"reference", "trust_policy", "trust_store", "ocsp", "crl", "metadata"})
@@ -45,12 +46,15 @@ _GOES_WITH: Mapping[str, frozenset[str]] = {
     "envelope": _TRUST_OF_NOTATION | {"envelope_type", "descriptor"},
     "bundle": _TRUST_OF_SIGSTORE | {"digest", "artifact", "subjects"},
     "layout": _TRUST_OF_NOTATION | _TRUST_OF_SIGSTORE,
+    "policy": frozenset({"subjects", "namespace", "config", "timeout"}),
 }
-_ALWAYS = frozenset({"at", "output"})
+_ALWAYS = frozenset({"output"})
+_AS_OF = frozenset({"envelope", "bundle", "layout"})
+"""Forms that can be verified as of another time; what registries and AWS say is of now."""
 
 
-@click.command(cls=SectionedCommand, short_help="Verify signatures step by step, from files or an OCI layout.")
-@click.argument("subjects", nargs=-1, metavar="[ARTIFACT]...")
+@click.command(cls=SectionedCommand, short_help="Verify signatures step by step: of images, files or an OCI layout.")
+@click.argument("subjects", nargs=-1, metavar="[IMAGE|ARTIFACT]...")
 @file_option(_WHAT, "--envelope", help="A Notation signature: the envelope alone, JWS or COSE.")
 @file_option(_WHAT, "--bundle", help="A Sigstore bundle (JSON, version 0.1 to 0.3).")
 @option(
@@ -141,12 +145,35 @@ _ALWAYS = frozenset({"at", "output"})
     help="The type that an attestation must have, or * for any. Without it: any with --bundle, and with --layout only "
     "plain signatures, no attestations.",
 )
+@file_option(
+    _REGISTRY,
+    "--policy",
+    multiple=True,
+    help="ImagePolicy and TrustStore objects (YAML) that say who must have signed each IMAGE; may be repeated.",
+)
+@option(
+    _REGISTRY,
+    "--namespace",
+    default="default",
+    show_default=True,
+    help="Namespace to verify for; it selects the policies that apply.",
+)
+@file_option(_REGISTRY, "--config", help="The controller's configuration file, for AWS roles and endpoints.")
+@option(
+    _REGISTRY,
+    "--timeout",
+    type=click.FloatRange(min=1, max=600),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for registries and AWS in all.",
+)
 @option(
     GENERAL,
     "--at",
     type=read_time,
     metavar="TIME",
-    help="Verify as of this time (RFC 3339, such as 2026-03-01T12:00:00Z) instead of now.",
+    help="Verify files or a layout as of this time (RFC 3339, such as 2026-03-01T12:00:00Z) instead of now.",
 )
 @option(
     GENERAL,
@@ -159,10 +186,11 @@ _ALWAYS = frozenset({"at", "output"})
 )
 @click.pass_context
 def verify(ctx: click.Context, /, **given: Any) -> None:
-    """Verify a signature and show every step of the procedure with its outcome. Nothing is fetched.
+    """Verify signatures, and show every step of the procedure with its outcome.
 
-    Say what to verify with one of --envelope, --bundle and --layout, and whom to trust with Notation's own trust policy
-    and trust store, or with Sigstore's trusted root and an identity, or with a key.
+    Files alone (--envelope, --bundle) and OCI layouts (--layout) are verified offline: nothing is fetched. Whom to trust is
+    said with Notation's own trust policy and trust store, or with Sigstore's trusted root and an identity, or with a
+    key. Each IMAGE is looked up in its registry, and verified by the ImagePolicy objects of --policy.
 
     Exit code 0: verified. 1: not verified. 2: nobody can tell, for instance because an answer about revocation is not
     at hand, or because the arguments cannot be used. A trust policy that only logs a failure, or demands no signature,
@@ -175,6 +203,7 @@ def verify(ctx: click.Context, /, **given: Any) -> None:
     tidegate verify --bundle app.sigstore.json --trusted-root trusted_root.json \\
       --certificate-identity release@example.com --certificate-oidc-issuer https://accounts.example.com app.tar
     tidegate verify --layout ./image:v1 --key cosign.pub --no-transparency-log
+    tidegate verify 111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.4 --policy policies.yaml
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     form = _form(ctx, given)
     options = VerifyOptions(
@@ -187,17 +216,18 @@ def verify(ctx: click.Context, /, **given: Any) -> None:
 
 def _form(ctx: click.Context, given: Mapping[str, Any]) -> str:
     """Return which form was asked for; raise UsageError for none, for two, and for options of another form."""
-    forms = [name for name in _GOES_WITH if given[name] is not None]
+    forms = [name for name in _GOES_WITH if given[name]]
+    if not forms and given["subjects"]:
+        raise click.UsageError("an IMAGE needs --policy FILE, an ARTIFACT needs --bundle FILE")
     if len(forms) != 1:
-        raise click.UsageError("say what to verify with exactly one of --envelope, --bundle and --layout")
+        raise click.UsageError("say what to verify with exactly one of --envelope, --bundle, --layout and --policy")
     form = forms[0]
-    stray = [
-        name
-        for name, value in given.items()
-        if value and name not in _GOES_WITH[form] | _ALWAYS | {form} and _is_given(ctx, name)
-    ]
+    accepted = _GOES_WITH[form] | _ALWAYS | {form} | ({"at"} if form in _AS_OF else set())
+    stray = [name for name, value in given.items() if value and name not in accepted and _is_given(ctx, name)]
     if stray:
         raise click.UsageError(f"{_shown(stray[0])} does not go with --{form}")
+    if form == "policy" and not given["subjects"]:
+        raise click.UsageError("name at least one IMAGE for --policy")
     needed = ("reference", "descriptor", "trust_policy", "trust_store") if form == "envelope" else ()
     missing = [_shown(name) for name in needed if given[name] is None]
     if missing:
@@ -225,10 +255,15 @@ def _is_given(ctx: click.Context, name: str) -> bool:
 
 
 def _shown(name: str) -> str:
-    return "ARTIFACT" if name == "subjects" else f"--{name.replace('_', '-')}"
+    return "IMAGE or ARTIFACT" if name == "subjects" else f"--{name.replace('_', '-')}"
 
 
 def _verify(form: str, options: VerifyOptions) -> list[Report]:
     if form == "envelope":
         return [verify_envelope(options)]
+    if form == "policy":
+        # Imported late: files and layouts need no engine and no AWS.
+        from tidegate.cli.verify_image import verify_images  # noqa: PLC0415
+
+        return verify_images(options)
     return verify_bundle_file(options) if form == "bundle" else [verify_layout(options)]

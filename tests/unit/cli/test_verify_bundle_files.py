@@ -270,7 +270,7 @@ def test_what_is_no_public_key_cannot_be_used(files):
         (("--digest", "sha256:ab"), "--digest: expected sha256:"),
         (("missing.tar",), "missing.tar: cannot be read: no such file"),
         (("--crl", __file__, "--digest", DIGEST), "--crl does not go with --bundle"),
-        (("--layout", ".", "--digest", DIGEST), "exactly one of --envelope, --bundle and --layout"),
+        (("--layout", ".", "--digest", DIGEST), "exactly one of --envelope, --bundle, --layout and"),
     ],
 )
 def test_what_was_signed_must_be_said(files, given, words):

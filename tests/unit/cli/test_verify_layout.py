@@ -352,7 +352,7 @@ def test_a_folder_that_is_no_layout_is_explained(layout, app, trust, name, conte
         (("--trust-policy", __file__), "also needs --trust-store DIR and --reference"),
         (("--bundle", __file__), "exactly one of"),
         (("--descriptor", __file__), "--descriptor does not go with --layout"),
-        (("app.tar",), "ARTIFACT does not go with --layout"),
+        (("app.tar",), "IMAGE or ARTIFACT does not go with --layout"),
         ((), "exactly one of --certificate-identity and"),
     ],
 )

@@ -1,0 +1,110 @@
+"""``tidegate verify IMAGE --policy FILE``: the signatures of images in their registries, by the cluster's own objects.
+
+The verdict is admission's, of the signatures and attestations that the policies demand and of nothing else they demand.
+What a policy does about it (``validationActions``, ``onUndetermined``) makes no signature better or worse and is left out.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tidegate.admission.verdict import Judgement
+from tidegate.app.engine import Engine, build_engine
+from tidegate.checks.result import Check, CheckResult, Outcome
+from tidegate.cli.argument_files import ArgumentError
+from tidegate.cli.documents import FoundImage, read_policies
+from tidegate.cli.judging import JudgedImage, judge_images
+from tidegate.cli.options import settings_of
+from tidegate.cli.verify_image_steps import Shown, show_signatures
+from tidegate.cli.verify_options import VerifyOptions
+from tidegate.cli.verify_report import Report, Verdict
+from tidegate.errors import InvalidReferenceError
+from tidegate.images.reference import parse_reference
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.snapshot import PolicySnapshot
+from tidegate.telemetry.log import configure_logging
+
+_VERDICTS = {
+    Outcome.PASS: Verdict.VERIFIED,
+    Outcome.EXEMPT: Verdict.LOGGED,
+    Outcome.FAIL: Verdict.FAILED,
+    Outcome.UNDETERMINED: Verdict.INCONCLUSIVE,
+}
+_WORST = (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.EXEMPT, Outcome.PASS)
+_PROVED = frozenset({Check.SIGNATURES, Check.ATTESTATIONS})
+
+
+def verify_images(options: VerifyOptions) -> list[Report]:
+    """Verify each image by each policy about it that demands signatures or attestations."""
+    configure_logging(level="error", form="console", stream=sys.stderr)
+    policies = read_policies(options.policy)
+    demanding = [_only_signatures(one) for one in policies.policies if isinstance(one, ImagePolicy) and _demands(one)]
+    if not demanding:
+        raise ArgumentError(f"no policy in {', '.join(map(str, options.policy))} demands signatures or attestations")
+    for text in options.subjects:
+        _check_reference(text)
+    engine = build_engine(settings_of(options.config))
+    images = [FoundImage(place="argument", namespace=options.namespace, text=text) for text in options.subjects]
+    snapshot = PolicySnapshot.of(demanding, policies.trust)
+    judged = judge_images(engine, snapshot, images, timeout_seconds=options.timeout)
+    return [report for one in judged for report in _reports(engine, one)]
+
+
+def _demands(policy: ImagePolicy) -> bool:
+    return policy.signatures is not None or policy.attestations is not None
+
+
+def _only_signatures(policy: ImagePolicy) -> ImagePolicy:
+    """Return the policy without what has nothing to do with signatures; registries say which may be asked."""
+    return replace(policy, tags=None, scan=None, vulnerabilities=None)
+
+
+def _check_reference(text: str) -> None:
+    try:
+        parse_reference(text)
+    except InvalidReferenceError as problem:
+        raise ArgumentError(f"{text!r} is no image reference: {problem}") from problem
+
+
+def _reports(engine: Engine, judged: JudgedImage) -> list[Report]:
+    verdict = judged.verdict
+    if not verdict.judgements:
+        reason = "no policy about this image demands a signature, so nothing was verified"
+        now = engine.clock.now()
+        return [Report(subject=verdict.text, at=now, verdict=Verdict.INCONCLUSIVE, reason=reason)]
+    return [_report(engine, judged, judgement) for judgement in verdict.judgements]
+
+
+def _report(engine: Engine, judged: JudgedImage, judgement: Judgement) -> Report:
+    shown = Shown()
+    if isinstance(judgement.policy, ImagePolicy):
+        shown = show_signatures(engine, judged, judgement.policy)
+    verdict, reason, remedy = conclude(judgement)
+    return Report(
+        subject=judged.verdict.text,
+        digest=judged.verdict.digest,
+        at=engine.clock.now(),
+        verdict=verdict,
+        reason=reason,
+        remedy=remedy,
+        demands=f"policy {judgement.policy.name}",
+        policy=judgement.policy.name,
+        signatures=shown.signatures,
+        left_aside=shown.left_aside,
+    )
+
+
+def conclude(judgement: Judgement) -> tuple[Verdict, str, str]:
+    """Return what the results of a policy come to, why, and what to do: the worst result decides."""
+    if not judgement.allowed and all(result.lets_through for result in judgement.results):
+        return Verdict.INCONCLUSIVE, "not everything that the policy demands was judged", ""
+    worst = _worst(judgement.results)
+    if worst.outcome is Outcome.PASS:
+        return Verdict.VERIFIED, "; ".join(one.found for one in judgement.results if one.check in _PROVED), ""
+    reason = f"{worst.reason.value}: {worst.found}" if worst.found else worst.reason.value
+    return _VERDICTS[worst.outcome], reason, worst.remedy
+
+
+def _worst(results: Sequence[CheckResult]) -> CheckResult:
+    """Return the worst result, the first of equals: what a policy demands first is what to correct first."""
+    return min(results, key=lambda result: _WORST.index(result.outcome))

@@ -1,0 +1,58 @@
+"""What a person at a terminal has: policies in a file, a configuration that leads to the simulated AWS, and commands."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.integration.gather.gate import REGION
+from tests.simulator import Simulator
+from tests.unit.cli.commands import Ended, run
+
+API = "tidegate.dev/v1alpha1"
+
+
+class Desk:
+    """The files of one case, and the commands that are given them."""
+
+    def __init__(self, sim: Simulator, folder: Path) -> None:
+        self.folder = folder
+        endpoints = dict.fromkeys(("ecr", "inspector2", "signer", "sts"), sim.url)
+        self.config = self.write("tidegate.yaml", {"aws": {"region": REGION, "endpoints": endpoints}})
+
+    def write(self, name: str, *objects: Any) -> Path:
+        path = self.folder / name
+        path.write_text(yaml.safe_dump_all(objects))
+        return path
+
+    def verify(self, *arguments: object) -> Ended:
+        return run("verify", *arguments, "--config", self.config)
+
+    def verify_json(self, *arguments: object) -> Ended:
+        return self.verify(*arguments, "-o", "json")
+
+    def check(self, *arguments: object) -> Ended:
+        return run("check", *arguments, "--config", self.config)
+
+    def explain(self, *arguments: object) -> Ended:
+        return run("explain", *arguments, "--config", self.config)
+
+
+def policy(name: str = "signed", **spec: Any) -> dict[str, Any]:
+    return {"apiVersion": API, "kind": "ImagePolicy", "metadata": {"name": name}, "spec": spec}
+
+
+def trust_store(name: str, kind: str, **source: Any) -> dict[str, Any]:
+    return {"apiVersion": API, "kind": "TrustStore", "metadata": {"name": name}, "spec": {"type": kind} | source}
+
+
+def config_map(name: str, namespace: str | None = None, **content: Any) -> dict[str, Any]:
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata} | content
+
+
+def results(ended: Ended) -> list[tuple[str, str, str]]:
+    """The results of the one image of a JSON output: check, outcome, reason."""
+    (image,) = json.loads(ended.out)
+    return [(one["check"], one["outcome"], one["reason"]) for policy in image["policies"] for one in policy["results"]]

@@ -6,6 +6,7 @@ have been the one that is demanded.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.subject import Shortfall, Subject, resting_on, usable
@@ -21,6 +22,9 @@ MAX_WORDS = 240
 """Characters of why one signature failed; a stranger may have chosen them."""
 MAX_AUTHORITIES = 4
 """Authorities that a message names one by one."""
+
+_PROVED = (ProofState.VERIFIED, ProofState.LOGGED)
+"""What satisfies, the better one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +47,21 @@ def judge_proofs(
     proofs = usable(fact, policy=policy, now=subject.now)
     if isinstance(proofs, Shortfall):
         return proofs.of(words.check)
-    found = [(demand, proofs.by_demand.get(demand)) for demand in demands]
+    found = [(demand, _in_force(proofs.by_demand.get(demand), subject.now)) for demand in demands]
     result = _first(words, found) or _refused(words, found, proofs, digest, subject)
     return resting_on(result, fact, policy=policy, now=subject.now)
 
 
+def _in_force(proof: Proof | None, now: datetime) -> Proof | None:
+    """Return the proof, unless it is good news and the time is over until which that may be believed: nothing is known then."""
+    if proof is None or proof.state not in _PROVED or proof.good_until is None:
+        return proof
+    return proof if now < proof.good_until else None
+
+
 def _first(words: ProofWords, found: Sequence[tuple[Demand, Proof | None]]) -> CheckResult | None:
     """Return the result of the first authority that is satisfied; one that only wrote failures down passes nothing."""
-    for state in (ProofState.VERIFIED, ProofState.LOGGED):
+    for state in _PROVED:
         for demand, proof in found:
             if proof is not None and proof.state is state and proof.decisive is not None:
                 return _satisfied(words, demand, proof.decisive)

@@ -5,6 +5,8 @@ only verification of the envelope's bytes decides. Source: docs of the OCI distr
 Notary Project signature specification, cosign's SIGNATURE_SPEC and BUNDLE_SPEC.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,7 +23,7 @@ MAX_EVALUATED = 50
 MAX_MANIFEST_BYTES = MAX_IMAGE_MANIFEST_BYTES
 MAX_ENVELOPE_BYTES = 1024 * 1024
 MAX_FOUND_BYTES = 8 * MAX_ENVELOPE_BYTES
-"""All envelopes of one image together."""
+"""All envelopes of one image together, with their annotations; and as much of manifests while they are being read."""
 MAX_ANNOTATIONS = 64
 MAX_ANNOTATION_CHARACTERS = 256 * 1024
 """Names and values of one object's annotations together; cosign keeps certificates and log entries in them."""
@@ -93,7 +95,8 @@ class ArtifactRef:
 class SignatureArtifact:
     """One signature: an envelope whose bytes have the digest ``envelope_digest``, and words beside it that prove nothing.
 
-    ``subject`` is what the manifest says it is about, None for cosign's tags, which say nothing.
+    ``subject`` is what the manifest says it is about, None for cosign's tags, which say nothing. ``fingerprint`` tells it
+    from every other that might prove something else: cosign keeps a part of a signature in annotations.
     """
 
     kind: ArtifactKind
@@ -104,6 +107,20 @@ class SignatureArtifact:
     subject: Descriptor | None
     layer_annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
     manifest_annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
+    fingerprint: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Take the fingerprint once, in the thread that fetched the bytes: annotations may be long."""
+        annotations = json.dumps(sorted(self.layer_annotations.items())).encode()
+        about = f"{self.kind} {self.envelope_media_type} {self.envelope_digest} {self.manifest_digest} "
+        found = hashlib.sha256(about.encode(errors="replace") + annotations).hexdigest()
+        object.__setattr__(self, "fingerprint", found)
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes it takes in memory."""
+        notes = (self.layer_annotations, self.manifest_annotations)
+        return len(self.envelope) + sum(len(name) + len(text) for each in notes for name, text in each.items())
 
     def is_about(self, image: Descriptor) -> bool:
         """Tell whether the manifest's subject, where it has one, is exactly this image (N23). Proves nothing."""

@@ -5,13 +5,13 @@ soon as a policy or a trust store changes. Nothing that could not be decided is 
 """
 
 import asyncio
-import hashlib
-import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeAlias
+
+import structlog
 
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.proofs import Attempt, Proof, ProofState, conclude
@@ -35,6 +35,8 @@ REFUTED_SECONDS = 300.0
 """How long a failure is remembered: a certificate may become valid, and a clock be set right."""
 UNDECIDED_SECONDS = 1.0
 """When what could not be decided is worth another try."""
+
+_log = structlog.get_logger(__name__)
 
 _Key: TypeAlias = tuple[Demand, SignedImage, str]
 _PROVED = frozenset({ProofState.VERIFIED, ProofState.LOGGED})
@@ -126,7 +128,7 @@ class Prover:
             attempts: list[Attempt] = []
             unusable = ""
             for artifact in (one for one in found.artifacts if one.kind in demand.kinds):
-                key = (demand, image, _fingerprint(artifact))
+                key = (demand, image, artifact.fingerprint)
                 remembered = self._recall(key)
                 if remembered is None:
                     if answers is None:
@@ -153,7 +155,12 @@ class Prover:
     ) -> tuple[Attempt, float]:
         """Verify one signature, note its questions, and remember what was decided."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        examined = verifier.verify(artifact, key[1], now=now, revocation=answers.material)
+        try:
+            examined = verifier.verify(artifact, key[1], now=now, revocation=answers.material)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as problem:  # noqa: BLE001 - Rust libraries' panics are no Exception
+            return _unforeseen(artifact, problem), monotonic + UNDECIDED_SECONDS
         result.questions.update(dict.fromkeys(examined.questions))
         attempt = examined.attempt
         until = monotonic + _seconds(examined)
@@ -166,7 +173,12 @@ class Prover:
 
     def _recall(self, key: _Key) -> tuple[Attempt, float] | None:
         remembered = self._memory.get(key)
-        return None if remembered is None or remembered[1] <= self._clock.monotonic() else remembered
+        if remembered is None or remembered[1] <= self._clock.monotonic():
+            return None
+        # The clock that never goes back may stand still, on a machine that sleeps; certificates expire all the same.
+        attempt, _ = remembered
+        lapsed = attempt.good_until is not None and attempt.good_until <= self._clock.now()
+        return None if lapsed and attempt.state in _PROVED else remembered
 
     def _remember(self, key: _Key, attempt: Attempt, until: float) -> None:
         with self._lock:
@@ -176,14 +188,19 @@ class Prover:
                 del self._memory[next(iter(self._memory))]
 
 
+def _unforeseen(artifact: SignatureArtifact, problem: BaseException) -> Attempt:
+    """Return what becomes of a signature at which verification itself fails: no signature, and no matter to the others.
+
+    Whoever may push could make such a one; were it "not known", that would be the way past a policy that tolerates that.
+    """
+    _log.error("verifying a signature failed unexpectedly", manifest=artifact.manifest_digest, exc_info=problem)
+    text = f"an error inside tidegate ({type(problem).__name__})"
+    return Attempt(
+        manifest_digest=artifact.manifest_digest, state=ProofState.FAILED, step="verify the signature", text=text
+    )
+
+
 def _seconds(examined: Examination) -> float:
     if examined.questions or examined.attempt.state is ProofState.UNKNOWN:
         return UNDECIDED_SECONDS
     return PROVED_SECONDS if examined.attempt.state in _PROVED else REFUTED_SECONDS
-
-
-def _fingerprint(artifact: SignatureArtifact) -> str:
-    """Return what tells an artifact from every other: cosign keeps a part of a signature in annotations."""
-    annotations = json.dumps(sorted(artifact.layer_annotations.items())).encode()
-    about = f"{artifact.kind} {artifact.envelope_media_type} {artifact.envelope_digest} {artifact.manifest_digest} "
-    return hashlib.sha256(about.encode(errors="replace") + annotations).hexdigest()

@@ -44,3 +44,5 @@ def prepare(demand: Demand) -> NotationVerifier | SigstoreVerifier | Undetermine
         return error
     except Error as error:
         return UndeterminedError(f"it cannot be used: {error}"[:MAX_TEXT])
+    except Exception as error:  # noqa: BLE001 - one authority that nobody foresaw is no trouble of all others
+        return UndeterminedError(f"it cannot be used: an error inside tidegate ({type(error).__name__})")

@@ -198,6 +198,24 @@ def test_a_proof_holds_as_long_as_it_says():
     assert result.holds_until == NOW + DAY
 
 
+@pytest.mark.parametrize("state", [ProofState.VERIFIED, ProofState.LOGGED])
+@pytest.mark.parametrize(
+    ("left", "outcome"),
+    [(timedelta(microseconds=1), None), (timedelta(0), Outcome.UNDETERMINED), (-DAY, Outcome.UNDETERMINED)],
+    ids=["a moment before", "at the moment", "a day later"],
+)
+def test_a_proof_counts_no_longer_than_it_may_be_believed(state, left, outcome):
+    result = of(signing(RELEASE), proof(state, good_until=NOW + left))
+    assert result.lets_through is (outcome is None)
+    if outcome is not None:
+        assert (result.outcome, result.reason) == (outcome, Reason.EVIDENCE_LACKING)
+
+
+def test_time_makes_no_doubt_of_a_failure():
+    result = of(signing(RELEASE), proof(ProofState.FAILED, good_until=NOW - DAY))
+    assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_INVALID)
+
+
 def test_what_is_only_logged_is_told_with_authority_signer_and_failure():
     result = of(signing(RELEASE), proof(ProofState.LOGGED))
     assert result.notes == (

@@ -1,0 +1,186 @@
+"""What is remembered of verified signatures, for how long, and what an error in verifying one does to the others."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.gather.fakes import APP, IMAGE, build_lines
+from tests.unit.gather.virtual_time import EPOCH
+from tidegate.evidence.proofs import Attempt, ProofState
+from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, FoundArtifacts, SignatureArtifact
+from tidegate.gather import proving
+from tidegate.gather.proving import PROVED_SECONDS, REFUTED_SECONDS, Prover
+from tidegate.gather.revocations import Revocations
+from tidegate.images.digest import digest_of
+from tidegate.images.manifest import OCI_MANIFEST
+from tidegate.policy.signatures import NotationAuthority
+from tidegate.policy.trust_stores import NO_TRUST
+from tidegate.verify.demands import Demand
+from tidegate.verify.verifier import Examination, SignedImage
+
+SIGNED = SignedImage(
+    repository=f"{APP.registry.host}/{APP.name}", manifest=Descriptor(media_type=OCI_MANIFEST, digest=IMAGE, size=7)
+)
+GOOD, BAD, CURSED = b"good", b"bad", b"cursed"
+
+
+class PanicException(BaseException):
+    """What a library's panic is raised as."""
+
+
+class Verifier:
+    """Finds signatures good that say so; ``verified`` notes each that it was given."""
+
+    thumbprints: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self.verified: list[bytes] = []
+        self.lives: timedelta | None = None
+        self.curse: type[BaseException] = RuntimeError
+
+    def verify(self, artifact: SignatureArtifact, image: SignedImage, *, now: Any, revocation: Any) -> Examination:
+        self.verified.append(artifact.envelope)
+        if artifact.envelope == CURSED:
+            raise self.curse("hostile bytes")
+        state = ProofState.VERIFIED if artifact.envelope == GOOD else ProofState.FAILED
+        until = None if self.lives is None else now + self.lives
+        return Examination(
+            attempt=Attempt(
+                manifest_digest=artifact.manifest_digest, state=state, signer="CN=release", good_until=until
+            )
+        )
+
+
+class Counted(Mapping[str, str]):
+    """Annotations that count how often they are read."""
+
+    def __init__(self, **values: str) -> None:
+        self.values_by_name = values
+        self.reads = 0
+
+    def __getitem__(self, name: str) -> str:
+        return self.values_by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.reads += 1
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+
+@pytest.fixture
+def verifier(monkeypatch) -> Verifier:
+    one = Verifier()
+    monkeypatch.setattr(proving, "prepare", lambda _: one)
+    return one
+
+
+@pytest.fixture
+async def prover(aws, clock, executor, seen) -> Prover:
+    revocations = Revocations(sources=aws.sources(), lines=build_lines(clock, executor, seen), clock=clock)
+    return Prover(revocations=revocations, clock=clock, limit=100, executor=executor)
+
+
+def demand(name: str = "release") -> Demand:
+    return Demand(
+        authority=NotationAuthority(name=name, trust_stores=("ca",), trusted_identities=("*",)), trust=NO_TRUST
+    )
+
+
+def artifact(envelope: bytes, annotations: Mapping[str, str] | None = None) -> SignatureArtifact:
+    return SignatureArtifact(
+        kind=ArtifactKind.NOTATION,
+        envelope=envelope,
+        envelope_media_type="application/jose+json",
+        envelope_digest=digest_of(envelope),
+        manifest_digest=digest_of(b"manifest of " + envelope),
+        subject=None,
+        layer_annotations=annotations or {},
+    )
+
+
+def found(*artifacts: bytes | SignatureArtifact) -> FoundArtifacts:
+    made = (one if isinstance(one, SignatureArtifact) else artifact(one) for one in artifacts)
+    return FoundArtifacts(artifacts=tuple(made), skipped=(), complete=True)
+
+
+@pytest.mark.parametrize("curse", [RuntimeError, MemoryError, PanicException])
+async def test_an_error_in_verifying_one_signature_hides_no_other(prover, verifier, curse):
+    wanted, verifier.curse = demand(), curse
+    proofs, _ = await prover.prove(SIGNED, found(CURSED, GOOD), [wanted])
+    assert proofs[wanted].state is ProofState.VERIFIED
+
+
+async def test_who_makes_verification_fail_has_signed_nothing(prover, verifier):
+    """Nor is it "not known", which some policies tolerate."""
+    wanted = demand()
+    proofs, _ = await prover.prove(SIGNED, found(CURSED), [wanted])
+    decisive = proofs[wanted].decisive
+    assert decisive is not None
+    assert (proofs[wanted].state, decisive.step, decisive.text) == (
+        ProofState.FAILED,
+        "verify the signature",
+        "an error inside tidegate (RuntimeError)",
+    )
+    assert "hostile" not in decisive.text
+
+
+async def test_an_error_is_not_remembered(prover, verifier):
+    wanted = demand()
+    _, until = await prover.prove(SIGNED, found(CURSED), [wanted])
+    assert until <= prover._clock.monotonic() + proving.UNDECIDED_SECONDS
+    assert prover.recall(SIGNED, found(CURSED), [wanted]) is None
+
+
+@pytest.mark.parametrize(("envelope", "seconds"), [(GOOD, PROVED_SECONDS), (BAD, REFUTED_SECONDS)], ids=["good", "bad"])
+async def test_what_was_decided_is_remembered_for_its_time(prover, verifier, clock, envelope, seconds):
+    wanted = demand()
+    before = clock.monotonic()
+    await prover.prove(SIGNED, found(envelope), [wanted])
+    clock.seconds = before + seconds - 1
+    assert prover.recall(SIGNED, found(envelope), [wanted]) is not None
+    clock.advance(2)
+    assert prover.recall(SIGNED, found(envelope), [wanted]) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"image": SignedImage(repository="elsewhere/app", manifest=SIGNED.manifest)},
+        {
+            "image": SignedImage(
+                repository=SIGNED.repository, manifest=Descriptor(media_type=OCI_MANIFEST, digest=IMAGE, size=8)
+            )
+        },
+        {"demand": demand()},
+        {"artifact": artifact(GOOD, {"dev.cosignproject.cosign/signature": "another"})},
+    ],
+    ids=["another repository", "another size", "the same demand of another policy or trust", "another annotation"],
+)
+async def test_what_was_proved_of_one_counts_for_no_other(prover, verifier, changed):
+    wanted = demand()
+    await prover.prove(SIGNED, found(GOOD), [wanted])
+    assert prover.recall(SIGNED, found(GOOD), [wanted]) is not None
+    asked = found(changed.get("artifact", GOOD))
+    assert prover.recall(changed.get("image", SIGNED), asked, [changed.get("demand", wanted)]) is None
+
+
+async def test_a_certificate_expires_though_the_monotonic_clock_stood_still(prover, verifier, clock, monkeypatch):
+    """As on a machine that slept: only wall time tells."""
+    wanted, verifier.lives = demand(), timedelta(minutes=10)
+    await prover.prove(SIGNED, found(GOOD), [wanted])
+    assert prover.recall(SIGNED, found(GOOD), [wanted]) is not None
+    monkeypatch.setattr(clock, "now", lambda: EPOCH + timedelta(minutes=11))
+    assert prover.recall(SIGNED, found(GOOD), [wanted]) is None
+
+
+async def test_long_annotations_are_read_once_and_not_at_every_request(prover, verifier):
+    wanted, annotations = demand(), Counted(note="x" * 1000)
+    signature = artifact(GOOD, annotations)
+    reads = annotations.reads
+    await prover.prove(SIGNED, found(signature), [wanted])
+    assert prover.recall(SIGNED, found(signature), [wanted]) is not None
+    assert annotations.reads == reads

@@ -1,0 +1,44 @@
+"""A demand that nothing can be verified by is undecided, in words, whatever is wrong with it; and the others go on."""
+
+import pytest
+
+from tidegate.errors import UndeterminedError
+from tidegate.policy.signatures import KeyedAuthority, KeylessAuthority, NotationAuthority, PemKey, TransparencyLog
+from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
+from tidegate.verify.demands import Demand
+from tidegate.verify.prepare import prepare
+
+TRUST = TrustSnapshot.of(
+    [
+        BrokenTrustStore(name="broken", uid="1", generation=1, problems=("no PEM",)),
+        TrustStore(name="odd", uid="2", generation=1, type=StoreType.CA, certificates=(b"no certificate",)),
+    ]
+)
+
+
+def notation(store: str) -> NotationAuthority:
+    return NotationAuthority(name="release", trust_stores=(store,), trusted_identities=("*",))
+
+
+@pytest.mark.parametrize(
+    ("authority", "words"),
+    [
+        pytest.param(notation("gone"), "there is no TrustStore gone", id="no store"),
+        pytest.param(notation("broken"), "cannot be used: no PEM", id="a broken store"),
+        pytest.param(notation("odd"), "it cannot be used: ", id="a store of something else"),
+        pytest.param(
+            KeyedAuthority(name="vendor", key=PemKey(pem="schlüssel"), transparency_log=TransparencyLog.NOT_REQUIRED),
+            "an error inside tidegate (UnicodeEncodeError)",
+            id="a key that nobody foresaw",
+        ),
+        pytest.param(
+            KeylessAuthority(name="ci", trusted_root="odd", identities=()),
+            "is of type ca; expected one of type sigstore",
+            id="a store of another type",
+        ),
+    ],
+)
+def test_an_authority_that_cannot_be_used_says_why(authority, words):
+    found = prepare(Demand(authority=authority, trust=TRUST))
+    assert isinstance(found, UndeterminedError)
+    assert words in str(found)

@@ -43,50 +43,66 @@ class Status(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-class Response(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
-    """``response`` of an AdmissionReview; ``allowed`` has no default."""
+class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
+    """``response`` of an AdmissionReview, whoever it goes to; ``allowed`` has no default."""
 
-    uid: str
     allowed: bool
     status: Status | None = None
     warnings: list[str] = []
     audit_annotations: dict[str, str] = {}
 
 
+class AddressedResponse(Response, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
+    """The response to one request."""
+
+    uid: str
+
+
 class Review(msgspec.Struct, frozen=True, gc=False):
     """The AdmissionReview that is sent back."""
 
-    response: Response
+    response: AddressedResponse
     apiVersion: str = "admission.k8s.io/v1"  # noqa: N815 - the wire's name
     kind: str = "AdmissionReview"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A decided request: what goes back, and what telemetry is told."""
+    """What is said of a request, and of every other with the same images under the same policies.
+
+    ``refusals`` are the policy, check, outcome and reason of each result that did not let an image through, for metrics.
+    """
 
     mark: Mark
     response: Response
     verdicts: tuple[ImageVerdict, ...] = ()
+    refusals: tuple[tuple[str, str, str, str], ...] = ()
 
-    def encode(self) -> bytes:
-        """Return the JSON body of the AdmissionReview."""
-        return _ENCODER.encode(Review(response=self.response))
+    def encode(self, uid: str) -> bytes:
+        """Return the JSON body of the AdmissionReview that answers the request with the uid."""
+        said = self.response
+        response = AddressedResponse(
+            uid=uid,
+            allowed=said.allowed,
+            status=said.status,
+            warnings=said.warnings,
+            audit_annotations=said.audit_annotations,
+        )
+        return _ENCODER.encode(Review(response=response))
 
 
 _ENCODER = msgspec.json.Encoder()
 
 
-def pass_without_work(uid: str, mark: Mark) -> Decision:
+def pass_without_work(mark: Mark) -> Decision:
     """Return the answer to a request that names no image to judge, or that no policy is about."""
-    return Decision(mark=mark, response=Response(uid=uid, allowed=True, audit_annotations={"decision": mark.value}))
+    return Decision(mark=mark, response=Response(allowed=True, audit_annotations={"decision": mark.value}))
 
 
-def refuse_unreadable(uid: str, problem: str, *, audit_only: bool) -> Decision:
+def refuse_unreadable(problem: str, *, audit_only: bool) -> Decision:
     """Return the answer to a request that cannot be judged because it cannot be read."""
     text = f"tidegate cannot judge this request: {harmless(problem, 500)}"
     response = Response(
-        uid=uid,
         allowed=audit_only,
         status=None if audit_only else Status(BAD_REQUEST, text, "BadRequest"),
         warnings=[text] if audit_only else [],
@@ -95,14 +111,13 @@ def refuse_unreadable(uid: str, problem: str, *, audit_only: bool) -> Decision:
     return Decision(mark=Mark.UNREADABLE, response=response)
 
 
-def refuse_unsynced(uid: str, *, audit_only: bool) -> Decision:
+def refuse_unsynced(*, audit_only: bool) -> Decision:
     """Return the answer before the policies are known: not "no policy", so refused unless nothing is enforced."""
     text = (
         "tidegate has not read its policies yet, so nothing can be judged; retry in some seconds, "
         "and tell the platform team if it persists"
     )
     response = Response(
-        uid=uid,
         allowed=audit_only,
         status=None if audit_only else Status(UNAVAILABLE, text, "ServiceUnavailable"),
         warnings=[text] if audit_only else [],
@@ -111,7 +126,7 @@ def refuse_unsynced(uid: str, *, audit_only: bool) -> Decision:
     return Decision(mark=Mark.UNSYNCED, response=response)
 
 
-def decide(uid: str, used: Sequence[tuple[str, ImageVerdict]], *, expected: int) -> Decision:
+def decide(used: Sequence[tuple[str, ImageVerdict]], *, expected: int) -> Decision:
     """Return the answer for judged images: ``used`` pairs field paths with verdicts, one for each expected image.
 
     A missing verdict refuses the request, whatever the others say.
@@ -128,13 +143,22 @@ def decide(uid: str, used: Sequence[tuple[str, ImageVerdict]], *, expected: int)
         text = _message(denied, expected) if complete else "tidegate could not judge every image; retry"
         status = Status(FORBIDDEN, text, "Forbidden")
     response = Response(
-        uid=uid,
         allowed=allowed,
         status=status,
         warnings=warnings,
         audit_annotations=_annotations(mark, verdicts),
     )
-    return Decision(mark=mark, response=response, verdicts=verdicts)
+    return Decision(mark=mark, response=response, verdicts=verdicts, refusals=_refusals(verdicts))
+
+
+def _refusals(verdicts: Sequence[ImageVerdict]) -> tuple[tuple[str, str, str, str], ...]:
+    return tuple(
+        (judgement.policy.name, result.check.value, result.outcome.value, result.reason.value)
+        for verdict in verdicts
+        for judgement in verdict.judgements
+        for result in judgement.results
+        if not result.lets_through
+    )
 
 
 def _message(denied: Sequence[tuple[str, ImageVerdict]], images: int) -> str:

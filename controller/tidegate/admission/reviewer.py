@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Protocol
 
 from tidegate.admission.decision import Decision, Mark, decide, pass_without_work, refuse_unreadable, refuse_unsynced
-from tidegate.admission.plan import Plan, judge_plan, make_plan
-from tidegate.admission.request import AdmissionRequest, BadReviewError, ImageUse, changed_images, decode_review
+from tidegate.admission.plan import Plan, judge_plan
+from tidegate.admission.remembered import Remembered, Uses
+from tidegate.admission.request import AdmissionRequest, BadReviewError, changed_images, decode_review
 from tidegate.admission.verdict import ImageVerdict
 from tidegate.evidence.collected import RENEWED_SHARE, ImageEvidence, nothing_asked
 from tidegate.evidence.needs import Needs
@@ -22,8 +23,6 @@ DEFAULT_TIMEOUT_SECONDS = 10.0
 """The webhook timeout where the API server does not send it."""
 ANSWER_MARGIN_SECONDS = 1.0
 """What is kept of the webhook timeout to answer in."""
-MAX_PLANS = 200_000
-"""Images whose last verdict is remembered."""
 NO_EVIDENCE_SECONDS = 3_600.0
 """How long a verdict that rests on no evidence is remembered."""
 
@@ -117,7 +116,7 @@ class Reviewer:
         self._observer = observer
         self._audit_only = audit_only
         self._timeout_seconds = timeout_seconds
-        self._plans: dict[tuple[str, PolicySet], Plan] = {}
+        self._remembered = Remembered()
         self._platforms: tuple[Platform, ...] = ()
         self._snapshot: PolicySnapshot | None = None
 
@@ -129,36 +128,43 @@ class Reviewer:
         except BadReviewError as problem:
             if problem.uid is None:
                 raise
-            return refuse_unreadable(problem.uid, str(problem), audit_only=self._audit_only).encode()
+            return refuse_unreadable(str(problem), audit_only=self._audit_only).encode(problem.uid)
         uses = changed_images(request)
         if not uses:
             mark = Mark.UNCHANGED if request.images else Mark.NO_IMAGES
-            return self._finish(request, pass_without_work(request.uid, mark), started)
+            return self._finish(request, pass_without_work(mark), started)
         snapshot = self._policies.current()
         if not snapshot.synced:
-            return self._finish(request, refuse_unsynced(request.uid, audit_only=self._audit_only), started)
+            return self._finish(request, refuse_unsynced(audit_only=self._audit_only), started)
         labels = self._namespaces.labels(request.namespace)
         if labels is None and snapshot.needs_labels:
             return self._review_unknown_namespace(request, uses, snapshot, started, deadline_seconds)
         if snapshot is not self._snapshot:
             self._snapshot = snapshot
-            self._plans.clear()
+            self._remembered.clear()
         policies = snapshot.for_namespace(request.namespace, labels)
         return self._review(request, uses, policies, started, deadline_seconds)
 
     def _review(
         self,
         request: AdmissionRequest,
-        uses: Sequence[ImageUse],
+        uses: Uses,
         policies: PolicySet,
         started: float,
         deadline_seconds: float | None,
     ) -> bytes | Awaitable[bytes]:
-        """Answer from remembered verdicts where every image has one that still holds, else wait for evidence."""
+        """Answer from what is remembered where it still holds for every image, else wait for evidence."""
         if not policies.policies:
-            return self._finish(request, pass_without_work(request.uid, Mark.NO_POLICY), started)
+            return self._finish(request, pass_without_work(Mark.NO_POLICY), started)
+        platforms = self._platform_source.platforms()
+        if platforms is not self._platforms:
+            self._platforms = platforms
+            self._remembered.clear()
         moment = self._clock.monotonic()
-        plans = [self._plan(use.text, policies) for use in uses]
+        decision = self._remembered.decision(uses, policies, moment)
+        if decision is not None:
+            return self._finish(request, decision, started)
+        plans = [self._remembered.plan(use.text, policies, platforms) for use in uses]
         used: list[tuple[str, ImageVerdict]] = []
         for use, plan in zip(uses, plans, strict=True):
             verdict = plan.verdict
@@ -167,12 +173,14 @@ class Reviewer:
             if plan.renew_at <= moment:
                 self._renew(plan)
             used.append((use.path, verdict))
-        return self._finish(request, decide(request.uid, used, expected=len(uses)), started)
+        decision = decide(used, expected=len(uses))
+        self._remembered.keep(decision, uses, policies, plans)
+        return self._finish(request, decision, started)
 
     async def _review_unknown_namespace(
         self,
         request: AdmissionRequest,
-        uses: Sequence[ImageUse],
+        uses: Uses,
         snapshot: PolicySnapshot,
         started: float,
         deadline_seconds: float | None,
@@ -187,7 +195,7 @@ class Reviewer:
     async def _review_cold(
         self,
         request: AdmissionRequest,
-        uses: Sequence[ImageUse],
+        uses: Uses,
         plans: Sequence[Plan],
         started: float,
         deadline_seconds: float | None,
@@ -207,7 +215,7 @@ class Reviewer:
             for use, plan in zip(uses, plans, strict=True)
             if (verdict := verdicts.get(use.text) or plan.verdict) is not None
         ]
-        decision = decide(request.uid, used, expected=len(uses))
+        decision = decide(used, expected=len(uses))
         return self._finish(request, decision, started, waited=bool(lookups))
 
     def _judge(self, plan: Plan, evidence: ImageEvidence | None) -> ImageVerdict:
@@ -230,21 +238,8 @@ class Reviewer:
         if plan.reference is not None and plan.wanted is not None:
             self._evidence.renew(plan.reference, plan.wanted)
 
-    def _plan(self, text: str, policies: PolicySet) -> Plan:
-        platforms = self._platform_source.platforms()
-        if platforms is not self._platforms:
-            self._platforms = platforms
-            self._plans.clear()
-        plan = self._plans.get((text, policies))
-        if plan is None:
-            plan = make_plan(text, policies, platforms)
-            while len(self._plans) >= MAX_PLANS:
-                del self._plans[next(iter(self._plans))]
-            self._plans[text, policies] = plan
-        return plan
-
     def _finish(self, request: AdmissionRequest, decision: Decision, started: float, *, waited: bool = False) -> bytes:
-        answer = decision.encode()
+        answer = decision.encode(request.uid)
         self._observer.decided(request, decision, seconds=self._clock.monotonic() - started, waited=waited)
         return answer
 

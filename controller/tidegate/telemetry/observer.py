@@ -9,7 +9,6 @@ import structlog
 
 from tidegate.admission.decision import Decision, Mark
 from tidegate.admission.request import AdmissionRequest
-from tidegate.admission.verdict import ImageVerdict
 from tidegate.checks.words import harmless
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.unavailable import AwsUnavailableError
@@ -51,15 +50,15 @@ class Observer:
         self._repeats = Repeats()
 
     def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
-        """Count a decision; log it when it was not a plain allow."""
+        """Count a decision and what it found; log it unless there is nothing to say of it."""
         metrics = self._metrics
         metrics.decisions.add(decision.mark.value, request.operation.value)
         metrics.answer_seconds.observe(seconds, "yes" if waited else "no")
-        if decision.mark in _PLAIN:
-            return
-        for verdict in decision.verdicts:
-            self._count_results(verdict)
-        self._log_decision(request, decision, seconds)
+        for refusal in decision.refusals:
+            metrics.results.add(*refusal)
+        # A policy that only audits allows like any other, so the log is where its findings are seen.
+        if decision.refusals or decision.mark not in _PLAIN:
+            self._log_decision(request, decision, seconds)
 
     def called(self, source: str, registry: Registry, seconds: float, problem: Exception | None) -> None:
         """Count a call to AWS; log what went wrong, with what an operator needs to find it."""
@@ -93,14 +92,6 @@ class Observer:
                 cause=problem.cause.value,
                 detail=harmless(problem.detail, 1_000),
             )
-
-    def _count_results(self, verdict: ImageVerdict) -> None:
-        for judgement in verdict.judgements:
-            for result in judgement.results:
-                if not result.lets_through:
-                    self._metrics.results.add(
-                        judgement.policy.name, result.check.value, result.outcome.value, result.reason.value
-                    )
 
     def _log_decision(self, request: AdmissionRequest, decision: Decision, seconds: float) -> None:
         key = (decision.mark, request.namespace, *(verdict.text for verdict in decision.verdicts))

@@ -53,11 +53,13 @@ def words_for(
         words["tags"] = tags(policy, reference, evidence, now)
     children = Children(policy, reference, evidence, nodes, now)
     if policy.scan is not None:
-        words["scan"] = children.worst(lambda report: scan(policy.scan or ScanRules(), report, children.pushed, now))
+        words["scan"] = children.worst(
+            lambda report, read: scan(policy.scan or ScanRules(), report, children.pushed, read, now)
+        )
     if policy.vulnerabilities is not None:
         rules, demanded = policy.vulnerabilities, policy.scan or ScanRules()
         words["vulnerabilities"] = children.worst(
-            lambda report: vulnerabilities(rules, report, scan(demanded, report, children.pushed, now), now)
+            lambda report, read: vulnerabilities(rules, report, scan(demanded, report, children.pushed, read, now), now)
         )
     return words or {"policy": UNKNOWN}
 
@@ -158,12 +160,14 @@ class Children:
             if not wanted or not one.platform or (one.platform.os, one.platform.architecture) in wanted
         ]
         self.word = GOOD if here else BAD
-        self.reports = [value_of(evidence.scans.get(one.digest), policy, now) for one in here]
+        facts = [evidence.scans.get(one.digest) for one in here]
+        self.reports = [(value_of(fact, policy, now), getattr(fact, "observed_at", now)) for fact in facts]
 
-    def worst(self, judge: Callable[[Any], str]) -> str:
+    def worst(self, judge: Callable[[Any, datetime], str]) -> str:
+        """The worst word for a report and the moment at which it was read."""
         if self.word is not GOOD:
             return self.word
-        return worst_of(UNKNOWN if report is None else judge(report) for report in self.reports)
+        return worst_of(UNKNOWN if report is None else judge(report, read) for report, read in self.reports)
 
 
 def worst_of(words: Iterable[str]) -> str:
@@ -171,7 +175,7 @@ def worst_of(words: Iterable[str]) -> str:
     return next(word for word in (BAD, UNKNOWN, EXEMPT, GOOD) if word in found)
 
 
-def scan(rules: ScanRules, report: Any, pushed: datetime | None, now: datetime) -> str:
+def scan(rules: ScanRules, report: Any, pushed: datetime | None, read: datetime, now: datetime) -> str:
     state = report.coverage.state.name
     tolerances = {"PENDING": rules.when_pending, "EXPIRED": rules.when_expired, "UNSUPPORTED": rules.when_unsupported}
     if state in tolerances:
@@ -187,7 +191,7 @@ def scan(rules: ScanRules, report: Any, pushed: datetime | None, now: datetime) 
         starts = [pushed] if pushed else []
         if last and is_first(last, pushed, report.findings, rules.settling_period):
             starts.append(last)
-        if any(now - start < rules.settling_period for start in starts):
+        if any(min(read, now) - start < rules.settling_period for start in starts):
             return EXEMPT if rules.when_pending.value == "Allow" else BAD
     if rules.max_age is not None and (last is None or now - last > rules.max_age):
         return BAD

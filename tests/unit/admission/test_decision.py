@@ -48,7 +48,7 @@ def verdict(
 
 def answer(*verdicts: Any, expected: int | None = None):
     used = [(f"spec.containers[{index}].image", one) for index, one in enumerate(verdicts)]
-    return decide(UID, used, expected=len(used) if expected is None else expected)
+    return decide(used, expected=len(used) if expected is None else expected)
 
 
 def message(*verdicts: Any) -> str:
@@ -163,7 +163,7 @@ def test_warnings_name_place_and_image_and_each_stands_once():
     assert response.warnings == [
         f"tidegate: spec.containers[0].image: image {IMAGE}: old evidence [policy p]",
     ]
-    assert decide(UID, [("a", noted), ("a", noted)], expected=2).response.warnings == [
+    assert decide([("a", noted), ("a", noted)], expected=2).response.warnings == [
         f"tidegate: a: image {IMAGE}: old evidence [policy p]",
     ]
 
@@ -221,14 +221,14 @@ def test_audit_annotations_are_bounded():
 
 @pytest.mark.parametrize("mark", [Mark.UNCHANGED, Mark.NO_IMAGES, Mark.NO_POLICY])
 def test_a_request_without_work_is_allowed_and_says_why(mark):
-    decision = pass_without_work(UID, mark)
+    decision = pass_without_work(mark)
     assert (decision.response.allowed, decision.mark) == (True, mark)
     assert decision.response.audit_annotations == {"decision": mark.value}
 
 
 REFUSALS = [
-    pytest.param(lambda audit: refuse_unreadable(UID, "no \x1b[2J object", audit_only=audit), 400, id="unreadable"),
-    pytest.param(lambda audit: refuse_unsynced(UID, audit_only=audit), 503, id="policies not read yet"),
+    pytest.param(lambda audit: refuse_unreadable("no \x1b[2J object", audit_only=audit), 400, id="unreadable"),
+    pytest.param(lambda audit: refuse_unsynced(audit_only=audit), 503, id="policies not read yet"),
 ]
 
 
@@ -246,13 +246,13 @@ def test_what_cannot_be_judged_is_refused_unless_nothing_is_enforced(refuse, cod
 
 
 def test_an_unreadable_request_is_described_only_so_far():
-    status = refuse_unreadable(UID, "x" * 9000, audit_only=False).response.status
+    status = refuse_unreadable("x" * 9000, audit_only=False).response.status
     assert status is not None
     assert len(status.message) < 600
 
 
 def test_a_refusal_is_encoded_as_the_api_server_reads_it():
-    review = json.loads(answer(BAD).encode())
+    review = json.loads(answer(BAD).encode(UID))
     assert review["apiVersion"] == "admission.k8s.io/v1"
     assert review["kind"] == "AdmissionReview"
     response = review["response"]
@@ -262,6 +262,6 @@ def test_a_refusal_is_encoded_as_the_api_server_reads_it():
 
 
 def test_an_allow_is_encoded_with_its_warnings_and_without_a_status():
-    response = json.loads(answer(WARNED).encode())["response"]
+    response = json.loads(answer(WARNED).encode(UID))["response"]
     assert response["allowed"] is True
     assert set(response) == {"uid", "allowed", "warnings", "auditAnnotations"}

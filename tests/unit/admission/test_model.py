@@ -48,7 +48,7 @@ def verdict_on(
 def decided(policies: Any, images: Images, nodes: tuple[Platform, ...] = (), now: datetime = NOW) -> bool:
     """Whether the whole way from policies and evidence to the answer allows an object of these images."""
     used = [(text, verdict_on(text, collected, policies, nodes, now)) for text, collected in images.items()]
-    return decide("uid", used, expected=len(images)).response.allowed
+    return decide(used, expected=len(images)).response.allowed
 
 
 def expected(
@@ -179,4 +179,4 @@ def test_where_nothing_is_enforced_nothing_is_refused(policies, images, nodes):
         made = make_plan(text, PolicySet.of(policies), nodes)
         found = judge_plan(made, collected, now=NOW, audit_only=True)
         assert not found.denied
-        assert decide("uid", [("place", found)], expected=1).response.allowed
+        assert decide([("place", found)], expected=1).response.allowed

@@ -351,17 +351,6 @@ async def test_without_a_timeout_in_the_request_the_configured_one_counts():
         assert world.evidence.asked[0][1] == 1000.0 + timeout - ANSWER_MARGIN_SECONDS
 
 
-async def test_the_plans_that_are_kept_are_bounded(monkeypatch):
-    monkeypatch.setattr("tidegate.admission.reviewer.MAX_PLANS", 2)
-    world = World(full_policy())
-    for image in ("a", "b", "c"):
-        await world.review(body(f"{IMAGE}-{image}"))
-    assert len(world.reviewer._plans) == 2
-    world.at_once(body(f"{IMAGE}-c"))
-    with pytest.raises(AssertionError, match="waited for"):
-        world.at_once(body(f"{IMAGE}-a"))
-
-
 async def test_stale_evidence_is_not_used_an_instant_beyond_max_stale():
     world = World(policy(scan=ScanRules(), max_stale=HOUR))
     world.evidence.otherwise = evidence(

@@ -158,7 +158,7 @@ class Dispatcher:
     async def _work(self, request: Request, head: Head, guard: Guard) -> Reply:
         try:
             result = head.route.handler(request)
-            if not isinstance(result, bytes | Reply):
+            if not isinstance(result, (bytes, Reply)):
                 async with asyncio.timeout(self._limits.work_seconds) as guard.work:
                     result = await result
             return _reply_of(result)

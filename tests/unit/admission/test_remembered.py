@@ -1,0 +1,151 @@
+"""What is remembered of earlier requests: the same answer with another uid, for exactly as long as every verdict holds."""
+
+import json
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from tests.unit.admission.fakes import UID, World, body
+from tests.unit.builders import IMAGE, PINNED, child, digest, evidence, finding, full_policy, globs, platforms, report
+from tidegate.admission import remembered
+from tidegate.admission.decision import decide
+from tidegate.policy.model import Match, TagRules
+from tidegate.policy.snapshot import PolicySnapshot
+
+BAD = evidence(report(finding()), valid_until=float("inf"))
+OTHER_UID = "11111111-0000-0000-0000-000000000000"
+
+
+@pytest.fixture
+def composed():
+    """How often an answer was composed rather than remembered."""
+    with mock.patch("tidegate.admission.reviewer.decide", wraps=decide) as composing:
+        yield lambda: composing.call_count
+
+
+async def warm(world: World, *images: str) -> None:
+    """Have the images judged, and the answer about them composed once from what is remembered of them."""
+    await world.review(body(*images))
+    world.at_once(body(*images))
+
+
+@pytest.mark.parametrize("found", [evidence(valid_until=float("inf")), BAD], ids=["allowed", "refused"])
+async def test_an_answer_is_composed_once_and_then_addressed_to_each_request(found, composed):
+    world = World(full_policy())
+    world.evidence.otherwise = found
+    await warm(world, IMAGE, PINNED)
+    before = composed()
+    first = world.at_once(body(IMAGE, PINNED))
+    answer = world.reviewer.review(body(IMAGE, PINNED, uid=OTHER_UID), 10.0)
+    assert isinstance(answer, bytes)
+    assert composed() == before
+    assert json.loads(answer)["response"] == first | {"uid": OTHER_UID}
+    assert first["uid"] == UID
+    assert len(world.observer.seen) == 4
+
+
+async def test_other_images_places_or_orders_are_answered_for_themselves():
+    world = World(full_policy())
+    world.evidence.answers = {PINNED: BAD}
+    await warm(world, IMAGE, PINNED)
+    assert world.at_once(body(IMAGE))["allowed"] is True
+    assert world.at_once(body(IMAGE, PINNED))["allowed"] is False
+    swapped = world.at_once(body(PINNED, IMAGE))["status"]["message"]
+    assert "spec.containers[0].image: image " + PINNED in swapped
+
+
+async def test_an_answer_ends_with_the_first_of_its_verdicts(composed):
+    world = World(full_policy())
+    world.evidence.answers = {IMAGE: evidence(valid_until=1030.0), PINNED: evidence(valid_until=1500.0)}
+    await warm(world, IMAGE, PINNED)
+    world.clock.seconds = 1030.0
+    world.evidence.answers = {IMAGE: BAD}
+    assert (await world.review(body(IMAGE, PINNED)))["allowed"] is False
+    assert world.evidence.looked_up == [IMAGE, PINNED, IMAGE]
+
+
+async def test_an_answer_that_is_remembered_does_not_keep_evidence_from_being_renewed():
+    world = World(full_policy())
+    world.evidence.answers = {IMAGE: evidence(valid_until=1100.0), PINNED: evidence(valid_until=1500.0)}
+    await warm(world, PINNED, IMAGE)
+    world.clock.seconds = 1080.0
+    world.at_once(body(PINNED, IMAGE))
+    world.at_once(body(PINNED, IMAGE))
+    assert world.evidence.renewed == [IMAGE]
+    world.clock.seconds = 1100.0
+    await world.review(body(PINNED, IMAGE))
+    assert world.evidence.looked_up == [PINNED, IMAGE, IMAGE]
+
+
+async def test_other_policies_answer_anew():
+    world = World(full_policy())
+    await warm(world, IMAGE)
+    world.policies.snapshot = PolicySnapshot.of([full_policy(tags=TagRules(digest_required=True))])
+    assert (await world.review(body(IMAGE)))["allowed"] is False
+
+
+async def test_a_namespace_under_other_policies_is_answered_by_them():
+    other = full_policy("b", match=Match(namespaces=globs("b")), tags=TagRules(digest_required=True))
+    world = World(full_policy(), other)
+    await warm(world, IMAGE)
+    assert (await world.review(body(IMAGE, namespace="b")))["allowed"] is False
+    assert world.at_once(body(IMAGE))["allowed"] is True
+
+
+async def test_other_platforms_of_the_nodes_answer_anew():
+    world = World(full_policy())
+    world.evidence.otherwise = evidence(
+        runnable=(child("amd", "linux/amd64"), child("arm", "linux/arm64")),
+        scans={digest("amd"): report(), digest("arm"): report(finding())},
+        valid_until=float("inf"),
+    )
+    world.platforms.these = platforms("linux/amd64")
+    await warm(world, IMAGE)
+    world.platforms.these = platforms("linux/arm64")
+    assert (await world.review(body(IMAGE)))["allowed"] is False
+
+
+async def test_plans_and_decisions_are_bounded_and_the_oldest_goes_first(monkeypatch, composed):
+    monkeypatch.setattr(remembered, "MAX_PLANS", 2)
+    monkeypatch.setattr(remembered, "MAX_DECISIONS", 2)
+    world = World(full_policy())
+    for image in ("a", "b", "c"):
+        await warm(world, f"{IMAGE}-{image}")
+    kept = world.reviewer._remembered
+    assert (len(kept._plans), len(kept._decisions)) == (2, 2)
+    before = composed()
+    world.at_once(body(f"{IMAGE}-c"))
+    assert composed() == before
+    with pytest.raises(AssertionError, match="waited for"):
+        world.at_once(body(f"{IMAGE}-a"))
+
+
+async def test_a_decision_that_is_composed_anew_takes_the_place_of_the_old_one(monkeypatch):
+    monkeypatch.setattr(remembered, "MAX_DECISIONS", 2)
+    world = World(full_policy())
+    world.evidence.answers = {PINNED: evidence(valid_until=1030.0)}
+    await warm(world, IMAGE)
+    await warm(world, PINNED)
+    world.clock.seconds = 1030.0
+    world.evidence.answers = {}
+    await warm(world, PINNED)
+    assert len(world.reviewer._remembered._decisions) == 2
+
+
+TOO_LONG = "x" * (remembered.MAX_TEXT_CHARACTERS + 1)
+NOT_KEPT = [
+    pytest.param([TOO_LONG], 0, 0, id="a text longer than any reference"),
+    pytest.param([IMAGE, TOO_LONG], 1, 0, id="such a text beside another"),
+    pytest.param([IMAGE] * (remembered.MAX_USES + 1), 1, 0, id="more images than are remembered"),
+    pytest.param([IMAGE] * remembered.MAX_USES, 1, 1, id="as many images as are remembered"),
+]
+
+
+@pytest.mark.parametrize(("images", "plans", "decisions"), NOT_KEPT)
+async def test_what_could_fill_the_memory_is_answered_without_being_remembered(images, plans, decisions):
+    world = World(full_policy())
+    first: Any = await world.review(body(*images))
+    assert await world.review(body(*images)) == first
+    kept = world.reviewer._remembered
+    assert (len(kept._plans), len(kept._decisions)) == (plans, decisions)

@@ -2,8 +2,10 @@
 
 Events of a watch only ask for the next list. Until the first list succeeded the snapshot is unsynced, and so it is until
 what signatures rely on was read; when a later list fails, the last snapshot stays, and ``age_seconds`` says how old it is.
+What it takes to verify signatures is made ready before a snapshot is swapped in, so that no request pays for it.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -36,9 +38,17 @@ class TrustSource(Protocol):
         """Have it called whenever the next snapshot may be another."""
         ...
 
-    async def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot | None:
-        """Return the trust, the same object while nothing changes; None before it was first read."""
+    def is_read(self, policies: Iterable[Policy]) -> bool:
+        """Tell whether what the policies rely on was ever read."""
         ...
+
+    async def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
+        """Return the trust, the same object while nothing changes. What was not read is in it as broken."""
+        ...
+
+
+WarmUp = Callable[[Iterable[Policy], TrustSnapshot], None]
+"""Makes ready what the first request would otherwise have to; runs in a thread."""
 
 
 class WatchedPolicies:
@@ -52,6 +62,7 @@ class WatchedPolicies:
         api: KubernetesApi,
         *,
         trust: TrustSource | None = None,
+        warm_up: WarmUp | None = None,
         every_seconds: float = RELIST_SECONDS,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
@@ -59,6 +70,7 @@ class WatchedPolicies:
         self._now = now
         self._snapshot = PolicySnapshot.unsynced()
         self._trust = trust
+        self._warm_up = warm_up
         self._compiled: tuple[Sequence[object], Sequence[Policy]] = ((), ())
         self._taken: Sequence[Policy] = ()
         self._missing = False
@@ -89,10 +101,12 @@ class WatchedPolicies:
         objects = await self._list()
         policies = self._compile(objects)
         trust = NO_TRUST if self._trust is None else await self._trust.snapshot(policies)
-        # Without it nothing is swapped: the trust source asks for the next list once it has read.
-        if trust is not None:
-            self._take(policies, trust)
-            await self._write_status(objects, {policy.uid: policy for policy in policies})
+        if not self._snapshot.synced and self._trust is not None and not self._trust.is_read(policies):
+            # The source asks for the next list once it has read. Later on no policy waits for that.
+            _log.warning("not ready: policies rely on trust stores, which have not been read yet")
+            return
+        await self._take(policies, trust)
+        await self._write_status(objects, {policy.uid: policy for policy in policies})
 
     async def _list(self) -> Sequence[Mapping[str, Any]]:
         """List; that there is no such resource is a failure, and never the same as no policies."""
@@ -113,14 +127,23 @@ class WatchedPolicies:
             self._compiled = (material, [compile_policy(one) for one in objects])
         return self._compiled[1]
 
-    def _take(self, policies: Sequence[Policy], trust: TrustSnapshot) -> None:
+    async def _take(self, policies: Sequence[Policy], trust: TrustSnapshot) -> None:
         """Swap, unless nothing has changed."""
         if self._snapshot.synced and self._taken is policies and self._snapshot.trust is trust:
             return
+        await self._make_ready(policies, trust)
         snapshot = PolicySnapshot.of([*policies, KNOWN_BAD_POLICY], trust)
         self._snapshot, self._taken = snapshot, policies
         broken = [policy.name for policy in snapshot.broken]
         _log.info("policies in force", revision=snapshot.revision, policies=len(policies), broken=broken)
+
+    async def _make_ready(self, policies: Sequence[Policy], trust: TrustSnapshot) -> None:
+        """Make ready what verifies. Whatever goes wrong there is told by the verification itself, and delays no policy."""
+        if self._warm_up is not None:
+            try:
+                await asyncio.to_thread(self._warm_up, policies, trust)
+            except Exception as error:  # noqa: BLE001 - the policies must be in force none the less
+                _log.warning("cannot make verifiers ready", error=type(error).__name__)
 
     async def _write_status(self, objects: Sequence[Mapping[str, Any]], compiled: Mapping[str, Policy]) -> None:
         """Tell each policy what became of it. What fails is logged and tried again with the next list."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.objects import bounded
-from tidegate.policy.signatures import Authority, KeyedAuthority, KmsKey, NotationAuthority
+from tidegate.policy.signatures import Authority, KeyedAuthority, KmsKey, NotationAuthority, trust_stores_of
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot
 
 
@@ -31,6 +31,21 @@ def kms_keys_of(policies: Iterable[object]) -> tuple[str, ...]:
                 if isinstance(policy, ImagePolicy)
                 for authority in authorities_of(policy)
                 if isinstance(authority, KeyedAuthority) and isinstance(authority.key, KmsKey)
+            }
+        )
+    )
+
+
+def named_trust_stores(policies: Iterable[object]) -> tuple[str, ...]:
+    """Return the names of all trust stores that policies rely on, in order."""
+    return tuple(
+        sorted(
+            {
+                name
+                for policy in policies
+                if isinstance(policy, ImagePolicy)
+                for authority in authorities_of(policy)
+                for name in trust_stores_of(authority)
             }
         )
     )

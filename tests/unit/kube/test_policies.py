@@ -1,16 +1,20 @@
 """Policies from lists: compiled and swapped whole, kept through failures, told their status without a fight."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
 
+from tests.unit.policy.signature_examples import by_notation
 from tidegate.kube import known_bad
 from tidegate.kube import policies as module
 from tidegate.kube.api import ApiError, KubernetesApi
 from tidegate.kube.policies import WatchedPolicies
 from tidegate.policy.model import BrokenPolicy
+from tidegate.policy.snapshot import Policy
+from tidegate.policy.trust_stores import NO_TRUST, StoreType, TrustSnapshot, TrustStore
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
@@ -173,3 +177,115 @@ async def test_who_watches_is_told_when_the_resource_is_back():
         api.list_status = status
         await source.relisting.refresh_once()
     assert told == ["back"]
+
+
+class FakeTrust:
+    """Trust as a test says it."""
+
+    def __init__(self) -> None:
+        self.read = True
+        self.trust = NO_TRUST
+        self.asked_for: list[str] = []
+        self.changed: Callable[[], None] | None = None
+
+    def notify(self, changed: Callable[[], None]) -> None:
+        self.changed = changed
+
+    def is_read(self, policies: Iterable[Policy]) -> bool:
+        return self.read
+
+    async def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
+        self.asked_for = [policy.name for policy in policies]
+        return self.trust
+
+
+def trusted(*names: str) -> TrustSnapshot:
+    return TrustSnapshot.of(TrustStore(name=one, uid=one, generation=1, type=StoreType.CA) for one in names)
+
+
+class TestTrust:
+    @pytest.fixture
+    def trust(self) -> FakeTrust:
+        return FakeTrust()
+
+    @pytest.fixture
+    def api(self) -> FakeApi:
+        return FakeApi(policy("a", spec=by_notation(trustStores=["acme"])))
+
+    @pytest.fixture
+    def source(self, api, trust) -> WatchedPolicies:
+        return WatchedPolicies(cast("KubernetesApi", api), trust=trust, now=lambda: NOW)
+
+    async def test_nothing_is_known_until_what_policies_rely_on_was_read(self, source, trust, api):
+        trust.read = False
+        assert await source.relisting.refresh_once()
+        assert not source.current().synced
+        assert api.patched == []
+        trust.read = True
+        assert await source.relisting.refresh_once()
+        assert source.current().synced
+
+    async def test_later_no_policy_waits_for_it(self, source, trust, api):
+        """A policy that was tightened must be in force, whatever of its trust can be read."""
+        await source.relisting.refresh_once()
+        trust.read, api.policies = False, [policy("b")]
+        await source.relisting.refresh_once()
+        assert names(source) == ["b"]
+
+    async def test_it_is_in_the_snapshot_and_in_every_set_of_it(self, source, trust):
+        trust.trust = trusted("acme")
+        await source.relisting.refresh_once()
+        assert source.current().trust is trust.trust
+        assert source.current().for_namespace("default", {}).trust is trust.trust
+        assert trust.asked_for == ["a"]
+
+    async def test_another_trust_is_another_snapshot_of_the_same_policies(self, source, trust):
+        trust.trust = trusted("acme")
+        await source.relisting.refresh_once()
+        before = source.current()
+        await source.relisting.refresh_once()
+        assert source.current() is before
+        trust.trust = trusted("acme", "b")
+        await source.relisting.refresh_once()
+        after = source.current()
+        assert after is not before
+        assert after.revision != before.revision
+        assert after.policies == before.policies
+
+    async def test_news_of_trust_ask_for_the_next_list(self, source, trust):
+        await source.relisting.refresh_once()
+        source.relisting._wanted.clear()
+        trust.changed()
+        assert source.relisting._wanted.is_set()
+
+    async def test_a_status_tells_what_is_missing_and_that_it_is_there(self, source, trust, api):
+        await source.relisting.refresh_once()
+        (condition,) = api.policies[0]["status"]["conditions"]
+        assert (condition["status"], condition["reason"]) == ("False", "TrustIncomplete")
+        assert "authority a: trust store acme does not exist" in condition["message"]
+        trust.trust = trusted("acme")
+        await source.relisting.refresh_once()
+        (condition,) = api.policies[0]["status"]["conditions"]
+        assert (condition["status"], condition["reason"]) == ("True", "Applied")
+
+    async def test_verifiers_are_made_ready_before_the_swap(self, api, trust):
+        seen: list[tuple[list[str], TrustSnapshot, bool]] = []
+
+        def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:
+            on_loop = threading.current_thread() is threading.main_thread()
+            seen.append(([one.name for one in policies], trust, source.current().synced or on_loop))
+
+        trust.trust = trusted("acme")
+        source = WatchedPolicies(cast("KubernetesApi", api), trust=trust, warm_up=warm_up)
+        await source.relisting.refresh_once()
+        await source.relisting.refresh_once()
+        assert seen == [(["a"], trust.trust, False)]
+        assert source.current().trust is trust.trust
+
+    async def test_a_failure_to_make_ready_delays_no_policy(self, api):
+        def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:
+            raise KeyError
+
+        source = WatchedPolicies(cast("KubernetesApi", api), warm_up=warm_up)
+        assert await source.relisting.refresh_once()
+        assert names(source) == ["a"]

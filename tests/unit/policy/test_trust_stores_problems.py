@@ -16,7 +16,7 @@ from tests.unit.policy.signature_examples import (
     by_sigstore,
 )
 from tidegate.policy.parse import compile_policy, parse_policy
-from tidegate.policy.trust_problems import authorities_of, kms_keys_of, trust_problems
+from tidegate.policy.trust_problems import authorities_of, kms_keys_of, named_trust_stores, trust_problems
 from tidegate.policy.trust_stores import NO_TRUST, BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
 
 BROKEN = BrokenTrustStore(name="broken", uid="", generation=1, problems=("the certificate is malformed", "and more"))
@@ -118,3 +118,9 @@ def test_the_keys_of_all_policies_are_known_once():
 def test_every_authority_of_a_policy_is_looked_at_once():
     names = [authority.name for authority in authorities_of(parse_policy(with_spec(FULL)))]
     assert names == ["aws-signer", "ci", "keyed", "kms", "builder", "scanner", "scanner-key", "scanner-kms"]
+
+
+def test_the_trust_stores_of_all_policies_are_known_once():
+    both = [parse_policy(with_spec(FULL, name=name)) for name in "ab"]
+    named = named_trust_stores([*both, compile_policy(with_spec({})), parse_policy(with_spec(SCANNED))])
+    assert named == ("acme-tsa", "aws-signer", "public-good")

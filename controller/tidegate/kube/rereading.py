@@ -1,0 +1,129 @@
+"""What is read elsewhere by name and kept: in the background, when it is first wanted, and again and again.
+
+Nobody who needs an answer waits for the reading. Each name has its own time for the next try, later and later while it
+fails; what an answer is, and whether an old one outlives a failure, is the reader's affair.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+FIRST_RETRY_SECONDS: Final = 5.0
+LAST_RETRY_SECONDS: Final = 600.0
+READS_AT_ONCE: Final = 4
+JITTER: Final = 0.1
+"""Part of an interval by which it may be shorter, so that replicas do not ask all at once."""
+
+Name = TypeVar("Name")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read(Generic[Answer]):
+    """What a reading came to. Without ``again_seconds`` it failed, and is tried again soon."""
+
+    answer: Answer
+    again_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known(Generic[Answer]):
+    answer: Answer
+    due: float
+    """In seconds of the monotonic clock."""
+    failures: int
+
+
+class Rereading(Generic[Name, Answer]):
+    """Keeps the answers to the names that are wanted.
+
+    ``read`` is given a name and the answer that is known, None for none; it runs in a thread and never raises.
+    """
+
+    def __init__(
+        self, read: Callable[[Name, Answer | None], Read[Answer]], *, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._read = read
+        self._now = now
+        self._wanted: tuple[Name, ...] = ()
+        self._known: dict[Name, _Known[Answer]] = {}
+        self._wake = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._reading = asyncio.Semaphore(READS_AT_ONCE)
+        self.on_change: Callable[[], None] | None = None
+        """Called when an answer is new, or another one than before."""
+
+    def want(self, names: Iterable[Name]) -> None:
+        """Say which names are wanted, and no others: the rest is forgotten."""
+        wanted = tuple(dict.fromkeys(names))
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._known = {name: known for name, known in self._known.items() if name in wanted}
+            self._wake.set()
+
+    def answer(self, name: Name) -> Answer | None:
+        """Return what is known of a name, None where nothing is yet."""
+        known = self._known.get(name)
+        return None if known is None else known.answer
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until something is known of every wanted name, or for so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not all(name in self._known for name in self._wanted):
+                    self._answered.clear()
+                    await self._answered.wait()
+        except TimeoutError:
+            pass
+
+    async def run(self) -> None:
+        """Read what is due until cancelled. A slow reading holds up no other name."""
+        reading: dict[Name, asyncio.Task[None]] = {}
+        try:
+            while True:
+                self._wake.clear()
+                reading = {name: task for name, task in reading.items() if not task.done()}
+                for name in self._due():
+                    if name not in reading:
+                        reading[name] = asyncio.create_task(self._read_one(name))
+                await self._pause(set(reading))
+        finally:
+            for task in reading.values():
+                task.cancel()
+
+    async def read_due(self) -> None:
+        """Read once what is due now."""
+        await asyncio.gather(*(self._read_one(name) for name in self._due()))
+
+    def _due(self) -> list[Name]:
+        now = self._now()
+        return [name for name in self._wanted if name not in self._known or self._known[name].due <= now]
+
+    async def _pause(self, reading: set[Name]) -> None:
+        """Wait until a name is due that is not being read, or for news."""
+        dues = [self._known[name].due for name in self._wanted if name in self._known and name not in reading]
+        try:
+            async with asyncio.timeout(max(0.0, min(dues) - self._now()) if dues else None):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _read_one(self, name: Name) -> None:
+        before = self._known.get(name)
+        async with self._reading:
+            made = await asyncio.to_thread(self._read, name, None if before is None else before.answer)
+        self._wake.set()
+        if name not in self._wanted:
+            return
+        failures = 0 if made.again_seconds is not None else (before.failures if before is not None else 0) + 1
+        seconds = made.again_seconds
+        if seconds is None:
+            seconds = min(FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 10), LAST_RETRY_SECONDS)
+        due = self._now() + seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load, guards nothing
+        self._known[name] = _Known(answer=made.answer, due=due, failures=failures)
+        self._answered.set()
+        if (before is None or before.answer != made.answer) and self.on_change is not None:
+            self.on_change()

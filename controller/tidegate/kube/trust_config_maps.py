@@ -1,0 +1,65 @@
+"""ConfigMaps with the content of trust stores, read one by one: there is no right to list or watch them.
+
+That a ConfigMap is not there is an answer. That the API server did not say is none.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from tidegate.errors import PolicyError
+from tidegate.kube.api import NOT_FOUND, ApiError, KubernetesApi
+from tidegate.kube.trust_content import Content
+from tidegate.policy.trust_store_object import ConfigMapSource
+
+FORBIDDEN: Final = 403
+
+
+class ConfigMaps:
+    """Reads ConfigMaps by name. ``namespace`` is the controller's own, None outside of a cluster."""
+
+    def __init__(self, api: KubernetesApi, namespace: str | None) -> None:
+        self._api = api
+        self._namespace = namespace
+
+    async def read(self, source: ConfigMapSource) -> Content:
+        """Return the content; raise PolicyError where there is none, and ApiError where the API server does not say."""
+        namespace = source.namespace or self._namespace
+        if namespace is None:
+            raise PolicyError(("spec.configMap.namespace: got nothing, and tidegate does not know its own; name it",))
+        try:
+            found = await self._api.get(f"/api/v1/namespaces/{namespace}/configmaps/{source.name}")
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                raise PolicyError((f"ConfigMap {namespace}/{source.name} does not exist",)) from error
+            if error.status == FORBIDDEN:
+                do = f"add {namespace} to the chart's value trustStores.configMapNamespaces"
+                raise PolicyError((f"ConfigMap {namespace}/{source.name} may not be read: {do}",)) from error
+            raise
+        return _content(found, source, f"ConfigMap {namespace}/{source.name}")
+
+
+def _content(found: Mapping[str, Any], source: ConfigMapSource, what: str) -> Content:
+    data = dict(_data(found, what))
+    if not data:
+        raise PolicyError((f"{what} is empty",))
+    missing = [key for key in source.keys if key not in data]
+    if missing:
+        raise PolicyError(tuple(f"{what} has no key {key}" for key in missing))
+    return Content(files=tuple((key, data[key]) for key in source.keys or sorted(data)))
+
+
+def _data(found: Mapping[str, Any], what: str) -> Iterator[tuple[str, bytes]]:
+    """Give the keys with their bytes, of texts and of binary data."""
+    for name, decode in (("data", str.encode), ("binaryData", _from_base64)):
+        part = found.get(name)
+        for key, value in part.items() if isinstance(part, Mapping) else ():
+            try:
+                yield key, decode(value)
+            except (TypeError, ValueError, binascii.Error) as error:
+                raise PolicyError((f"{what} has no readable {name} under {key}",)) from error
+
+
+def _from_base64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

@@ -1,0 +1,74 @@
+"""Public keys that policies name by ARN: read in the background when a policy first names them, and again every day.
+
+No request waits for them. That AWS says there is no such key ends its use at once; that AWS does not say leaves the last
+good one in use, since the key behind an ARN never changes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from tidegate.errors import Error, PolicyError, UndeterminedError
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.kube.rereading import Read, Rereading
+
+MAX_KEYS: Final = 256
+"""Keys in AWS KMS of all policies; those beyond it, by ARN, are not read."""
+RENEW_SECONDS: Final = 24 * 3600.0
+WAIT_SECONDS: Final = 5.0
+"""How long a change of policies waits for the keys that it names first."""
+
+NOT_YET: Final = "it has not been read yet"
+TOO_MANY: Final = f"it is not read, since policies name more than {MAX_KEYS} keys"
+
+_log = structlog.get_logger(__name__)
+
+
+class PublicKeySource(Protocol):
+    """Where public keys are read; it blocks."""
+
+    def public_key(self, arn: str) -> bytes:
+        """Return the PEM; raise PolicyError where there is no such key, AwsUnavailableError where AWS does not say."""
+        ...
+
+
+class KmsKeys:
+    """Keeps the public keys that are wanted."""
+
+    def __init__(self, source: PublicKeySource) -> None:
+        self._source = source
+        self._rereading: Rereading[str, bytes | str] = Rereading(self._ask)
+        self.run = self._rereading.run
+
+    def notify(self, changed: Callable[[], None]) -> None:
+        """Have it called whenever an answer is new or another one."""
+        self._rereading.on_change = changed
+
+    async def answers(self, arns: Sequence[str], *, wait_seconds: float = WAIT_SECONDS) -> Mapping[str, bytes | str]:
+        """Say which keys are wanted, and no others; return the PEM of each as bytes, or a text that says why not.
+
+        Wait a moment for those that are new. ``run`` does the reading.
+        """
+        wanted = sorted(set(arns))
+        self._rereading.want(wanted[:MAX_KEYS])
+        await self._rereading.wait(wait_seconds)
+        read = {arn: self._rereading.answer(arn) for arn in wanted[:MAX_KEYS]}
+        return {arn: read.get(arn, TOO_MANY) or NOT_YET for arn in wanted}
+
+    def _ask(self, arn: str, before: bytes | str | None) -> Read[bytes | str]:
+        """Ask for one key; runs in a thread."""
+        try:
+            return Read(answer=self._source.public_key(arn), again_seconds=RENEW_SECONDS)
+        except PolicyError as error:
+            return Read(answer="; ".join(error.problems))
+        except UndeterminedError as error:
+            cause = error.cause.value if isinstance(error, AwsUnavailableError) else type(error).__name__
+            _log.warning("cannot read a public key from AWS KMS", key=arn, error=str(error))
+            why = f"it could not be read from AWS KMS ({cause})"
+            return Read(answer=before if isinstance(before, bytes) else why)
+        except Error as error:
+            return Read(answer=f"it cannot be read from AWS KMS: {error}")
+        except Exception as error:  # noqa: BLE001 - the next try may work, and nobody else would make one
+            _log.warning("cannot read a public key", key=arn, error=type(error).__name__)
+            return Read(answer=before if isinstance(before, bytes) else "it could not be read, by a fault of tidegate")

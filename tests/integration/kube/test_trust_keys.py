@@ -1,0 +1,143 @@
+"""Public keys that policies name, read in the background from a simulated AWS KMS."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from tests.simulator import Simulator, World
+from tests.simulator.faults import FaultKind
+from tidegate.aws.accounts import AwsSettings
+from tidegate.aws.clients import Clients
+from tidegate.aws.kms import Kms
+from tidegate.kube import rereading, trust_keys
+from tidegate.kube.trust_keys import NOT_YET, TOO_MANY, KmsKeys
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def sim(world: World, monkeypatch, tmp_path) -> Iterator[Simulator]:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    with Simulator(world) as sim:
+        for name, value in sim.environment().items():
+            if name != "AWS_ENDPOINT_URL":
+                monkeypatch.setenv(name, value)
+        yield sim
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Nothing here is about how long a pause is."""
+    monkeypatch.setattr(rereading, "FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(rereading, "LAST_RETRY_SECONDS", 0.01)
+
+
+@pytest.fixture
+async def keys(sim: Simulator) -> AsyncIterator[KmsKeys]:
+    settings = AwsSettings(endpoint_urls=dict.fromkeys(("kms", "sts"), sim.url), attempts=1)
+    keys = KmsKeys(Kms(Clients(settings)))
+    task = asyncio.create_task(keys.run())
+    yield keys
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(question: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not question():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+async def answer_of(keys: KmsKeys, arn: str) -> bytes | str:
+    return (await keys.answers([arn], wait_seconds=0))[arn]
+
+
+async def test_a_change_of_policies_waits_for_the_keys_that_it_names(keys, world, sim):
+    one, two = world.add_kms_key("1"), world.add_kms_key("2")
+    assert await keys.answers([one.arn, two.arn]) == {one.arn: one.public_pem, two.arn: two.public_pem}
+    assert await keys.answers([one.arn, two.arn]) == {one.arn: one.public_pem, two.arn: two.public_pem}
+    assert sim.calls(service="kms") == 2
+
+
+async def test_it_waits_no_longer_than_a_moment_and_is_told_later(keys, world, sim):
+    """A key that is not read yet is no reason to hold up policies."""
+    key, told = world.add_kms_key(), []
+    keys.notify(lambda: told.append("news"))
+    assert await keys.answers([key.arn], wait_seconds=0) == {key.arn: NOT_YET}
+    await until(lambda: told)
+    assert await answer_of(keys, key.arn) == key.public_pem
+
+
+async def test_that_there_is_no_such_key_is_told_and_looked_at_again(keys, world):
+    key = world.add_kms_key()
+    world.set_kms_key_state(key.arn, "Disabled")
+    assert "no such key to verify by" in str((await keys.answers([key.arn]))[key.arn])
+    told: list[str] = []
+    keys.notify(lambda: told.append("news"))
+    world.set_kms_key_state(key.arn, "Enabled")
+    await until(lambda: told)
+    assert await answer_of(keys, key.arn) == key.public_pem
+
+
+async def test_what_aws_did_not_say_is_told_with_its_cause_and_tried_again(keys, world, sim):
+    key = world.add_kms_key()
+    sim.inject(FaultKind.ACCESS_DENIED, service="kms")
+    assert (await keys.answers([key.arn]))[key.arn] == "it could not be read from AWS KMS (AccessDenied)"
+    told: list[str] = []
+    keys.notify(lambda: told.append("news"))
+    sim.clear()
+    await until(lambda: told)
+    assert await answer_of(keys, key.arn) == key.public_pem
+
+
+async def test_while_aws_does_not_say_the_last_good_key_stays(keys, world, sim, monkeypatch):
+    monkeypatch.setattr(trust_keys, "RENEW_SECONDS", 0.01)
+    key = world.add_kms_key()
+    await keys.answers([key.arn])
+    sim.inject(FaultKind.SERVER_ERROR, service="kms")
+    asked = sim.calls(service="kms")
+    await until(lambda: sim.calls(service="kms") >= asked + 3)
+    assert await answer_of(keys, key.arn) == key.public_pem
+
+
+async def test_a_key_that_was_disabled_is_of_no_use_at_the_next_reading(keys, world, monkeypatch):
+    monkeypatch.setattr(trust_keys, "RENEW_SECONDS", 0.01)
+    key = world.add_kms_key()
+    await keys.answers([key.arn])
+    told: list[str] = []
+    keys.notify(lambda: told.append("news"))
+    world.set_kms_key_state(key.arn, "Disabled")
+    await until(lambda: told)
+    assert "no such key to verify by" in str(await answer_of(keys, key.arn))
+
+
+async def test_an_unknown_region_is_told(keys):
+    arn = "arn:aws:kms:evil-example-1:111122223333:key/1"
+    assert "it cannot be read from AWS KMS: " in str((await keys.answers([arn]))[arn])
+
+
+async def test_more_keys_than_can_be_are_not_read(keys, world, monkeypatch):
+    monkeypatch.setattr(trust_keys, "MAX_KEYS", 1)
+    one, two = world.add_kms_key("1"), world.add_kms_key("2")
+    assert await keys.answers([two.arn, one.arn]) == {one.arn: one.public_pem, two.arn: TOO_MANY}
+
+
+class Faulty:
+    def public_key(self, arn: str) -> bytes:
+        raise KeyError(arn)
+
+
+async def test_a_fault_of_our_own_ends_nothing():
+    keys = KmsKeys(Faulty())
+    task = asyncio.create_task(keys.run())
+    assert await keys.answers(["a"]) == {"a": "it could not be read, by a fault of tidegate"}
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

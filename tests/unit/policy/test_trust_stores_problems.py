@@ -123,4 +123,4 @@ def test_every_authority_of_a_policy_is_looked_at_once():
 def test_the_trust_stores_of_all_policies_are_known_once():
     both = [parse_policy(with_spec(FULL, name=name)) for name in "ab"]
     named = named_trust_stores([*both, compile_policy(with_spec({})), parse_policy(with_spec(SCANNED))])
-    assert named == ("acme-tsa", "aws-signer", "public-good")
+    assert named == ("acme", "acme-tsa", "aws-signer", "public-good")

@@ -9,18 +9,20 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-from rich.table import Table
 
 from tidegate.app.engine import build_engine
 from tidegate.checks.result import Outcome
 from tidegate.cli.documents import FoundImage, read_images, read_policies
 from tidegate.cli.judging import JudgedImage, judge_images
+from tidegate.cli.lines import console, print_line
 from tidegate.cli.options import settings_of, shared_options
 from tidegate.telemetry.log import configure_logging
 
 EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 2
 PROGRESS_FROM = 5
 """Images from which progress is shown on a terminal."""
+_IMAGE_COLUMN = 9
+_STYLES = {"ALLOWED": "green", "WARNED": "yellow", "REFUSED": "bold red", "UNKNOWN": "magenta"}
 
 
 @click.command(short_help="Judge images or manifests as the cluster would.")
@@ -119,38 +121,27 @@ def _judge_with_progress(
     found: Sequence[FoundImage], policies: Any, config: Path | None, timeout: float
 ) -> list[JudgedImage]:
     engine = build_engine(settings_of(config))
-    console = Console(stderr=True)
-    if len(found) < PROGRESS_FROM or not console.is_terminal:
+    terminal = Console(stderr=True)
+    if len(found) < PROGRESS_FROM or not terminal.is_terminal:
         return judge_images(engine, policies, found, timeout_seconds=timeout)
     columns = (SpinnerColumn(), TextColumn("judging images"), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=terminal, transient=True) as progress:
         task = progress.add_task("judging", total=len(found))
         return judge_images(engine, policies, found, timeout_seconds=timeout, progress=lambda: progress.advance(task))
 
 
 def _print_table(judged: Sequence[JudgedImage], skipped: dict[str, int]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold", show_lines=False)
-    table.add_column("VERDICT", no_wrap=True)
-    table.add_column("IMAGE", overflow="fold")
-    table.add_column("WHY", overflow="fold", ratio=1)
+    to = console()
+    if judged:
+        to.print("VERDICT  IMAGE", style="bold")
     for one in judged:
-        why = [one.verdict.denial] if one.verdict.denied else list(one.verdict.warnings)
-        place = "" if one.image.place == "argument" else f"\n  {one.image.place}"
-        table.add_row(_styled(word(one)), _plain(one.verdict.text + place), _plain("\n".join(why)))
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(table)
-    counts = {name: sum(word(one) == name for one in judged) for name in ("ALLOWED", "WARNED", "REFUSED", "UNKNOWN")}
-    console.print("\n" + ", ".join(f"{count} {name.lower()}" for name, count in counts.items() if count), markup=False)
+        to.print(f"{word(one):<{_IMAGE_COLUMN}}{one.verdict.text}", style=_STYLES[word(one)])
+        if one.image.place != "argument":
+            print_line(to, one.image.place, indent=_IMAGE_COLUMN)
+        for why in [one.verdict.denial] if one.verdict.denied else one.verdict.warnings:
+            print_line(to, why, indent=_IMAGE_COLUMN)
+    counts = {name: sum(word(one) == name for one in judged) for name in _STYLES}
+    to.print("\n" + (", ".join(f"{count} {name.lower()}" for name, count in counts.items() if count) or "no image"))
     if skipped:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(skipped.items()))
-        console.print(f"not judged, these kinds hold no images that tidegate knows: {kinds}", markup=False)
-
-
-def _styled(name: str) -> str:
-    colour = {"ALLOWED": "green", "WARNED": "yellow", "REFUSED": "bold red", "UNKNOWN": "magenta"}[name]
-    return f"[{colour}]{name}[/{colour}]"
-
-
-def _plain(text: str) -> str:
-    """Return text so that brackets in it are not taken for markup."""
-    return text.replace("[", r"\[")
+        print_line(to, f"not judged, these kinds hold no images that tidegate knows: {kinds}")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from tidegate.app.engine import build_engine
 from tidegate.checks.proof import MAX_WORDS
@@ -16,6 +15,7 @@ from tidegate.checks.words import age, cause_words, harmless
 from tidegate.cli.check import as_json, exit_code, word
 from tidegate.cli.documents import FoundImage, read_policies
 from tidegate.cli.judging import JudgedImage, judge_images
+from tidegate.cli.lines import console, print_line
 from tidegate.cli.options import settings_of, shared_options
 from tidegate.evidence.fact import Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
@@ -25,6 +25,7 @@ from tidegate.evidence.scan import ScanReport
 from tidegate.telemetry.log import configure_logging
 
 SHOWN_FINDINGS = 10
+_RESULT_COLUMN = 15
 
 
 @click.command(short_help="Show the evidence for one image and what each check makes of it.")
@@ -61,7 +62,9 @@ def evidence_lines(judged: JudgedImage, now: datetime) -> list[tuple[str, Any]]:
     lines: list[tuple[str, Any]] = []
     if reference is None:
         return [("reference", judged.plan.problem)]
-    parsed = f"registry {reference.domain}, repository {reference.path}, tag {reference.tag}, digest {reference.digest}"
+    parsed = f"registry {reference.domain}, repository {reference.path}"
+    parsed += f", tag {reference.tag}" if reference.tag is not None else ""
+    parsed += f", digest {reference.digest}" if reference.digest is not None else ""
     lines.append(("reference", parsed))
     lines.append(("ECR repository", str(reference.ecr) if reference.ecr else "not Amazon ECR"))
     if judged.plan.wanted is None:
@@ -81,7 +84,8 @@ def _fact(fact: Fact[Any], now: datetime) -> str:
     if isinstance(fact, Missing):
         return f"not known: {cause_words(fact.cause)} ({fact.source})"
     stale = f", stale: {cause_words(fact.stale)}" if fact.stale else ""
-    return f"{_value(fact.value, now)} [{age(now - fact.observed_at)} old{stale}]"
+    first, *more = _value(fact.value, now).splitlines()
+    return "\n".join((f"{first} [{age(now - fact.observed_at)} old{stale}]", *more))
 
 
 def _value(value: object, now: datetime) -> str:
@@ -131,20 +135,22 @@ def _proofs(proofs: Proofs) -> list[str]:
 
 
 def _print(judged: JudgedImage, facts: list[tuple[str, Any]]) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, soft_wrap=True)
-    console.print(judged.verdict.text, style="bold")
+    to = console()
+    print_line(to, judged.verdict.text, style="bold")
     for name, text in facts:
-        console.print(f"  {name}: {text}")
+        first, *more = str(text).splitlines()
+        print_line(to, f"{name}: {first}", indent=2)
+        for line in more:
+            print_line(to, line.strip(), indent=4)
     if not judged.verdict.judgements:
-        console.print("no policy is about this image")
+        print_line(to, "no policy is about this image")
     for judgement in judged.verdict.judgements:
-        console.print(f"policy {judgement.policy.name}", style="bold")
+        print_line(to, f"policy {judgement.policy.name}", style="bold")
         for result in judgement.results:
-            text = f"  {result.outcome.value:<12} {result.check.value} {result.reason.value}"
-            text += f": {result.found}" if result.found else ""
-            console.print(text)
+            text = f"{result.outcome.value:<12} {result.check.value} {result.reason.value}"
+            print_line(to, text + (f": {result.found}" if result.found else ""), indent=2, hanging=_RESULT_COLUMN)
             for note in result.notes:
-                console.print(f"               note: {note}")
+                print_line(to, f"note: {note}", indent=_RESULT_COLUMN)
             if result.remedy:
-                console.print(f"               to fix: {result.remedy}")
-    console.print(word(judged), style="bold")
+                print_line(to, f"to fix: {result.remedy}", indent=_RESULT_COLUMN)
+    print_line(to, word(judged), style="bold")

@@ -20,8 +20,9 @@ from tidegate.cli.verify_options import (
     read_metadata,
     read_time,
 )
-from tidegate.cli.verify_report import Report, exit_code, print_reports
+from tidegate.cli.verify_report import Report, exit_code
 from tidegate.cli.verify_sigstore import verify_bundle_file
+from tidegate.cli.verify_text import print_reports
 
 _NOTATION = "Notation"
 _SIGSTORE = "Sigstore"

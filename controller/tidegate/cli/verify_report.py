@@ -1,24 +1,13 @@
-"""What a verification on the command line came to: the same few values for every kind of signature, as text and as JSON.
+"""What a verification on the command line came to: the same few values for every kind of signature, and as JSON.
 
 Nothing is verified here. A signature that its policy accepts although something failed is never called verified.
 """
 
-import json
-import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-
-from rich.console import Console
-
-MAX_LINE = 2000
-"""Characters of one text that is printed."""
-_TEXT_COLUMN = 19
-"""Where the words of a step begin."""
-_MIN_WIDTH = 60
 
 
 class Verdict(StrEnum):
@@ -40,14 +29,6 @@ EXIT_CODES = {
 }
 """0 where the trust that was given accepts it, 1 where it does not, 2 where nobody can tell."""
 
-_WORDS = {
-    Verdict.VERIFIED: ("VERIFIED", "bold green"),
-    Verdict.LOGGED: ("ACCEPTED, BUT NOT VERIFIED", "bold yellow"),
-    Verdict.SKIPPED: ("SKIPPED, NOT VERIFIED", "bold yellow"),
-    Verdict.FAILED: ("NOT VERIFIED", "bold red"),
-    Verdict.INCONCLUSIVE: ("UNKNOWN", "bold magenta"),
-}
-
 
 class StepOutcome(StrEnum):
     """What came of one step. ``LOGGED``: it failed, and the policy only logs that."""
@@ -58,14 +39,6 @@ class StepOutcome(StrEnum):
     LOGGED = "logged"
     SKIPPED = "skipped"
     NOT_REACHED = "not reached"
-
-
-_STYLES = {
-    StepOutcome.OK: "green",
-    StepOutcome.FAILED: "bold red",
-    StepOutcome.UNDECIDED: "magenta",
-    StepOutcome.LOGGED: "yellow",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,18 +125,6 @@ def exit_code(reports: Sequence[Report]) -> int:
     return next((code for code in (1, 2) if code in codes), 0) if codes else 2
 
 
-def print_reports(reports: Sequence[Report], output: str) -> None:
-    """Print the reports: as lines for a person, or with ``json`` as one array."""
-    if output == "json":
-        sys.stdout.write(json.dumps([as_json(report) for report in reports], indent=2) + "\n")
-        return
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, soft_wrap=True)
-    for number, report in enumerate(reports):
-        if number:
-            console.print()
-        _print(console, report)
-
-
 def as_json(report: Report) -> dict[str, Any]:
     """Return a report as JSON: stable names; ``verified`` is true for nothing but a verified signature."""
     return {
@@ -208,74 +169,3 @@ def moment(time: datetime) -> str:
 def _given(**named: str | None) -> dict[str, str]:
     """Return the members that this kind of report has."""
     return {name: value for name, value in named.items() if value is not None}
-
-
-def _print(console: Console, report: Report) -> None:
-    _line(console, report.subject, style="bold")
-    if report.digest is not None and report.digest not in report.subject:
-        _line(console, f"digest {report.digest}", indent=2)
-    _line(console, f"as of {moment(report.at)}", indent=2)
-    if report.demands:
-        _line(console, report.demands, indent=2)
-    for signature in report.signatures:
-        _print_signature(console, signature, alone=len(report.signatures) == 1)
-    for one in report.left_aside:
-        _line(console, f"left aside {one.what}: {one.reason}, {one.detail}")
-    _print_verdict(console, report.verdict, report.reason)
-    if report.remedy:
-        _line(console, f"To fix: {report.remedy}")
-
-
-def _print_signature(console: Console, signature: ReportedSignature, *, alone: bool) -> None:
-    if signature.authority is None:
-        _line(console, f"{signature.kind} {signature.place}", style="bold")
-    else:
-        what = f", attestation {signature.attestation}" if signature.attestation is not None else ""
-        _line(console, f"{signature.kind}, authority {signature.authority}{what}", style="bold")
-        _line(console, signature.place, indent=2)
-    for step in signature.steps:
-        _print_step(console, step)
-    for name, value in signature.facts:
-        _line(console, f"{name}: {value}", indent=2)
-    if not alone:
-        _print_verdict(console, signature.verdict, "", indent=2)
-
-
-def _print_step(console: Console, step: ReportedStep) -> None:
-    rules = f" [{step.rules}]" if step.rules else ""
-    word = step.outcome.value.upper() if step.outcome is StepOutcome.FAILED else step.outcome.value
-    style = _STYLES.get(step.outcome)
-    _line(console, f"{step.number:>2}  {word:<11}  {step.title}{rules}", style=style, indent=2, hanging=_TEXT_COLUMN)
-    if step.text:
-        _line(console, step.text, indent=_TEXT_COLUMN, hanging=_TEXT_COLUMN)
-
-
-def _print_verdict(console: Console, verdict: Verdict, reason: str, *, indent: int = 0) -> None:
-    word, style = _WORDS[verdict]
-    _line(console, f"{word}{': ' if reason else ''}{reason}", style=style, indent=indent)
-
-
-def _line(
-    console: Console, text: str, *, style: str | None = None, indent: int = 0, hanging: int | None = None
-) -> None:
-    """Print a text, on a terminal broken at its edge; elsewhere as one line, for programs that look for words."""
-    shown = _harmless(text)
-    if not console.is_terminal:
-        console.print(" " * indent + shown, style=style)
-        return
-    lines = textwrap.wrap(
-        shown,
-        max(console.width, _MIN_WIDTH),
-        initial_indent=" " * indent,
-        subsequent_indent=" " * (indent + 2 if hanging is None else hanging),
-        drop_whitespace=True,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    console.print("\n".join(lines), style=style)
-
-
-def _harmless(text: str) -> str:
-    """Return text so that no terminal obeys what a signer wrote into it."""
-    cut = text if len(text) <= MAX_LINE else text[:MAX_LINE] + "..."
-    return "".join(character if character.isprintable() else "?" for character in cut)

@@ -99,7 +99,7 @@ def sigstore_trust(options: VerifyOptions, *, default_type: str) -> SigstoreTrus
         authority = demanded_authority(signer, root, require_log=not options.no_transparency_log)
         claims = Claims(predicate_type=predicate_type)
     except PolicyError as error:
-        raise ArgumentError("; ".join(_as_option(problem) for problem in error.problems)) from error
+        raise ArgumentError("; ".join(_as_option(problem, options) for problem in error.problems)) from error
     return SigstoreTrust(authority=authority, claims=claims, demands=_demands(options, predicate_type), at=options.at)
 
 
@@ -195,11 +195,17 @@ def _artifact(text: str) -> Artifact:
     return Artifact(digest=Digest(f"sha256:{hashed.hexdigest()}"), content=content)
 
 
-def _as_option(problem: str) -> str:
+def _as_option(problem: str, options: VerifyOptions) -> str:
     """Return a problem of a field by the option's name that it came from."""
     field, colon, words = problem.partition(":")
     name = _FIELDS.get(field.split(".")[0].split("[")[0])
-    return f"{name}:{words}" if name and colon else problem
+    if not name or not colon:
+        return problem
+    expressions = {
+        "--certificate-identity": options.certificate_identity_regexp,
+        "--certificate-oidc-issuer": options.certificate_oidc_issuer_regexp,
+    }
+    return f"{name}{'' if expressions.get(name) is None else '-regexp'}:{words}"
 
 
 def reported_sigstore(found: Verification, kind: str, place: str) -> ReportedSignature:

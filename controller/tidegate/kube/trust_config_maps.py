@@ -3,13 +3,11 @@
 That a ConfigMap is not there is an answer. That the API server did not say is none.
 """
 
-import base64
-import binascii
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from tidegate.errors import PolicyError
 from tidegate.kube.api import NOT_FOUND, ApiError, KubernetesApi
+from tidegate.kube.config_map_content import config_map_content
 from tidegate.kube.trust_content import Content
 from tidegate.policy.trust_store_object import ConfigMapSource
 
@@ -37,29 +35,4 @@ class ConfigMaps:
                 do = f"add {namespace} to the chart's value trustStores.configMapNamespaces"
                 raise PolicyError((f"ConfigMap {namespace}/{source.name} may not be read: {do}",)) from error
             raise
-        return _content(found, source, f"ConfigMap {namespace}/{source.name}")
-
-
-def _content(found: Mapping[str, Any], source: ConfigMapSource, what: str) -> Content:
-    data = dict(_data(found, what))
-    if not data:
-        raise PolicyError((f"{what} is empty",))
-    missing = [key for key in source.keys if key not in data]
-    if missing:
-        raise PolicyError(tuple(f"{what} has no key {key}" for key in missing))
-    return Content(files=tuple((key, data[key]) for key in source.keys or sorted(data)))
-
-
-def _data(found: Mapping[str, Any], what: str) -> Iterator[tuple[str, bytes]]:
-    """Give the keys with their bytes, of texts and of binary data."""
-    for name, decode in (("data", str.encode), ("binaryData", _from_base64)):
-        part = found.get(name)
-        for key, value in part.items() if isinstance(part, Mapping) else ():
-            try:
-                yield key, decode(value)
-            except (TypeError, ValueError, binascii.Error) as error:
-                raise PolicyError((f"{what} has no readable {name} under {key}",)) from error
-
-
-def _from_base64(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
+        return config_map_content(found, source, f"ConfigMap {namespace}/{source.name}")

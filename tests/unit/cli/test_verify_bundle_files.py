@@ -222,8 +222,11 @@ def test_a_kind_of_signer_that_was_not_expected_is_refused(files):
         (BY_ISSUER, "exactly one of --certificate-identity and"),
         ((*IDENTITY, "--certificate-identity-regexp", "a.+", *BY_ISSUER), "exactly one of --certificate-identity and"),
         (("--certificate-identity", "", *BY_ISSUER), "--certificate-identity: required"),
-        (("--certificate-identity-regexp", "(", *BY_ISSUER), "is not RE2"),
-        (("--certificate-identity-regexp", ".*", *BY_ISSUER), "matches anything"),
+        (
+            ("--certificate-identity-regexp", "(", *BY_ISSUER),
+            "--certificate-identity-regexp: got '(', expected a regular expression in RE2's syntax",
+        ),
+        (("--certificate-identity-regexp", ".*", *BY_ISSUER), "does not fit just anybody"),
         ((*IDENTITY, *BY_ISSUER, "--key-hash", "sha256"), "go with --key only"),
         ((*IDENTITY, *BY_ISSUER, "--no-transparency-log"), "go with --key only"),
     ],
@@ -260,7 +263,7 @@ def test_what_is_no_public_key_cannot_be_used(files):
     files.key.write_text("ssh-ed25519 AAAA")
     ended = files.keyed("--digest", DIGEST, "--no-transparency-log")
     assert ended.code == 2
-    assert "--key: expected one PEM block" in ended.err
+    assert "--key: got a text that is no public key" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""Reports of ``tidegate verify`` as a person reads them, or as JSON on request."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from tidegate.cli.lines import console, print_line
+from tidegate.cli.verify_report import Report, ReportedSignature, ReportedStep, StepOutcome, Verdict, as_json, moment
+
+MAX_LINE = 2000
+"""Characters of one text that is printed."""
+_TEXT_COLUMN = 19
+"""Where the words of a step begin."""
+
+_WORDS = {
+    Verdict.VERIFIED: ("VERIFIED", "bold green"),
+    Verdict.LOGGED: ("ACCEPTED, BUT NOT VERIFIED", "bold yellow"),
+    Verdict.SKIPPED: ("SKIPPED, NOT VERIFIED", "bold yellow"),
+    Verdict.FAILED: ("NOT VERIFIED", "bold red"),
+    Verdict.INCONCLUSIVE: ("UNKNOWN", "bold magenta"),
+}
+
+
+_STYLES = {
+    StepOutcome.OK: "green",
+    StepOutcome.FAILED: "bold red",
+    StepOutcome.UNDECIDED: "magenta",
+    StepOutcome.LOGGED: "yellow",
+}
+
+
+def print_reports(reports: Sequence[Report], output: str) -> None:
+    """Print the reports: as lines for a person, or with ``json`` as one array."""
+    if output == "json":
+        sys.stdout.write(json.dumps([as_json(report) for report in reports], indent=2) + "\n")
+        return
+    to = console()
+    for number, report in enumerate(reports):
+        if number:
+            to.print()
+        _print(to, report)
+
+
+def _print(to: Console, report: Report) -> None:
+    _line(to, report.subject, style="bold")
+    if report.digest is not None and report.digest not in report.subject:
+        _line(to, f"digest {report.digest}", indent=2)
+    _line(to, f"as of {moment(report.at)}", indent=2)
+    if report.demands:
+        _line(to, report.demands, indent=2)
+    for signature in report.signatures:
+        _print_signature(to, signature, alone=len(report.signatures) == 1)
+    for one in report.left_aside:
+        _line(to, f"left aside {one.what}: {one.reason}, {one.detail}")
+    _print_verdict(to, report.verdict, report.reason)
+    if report.remedy:
+        _line(to, f"To fix: {report.remedy}")
+
+
+def _print_signature(to: Console, signature: ReportedSignature, *, alone: bool) -> None:
+    if signature.authority is None:
+        _line(to, f"{signature.kind} {signature.place}", style="bold")
+    else:
+        what = f", attestation {signature.attestation}" if signature.attestation is not None else ""
+        _line(to, f"{signature.kind}, authority {signature.authority}{what}", style="bold")
+        _line(to, signature.place, indent=2)
+    for step in signature.steps:
+        _print_step(to, step)
+    for name, value in signature.facts:
+        _line(to, f"{name}: {value}", indent=2)
+    if not alone:
+        _print_verdict(to, signature.verdict, "", indent=2)
+
+
+def _print_step(to: Console, step: ReportedStep) -> None:
+    rules = f" [{step.rules}]" if step.rules else ""
+    word = step.outcome.value.upper() if step.outcome is StepOutcome.FAILED else step.outcome.value
+    style = _STYLES.get(step.outcome)
+    _line(to, f"{step.number:>2}  {word:<11}  {step.title}{rules}", style=style, indent=2, hanging=_TEXT_COLUMN)
+    if step.text:
+        _line(to, step.text, indent=_TEXT_COLUMN, hanging=_TEXT_COLUMN)
+
+
+def _print_verdict(to: Console, verdict: Verdict, reason: str, *, indent: int = 0) -> None:
+    word, style = _WORDS[verdict]
+    _line(to, f"{word}{': ' if reason else ''}{reason}", style=style, indent=indent)
+
+
+def _line(to: Console, text: str, *, style: str | None = None, indent: int = 0, hanging: int | None = None) -> None:
+    print_line(to, _harmless(text), style=style, indent=indent, hanging=hanging)
+
+
+def _harmless(text: str) -> str:
+    """Return text so that no terminal obeys what a signer wrote into it."""
+    cut = text if len(text) <= MAX_LINE else text[:MAX_LINE] + "..."
+    return "".join(character if character.isprintable() else "?" for character in cut)

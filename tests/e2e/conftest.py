@@ -53,7 +53,8 @@ class Installation:
     gate: Gate
 
 
-def _require_programs(pytestconfig: pytest.Config) -> None:
+def require_programs(pytestconfig: pytest.Config) -> None:
+    """Skip or fail the test that needs the real programs where they are missing."""
     if missing := pytestconfig.stash.get(MISSING, ""):
         if os.environ.get("CI", "").lower() in {"1", "true"}:
             pytest.fail(f"no control plane: {missing}", pytrace=False)
@@ -63,7 +64,7 @@ def _require_programs(pytestconfig: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def control_plane(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """Give the run's control plane; its folder with all logs stays among pytest's last three."""
-    _require_programs(pytestconfig)
+    require_programs(pytestconfig)
     with ControlPlane(folder=tmp_path_factory.mktemp("control-plane")) as cluster:
         yield cluster
 
@@ -81,7 +82,7 @@ def session_installation(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     """Give the run's tidegate: nodes of two architectures, the demo's world, no policy yet."""
-    _require_programs(pytestconfig)
+    require_programs(pytestconfig)
     world = scenario.load(Path(scenario.__file__).parent / "scenarios" / "demo.yaml")
     with ControlPlane(folder=tmp_path_factory.mktemp("installation")) as cluster, Simulator(world) as aws:
         for architecture in ("amd64", "arm64"):

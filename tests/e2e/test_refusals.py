@@ -6,7 +6,6 @@ import pytest
 from kubernetes import client, config
 
 from tests.cluster import wait_for
-from tests.demo.scenes import SCENES
 from tests.e2e.conftest import Installation
 from tests.e2e.workloads import CRITICAL, ECR, GOOD, POLICY, apply, pod, pod_spec, workload
 
@@ -27,24 +26,6 @@ def guarded(installation: Installation, gated_namespace: str) -> tuple[Installat
     """Give a namespace in which the policy holds."""
     installation.gate.apply_policy("production", POLICY, match={"namespaces": [gated_namespace]})
     return installation, gated_namespace
-
-
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
-def test_each_scene_of_the_demo_comes_out_as_told(guarded, scene):
-    installation, namespace = guarded
-    if scene.aws_down and not scene.expected:
-        assert apply(installation.cluster, namespace, pod(scene.image, name="before"))[0]
-    if scene.aws_down:
-        installation.aws.inject("down")
-
-    admitted, text = apply(installation.cluster, namespace, workload(scene.kind, scene.image, name=scene.name))
-
-    assert admitted == (not scene.expected), text
-    if scene.expected:
-        assert scene.expected in text
-        assert scene.image in text
-        assert "To fix:" in text
-        assert "[policy production]" in text
 
 
 def test_the_refusal_names_package_and_versions(guarded):

@@ -55,6 +55,24 @@ def test_the_demos_other_account(demo):
     assert scan(demo, "shared/base", account="444455556666") == ("SUCCESSFUL", [])
 
 
+@pytest.mark.parametrize(
+    ("name", "image", "signatures"),
+    [
+        ("team/good", "v1", 0),
+        ("team/signed", "v1", 1),
+        ("team/signed", "v2", 1),
+        ("team/revoked", "v1", 1),
+        ("team/signing", "v1", 0),
+        ("team/keyless", "v1", 1),
+        ("team/stranger", "v1", 1),
+    ],
+)
+def test_the_demos_signatures_stand_beside_their_images(demo, name, image, signatures):
+    subject = demo.image(name, image).digest
+    listed = [each for each in demo.repository(name).images.values() if each.manifest.subject == subject]
+    assert len(listed) == signatures
+
+
 def test_a_pending_scan_ends_when_told():
     world = load(DEMO)
     world.clock.advance(599)

@@ -1,0 +1,83 @@
+"""Where the demo plays: kubectl's commands with what they print, and the files that they are about."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster import ControlPlane
+from tests.demo.scenes import Chapter, Scene
+from tests.simulator import Simulator
+
+POLICIES = Path(__file__).with_name("policies")
+COLOURED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+class Stage:
+    """Show chapters on a cluster whose tidegate asks the simulated AWS; ``folder`` gets every file."""
+
+    def __init__(self, cluster: ControlPlane, aws: Simulator, folder: Path) -> None:
+        self._cluster = cluster
+        self._aws = aws
+        self._folder = folder
+
+    def play(self, chapter: Chapter) -> dict[Scene, bool]:
+        """Show a chapter; return of each scene whether it came out as told."""
+        say(chapter.title)
+        self._cluster.kubectl("create", "namespace", chapter.namespace)
+        if chapter.trust_stores:
+            self._set_up_trust(chapter.trust_stores)
+        self._set_up_policy(chapter.policy)
+        outcomes = {scene: self._show(scene, chapter.namespace) for scene in chapter.scenes}
+        self._aws.clear()
+        return outcomes
+
+    def kubectl(self, *arguments: str, note: str = "") -> tuple[bool, str]:
+        """Print a kubectl command and its output, as if run in the folder; return whether it went well, and the output."""
+        print(f"$ kubectl {' '.join(arguments)}{note and f'   # {note}'}", flush=True)
+        places = [str(self._folder / each) if each.endswith(".yaml") else each for each in arguments]
+        done = self._cluster.kubectl(*places, check=False)
+        text = (done.stderr + done.stdout).replace(f"{self._folder}/", "")
+        print(text, flush=True)
+        return done.returncode == 0, text
+
+    def _set_up_trust(self, names: Sequence[str]) -> None:
+        stores = self._aws.world.authorities.trust_stores()
+        self._write("trust-stores.yaml", *(each for each in stores if each["metadata"]["name"] in names))
+        self.kubectl("apply", "-f", "trust-stores.yaml", note="the certificates and logs that signatures must lead to")
+        self._wait_for(*(f"truststore/{name}" for name in names))
+        self.kubectl("get", "truststores")
+
+    def _set_up_policy(self, name: str) -> None:
+        path = POLICIES / f"{name}.yaml"
+        shutil.copy(path, self._folder)
+        print(f"$ cat {path.name}\n{path.read_text()}")
+        self.kubectl("apply", "-f", path.name)
+        self._wait_for(f"imagepolicy/{name}")
+
+    def _wait_for(self, *objects: str) -> None:
+        self.kubectl("wait", "--for=condition=Ready", *objects)
+
+    def _show(self, scene: Scene, namespace: str) -> bool:
+        self._aws.clear()
+        if scene.aws_down:
+            self._aws.inject("down")
+        say(scene.title)
+        file = f"{scene.name}.yaml"
+        self._write(file, scene.manifest(namespace))
+        admitted, text = self.kubectl("apply", "-f", file, note=f"a {scene.kind} with image {scene.image}")
+        return not admitted and scene.expected in text if scene.expected else admitted
+
+    def _write(self, name: str, *objects: Mapping[str, Any]) -> None:
+        (self._folder / name).write_text(yaml.safe_dump_all(objects, sort_keys=False))
+
+
+def say(text: str) -> None:
+    """Print a line that stands out."""
+    print(f"\033[1m{text}\033[0m" if COLOURED else f"== {text}", flush=True)

@@ -16,6 +16,8 @@ MAX_LISTED: Final = 32
 MAX_SUBJECT: Final = 1024
 STALE: Final = timedelta(days=1)
 """Without a refresh for so long, a fetched trusted root is called stale. It is verified by none the less."""
+FORGOTTEN: Final = timedelta(days=14)
+"""For so long a replica that could fetch nothing leaves it to another one to tell, which once could."""
 COARSE: Final = timedelta(hours=1)
 """Shortest time between two refreshes that are both told, so that replicas write little."""
 
@@ -27,7 +29,7 @@ def status_patch(obj: Mapping[str, Any], compiled: CompiledStore, now: datetime)
     """
     store = compiled.store
     told = _told_refresh(obj, store.generation)
-    if told is not None and compiled.refreshed_at is None:
+    if told is not None and compiled.refreshed_at is None and now - told < FORGOTTEN:
         # Another replica has fetched what this one could not yet.
         return None
     root, refreshed = _root(store, compiled.root), compiled.refreshed_at
@@ -44,6 +46,8 @@ def status_patch(obj: Mapping[str, Any], compiled: CompiledStore, now: datetime)
         )
     else:
         ready, reason, message = True, "Read", "the trust store was read, and signatures are verified by it"
+    if compiled.root is not None and compiled.root.ignored:
+        message = f"{message}; not used of it: {'; '.join(compiled.root.ignored)}"
     return ready_patch(
         obj,
         now,

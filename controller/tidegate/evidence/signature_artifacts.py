@@ -23,7 +23,10 @@ MAX_EVALUATED = 50
 MAX_MANIFEST_BYTES = MAX_IMAGE_MANIFEST_BYTES
 MAX_ENVELOPE_BYTES = 1024 * 1024
 MAX_FOUND_BYTES = 8 * MAX_ENVELOPE_BYTES
-"""All envelopes of one image together, with their annotations; and as much of manifests while they are being read."""
+"""All envelopes of one image together, with their annotations."""
+MAX_FOUND_MANIFEST_BYTES = 4 * MAX_MANIFEST_BYTES
+"""All manifests of one image's signatures, which stand in memory together: what the three tags may hold, and as much as
+one of them may for all that is listed."""
 MAX_ANNOTATIONS = 64
 MAX_ANNOTATION_CHARACTERS = 256 * 1024
 """Names and values of one object's annotations together; cosign keeps certificates and log entries in them."""
@@ -148,6 +151,11 @@ class FoundArtifacts:
     artifacts: tuple[SignatureArtifact, ...]
     skipped: tuple[SkippedArtifact, ...]
     complete: bool
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes all of it takes in memory."""
+        return sum(each.size for each in self.artifacts) + sum(len(each.detail) for each in self.skipped)
 
     @property
     def outage(self) -> Cause | None:

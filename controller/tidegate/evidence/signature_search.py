@@ -25,6 +25,7 @@ from tidegate.evidence.signature_artifacts import (
     MAX_ENVELOPE_BYTES,
     MAX_EVALUATED,
     MAX_FOUND_BYTES,
+    MAX_FOUND_MANIFEST_BYTES,
     MAX_LISTED,
     ArtifactKind,
     ArtifactRef,
@@ -54,6 +55,7 @@ MAX_SKIPPED = 100
 
 R = TypeVar("R")
 StoredArtifact: TypeAlias = StoredManifest | Absence | AwsUnavailableError
+_Fetched: TypeAlias = StoredArtifact | UnusableArtifactError
 _OPEN = frozenset({SkipReason.UNAVAILABLE, SkipReason.OVER_LIMIT})
 
 
@@ -117,6 +119,7 @@ class _Search:
         self._failure: AwsUnavailableError | None = None
         self._answered = False
         self._bytes = 0
+        self._manifest_bytes = 0
 
     def run(self) -> FoundArtifacts:
         kinds, tags = self._wanted.kinds, signature_tags(self._subject, self._wanted.kinds)
@@ -173,8 +176,8 @@ class _Search:
             limit = f"signature evaluation stopped at {MAX_EVALUATED} {what}"
             self._note(f"{count} {what}", SkipReason.OVER_LIMIT, limit)
 
-    def _fetch(self, ids: Sequence[ImageId]) -> dict[ImageId, StoredArtifact]:
-        fetched: dict[ImageId, StoredArtifact] = {}
+    def _fetch(self, ids: Sequence[ImageId]) -> dict[ImageId, _Fetched]:
+        fetched: dict[ImageId, _Fetched] = {}
         for start in range(0, len(ids), MANIFESTS_A_CALL):
             part = ids[start : start + MANIFESTS_A_CALL]
             try:
@@ -182,24 +185,34 @@ class _Search:
                 answers = self._store.manifests(part)
             except AwsUnavailableError as exc:
                 answers = dict.fromkeys(part, exc)
-            fetched |= answers
+            fetched |= {each: self._held(answer) for each, answer in answers.items()}
         problems = [each for each in fetched.values() if isinstance(each, AwsUnavailableError)]
         self._answered |= len(problems) < len(fetched)
         self._failure = self._failure or next(iter(problems), None)
         return fetched
 
-    def _fallback(self, tag: ImageId | None, fetched: Mapping[ImageId, StoredArtifact]) -> Sequence[ArtifactRef]:
+    def _held(self, answer: StoredArtifact) -> _Fetched:
+        """Return the answer, or no more than a note of it where those before it leave too little room."""
+        if not isinstance(answer, StoredManifest):
+            return answer
+        if self._manifest_bytes + len(answer.content) > MAX_FOUND_MANIFEST_BYTES:
+            problem = f"more than {MAX_FOUND_MANIFEST_BYTES} bytes of manifests"
+            return UnusableArtifactError(SkipReason.OVER_LIMIT, problem)
+        self._manifest_bytes += len(answer.content)
+        return answer
+
+    def _fallback(self, tag: ImageId | None, fetched: Mapping[ImageId, _Fetched]) -> Sequence[ArtifactRef]:
         if tag is None or isinstance(fetched.get(tag), Absence):
             return ()
         return self._attempt(tag.value, partial(self._entries, tag.value, fetched.get(tag))) or ()
 
-    def _entries(self, tag: str, stored: StoredArtifact | None) -> Sequence[ArtifactRef]:
+    def _entries(self, tag: str, stored: _Fetched | None) -> Sequence[ArtifactRef]:
         listed = parse_referrers(_content(tag, stored))
         if listed.unreadable:
             self._note(tag, SkipReason.UNSUPPORTED, f"{listed.unreadable} entries without a sha256 digest")
         return self._bounded(listed.refs, tag)
 
-    def _of_referrer(self, ref: ArtifactRef, stored: StoredArtifact | None) -> list[_Envelope]:
+    def _of_referrer(self, ref: ArtifactRef, stored: _Fetched | None) -> list[_Envelope]:
         def read() -> list[_Envelope]:
             content = _content(ref.digest, stored)
             _require_same(content, ref.digest, ref.size)
@@ -207,7 +220,7 @@ class _Search:
 
         return self._attempt(ref.digest, read) or []
 
-    def _of_tag(self, tag: ImageId, stored: StoredArtifact | None) -> list[_Envelope]:
+    def _of_tag(self, tag: ImageId, stored: _Fetched | None) -> list[_Envelope]:
         """Read what stands under one of cosign's tags. Anybody who pushes can move it, so it says nothing."""
 
         def read() -> list[_Envelope]:
@@ -240,12 +253,15 @@ class _Search:
             raise UnusableArtifactError(SkipReason.TOO_LARGE, "more annotations than are looked at")
         if blob.size > MAX_ENVELOPE_BYTES:
             raise UnusableArtifactError(SkipReason.TOO_LARGE, f"signature blob too large: {str(blob.size)[:30]} bytes")
-        if self._bytes + blob.size > MAX_FOUND_BYTES:
+        notes = sum(
+            len(name) + len(text) for each in (annotations, found.manifest.annotations) for name, text in each.items()
+        )
+        if self._bytes + blob.size + notes > MAX_FOUND_BYTES:
             raise UnusableArtifactError(SkipReason.OVER_LIMIT, f"more than {MAX_FOUND_BYTES} bytes of signatures")
         self._require_time()
         envelope = self._store.blob(blob)
         _require_same(envelope, blob.digest, blob.size)
-        self._bytes += len(envelope)
+        self._bytes += len(envelope) + notes
         return SignatureArtifact(
             kind=found.kind,
             envelope=envelope,
@@ -279,10 +295,10 @@ class _Search:
             self._skipped.append(skipped)
 
 
-def _content(what: str, stored: StoredArtifact | None) -> bytes:
+def _content(what: str, stored: _Fetched | None) -> bytes:
     if isinstance(stored, StoredManifest):
         return stored.content
-    if isinstance(stored, AwsUnavailableError):
+    if isinstance(stored, AwsUnavailableError | UnusableArtifactError):
         raise stored
     if stored is Absence.CACHE_MISS:
         # It is listed, so it is somewhere upstream; to fetch it from there would import it.

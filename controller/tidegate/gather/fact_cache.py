@@ -28,10 +28,11 @@ class Entry(Generic[V]):
     """A fact and its moments (monotonic seconds).
 
     Fresh until ``fresh_until``, renewed by a read from ``renew_at`` on, of use as stale evidence until ``kept_until``. A
-    failed renewal left its ``cause``, and is not repeated before ``retry_at``.
+    failed renewal left its ``cause``, and is not repeated before ``retry_at``. ``weight`` is its share of what is kept.
     """
 
     fact: Known[V]
+    weight: int
     fresh_until: float
     renew_at: float
     kept_until: float
@@ -40,7 +41,10 @@ class Entry(Generic[V]):
 
 
 class FactCache(Generic[K, V]):
-    """Facts of one kind. ``look_up`` gives the value or Missing; ``seconds`` gives a value's time to live."""
+    """Facts of one kind. ``look_up`` gives the value or Missing; ``seconds`` gives a value's time to live.
+
+    ``limit`` bounds the facts that are kept, or where they are weighed with ``weigh``, their weight together.
+    """
 
     def __init__(
         self,
@@ -50,12 +54,15 @@ class FactCache(Generic[K, V]):
         clock: Clock,
         look_up: Callable[[K], Awaitable[V | Missing]],
         seconds: Callable[[K, V], float],
+        weigh: Callable[[V], int] = lambda _: 1,
     ) -> None:
         self.source = source
         self._limit = limit
         self._clock = clock
         self._look_up = look_up
         self._seconds = seconds
+        self._weigh = weigh
+        self._weight = 0
         self._entries: dict[K, Entry[V]] = {}
         self._flights: dict[K, asyncio.Task[tuple[Fact[V], float]]] = {}
 
@@ -130,15 +137,21 @@ class FactCache(Generic[K, V]):
         now, seconds = self._clock.monotonic(), self._seconds(key, value)
         entry = Entry(
             fact=Known(value, self._clock.now()),
+            weight=self._weigh(value),
             fresh_until=now + seconds,
             renew_at=now + seconds * (1 - RENEWED_SHARE),
             kept_until=now + seconds + kept_seconds(value),
         )
-        self._entries.pop(key, None)
+        self._forget(key)
         self._entries[key] = entry
-        while len(self._entries) > self._limit:
-            del self._entries[next(iter(self._entries))]
+        self._weight += entry.weight
+        while self._weight > self._limit:
+            self._forget(next(iter(self._entries)))
         return entry.fact, entry.fresh_until
+
+    def _forget(self, key: K) -> None:
+        entry = self._entries.pop(key, None)
+        self._weight -= 0 if entry is None else entry.weight
 
     def _failed(self, key: K, missing: Missing) -> tuple[Fact[V], float]:
         """Return the last good fact, marked stale, or what is missing where there is none.
@@ -147,7 +160,7 @@ class FactCache(Generic[K, V]):
         """
         entry, now = self._entries.get(key), self._clock.monotonic()
         if entry is None or now >= max(entry.fresh_until, entry.kept_until):
-            self._entries.pop(key, None)
+            self._forget(key)
             return missing, 0.0
         entry.cause, entry.retry_at = missing.cause, now + RETRY_SECONDS
         return Known(entry.fact.value, entry.fact.observed_at, missing.cause), entry.retry_at

@@ -12,6 +12,9 @@ THREADS = 32
 """Calls to AWS under way at once; the HTTP connection pool has the same size."""
 REGISTRY_CALLS = THREADS // 2
 """Calls to one registry under way at once, so that one that hangs leaves threads for the others."""
+REGISTRY_SEARCHES = THREADS // 4
+"""Searches for signatures in one registry under way at once. Each is many calls, as many as whoever may push likes, so
+that they wait for one another, and never the registry's other calls for them."""
 MAX_LINES = 4_096
 """Lines kept, and registries; far more than any installation has accounts, regions and APIs."""
 
@@ -34,11 +37,14 @@ class Lines:
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
         self._meter = meter
         self._lines: dict[tuple[str, Registry], Line] = {}
-        self._rooms: dict[Registry, asyncio.Semaphore] = {}
+        self._rooms: dict[tuple[Registry, int], asyncio.Semaphore] = {}
 
-    def line(self, source: str, registry: Registry) -> Line:
-        """Return the line of one API, for instance ``ecr:DescribeImages``, at one registry."""
-        found = self._lines.pop((source, registry), None) or self._make(source, registry)
+    def line(self, source: str, registry: Registry, *, calls: int = REGISTRY_CALLS) -> Line:
+        """Return the line of one API, for instance ``ecr:DescribeImages``, at one registry.
+
+        ``calls`` bounds those under way, together with all of the registry's lines that have the same bound.
+        """
+        found = self._lines.pop((source, registry), None) or self._make(source, registry, calls)
         # The least recently used goes first: references may name any number of registries that do not exist.
         self._lines[source, registry] = found
         if len(self._lines) > MAX_LINES:
@@ -49,21 +55,21 @@ class Lines:
         """Let running calls end by themselves and start no further ones."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _make(self, source: str, registry: Registry) -> Line:
+    def _make(self, source: str, registry: Registry, calls: int) -> Line:
         return Line(
             source=source,
             registry=registry,
             executor=self._executor,
-            room=self._room(registry),
+            room=self._room(registry, calls),
             clock=self._clock,
             rate=self._rate,
             observer=self._observer,
             meter=self._meter,
         )
 
-    def _room(self, registry: Registry) -> asyncio.Semaphore:
-        room = self._rooms.pop(registry, None) or asyncio.Semaphore(REGISTRY_CALLS)
-        self._rooms[registry] = room
+    def _room(self, registry: Registry, calls: int) -> asyncio.Semaphore:
+        room = self._rooms.pop((registry, calls), None) or asyncio.Semaphore(calls)
+        self._rooms[registry, calls] = room
         if len(self._rooms) > MAX_LINES:
             del self._rooms[next(iter(self._rooms))]
         return room

@@ -23,7 +23,7 @@ from tidegate.evidence.signature_artifacts import (
 )
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.lines import Lines
+from tidegate.gather.lines import REGISTRY_SEARCHES, Lines
 from tidegate.gather.manifests import Manifests
 from tidegate.gather.proving import Prover
 from tidegate.gather.sources import Sources
@@ -43,6 +43,10 @@ PARTIAL_SECONDS = 1.0
 HINT_SECONDS = 5.0
 SEARCH_SECONDS = 8.0
 """How long one search may take: it goes on when the request that started it has had its answer."""
+MAX_KEPT_BYTES = 64 * 1024 * 1024
+"""All signatures that are kept: whoever may push chooses how long they are, up to MAX_FOUND_BYTES an image."""
+MAX_SEARCHED_FOR = 1_024
+"""Images of which it is noted on whose behalf they are searched for, until the search has begun."""
 
 ECR_SOURCE, OTHER_SOURCE = "ecr:ListImageReferrers", "oci:referrers"
 HINT_SOURCE = "ecr:DescribeImageSigningStatus"
@@ -62,10 +66,15 @@ class Signatures:
         self._manifests = manifests
         self._prover = prover
         self.artifacts = FactCache[_Found, FoundArtifacts](
-            source=ECR_SOURCE, limit=limit, clock=clock, look_up=self._find, seconds=_artifact_seconds
+            source=ECR_SOURCE,
+            limit=MAX_KEPT_BYTES,
+            clock=clock,
+            look_up=self._find,
+            seconds=_artifact_seconds,
+            weigh=lambda found: max(found.size, MAX_KEPT_BYTES // limit),
         )
-        # Whom the latest demands trust: it orders a search, and is no part of what was found.
-        self._thumbprints: dict[_Found, frozenset[str]] = {}
+        # The latest demands, which order a search and are no part of what was found.
+        self._searched_for: dict[_Found, Sequence[Demand]] = {}
         self.hints = FactCache[tuple[EcrRepository, Digest], tuple[SigningHint, ...]](
             source=HINT_SOURCE, limit=limit, clock=clock, look_up=self._ask_hints, seconds=lambda *_: HINT_SECONDS
         )
@@ -79,12 +88,12 @@ class Signatures:
     ) -> tuple[Fact[Proofs], float]:
         """Return what the signatures beside an image prove, and the monotonic second until which that may be reused."""
         wanted = (repository, digest, kinds_of(demands))
-        self._thumbprints[wanted] = thumbprints_of(demands)
+        self._note(wanted, demands)
         # 1. The signatures, and beside them the manifest, whose size and type a signature names.
         (found, until), (manifest, limit) = await asyncio.gather(
             self.artifacts.get(wanted), self._manifests.descriptors.get((repository, digest))
         )
-        self._thumbprints.pop(wanted, None)
+        self._searched_for.pop(wanted, None)
         until = min(until, limit)
         if isinstance(found, Missing):
             return found, until
@@ -122,16 +131,24 @@ class Signatures:
 
     def renew(self, repository: Repository, digest: Digest, demands: Sequence[Demand]) -> None:
         """Take note that the signatures were of use, so that they are looked up again before they expire."""
-        self.artifacts.renew((repository, digest, kinds_of(demands)))
+        wanted = (repository, digest, kinds_of(demands))
+        self._note(wanted, demands)
+        self.artifacts.renew(wanted)
         self._manifests.descriptors.renew((repository, digest))
+
+    def _note(self, wanted: _Found, demands: Sequence[Demand]) -> None:
+        self._searched_for.pop(wanted, None)
+        self._searched_for[wanted] = demands
+        if len(self._searched_for) > MAX_SEARCHED_FOR:
+            del self._searched_for[next(iter(self._searched_for))]
 
     async def _find(self, key: _Found) -> FoundArtifacts | Missing:
         repository, digest, kinds = key
-        wanted = WantedArtifacts(kinds=kinds, thumbprints=self._thumbprints.get(key, frozenset()))
+        wanted = WantedArtifacts(kinds=kinds, thumbprints=thumbprints_of(self._searched_for.get(key, ())))
         source = self._sources.signatures if isinstance(repository, EcrRepository) else self._sources.other_registries
         if source is None:
             return Missing(Cause.NOT_ASKED, _source(repository))
-        line = self._lines.line(_source(repository), repository.registry)
+        line = self._lines.line(_source(repository), repository.registry, calls=REGISTRY_SEARCHES)
         search = partial(
             source.find_artifacts,
             repository,  # type: ignore[arg-type]  # each source is given its own kind of repository

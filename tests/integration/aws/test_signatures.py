@@ -8,6 +8,7 @@ from tests.simulator import artifacts
 from tests.simulator.manifests import OCI_INDEX, OCI_MANIFEST
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.ecr_signatures import EcrSignatures
+from tidegate.evidence import signature_search
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.signature_artifacts import (
     ALL_KINDS,
@@ -374,6 +375,31 @@ def test_exactly_so_many_signatures_are_all_looked_at(find, world, image):
         world.add_signature("team/app", "v1", b"%d" % number)
     found = find(image)
     assert (len(found.artifacts), found.complete) == (MAX_EVALUATED, True)
+
+
+def test_no_more_manifests_are_held_than_there_is_room_for_and_likely_ones_first(find, world, image, monkeypatch):
+    """Each may be as long as a registry takes, and all of them stand in memory before the first is read."""
+    mark = "ab" * 32
+    for number in range(20):
+        world.add_signature("team/app", "v1", b"%d" % number)
+    digest = world.add_signature("team/app", "v1", ENVELOPE, annotations={THUMBPRINTS: f'["{mark}"]'})
+    room = 3 * len(world.image("team/app", digest).manifest.data)
+    monkeypatch.setattr(signature_search, "MAX_FOUND_MANIFEST_BYTES", room)
+    found = find(image, thumbprints=frozenset({mark}))
+    assert found.artifacts[0].envelope == ENVELOPE
+    assert len(found.artifacts) == 3
+    assert set(reasons(found)) == {SkipReason.OVER_LIMIT}
+    assert (found.complete, found.outage) == (False, None)
+
+
+@pytest.mark.parametrize(("spare", "found"), [(0, 2), (-1, 1)], ids=["as much as there is room for", "one byte more"])
+def test_annotations_take_room_too(find, world, image, monkeypatch, spare, found):
+    notes = {"note": "x" * 1000}
+    for number in range(2):
+        world.add_signature("team/app", "v1", b"%d" % number, layer_annotations=notes)
+    whole = find(image)
+    monkeypatch.setattr(signature_search, "MAX_FOUND_BYTES", whole.size + spare)
+    assert len(find(image).artifacts) == found
 
 
 def test_a_list_without_end_is_left(find, sim, world, image):

@@ -24,13 +24,13 @@ UNKNOWN = Missing(Cause.NOT_ASKED, SOURCE)
 class Facts:
     """A cache whose look-ups take half a second and answer what the test says, or else count."""
 
-    def __init__(self, clock, *, limit=100):
+    def __init__(self, clock, *, limit=100, **weigh):
         self.clock = clock
         self.looked_up = []
         self.answers = {}
         self.seconds = LIFE
         self.cache = FactCache(
-            source=SOURCE, limit=limit, clock=clock, look_up=self._look_up, seconds=lambda *_: self.seconds
+            source=SOURCE, limit=limit, clock=clock, look_up=self._look_up, seconds=lambda *_: self.seconds, **weigh
         )
 
     async def _look_up(self, key):
@@ -158,6 +158,32 @@ class TestBound:
         facts = Facts(clock, limit=1)
         assert await asyncio.gather(*(facts.value(key) for key in "abc")) == ["a1", "b1", "c1"]
         assert len(facts.cache) == 1
+
+    @pytest.mark.parametrize(
+        ("weights", "kept"),
+        [
+            pytest.param({"a": 4, "b": 6}, "ab", id="as much as there is room for"),
+            pytest.param({"a": 4, "b": 7}, "b", id="one more"),
+            pytest.param({"a": 1, "b": 1, "c": 9}, "bc", id="no more than has to go"),
+            pytest.param({"a": 1, "b": 11}, "", id="more than all the room"),
+        ],
+    )
+    async def test_heavy_facts_leave_room_for_fewer(self, clock, weights, kept):
+        facts = Facts(clock, limit=10, weigh=lambda value: weights[value[0]])
+        for key in weights:
+            assert await facts.value(key) == f"{key}1"
+        assert "".join(key for key in weights if facts.cache.peek(key)[1] > 0) == kept
+
+    async def test_a_fact_weighs_what_it_last_did(self, clock):
+        facts = Facts(clock, limit=10, weigh=len)
+        facts.answers["a"] = "x" * 9
+        await facts.get("a")
+        await facts.pass_until(LIFE)
+        facts.answers["a"] = "x"
+        await facts.get("a")
+        facts.answers["b"] = "x" * 9
+        await facts.get("b")
+        assert len(facts.cache) == 2
 
 
 class TestFailure:

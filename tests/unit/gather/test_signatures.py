@@ -1,0 +1,170 @@
+"""On whose behalf signatures are searched for, how many of them are kept, and what their search takes from other calls."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.gather.fakes import APP, build_lines
+from tests.unit.gather.virtual_time import LateExecutor
+from tidegate.evidence.collected import RENEWED_SHARE
+from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.proofs import Attempt, ProofState
+from tidegate.evidence.signature_artifacts import ArtifactKind, FoundArtifacts, SignatureArtifact, WantedArtifacts
+from tidegate.gather import proving, signatures
+from tidegate.gather.facts import Facts
+from tidegate.gather.lines import REGISTRY_SEARCHES, THREADS
+from tidegate.gather.signatures import FOUND_SECONDS, MAX_SEARCHED_FOR, Signatures
+from tidegate.images.digest import Digest, digest_of
+from tidegate.images.image_id import ImageId
+from tidegate.images.manifest import OCI_MANIFEST
+from tidegate.images.repository import EcrRepository
+from tidegate.policy.signatures import NotationAuthority
+from tidegate.policy.trust_stores import NO_TRUST
+from tidegate.verify.demands import Demand
+from tidegate.verify.verifier import Examination
+
+
+class Source:
+    """Finds one signature of the given size beside each image; ``wanted`` notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.wanted: list[WantedArtifacts] = []
+        self.size = 10
+
+    def find_artifacts(
+        self, _repository: EcrRepository, digest: Digest, *, wanted: WantedArtifacts, seconds: float
+    ) -> FoundArtifacts:
+        self.wanted.append(wanted)
+        one = SignatureArtifact(
+            kind=ArtifactKind.NOTATION,
+            envelope=bytes(self.size),
+            envelope_media_type="application/jose+json",
+            envelope_digest=digest,
+            manifest_digest=digest,
+            subject=None,
+        )
+        return FoundArtifacts(artifacts=(one,), skipped=(), complete=True)
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def images(aws) -> list[Digest]:
+    """Images that are stored, more than may be searched for at once."""
+    contents = [b"image %d" % each for each in range(2 * THREADS)]
+    for each in contents:
+        aws.manifests[digest_of(each)] = StoredManifest(content=each, media_type=OCI_MANIFEST)
+    return [digest_of(each) for each in contents]
+
+
+@pytest.fixture(autouse=True)
+def trusting(monkeypatch) -> None:
+    """Each authority's verifier trusts one certificate, of its own name, and takes every signature for good."""
+
+    def prepare(demand: Demand) -> Any:
+        return SimpleNamespace(thumbprints=frozenset({demand.authority.name}), verify=_verified)
+
+    for module in (signatures, proving):
+        monkeypatch.setattr(module, "prepare", prepare)
+
+
+def _verified(artifact: SignatureArtifact, *_: Any, **__: Any) -> Examination:
+    return Examination(attempt=Attempt(manifest_digest=artifact.manifest_digest, state=ProofState.VERIFIED))
+
+
+@pytest.fixture
+async def build(aws, source, lines, clock, executor) -> Callable[[int], Signatures]:
+    def make(limit: int) -> Signatures:
+        facts = Facts(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=limit)
+        facts.prover._executor = executor
+        return facts.signatures
+
+    return make
+
+
+@pytest.fixture
+async def found(build) -> Signatures:
+    made: Signatures = build(1_000)
+    return made
+
+
+def demands(*names: str) -> tuple[Demand, ...]:
+    return tuple(
+        Demand(authority=NotationAuthority(name=name, trust_stores=("ca",), trusted_identities=("*",)), trust=NO_TRUST)
+        for name in names
+    )
+
+
+def orders(source: Source) -> list[set[str]]:
+    return [set(each.thumbprints) for each in source.wanted]
+
+
+async def test_a_search_begins_with_what_those_who_ask_trust(found, source, images):
+    await found.get(APP, images[0], demands("release", "vendor"))
+    assert orders(source) == [{"release", "vendor"}]
+
+
+async def test_so_does_the_search_that_renews_what_is_known(found, source, images, clock):
+    """Nobody waits for that one; without its order the right signature could be the one too many."""
+    wanted = demands("release")
+    await found.get(APP, images[0], wanted)
+    clock.advance(FOUND_SECONDS * (1 - RENEWED_SHARE) + 1)
+    found.renew(APP, images[0], wanted)
+    await asyncio.sleep(1)
+    assert orders(source) == [{"release"}, {"release"}]
+
+
+async def test_on_whose_behalf_is_not_noted_for_ever(found, images):
+    for each in range(MAX_SEARCHED_FOR + 5):
+        found.renew(APP, digest_of(b"%d" % each), demands("release"))
+    assert len(found._searched_for) == MAX_SEARCHED_FOR
+
+
+async def test_as_many_signatures_are_kept_as_there_is_room_for(build, source, images, monkeypatch):
+    """Who pushes chooses their size, so it is not the number of images that bounds memory."""
+    monkeypatch.setattr(signatures, "MAX_KEPT_BYTES", 1_000)
+    found = build(50)
+    source.size = 400
+    for image in images[:3]:
+        await found.get(APP, image, demands("release"))
+    assert len(found.artifacts) == 2
+    source.size = 1
+    for image in images:
+        await found.get(APP, image, demands("release"))
+    assert len(found.artifacts) == 50
+
+
+async def test_searches_leave_room_for_the_registrys_other_calls(aws, source, clock, seen, images):
+    """A storage that hangs holds up searches, and no images of policies that want no signature."""
+    executor = LateExecutor(seconds=60.0)
+    lines = build_lines(clock, executor, seen)
+    facts = Facts(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
+    searches = [asyncio.ensure_future(facts.signatures.artifacts.get((APP, image, frozenset()))) for image in images]
+    await asyncio.sleep(1)
+    assert executor.running == REGISTRY_SEARCHES
+    executor.seconds = 0.1
+    began = clock.monotonic()
+    await facts.details.get((APP, ImageId.of_tag("v1")))
+    assert clock.monotonic() - began < 1
+    await asyncio.gather(*searches)
+
+
+def test_the_size_of_a_signature_counts_all_that_a_stranger_may_make_long():
+    artifact = SignatureArtifact(
+        kind=ArtifactKind.COSIGN_SIGNATURE,
+        envelope=bytes(100),
+        envelope_media_type="text/plain",
+        envelope_digest=digest_of(b""),
+        manifest_digest=digest_of(b""),
+        subject=None,
+        layer_annotations={"a" * 10: "b" * 20},
+        manifest_annotations={"c" * 30: "d" * 40},
+    )
+    assert artifact.size == 200

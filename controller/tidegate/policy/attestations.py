@@ -14,7 +14,7 @@ from tidegate.policy.authorities import (
     authorities_of,
     name_text,
 )
-from tidegate.policy.conditions import Condition, make_condition
+from tidegate.policy.conditions import MAX_CONDITION, MAX_CONDITIONS, Condition, make_condition
 from tidegate.policy.shape import Field, ListOf, Objection, Section, Text, describe, problem
 from tidegate.policy.signatures import (
     AttestationRules,
@@ -27,8 +27,6 @@ from tidegate.policy.signatures import (
 MAX_ATTESTATIONS: Final = 16
 MAX_OWN_AUTHORITIES: Final = 4
 """Authorities of one attestation's own. The API server refuses rules that more of them could make expensive."""
-MAX_CONDITIONS: Final = 16
-MAX_CONDITION: Final = 2048
 MAX_PREDICATE_TYPE: Final = 512
 
 

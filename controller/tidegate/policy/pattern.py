@@ -47,6 +47,9 @@ class Exact:
         """Tell whether the value is this one."""
         return value == self.text
 
+    def __str__(self) -> str:
+        return quote(self.text)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
@@ -59,6 +62,9 @@ class Pattern:
         if len(value) > MAX_VALUE_CHARACTERS or not value.isprintable():
             return False
         return _compiled(self.text).fullmatch(value) is not None
+
+    def __str__(self) -> str:
+        return f"expression {quote(self.text)}"
 
 
 Wanted = Exact | Pattern

@@ -119,6 +119,13 @@ class SigstoreIdentity:
     issuer: Wanted
     subject: Wanted
 
+    def matches(self, *, issuer: str, subject: str) -> bool:
+        """Tell whether both are what is wanted."""
+        return self.issuer.matches(issuer) and self.subject.matches(subject)
+
+    def __str__(self) -> str:
+        return f"subject {self.subject}, issuer {self.issuer}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeylessAuthority:

@@ -7,7 +7,6 @@ from datetime import datetime
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.proofs import Attempt, ProofState
 from tidegate.evidence.signature_artifacts import ArtifactKind, SignatureArtifact
-from tidegate.policy.pattern import Exact, Wanted
 from tidegate.policy.signatures import (
     AttestationRules,
     KeyedAuthority,
@@ -15,14 +14,12 @@ from tidegate.policy.signatures import (
     KmsKey,
     PublicKey,
     SigstoreAuthority,
-    SigstoreIdentity,
     TransparencyLog,
 )
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot
 from tidegate.verify.notation.revocation_material import RevocationMaterial
-from tidegate.verify.sigstore import authority, identity
+from tidegate.verify.sigstore import authority
 from tidegate.verify.sigstore.claims import Artifact, Claims
-from tidegate.verify.sigstore.conditions import Condition
 from tidegate.verify.sigstore.layer import Layer
 from tidegate.verify.sigstore.procedure import Outcome, Verification
 from tidegate.verify.sigstore.public_key import parse_public_key
@@ -76,14 +73,13 @@ def authority_of(wanted: SigstoreAuthority, trust: TrustSnapshot) -> authority.A
     root = None if wanted.trusted_root is None else _root(trust, wanted.trusted_root)
     if isinstance(wanted, KeylessAuthority):
         assert root is not None
-        return authority.KeylessAuthority(identities=tuple(map(_identity, wanted.identities)), root=root)
+        return authority.KeylessAuthority(identities=wanted.identities, root=root)
     return _keyed(wanted, root, trust)
 
 
 def claims_of(rules: AttestationRules) -> Claims:
     """Return what an attestation must say."""
-    conditions = tuple(Condition(expression=one.text) for one in rules.conditions)
-    return Claims(predicate_type=rules.predicate_type, conditions=conditions)
+    return Claims(predicate_type=rules.predicate_type, conditions=rules.conditions)
 
 
 def _keyed(wanted: KeyedAuthority, root: TrustRoot | None, trust: TrustSnapshot) -> authority.KeyAuthority:
@@ -102,14 +98,6 @@ def _pem(key: PublicKey, trust: TrustSnapshot) -> bytes:
     if isinstance(found, str):
         raise UndeterminedError(f"the public key of {key.arn} is not at hand: {found}"[:MAX_TEXT])
     return found
-
-
-def _identity(wanted: SigstoreIdentity) -> identity.Identity:
-    return identity.Identity(issuer=_rule(wanted.issuer), subject=_rule(wanted.subject))
-
-
-def _rule(wanted: Wanted) -> identity.Rule:
-    return identity.Exactly(text=wanted.text) if isinstance(wanted, Exact) else identity.Expression(pattern=wanted.text)
 
 
 def _root(trust: TrustSnapshot, name: str) -> TrustRoot:

@@ -29,9 +29,10 @@ from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.keys import key as new_key
 from tests.simulator.pki.sigstore import LocalSigstore
 from tidegate.images.digest import Digest
+from tidegate.policy.pattern import Exact
+from tidegate.policy.signatures import SigstoreIdentity
 from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority
 from tidegate.verify.sigstore.claims import Artifact, Claims
-from tidegate.verify.sigstore.identity import Exactly, Identity
 from tidegate.verify.sigstore.layer import Layer
 from tidegate.verify.sigstore.procedure import Verification
 from tidegate.verify.sigstore.public_key import parse_public_key
@@ -182,7 +183,7 @@ class World:
             public = parse_public_key((key or self.key).with_suffix(".pub").read_bytes())
             logged = by is By.LOGGED_KEY
             return KeyAuthority(key=public, root=trust if logged else None, require_log=logged)
-        identity = Identity(issuer=Exactly(text=issuer), subject=Exactly(text=subject))
+        identity = SigstoreIdentity(issuer=Exact(text=issuer), subject=Exact(text=subject))
         return KeylessAuthority(identities=(identity,), root=trust)
 
 

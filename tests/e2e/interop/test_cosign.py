@@ -17,7 +17,7 @@ from tests.e2e.interop.programs import Cosign
 from tests.e2e.interop.services import Services
 from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.sigstore_log import b64
-from tidegate.verify.sigstore.conditions import Condition
+from tidegate.policy.conditions import Condition
 from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, SIGNATURE, Layer
 from tidegate.verify.sigstore.procedure import Outcome, Step, Verification
 from tidegate.verify.sigstore.proof import KeylessSigner, KeySigner
@@ -255,7 +255,7 @@ def test_conditions_on_the_provenance_that_cosign_attested(world: World, kind: K
     pushed = world.signed(kind)
 
     def with_builder(name: str) -> Verification:
-        condition = Condition(expression=f"predicate.runDetails.builder.id == '{name}'")
+        condition = Condition(text=f"predicate.runDetails.builder.id == '{name}'")
         return pushed.verify_by_tidegate(conditions=(condition,))
 
     assert with_builder("https://builder.test").outcome is Outcome.OK

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tidegate.errors import PolicyError, VerificationError
-from tidegate.verify.sigstore.identity import Identity
+from tidegate.policy.signatures import SigstoreIdentity
 from tidegate.verify.sigstore.proof import KeylessSigner
 from tidegate.verify.sigstore.public_key import PublicKey
 from tidegate.verify.sigstore.trust_root import TrustRoot
@@ -17,7 +17,7 @@ class KeylessAuthority:
     older layers, which may hold no entry. A bundle always holds one, and it is always verified.
     """
 
-    identities: tuple[Identity, ...]
+    identities: tuple[SigstoreIdentity, ...]
     root: TrustRoot
     require_log: bool = True
 
@@ -28,7 +28,7 @@ class KeylessAuthority:
 
     def check(self, signer: KeylessSigner) -> None:
         """Raise VerificationError unless the signer is one of the identities."""
-        if not any(identity.matches(signer) for identity in self.identities):
+        if not any(identity.matches(issuer=signer.issuer, subject=signer.subject) for identity in self.identities):
             wanted = "; or ".join(str(identity) for identity in self.identities[:MAX_SHOWN])
             raise VerificationError(f"signed by {harmless(signer)}, expected {wanted}")
 

@@ -8,9 +8,11 @@ from datetime import datetime
 
 from tidegate.errors import PolicyError, UndeterminedError
 from tidegate.images.digest import digest_of, parse_digest
+from tidegate.policy.pattern import Wanted, make_exact, make_pattern
+from tidegate.policy.shape import Objection
+from tidegate.policy.signatures import SigstoreIdentity
 from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
-from tidegate.verify.sigstore.identity import Exactly, Expression, Identity, Rule
 from tidegate.verify.sigstore.procedure import Procedure, Verification, carry_out
 from tidegate.verify.sigstore.proof import Proof
 from tidegate.verify.sigstore.public_key import parse_public_key
@@ -84,18 +86,21 @@ def demanded_authority(signer: DemandedSigner, trusted_root: bytes | None, *, re
         return KeyAuthority(key=key, root=root, require_log=require_log)
     if root is None:
         raise PolicyError(("trustedRoot: required to verify an identity",))
-    wanted = Identity(
-        issuer=_rule("issuer", signer.issuer, signer.issuer_expression),
-        subject=_rule("identity", signer.identity, signer.identity_expression),
+    wanted = SigstoreIdentity(
+        issuer=_wanted("issuer", signer.issuer, signer.issuer_expression),
+        subject=_wanted("identity", signer.identity, signer.identity_expression),
     )
     return KeylessAuthority(identities=(wanted,), root=root)
 
 
-def _rule(name: str, text: str | None, expression: str | None) -> Rule:
+def _wanted(name: str, text: str | None, expression: str | None) -> Wanted:
     if text and not expression:
-        return Exactly(text=text)
+        return make_exact(text)
     if expression and not text:
-        return Expression(pattern=expression)
+        made = make_pattern(expression)
+        if isinstance(made, Objection):
+            raise PolicyError((made.at(name),))
+        return made
     raise PolicyError((f"{name}: required, exact or as an expression",))
 
 

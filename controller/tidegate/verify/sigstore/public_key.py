@@ -6,26 +6,20 @@ policy may name: cosign signed with SHA-256 whatever the curve until 2026, and b
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-    load_pem_public_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tidegate.errors import PolicyError, VerificationError
+from tidegate.policy.public_key import MAX_PEM, Key, load_key
+from tidegate.policy.shape import Objection
 from tidegate.verify.sigstore.proof import KeySigner
 
-MAX_PEM_BYTES = 16 << 10
-"""Bytes of one public key as PEM; 8192-bit RSA takes 1.5 KiB."""
-MIN_RSA_BITS = 2048
-MAX_RSA_BITS = 8192
+MAX_PEM_BYTES = MAX_PEM
+"""Bytes of one public key as PEM."""
 
 HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
@@ -36,8 +30,6 @@ HASHES: dict[str, hashes.HashAlgorithm] = {
 
 _CURVE_HASHES = {"secp256r1": "sha256", "secp384r1": "sha384", "secp521r1": "sha512"}
 
-Key = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKey:
@@ -45,7 +37,7 @@ class PublicKey:
 
     der: bytes
     hash_name: str
-    _key: Any = field(repr=False, compare=False)
+    _key: Key = field(repr=False, compare=False)
 
     @property
     def signer(self) -> KeySigner:
@@ -82,39 +74,23 @@ class PublicKey:
 
 def parse_public_key(pem: bytes, *, hash_name: str | None = None) -> PublicKey:
     """Read one PEM public key; raise PolicyError for anything else. Without ``hash_name`` the curve decides, RSA: sha256."""
-    if len(pem) > MAX_PEM_BYTES:
-        raise PolicyError((f"publicKey: {len(pem)} bytes, more than {MAX_PEM_BYTES}",))
-    if pem.count(b"-----BEGIN ") != 1 or b"PRIVATE" in pem:
-        raise PolicyError(("publicKey: expected one PEM block with a public key",))
-    try:
-        key = load_pem_public_key(pem)
-    except Exception as error:
-        raise PolicyError((f"publicKey: not a public key in PEM ({type(error).__name__})",)) from error
-    return _usable(key, hash_name)
-
-
-def parse_public_key_der(der: bytes, *, hash_name: str | None = None) -> PublicKey:
-    """Read a DER SubjectPublicKeyInfo, as a key management service answers it; raise PolicyError for anything else."""
-    try:
-        key = load_der_public_key(der[: MAX_PEM_BYTES + 1])
-    except Exception as error:
-        raise PolicyError((f"publicKey: not a public key in DER ({type(error).__name__})",)) from error
-    return _usable(key, hash_name)
-
-
-def _usable(key: object, hash_name: str | None) -> PublicKey:
-    match key:
-        case ec.EllipticCurvePublicKey(curve=curve) if curve.name in _CURVE_HASHES:
-            name = hash_name or _CURVE_HASHES[curve.name]
-        case rsa.RSAPublicKey(key_size=bits) if MIN_RSA_BITS <= bits <= MAX_RSA_BITS:
-            name = hash_name or "sha256"
-        case ed25519.Ed25519PublicKey() if not hash_name:
-            name = ""
-        case ed25519.Ed25519PublicKey():
-            raise PolicyError(("hashAlgorithm: Ed25519 keys sign the message itself; leave it out",))
-        case _:
-            raise PolicyError(("publicKey: expected P-256, P-384, P-521, Ed25519, or RSA of 2048 to 8192 bits",))
-    if name and name not in HASHES:
+    key = load_key(pem[: MAX_PEM_BYTES + 1].decode("ascii", errors="replace"))
+    if isinstance(key, Objection):
+        raise PolicyError((key.at("publicKey"),))
+    if hash_name and hash_name not in HASHES:
         raise PolicyError((f"hashAlgorithm: expected one of {', '.join(HASHES)}",))
+    if hash_name and isinstance(key, ed25519.Ed25519PublicKey):
+        raise PolicyError(("hashAlgorithm: Ed25519 keys sign the message itself; leave it out",))
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return PublicKey(der=der, hash_name=name, _key=key)
+    return PublicKey(der=der, hash_name=hash_name or _own_hash(key), _key=key)
+
+
+def _own_hash(key: Key) -> str:
+    """Return the hash that the key signs with unless something else is said; none for Ed25519."""
+    match key:
+        case ec.EllipticCurvePublicKey(curve=curve):
+            return _CURVE_HASHES[curve.name]
+        case rsa.RSAPublicKey():
+            return "sha256"
+        case ed25519.Ed25519PublicKey():
+            return ""

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, LocalSigstore, PrivateKey, Signer, public_pem
 from tidegate.images.digest import Digest, digest_of
+from tidegate.policy.pattern import Exact
+from tidegate.policy.signatures import SigstoreIdentity
 from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority
 from tidegate.verify.sigstore.claims import Artifact, Claims
-from tidegate.verify.sigstore.identity import Exactly, Identity
 from tidegate.verify.sigstore.layer import Layer
 from tidegate.verify.sigstore.procedure import Outcome, Step, Verification
 from tidegate.verify.sigstore.public_key import parse_public_key
@@ -53,7 +54,7 @@ def root(**changes: Any) -> TrustRoot:
 
 
 def keyless(*, subject: str = SUBJECT, issuer: str = ISSUER, trust: TrustRoot | None = None, **more: Any) -> Authority:
-    identity = Identity(issuer=Exactly(text=issuer), subject=Exactly(text=subject))
+    identity = SigstoreIdentity(issuer=Exact(text=issuer), subject=Exact(text=subject))
     return KeylessAuthority(identities=(identity,), root=trust or root(), **more)
 
 

@@ -22,15 +22,15 @@ from tests.unit.verify.sigstore.cases import (
     strangers,
 )
 from tidegate.errors import ConfigurationError, PolicyError, UndeterminedError, VerificationError
+from tidegate.policy.conditions import Condition
 from tidegate.verify.sigstore.adapter import check_all_taken
 from tidegate.verify.sigstore.claims import Claims
-from tidegate.verify.sigstore.conditions import Condition
 from tidegate.verify.sigstore.procedure import Outcome, Procedure, Step, StepResult, Verification, carry_out
 from tidegate.verify.sigstore.proof import KeylessSigner, Proof
 
 ENTRY = "verificationMaterial.tlogEntries.0"
 RECENT = Claims(max_age=timedelta(days=1))
-BUILT = Claims(predicate_type=PROVENANCE, conditions=(Condition(expression="predicate.built == true"),), max_age=None)
+BUILT = Claims(predicate_type=PROVENANCE, conditions=(Condition(text="predicate.built == true"),), max_age=None)
 
 
 def signed(**more):

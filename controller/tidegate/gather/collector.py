@@ -16,7 +16,7 @@ from tidegate.evidence.collected import ImageEvidence, not_asked
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
 from tidegate.evidence.needs import Needs
-from tidegate.evidence.proofs import Proofs
+from tidegate.evidence.proofs import Proofs, ProofState
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
 from tidegate.gather.clock import Clock
@@ -123,6 +123,9 @@ class Collector:
         #    what could not be had then is not asked for twice.
         children = [child.digest for child in _wanted_children(detail.value, runnable, wanted)]
         demanded = _demands(detail.value, runnable, wanted)
+        if not _is_any_proved(proved.get(digest), wanted.child_demands):
+            # An index may list dozens of children, and whoever pushed it is not known: it fails by itself already.
+            demanded = {digest: demanded[digest]} if digest in demanded else {}
         scanned, more = await asyncio.gather(
             self._get_scans(repository, [each for each in children if wanted.scan and each not in answers]),
             self._get_proofs(repository, {each: demanded[each] for each in demanded if each not in proved}),
@@ -244,6 +247,14 @@ def _wanted_children(detail: ImageDetail, runnable: Fact[Runnable], wanted: Need
     if isinstance(runnable, Missing) or isinstance(runnable.value, BadContent):
         return ()
     return select_platforms(runnable.value, wanted.platforms)
+
+
+def _is_any_proved(found: tuple[Fact[Proofs], float] | None, demands: Sequence[Demand]) -> bool:
+    """Tell whether one of the demands is proved, or lets the image through at least."""
+    if found is None or isinstance(found[0], Missing):
+        return False
+    proofs = [found[0].value.by_demand.get(demand) for demand in demands]
+    return any(one is not None and one.state in {ProofState.VERIFIED, ProofState.LOGGED} for one in proofs)
 
 
 def _demands(detail: ImageDetail, runnable: Fact[Runnable], wanted: Needs) -> dict[Digest, tuple[Demand, ...]]:

@@ -3,6 +3,7 @@
 The policies here tolerate what is not known, so that every "not known" would let the image in.
 """
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -74,3 +75,28 @@ async def test_an_envelope_of_who_is_not_trusted(world, start, app, ca, trust, t
     assert not answer.allowed
     assert "SignatureInvalid: authority release: " in answer.message
     assert words in answer.message
+
+
+async def test_the_children_of_an_index_that_nobody_signed_are_not_searched_for(world, sim, start, trust):
+    """An index may list dozens, and each may have dozens of worthless signatures."""
+    world.add_index("team/multi", "v1", platforms=["linux/amd64", "linux/arm64"])
+
+    answer = await start(signed_by(OWN_CA, children="All"), trust=trust).review(image("team/multi"))
+
+    assert "SignatureMissing: no signature of " in answer.message
+    assert sim.calls(operation="ListImageReferrers") == 1
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["signed too", "not signed"])
+async def test_the_children_of_a_signed_index_are(world, sim, start, ca, trust, signed):
+    world.add_index("team/multi", "v1", platforms=["linux/amd64", "linux/arm64"])
+    signer, index = issue("Team", ca, not_after=UNTIL), world.image("team/multi", "v1")
+    children = [each["digest"] for each in json.loads(index.manifest.data)["manifests"]]
+    for digest in [index.digest, *(children if signed else ())]:
+        envelope = sign(signer, target=descriptor(world.image("team/multi", digest).manifest))
+        world.add_signature("team/multi", digest, envelope)
+
+    answer = await start(signed_by(OWN_CA, children="All"), trust=trust).review(image("team/multi"))
+
+    assert answer.allowed is signed
+    assert sim.calls(operation="ListImageReferrers") == 3

@@ -43,15 +43,22 @@ def issue_token(
     ess_hash: str = "sha256",
     ess_certificate: Identity | None = None,
     ess_issuer: Identity | None = None,
+    ess_names: int = 1,
     attribute_type: str | None = "tst_info",
     attribute_digest: bytes | None = None,
+    more_attributes: Sequence[tuple[str, Sequence[Any]]] = (),
     without_attributes: bool = False,
     pss: bool = False,
     edit_signature: Callable[[bytes], bytes] = bytes,
     imprint: bytes | None = None,
     nonce: int | None = None,
+    edit_info: Callable[[bytes], bytes] = bytes,
+    edit_data: Callable[[Any], None] | None = None,
 ) -> bytes:
-    """Return the DER of a token over the message, or over the hash of one that is only known by it (``imprint``)."""
+    """Return the DER of a token over the message, or over the hash of one that is only known by it (``imprint``).
+
+    ``edit_info`` changes the TSTInfo's bytes before they are signed, ``edit_data`` the whole (asn1crypto's) afterwards.
+    """
     info = tsp.TSTInfo(
         {
             "version": tst_version,
@@ -67,10 +74,12 @@ def issue_token(
             **({"extensions": list(tst_extensions)} if tst_extensions else {}),
         }
     ).dump()
+    info = edit_info(info)
     own = asn1_x509.Certificate.load(tsa.der)
     attributes = [] if attribute_type is None else [_attribute("content_type", attribute_type)]
     attributes.append(_attribute("message_digest", attribute_digest or new_hash(digest, info).digest()))
-    attributes += _ess(ess, ess_hash, ess_certificate or tsa, ess_issuer)
+    attributes += _ess(ess, ess_hash, ess_certificate or tsa, ess_issuer, ess_names)
+    attributes += [cms.CMSAttribute({"type": kind, "values": list(values)}) for kind, values in more_attributes]
     signed_attributes = cms.CMSAttributes(attributes)
     signed = info if without_attributes else signed_attributes.dump()
     signer = cms.SignerInfo(
@@ -95,6 +104,8 @@ def issue_token(
             "signer_infos": [signer] * signers,
         }
     )
+    if edit_data is not None:
+        edit_data(data)
     return cms.ContentInfo({"content_type": "signed_data", "content": data}).dump()  # type: ignore[no-any-return]
 
 
@@ -102,7 +113,9 @@ def _attribute(kind: str, value: Any) -> cms.CMSAttribute:
     return cms.CMSAttribute({"type": kind, "values": [value]})
 
 
-def _ess(kind: str | None, digest: str, certificate: Identity, issuer: Identity | None) -> list[cms.CMSAttribute]:
+def _ess(
+    kind: str | None, digest: str, certificate: Identity, issuer: Identity | None, names: int
+) -> list[cms.CMSAttribute]:
     if kind is None:
         return []
     if kind == "v1":
@@ -117,7 +130,7 @@ def _ess(kind: str | None, digest: str, certificate: Identity, issuer: Identity 
     if issuer is not None:
         named = asn1_x509.Certificate.load(issuer.der)
         fields["issuer_serial"] = {
-            "issuer": [asn1_x509.GeneralName("directory_name", named.issuer)],
+            "issuer": [asn1_x509.GeneralName("directory_name", named.issuer)] * names,
             "serial_number": named.serial_number,
         }
     return [_attribute("signing_certificate_v2", tsp.SigningCertificateV2({"certs": [tsp.ESSCertIDv2(fields)]}))]

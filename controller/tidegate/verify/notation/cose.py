@@ -29,11 +29,15 @@ from tidegate.verify.notation.untrusted import reading
 COSE_MEDIA_TYPE = "application/cose"
 MAX_DEPTH = 8
 """Nested arrays, maps and tags; an envelope has four."""
+MAX_ITEMS = 1000
+"""Values in an envelope, and again in its protected header, whatever their nesting; real ones have about 30."""
 
 _INVALID = "signature envelope format is invalid"
 _SIGN1_TAG = 18
 _EPOCH_TAG = 1
 _SIGN1_PARTS = 4
+_STRINGS = (2, 3)
+_ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
 _ALGORITHM, _CRITICAL, _CONTENT_TYPE, _X5CHAIN = 1, 2, 3, 33
 # The labels that a list of critical ones may not name (specification: 0 to 8), and the chain's.
 _REGISTERED: frozenset[Label] = frozenset({*range(9), _X5CHAIN})
@@ -91,6 +95,7 @@ def parse_cose(content: bytes) -> SealedEnvelope:
 def _decode(content: bytes) -> object:
     """Return the one CBOR value that the bytes are."""
     with reading(_INVALID):
+        _check_items(content)
         source = BytesIO(content)
         decoder = cbor2.CBORDecoder(
             source, semantic_decoders=_KEPT, max_depth=MAX_DEPTH, allow_indefinite=False, allow_duplicate_keys=False
@@ -99,6 +104,27 @@ def _decode(content: bytes) -> object:
     if source.tell() != len(content):
         raise VerificationError(f"{_INVALID}: {len(content) - source.tell()} bytes behind the CBOR value")
     return value
+
+
+def _check_items(content: bytes) -> None:
+    """Count the values before any is made: many keys of one hash would cost a map hours.
+
+    Each begins with a head, and strings are followed by as many bytes as it says (RFC 8949, section 3). Whether the
+    whole is well-formed is for the decoder to find out.
+    """
+    place = 0
+    for _ in range(MAX_ITEMS):
+        if place >= len(content):
+            return
+        kind, argument = content[place] >> 5, content[place] & 31
+        place += 1
+        if argument in _ARGUMENT_BYTES:
+            size = _ARGUMENT_BYTES[argument]
+            argument = int.from_bytes(content[place : place + size])
+            place += size
+        place += argument if kind in _STRINGS else 0
+    if place < len(content):
+        raise VerificationError(f"{_INVALID}: more than {MAX_ITEMS} values")
 
 
 def _labelled(value: object) -> dict[Label, object]:

@@ -20,9 +20,10 @@ def quoted(text: object) -> str:
 
 def quoted_list(texts: Iterable[object]) -> str:
     """Return the quoted texts in square brackets, as Go prints a slice; those past the tenth are counted only."""
-    words = [quoted(text) for text in texts]
-    more = [f"and {len(words) - MAX_QUOTED_ITEMS} more"] if len(words) > MAX_QUOTED_ITEMS else []
-    return f"[{' '.join(words[:MAX_QUOTED_ITEMS] + more)}]"
+    items = list(texts)
+    words = [quoted(text) for text in items[:MAX_QUOTED_ITEMS]]
+    more = [f"and {len(items) - MAX_QUOTED_ITEMS} more"] if len(items) > MAX_QUOTED_ITEMS else []
+    return f"[{' '.join(words + more)}]"
 
 
 def quoted_time(moment: datetime) -> str:

@@ -5,6 +5,7 @@ Two parsers that read the same bytes differently are an attack: one verifies wha
 
 import json
 import math
+from collections import Counter
 from typing import Any, NoReturn
 
 from tidegate.errors import VerificationError
@@ -44,7 +45,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the object of the pairs; the standard library would silently keep the last of two."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        repeated = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+        # Counted in one pass: there may be as many keys as bytes.
+        repeated = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise VerificationError(f"duplicate key {quoted(repeated)}")
     return found
 

@@ -226,10 +226,8 @@ def _scopes(texts: list[str], name: str, path: str, problems: list[str]) -> tupl
             f"{where}: trust policy statement {quoted(name)} uses wildcard registry scope '*', a wildcard scope cannot"
             " be used in conjunction with other scope values"
         )
-    if len(texts) > MAX_SCOPES:
-        problems.append(f"{where}: {len(texts)} registry scopes, more than {MAX_SCOPES}")
     found = []
-    for text in texts[:MAX_SCOPES]:
+    for text in texts:
         try:
             found.append(text if text == GLOBAL_SCOPE else parse_registry_scope(text))
         except VerificationError as error:

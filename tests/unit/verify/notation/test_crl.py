@@ -203,6 +203,9 @@ def test_a_list_without_end_is_no_list(missing: str):
             [entry(LEAF, REMOVED, at=EPOCH), entry(LEAF, HOLD, at=EPOCH)], None, True, id="N67-hold-and-removal-at-once"
         ),
         pytest.param(
+            [entry(LEAF, REMOVED, at=EPOCH + SECOND), entry(LEAF, HOLD, at=EPOCH)], None, False, id="N67-in-any-order"
+        ),
+        pytest.param(
             [entry(LEAF, at=EPOCH), entry(LEAF, REMOVED, at=EPOCH + SECOND)],
             None,
             True,
@@ -225,12 +228,24 @@ def test_an_entry_revokes(entries: Sequence[x509.RevokedCertificate], signed: da
     assert judge(crl(CA, entries), signed=signed) == Standing(revoked=revoked, good_until=NEXT)
 
 
-@pytest.mark.parametrize("where", [pytest.param("entry", id="N67-critical-extension-of-the-entry")])
-def test_an_entry_that_is_not_understood_decides_nothing(where: str):
+JUNK_REASON = x509.UnrecognizedExtension(x509.CRLReason.oid, b"junk")
+
+
+@pytest.mark.parametrize(
+    ("extension", "critical", "expected"),
+    [
+        pytest.param(
+            UNKNOWN, True, "unsupported critical extension found in CRL", id="N67-critical-extension-of-the-entry"
+        ),
+        pytest.param(JUNK_REASON, False, "malformed CRL entry", id="N67-reason-that-cannot-be-read"),
+    ],
+)
+def test_an_entry_that_is_not_understood_decides_nothing(
+    extension: x509.ExtensionType, expected: str, *, critical: bool
+):
     """Neither good nor revoked."""
-    assert where
-    content = crl(CA, [entry(LEAF, None, extensions=[(UNKNOWN, True)])])
-    with pytest.raises(UndeterminedError, match="unsupported critical extension found in CRL"):
+    content = crl(CA, [entry(LEAF, None, extensions=[(extension, critical)])])
+    with pytest.raises(UndeterminedError, match=expected):
         judge(content)
 
 

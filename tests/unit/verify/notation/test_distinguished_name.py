@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import pytest
 from cryptography import x509
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +127,16 @@ def test_a_certificate_matches_by_its_decoded_attributes(policy: str, extra: lis
             ),
             "multi-valued",
             id="N55-certificate-is-multi-valued",
+        ),
+        pytest.param(
+            x509.Name(
+                [
+                    *certificate_name(),
+                    x509.NameAttribute(NameOID.X500_UNIQUE_IDENTIFIER, b"\x00bits", _ASN1Type.BitString),
+                ]
+            ),
+            "has a value that is no text",
+            id="N55-certificate-has-a-bit-string",
         ),
         pytest.param(
             x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a")]),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, COSE, JWS, SIGNED_AT, b64, sign, sign_raw
 from tests.unit.verify.notation.world import failed_step, refusal, signer, statement, stores, verify
+from tidegate.verify.notation.cose import MAX_ITEMS
 from tidegate.verify.notation.envelope import MAX_ENVELOPE_BYTES
 from tidegate.verify.notation.outcome import Conclusion
 
@@ -64,6 +65,12 @@ def setting(key: Any, value: object) -> Callable[[dict], None]:
             retyped(sign(signer()), lambda text: text[:-1] + ', "payload": "e30"}'),
             'duplicate key "payload"',
             id="N28-repeated-field",
+        ),
+        pytest.param(
+            json.dumps(dict.fromkeys(map(str, range(70_000)))).encode()[:-1] + b', "7": 1}',
+            'duplicate key "7"',
+            # Found in one pass: a pass for each key would take minutes.
+            id="N28-repeated-field-behind-very-many",
         ),
         pytest.param(
             retyped(sign(signer()), lambda text: text.replace('{"x5c"', '{"x5c": [], "x5c"', 1)),
@@ -211,6 +218,15 @@ SOUND_HEADER = sign(signer(), COSE)
 HEADER_BYTES = cbor2.loads(SOUND_HEADER).value[0]
 
 
+@pytest.mark.parametrize("pairs", [pytest.param(MAX_ITEMS // 2 - 1, id="N31-as-many-values-as-may-be")])
+def test_values_are_counted_whatever_they_are(pairs: int):
+    """Map, labels, a tag and its value: one more of anything is too many."""
+    content = cbor2.dumps(dict.fromkeys(range(pairs - 1), 0) | {-1: cbor2.CBORTag(1, 0)})
+    assert "more than" not in refusal(verify(raw_header(content), COSE))
+    content = cbor2.dumps(dict.fromkeys(range(pairs - 1), 0) | {-1: cbor2.CBORTag(1, [0])})
+    assert f"more than {MAX_ITEMS} values" in refusal(verify(raw_header(content), COSE))
+
+
 @pytest.mark.parametrize(
     ("envelope", "expected"),
     [
@@ -243,6 +259,21 @@ HEADER_BYTES = cbor2.loads(SOUND_HEADER).value[0]
         pytest.param(raw_header(b"\xa1\xf5\x26"), "neither a text nor an integer", id="N31-true-for-1"),
         pytest.param(
             raw_header(b"\xbf\x01\x26\xff"), "signature envelope format is invalid", id="N31-indefinite-length"
+        ),
+        pytest.param(
+            raw_header(b"\xb9" + MAX_ITEMS.to_bytes(2) + b"\x01\x26" * MAX_ITEMS),
+            f"more than {MAX_ITEMS} values",
+            id="N31-too-many-values-in-the-header",
+        ),
+        pytest.param(
+            parts(lambda four: four.__setitem__(1, dict.fromkeys(range(MAX_ITEMS // 2)))),
+            f"more than {MAX_ITEMS} values",
+            id="N31-too-many-values",
+        ),
+        pytest.param(
+            parts(lambda four: four.__setitem__(1, dict.fromkeys([*range(300), (1, 2)]))),
+            "neither a text nor an integer",
+            id="N31-list-for-a-label",
         ),
         pytest.param(raw_header(b"\x81" * 20 + b"\x80"), "signature envelope format is invalid", id="N31-deep"),
         pytest.param(

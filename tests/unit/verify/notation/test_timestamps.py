@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asn1crypto import cms, core
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,6 +145,12 @@ VERIFY = "failed to verify the timestamp countersignature with error"
 OTHER = timestamp_authority(issuer=authority("Other TSA"))
 
 
+def with_other_certificate(data: Any) -> None:
+    """Put a certificate of some other format among the certificates."""
+    other = cms.OtherCertificateFormat({"other_cert_format": "1.2.3.4", "other_cert": core.Null()})
+    data["certificates"] = cms.CertificateSet([*data["certificates"], cms.CertificateChoices("other", other)])
+
+
 @pytest.mark.parametrize(
     ("token", "expected"),
     [
@@ -172,6 +179,19 @@ OTHER = timestamp_authority(issuer=authority("Other TSA"))
         pytest.param({"without_attributes": True}, f"{VERIFY}: missing signed attributes", id="N60-no-attributes"),
         pytest.param({"attribute_type": "data"}, f"{VERIFY}: mismatch content type", id="N60-other-content-type"),
         pytest.param({"attribute_type": None}, f"{VERIFY}: mismatch content type", id="N60-no-content-type"),
+        pytest.param(
+            {"more_attributes": [("content_type", ["tst_info"])]},
+            "repeated content_type among the signed attributes",
+            id="N60-repeated-attribute",
+        ),
+        pytest.param(
+            {"attribute_type": None, "more_attributes": [("content_type", ["tst_info", "tst_info"])]},
+            "repeated content_type among the signed attributes",
+            id="N60-attribute-with-two-values",
+        ),
+        pytest.param(
+            {"more_attributes": [("1.2.3", [core.Null()])] * 40}, "missing signed attributes", id="N60-many-attributes"
+        ),
         pytest.param({"attribute_digest": b"x" * 32}, f"{VERIFY}: mismatch message digest", id="N60-other-digest"),
         pytest.param(
             {"ess": None},
@@ -195,6 +215,19 @@ OTHER = timestamp_authority(issuer=authority("Other TSA"))
             {"ess_certificate": OTHER},
             "signing certificate hash does not match CertHash in signed attribute",
             id="N60-hash-of-another-certificate",
+        ),
+        pytest.param(
+            {"ess_issuer": TSA, "ess_names": 2}, "issuer name is missing in IssuerSerial", id="N60-two-issuers"
+        ),
+        pytest.param({"ess_issuer": TSA, "ess_names": 0}, "issuer name is missing", id="N60-issuer-without-a-name"),
+        pytest.param({"digest": "sha1"}, f"{VERIFY}: unsupported digest algorithm", id="N60-sha1-digest"),
+        pytest.param(
+            {"edit_data": with_other_certificate}, "only X.509 certificates are supported", id="N60-other-certificates"
+        ),
+        pytest.param(
+            {"edit_info": lambda info: info.replace(b"20260131000000Z", b"2026013100.0000")},
+            f"{INFO}: the time has no zone",
+            id="N59-time-without-a-zone",
         ),
         pytest.param(
             {"ess_issuer": OTHER}, "signing certificate not found in the timestamp token", id="N60-issuer-of-another"
@@ -273,6 +306,9 @@ def test_a_countersignature_of_something_else_is_refused(made):
         pytest.param(b"", id="N59-empty"),
         pytest.param(b"\x30\x00", id="N59-empty-sequence"),
         pytest.param(b"garbage", id="N59-garbage"),
+        pytest.param(
+            cms.ContentInfo({"content_type": "data", "content": b"x"}).dump(), id="N59-content-that-is-not-signed"
+        ),
         pytest.param(issue_token(TSA, b"x") + b"\0", id="N59-bytes-behind"),
         pytest.param(issue_token(TSA, b"x")[:-1], id="N59-cut"),
         pytest.param(b"\x30" * 200_000, id="N59-too-large"),
@@ -339,6 +375,15 @@ def test_the_way_to_a_root_is_found(certificates, roots: Sequence[Identity]):
     """Whatever else the token holds, and in whatever order."""
     outcome = judge(certificates=certificates(), trusted=stores(ca=signer().root, tsa=roots))
     assert outcome.conclusion is Conclusion.VERIFIED, outcome.decisive
+
+
+def test_a_maze_of_certificates_is_left_soon():
+    """Certificates of one name and key certify each other: the ways between them are more than could be tried."""
+    maze = issue("maze", ca=True)
+    twins = [issue("maze", maze, ca=True) for _ in range(14)]
+    lost = timestamp_authority(issuer=maze)
+    outcome = judge(tsa=lost, certificates=[lost, *twins])
+    assert "too many certificates of one name" in refusal(outcome)
 
 
 @pytest.mark.parametrize("count", [pytest.param(14, id="N61-many-of-one-name")])

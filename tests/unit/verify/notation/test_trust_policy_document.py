@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from tidegate.errors import PolicyError
 from tidegate.verify.notation.trust_policy import Action, Check, Level, SignatureVerification, TimestampRule
-from tidegate.verify.notation.trust_policy_document import MAX_POLICY_BYTES, parse_trust_policy, read_trust_policy
+from tidegate.verify.notation.trust_policy_document import (
+    MAX_POLICY_BYTES,
+    MAX_SCOPES,
+    parse_trust_policy,
+    read_trust_policy,
+)
+from tidegate.verify.notation.trust_policy_lists import MAX_IDENTITIES
 
 STATEMENT: dict[str, Any] = {
     "name": "acme",
@@ -212,6 +218,16 @@ def test_a_sound_document_is_read():
             document(trustedIdentities=["x509.subject: C=US, ST=WA, O=acme", "x509.subject: O=acme, S=WA, C=US"]),
             "has overlapping x509 trustedIdentities",
             id="N10-same-in-another-order",
+        ),
+        pytest.param(
+            document(trustedIdentities=[f"plugin:{number}" for number in range(MAX_IDENTITIES + 1)]),
+            f"{MAX_IDENTITIES + 1} trusted identities, more than {MAX_IDENTITIES}",
+            id="N9-too-many",
+        ),
+        pytest.param(
+            document(registryScopes=[f"registry.test/a{number}" for number in range(MAX_SCOPES + 1)]),
+            f"got a list of {MAX_SCOPES + 1}, expected a list of at most {MAX_SCOPES}",
+            id="N11-too-many",
         ),
         pytest.param(document(registryScopes=[]), "has zero registry scopes", id="N11-none"),
         pytest.param(

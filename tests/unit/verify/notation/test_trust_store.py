@@ -8,6 +8,7 @@ from tidegate.errors import ConfigurationError, PolicyError, UndeterminedError, 
 from tidegate.verify.notation import aws_signer_roots
 from tidegate.verify.notation.trust_store import (
     MAX_FILE_BYTES,
+    MAX_STORE_CERTIFICATES,
     MAX_STORE_FILES,
     StoreFile,
     StoreKind,
@@ -71,6 +72,14 @@ def test_files_are_read(content: bytes, count: int):
         pytest.param([SELF_SIGNED.pem], TSA, "is not a root CA certificate", id="N16-self-signed-leaf"),
         pytest.param(
             [], CA, 'no x509 certificates were found in trust store "acme" of type "ca"', id="N17-empty-store"
+        ),
+        pytest.param([ROOT.der + b"\x30\x00"], CA, "malformed certificate", id="N14-empty-sequence-behind-der"),
+        pytest.param([ROOT.der + b"\x31\x00"], CA, "malformed certificate", id="N14-another-type-behind-der"),
+        pytest.param(
+            [ROOT.pem * (MAX_STORE_CERTIFICATES // 2), INTERMEDIATE.pem * (MAX_STORE_CERTIFICATES // 2 + 1)],
+            CA,
+            f"has more than {MAX_STORE_CERTIFICATES} certificates",
+            id="N14-too-many-certificates",
         ),
         pytest.param([ROOT.pem] * (MAX_STORE_FILES + 1), CA, "files", id="N14-too-many-files"),
     ],

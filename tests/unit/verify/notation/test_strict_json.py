@@ -1,0 +1,98 @@
+"""JSON has one reading here or none: what two parsers could read in two ways is refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.errors import VerificationError
+from tidegate.verify.notation.strict_json import MAX_DEPTH, MAX_NUMBER_CHARACTERS, parse_strict_json, strict_object
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    # Half surrogate pairs are no text that UTF-8 could carry.
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def nested(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(b'{"a": 1, "a": 1}', 'duplicate key "a"', id="pitfall-10-repeated-key"),
+        pytest.param(b'[{"b": {"a": 1, "c": 2, "a": 3}}]', 'duplicate key "a"', id="pitfall-10-repeated-key-inside"),
+        pytest.param(b'{"a": 1, "\\u0061": 1}', 'duplicate key "a"', id="pitfall-10-repeated-key-in-an-escape"),
+        pytest.param(b"NaN", "not strict JSON|NaN", id="pitfall-10-nan"),
+        pytest.param(b"[Infinity]", "Infinity", id="pitfall-10-infinity"),
+        pytest.param(b"-Infinity", "Infinity", id="pitfall-10-minus-infinity"),
+        pytest.param(b"1e999", "", id="pitfall-10-number-beyond-all-floats"),
+        pytest.param(b"1" * (MAX_NUMBER_CHARACTERS + 1), "a number of 41 characters", id="pitfall-10-endless-integer"),
+        pytest.param(b"0." + b"1" * MAX_NUMBER_CHARACTERS, "", id="pitfall-10-endless-fraction"),
+        pytest.param(b"\xef\xbb\xbf{}", "not strict JSON", id="pitfall-10-byte-order-mark"),
+        pytest.param('{"a": "é"}'.encode("latin-1"), "UnicodeDecodeError", id="pitfall-10-latin"),
+        pytest.param("{}".encode("utf-16"), "not strict JSON", id="pitfall-10-utf-16"),
+        pytest.param(b'["\\ud800"]', "UnicodeEncodeError", id="pitfall-10-half-a-surrogate-pair"),
+        pytest.param(b'["\\uD800"]', "UnicodeEncodeError", id="pitfall-10-half-a-pair-in-upper-case"),
+        pytest.param(b"{} {}", "not strict JSON", id="pitfall-10-two-values"),
+        pytest.param(b"{}\0", "not strict JSON", id="pitfall-10-bytes-behind"),
+        pytest.param(b"{'a': 1}", "not strict JSON", id="pitfall-10-single-quotes"),
+        pytest.param(b"[1,]", "not strict JSON", id="pitfall-10-trailing-comma"),
+        pytest.param(b"// words\n{}", "not strict JSON", id="pitfall-10-comment"),
+        pytest.param(b'["a\nb"]', "not strict JSON", id="pitfall-10-line-break-in-a-text"),
+        pytest.param(b"[01]", "not strict JSON", id="pitfall-10-octal"),
+        pytest.param(b"", "not strict JSON", id="pitfall-10-nothing"),
+        pytest.param(nested(MAX_DEPTH + 1), f"nested deeper than {MAX_DEPTH}", id="pitfall-10-deep"),
+        pytest.param(nested(200_000), "not strict JSON", id="pitfall-10-deeper-than-the-interpreter-goes"),
+    ],
+)
+def test_what_is_ambiguous_is_refused(content: bytes, expected: str):
+    """In our words, behind the given ones."""
+    with pytest.raises(VerificationError, match=f"(?s)^thing: .*({expected})"):
+        parse_strict_json(content, "thing")
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        pytest.param(nested(2), [[]], id="pitfall-10-nested"),
+        pytest.param(b"7", 7, id="pitfall-10-integer"),
+        pytest.param(b"1" * MAX_NUMBER_CHARACTERS, int("1" * MAX_NUMBER_CHARACTERS), id="pitfall-10-long-integer"),
+        pytest.param(b"1.5e3", 1500.0, id="pitfall-10-float"),
+        pytest.param(b'"\\ud83d\\ude00"', "\U0001f600", id="pitfall-10-whole-surrogate-pair"),
+        pytest.param(b' {"a" : [true,false,null]} ', {"a": [True, False, None]}, id="pitfall-10-white-space"),
+    ],
+)
+def test_what_is_plain_is_read(content: bytes, value: object):
+    """Numbers at the bound, pairs and white space included."""
+    assert parse_strict_json(content, "thing") == value
+
+
+def test_the_deepest_value_is_read():
+    """At the bound."""
+    assert parse_strict_json(nested(MAX_DEPTH), "thing")
+
+
+@given(VALUES)
+def test_every_plain_value_is_read_as_it_was_written(value: object):
+    """By the standard library, with and without escapes."""
+    for escaped in (True, False):
+        assert parse_strict_json(json.dumps(value, ensure_ascii=escaped).encode(), "thing") == value
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_an_object_or_our_error(content: bytes):
+    """Nothing but VerificationError comes out."""
+    try:
+        found = strict_object(content, "thing")
+    except VerificationError:
+        return
+    assert isinstance(found, dict)

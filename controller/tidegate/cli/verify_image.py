@@ -15,7 +15,7 @@ from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.documents import FoundImage, read_policies
 from tidegate.cli.judging import JudgedImage, judge_images
 from tidegate.cli.options import settings_of
-from tidegate.cli.verify_image_steps import Shown, show_signatures
+from tidegate.cli.verify_image_steps import show_signatures
 from tidegate.cli.verify_options import VerifyOptions
 from tidegate.cli.verify_report import Report, Verdict
 from tidegate.errors import InvalidReferenceError
@@ -76,9 +76,8 @@ def _reports(engine: Engine, judged: JudgedImage) -> list[Report]:
 
 
 def _report(engine: Engine, judged: JudgedImage, judgement: Judgement) -> Report:
-    shown = Shown()
-    if isinstance(judgement.policy, ImagePolicy):
-        shown = show_signatures(engine, judged, judgement.policy)
+    assert isinstance(judgement.policy, ImagePolicy)
+    shown = show_signatures(engine, judged, judgement.policy)
     verdict, reason, remedy = conclude(judgement)
     return Report(
         subject=judged.verdict.text,

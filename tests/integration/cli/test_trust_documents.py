@@ -34,7 +34,9 @@ def pem() -> str:
 
 
 def in_config_map(namespace: str | None = None, *keys: str) -> dict[str, Any]:
-    source = {"name": "roots"} | ({"namespace": namespace} if namespace else {}) | ({"keys": list(keys)} if keys else {})
+    source = (
+        {"name": "roots"} | ({"namespace": namespace} if namespace else {}) | ({"keys": list(keys)} if keys else {})
+    )
     return trust_store("own", "ca", configMap=source)
 
 

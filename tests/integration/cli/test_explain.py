@@ -1,0 +1,147 @@
+"""``tidegate explain``: the evidence with its source and age, and what each check makes of it."""
+
+import json
+
+from tests.integration.cli.desk import Desk, policy
+from tests.integration.cli.signers import (
+    AWS,
+    CI,
+    MALLORY,
+    OWN,
+    sign_by_notation,
+    sign_keyless,
+    signed_by,
+    trust_stores,
+)
+from tests.integration.gather.gate import image
+from tests.simulator import Simulator, World
+from tests.simulator.pki.certificates import authority, issue
+
+ADMITTED, REFUSED, UNKNOWN = 0, 1, 2
+APP = image()
+NO_CRITICAL = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
+
+
+def test_the_evidence_of_a_good_image(desk: Desk, world: World) -> None:
+    ended = desk.explain(APP)
+    digest = world.image("team/app", "v1").digest
+    assert ended.code == ADMITTED
+    lines = ended.out.splitlines()
+    assert lines[0] == APP
+    assert f"  reference: registry {APP.partition('/')[0]}, repository team/app, tag v1" in lines
+    assert f"  runs: any platform {digest} [0 s old]" in lines
+    assert "    no findings" in lines
+    assert lines[-1] == "ALLOWED"
+
+
+def test_the_evidence_of_a_bad_image(desk: Desk, world: World) -> None:
+    for number in range(12):
+        world.add_finding("team/app", "v1", severity="CRITICAL", id=f"CVE-2099-{number:04}", first_observed_at="-1d")
+    ended = desk.explain(APP)
+    assert ended.code == REFUSED
+    assert ended.out.count("\n    CVE-2099-") == 10
+    assert "    and 2 more" in ended.out
+    assert "  Fail         vulnerabilities VulnerabilitiesFound: 12 CRITICAL (allowed 0)" in ended.out
+    assert "               to fix: " in ended.out
+    assert ended.last == "REFUSED"
+
+
+def test_the_evidence_as_json(desk: Desk) -> None:
+    ended = desk.explain(APP, "-o", "json")
+    assert ended.code == ADMITTED
+    found = json.loads(ended.out)
+    assert found["allowed"] is True
+    assert found["evidence"]["ECR repository"] == "111122223333/eu-west-1/team/app"
+    assert found["evidence"]["tags"].startswith("IMMUTABLE")
+
+
+def test_each_platform_of_an_index(desk: Desk, world: World) -> None:
+    world.add_index("team/multi", "v1", platforms=["linux/amd64", "linux/arm64"])
+    ended = desk.explain(image("team/multi"))
+    (runs,) = [line for line in ended.out.splitlines() if line.startswith("  runs: ")]
+    assert "linux/amd64 sha256:" in runs
+    assert "linux/arm64 sha256:" in runs
+    assert ended.out.count("\n  scan of sha256:") == 2
+
+
+def test_a_reference_by_digest(desk: Desk, world: World) -> None:
+    digest = world.image("team/app", "v1").digest
+    ended = desk.explain(image("team/app", digest))
+    assert ended.code == ADMITTED
+    assert f"repository team/app, digest {digest}\n" in ended.out
+
+
+def test_an_image_that_is_not_there(desk: Desk) -> None:
+    ended = desk.explain(image("team/app", "v9"))
+    assert ended.code == REFUSED
+    assert "  image: " in ended.out
+    assert "ImageNotFound" in ended.out
+
+
+def test_an_outage_is_told_with_its_source(desk: Desk, sim: Simulator, impatient: None) -> None:
+    sim.inject("server_error", service="ecr")
+    ended = desk.explain(APP)
+    assert ended.code == UNKNOWN
+    assert "  image: not known: AWS answered with a server error (ecr:DescribeImages)" in ended.out
+    assert ended.last == "UNKNOWN"
+
+
+def test_an_image_that_no_policy_is_about(desk: Desk, sim: Simulator) -> None:
+    file = desk.write("p.yaml", policy(match={"namespaces": ["shop"]}, **NO_CRITICAL))
+    ended = desk.explain(APP, "--policy", file)
+    assert ended.code == ADMITTED
+    assert "  evidence: none was looked up: no policy about this image needs any" in ended.out
+    assert "no policy is about this image" in ended.out
+    assert sim.calls() == 0
+
+
+def test_what_is_no_reference(desk: Desk) -> None:
+    ended = desk.explain("a b")
+    assert ended.code == REFUSED
+    assert "ECR repository" not in ended.out
+    assert "InvalidReference" in ended.out
+
+
+def test_an_image_of_another_registry(desk: Desk, sim: Simulator) -> None:
+    ended = desk.explain("ghcr.io/acme/app:v1")
+    assert ended.code == REFUSED
+    assert "  ECR repository: not Amazon ECR" in ended.out
+    assert sim.calls() == 0
+
+
+def test_an_index_whose_manifest_is_none(desk: Desk, world: World) -> None:
+    world.add_index("team/multi", "v1", platforms=["linux/amd64"])
+    world.set_manifest_bytes("team/multi", "v1", b"{}")
+    ended = desk.explain(image("team/multi"))
+    assert ended.code == REFUSED
+    assert "  runs: not an image that can be judged: " in ended.out
+
+
+def test_that_ecr_is_still_signing(desk: Desk, world: World) -> None:
+    world.set_signing_status("team/app", "v1", "IN_PROGRESS")
+    ended = desk.explain(APP, "--policy", desk.write("p.yaml", policy(**signed_by(AWS)), *trust_stores()))
+    assert ended.code == REFUSED
+    assert "Amazon ECR's own signing with arn:aws:signer:" in ended.out
+
+
+def test_at_which_step_an_authority_was_not_satisfied(desk: Desk, world: World) -> None:
+    sign_keyless(world, MALLORY)
+    ended = desk.explain(APP, "--policy", desk.write("p.yaml", policy(**signed_by(CI)), *trust_stores()))
+    assert ended.code == REFUSED
+    assert "authority ci: Failed, failed to establish that the signer is one that is demanded: signed by" in ended.out
+
+
+def test_why_an_authority_cannot_be_asked(desk: Desk, world: World) -> None:
+    sign_keyless(world)
+    ended = desk.explain(APP, "--policy", desk.write("p.yaml", policy(**signed_by(CI))))
+    assert ended.code == UNKNOWN
+    assert "authority ci: Unknown, there is no TrustStore sigstore" in ended.out
+
+
+def test_what_is_only_logged_is_noted(desk: Desk, world: World) -> None:
+    sign_by_notation(world, issue("Team", authority("Stranger")))
+    noted = {**OWN, "notation": {**OWN["notation"], "level": "audit"}}
+    ended = desk.explain(APP, "--policy", desk.write("p.yaml", policy(**signed_by(noted)), *trust_stores()))
+    assert ended.code == ADMITTED
+    assert "               note: signatures NotEnforced: " in ended.out
+    assert ended.last == "WARNED"

@@ -1,5 +1,6 @@
 """What the tests of Sigstore share: one instance, one stranger's, and short ways to verify and to alter."""
 
+import base64
 import copy
 import json
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, LocalSigstore, PrivateKey, Signer, public_pem
+from tests.simulator.pki.sigstore_log import b64
 from tidegate.images.digest import Digest, digest_of
 from tidegate.policy.pattern import Exact
 from tidegate.policy.signatures import SigstoreIdentity
@@ -110,6 +112,13 @@ def altered(bundle: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     else:
         at[last] = value(at[last]) if callable(value) else value
     return changed
+
+
+def flipped(text: str) -> str:
+    """Return base64 of the same bytes with one bit turned."""
+    content = bytearray(base64.b64decode(text))
+    content[len(content) // 2] ^= 1
+    return b64(bytes(content))
 
 
 def ends(verification: Verification, step: Step, text: str = "", outcome: Outcome = Outcome.FAILED) -> None:

@@ -1,6 +1,5 @@
 """A keyless bundle proves that one identity of one issuer signed one digest at a time that a trusted clock knows."""
 
-import base64
 import json
 from datetime import timedelta
 
@@ -33,6 +32,7 @@ from tests.unit.verify.sigstore.cases import (
     altered,
     check,
     ends,
+    flipped,
     key,
     keyed,
     keyless,
@@ -64,13 +64,6 @@ KEYLESS_STEPS = [
 
 def signed(payload: bytes | None = None, by=None, **more):
     return ours().sign_statement(payload or statement(DIGEST), by or signer(), **more)
-
-
-def flipped(text: str) -> str:
-    """Return base64 of the same bytes with one bit turned."""
-    content = bytearray(base64.b64decode(text))
-    content[len(content) // 2] ^= 1
-    return b64(bytes(content))
 
 
 @pytest.mark.parametrize("version", [V01, V02, V03_ALT, V03])

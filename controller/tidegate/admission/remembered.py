@@ -13,8 +13,9 @@ from tidegate.admission.request import ImageUse
 from tidegate.images.platform import Platform
 from tidegate.policy.snapshot import PolicySet
 
-MAX_PLANS = 200_000
-"""Images whose last verdict is remembered."""
+MAX_PLANS = 20_000
+"""Images whose last verdict is remembered, about 1 KB each: as many as are in use. An image whose evidence alone is still
+remembered is judged anew at once."""
 MAX_DECISIONS = 4_096
 """Decisions remembered: as many different Pods as are made over and over again."""
 MAX_TEXT_CHARACTERS = 1_024
@@ -58,11 +59,8 @@ class Remembered:
         return found[0] if found is not None and now < found[1] else None
 
     def keep(self, decision: Decision, uses: Uses, policies: PolicySet, plans: Sequence[Plan]) -> None:
-        """Remember a decision on verdicts of these plans until the first of them ends or is due for renewal.
-
-        A text that is too long to be remembered never comes here: its verdict is always new.
-        """
-        if len(uses) > MAX_USES:
+        """Remember a decision on verdicts of these plans until the first of them ends or is due for renewal."""
+        if len(uses) > MAX_USES or any(len(use.text) > MAX_TEXT_CHARACTERS for use in uses):
             return
         self._decisions.pop((uses, policies), None)
         _make_room(self._decisions, MAX_DECISIONS)

@@ -167,11 +167,9 @@ class Reviewer:
         plans = [self._remembered.plan(use.text, policies, platforms) for use in uses]
         used: list[tuple[str, ImageVerdict]] = []
         for use, plan in zip(uses, plans, strict=True):
-            verdict = plan.verdict
-            if verdict is None or plan.until <= moment:
+            verdict = self._verdict(plan, moment)
+            if verdict is None:
                 return self._review_cold(request, uses, plans, started, deadline_seconds)
-            if plan.renew_at <= moment:
-                self._renew(plan)
             used.append((use.path, verdict))
         decision = decide(used, expected=len(uses))
         self._remembered.keep(decision, uses, policies, plans)
@@ -217,6 +215,20 @@ class Reviewer:
         ]
         decision = decide(used, expected=len(uses))
         return self._finish(request, decision, started, waited=bool(lookups))
+
+    def _verdict(self, plan: Plan, moment: float) -> ImageVerdict | None:
+        """Return the last verdict while it holds, else one on what is known; None where evidence has to be waited for."""
+        if plan.verdict is not None and moment < plan.until:
+            if plan.renew_at <= moment:
+                self._renew(plan)
+            return plan.verdict
+        if plan.reference is None or plan.wanted is None:
+            return self._judge(plan, None)
+        evidence = self._evidence.known(plan.reference, plan.wanted)
+        if evidence.valid_until <= moment:
+            return None
+        self._evidence.renew(plan.reference, plan.wanted)
+        return self._judge(plan, evidence)
 
     def _judge(self, plan: Plan, evidence: ImageEvidence | None) -> ImageVerdict:
         """Judge an image and remember the verdict for as long as its evidence and the passing of time allow."""

@@ -44,14 +44,11 @@ class Judgement:
 class ImageVerdict:
     """What is said of one image; texts lack the field path, so that one verdict serves every place it is used in.
 
-    ``label`` names image, digest and outcome, and ``policy_labels`` the policies with their generation, for the audit log.
     ``denied`` tells whether the request must be refused. ``denial`` is its line of text. ``warnings`` go to the person
     at kubectl and ``records`` to the audit log. ``holds_until`` is when passing time alone may change it (UTC).
     """
 
     text: str
-    label: str
-    policy_labels: tuple[str, ...]
     digest: Digest | None
     judgements: tuple[Judgement, ...]
     denied: bool
@@ -60,6 +57,16 @@ class ImageVerdict:
     records: tuple[str, ...]
     outcome: Outcome
     holds_until: datetime | None
+
+    @property
+    def label(self) -> str:
+        """Return image, digest and outcome, for the audit log."""
+        return f"{harmless(self.text, 200)} {self.digest or 'unresolved'} {self.outcome.value}"
+
+    @property
+    def policy_labels(self) -> tuple[str, ...]:
+        """Return the policies with their generation, for the audit log."""
+        return tuple(f"{one.policy.name}/{one.policy.generation}" for one in self.judgements)
 
 
 def conclude(text: str, digest: Digest | None, judgements: Sequence[Judgement], *, audit_only: bool) -> ImageVerdict:
@@ -85,8 +92,6 @@ def conclude(text: str, digest: Digest | None, judgements: Sequence[Judgement], 
     limits = [result.holds_until for one in judgements for result in one.results if result.holds_until]
     return ImageVerdict(
         text=text,
-        label=f"{harmless(text, 200)} {digest or 'unresolved'} {outcome.value}",
-        policy_labels=tuple(f"{one.policy.name}/{one.policy.generation}" for one in judgements),
         digest=digest,
         judgements=tuple(judgements),
         denied=denied,

@@ -8,6 +8,7 @@ last good fact is given in its place, marked stale. A fact that is read late in 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import structlog
@@ -25,19 +26,33 @@ V = TypeVar("V")
 
 @dataclass(slots=True, kw_only=True)
 class Entry(Generic[V]):
-    """A fact and its moments (monotonic seconds).
+    """A fact and its moments (monotonic seconds). There may be a hundred thousand, so what can be computed is not kept.
 
-    Fresh until ``fresh_until``, renewed by a read from ``renew_at`` on, of use as stale evidence until ``kept_until``. A
-    failed renewal left its ``cause``, and is not repeated before ``retry_at``. ``weight`` is its share of what is kept.
+    Fresh until ``fresh_until``, for ``fresh_seconds`` in all. A failed renewal left its ``cause``,
+    and is not repeated before ``retry_at``. ``weight`` is its share of what is kept.
     """
 
-    fact: Known[V]
+    value: V
+    observed_at: datetime
     weight: int
     fresh_until: float
-    renew_at: float
-    kept_until: float
+    fresh_seconds: float
     retry_at: float = 0.0
     cause: Cause | None = None
+
+    @property
+    def renew_at(self) -> float:
+        """From when on a read renews it."""
+        return self.fresh_until - self.fresh_seconds * RENEWED_SHARE
+
+    @property
+    def kept_until(self) -> float:
+        """Until when it is of use as stale evidence."""
+        return self.fresh_until + kept_seconds(self.value)
+
+    def known(self, stale: Cause | None = None) -> Known[V]:
+        """Return it as a fact."""
+        return Known(self.value, self.observed_at, stale)
 
 
 class FactCache(Generic[K, V]):
@@ -77,10 +92,10 @@ class FactCache(Generic[K, V]):
         if entry is None:
             return self._unknown()
         if now < entry.fresh_until:
-            return entry.fact, entry.fresh_until
+            return entry.known(), entry.fresh_until
         if now >= entry.kept_until:
             return self._unknown()
-        return Known(entry.fact.value, entry.fact.observed_at, entry.cause or Cause.DEADLINE), entry.retry_at
+        return entry.known(entry.cause or Cause.DEADLINE), entry.retry_at
 
     async def get(self, key: K) -> tuple[Fact[V], float]:
         """Return the fact, looked up when it is not fresh, and the monotonic second until which it may be reused."""
@@ -112,7 +127,9 @@ class FactCache(Generic[K, V]):
         entry = self._entries.get(key)
         if entry is None:
             return 0.0
-        entry.fresh_until = min(entry.fresh_until, self._clock.monotonic() + seconds)
+        until = self._clock.monotonic() + seconds
+        if until < entry.fresh_until:
+            entry.fresh_until, entry.fresh_seconds = until, seconds
         return max(entry.fresh_until, entry.retry_at)
 
     def _flight(self, key: K) -> asyncio.Task[tuple[Fact[V], float]]:
@@ -136,18 +153,18 @@ class FactCache(Generic[K, V]):
         """Keep what was looked up, and forget what was not used for the longest time."""
         now, seconds = self._clock.monotonic(), self._seconds(key, value)
         entry = Entry(
-            fact=Known(value, self._clock.now()),
+            value=value,
+            observed_at=self._clock.now(),
             weight=self._weigh(value),
             fresh_until=now + seconds,
-            renew_at=now + seconds * (1 - RENEWED_SHARE),
-            kept_until=now + seconds + kept_seconds(value),
+            fresh_seconds=seconds,
         )
         self._forget(key)
         self._entries[key] = entry
         self._weight += entry.weight
         while self._weight > self._limit:
             self._forget(next(iter(self._entries)))
-        return entry.fact, entry.fresh_until
+        return entry.known(), entry.fresh_until
 
     def _forget(self, key: K) -> None:
         entry = self._entries.pop(key, None)
@@ -163,7 +180,7 @@ class FactCache(Generic[K, V]):
             self._forget(key)
             return missing, 0.0
         entry.cause, entry.retry_at = missing.cause, now + RETRY_SECONDS
-        return Known(entry.fact.value, entry.fact.observed_at, missing.cause), entry.retry_at
+        return entry.known(missing.cause), entry.retry_at
 
     def _unknown(self) -> tuple[Missing, float]:
         return Missing(Cause.NOT_ASKED, self.source), 0.0

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from tidegate.errors import InvalidReferenceError
 from tidegate.images.digest import Digest, parse_digest
-from tidegate.images.repository import EcrRepository, parse_ecr_host
+from tidegate.images.repository import EcrRegistry, EcrRepository, parse_ecr_host
 
 MAX_REFERENCE_LENGTH = 1024
 """Characters of a text that is looked at: the longest host, path, tag and digest make about 800."""
@@ -158,7 +158,13 @@ def _ecr_repository(text: str, domain: str, path: str) -> EcrRepository | None:
             f"{quoted(text)} names a repository of {len(path)} character; Amazon ECR has none shorter than"
             f" {MIN_ECR_NAME_LENGTH}"
         )
-    return EcrRepository(registry, path)
+    return _shared(registry, path)
+
+
+@lru_cache(maxsize=REMEMBERED_REFERENCES)
+def _shared(registry: EcrRegistry, name: str) -> EcrRepository:
+    """Return one object for one repository: what is remembered of its images holds on to it."""
+    return EcrRepository(registry, name)
 
 
 def _explain(text: str, domain: str, remainder: str) -> NoReturn:

@@ -10,7 +10,7 @@ from tests.unit.builders import NOW, evidence
 from tidegate.admission.decision import Decision
 from tidegate.admission.request import AdmissionRequest
 from tidegate.admission.reviewer import Reviewer
-from tidegate.evidence.collected import ImageEvidence
+from tidegate.evidence.collected import ImageEvidence, nothing_asked
 from tidegate.evidence.needs import Needs
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference
@@ -91,8 +91,12 @@ class FakePlatforms:
 
 @dataclass
 class FakeEvidence:
-    """Gives what ``answers`` holds for a reference, else ``otherwise``; notes what it was asked and by when."""
+    """Gives what ``answers`` holds for a reference, else ``otherwise``; notes what it was asked and by when.
 
+    Nothing is known without being asked for but what ``remembered`` holds.
+    """
+
+    remembered: dict[str, ImageEvidence] = field(default_factory=dict)
     answers: dict[str, ImageEvidence] = field(default_factory=dict)
     otherwise: ImageEvidence = field(default_factory=lambda: evidence(valid_until=float("inf")))
     asked: list[tuple[list[str], float]] = field(default_factory=list)
@@ -101,7 +105,7 @@ class FakeEvidence:
     meanwhile: Callable[[], None] = lambda: None
 
     def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
-        raise AssertionError(f"{reference} with {wanted} was not to be asked for")
+        return self.remembered.get(reference.text, nothing_asked())
 
     def renew(self, reference: ImageReference, wanted: Needs) -> None:
         self.renewed.append(reference.text)

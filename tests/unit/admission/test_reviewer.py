@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -27,6 +28,7 @@ from tests.unit.builders import (
     report,
 )
 from tidegate.admission.decision import Mark
+from tidegate.admission.plan import judge_plan
 from tidegate.admission.request import MAX_IMAGES, BadReviewError
 from tidegate.admission.reviewer import ANSWER_MARGIN_SECONDS, NO_EVIDENCE_SECONDS, inner_timeout
 from tidegate.evidence.fact import Cause
@@ -119,14 +121,41 @@ async def test_what_could_not_be_looked_up_is_never_kept():
     assert world.evidence.looked_up == [IMAGE, IMAGE]
 
 
-async def test_a_verdict_that_rests_on_no_evidence_is_kept_for_its_time():
+def test_a_verdict_that_rests_on_no_evidence_is_given_at_once_and_kept_for_its_time():
     world = World(policy(tags=TagRules(digest_required=True)))
-    first = await world.review(body(IMAGE))
-    world.clock.seconds += NO_EVIDENCE_SECONDS - TICK
-    assert world.at_once(body(IMAGE)) == first
-    world.clock.seconds += 2 * TICK
-    with pytest.raises(AssertionError, match="waited for"):
-        world.at_once(body(IMAGE))
+    with mock.patch("tidegate.admission.reviewer.judge_plan", wraps=judge_plan) as judging:
+        first = world.at_once(body(IMAGE))
+        world.clock.seconds += NO_EVIDENCE_SECONDS - TICK
+        assert world.at_once(body(IMAGE)) == first
+        assert judging.call_count == 1
+        world.clock.seconds += 2 * TICK
+        assert world.at_once(body(IMAGE)) == first
+        assert judging.call_count == 2
+
+
+async def test_evidence_that_others_asked_for_is_judged_at_once_and_counts_as_used():
+    world = World(full_policy())
+    world.evidence.remembered = {IMAGE: evidence(valid_until=1000.0 + TICK)}
+    assert world.at_once(body(IMAGE))["allowed"] is True
+    assert (world.evidence.looked_up, world.evidence.renewed) == ([], [IMAGE])
+    assert [waited for *_, waited in world.observer.seen] == [False]
+
+
+async def test_evidence_that_is_no_longer_fresh_is_waited_for():
+    world = World(full_policy())
+    world.evidence.remembered = {IMAGE: evidence(valid_until=1000.0)}
+    world.evidence.otherwise = BAD
+    assert (await world.review(body(IMAGE)))["allowed"] is False
+    assert (world.evidence.looked_up, world.evidence.renewed) == ([IMAGE], [])
+
+
+async def test_beside_evidence_that_is_known_only_what_is_not_is_looked_up():
+    world = World(full_policy())
+    world.evidence.remembered = {IMAGE: evidence(valid_until=1060.0)}
+    world.evidence.otherwise = BAD
+    response = await world.review(body(IMAGE, PINNED))
+    assert response["status"]["message"].splitlines()[0] == "1 of 2 images refused by tidegate"
+    assert world.evidence.looked_up == [PINNED]
 
 
 async def test_evidence_that_is_used_late_in_its_time_is_renewed_once_without_waiting():
@@ -184,8 +213,7 @@ async def test_nodes_that_change_while_evidence_is_waited_for_do_not_spoil_it():
 
     def change() -> None:
         world.platforms.these = platforms("linux/arm64")
-        with pytest.raises(AssertionError, match="waited for"):
-            world.at_once(body("ghcr.io/other:v1"))
+        world.at_once(body("ghcr.io/other:v1"))
 
     world.evidence.meanwhile = change
     assert (await world.review(body(IMAGE)))["allowed"] is True

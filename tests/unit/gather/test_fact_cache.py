@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from tests.unit.gather.virtual_time import EPOCH, START_SECONDS
+from tidegate.evidence.collected import RENEWED_SHARE
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence
 from tidegate.gather import fact_cache as fact_cache_module
@@ -96,6 +97,30 @@ class TestLife:
         fact, until = facts.cache.peek("a")
         assert fact == Known("a1", kept.observed_at, Cause.DEADLINE)
         assert until < clock.monotonic()
+
+
+class TestShortening:
+    async def test_a_fact_not_known_has_no_life_to_shorten(self, facts):
+        assert facts.cache.shorten("a", 1.0) == 0.0
+
+    async def test_a_fact_is_shortened_once_and_never_lengthened(self, facts, clock):
+        _, until = await facts.cache.get("a")
+        assert facts.cache.shorten("a", 2 * LIFE) == until
+        shortened = clock.monotonic() + LIFE / 2
+        assert facts.cache.shorten("a", LIFE / 2) == facts.cache.peek("a")[1] == pytest.approx(shortened)
+        await asyncio.sleep(1.0)
+        assert facts.cache.shorten("a", LIFE / 2) == pytest.approx(shortened)
+
+    async def test_it_is_renewed_in_the_last_part_of_the_time_that_it_still_has(self, facts):
+        await facts.get()
+        facts.cache.shorten("a", LIFE / 2)
+        await facts.pass_until(LIFE / 2 * (1 - RENEWED_SHARE) - INSTANT)
+        await facts.get()
+        assert facts.looked_up == ["a"]
+        await facts.pass_until(LIFE / 2 * (1 - RENEWED_SHARE) + INSTANT)
+        await facts.get()
+        await asyncio.sleep(CALL + INSTANT)
+        assert facts.looked_up == ["a", "a"]
 
 
 class TestSingleFlight:

@@ -165,6 +165,11 @@ def test_what_amazon_ecr_cannot_serve_is_refused(case):
         parse_reference(text)
 
 
+def test_the_images_of_one_repository_share_its_identity():
+    one, other = (parse_reference(f"{ECR}/team/app:{tag}") for tag in ("v1", "v2"))
+    assert one.ecr is other.ecr is not None
+
+
 def test_the_shortest_repository_name_of_amazon_ecr_is_accepted():
     assert parse_reference(f"{ECR}/ab").ecr is not None
 

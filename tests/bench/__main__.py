@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import apiserver, cold, memory, serving
+from tests.bench import apiserver, cold, memory, serving, verification
 from tests.bench.page import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +27,7 @@ def main() -> int:
     parts: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
         "serving": lambda options: serving.run(rounds=options.rounds, seconds=options.seconds),
         "cold": lambda _: cold.run(),
+        "verification": lambda options: verification.run(rounds=options.rounds),
         "memory": lambda _: memory.run(),
         "apiserver": lambda options: apiserver.run(rounds=options.rounds),
     }

@@ -31,6 +31,8 @@ def render(figures: dict[str, Any]) -> str:
         lines += _serving(figures["serving"])
     if "cold" in figures:
         lines += _plain("Images that nobody knows yet", figures["cold"], _COLD)
+    if "verification" in figures:
+        lines += _verification(figures["verification"])
     if "memory" in figures:
         lines += _plain("Memory", figures["memory"], _MEMORY)
     if "apiserver" in figures:
@@ -72,6 +74,31 @@ def _serving(figures: dict[str, Any]) -> list[str]:
             f"| {name} | {connections} | {row['rps']:,.0f} | {row['rps'] / constant['rps']:.2f} "
             f"| {row['rps'] / stock['rps']:.1f} | {row['cpu_us']:.0f} | {row['p50_ms']:.2f} | {row['p99_ms']:.2f} |"
         )
+    return [*lines, ""]
+
+
+def _verification(figures: dict[str, Any]) -> list[str]:
+    lines = [
+        "## Verification of one signature",
+        "",
+        "`python -m tests.bench verification`. Cold: the demand was never met, its trust stores and keys are parsed first. Warm:",
+        "they are prepared, as they are for every policy in force. Remembered: what the next Pod of the image costs. Answers of",
+        "AWS Signer are at hand. The last two columns are the wall time of the whole process of `notation` or `cosign` for the",
+        "same artifact: its start (the time that its `version` takes), its files, and cosign's requests to a registry on",
+        "loopback. No program is beside AWS Signer's kind: notation needs AWS's plugin, which asks AWS.",
+        "",
+        f"Measured {figures['_machine']}.",
+        "",
+        "| signature | cold µs | warm µs | remembered µs | program | its process ms | of that its start ms |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in figures.items():
+        if not name.startswith("_"):
+            times = f"{row['cold_us']:,.0f} | {row['warm_us']:,.0f} | {row['remembered_us']:,.1f}"
+            beside = (
+                f"{row['program']} | {row['program_ms']:,.1f} | {row['start_ms']:,.1f}" if "program" in row else "- | |"
+            )
+            lines.append(f"| {name} | {times} | {beside} |")
     return [*lines, ""]
 
 

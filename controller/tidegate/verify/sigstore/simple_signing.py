@@ -17,7 +17,7 @@ from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE, texts
 MAX_PAYLOAD_BYTES = 1 << 20
 """Bytes of a payload; cosign writes about 240."""
 
-TYPES = frozenset({"cosign container image signature", COSIGN_SIGNATURE})
+TYPES = ("cosign container image signature", COSIGN_SIGNATURE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

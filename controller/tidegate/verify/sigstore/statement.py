@@ -14,7 +14,7 @@ from tidegate.verify.sigstore.bundle import MAX_STATEMENT_BYTES, Envelope, bound
 from tidegate.verify.sigstore.proof import Statement
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT_TYPES = frozenset({"https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"})
+STATEMENT_TYPES = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1")
 COSIGN_SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 """The predicate type of a plain signature by cosign v3."""
 

@@ -103,7 +103,7 @@ def test_a_hash_for_a_key_that_has_its_own_is_refused():
         parse_public_key(public_pem(ED25519), hash_name="sha512")
 
 
-def private_pem(key) -> bytes:
+def private_pem(key):
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 

@@ -123,7 +123,7 @@ class Collector:
         #    what could not be had then is not asked for twice.
         children = [child.digest for child in _wanted_children(detail.value, runnable, wanted)]
         demanded = _demands(detail.value, runnable, wanted)
-        if not _is_any_proved(proved.get(digest), wanted.child_demands):
+        if not _is_any_proved(proved[digest][0] if digest in proved else None, wanted.child_demands):
             # An index may list dozens of children, and whoever pushed it is not known: it fails by itself already.
             demanded = {digest: demanded[digest]} if digest in demanded else {}
         scanned, more = await asyncio.gather(
@@ -161,9 +161,11 @@ class Collector:
         for child in _wanted_children(detail.value, runnable, wanted) if wanted.scan else ():
             scans[child.digest], limit = self._peek_scan(repository, child.digest, otherwise)
             until = min(until, limit)
+        itself = detail.value.digest
         for digest, demands in _demands(detail.value, runnable, wanted).items():
-            proofs[digest], limit = self._facts.signatures.peek(repository, digest, demands, otherwise=otherwise)
-            until = min(until, limit)
+            if digest == itself or _is_any_proved(proofs.get(itself), wanted.child_demands):
+                proofs[digest], limit = self._facts.signatures.peek(repository, digest, demands, otherwise=otherwise)
+                until = min(until, limit)
         return ImageEvidence(
             detail=detail, settings=settings, runnable=runnable, scans=scans, proofs=proofs, valid_until=until
         )
@@ -249,11 +251,11 @@ def _wanted_children(detail: ImageDetail, runnable: Fact[Runnable], wanted: Need
     return select_platforms(runnable.value, wanted.platforms)
 
 
-def _is_any_proved(found: tuple[Fact[Proofs], float] | None, demands: Sequence[Demand]) -> bool:
+def _is_any_proved(found: Fact[Proofs] | None, demands: Sequence[Demand]) -> bool:
     """Tell whether one of the demands is proved, or lets the image through at least."""
-    if found is None or isinstance(found[0], Missing):
+    if found is None or isinstance(found, Missing):
         return False
-    proofs = [found[0].value.by_demand.get(demand) for demand in demands]
+    proofs = [found.value.by_demand.get(demand) for demand in demands]
     return any(one is not None and one.state in {ProofState.VERIFIED, ProofState.LOGGED} for one in proofs)
 
 

@@ -81,10 +81,12 @@ async def test_the_children_of_an_index_that_nobody_signed_are_not_searched_for(
     """An index may list dozens, and each may have dozens of worthless signatures."""
     world.add_index("team/multi", "v1", platforms=["linux/amd64", "linux/arm64"])
 
-    answer = await start(signed_by(OWN_CA, children="All"), trust=trust).review(image("team/multi"))
+    gate = start(signed_by(OWN_CA, children="All"), trust=trust)
 
-    assert "SignatureMissing: no signature of " in answer.message
+    assert "SignatureMissing: no signature of " in (await gate.review(image("team/multi"))).message
     assert sim.calls(operation="ListImageReferrers") == 1
+    gate.reviewer._remembered.clear()
+    assert not gate.warm(image("team/multi")).allowed, "what is known of the index is enough to judge it again"
 
 
 @pytest.mark.parametrize("signed", [True, False], ids=["signed too", "not signed"])

@@ -18,6 +18,9 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}$")]
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$", max_length=2048)]
 
+ListedHost = Annotated[str, msgspec.Meta(pattern=r"^(\*\.)?[a-z0-9.\-\[\]:]+$", max_length=300)]
+"""A host, ``host:port``, or ``*.domain`` for all below it; egress.hosts says more precisely what is none."""
+
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """A section refuses keys it does not know."""
@@ -62,6 +65,7 @@ class Endpoints(_Section, frozen=True, kw_only=True):
 
     ecr: Url | None = None
     inspector2: Url | None = None
+    kms: Url | None = None
     signer: Url | None = None
     sts: Url | None = None
 
@@ -74,6 +78,17 @@ class Aws(_Section, frozen=True, kw_only=True):
     accounts: Annotated[tuple[RegistryAccount, ...], msgspec.Meta(max_length=1000)] = ()
     rate_per_second: Annotated[float, msgspec.Meta(gt=0, le=2000)] = 20.0
     burst: Annotated[int, msgspec.Meta(ge=1, le=4000)] = 40
+
+
+class Revocation(_Section, frozen=True, kw_only=True):
+    """Services that say over HTTP which certificates are revoked: OCSP responders and hosts of CRLs.
+
+    Nothing but these hosts is ever asked, whatever a certificate names; without any, what only they know stays unknown.
+    ``private_hosts`` may have private addresses.
+    """
+
+    allowed_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=200)] = ()
+    private_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=200)] = ()
 
 
 class Cache(_Section, frozen=True, kw_only=True):
@@ -97,6 +112,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     server: Server = Server()
     certificate: Certificate = Certificate()
     aws: Aws = Aws()
+    revocation: Revocation = Revocation()
     cache: Cache = Cache()
     log: Log = Log()
 

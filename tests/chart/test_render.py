@@ -364,6 +364,16 @@ class TestPods:
         assert {"podSelector": {}} in network["ingress"][1]["from"]
         assert {"ports": [{"port": 1}]} in network["egress"]
 
+    def test_plain_http_goes_out_only_where_revocation_services_are_listed(self):
+        def ports(**values):
+            rules = find(render({"networkPolicy": {"enabled": True}, **values}), "NetworkPolicy")["spec"]["egress"]
+            return [rule.get("to") for rule in rules if {"port": 80, "protocol": "TCP"} in rule["ports"]]
+
+        assert len(ports()) == 1, "the Pod Identity agent's alone"
+        for listed in ({"allowedHosts": ["ocsp.example.com"]}, {"privateHosts": ["pki.example.internal"]}):
+            _, to = ports(revocation=listed)
+            assert to[0]["ipBlock"] == {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}
+
 
 class TestConfiguration:
     def test_the_controller_is_started_with_the_file_that_is_mounted(self):

@@ -71,3 +71,7 @@ class HttpThread:
             await self.stopping.wait()
         finally:
             await runner.cleanup()
+            # Connections that are still shaking hands are nobody's yet.
+            for transport in list(getattr(self._loop, "_transports", {}).values()):
+                transport.abort()
+            await asyncio.sleep(0)

@@ -8,7 +8,9 @@ from tidegate.aws.ecr import Ecr
 from tidegate.aws.ecr_signatures import EcrSignatures
 from tidegate.aws.identity import Identity
 from tidegate.aws.inspector import Inspector
+from tidegate.aws.kms import Kms
 from tidegate.aws.signer import Signer
+from tidegate.egress.hosts import HostList
 from tidegate.gather.clock import Clock, SystemClock
 from tidegate.gather.collector import Collector
 from tidegate.gather.facts import Facts
@@ -16,14 +18,18 @@ from tidegate.gather.line import RateLimit
 from tidegate.gather.lines import Lines
 from tidegate.gather.meter import Meter
 from tidegate.gather.sources import Sources
-from tidegate.settings import Aws, Settings
+from tidegate.revocation.services import HttpRevocationServices
+from tidegate.settings import Aws, Revocation, Settings
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """What looks images up, and whom it reports to. ``identity`` says who AWS thinks this process is."""
+    """What looks images up, and whom it reports to. ``identity`` says who AWS thinks this process is.
+
+    ``kms`` reads public keys; nothing in here asks it.
+    """
 
     clock: Clock
     collector: Collector
@@ -32,11 +38,14 @@ class Engine:
     metrics: Metrics
     observer: Observer
     identity: Identity
+    kms: Kms
+    revocation_services: HttpRevocationServices
 
     def close(self) -> None:
         """Let what is under way end by itself and start nothing further."""
         self.lines.close()
         self.facts.prover.close()
+        self.revocation_services.close()
 
 
 def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
@@ -48,6 +57,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     clients = Clients(aws_settings(settings.aws), gate=meter)
     identity = Identity(clients)
     ecr, signatures = Ecr(clients, identity), EcrSignatures(clients)
+    revocation_services = HttpRevocationServices(revocation_hosts(settings.revocation), gate=meter)
     sources = Sources(
         images=ecr,
         manifests=ecr,
@@ -58,6 +68,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         signatures=signatures,
         signing=signatures,
         signer=Signer(clients),
+        revocation_services=revocation_services,
     )
     rate = RateLimit(per_second=settings.aws.rate_per_second, burst=settings.aws.burst)
     lines = Lines(clock=clock, rate=rate, observer=observer, meter=meter)
@@ -72,6 +83,17 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         metrics=metrics,
         observer=observer,
         identity=identity,
+        kms=Kms(clients),
+        revocation_services=revocation_services,
+    )
+
+
+def revocation_hosts(revocation: Revocation) -> HostList:
+    """Return the hosts of the configuration file's section."""
+    return HostList(
+        revocation.allowed_hosts,
+        revocation.private_hosts,
+        settings=("revocation.allowedHosts", "revocation.privateHosts"),
     )
 
 
@@ -80,6 +102,7 @@ def aws_settings(aws: Aws) -> AwsSettings:
     endpoints = {
         "ecr": aws.endpoints.ecr,
         "inspector2": aws.endpoints.inspector2,
+        "kms": aws.endpoints.kms,
         "signer-data": aws.endpoints.signer,
         "sts": aws.endpoints.sts,
     }

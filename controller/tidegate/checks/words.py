@@ -8,24 +8,30 @@ MAX_FOREIGN_TEXT = 120
 """Characters kept of a text that came from outside, in a message."""
 
 _CAUSES = {
-    Cause.DEADLINE: "AWS did not answer in time",
-    Cause.THROTTLED: "AWS is throttling requests",
-    Cause.UNREACHABLE: "AWS could not be reached",
-    Cause.SERVER_ERROR: "AWS answered with a server error",
-    Cause.ACCESS_DENIED: "tidegate is not permitted to ask AWS this",
+    Cause.DEADLINE: "{whom} did not answer in time",
+    Cause.THROTTLED: "{whom} is throttling requests",
+    Cause.UNREACHABLE: "{whom} could not be reached",
+    Cause.SERVER_ERROR: "{whom} answered with a server error",
+    Cause.ACCESS_DENIED: "tidegate is not permitted to ask {whom} this",
     Cause.CREDENTIALS: "tidegate's AWS credentials are missing, expired or not valid",
     Cause.ROLE_DENIED: "tidegate may not assume the role of that AWS account",
-    Cause.CIRCUIT_OPEN: "AWS failed repeatedly and is being left alone for some seconds",
+    Cause.CIRCUIT_OPEN: "{whom} failed repeatedly and is being left alone for some seconds",
     Cause.OVERLOADED: "too many look-ups are waiting",
-    Cause.UNEXPECTED_ANSWER: "AWS gave an answer that this version does not understand",
+    Cause.UNEXPECTED_ANSWER: "{whom} gave an answer that this version does not understand",
     Cause.NOT_ASKED: "it was not looked up",
     Cause.INTERNAL: "an error inside tidegate; its log has the cause",
 }
 
+_WHOM = {"oci": "the registry", "ocsp": "the OCSP responder", "crl": "the CRL's host"}
+"""Who is asked, by the first part of a source, where that is not AWS."""
 
-def cause_words(cause: Cause) -> str:
-    """Return the sentence fragment for a person; the operator's details are in the log."""
-    return _CAUSES[cause]
+
+def cause_words(cause: Cause, source: str = "") -> str:
+    """Return the sentence fragment for a person; the operator's details are in the log.
+
+    ``source`` names the API that was asked, as facts do: not all of them are AWS's.
+    """
+    return _CAUSES[cause].format(whom=_WHOM.get(source.partition(":")[0], "AWS"))
 
 
 def age(span: timedelta) -> str:

@@ -25,7 +25,7 @@ from tidegate.evidence.signature_artifacts import FoundArtifacts, SigningHint, W
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
-from tidegate.images.repository import EcrRegistry, EcrRepository
+from tidegate.images.repository import EcrRegistry, EcrRepository, Registry
 
 MAX_IMAGE_IDS = 100
 """Ids of one ``describe_images`` or ``get_manifests`` (ECR's own bound)."""
@@ -155,15 +155,15 @@ class SignerRevocationSource(Protocol):
 
 
 class CallGate(Protocol):
-    """Stands before every single call to AWS, pages and repeated questions of one method included.
+    """Stands before every single call to AWS and to other services, pages and repeated questions of one method included.
 
     Optional: it is where a token bucket, a circuit breaker and counters see what one method really costs.
     """
 
-    def enter(self, source: str, registry: EcrRegistry) -> None:
+    def enter(self, source: str, registry: Registry) -> None:
         """Let a call begin, or raise AwsUnavailableError to prevent it; may block, for as long as it thinks right."""
         ...
 
-    def leave(self, source: str, registry: EcrRegistry, *, seconds: float, cause: Cause | None) -> None:
+    def leave(self, source: str, registry: Registry, *, seconds: float, cause: Cause | None) -> None:
         """Take note of a call that ended; ``cause`` is None where AWS answered. Not called when enter raised."""
         ...

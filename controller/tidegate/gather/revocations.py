@@ -11,7 +11,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from tidegate.checks.words import cause_words
-from tidegate.evidence.fact import Cause, Fact, Missing
+from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.gather.clock import Clock
@@ -39,6 +39,8 @@ MAX_ANSWERS = 10_000
 """Answers of AWS Signer and of OCSP responders that are kept, some kilobytes each."""
 MAX_CRLS = 32
 """CRLs that are kept, up to 5 MiB each."""
+MAX_REASONS = 1_000
+"""Questions without an answer of which it is remembered why."""
 
 SIGNER_SOURCE = "signer:GetRevocationStatus"
 
@@ -52,6 +54,8 @@ class Revocations:
         self._sources = sources
         self._lines = lines
         self._clock = clock
+        # Why the latest questions over HTTP had no answer, for the message.
+        self._reasons: dict[OcspQuestion | CrlQuestion, str] = {}
         self.answers = FactCache[OcspQuestion | SignerQuestion, Answer](
             source="revocation",
             limit=MAX_ANSWERS,
@@ -69,10 +73,29 @@ class Revocations:
 
     async def ask(self, question: Question) -> tuple[Answer | NoAnswer, float]:
         """Return the answer, and the monotonic second until which it need not be asked for again."""
+        if (refused := self._refusal(question)) is not None:
+            return refused, float("inf")
         fact, until = await (
             self.crls.get(question) if isinstance(question, CrlQuestion) else self.answers.get(question)
         )
-        return _answer(fact), until
+        return (self._no_answer(question, fact) if isinstance(fact, Missing) else fact.value), until
+
+    def renew(self, question: Question) -> None:
+        """Take note that an answer was of use, so that it is asked for again before it is too old."""
+        if isinstance(question, CrlQuestion):
+            self.crls.renew(question)
+        else:
+            self.answers.renew(question)
+
+    def _refusal(self, question: Question) -> NoAnswer | None:
+        """Return why a service is never asked; that it is not is no failure of a service, and not kept as one."""
+        services = self._sources.revocation_services
+        return None if services is None or isinstance(question, SignerQuestion) else services.refusal(question)
+
+    def _no_answer(self, question: Question, fact: Missing) -> NoAnswer:
+        if not isinstance(question, SignerQuestion) and (reason := self._reasons.get(question)) is not None:
+            return NoAnswer(reason=reason)
+        return NoAnswer(reason=f"{fact.source}: {cause_words(fact.cause, fact.source)}")
 
     async def _look_up(self, question: Question) -> Answer | Missing:
         if isinstance(question, SignerQuestion):
@@ -99,18 +122,26 @@ class Revocations:
             return Missing(Cause.NOT_ASKED, source)
         line = self._lines.line(source, OciRegistry((urlsplit(question.url).hostname or "")[:255]))
 
+        reasons: list[str] = []
+
         def fetch() -> bytes:
             answer = services.fetch(question, seconds)
             if isinstance(answer, NoAnswer):
+                reasons.append(answer.reason)
                 raise AwsUnavailableError(Cause.UNREACHABLE, source, answer.reason)
             return answer
 
         answer = await line.ask(fetch)
+        if isinstance(answer, bytes) or reasons:
+            self._remember(question, reasons)
         return answer if isinstance(answer, bytes | Missing) else Missing(Cause.UNEXPECTED_ANSWER, source)
 
-
-def _answer(fact: Fact[Answer]) -> Answer | NoAnswer:
-    return NoAnswer(reason=f"{fact.source}: {cause_words(fact.cause)}") if isinstance(fact, Missing) else fact.value
+    def _remember(self, question: OcspQuestion | CrlQuestion, reasons: list[str]) -> None:
+        self._reasons.pop(question, None)
+        for reason in reasons:
+            self._reasons[question] = reason
+        if len(self._reasons) > MAX_REASONS:
+            del self._reasons[next(iter(self._reasons))]
 
 
 def _place(question: SignerQuestion) -> EcrRegistry:

@@ -37,7 +37,11 @@ class OtherRegistry(SignatureSource[OciRepository], Protocol):
 
 
 class RevocationServices(Protocol):
-    """Asks the services that certificates name."""
+    """Asks the services that certificates name, where the operator listed them."""
+
+    def refusal(self, question: OcspQuestion | CrlQuestion) -> NoAnswer | None:
+        """Return why a question is never asked, or None; nothing is contacted, not even DNS."""
+        ...
 
     def fetch(self, question: OcspQuestion | CrlQuestion, seconds: float) -> bytes | NoAnswer:
         """Return the service's answer as it came, or why there is none."""

@@ -101,7 +101,7 @@ class _Platforms:
 
 
 class Gate:
-    """A controller that was just started."""
+    """A controller that was just started; ``more`` are further sections of its settings."""
 
     def __init__(
         self,
@@ -111,11 +111,13 @@ class Gate:
         platforms: tuple[Platform, ...] = (),
         accounts: tuple[RegistryAccount, ...] = (),
         trust: TrustSnapshot = NO_TRUST,
+        more: Mapping[str, Any] | None = None,
         **aws: Any,
     ) -> None:
         self.clock = SharedClock(sim.clock)
         endpoints = Endpoints(ecr=sim.url, inspector2=sim.url, signer=sim.url, sts=sim.url)
-        settings = Settings(aws=Aws(region=REGION, endpoints=endpoints, accounts=accounts, **(PLENTY | aws)))
+        access = Aws(region=REGION, endpoints=endpoints, accounts=accounts, **(PLENTY | aws))
+        settings = Settings(aws=access, **(more or {}))
         self.engine = build_engine(settings, clock=self.clock)
         self.policies = _Policies(spec, trust)
         self.reviewer = Reviewer(

@@ -40,6 +40,9 @@ aws:
   {{- end }}
   ratePerSecond: {{ .Values.aws.ratePerSecond }}
   burst: {{ int .Values.aws.burst }}
+revocation:
+  allowedHosts: {{ toJson .Values.revocation.allowedHosts }}
+  privateHosts: {{ toJson .Values.revocation.privateHosts }}
 cache:
   images: {{ int .Values.cache.images }}
 log:

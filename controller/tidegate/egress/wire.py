@@ -1,0 +1,99 @@
+"""Connections to checked addresses, on which every wait ends with the time of the exchange.
+
+A time limit of a socket is one for each wait: a peer that sends a byte a second would never meet it. Here each wait is
+given what is left of the whole.
+"""
+
+import http.client
+import io
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from tidegate.egress.addresses import Address
+from tidegate.egress.hosts import Target
+
+CONNECT_SECONDS = 3.0
+"""Time for one address to take a connection, and again for TLS."""
+BUFFER_BYTES = 64 * 1024
+
+SecondsLeft = Callable[[], float]
+
+
+class Wire:
+    """A socket as ``http.client`` uses it."""
+
+    def __init__(self, connected: socket.socket, seconds_left: SecondsLeft) -> None:
+        self._socket = connected
+        self.seconds_left = seconds_left
+
+    def sendall(self, data: Any) -> None:
+        """Send everything within the time."""
+        self.limit()
+        self._socket.sendall(data)
+
+    def makefile(self, mode: str, _buffering: int | None = None) -> io.BufferedReader:
+        """Return a file to read an answer from."""
+        assert mode == "rb"
+        return io.BufferedReader(_Reader(self, self._socket), BUFFER_BYTES)
+
+    def close(self) -> None:
+        """Close the socket, once whoever reads an answer has closed that."""
+        self._socket.close()
+
+    def limit(self) -> None:
+        """Let the next wait end with the time; raise TimeoutError where none is left."""
+        left = self.seconds_left()
+        if left <= 0:
+            raise TimeoutError("no time is left")
+        self._socket.settimeout(left)
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, wire: Wire, connected: socket.socket) -> None:
+        self._wire = wire
+        self._raw = connected.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        self._wire.limit()
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def connect(
+    address: Address, target: Target, tls: ssl.SSLContext | None, seconds_left: SecondsLeft
+) -> tuple[http.client.HTTPConnection, Wire]:
+    """Connect to the address itself; with https the certificate has to be the target host's. Raise OSError."""
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004 - the protocol's own number
+    connected = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        _limit(connected, seconds_left)
+        connected.connect((str(address), target.port))
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if target.scheme == "https":
+            assert tls is not None
+            _limit(connected, seconds_left)
+            connected = tls.wrap_socket(connected, server_hostname=target.host)
+    except BaseException:
+        connected.close()
+        raise
+    wire = Wire(connected, seconds_left)
+    # Given a socket, http.client connects nowhere by itself, and asks no proxy.
+    connection = http.client.HTTPConnection(target.host, target.port)
+    connection.sock = wire
+    connection.auto_open = 0
+    return connection, wire
+
+
+def _limit(connecting: socket.socket, seconds_left: SecondsLeft) -> None:
+    left = seconds_left()
+    if left <= 0:
+        raise TimeoutError("no time is left")
+    connecting.settimeout(min(left, CONNECT_SECONDS))

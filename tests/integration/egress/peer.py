@@ -1,0 +1,69 @@
+"""An HTTP server that answers as a test says, and remembers what it was asked."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from tests.simulator.http_faults import HttpFault, play
+from tests.simulator.http_thread import HttpThread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    peer: Any
+
+
+@dataclass(kw_only=True)
+class Peer:
+    """Serve while used as a context manager; paths without an answer are 404."""
+
+    tls: ssl.SSLContext | None = None
+    asked: list[Asked] = field(default_factory=list)
+    answers: dict[str, HttpFault | Callable[[Asked], HttpFault]] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        self._server = HttpThread(self._handle, tls=self.tls)
+        self._server.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.__exit__(kind, error, trace)
+
+    @property
+    def port(self) -> int:
+        return self._server.port
+
+    def answer(self, path: str, body: bytes = b"", *, status: int = 200, **more: Any) -> None:
+        """Answer so at a path from now on; or with the ``raw`` bytes of a fault, or its silence."""
+        if more.keys() & {"raw", "hang", "cut"}:
+            self.answers[path] = HttpFault(**more)
+        else:
+            self.answers[path] = HttpFault(status=status, body=body, **more)
+
+    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        asked = Asked(
+            method=request.method,
+            path=request.raw_path,
+            headers=request.headers.copy(),
+            body=await request.content.read(),
+            peer=request.transport.get_extra_info("peername"),
+        )
+        self.asked.append(asked)
+        found = self.answers.get(request.path)
+        if found is None:
+            return web.Response(status=404)
+        return await play(found if isinstance(found, HttpFault) else found(asked), request, self._server.stopping)

@@ -1,10 +1,12 @@
 """Batches: ids that several requests need within a few milliseconds go to AWS in one call.
 
-Ids wait in a queue for each group (a repository or a registry). A worker lets them gather for a moment, waits its turn
-on the line, and only then takes as many as one call carries, so that calls are fullest when the line is slowest.
+Ids wait in a queue for each group (a repository or a registry). The first ones of a quiet group go at once; while calls
+are under way, a worker lets ids gather for a moment. It waits its turn on the line, and only then takes as many as one
+call carries, so that calls are fullest when the line is slowest.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -17,7 +19,7 @@ I = TypeVar("I", bound=Hashable)  # noqa: E741 - the id of one thing that is loo
 V = TypeVar("V")
 
 WINDOW_SECONDS = 0.002
-"""How long ids gather before a call; measured by tests/bench against the share of calls it saves."""
+"""How long ids gather before a call beside others; measured by tests/bench against the share of calls it saves."""
 MAX_QUEUED = 5_000
 """Ids that may wait in one group; more are told that too much is waiting."""
 
@@ -40,6 +42,7 @@ class Batcher(Generic[G, I, V]):
         self._call = call
         self._window_seconds = window_seconds
         self._queues: dict[G, dict[I, asyncio.Future[Answer[V]]]] = {}
+        self._under_way: Counter[G] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, group: G, one: I) -> Answer[V]:
@@ -61,11 +64,13 @@ class Batcher(Generic[G, I, V]):
         try:
             while queue:
                 if len(queue) < self._size:
-                    await asyncio.sleep(self._window_seconds)
+                    # Even a quiet group waits for one turn of the loop, for the other ids of the same request.
+                    await asyncio.sleep(self._window_seconds if group in self._under_way else 0)
                 missing = await line.turn()
                 batch = {one: queue.pop(one) for one in list(queue)[: self._size]}
                 if missing is None:
-                    self._start(self._send(group, line, batch))
+                    self._under_way[group] += 1
+                    self._start(self._send(group, line, batch)).add_done_callback(lambda _: self._end(group))
                 else:
                     _settle(batch, dict.fromkeys(batch, missing), line.source)
         finally:
@@ -87,10 +92,17 @@ class Batcher(Generic[G, I, V]):
         finally:
             _settle(batch, answers, line.source)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _end(self, group: G) -> None:
+        """Count a call that is no longer under way; a group without any is quiet."""
+        self._under_way[group] -= 1
+        if not self._under_way[group]:
+            del self._under_way[group]
 
 
 def _settle(batch: Mapping[I, asyncio.Future[Answer[V]]], answers: Mapping[I, Answer[V]], source: str) -> None:

@@ -42,19 +42,38 @@ async def test_ids_of_one_moment_are_one_call(batches):
     assert batches.calls == [["a", "b", "c"]]
 
 
+async def test_a_quiet_group_is_asked_without_waiting(batches, clock, executor):
+    for one in "ab":
+        began = clock.monotonic()
+        await batches.get(one)
+        assert clock.monotonic() - began == pytest.approx(executor.seconds)
+
+
 @pytest.mark.parametrize(
     ("later", "calls"),
     [
-        pytest.param(WINDOW_SECONDS / 2, [["a", "b"]], id="within the window: one call"),
-        pytest.param(WINDOW_SECONDS * 2, [["a"], ["b"]], id="after it: two"),
+        pytest.param(WINDOW_SECONDS / 2, [["first"], ["a", "b"]], id="within the window: one call"),
+        pytest.param(WINDOW_SECONDS * 2, [["first"], ["a"], ["b"]], id="after it: two"),
     ],
 )
-async def test_the_window(batches, later, calls):
+async def test_while_a_call_is_under_way_ids_gather_for_the_window(batches, later, calls):
+    under_way = asyncio.create_task(batches.get("first"))
+    await asyncio.sleep(WINDOW_SECONDS)
     first = asyncio.create_task(batches.batcher.get(REGISTRY, "a"))
     await asyncio.sleep(later)
     assert await batches.batcher.get(REGISTRY, "b") == "B"
     assert await first == "A"
+    await under_way
     assert batches.calls == calls
+
+
+async def test_what_is_under_way_for_one_group_does_not_make_another_wait(batches, clock, executor):
+    under_way = asyncio.create_task(batches.get("a", registry=OTHER))
+    await asyncio.sleep(WINDOW_SECONDS)
+    began = clock.monotonic()
+    await batches.get("a")
+    assert clock.monotonic() - began == pytest.approx(executor.seconds)
+    await under_way
 
 
 @pytest.mark.parametrize(
@@ -101,6 +120,7 @@ async def test_a_group_that_was_quiet_starts_again(batches):
     await asyncio.sleep(1)
     assert await batches.get("b") == ["B"]
     assert batches.batcher._queues == {}
+    assert batches.batcher._under_way == {}
     await asyncio.sleep(1)
     assert batches.batcher._tasks == set()
 
@@ -201,8 +221,12 @@ async def test_without_a_line_nobody_waits_for_ever(clock):
     "moment", [pytest.param(WINDOW_SECONDS / 2, id="while ids gather"), pytest.param(0.05, id="during the call")]
 )
 async def test_when_its_work_is_ended_nobody_waits_for_ever(batches, moment):
+    under_way = asyncio.create_task(batches.get("c"))
+    await asyncio.sleep(0.01)
     waiters = asyncio.create_task(batches.get("a", "b"))
     await asyncio.sleep(moment)
     for task in list(batches.batcher._tasks):
         task.cancel()
     assert await waiters == [Missing(Cause.UNEXPECTED_ANSWER, SOURCE)] * 2
+    await under_way
+    assert batches.batcher._under_way == {}

@@ -232,8 +232,9 @@ def _envelope(wire: "_Envelope") -> Envelope:
 
 
 def _number(text: str, what: str, limit: int = (1 << 63) - 1) -> int:
-    """Return the number that Protobuf's JSON writes as text."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(limit)) and int(text) <= limit):
+    """Return the number that Protobuf's JSON writes as text, without zeros before it."""
+    digits = text.isascii() and text.isdecimal() and len(text) <= len(str(limit))
+    if not digits or str(int(text)) != text or int(text) > limit:
         raise VerificationError(f"{what}: expected a number in a text")
     return int(text)
 

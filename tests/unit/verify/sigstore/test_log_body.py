@@ -44,7 +44,8 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def check(body, kind, signed=SIGNED):
-    check_body(canonical(body), *kind.split(), signed)
+    name, version = kind.split()
+    check_body(canonical(body), name, version, signed)
 
 
 @every_kind

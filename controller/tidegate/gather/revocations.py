@@ -5,20 +5,24 @@ window of an answer of AWS Signer). What could not be had is NoAnswer, which nev
 """
 
 from collections.abc import Sized
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from tidegate.checks.words import cause_words
+from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
+from tidegate.gather.lifetimes import RETRY_SECONDS
 from tidegate.gather.lines import Lines
 from tidegate.gather.sources import Sources
 from tidegate.images.repository import EcrRegistry, OciRegistry
+from tidegate.verify.notation.freshness import good_until
 from tidegate.verify.notation.revocation_material import (
     CRL_TIMEOUT_SECONDS,
     OCSP_TIMEOUT_SECONDS,
@@ -34,17 +38,37 @@ SIGNER_SECONDS = 300.0
 SIGNER_WINDOW = timedelta(hours=1)
 """How long an answer of AWS Signer counts when it cannot be asked again."""
 OCSP_SECONDS = 600.0
+"""How long an OCSP answer is used before it is asked for again, unless its own next update comes sooner."""
 CRL_SECONDS = 3_600.0
-MAX_ANSWERS = 10_000
-"""Answers of AWS Signer and of OCSP responders that are kept, some kilobytes each."""
-MAX_CRLS = 32
-"""CRLs that are kept, up to 5 MiB each."""
+"""As OCSP_SECONDS, for a CRL."""
+NO_ANSWER_SECONDS = 10.0
+"""How long what was decided without a service's answer stands: another service may have had one, such as a CRL's."""
+MAX_KEPT_BYTES = 16 * 1024 * 1024
+"""Answers of AWS Signer and of OCSP responders that are kept, together."""
+MAX_CRL_KEPT_BYTES = 32 * 1024 * 1024
+"""CRLs that are kept, together: up to 5 MiB each."""
 MAX_REASONS = 1_000
 """Questions without an answer of which it is remembered why."""
 
 SIGNER_SOURCE = "signer:GetRevocationStatus"
 
 Answer: TypeAlias = bytes | SignerAnswer
+
+_SIGNER_ANSWER_BYTES = 1_024
+"""About what an answer of AWS Signer takes, with its question."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer, and until when it counts by its own word (UTC)."""
+
+    answer: Answer
+    good_until: datetime
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes it takes in memory."""
+        return _SIGNER_ANSWER_BYTES + (len(self.answer) if isinstance(self.answer, bytes) else 0)
 
 
 class Revocations:
@@ -56,15 +80,21 @@ class Revocations:
         self._clock = clock
         # Why the latest questions over HTTP had no answer, for the message.
         self._reasons: dict[OcspQuestion | CrlQuestion, str] = {}
-        self.answers = FactCache[OcspQuestion | SignerQuestion, Answer](
+        self.answers = FactCache[OcspQuestion | SignerQuestion, _Kept](
             source="revocation",
-            limit=MAX_ANSWERS,
+            limit=MAX_KEPT_BYTES,
             clock=clock,
             look_up=self._look_up,
-            seconds=lambda question, _: SIGNER_SECONDS if isinstance(question, SignerQuestion) else OCSP_SECONDS,
+            seconds=self._seconds,
+            weigh=lambda kept: kept.size,
         )
-        self.crls = FactCache[CrlQuestion, Answer](
-            source="revocation", limit=MAX_CRLS, clock=clock, look_up=self._look_up, seconds=lambda *_: CRL_SECONDS
+        self.crls = FactCache[CrlQuestion, _Kept](
+            source="revocation",
+            limit=MAX_CRL_KEPT_BYTES,
+            clock=clock,
+            look_up=self._look_up,
+            seconds=self._seconds,
+            weigh=lambda kept: kept.size,
         )
 
     def caches(self) -> dict[str, Sized]:
@@ -78,7 +108,9 @@ class Revocations:
         fact, until = await (
             self.crls.get(question) if isinstance(question, CrlQuestion) else self.answers.get(question)
         )
-        return (self._no_answer(question, fact) if isinstance(fact, Missing) else fact.value), until
+        if isinstance(fact, Missing):
+            return self._no_answer(question, fact), self._clock.monotonic() + NO_ANSWER_SECONDS
+        return fact.value.answer, until
 
     def renew(self, question: Question) -> None:
         """Take note that an answer was of use, so that it is asked for again before it is too old."""
@@ -86,6 +118,11 @@ class Revocations:
             self.crls.renew(question)
         else:
             self.answers.renew(question)
+
+    def _seconds(self, question: Question, kept: _Kept) -> float:
+        """Return the time to live of an answer: one that is over is never in use."""
+        usual = {OcspQuestion: OCSP_SECONDS, CrlQuestion: CRL_SECONDS}.get(type(question), SIGNER_SECONDS)
+        return min(usual, max(RETRY_SECONDS, (kept.good_until - self._clock.now()).total_seconds()))
 
     def _refusal(self, question: Question) -> NoAnswer | None:
         """Return why a service is never asked; that it is not is no failure of a service, and not kept as one."""
@@ -97,12 +134,12 @@ class Revocations:
             return NoAnswer(reason=reason)
         return NoAnswer(reason=f"{fact.source}: {cause_words(fact.cause, fact.source)}")
 
-    async def _look_up(self, question: Question) -> Answer | Missing:
+    async def _look_up(self, question: Question) -> _Kept | Missing:
         if isinstance(question, SignerQuestion):
             return await self._ask_signer(question)
         return await self._fetch(question)
 
-    async def _ask_signer(self, question: SignerQuestion) -> SignerAnswer | Missing:
+    async def _ask_signer(self, question: SignerQuestion) -> _Kept | Missing:
         signer = self._sources.signer
         if signer is None:
             return Missing(Cause.NOT_ASKED, SIGNER_SOURCE)
@@ -110,11 +147,16 @@ class Revocations:
         asked_at = self._clock.now()
         answer = await line.ask(partial(signer.revocation_status, question))
         if isinstance(answer, SignerRevocations):
-            return SignerAnswer(revoked_entities=answer.revoked, good_until=asked_at + SIGNER_WINDOW)
+            until = asked_at + SIGNER_WINDOW
+            return _Kept(SignerAnswer(revoked_entities=answer.revoked, good_until=until), until)
         return answer if isinstance(answer, Missing) else Missing(Cause.UNEXPECTED_ANSWER, SIGNER_SOURCE)
 
-    async def _fetch(self, question: OcspQuestion | CrlQuestion) -> bytes | Missing:
-        """Ask a service over HTTP; why there is no answer stays beside the cause, for the message."""
+    async def _fetch(self, question: OcspQuestion | CrlQuestion) -> _Kept | Missing:
+        """Ask a service over HTTP; why there is no answer stays beside the cause, for the message.
+
+        What is no answer, or over, counts as none, so that an earlier one goes on counting for as long as it says: the
+        way to the services is plain HTTP.
+        """
         services = self._sources.revocation_services
         seconds = OCSP_TIMEOUT_SECONDS if isinstance(question, OcspQuestion) else CRL_TIMEOUT_SECONDS
         source = "ocsp" if isinstance(question, OcspQuestion) else "crl"
@@ -124,17 +166,21 @@ class Revocations:
 
         reasons: list[str] = []
 
-        def fetch() -> bytes:
+        def fetch() -> _Kept:
             answer = services.fetch(question, seconds)
             if isinstance(answer, NoAnswer):
                 reasons.append(answer.reason)
                 raise AwsUnavailableError(Cause.UNREACHABLE, source, answer.reason)
-            return answer
+            try:
+                return _Kept(answer, good_until(question, answer, now=self._clock.now()))
+            except UndeterminedError as exc:
+                reasons.append(str(exc))
+                raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, source, str(exc)) from exc
 
         answer = await line.ask(fetch)
-        if isinstance(answer, bytes) or reasons:
+        if isinstance(answer, _Kept) or reasons:
             self._remember(question, reasons)
-        return answer if isinstance(answer, bytes | Missing) else Missing(Cause.UNEXPECTED_ANSWER, source)
+        return answer if isinstance(answer, _Kept | Missing) else Missing(Cause.UNEXPECTED_ANSWER, source)
 
     def _remember(self, question: OcspQuestion | CrlQuestion, reasons: list[str]) -> None:
         self._reasons.pop(question, None)

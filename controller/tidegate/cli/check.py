@@ -49,11 +49,13 @@ def check(
     """Judge images, and the images of manifests, by the same code and policies as the cluster.
 
     Exit code 0: all would be admitted. 1: at least one would be refused. 2: none is known to be bad, but not all could
-    be told (AWS unreachable, wrong input).
+    be told (AWS or a registry does not answer, wrong input, no image at all).
 
     \b
-    tidegate check 111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.4
-    helm template ./chart | tidegate check -f - --policy policies.yaml
+    Examples:
+      tidegate check 111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.4
+      helm template ./chart | tidegate check -f - --policy policies.yaml
+      kubectl get imagepolicies,truststores -o yaml > policies.yaml
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     if not images and not files:
         raise click.UsageError("name at least one IMAGE or -f FILE")

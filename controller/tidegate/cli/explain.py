@@ -41,8 +41,13 @@ def explain(
 ) -> None:
     """Show everything that is known of IMAGE, where it comes from and how old it is, then each check of each policy.
 
-    Exit codes as for `tidegate check`.
-    """
+    Exit code 0: it would be admitted. 1: it would be refused. 2: nobody can tell.
+
+    \b
+    Example:
+      tidegate explain --policy policies.yaml \\
+        111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.4
+    """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     configure_logging(level="error", form="console", stream=sys.stderr)
     policies = read_policies(policy_files)
     engine = build_engine(settings_of(config))

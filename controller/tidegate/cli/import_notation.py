@@ -67,8 +67,10 @@ def notation(trust_policy: Path, trust_store: Path, name: str, action: str, part
     What the objects cannot say is an error with its line and column, and nothing is printed: see --partial.
 
     \b
-    tidegate import notation --trust-policy ~/.config/notation/trustpolicy.json \\
-      --trust-store ~/.config/notation/truststore --action Audit > policies.yaml
+    Example:
+      tidegate import notation --action Audit \\
+        --trust-policy ~/.config/notation/trustpolicy.json \\
+        --trust-store ~/.config/notation/truststore > policies.yaml
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     if not _PREFIX.fullmatch(name):
         raise click.UsageError(f"--name {name!r}: expected at most 40 lower-case letters, digits and -")

@@ -38,10 +38,11 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tidegate")
 def main() -> None:
-    """Decide which Amazon ECR images may run.
+    """Decide which container images may run on Amazon EKS.
 
     In a cluster, `tidegate admission` answers the Kubernetes API server. On a laptop or in CI, `tidegate check` judges
-    images and manifests by the same policies, and `tidegate explain` shows the evidence for one image.
+    images and manifests by the same policies, `tidegate explain` shows the evidence for one image, and `tidegate verify`
+    shows every step of verifying signatures. `tidegate import` turns the trust policies of other tools into objects.
 
     AWS credentials are found as by the AWS CLI: environment, profile, role of the machine or Pod.
     """

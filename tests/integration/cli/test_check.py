@@ -12,7 +12,7 @@ from tests.unit.cli.commands import run
 
 ADMITTED, REFUSED, UNKNOWN = 0, 1, 2
 GOOD, BAD, NOT_THERE = image(), image("team/bad"), image("team/gone")
-NO_CRITICAL = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
+NO_CRITICAL: dict[str, Any] = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """``tidegate explain``: the evidence with its source and age, and what each check makes of it."""
 
 import json
+from typing import Any
 
 from tests.integration.cli.desk import Desk, policy
 from tests.integration.cli.signers import (
@@ -19,7 +20,7 @@ from tests.simulator.pki.certificates import authority, issue
 
 ADMITTED, REFUSED, UNKNOWN = 0, 1, 2
 APP = image()
-NO_CRITICAL = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
+NO_CRITICAL: dict[str, Any] = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
 
 
 def test_the_evidence_of_a_good_image(desk: Desk, world: World) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.simulator.pki.aws_signer import PROFILE
+from tests.simulator.pki.aws_signer import PROFILE, sign_as_aws, signer_leaf
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue, name
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, DIGEST, JWS, MANIFEST_TYPE, SIGNED_AT, TARGET, sign
+from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.cli.commands import Ended, run
 from tests.unit.cli.notation_files import NotationFiles, signer, statement, stranger
@@ -24,7 +25,7 @@ from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_store_object import InlineCertificates, parse_trust_store
 from tidegate.policy.trust_stores import TrustSnapshot, TrustStore
 from tidegate.verify.by_notation import NotationVerifier
-from tidegate.verify.notation.revocation_material import NOTHING_KNOWN
+from tidegate.verify.notation.revocation_material import RevocationMaterial
 from tidegate.verify.verifier import SignedImage
 
 ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
@@ -86,7 +87,7 @@ class Imported:
                 repository="", manifest=Descriptor(media_type=MANIFEST_TYPE, digest=Digest(DIGEST), size=1234)
             )
             verifier = NotationVerifier(one, self.trust)
-            examined = verifier.verify(_artifact(envelope), image, now=now, revocation=NOTHING_KNOWN)
+            examined = verifier.verify(_artifact(envelope), image, now=now, revocation=RevocationMaterial(crls=(CRL,)))
             states.add(examined.attempt.state)
         order = (ProofState.VERIFIED, ProofState.LOGGED, ProofState.UNKNOWN, ProofState.FAILED)
         return next(state for state in order if state in states)
@@ -116,6 +117,14 @@ OTHER = issue("other", authority("Other"), subject=name("other", O="Other"), pur
 BRIEF = issue("brief", authority(), purposes=[CODE_SIGNING], not_after=SIGNED_AT + timedelta(days=5))
 SERVICE = issue("service", authority("Service"), purposes=[CODE_SIGNING])
 REVOCABLE = issue("signer", authority(), purposes=[CODE_SIGNING], crl_urls=["http://crl.test/ca.crl"])
+LISTED = authority("Listed", intermediates=0)
+"""Its list of revoked certificates is at hand."""
+REVOKED, STANDING = (
+    issue(common_name, LISTED, purposes=[CODE_SIGNING], crl_urls=["http://crl.test/listed.crl"])
+    for common_name in ("revoked", "standing")
+)
+CRL = crl(LISTED, [entry(REVOKED)], last_update=SIGNED_AT, next_update=SIGNED_AT + timedelta(days=100))
+AWS = signer_leaf()
 
 SIGNATURES = {
     "ours": sign(signer()),
@@ -126,6 +135,9 @@ SIGNATURES = {
     "timestamped": sign(BRIEF, token=lambda signature: issue_token(CLOCK, signature)),
     "by an authority": sign(SERVICE, scheme=AUTHORITY_SCHEME),
     "unknown revocation": sign(REVOCABLE),
+    "revoked": sign(REVOKED),
+    "not revoked": sign(STANDING),
+    "by AWS Signer": sign_as_aws(AWS),
     "of another digest": sign(signer(), target=TARGET | {"digest": "sha256:" + "cd" * 32}),
     "junk": b"{}",
 }
@@ -149,6 +161,10 @@ DOCUMENTS: dict[str, list[dict[str, Any]]] = {
             identities=["x509.subject: C=US, ST=WA, O=Other", "x509.subject:C=US,ST=WA,O=Example,CN=signer"],
         )
     ],
+    "AWS Signer": [statement(stores=("signingAuthority:aws",), identities=[PROFILE])],
+    "AWS Signer without revocation": [
+        statement(stores=("signingAuthority:aws",), identities=[PROFILE], override={"revocation": "skip"})
+    ],
     "timestamps only after expiry": [statement(stores=ALL_STORES, identities=["*"], verifyTimestamp="afterCertExpiry")],
 }
 
@@ -157,10 +173,11 @@ DOCUMENTS: dict[str, list[dict[str, Any]]] = {
 def signed(tmp_path_factory) -> NotationFiles:
     files = NotationFiles(tmp_path_factory.mktemp("notation"))
     stores: dict[tuple[str, str], tuple[Identity, ...]] = {
-        ("ca", "acme"): (signer().root, BRIEF.root, REVOCABLE.root),
+        ("ca", "acme"): (signer().root, BRIEF.root, REVOCABLE.root, LISTED),
         ("ca", "other"): (OTHER.root,),
         ("tsa", "clock"): (CLOCK.root,),
         ("signingAuthority", "service"): (SERVICE.root,),
+        ("signingAuthority", "aws"): (AWS.root,),
     }
     for (kind, store), held in stores.items():
         files.add_store(kind, store, *held)
@@ -169,7 +186,7 @@ def signed(tmp_path_factory) -> NotationFiles:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_objects_decide_as_the_document_does(signed, document):
-    """Each signature, in each of three repositories, early and late."""
+    """Each signature, in each of three repositories, early and late, with the same list of what is revoked."""
     signed.trust(*DOCUMENTS[document])
     imported = Imported(convert(signed))
     same = {
@@ -178,6 +195,7 @@ def test_the_objects_decide_as_the_document_does(signed, document):
         "skipped": None,
         "failed": ProofState.FAILED,
     }
+    revoked = signed.write("listed.crl", CRL)
     seen = set()
     for label, envelope in SIGNATURES.items():
         signed.envelope.write_bytes(envelope)
@@ -185,13 +203,30 @@ def test_the_objects_decide_as_the_document_does(signed, document):
             for days in (1, 20):
                 now = SIGNED_AT + timedelta(days=days)
                 report = signed.verify(
-                    "--envelope-type", "jws", reference=f"{repository}@{DIGEST}", at=now.isoformat()
+                    "--envelope-type", "jws", "--crl", revoked, reference=f"{repository}@{DIGEST}", at=now.isoformat()
                 ).report
                 by_document = report["verdict"]
                 expected = _undecided(report) if by_document == "inconclusive" else same[by_document]
                 assert imported.state(repository, envelope, now) is expected, (label, repository, days)
                 seen.add(by_document)
     assert len(seen) >= 2, "a document that decides everything alike shows nothing"
+
+
+@pytest.mark.parametrize(
+    ("document", "label", "state"),
+    [
+        ("strict", "not revoked", ProofState.VERIFIED),
+        ("strict", "revoked", ProofState.FAILED),
+        ("strict", "unknown revocation", ProofState.UNKNOWN),
+        ("permissive", "revoked", ProofState.LOGGED),
+        ("AWS Signer", "by AWS Signer", ProofState.UNKNOWN),
+        ("AWS Signer without revocation", "by AWS Signer", ProofState.VERIFIED),
+    ],
+)
+def test_the_signatures_compared_are_of_every_kind(signed, document, label, state):
+    signed.trust(*DOCUMENTS[document])
+    now = SIGNED_AT + timedelta(days=1)
+    assert Imported(convert(signed)).state("registry.test/app", SIGNATURES[label], now) is state
 
 
 def _undecided(report: dict[str, Any]) -> ProofState:

@@ -1,0 +1,44 @@
+"""Keeps docs/reference/cli.md: each of its blocks is what a command's --help says.
+
+``python -m tests.unit.cli.reference_page`` writes the blocks anew; a test holds them against the commands.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from tidegate.cli.root import main
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
+WIDTH = 100
+BLOCK = re.compile(r"```console\n\$ (?P<command>tidegate[^\n]*) --help\n(?P<help>.*?)```\n", re.DOTALL)
+
+
+def commands() -> dict[str, str]:
+    """The help of every command, by what is typed for it."""
+    settings = {**main.context_settings, "terminal_width": WIDTH}
+    return dict(_helps(main, click.Context(main, info_name="tidegate", **settings)))
+
+
+def _helps(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, str]]:
+    yield ctx.command_path, command.get_help(ctx) + "\n"
+    if isinstance(command, click.Group):
+        for name, below in sorted(command.commands.items()):
+            yield from _helps(below, click.Context(below, info_name=name, parent=ctx, terminal_width=WIDTH))
+
+
+def written(page: str) -> dict[str, str]:
+    """The help of every command that the page shows."""
+    return {found["command"]: found["help"] for found in BLOCK.finditer(page)}
+
+
+def renewed(page: str) -> str:
+    """The page with every block as it should be."""
+    helps = commands()
+    return BLOCK.sub(lambda found: f"```console\n$ {found['command']} --help\n{helps[found['command']]}```\n", page)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(renewed(PAGE.read_text()))

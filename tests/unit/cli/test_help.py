@@ -1,0 +1,57 @@
+"""What a stranger reads: --help of every command, and the page of the reference that repeats it."""
+
+import re
+
+import click
+import pytest
+
+from tests.unit.cli import reference_page
+from tests.unit.cli.commands import run
+from tidegate.cli.root import main
+
+COMMANDS = reference_page.commands()
+
+
+def test_the_page_shows_the_help_of_every_command():
+    page = reference_page.PAGE.read_text()
+    assert reference_page.written(page) == COMMANDS, "run: python -m tests.unit.cli.reference_page"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_had_by_both_names(command, option):
+    ended = run(*command.split()[1:], option)
+    assert ended.code == 0
+    assert ended.out.startswith(f"Usage: {command.replace('tidegate', 'main', 1)} ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_a_narrow_terminal(command):
+    """Examples and forms are left as they are written, so they are written short."""
+    ended = run(*command.split()[1:], "--help")
+    too_long = [line for line in ended.out.splitlines() if len(line) > 80]
+    assert not too_long
+
+
+def test_every_option_says_what_it_is_for():
+    found: list[click.Command] = [main]
+    for command in found:
+        assert command.help
+        assert all(one.help for one in command.params if isinstance(one, click.Option)), command.name
+        found += list(command.commands.values()) if isinstance(command, click.Group) else []
+    assert len(found) == len(COMMANDS)
+
+
+def test_the_examples_of_the_help_are_commands_that_there_are():
+    for text in COMMANDS.values():
+        for command in re.findall(r"^ +(tidegate [a-z]+)", text, re.MULTILINE):
+            assert command in COMMANDS
+
+
+def test_a_command_that_there_is_not_is_named():
+    ended = run("verfy")
+    assert (ended.code, "No such command 'verfy'" in ended.err) == (2, True)
+
+
+def test_without_a_command_the_help_is_shown():
+    assert "Commands:" in run().err + run().out

@@ -91,6 +91,7 @@ class Gate:
         config = chart.controller_config(self.objects)
         config["server"] |= {"host": "127.0.0.1", "port": self.port, "metricsPort": self.metrics_port}
         config["server"]["drainSeconds"] = 1
+        config["trustStores"]["cacheFolder"] = str(folder / "trust-stores")
         if self.own_certificate:
             config["certificate"]["dnsNames"] = ["localhost"]
         else:

@@ -91,6 +91,17 @@ class Revocation(_Section, frozen=True, kw_only=True):
     private_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=200)] = ()
 
 
+class TrustStores(_Section, frozen=True, kw_only=True):
+    """What TrustStores have fetched: trusted roots of Sigstore, from TUF repositories.
+
+    ``cache_folder`` keeps the last ones, so that a restarted process need not wait for a repository. ``private_hosts``
+    are those that may have private addresses.
+    """
+
+    cache_folder: Annotated[str, msgspec.Meta(min_length=1)] = "/tmp/tidegate-trust-stores"  # noqa: S108 - verified anew
+    private_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=200)] = ()
+
+
 class Cache(_Section, frozen=True, kw_only=True):
     """``images`` bounds every cache: facts of each kind and remembered verdicts."""
 
@@ -113,6 +124,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     certificate: Certificate = Certificate()
     aws: Aws = Aws()
     revocation: Revocation = Revocation()
+    trust_stores: TrustStores = TrustStores()
     cache: Cache = Cache()
     log: Log = Log()
 

@@ -18,7 +18,7 @@ from tidegate.policy.parse import parse_policy
 from tidegate.settings import Settings, parse_settings
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-FIXED = {"server.host"}
+FIXED = {"server.host", "trustStores.cacheFolder"}
 """What a Pod can't have otherwise."""
 
 OTHER_THAN_DEFAULT: dict[str, Any] = {
@@ -48,6 +48,7 @@ OTHER_THAN_DEFAULT: dict[str, Any] = {
         "burst": 9,
     },
     "revocation": {"allowedHosts": ["*.ocsp.example.com"], "privateHosts": ["pki.example.internal:8080"]},
+    "trustStores": {"privateHosts": ["tuf.example.internal"]},
     "cache": {"images": 1_000_000},
     "log": {"level": "debug", "format": "console"},
 }

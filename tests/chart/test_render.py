@@ -1,6 +1,7 @@
 """What the chart renders: with its defaults, in each mode, and not at all where something is off."""
 
 import base64
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.chart.render import (
     CHART,
     ENFORCING,
+    config_text,
     container,
     container_args,
     container_env,
@@ -22,6 +24,7 @@ from tests.chart.render import (
     webhooks,
     webhooks_by_url,
 )
+from tidegate.settings import parse_settings
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 SECRET = {"certificate": {"mode": "secret", "secretName": "mine", "caBundle": PEM}}
@@ -43,6 +46,8 @@ EVERYTHING: dict[str, Any] = {
     "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/tidegate"}},
 }
 
+NO_RBAC_BUT_NAMESPACES = {"rbac": {"create": False}, "trustStores": {"configMapNamespaces": ["a"]}}
+READ_CONFIG_MAPS = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
 
 NO_NAMESPACE = ("In", ["tidegate"])
 """The release's own namespace, which is exempt: both together match nothing."""
@@ -91,8 +96,10 @@ def test_the_defaults_create_these_objects_and_no_others():
         pytest.param({"rbac": {"create": False}}, "Role", 0, id="no Role"),
         pytest.param({"rbac": {"create": False}}, "RoleBinding", 0, id="no RoleBinding"),
         pytest.param({"metrics": {"service": False}}, "Service", 1, id="no Service for metrics"),
-        pytest.param(SECRET, "Role", 0, id="no right on Secrets with a Secret of the user's"),
-        pytest.param(CERT_MANAGER, "RoleBinding", 0, id="no right on Secrets with cert-manager"),
+        pytest.param({"trustStores": {"configMapNamespaces": ["a", "b"]}}, "Role", 3, id="a Role a namespace"),
+        pytest.param({"trustStores": {"configMapNamespaces": ["a", "b"]}}, "RoleBinding", 3, id="and its binding"),
+        pytest.param(NO_RBAC_BUT_NAMESPACES, "Role", 0, id="no Role for namespaces without roles"),
+        pytest.param(NO_RBAC_BUT_NAMESPACES, "RoleBinding", 0, id="no binding for namespaces without roles"),
         pytest.param(CERT_MANAGER, "Certificate", 1, id="a Certificate with cert-manager"),
         pytest.param(CERT_MANAGER, "Issuer", 1, id="an Issuer of its own without one of the user's"),
         pytest.param(
@@ -226,6 +233,7 @@ class TestCertificate:
             "verbs": ["get", "patch"],
         } in role_rules(objects)
         assert role_rules(objects, "Role") == [
+            READ_CONFIG_MAPS,
             {
                 "apiGroups": [""],
                 "resources": ["secrets"],
@@ -247,6 +255,7 @@ class TestCertificate:
         assert volume["secret"]["secretName"] == secret
         assert {"name": "tls", "mountPath": "/run/tidegate/tls", "readOnly": True} in container(objects)["volumeMounts"]
         assert all("validatingwebhookconfigurations" not in rule["resources"] for rule in role_rules(objects))
+        assert role_rules(objects, "Role") == [READ_CONFIG_MAPS]
 
     def test_with_cert_manager_the_injector_fills_in_the_bundle_of_the_certificate_that_is_served(self):
         objects = render(CERT_MANAGER, namespace="gate")
@@ -266,6 +275,42 @@ class TestCertificate:
     def test_a_secret_of_the_user_s_brings_the_user_s_bundle(self):
         for hook in webhooks(render(SECRET)).values():
             assert base64.b64decode(hook["clientConfig"]["caBundle"]).decode() == PEM
+
+
+class TestTrustStores:
+    def test_they_are_read_and_their_status_is_written_and_nothing_else(self):
+        about = [rule for rule in role_rules(render()) if any("truststores" in one for one in rule["resources"])]
+        assert about == [
+            {"apiGroups": ["tidegate.dev"], "resources": ["truststores"], "verbs": ["list", "watch"]},
+            {"apiGroups": ["tidegate.dev"], "resources": ["truststores/status"], "verbs": ["patch"]},
+        ]
+
+    def test_config_maps_are_read_by_name_where_the_values_say_and_nowhere_else(self):
+        """Neither list nor watch, and no right in the whole cluster."""
+        objects = render({"trustStores": {"configMapNamespaces": ["pki", "tidegate", "other"]}})
+        assert all("configmaps" not in rule["resources"] for rule in role_rules(objects))
+        roles = {one["metadata"]["namespace"]: one for one in find_all(objects, "Role")}
+        assert set(roles) == {"tidegate", "pki", "other"}
+        assert READ_CONFIG_MAPS in roles["tidegate"]["rules"]
+        assert roles["pki"]["rules"] == roles["other"]["rules"] == [READ_CONFIG_MAPS]
+
+    @pytest.mark.parametrize("values", [{}, SECRET, {"trustStores": {"configMapNamespaces": ["pki"]}}])
+    def test_each_role_is_bound_to_the_controller_in_its_own_namespace(self, values):
+        objects = render({**values, "serviceAccount": {"name": "gate-sa"}})
+        for role in find_all(objects, "Role"):
+            (binding,) = [
+                one
+                for one in find_all(objects, "RoleBinding", role["metadata"]["name"])
+                if one["metadata"]["namespace"] == role["metadata"]["namespace"]
+            ]
+            assert binding["roleRef"]["name"] == role["metadata"]["name"]
+            subject = {"kind": "ServiceAccount", "name": "gate-sa", "namespace": "tidegate"}
+            assert binding["subjects"] == [subject]
+
+    def test_what_is_kept_of_tuf_repositories_has_a_place_that_can_be_written(self):
+        folder = PurePosixPath(parse_settings(config_text(render())).trust_stores.cache_folder)
+        writable = [one["mountPath"] for one in container(render())["volumeMounts"] if not one.get("readOnly")]
+        assert any(folder.is_relative_to(path) for path in writable)
 
 
 class TestPods:
@@ -430,6 +475,9 @@ class TestRights:
             ("tidegate.dev", "imagepolicies", "list"),
             ("tidegate.dev", "imagepolicies", "watch"),
             ("tidegate.dev", "imagepolicies/status", "patch"),
+            ("tidegate.dev", "truststores", "list"),
+            ("tidegate.dev", "truststores", "watch"),
+            ("tidegate.dev", "truststores/status", "patch"),
             ("", "namespaces", "list"),
             ("", "namespaces", "watch"),
             ("", "nodes", "list"),

@@ -14,6 +14,7 @@ from tidegate import __version__
 from tidegate.admission.request import BadReviewError
 from tidegate.admission.reviewer import Reviewer
 from tidegate.app.engine import Engine, build_engine
+from tidegate.egress.hosts import HostList
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.kube.api import KubernetesApi
@@ -36,9 +37,16 @@ from tidegate.kube.server import (
     Route,
     ServerTLS,
 )
-from tidegate.settings import Settings
+from tidegate.kube.trust import WatchedTrust
+from tidegate.kube.trust_keys import KmsKeys
+from tidegate.kube.trust_roots import FetchedRoots
+from tidegate.kube.trust_stores import WatchedTrustStores
+from tidegate.policy.trust_stores import BrokenTrustStore
+from tidegate.settings import Settings, TrustStores
 from tidegate.telemetry.log import configure_logging
 from tidegate.telemetry.metrics import Metrics
+from tidegate.trusted_roots.repository import TufRoots
+from tidegate.verify.prepare import warm_up
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -59,7 +67,10 @@ async def serve(settings: Settings) -> None:
     configuration = load_configuration()
     api = KubernetesApi(configuration)
     engine = build_engine(settings)
-    policies, namespaces, platforms = WatchedPolicies(api), WatchedNamespaces(api), NodePlatforms(api)
+    roots = FetchedRoots(tuf_roots(settings.trust_stores))
+    trust = watched_trust(settings, api, engine, roots)
+    policies = WatchedPolicies(api, trust=trust, warm_up=warm_up)
+    namespaces, platforms = WatchedNamespaces(api), NodePlatforms(api)
     certificate = serving_certificate(settings, api)
     pair = await certificate.obtain()
     readiness = SelfCheck(
@@ -84,6 +95,7 @@ async def serve(settings: Settings) -> None:
         drain_seconds=settings.server.drain_seconds,
     )
     watch_policies(engine.metrics, policies)
+    watch_trust_stores(engine.metrics, trust.stores)
     metrics = metrics_listener(engine.metrics)
     await metrics.start(settings.server.host, settings.server.metrics_port)
     identity = asyncio.get_running_loop().create_task(asyncio.to_thread(_say_identity, engine))
@@ -93,8 +105,15 @@ async def serve(settings: Settings) -> None:
             configuration=configuration,
             host=host,
             policies=policies,
+            trust_stores=trust.stores,
             namespaces=namespaces,
-            background=(platforms.run, readiness.run, lambda: certificate.run(server.reload)),
+            background=(
+                platforms.run,
+                trust.keys.run,
+                roots.run,
+                readiness.run,
+                lambda: certificate.run(server.reload),
+            ),
         )
     finally:
         identity.cancel()
@@ -125,13 +144,31 @@ def build_reviewer(
     )
 
 
+def watched_trust(settings: Settings, api: KubernetesApi, engine: Engine, roots: FetchedRoots) -> WatchedTrust:
+    """Return what policies' signatures rely on: trust stores, with their fetched roots, and keys in AWS KMS."""
+    stores = WatchedTrustStores(api, namespace=own_namespace(settings), roots=roots)
+    roots.notify(stores.mark_dirty)
+    return WatchedTrust(stores, KmsKeys(engine.kms))
+
+
+def tuf_roots(wanted: TrustStores) -> TufRoots:
+    """Return what fetches trusted roots."""
+    hosts = HostList((), wanted.private_hosts, settings=("trustStores.hosts", "trustStores.privateHosts"))
+    return TufRoots(Path(wanted.cache_folder), hosts=hosts)
+
+
+def own_namespace(settings: Settings) -> str | None:
+    """Return the namespace that this process runs in, None where nobody says."""
+    return settings.namespace or os.environ.get("POD_NAMESPACE") or None
+
+
 def serving_certificate(settings: Settings, api: KubernetesApi) -> ServingCertificate:
     """Return where the serving certificate comes from: files, or a Secret that replicas share."""
     wanted = settings.certificate
     if wanted.mode == "files":
         return CertificateFiles(Path(wanted.cert_file), Path(wanted.key_file))
-    namespace = settings.namespace or os.environ.get("POD_NAMESPACE")
-    if not namespace:
+    namespace = own_namespace(settings)
+    if namespace is None:
         raise ConfigurationError("certificate.mode self needs namespace, or POD_NAMESPACE in the environment")
     return SharedCertificate(
         api,
@@ -178,6 +215,18 @@ def watch_policies(metrics: Metrics, policies: WatchedPolicies) -> None:
     metrics.watch("tidegate_policies", "Policies in force.", lambda: len(own()))
     metrics.watch("tidegate_policies_broken", "Policies that cannot be used.", lambda: len(policies.current().broken))
     metrics.watch("tidegate_policies_age_seconds", "Seconds since policies were read.", lambda: policies.age_seconds)
+
+
+def watch_trust_stores(metrics: Metrics, stores: WatchedTrustStores) -> None:
+    """Add gauges of the trust stores; before they were first read there are none."""
+
+    def broken() -> int:
+        return sum(isinstance(one, BrokenTrustStore) for one in stores.current() or ())
+
+    metrics.watch("tidegate_trust_stores", "Trust stores.", lambda: len(stores.current() or ()))
+    metrics.watch("tidegate_trust_stores_broken", "Trust stores that cannot be verified by.", broken)
+    age = "Seconds since trust stores were read."
+    metrics.watch("tidegate_trust_stores_age_seconds", age, lambda: stores.age_seconds)
 
 
 def freeze_start_up_objects() -> None:

@@ -16,6 +16,7 @@ from tidegate.kube.kopf_settings import common_settings
 from tidegate.kube.namespaces import WatchedNamespaces
 from tidegate.kube.policies import WatchedPolicies
 from tidegate.kube.server import KopfHost
+from tidegate.kube.trust_stores import WatchedTrustStores
 from tidegate.kube.watches import Watches
 
 Forever = Callable[[], Coroutine[Any, Any, None]]
@@ -27,17 +28,18 @@ async def run_operator(
     configuration: Configuration,
     host: KopfHost,
     policies: WatchedPolicies,
+    trust_stores: WatchedTrustStores,
     namespaces: WatchedNamespaces,
     background: Sequence[Forever] = (),
     stop: asyncio.Event | None = None,
 ) -> None:
     """Run until SIGTERM, SIGINT or ``stop``; the host drains before this returns. Raise what else ended it.
 
-    ``background`` holds what else runs beside, besides the lists and watches of policies and namespaces. It runs until
-    the host has drained: kopf cancels every task begun after its own, so these are begun before.
+    ``background`` holds what runs beside the lists and watches of policies, trust stores and namespaces. It runs until the
+    host has drained: kopf cancels every task begun after its own, so these are begun before.
     """
-    watches = Watches(configuration, policies=policies, namespaces=namespaces)
-    works = (policies.run, namespaces.run, watches.run, *background)
+    watches = Watches(configuration, policies=policies, trust_stores=trust_stores, namespaces=namespaces)
+    works = (policies.run, trust_stores.run, namespaces.run, watches.run, *background)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_forever(work)) for work in works]

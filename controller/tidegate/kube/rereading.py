@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 
 FIRST_RETRY_SECONDS: Final = 5.0
 LAST_RETRY_SECONDS: Final = 600.0
-READS_AT_ONCE: Final = 4
+READS_AT_ONCE: Final = 2
 JITTER: Final = 0.1
 """Part of an interval by which it may be shorter, so that replicas do not ask all at once."""
 

@@ -1,4 +1,4 @@
-"""kopf's watches of policies and namespaces, in an operator, an event loop and a thread of their own.
+"""kopf's watches of policies, trust stores and namespaces, in an operator, an event loop and a thread of their own.
 
 An operator ends by a watch that fails for good: when a CRD is deleted, for example. This one may: it holds no server,
 and is started again. It decides nothing, and keeps nothing in kopf: no index, timer, daemon, finalizer or annotation.
@@ -19,7 +19,9 @@ from tidegate.kube.connection import KopfLogin
 from tidegate.kube.kopf_settings import common_settings
 from tidegate.kube.namespaces import WatchedNamespaces
 from tidegate.kube.policies import WatchedPolicies
+from tidegate.kube.trust_stores import WatchedTrustStores
 from tidegate.policy.parse import GROUP, PLURAL, VERSION
+from tidegate.policy.trust_store_object import PLURAL as TRUST_STORES
 
 RESTART_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 0.25
@@ -31,13 +33,19 @@ _log = structlog.get_logger(__name__)
 
 
 class Watches:
-    """Tells policies and namespaces, on their own loop, of what happens to them in the cluster."""
+    """Tells policies, trust stores and namespaces, on their own loop, of what happens to them in the cluster."""
 
     def __init__(
-        self, configuration: Configuration, *, policies: WatchedPolicies, namespaces: WatchedNamespaces
+        self,
+        configuration: Configuration,
+        *,
+        policies: WatchedPolicies,
+        trust_stores: WatchedTrustStores,
+        namespaces: WatchedNamespaces,
     ) -> None:
         self._configuration = configuration
         self._policies = policies
+        self._trust_stores = trust_stores
         self._namespaces = namespaces
         self._home: asyncio.AbstractEventLoop | None = None
         self._ending = threading.Event()
@@ -50,7 +58,7 @@ class Watches:
         """Watch until cancelled."""
         _quieten_kopf()
         self._home = asyncio.get_running_loop()
-        self._policies.on_return = self.restart
+        self._policies.on_return = self._trust_stores.on_return = self.restart
         thread = threading.Thread(target=self._run_thread, name="kopf-watches", daemon=True)
         thread.start()
         try:
@@ -76,6 +84,7 @@ class Watches:
                 self._ending.wait(RESTART_SECONDS)
             # What went away while nobody watched is told by no event.
             self._tell(self._policies.mark_dirty)
+            self._tell(self._trust_stores.mark_dirty)
             self._tell(self._namespaces.mark_dirty)
 
     async def _watch(self) -> None:
@@ -104,6 +113,10 @@ class Watches:
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry, id="policies")
         async def policy_changed(**_: Any) -> None:
             self._tell(self._policies.mark_dirty)
+
+        @kopf.on.event(GROUP, VERSION, TRUST_STORES, registry=registry, id="trust-stores")
+        async def trust_store_changed(**_: Any) -> None:
+            self._tell(self._trust_stores.mark_dirty)
 
         @kopf.on.event("", "v1", "namespaces", registry=registry, id="namespaces")
         async def namespace_changed(event: kopf.RawEvent, **_: Any) -> None:

@@ -13,13 +13,18 @@ from kubernetes.client import Configuration
 
 from tests.cluster import ControlPlane
 from tests.cluster.processes import Process
+from tidegate.errors import PolicyError
 from tidegate.kube.api import KubernetesApi
 from tidegate.kube.namespaces import WatchedNamespaces
 from tidegate.kube.operator import run_operator
 from tidegate.kube.platforms import NodePlatforms
 from tidegate.kube.policies import WatchedPolicies
 from tidegate.kube.server import KopfHost
+from tidegate.kube.trust import WatchedTrust
+from tidegate.kube.trust_keys import KmsKeys
+from tidegate.kube.trust_stores import WatchedTrustStores
 from tidegate.policy.snapshot import Policy
+from tidegate.policy.trust_stores import AnyTrustStore
 
 T = TypeVar("T")
 
@@ -54,16 +59,31 @@ class SilentHost:
             self.drained = True
 
 
+class NoKeys:
+    """Stands where AWS KMS does."""
+
+    def public_key(self, arn: str) -> bytes:
+        raise PolicyError((f"there is no key {arn} here",))
+
+
 class Edge:
     """The sources of an admission process. ``every_seconds`` is so long by default that only watches can tell."""
 
     def __init__(
-        self, configuration: Configuration, cluster: ControlPlane, *, every_seconds: float = NEVER_SECONDS
+        self,
+        configuration: Configuration,
+        cluster: ControlPlane,
+        *,
+        namespace: str | None = None,
+        every_seconds: float = NEVER_SECONDS,
     ) -> None:
         self.cluster = cluster
         self.configuration = configuration
         self.api = KubernetesApi(configuration)
-        self.policies = WatchedPolicies(self.api, every_seconds=every_seconds)
+        self.trust_stores = WatchedTrustStores(self.api, namespace=namespace, every_seconds=every_seconds)
+        self.keys = KmsKeys(NoKeys())
+        trust = WatchedTrust(self.trust_stores, self.keys)
+        self.policies = WatchedPolicies(self.api, trust=trust, every_seconds=every_seconds)
         self.namespaces = WatchedNamespaces(self.api, every_seconds=every_seconds)
         self.platforms = NodePlatforms(self.api, every_seconds=every_seconds)
         self.host = SilentHost()
@@ -75,14 +95,19 @@ class Edge:
             configuration=self.configuration,
             host=cast("KopfHost", self.host),
             policies=self.policies,
+            trust_stores=self.trust_stores,
             namespaces=self.namespaces,
-            background=[self.platforms.run],
+            background=[self.platforms.run, self.keys.run],
             stop=self.stop,
         )
 
     def policy(self, name: str) -> Policy | None:
         """Return a policy of the present snapshot."""
         return next((one for one in self.policies.current().policies if one.name == name), None)
+
+    def trust_store(self, name: str) -> AnyTrustStore | None:
+        """Return a trust store of the present snapshot."""
+        return self.policies.current().trust.stores.get(name)
 
     async def ready(self) -> None:
         """Wait until all is listed and the watches have told their first state."""

@@ -33,7 +33,7 @@ async def main():
     open(AUTHORITY, "wb").write(pair.trust_pem)
     await run_operator(
         configuration=edge.configuration, host=host, policies=edge.policies, namespaces=edge.namespaces,
-        background=[edge.platforms.run, lambda: certificate.run(server.reload)])
+        trust_stores=edge.trust_stores, background=[edge.platforms.run, lambda: certificate.run(server.reload)])
     print("drained", server.listener.is_draining, flush=True)
     edge.api.close()
 

@@ -43,6 +43,8 @@ aws:
 revocation:
   allowedHosts: {{ toJson .Values.revocation.allowedHosts }}
   privateHosts: {{ toJson .Values.revocation.privateHosts }}
+trustStores:
+  privateHosts: {{ toJson .Values.trustStores.privateHosts }}
 cache:
   images: {{ int .Values.cache.images }}
 log:

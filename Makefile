@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SOURCES := controller tests deploy
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lint format types contracts generate verify test unit integration e2e demo bench fuzz lock clean
@@ -59,6 +60,9 @@ demo: $(STAMP) toolchain ## See it refuse: real API server, simulated AWS. ARGS=
 
 bench: $(STAMP) toolchain ## Measure and write docs/reference/performance.md
 	$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(STAMP) ## Fuzz the parsers of signatures. FUZZ_SECONDS=600 for ten minutes
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz --capture=no $(PYTEST_ARGS)
 
 lock: $(STAMP) ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --output-file locks/runtime.txt

@@ -147,7 +147,7 @@ def test_a_sound_signature_is_verified_at_every_level(level: str):
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(
-    "label", [pytest.param(label, id=f"pitfall-12-{label.replace(' ', '-')}") for label in DEFECTS]
+    "label", [pytest.param(label, id=f"pitfall-9-12-{label.replace(' ', '-')}") for label in DEFECTS]
 )
 def test_a_defect_stops_or_is_logged_and_is_never_verified(label: str, level: str):
     """The table of levels, for every step. What is only logged shows as such, in conclusion and records."""
@@ -181,7 +181,7 @@ def test_an_unproved_signer_is_not_named(label: str):
     assert "whose signer is not trusted" in (outcome.steps[9].error or "")
 
 
-@pytest.mark.parametrize("label", [pytest.param(label, id=f"pitfall-11-{label}") for label in ("anchor", "identity")])
+@pytest.mark.parametrize("label", [pytest.param(label, id=f"pitfall-9-11-{label}") for label in ("anchor", "identity")])
 @pytest.mark.parametrize("level", LEVELS)
 def test_no_url_of_an_untrusted_chain_is_asked(label: str, level: str):
     """Whoever made the chain chose its URLs: at no level are they contacted from inside the cluster."""

@@ -49,7 +49,10 @@ class Collector:
         self._collections: dict[_Key, asyncio.Task[ImageEvidence]] = {}
 
     def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
-        """Return what is known without any look-up; what is not is Missing, or stale where it was known before."""
+        """Return what is known without any look-up; what is not is Missing, or stale where it was known before.
+
+        What lacks a fact is valid until 0.
+        """
         return self._known(*_identity(reference), wanted, otherwise=Cause.DEADLINE)
 
     def renew(self, reference: ImageReference, wanted: Needs) -> None:
@@ -165,7 +168,7 @@ class Collector:
         for digest, demands in _demands(detail.value, runnable, wanted).items():
             if digest == itself or _is_any_proved(proofs.get(itself), wanted.child_demands):
                 proofs[digest], limit = self._facts.signatures.peek(repository, digest, demands, otherwise=otherwise)
-                until = min(until, limit)
+                until = min(until, 0.0 if isinstance(proofs[digest], Missing) else limit)
         return ImageEvidence(
             detail=detail, settings=settings, runnable=runnable, scans=scans, proofs=proofs, valid_until=until
         )

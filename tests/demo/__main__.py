@@ -16,6 +16,7 @@ from tests.gate import Gate
 from tests.simulator import Simulator, scenario
 
 WORLD = Path(__file__).resolve().parents[1] / "simulator" / "scenarios" / "demo.yaml"
+INTERRUPTED = 130
 
 
 def main() -> int:
@@ -40,6 +41,9 @@ def main() -> int:
     except ToolchainError as problem:
         print(f"The demo needs real Kubernetes programs: {problem}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return INTERRUPTED
     return 0 if good else 1
 
 

@@ -119,7 +119,7 @@ SCANS = Chapter(
 SIGNATURES = Chapter(
     title="Signatures: in the namespace payments, the release team or the CI must have signed as well",
     namespace="payments",
-    policy="signed",
+    policy="payments",
     trust_stores=("aws-signer", "sigstore"),
     scenes=(
         Scene(
@@ -170,4 +170,4 @@ SIGNATURES = Chapter(
         ),
     ),
 )
-CHAPTERS = (SCANS,)
+CHAPTERS = (SCANS, SIGNATURES)

@@ -75,7 +75,9 @@ class Stage:
         return not admitted and scene.expected in text if scene.expected else admitted
 
     def _write(self, name: str, *objects: Mapping[str, Any]) -> None:
-        (self._folder / name).write_text(yaml.safe_dump_all(objects, sort_keys=False))
+        # Each file once: whoever stays finds all that was applied.
+        with (self._folder / name).open("x") as file:
+            yaml.safe_dump_all(objects, file, sort_keys=False)
 
 
 def say(text: str) -> None:

@@ -87,7 +87,7 @@ def evidence_lines(judged: JudgedImage, now: datetime) -> list[tuple[str, Any]]:
 
 def _fact(fact: Fact[Any], now: datetime) -> str:
     if isinstance(fact, Missing):
-        return f"not known: {cause_words(fact.cause)} ({fact.source})"
+        return f"not known: {cause_words(fact.cause, fact.source)} ({fact.source})"
     stale = f", stale: {cause_words(fact.stale)}" if fact.stale else ""
     first, *more = _value(fact.value, now).splitlines()
     return "\n".join((f"{first} [{age(now - fact.observed_at)} old{stale}]", *more))
@@ -135,7 +135,9 @@ def _proofs(proofs: Proofs) -> list[str]:
             about += f", by {harmless(decisive.signer, MAX_WORDS)}"
         if decisive is not None and decisive.step:
             about += f", failed to {decisive.step}: {harmless(decisive.text, MAX_WORDS)}"
-        lines.append(about + (f", {proof.problem}" if proof.problem else ""))
+        about += f", {proof.problem}" if proof.problem else ""
+        about += f", not everything could be looked at: {cause_words(proof.outage)}" if proof.outage is not None else ""
+        lines.append(about)
     return [*lines, *(f"Amazon ECR's own signing with {hint.profile_arn}: {hint.state.value}" for hint in proofs.hints)]
 
 

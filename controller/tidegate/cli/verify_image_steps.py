@@ -17,15 +17,13 @@ from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Known
 from tidegate.evidence.proofs import Attempt, Proof, ProofState
 from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, SignatureArtifact
-from tidegate.gather.revocations import Revocations
 from tidegate.gather.signatures import kinds_of
 from tidegate.images.reference import ImageReference
 from tidegate.images.repository import OciRegistry, OciRepository, Repository
 from tidegate.policy.model import ImagePolicy
 from tidegate.verify.by_notation import NotationVerifier
 from tidegate.verify.demands import Demand, demands_of
-from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, Question, RevocationMaterial
-from tidegate.verify.notation.signer import SignerAnswer
+from tidegate.verify.notation.revocation_material import RevocationMaterial
 from tidegate.verify.prepare import prepare
 from tidegate.verify.verifier import SignedImage
 
@@ -146,17 +144,10 @@ def _by_notation(
         new = [question for question in examined.questions if question not in material.answers]
         if not new:
             break
-        answers = {question: _kept(engine.facts.revocations, question) for question in new}
+        answers = {question: engine.facts.revocations.recall(question) for question in new}
         material = RevocationMaterial(answers={**material.answers, **answers})
     outcome = verifier.outcome(artifact, image, now=now, revocation=material)
     return _as_judged(reported_notation(outcome, place), kept or examined.attempt)
-
-
-def _kept(revocations: Revocations, question: Question) -> bytes | SignerAnswer | NoAnswer:
-    fact, _ = (
-        revocations.crls.peek(question) if isinstance(question, CrlQuestion) else revocations.answers.peek(question)
-    )
-    return fact.value if isinstance(fact, Known) else NoAnswer(reason="there was no answer")
 
 
 def _as_judged(shown: ReportedSignature, attempt: Attempt) -> ReportedSignature:

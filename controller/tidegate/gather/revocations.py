@@ -112,6 +112,13 @@ class Revocations:
             return self._no_answer(question, fact), self._clock.monotonic() + NO_ANSWER_SECONDS
         return fact.value.answer, until
 
+    def recall(self, question: Question) -> Answer | NoAnswer:
+        """Return the answer that is kept, or why there is none, without asking anybody."""
+        if (refused := self._refusal(question)) is not None:
+            return refused
+        fact, _ = self.crls.peek(question) if isinstance(question, CrlQuestion) else self.answers.peek(question)
+        return self._no_answer(question, fact) if isinstance(fact, Missing) else fact.value.answer
+
     def renew(self, question: Question) -> None:
         """Take note that an answer was of use, so that it is asked for again before it is too old."""
         if isinstance(question, CrlQuestion):

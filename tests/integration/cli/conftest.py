@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli.desk import Desk
+from tests.integration.egress.peer import Peer
 from tests.integration.gather.gate import make_impatient
 from tests.simulator import Simulator, World
 
@@ -38,3 +39,9 @@ def desk(sim: Simulator, tmp_path: Path) -> Desk:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     make_impatient(monkeypatch)
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with Peer() as peer:
+        yield peer

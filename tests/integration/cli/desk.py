@@ -18,8 +18,12 @@ class Desk:
 
     def __init__(self, sim: Simulator, folder: Path) -> None:
         self.folder = folder
-        endpoints = dict.fromkeys(("ecr", "inspector2", "signer", "sts"), sim.url)
-        self.config = self.write("tidegate.yaml", {"aws": {"region": REGION, "endpoints": endpoints}})
+        self.endpoints = dict.fromkeys(("ecr", "inspector2", "signer", "sts"), sim.url)
+        self.configure()
+
+    def configure(self, **more: Any) -> None:
+        """Write the controller's configuration file."""
+        self.config = self.write("tidegate.yaml", {"aws": {"region": REGION, "endpoints": self.endpoints}} | more)
 
     def write(self, name: str, *objects: Any) -> Path:
         path = self.folder / name

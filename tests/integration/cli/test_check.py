@@ -118,6 +118,15 @@ def test_many_images_are_judged_side_by_side(desk: Desk, sim: Simulator) -> None
     assert sim.calls(operation="DescribeImages") == 1
 
 
+def test_a_terminal_shows_how_far_it_is_and_clears_that_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    ended = desk.check(*[GOOD] * 20)
+    assert ended.code == ADMITTED
+    assert "judging images" in ended.err
+    assert "judging images" not in ended.out
+    assert not desk.check(GOOD).err
+
+
 def test_what_was_chosen_by_others_is_printed_as_it_is(desk: Desk) -> None:
     """Brackets are no markup, and an image reference cannot colour the terminal."""
     assert "REFUSED  [red]x[/red]" in desk.check("[red]x[/red]").out

@@ -1,13 +1,14 @@
 """``tidegate verify IMAGE --policy FILE`` with the real engine, against a simulated AWS."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.integration.cli.desk import Desk, policy
+from tests.integration.cli.desk import Desk, policy, trust_store
 from tests.integration.cli.signers import (
     AWS,
     CI,
@@ -22,8 +23,10 @@ from tests.integration.cli.signers import (
     trust_stores,
 )
 from tests.integration.gather.gate import image
+from tests.simulator import World
 from tests.simulator.pki.aws_signer import PROFILE, PROFILE_VERSION
-from tests.simulator.pki.certificates import authority, issue
+from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
+from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.sigstore import SUBJECT
 
 VERIFIED, NOT_VERIFIED, UNDECIDED = 0, 1, 2
@@ -153,6 +156,39 @@ def test_without_an_answer_about_revocation_nobody_can_tell(world, sim, desk, im
     assert (step["number"], step["outcome"]) == (10, "undecided")
     assert "AWS answered with a server error" in step["text"], "the step says why, as the verdict does"
     assert sim.calls(operation="GetRevocationStatus") == 1, "nothing is asked again to be shown"
+
+
+OWN_CHECKED: dict[str, Any] = {"name": "own", "notation": {"trustStores": ["listed"], "trustedIdentities": ["*"]}}
+
+
+def with_crl(desk: Desk, world: World, url: str) -> tuple[Identity, Identity, Path]:
+    """An authority and a signer whose certificate names a list of revoked ones; the image is signed by it."""
+    ca = authority("Listed", intermediates=0)
+    leaf = issue("Team", ca, purposes=[CODE_SIGNING], crl_urls=[url])
+    sign_by_notation(world, leaf)
+    store = trust_store("listed", "ca", certificates=[ca.pem.decode()])
+    return ca, leaf, desk.write("p.yaml", policy(**signed_by(OWN_CHECKED)), store)
+
+
+def test_a_host_that_nobody_listed_is_not_asked_about_revocation(world, desk):
+    *_, file = with_crl(desk, world, "http://crl.acme.test/ca.crl")
+    ended = desk.verify_json(APP, "--policy", file)
+    assert (ended.code, ended.steps()[10]) == (UNDECIDED, "undecided")
+    text = ended.report["signatures"][0]["steps"][-1]["text"]
+    assert "crl.acme.test is not asked: the operator has not listed it in revocation.allowedHosts" in text
+
+
+@pytest.mark.parametrize("revoked", [False, True], ids=["good", "revoked"])
+def test_a_host_of_the_configuration_is_asked_about_revocation(world, sim, desk, peer, revoked):
+    ca, leaf, file = with_crl(desk, world, peer.url("/crl"))
+    now = datetime.now(UTC).replace(microsecond=0)
+    entries = [entry(leaf, at=now - timedelta(hours=2))] if revoked else []
+    body = crl(ca, entries, last_update=now - timedelta(hours=1), next_update=now + timedelta(days=1))
+    peer.answer("/crl", body)
+    desk.configure(revocation={"privateHosts": [f"127.0.0.1:{peer.port}"]})
+    ended = desk.verify_json(APP, "--policy", file)
+    assert (ended.code, ended.steps()[10]) == ((NOT_VERIFIED, "failed") if revoked else (VERIFIED, "ok")), ended.out
+    assert len(peer.asked) == 1, "nothing is asked again to be shown"
 
 
 def test_an_image_that_nobody_can_look_at_is_undecided(world, sim, desk, impatient):

@@ -1,6 +1,7 @@
 """What a stranger reads: --help of every command, and the page of the reference that repeats it."""
 
 import re
+from datetime import UTC, datetime
 
 import click
 import pytest
@@ -8,6 +9,15 @@ import pytest
 from tests.unit.cli import reference_page
 from tests.unit.cli.commands import run
 from tidegate.cli.root import main
+from tidegate.cli.verify_report import (
+    LeftAside,
+    Report,
+    ReportedSignature,
+    ReportedStep,
+    StepOutcome,
+    Verdict,
+    as_json,
+)
 
 COMMANDS = reference_page.commands()
 
@@ -46,6 +56,31 @@ def test_the_examples_of_the_help_are_commands_that_there_are():
     for text in COMMANDS.values():
         for command in re.findall(r"^ +(tidegate [a-z]+)", text, re.MULTILINE):
             assert command in COMMANDS
+
+
+def test_the_guide_names_every_member_of_the_json_and_every_word():
+    step = ReportedStep(number=1, title="t", outcome=StepOutcome.OK, rules="r")
+    signature = ReportedSignature(
+        kind="k", place="p", verdict=Verdict.FAILED, steps=(step,), authority="a", attestation="b"
+    )
+    aside = LeftAside(what="w", reason="r", detail="d")
+    whole = as_json(
+        Report(
+            subject="s",
+            at=datetime.now(UTC),
+            verdict=Verdict.FAILED,
+            remedy="r",
+            digest="d",
+            policy="p",
+            signatures=(signature,),
+            left_aside=(aside,),
+        )
+    )
+    inside = [*whole["signatures"], *whole["signatures"][0]["steps"], *whole["leftAside"]]
+    words = {name for one in (whole, *inside) for name in one} - {"signatures", "leftAside"}
+    page = (reference_page.PAGE.parents[1] / "guides" / "verify.md").read_text()
+    for word in (*words, *Verdict, *StepOutcome, "signatures[]", "signatures[].steps[]", "leftAside[]"):
+        assert f"`{word}`" in page, word
 
 
 def test_a_command_that_there_is_not_is_named():

@@ -1,0 +1,75 @@
+"""What the results of a policy come to: the worst decides, and what was not judged is never verified."""
+
+from typing import Any
+
+import pytest
+
+from tidegate.admission.verdict import Judgement
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.cli.verify_image import conclude
+from tidegate.cli.verify_report import EXIT_CODES, Verdict
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.parse import parse_policy
+
+CI = {"name": "ci", "notation": {"trustStores": ["own"], "trustedIdentities": ["*"]}}
+
+
+def demanding(**spec: Any) -> ImagePolicy:
+    whole = {"signatures": {"anyOf": [CI]}} | spec
+    metadata = {"name": "signed", "uid": "1", "generation": 1}
+    return parse_policy(
+        {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": metadata, "spec": whole}
+    )
+
+
+def result(check: Check, outcome: Outcome, *, found: str = "", remedy: str = "") -> CheckResult:
+    reason = Reason.OK if outcome is Outcome.PASS else Reason.SIGNATURE_INVALID
+    return CheckResult(check=check, outcome=outcome, reason=reason, found=found, remedy=remedy)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "code"),
+    [
+        (Outcome.PASS, Verdict.VERIFIED, 0),
+        (Outcome.EXEMPT, Verdict.LOGGED, 0),
+        (Outcome.FAIL, Verdict.FAILED, 1),
+        (Outcome.UNDETERMINED, Verdict.INCONCLUSIVE, 2),
+    ],
+)
+def test_each_outcome_is_a_verdict(outcome, verdict, code):
+    found = conclude(Judgement(policy=demanding(), results=(result(Check.SIGNATURES, outcome, found="x", remedy="y"),)))
+    assert found[0] is verdict
+    assert EXIT_CODES[found[0]] == code
+    assert (found[2] == "y") is (outcome is not Outcome.PASS)
+
+
+@pytest.mark.parametrize("worse", [Outcome.FAIL, Outcome.UNDETERMINED, Outcome.EXEMPT])
+@pytest.mark.parametrize("first", [Check.REGISTRY, Check.SIGNATURES])
+def test_the_worst_result_decides_wherever_it_stands(worse, first):
+    second = Check.SIGNATURES if first is Check.REGISTRY else Check.REGISTRY
+    results = (result(first, worse), result(second, Outcome.PASS))
+    listing = demanding(registries=[{"account": "111122223333"}])
+    assert conclude(Judgement(policy=listing, results=results))[0] is not Verdict.VERIFIED
+    assert conclude(Judgement(policy=listing, results=results[::-1]))[0] is not Verdict.VERIFIED
+
+
+def test_a_failure_comes_before_what_nobody_can_tell():
+    results = (result(Check.SIGNATURES, Outcome.UNDETERMINED), result(Check.ATTESTATIONS, Outcome.FAIL))
+    assert conclude(Judgement(policy=demanding(), results=results))[0] is Verdict.FAILED
+
+
+@pytest.mark.parametrize("results", [(), (result(Check.REGISTRY, Outcome.PASS),)], ids=["nothing", "something else"])
+def test_what_was_not_judged_is_not_verified(results):
+    """A missing result is a fault of the program, and must not look like a success."""
+    verdict, reason, _ = conclude(Judgement(policy=demanding(), results=results))
+    assert verdict is Verdict.INCONCLUSIVE
+    assert reason == "not everything that the policy demands was judged"
+
+
+def test_the_reason_of_a_success_is_who_signed():
+    results = (
+        result(Check.REGISTRY, Outcome.PASS, found="listed"),
+        result(Check.SIGNATURES, Outcome.PASS, found="signature by a"),
+        result(Check.ATTESTATIONS, Outcome.PASS, found="attestation by b"),
+    )
+    assert conclude(Judgement(policy=demanding(), results=results))[1] == "signature by a; attestation by b"

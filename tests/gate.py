@@ -53,7 +53,7 @@ class Gate:
             "baselinePolicy": {"enabled": False},
             "aws": {
                 "region": "eu-west-1",
-                "endpoints": dict.fromkeys(("ecr", "inspector2", "signer", "sts"), aws_url),
+                "endpoints": dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sts"), aws_url),
             },
             "log": {"level": log_level, "format": "json"},
             **(values or {}),

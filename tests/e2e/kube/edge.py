@@ -22,9 +22,11 @@ from tidegate.kube.policies import WatchedPolicies
 from tidegate.kube.server import KopfHost
 from tidegate.kube.trust import WatchedTrust
 from tidegate.kube.trust_keys import KmsKeys
+from tidegate.kube.trust_roots import FetchedRoots
 from tidegate.kube.trust_stores import WatchedTrustStores
 from tidegate.policy.snapshot import Policy
 from tidegate.policy.trust_stores import AnyTrustStore
+from tidegate.trusted_roots.repository import TufRoots
 
 T = TypeVar("T")
 
@@ -75,12 +77,18 @@ class Edge:
         cluster: ControlPlane,
         *,
         namespace: str | None = None,
+        roots: TufRoots | None = None,
         every_seconds: float = NEVER_SECONDS,
     ) -> None:
         self.cluster = cluster
         self.configuration = configuration
         self.api = KubernetesApi(configuration)
-        self.trust_stores = WatchedTrustStores(self.api, namespace=namespace, every_seconds=every_seconds)
+        self.roots = None if roots is None else FetchedRoots(roots)
+        self.trust_stores = WatchedTrustStores(
+            self.api, namespace=namespace, roots=self.roots, every_seconds=every_seconds
+        )
+        if self.roots is not None:
+            self.roots.notify(self.trust_stores.mark_dirty)
         self.keys = KmsKeys(NoKeys())
         trust = WatchedTrust(self.trust_stores, self.keys)
         self.policies = WatchedPolicies(self.api, trust=trust, every_seconds=every_seconds)
@@ -97,7 +105,7 @@ class Edge:
             policies=self.policies,
             trust_stores=self.trust_stores,
             namespaces=self.namespaces,
-            background=[self.platforms.run, self.keys.run],
+            background=[self.platforms.run, self.keys.run, *([self.roots.run] if self.roots else [])],
             stop=self.stop,
         )
 
@@ -138,6 +146,16 @@ def policy(name: str, **spec: Any) -> dict[str, Any]:
         "kind": "ImagePolicy",
         "metadata": {"name": name},
         "spec": nobody | spec,
+    }
+
+
+def trust_store(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a TrustStore."""
+    return {
+        "apiVersion": "tidegate.dev/v1alpha1",
+        "kind": "TrustStore",
+        "metadata": {"name": name},
+        "spec": spec,
     }
 
 

@@ -50,6 +50,15 @@ class _Answers:
     until: float = float("inf")
 
 
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """What was proved, until when (monotonic), and what revocation services were asked for it."""
+
+    attempt: Attempt
+    until: float
+    questions: tuple[Question, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class _Round:
     """What one pass over the signatures of an image came to, and until when (monotonic)."""
@@ -67,7 +76,7 @@ class Prover:
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="verify")
         self._clock = clock
         self._limit = limit
-        self._memory: dict[_Key, tuple[Attempt, float]] = {}
+        self._memory: dict[_Key, _Remembered] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -85,12 +94,23 @@ class Prover:
         result = self._pass(image, found, demands, answers=None)
         return None if result is None else (result.proofs, result.until)
 
+    def renew(self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand]) -> None:
+        """Take note that what was proved was of use: services whose answers are late in their time are asked meanwhile."""
+        questions: dict[Question, None] = {}
+        for demand in demands:
+            for artifact in (one for one in found.artifacts if one.kind in demand.kinds):
+                remembered = self._recall((demand, image, artifact.fingerprint))
+                questions.update(dict.fromkeys(remembered.questions if remembered is not None else ()))
+        for question in questions:
+            self._revocations.renew(question)
+
     async def prove(
         self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand]
     ) -> tuple[dict[Demand, Proof], float]:
         """Return the proof for each demand, and the monotonic second until which all of them hold."""
         # 1. What is remembered costs no thread.
         if (remembered := self.recall(image, found, demands)) is not None:
+            self.renew(image, found, demands)
             return remembered
         answers = _Answers()
         loop = asyncio.get_running_loop()
@@ -129,16 +149,17 @@ class Prover:
             unusable = ""
             for artifact in (one for one in found.artifacts if one.kind in demand.kinds):
                 key = (demand, image, artifact.fingerprint)
-                remembered = self._recall(key)
-                if remembered is None:
+                known = self._recall(key)
+                if known is None:
                     if answers is None:
                         return None
                     verifier = prepare(demand)
                     if isinstance(verifier, UndeterminedError):
                         unusable = str(verifier)
                         break
-                    remembered = self._examine(key, verifier, artifact, answers, result)
-                attempt, until = remembered
+                    attempt, until = self._examine(key, verifier, artifact, answers, result)
+                else:
+                    attempt, until = known.attempt, known.until
                 attempts.append(attempt)
                 result.until = min(result.until, until)
                 if attempt.state is ProofState.VERIFIED:
@@ -168,22 +189,22 @@ class Prover:
             until = min(until, monotonic + (attempt.good_until - now).total_seconds())
         until = min(until, answers.until)
         if attempt.state is not ProofState.UNKNOWN and not examined.questions:
-            self._remember(key, attempt, until)
+            self._remember(key, _Remembered(attempt, until, tuple(answers.material.answers)))
         return attempt, until
 
-    def _recall(self, key: _Key) -> tuple[Attempt, float] | None:
+    def _recall(self, key: _Key) -> _Remembered | None:
         remembered = self._memory.get(key)
-        if remembered is None or remembered[1] <= self._clock.monotonic():
+        if remembered is None or remembered.until <= self._clock.monotonic():
             return None
         # The clock that never goes back may stand still, on a machine that sleeps; certificates expire all the same.
-        attempt, _ = remembered
+        attempt = remembered.attempt
         lapsed = attempt.good_until is not None and attempt.good_until <= self._clock.now()
         return None if lapsed and attempt.state in _PROVED else remembered
 
-    def _remember(self, key: _Key, attempt: Attempt, until: float) -> None:
+    def _remember(self, key: _Key, remembered: _Remembered) -> None:
         with self._lock:
             self._memory.pop(key, None)
-            self._memory[key] = (attempt, until)
+            self._memory[key] = remembered
             while len(self._memory) > self._limit:
                 del self._memory[next(iter(self._memory))]
 

@@ -130,11 +130,16 @@ class Signatures:
         return _fact(found, remembered[0], ()), min(until, limit, remembered[1])
 
     def renew(self, repository: Repository, digest: Digest, demands: Sequence[Demand]) -> None:
-        """Take note that the signatures were of use, so that they are looked up again before they expire."""
+        """Take note that the signatures were of use, so that what they rest on is looked up before it expires."""
         wanted = (repository, digest, kinds_of(demands))
         self._note(wanted, demands)
         self.artifacts.renew(wanted)
         self._manifests.descriptors.renew((repository, digest))
+        found, _ = self.artifacts.peek(wanted)
+        manifest, _ = self._manifests.descriptors.peek((repository, digest))
+        if isinstance(found, Known) and isinstance(manifest, Known) and isinstance(manifest.value, Descriptor):
+            image = SignedImage(repository=_place(repository), manifest=manifest.value)
+            self._prover.renew(image, found.value, demands)
 
     def _note(self, wanted: _Found, demands: Sequence[Demand]) -> None:
         self._searched_for.pop(wanted, None)

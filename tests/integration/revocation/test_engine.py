@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.egress.peer import Asked, Peer
-from tests.integration.gather.gate import Gate, image
+from tests.integration.gather.gate import Gate, image, until
 from tests.simulator import World
 from tests.simulator.http_faults import HttpFault
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
@@ -191,3 +191,22 @@ async def test_a_thousand_pods_ask_once(pki):
     answers = await pki.open().review_all([image()] * 1000)
     assert all(one.allowed for one in answers)
     assert pki.asked("/ocsp") == 1
+
+
+@pytest.mark.parametrize("by", ["tag", "digest"])
+@pytest.mark.parametrize("services", ["OCSP"], indirect=True)
+async def test_an_answer_of_an_image_in_use_is_asked_for_before_it_is_old(pki, world, by):
+    """So that no admission waits for a service, but the first one of an image."""
+    reference = image("team/app", "v1" if by == "tag" else world.image("team/app", "v1").digest)
+    gate = pki.open()
+    began = gate.clock.monotonic()
+    assert (await gate.review(reference)).allowed
+    revocations = gate.engine.facts.revocations
+    while gate.clock.monotonic() < began + OCSP_SECONDS - 90:
+        gate.clock.advance(20)
+        assert (await gate.review(reference)).allowed
+        await until(lambda: gate.is_quiet() and not revocations.answers._flights)
+    assert pki.asked("/ocsp") == 2
+    gate.clock.advance(90)
+    assert (await gate.review(reference)).allowed
+    assert pki.asked("/ocsp") == 2, "the admission itself asked nobody"

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from tests.cluster import ControlPlane, ToolchainError
+from tests.cluster.toolchain.build import ready
 from tests.demo.scenes import CHAPTERS, ECR
 from tests.demo.stage import Stage, say
 from tests.gate import Gate
@@ -64,6 +65,7 @@ def keep_running(cluster: ControlPlane, gate: Gate, folder: Path) -> None:
     """Tell the person how to try their own, and wait."""
     say("Try your own, in another terminal:")
     print(f"  export KUBECONFIG={cluster.admin_kubeconfig}")
+    print(f"  export PATH={ready(['kubectl'])['kubectl'].parent}:$PATH")
     print(f"  cd {folder}   # the files of the scenes")
     print(f"  kubectl --namespace shop create deployment mine --image={ECR}/team/critical:v1")
     print("  kubectl explain imagepolicy.spec")

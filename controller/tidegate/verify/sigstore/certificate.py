@@ -121,9 +121,6 @@ def _issuer(certificate: x509.Certificate) -> str:
 
 def _extension(certificate: x509.Certificate, identifier: x509.ObjectIdentifier) -> bytes | None:
     try:
-        value = certificate.extensions.get_extension_for_oid(identifier).value
+        return certificate.extensions.get_extension_for_oid(identifier).value.public_bytes()
     except x509.ExtensionNotFound:
         return None
-    if not isinstance(value, x509.UnrecognizedExtension):
-        raise VerificationError("an extension has an unexpected form")
-    return value.value

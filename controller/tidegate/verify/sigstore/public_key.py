@@ -87,10 +87,6 @@ def parse_public_key(pem: bytes, *, hash_name: str | None = None) -> PublicKey:
 
 def _own_hash(key: Key) -> str:
     """Return the hash that the key signs with unless something else is said; none for Ed25519."""
-    match key:
-        case ec.EllipticCurvePublicKey(curve=curve):
-            return _CURVE_HASHES[curve.name]
-        case rsa.RSAPublicKey():
-            return "sha256"
-        case ed25519.Ed25519PublicKey():
-            return ""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _CURVE_HASHES[key.curve.name]
+    return "sha256" if isinstance(key, rsa.RSAPublicKey) else ""

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -144,6 +145,15 @@ def test_the_issuer_is_read_from_its_own_fields(issuers, found):
     else:
         with pytest.raises(VerificationError, match=found):
             read_leaf(made(issuers=issuers))
+
+
+def test_an_older_version_of_x509_is_refused():
+    """It has no extensions, so nothing in it could say what the key is for."""
+    wire = asn1_x509.Certificate.load(signer().der)
+    wire["tbs_certificate"]["version"] = "v1"
+    wire["tbs_certificate"]["extensions"] = None
+    with pytest.raises(VerificationError, match="version 3"):
+        read_leaf(wire.dump(force=True))
 
 
 def test_the_key_is_the_certificate_s():

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.simulator.pki.sigstore import statement
-from tests.unit.verify.sigstore.cases import DIGEST, PROVENANCE, check, ends, ours, passes, signer
+from tests.unit.verify.sigstore.cases import DIGEST, MANIFEST, PROVENANCE, check, ends, ours, passes, signer
 from tidegate.errors import PolicyError, VerificationError
 from tidegate.policy.conditions import MAX_CONDITIONS, Condition
-from tidegate.verify.sigstore.claims import Claims
+from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
 from tidegate.verify.sigstore.conditions import MAX_LOOP_COST, MAX_VALUES, TEXT_SHARE, check_conditions
 from tidegate.verify.sigstore.procedure import Step
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
@@ -115,3 +115,13 @@ def test_conditions_need_something_with_a_predicate():
         Claims(predicate_type=COSIGN_SIGNATURE, conditions=(A_IS_1,))
     with pytest.raises(PolicyError, match="predicateType: required"):
         Claims(predicate_type="")
+
+
+def test_an_artifact_s_signature_has_no_predicate_even_where_any_type_is_taken():
+    claims = Claims(predicate_type=ANY_PREDICATE, conditions=(A_IS_1,))
+    ends(check(ours().sign_artifact(MANIFEST, signer()), claims=claims), Step.CONDITIONS, "a signature has none")
+
+
+def test_content_must_be_the_digest_s():
+    with pytest.raises(VerificationError, match="does not have the digest"):
+        Artifact(digest=DIGEST, content=MANIFEST + b" ")

@@ -174,6 +174,19 @@ def test_pitfall_9_8_a_short_rsa_key_of_a_log_is_refused():
     assert "not a key of the kind" in problem
 
 
+def test_a_log_s_key_may_come_without_a_window_and_an_authority_may_not():
+    (log,) = ours().trusted_root()["tlogs"]
+    trust = parse(ours().trusted_root(tlogs=[altered(log, "publicKey.validFor", None)]))
+    assert trust.logs[0].window == Window(start=None, end=None)
+    passes(check(ours().sign_statement(statement(DIGEST), signer()), keyless(trust=trust)))
+
+
+@pytest.mark.parametrize("start", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_is_no_date_elsewhere_is_refused(start):
+    (problem,) = refused(altered(ours().trusted_root(), WINDOW, {"start": start}))
+    assert problem == "certificateAuthorities[0]: unreadable (OverflowError)"
+
+
 def test_a_key_of_a_kind_that_is_not_known_yet_is_left_out_and_named():
     trust = parse(with_log(keyDetails="PKIX_ML_DSA_65"))
     assert trust.logs == ()

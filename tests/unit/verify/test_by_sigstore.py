@@ -1,0 +1,243 @@
+"""A policy's authority of Sigstore made ready: what the policy says is what is verified by, and nothing else."""
+
+import json
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+
+from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, public_pem, simple_signing, statement
+from tests.unit.policy.examples import with_spec
+from tests.unit.policy.signature_examples import KMS
+from tests.unit.verify.sigstore.cases import DIGEST, MANIFEST, OTHER, PROVENANCE, key, ours, signer, strangers
+from tidegate.errors import PolicyError, UndeterminedError
+from tidegate.evidence.proofs import ProofState
+from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, SignatureArtifact
+from tidegate.images.digest import digest_of
+from tidegate.policy.parse import parse_policy
+from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
+from tidegate.verify.by_sigstore import SigstoreVerifier
+from tidegate.verify.demands import Demand, demands_of
+from tidegate.verify.notation.revocation_material import RevocationMaterial
+from tidegate.verify.prepare import prepare
+from tidegate.verify.sigstore.procedure import Outcome
+from tidegate.verify.verifier import MAX_TEXT, SignedImage
+
+IMAGE = SignedImage(
+    repository="registry.test/app",
+    manifest=Descriptor(media_type="application/vnd.oci.image.manifest.v1+json", digest=DIGEST, size=len(MANIFEST)),
+)
+KEYLESS: dict[str, Any] = {"trustedRoot": "ours", "identities": [{"issuer": ISSUER, "subject": SUBJECT}]}
+BY_KEY: dict[str, Any] = {"trustedRoot": "ours", "key": {"pem": public_pem(key()).decode()}}
+BY_KMS: dict[str, Any] = {"trustedRoot": "ours", "key": {"kms": KMS}}
+PAYLOAD = simple_signing(DIGEST)
+
+
+def store(name="ours", type_=StoreType.SIGSTORE, root: bytes | None = None) -> TrustStore:
+    return TrustStore(name=name, uid="", generation=1, type=type_, trusted_root=root or ours().trusted_root_bytes())
+
+
+def trust(*stores, **keys: bytes | str) -> TrustSnapshot:
+    return TrustSnapshot.of(stores or [store()], {KMS: keys["kms"]} if keys else {})
+
+
+def demand(sigstore, snapshot=None, **more) -> Demand:
+    spec = {"signatures": {"anyOf": [{"name": "ci", "sigstore": sigstore}]} | more}
+    (found,) = demands_of(parse_policy(with_spec(spec)), snapshot or trust()).signatures
+    return found
+
+
+def attestation(conditions=(), predicate_type=PROVENANCE) -> Demand:
+    spec = {
+        "attestations": [
+            {
+                "name": "built",
+                "predicateType": predicate_type,
+                "anyOf": [{"name": "ci", "sigstore": KEYLESS}],
+                "conditions": list(conditions),
+            }
+        ]
+    }
+    ((_, (found,)),) = demands_of(parse_policy(with_spec(spec)), trust()).attestations
+    return found
+
+
+def artifact(content: Any, kind=ArtifactKind.SIGSTORE_BUNDLE, annotations=None) -> SignatureArtifact:
+    envelope = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return SignatureArtifact(
+        kind=kind,
+        envelope=envelope,
+        envelope_media_type="",
+        envelope_digest=digest_of(envelope),
+        manifest_digest=OTHER,
+        subject=None,
+        layer_annotations=annotations or {},
+    )
+
+
+def attempt(wanted: Demand, given: SignatureArtifact):
+    verifier = prepare(wanted)
+    assert isinstance(verifier, SigstoreVerifier), verifier
+    examined = verifier.verify(given, IMAGE, now=NOW, revocation=RevocationMaterial())
+    assert examined.questions == ()
+    assert examined.attempt.manifest_digest == OTHER
+    return examined.attempt
+
+
+def bundle(by=None, **more):
+    return artifact(ours().sign_statement(statement(DIGEST, **more), by or signer()))
+
+
+def layer(by=None, payload=PAYLOAD):
+    return artifact(payload, ArtifactKind.COSIGN_SIGNATURE, ours().sign_layer(payload, by or signer()))
+
+
+def attested_layer(**more):
+    content, annotations = ours().attest_layer(statement(DIGEST, predicate_type=PROVENANCE, **more), signer())
+    return artifact(content, ArtifactKind.COSIGN_ATTESTATION, annotations)
+
+
+@pytest.mark.parametrize("given", [bundle, layer], ids=["bundle", "older layer"])
+def test_the_demanded_identity_s_signature_is_a_proof(given):
+    found = attempt(demand(KEYLESS), given())
+    assert (found.state, found.step, found.text, found.logged) == (ProofState.VERIFIED, "", "", ())
+    assert found.signer == f"{SUBJECT} (issuer {ISSUER})"
+    assert found.good_until is None
+
+
+@pytest.mark.parametrize("given", [bundle, layer], ids=["bundle", "older layer"])
+@pytest.mark.parametrize(
+    "identity",
+    [
+        {"issuer": ISSUER, "subject": SUBJECT + "x"},
+        {"issuer": ISSUER + "x", "subject": SUBJECT},
+        {"issuer": ISSUER, "subjectRegExp": "https://github[.]com/acme/"},
+        {"issuerRegExp": "https://token[.]actions", "subject": SUBJECT},
+    ],
+    ids=["pitfall-9-20 subject", "pitfall-9-20 issuer", "pitfall-9-18 subject", "pitfall-9-18 issuer"],
+)
+def test_anybody_else_s_is_refused_at_the_step_that_says_so(given, identity):
+    found = attempt(demand(KEYLESS | {"identities": [identity]}), given())
+    assert (found.state, found.signer) == (ProofState.FAILED, "")
+    assert found.step == "establish that the signer is one that is demanded"
+    assert SUBJECT in found.text
+    assert len(found.text) <= MAX_TEXT
+
+
+def test_expressions_of_the_policy_fit_whole_names():
+    identity = {"issuerRegExp": "https://token[.]actions[.].+", "subjectRegExp": "https://github[.]com/acme/.+"}
+    assert attempt(demand(KEYLESS | {"identities": [identity]}), bundle()).state is ProofState.VERIFIED
+
+
+def test_a_key_of_the_policy_or_of_kms_verifies_what_it_signed():
+    given = artifact(ours().sign_statement_keyed(statement(DIGEST), key()))
+    assert attempt(demand(BY_KEY), given).state is ProofState.VERIFIED
+    assert attempt(demand(BY_KMS, trust(store(), kms=public_pem(key()))), given).state is ProofState.VERIFIED
+    other = attempt(demand(BY_KMS, trust(store(), kms=public_pem(signer().key))), given)
+    assert (other.state, other.step) == (ProofState.FAILED, "establish that the signature is the signer's")
+
+
+def test_a_log_is_demanded_of_a_key_unless_the_policy_says_otherwise():
+    given = artifact(ours().sign_statement_keyed(statement(DIGEST), key(), logged=False))
+    assert attempt(demand(BY_KEY), given).state is ProofState.FAILED
+    unlogged = {"key": BY_KEY["key"], "transparencyLog": "NotRequired"}
+    assert attempt(demand(unlogged), given).state is ProofState.VERIFIED
+
+
+def test_the_hash_is_the_policy_s():
+    given = artifact(ours().sign_statement_keyed(statement(DIGEST), key(), algorithm=hashes.SHA512()))
+    assert attempt(demand(BY_KEY), given).state is ProofState.FAILED
+    named = BY_KEY | {"key": BY_KEY["key"] | {"hashAlgorithm": "sha512"}}
+    assert attempt(demand(named), given).state is ProofState.VERIFIED
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [({}, "it has not been read yet"), ({"kms": "access was denied" * 99}, "access was denied")],
+    ids=["not read", "not readable"],
+)
+def test_a_key_of_kms_that_is_not_at_hand_leaves_the_question_open(keys, text):
+    found = prepare(demand(BY_KMS, trust(store(), **keys)))
+    assert isinstance(found, UndeterminedError)
+    assert text in str(found)
+    assert len(str(found)) <= MAX_TEXT
+
+
+@pytest.mark.parametrize(
+    ("stores", "text"),
+    [
+        pytest.param([store("another")], "there is no TrustStore ours", id="none"),
+        pytest.param(
+            [BrokenTrustStore(name="ours", uid="", generation=1, problems=("p",))], "cannot be used: p", id="broken"
+        ),
+        pytest.param([store(type_=StoreType.CA)], "expected one of type sigstore", id="of another type"),
+        pytest.param(
+            [TrustStore(name="ours", uid="", generation=1, type=StoreType.SIGSTORE)], "of type sigstore", id="empty"
+        ),
+        pytest.param([store(root=b"{}")], "trustedRoot", id="unreadable"),
+    ],
+)
+@pytest.mark.parametrize("sigstore", [KEYLESS, BY_KEY], ids=["identity", "key"])
+def test_a_trusted_root_that_cannot_be_used_leaves_the_question_open(stores, text, sigstore):
+    wanted = demand(sigstore, trust(*stores))
+    found = prepare(wanted)
+    assert isinstance(found, UndeterminedError)
+    assert text in str(found)
+    with pytest.raises((UndeterminedError, PolicyError)):
+        SigstoreVerifier(wanted.authority, wanted.trust, attestation=None, same_repository=False)  # type: ignore[arg-type]
+
+
+def test_a_root_without_logs_leaves_the_question_open_too():
+    empty = store(root=ours().trusted_root_bytes(tlogs=[]))
+    found = attempt(demand(KEYLESS, trust(empty)), bundle())
+    assert (found.state, found.signer) == (ProofState.UNKNOWN, "")
+    assert "transparency log" in found.text
+
+
+def test_pitfall_9_3_a_copied_signature_is_refused_where_the_policy_wants_its_repository():
+    copied = layer(payload=simple_signing(DIGEST, reference="registry.test/elsewhere"))
+    assert attempt(demand(KEYLESS), copied).state is ProofState.VERIFIED
+    strict = demand(KEYLESS, sameRepository=True)
+    found = attempt(strict, copied)
+    assert (found.state, found.step) == (ProofState.FAILED, "establish that what was signed says what is demanded")
+    assert attempt(strict, layer()).state is ProofState.VERIFIED
+    # Bundles name none, so nothing can be held against them.
+    assert attempt(strict, bundle()).state is ProofState.VERIFIED
+
+
+@pytest.mark.parametrize(
+    "given", [lambda **m: bundle(predicate_type=PROVENANCE, **m), attested_layer], ids=["bundle", "layer"]
+)
+def test_an_attestation_s_type_and_conditions_are_the_policy_s(given):
+    assert attempt(attestation(["predicate.a == 1"]), given(predicate={"a": 1})).state is ProofState.VERIFIED
+    found = attempt(attestation(["predicate.a == 1", "predicate.a == 2"]), given(predicate={"a": 1}))
+    assert (found.state, found.step) == (ProofState.FAILED, "establish that every condition on the predicate holds")
+    assert attempt(attestation(predicate_type="https://other.test"), given()).state is ProofState.FAILED
+
+
+def test_a_signature_is_no_attestation_and_the_reverse():
+    assert attempt(attestation(), bundle()).state is ProofState.FAILED
+    assert attempt(attestation(), layer()).state is ProofState.FAILED
+    assert attempt(demand(KEYLESS), bundle(predicate_type=PROVENANCE)).state is ProofState.FAILED
+    # Not asked for as a signature; and if it were, it would be none.
+    assert ArtifactKind.COSIGN_ATTESTATION not in demand(KEYLESS).kinds
+    assert attempt(demand(KEYLESS), attested_layer()).state is ProofState.FAILED
+
+
+def test_pitfall_9_17_a_stranger_s_or_a_broken_one_fails_in_words():
+    foreign = artifact(strangers().sign_statement(statement(DIGEST), strangers().signer()))
+    assert attempt(demand(KEYLESS), foreign).state is ProofState.FAILED
+    found = attempt(demand(KEYLESS), artifact(b"\xff" * 1000))
+    assert (found.state, found.step) == (
+        ProofState.FAILED,
+        "establish that the material reads as one signature within bounds",
+    )
+    assert found.text.isprintable()
+
+
+def test_every_step_can_be_shown():
+    verifier = prepare(demand(KEYLESS))
+    assert isinstance(verifier, SigstoreVerifier)
+    shown = verifier.outcome(bundle(), IMAGE, now=NOW)
+    assert shown.outcome is Outcome.OK
+    assert [one.step.value for one in shown.steps] == list(range(1, 12))

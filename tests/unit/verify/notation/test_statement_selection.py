@@ -34,8 +34,8 @@ def document(*scopes: str) -> TrustPolicyDocument:
 @pytest.mark.parametrize(
     "reference",
     [
-        pytest.param("registry.test/app:v1", id="N18-tag"),
-        pytest.param("registry.test/app", id="N18-no-digest"),
+        pytest.param("registry.test/app:v1", id="N18-pitfall-9-4-tag"),
+        pytest.param("registry.test/app", id="N18-pitfall-9-4-no-digest"),
         pytest.param("app@" + DIGEST, id="N18-no-registry"),
         pytest.param("https://registry.test/app@" + DIGEST, id="N18-scheme"),
         pytest.param("registry.test/app:v1@" + DIGEST, id="N18-tag-and-digest"),

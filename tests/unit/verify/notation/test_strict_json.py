@@ -35,7 +35,9 @@ def nested(depth: int) -> bytes:
         pytest.param(b"[Infinity]", "Infinity", id="pitfall-9-10-infinity"),
         pytest.param(b"-Infinity", "Infinity", id="pitfall-9-10-minus-infinity"),
         pytest.param(b"1e999", "", id="pitfall-9-10-number-beyond-all-floats"),
-        pytest.param(b"1" * (MAX_NUMBER_CHARACTERS + 1), "a number of 41 characters", id="pitfall-9-10-endless-integer"),
+        pytest.param(
+            b"1" * (MAX_NUMBER_CHARACTERS + 1), "a number of 41 characters", id="pitfall-9-10-endless-integer"
+        ),
         pytest.param(b"0." + b"1" * MAX_NUMBER_CHARACTERS, "", id="pitfall-9-10-endless-fraction"),
         pytest.param(b"\xef\xbb\xbf{}", "not strict JSON", id="pitfall-9-10-byte-order-mark"),
         pytest.param('{"a": "é"}'.encode("latin-1"), "UnicodeDecodeError", id="pitfall-9-10-latin"),

@@ -5,6 +5,9 @@ All in one run, in interleaved rounds; wrk on the other core. What is compared i
 
 from __future__ import annotations
 
+import http.client
+import json
+import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -31,11 +34,12 @@ POLICY: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table: what answers, and the reviews it gets."""
+    """One line of the table: what answers, the reviews it gets, and whether it has to allow them (None: it may say anything)."""
 
     name: str
     bodies: tuple[bytes, ...]
     server: Any
+    allowed: bool | None
 
 
 def run(*, rounds: int, seconds: int) -> dict[str, dict[str, float]]:
@@ -56,16 +60,16 @@ def run(*, rounds: int, seconds: int) -> dict[str, dict[str, float]]:
         ]
         try:
             rows = [
-                Row(name="a constant answer on the same stack", bodies=one, server=stock[0]),
-                Row(name="kopf's stock server, images read only", bodies=one, server=stock[1]),
-                Row(name="tidegate, allowed", bodies=one, server=product),
-                Row(name="tidegate, refused", bodies=bad, server=product),
-                Row(name=f"tidegate, {DISTINCT} distinct images", bodies=many, server=product),
+                Row(name="a constant answer on the same stack", bodies=one, server=stock[0], allowed=None),
+                Row(name="kopf's stock server, images read only", bodies=one, server=stock[1], allowed=None),
+                Row(name="tidegate, allowed", bodies=one, server=product, allowed=True),
+                Row(name="tidegate, refused", bodies=bad, server=product, allowed=False),
+                Row(name=f"tidegate, {DISTINCT} distinct images", bodies=many, server=product, allowed=True),
             ]
             gate.apply_policy("bench", POLICY)
             _measure(rows, rounds, seconds, folder, samples)
             _apply_many(gate)
-            hundred = Row(name=f"tidegate, {POLICIES} policies", bodies=one, server=product)
+            hundred = Row(name=f"tidegate, {POLICIES} policies", bodies=one, server=product, allowed=True)
             _measure([hundred], rounds, seconds, folder, samples)
         finally:
             for server in stock:
@@ -99,14 +103,31 @@ def _stock(stack: str, logic: str, folder: Path, body: bytes) -> Server:
 def _measure(
     rows: list[Row], rounds: int, seconds: int, folder: Path, samples: dict[str, list[dict[str, float]]]
 ) -> None:
-    """Warm every row up, then measure them in turn, round after round."""
+    """Warm every row up, each of its reviews once and then all for a while; then measure in turn, round after round."""
     scripts: dict[str, Path] = {}
     for row in rows:
         own = folder / row.name.replace(" ", "-").replace("'", "")
         own.mkdir()
         scripts[row.name] = write_wrk_script(own, row.bodies)
-        wrk(row.server, scripts[row.name], 8, 2)
+        _ask_each(row)
+        wrk(row.server, scripts[row.name], 8, 1)
     _every(rounds, rows, lambda row: _sample(row, scripts[row.name], seconds, samples))
+
+
+def _ask_each(row: Row) -> None:
+    """Have every image of a row looked up before it is measured, and see that the answers are those that are meant."""
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1", row.server.port, context=ssl._create_unverified_context(), timeout=30
+    )
+    try:
+        # The first answer looks the images up, the second one is composed from what is remembered of them.
+        for body in row.bodies * 2:
+            connection.request("POST", "/validate?timeout=10s", body, {"Content-Type": "application/json"})
+            answer = json.loads(connection.getresponse().read())
+            if row.allowed is not None and answer["response"]["allowed"] is not row.allowed:
+                raise SystemExit(f"{row.name}: expected allowed to be {row.allowed}, got {answer}")
+    finally:
+        connection.close()
 
 
 def _every(rounds: int, rows: list[Row], measure: Callable[[Row], None]) -> None:

@@ -357,6 +357,15 @@ def test_a_skipped_statement_and_an_unused_store_are_mentioned(files):
     assert imported.state("registry.test/elsewhere", b"", SIGNED_AT) is ProofState.FAILED
 
 
+def test_a_repository_on_a_port_of_its_own_or_in_china_is_kept_apart(files):
+    china = "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn"
+    files.trust(statement(scopes=[f"{china}/team/app", "registry.test:5000/app"]))
+    images = Imported(convert(files)).policy("notation-wabbit").match.images
+    assert scope_contains(images[0], parse_reference(f"{china}/team/app:v1"))
+    assert scope_contains(images[1], parse_reference("registry.test:5000/app:v1"))
+    assert not scope_contains(images[1], parse_reference("registry.test/app:v1"))
+
+
 def test_certificates_stand_as_readable_blocks_with_their_subjects(files):
     ended = convert(files)
     assert "  - |\n    -----BEGIN CERTIFICATE-----\n" in ended.out
@@ -385,6 +394,16 @@ LOSSES: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     ),
     "a local scope": (
         [statement(scopes=["local/layout"])],
+        "trustPolicies[0].registryScopes[0]",
+        "no image of a cluster",
+    ),
+    "more identities than fit": (
+        [statement(identities=[f"x509.subject: C=US, ST=WA, O=Example {number}" for number in range(257)])],
+        "trustPolicies[0].trustedIdentities",
+        "257 trusted identities, more than 256",
+    ),
+    "a scope that no reference can have": (
+        [statement(scopes=["registry.test/" + "a" * 300])],
         "trustPolicies[0].registryScopes[0]",
         "no image of a cluster",
     ),
@@ -419,7 +438,7 @@ def _line_of(files: NotationFiles, field: str) -> int:
     if isinstance(value, str):
         wanted = json.dumps(value)
     elif isinstance(value, list):
-        wanted = f'"registryScopes": [\n        {json.dumps(value[0])}'
+        wanted = f'"{field.rpartition(".")[2]}": [\n        {json.dumps(value[0])}'
     else:
         wanted = f'{{\n      "name": {json.dumps(value["name"])}'
     return files.policy.read_text().split(wanted)[0].count("\n") + 1

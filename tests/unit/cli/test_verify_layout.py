@@ -360,3 +360,66 @@ def test_a_layout_needs_the_trust_of_one_kind(layout, app, given, words):
     ended = run("verify", "--layout", layout.folder, *given)
     assert ended.code == 2
     assert words in ended.err
+
+
+# What lies there and cannot be read
+
+
+def link(path: Path, folder: Path) -> None:
+    """Put a symbolic link to a copy in the place of a file."""
+    copy = folder / "copy"
+    copy.write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to(copy)
+
+
+def test_a_signature_that_cannot_be_read_may_have_been_the_valid_one(layout, app, trust, tmp_path):
+    found = layout.add(notation_signature(app))
+    link(layout.blob(found.digest), tmp_path)
+    ended = by_notation(layout, trust, wish=":v1")
+    assert (ended.code, ended.report["verdict"]) == (2, "inconclusive")
+    layout.add(notation_signature(app, annotations={"a": "b"}))
+    assert by_notation(layout, trust, wish=":v1").code == 0
+
+
+def test_a_fallback_index_that_cannot_be_read_may_have_listed_the_valid_one(layout, app, trust, tmp_path):
+    found = layout.add(notation_signature(app), listed=False)
+    listed = layout.add(
+        artifacts.referrers_index([(found, "application/vnd.oci.empty.v1+json")]), fallback_tag(app.digest)
+    )
+    link(layout.blob(listed.digest), tmp_path)
+    ended = by_notation(layout, trust, wish=":v1")
+    assert (ended.code, ended.report["verdict"]) == (2, "inconclusive")
+
+
+def test_a_fallback_index_of_other_bytes_is_never_used(layout, app, trust):
+    found = layout.add(notation_signature(app), listed=False)
+    listed = layout.add(
+        artifacts.referrers_index([(found, "application/vnd.oci.empty.v1+json")]), fallback_tag(app.digest)
+    )
+    layout.blob(listed.digest).write_bytes(listed.data + b" ")
+    assert by_notation(layout, trust, wish=":v1").report["verdict"] != "verified"
+
+
+def test_an_image_that_the_index_does_not_list_is_named_by_digest(layout, trust):
+    app = layout.add(image("app"), listed=False)
+    layout.add(notation_signature(app))
+    assert by_notation(layout, trust, wish=f"@{app.digest}").code == 0
+    layout.blob(app.digest).write_bytes(b"[]")
+    assert by_notation(layout, trust, wish=f"@{app.digest}").code == 1
+
+
+def test_an_image_whose_bytes_were_altered_is_not_verified_by_sigstore(layout, app, tmp_path):
+    layout.add(artifacts.signature(BUNDLE, bundle_of(app), subject=app))
+    assert by_sigstore(layout, tmp_path).code == 0
+    layout.blob(app.digest).write_bytes(b"{}")
+    ended = by_sigstore(layout, tmp_path)
+    assert (ended.code, ended.report["verdict"], ended.report["signatures"]) == (1, "failed", [])
+
+
+def test_a_listed_manifest_that_is_no_manifest_is_left_alone(layout, app, trust):
+    layout.add(notation_signature(app))
+    junk = image("junk")
+    layout.add(junk, "junk")
+    layout.blob(junk.digest).unlink()
+    assert by_notation(layout, trust, wish=":v1").code == 0

@@ -17,6 +17,7 @@ from tidegate.evidence.signature_artifacts import (
     SigningState,
     SkippedArtifact,
     SkipReason,
+    UnusableArtifactError,
     bounded_annotations,
 )
 from tidegate.evidence.signature_search import StoredArtifact
@@ -62,7 +63,7 @@ def read_artifacts(
         require_same(image, repository)
         named = image.object("imageId")
         for bears in _ids(named):
-            found[bears] = _content(image, named, is_tag=bears.kind == "tag")
+            found[bears] = _content(image, named)
     none = unexpected(source, "no answer for an artifact that was asked for")
     return {each: found.get(each, none) for each in ids}
 
@@ -101,11 +102,12 @@ def _ids(named: Reply) -> list[ImageId]:
     return [ImageId("digest", digest)] * bool(digest) + [ImageId("tag", tag)] * bool(tag)
 
 
-def _content(image: Reply, named: Reply, *, is_tag: bool) -> StoredArtifact:
-    try:
-        content = image.text("imageManifest").encode()
-    except UnicodeEncodeError:
-        return unexpected(image.source, f"{image.path}.imageManifest: not Unicode text")
-    if is_tag and digest_of(content) != named.text("imageDigest"):
-        return unexpected(image.source, f"{image.path}: the manifest's bytes have another digest than the tag")
+def _content(image: Reply, named: Reply) -> StoredArtifact:
+    """Return the manifest, unless these are not the bytes that were pushed.
+
+    That is no trouble with ECR: who may push may push bytes that are no text, which is all that an answer can hold.
+    """
+    content = image.text("imageManifest").encode(errors="surrogatepass")
+    if digest_of(content) != named.text("imageDigest"):
+        return UnusableArtifactError(SkipReason.BAD_CONTENT, "the manifest's bytes have another digest")
     return StoredManifest(content=content, media_type=image.optional_text("imageManifestMediaType"))

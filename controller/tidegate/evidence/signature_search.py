@@ -54,8 +54,7 @@ MAX_SKIPPED = 100
 """Artifacts left aside for good that are named one by one; what could not be looked at always is."""
 
 R = TypeVar("R")
-StoredArtifact: TypeAlias = StoredManifest | Absence | AwsUnavailableError
-_Fetched: TypeAlias = StoredArtifact | UnusableArtifactError
+StoredArtifact: TypeAlias = StoredManifest | Absence | UnusableArtifactError | AwsUnavailableError
 _OPEN = frozenset({SkipReason.UNAVAILABLE, SkipReason.OVER_LIMIT})
 
 
@@ -71,7 +70,8 @@ class Listing:
 class ArtifactStore(Protocol):
     """One repository, asked for what stands beside one image. Methods block; each is bounded in bytes and seconds.
 
-    AwsUnavailableError means "could not look": raised, or a value for one id of several.
+    AwsUnavailableError means "could not look": raised, or a value for one id of several. So is UnusableArtifactError,
+    which means that there is something of no use.
     """
 
     def referrers(self, subject: Digest, artifact_types: frozenset[str]) -> Listing:
@@ -176,8 +176,8 @@ class _Search:
             limit = f"signature evaluation stopped at {MAX_EVALUATED} {what}"
             self._note(f"{count} {what}", SkipReason.OVER_LIMIT, limit)
 
-    def _fetch(self, ids: Sequence[ImageId]) -> dict[ImageId, _Fetched]:
-        fetched: dict[ImageId, _Fetched] = {}
+    def _fetch(self, ids: Sequence[ImageId]) -> dict[ImageId, StoredArtifact]:
+        fetched: dict[ImageId, StoredArtifact] = {}
         for start in range(0, len(ids), MANIFESTS_A_CALL):
             part = ids[start : start + MANIFESTS_A_CALL]
             try:
@@ -191,7 +191,7 @@ class _Search:
         self._failure = self._failure or next(iter(problems), None)
         return fetched
 
-    def _held(self, answer: StoredArtifact) -> _Fetched:
+    def _held(self, answer: StoredArtifact) -> StoredArtifact:
         """Return the answer, or no more than a note of it where those before it leave too little room."""
         if not isinstance(answer, StoredManifest):
             return answer
@@ -201,18 +201,18 @@ class _Search:
         self._manifest_bytes += len(answer.content)
         return answer
 
-    def _fallback(self, tag: ImageId | None, fetched: Mapping[ImageId, _Fetched]) -> Sequence[ArtifactRef]:
+    def _fallback(self, tag: ImageId | None, fetched: Mapping[ImageId, StoredArtifact]) -> Sequence[ArtifactRef]:
         if tag is None or isinstance(fetched.get(tag), Absence):
             return ()
         return self._attempt(tag.value, partial(self._entries, tag.value, fetched.get(tag))) or ()
 
-    def _entries(self, tag: str, stored: _Fetched | None) -> Sequence[ArtifactRef]:
+    def _entries(self, tag: str, stored: StoredArtifact | None) -> Sequence[ArtifactRef]:
         listed = parse_referrers(_content(tag, stored))
         if listed.unreadable:
             self._note(tag, SkipReason.UNSUPPORTED, f"{listed.unreadable} entries without a sha256 digest")
         return self._bounded(listed.refs, tag)
 
-    def _of_referrer(self, ref: ArtifactRef, stored: _Fetched | None) -> list[_Envelope]:
+    def _of_referrer(self, ref: ArtifactRef, stored: StoredArtifact | None) -> list[_Envelope]:
         def read() -> list[_Envelope]:
             content = _content(ref.digest, stored)
             _require_same(content, ref.digest, ref.size)
@@ -220,7 +220,7 @@ class _Search:
 
         return self._attempt(ref.digest, read) or []
 
-    def _of_tag(self, tag: ImageId, stored: _Fetched | None) -> list[_Envelope]:
+    def _of_tag(self, tag: ImageId, stored: StoredArtifact | None) -> list[_Envelope]:
         """Read what stands under one of cosign's tags. Anybody who pushes can move it, so it says nothing."""
 
         def read() -> list[_Envelope]:
@@ -295,7 +295,7 @@ class _Search:
             self._skipped.append(skipped)
 
 
-def _content(what: str, stored: _Fetched | None) -> bytes:
+def _content(what: str, stored: StoredArtifact | None) -> bytes:
     if isinstance(stored, StoredManifest):
         return stored.content
     if isinstance(stored, AwsUnavailableError | UnusableArtifactError):

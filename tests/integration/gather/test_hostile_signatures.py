@@ -13,7 +13,8 @@ from tests.integration.gather.gate import image
 from tests.integration.gather.test_signatures import OWN_CA, signed_by
 from tests.integration.gather.trust import trust_of
 from tests.simulator import World
-from tests.simulator.artifacts import descriptor
+from tests.simulator.artifacts import descriptor, fallback_tag
+from tests.simulator.manifests import OCI_MANIFEST, Manifest, sha256
 from tests.simulator.pki.certificates import Identity, authority, issue
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, SIGNED_AT, sign
 from tidegate.policy.trust_stores import TrustSnapshot
@@ -24,6 +25,13 @@ RELEASE = {
     "name": "release",
     "notation": {**OWN_CA["notation"], "trustedIdentities": ["x509.subject: C=US, ST=WA, O=Release"]},
 }
+
+
+KEYLESS = {
+    "name": "ci",
+    "sigstore": {"trustedRoot": "sigstore", "identities": [{"issuer": "https://ci.test", "subject": "ci@acme.test"}]},
+}
+ATTESTED = {"name": "build", "predicateType": "https://slsa.dev/provenance/v1", "anyOf": [KEYLESS]}
 
 
 @pytest.fixture
@@ -75,6 +83,23 @@ async def test_an_envelope_of_who_is_not_trusted(world, start, app, ca, trust, t
     assert not answer.allowed
     assert "SignatureInvalid: authority release: " in answer.message
     assert words in answer.message
+
+
+@pytest.mark.parametrize("suffix", ["", ".sig", ".att"], ids=["the list of referrers", "signatures", "attestations"])
+async def test_a_tag_whose_content_no_answer_can_hold(world, start, app, trust, suffix):
+    """ECR answers with texts, so that bytes that are none arrive as others."""
+    data = b'{"schemaVersion":2,"annotations":{"\xff":"\xff"}}'
+    world.push(
+        "team/app",
+        Manifest(data=data, digest=sha256(data), media_type=OCI_MANIFEST, size=len(data)),
+        fallback_tag(world.image("team/app", "v1").digest, suffix),
+    )
+
+    policy = {"signatures": {"anyOf": [OWN_CA, KEYLESS]}, "attestations": [ATTESTED], "onUndetermined": "Allow"}
+    answer = await start(policy, trust=trust).review(app)
+
+    assert not answer.allowed
+    assert "SignatureMissing" in answer.message
 
 
 async def test_the_children_of_an_index_that_nobody_signed_are_not_searched_for(world, sim, start, trust):

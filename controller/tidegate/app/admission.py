@@ -69,7 +69,7 @@ async def serve(settings: Settings) -> None:
     engine = build_engine(settings)
     roots = FetchedRoots(tuf_roots(settings.trust_stores))
     trust = watched_trust(settings, api, engine, roots)
-    policies = WatchedPolicies(api, trust=trust, warm_up=warm_up)
+    policies = watched_policies(api, trust)
     namespaces, platforms = WatchedNamespaces(api), NodePlatforms(api)
     certificate = serving_certificate(settings, api)
     pair = await certificate.obtain()
@@ -149,6 +149,11 @@ def watched_trust(settings: Settings, api: KubernetesApi, engine: Engine, roots:
     stores = WatchedTrustStores(api, namespace=own_namespace(settings), roots=roots)
     roots.notify(stores.mark_dirty)
     return WatchedTrust(stores, KmsKeys(engine.kms))
+
+
+def watched_policies(api: KubernetesApi, trust: WatchedTrust) -> WatchedPolicies:
+    """Return the policies, whose verifiers are ready before they are in force."""
+    return WatchedPolicies(api, trust=trust, warm_up=warm_up)
 
 
 def tuf_roots(wanted: TrustStores) -> TufRoots:

@@ -24,6 +24,7 @@ FIRST_RETRY_SECONDS: Final = 0.1
 LAST_RETRY_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 5.0
 MAX_ANSWER_BYTES: Final = 256 * 1024
+UNREAD: Final = "the policies, or the trust stores that they rely on, have not been read yet"
 UNKNOWN_PATH: Final = "/self-check-of-an-unknown-path"
 
 _log = structlog.get_logger(__name__)
@@ -69,7 +70,7 @@ class SelfCheck:
 
     def unmet(self) -> Sequence[str]:
         """Return what is not as it must be, as fragments of sentences; empty when the server may be asked."""
-        unread = [] if self._policies.current().synced else ["the policies have not been read yet"]
+        unread = [] if self._policies.current().synced else [UNREAD]
         return [*unread, *self._certificate.unmet(), *([self.problem] if self.problem else [])]
 
     async def run(self) -> None:

@@ -24,7 +24,7 @@ from tidegate.kube.api import KubernetesApi
 from tidegate.kube.certificate import ServingPair
 from tidegate.kube.certificate.material import KeyPair, make_authority, make_serving
 from tidegate.kube.policies import WatchedPolicies
-from tidegate.kube.self_check import SelfCheck, WithoutSelfChecks
+from tidegate.kube.self_check import UNREAD, SelfCheck, WithoutSelfChecks
 from tidegate.kube.server import AdmissionServer, Responder, ServerTLS
 
 NOW = dt.datetime.now(dt.UTC)
@@ -162,7 +162,7 @@ async def test_the_real_reviewer_passes(objects, audit_only):
 async def test_policies_that_were_not_read_are_not_ready():
     policies = watched()
     check = await checked(reviewer(policies), policies)
-    assert "the policies have not been read yet" in check.unmet()
+    assert UNREAD in check.unmet()
     assert check.problem == "the running server has not read the policies yet"
 
 

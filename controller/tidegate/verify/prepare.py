@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from tidegate.errors import Error, UndeterminedError
 from tidegate.policy.model import ImagePolicy
-from tidegate.policy.signatures import KeylessAuthority, NotationAuthority
+from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.snapshot import Policy
 from tidegate.policy.trust_stores import TrustSnapshot
 from tidegate.verify.by_notation import NotationVerifier
@@ -24,7 +24,7 @@ def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:
         if isinstance(policy, ImagePolicy):
             for demand in demands_of(policy, trust).all:
                 prepare(demand)
-                if isinstance(demand.authority, KeylessAuthority):
+                if not isinstance(demand.authority, NotationAuthority) and demand.authority.trusted_root is not None:
                     preload()
 
 

@@ -3,10 +3,22 @@
 import pytest
 
 from tidegate.errors import UndeterminedError
-from tidegate.policy.signatures import KeyedAuthority, KeylessAuthority, NotationAuthority, PemKey, TransparencyLog
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.pattern import Exact
+from tidegate.policy.signatures import (
+    Authority,
+    KeyedAuthority,
+    KeylessAuthority,
+    NotationAuthority,
+    PemKey,
+    SignatureRules,
+    SigstoreIdentity,
+    TransparencyLog,
+)
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
+from tidegate.verify import prepare as prepare_module
 from tidegate.verify.demands import Demand
-from tidegate.verify.prepare import prepare
+from tidegate.verify.prepare import prepare, warm_up
 
 TRUST = TrustSnapshot.of(
     [
@@ -42,3 +54,32 @@ def test_an_authority_that_cannot_be_used_says_why(authority, words):
     found = prepare(Demand(authority=authority, trust=TRUST))
     assert isinstance(found, UndeterminedError)
     assert words in str(found)
+
+
+@pytest.mark.parametrize(
+    ("authority", "times"),
+    [
+        pytest.param(
+            KeylessAuthority(
+                name="ci",
+                trusted_root="root",
+                identities=(SigstoreIdentity(issuer=Exact(text="a"), subject=Exact(text="b")),),
+            ),
+            1,
+            id="identities",
+        ),
+        pytest.param(KeyedAuthority(name="vendor", key=PemKey(pem=""), trusted_root="root"), 1, id="a logged key"),
+        pytest.param(
+            KeyedAuthority(name="vendor", key=PemKey(pem=""), transparency_log=TransparencyLog.NOT_REQUIRED),
+            0,
+            id="a key without a log",
+        ),
+        pytest.param(notation("odd"), 0, id="Notation"),
+    ],
+)
+def test_what_takes_long_to_load_is_loaded_before_anybody_waits(authority: Authority, times: int, monkeypatch):
+    loaded: list[None] = []
+    monkeypatch.setattr(prepare_module, "preload", lambda: loaded.append(None))
+    policy = ImagePolicy(name="p", uid="1", generation=1, signatures=SignatureRules(any_of=(authority,)))
+    warm_up([policy], TRUST)
+    assert len(loaded) == times

@@ -55,7 +55,8 @@ unit: $(STAMP) ## Run the tests that need no control plane
 e2e: $(STAMP) toolchain ## Run the tests on the real control plane
 	$(BIN)/python -m pytest tests/e2e tests/chart $(PYTEST_ARGS)
 
-demo: $(STAMP) toolchain ## See it refuse: real API server, simulated AWS. ARGS=--stay keeps it up
+demo: $(STAMP) ## See it refuse: real API server, simulated AWS. ARGS=--stay keeps it up
+	@$(PYTHON) tests/cluster/toolchain/build.py etcd kube-apiserver kube-controller-manager kubectl helm > /dev/null
 	@$(BIN)/python -m tests.demo $(ARGS)
 
 bench: $(STAMP) toolchain ## Measure and write docs/reference/performance.md

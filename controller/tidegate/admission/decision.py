@@ -71,12 +71,14 @@ class Decision:
     """What is said of a request, and of every other with the same images under the same policies.
 
     ``refusals`` are the policy, check, outcome and reason of each result that did not let an image through, for metrics.
+    ``stale`` tells whether it rests on evidence past its time to live.
     """
 
     mark: Mark
     response: Response
     verdicts: tuple[ImageVerdict, ...] = ()
     refusals: tuple[tuple[str, str, str, str], ...] = ()
+    stale: bool = False
 
     def encode(self, uid: str) -> bytes:
         """Return the JSON body of the AdmissionReview that answers the request with the uid."""
@@ -148,7 +150,13 @@ def decide(used: Sequence[tuple[str, ImageVerdict]], *, expected: int) -> Decisi
         warnings=warnings,
         audit_annotations=_annotations(mark, verdicts),
     )
-    return Decision(mark=mark, response=response, verdicts=verdicts, refusals=_refusals(verdicts))
+    return Decision(
+        mark=mark,
+        response=response,
+        verdicts=verdicts,
+        refusals=_refusals(verdicts),
+        stale=any(verdict.stale for verdict in verdicts),
+    )
 
 
 def _refusals(verdicts: Sequence[ImageVerdict]) -> tuple[tuple[str, str, str, str], ...]:

@@ -117,7 +117,12 @@ def judge_plan(plan: Plan, evidence: ImageEvidence, *, now: datetime, audit_only
             trust=plan.trust,
         )
         judgements = [Judgement(policy=policy, results=judge(policy, subject)) for policy in plan.policies]
-    return conclude(plan.text, _digest(plan, evidence), judgements, audit_only=audit_only)
+    return conclude(plan.text, _digest(plan, evidence), judgements, audit_only=audit_only, stale=_is_stale(evidence))
+
+
+def _is_stale(evidence: ImageEvidence) -> bool:
+    facts = (evidence.detail, evidence.settings, evidence.runnable, *evidence.scans.values(), *evidence.proofs.values())
+    return any(isinstance(fact, Known) and fact.stale is not None for fact in facts)
 
 
 def _digest(plan: Plan, evidence: ImageEvidence) -> Digest | None:

@@ -46,6 +46,7 @@ class ImageVerdict:
 
     ``denied`` tells whether the request must be refused. ``denial`` is its line of text. ``warnings`` go to the person
     at kubectl and ``records`` to the audit log. ``holds_until`` is when passing time alone may change it (UTC).
+    ``stale`` tells whether anything that is known of the image is past its time to live.
     """
 
     text: str
@@ -57,6 +58,7 @@ class ImageVerdict:
     records: tuple[str, ...]
     outcome: Outcome
     holds_until: datetime | None
+    stale: bool
 
     @property
     def label(self) -> str:
@@ -69,7 +71,9 @@ class ImageVerdict:
         return tuple(f"{one.policy.name}/{one.policy.generation}" for one in self.judgements)
 
 
-def conclude(text: str, digest: Digest | None, judgements: Sequence[Judgement], *, audit_only: bool) -> ImageVerdict:
+def conclude(
+    text: str, digest: Digest | None, judgements: Sequence[Judgement], *, audit_only: bool, stale: bool = False
+) -> ImageVerdict:
     """Return the verdict that follows from the judgements of every policy about one image."""
     denials: list[str] = []
     warnings: list[str] = []
@@ -100,6 +104,7 @@ def conclude(text: str, digest: Digest | None, judgements: Sequence[Judgement], 
         records=tuple(records),
         outcome=outcome,
         holds_until=min(limits, default=None),
+        stale=stale,
     )
 
 

@@ -54,6 +54,8 @@ class Observer:
         metrics = self._metrics
         metrics.decisions.add(decision.mark.value, request.operation.value)
         metrics.answer_seconds.observe(seconds, "yes" if waited else "no")
+        if decision.stale:
+            metrics.stale.add()
         for refusal in decision.refusals:
             metrics.results.add(*refusal)
         # A policy that only audits allows like any other, so the log is where its findings are seen.

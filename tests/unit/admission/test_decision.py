@@ -219,6 +219,22 @@ def test_audit_annotations_are_bounded():
     assert all(len(text) <= MAX_ANNOTATION_CHARACTERS for text in annotations.values())
 
 
+def test_telemetry_is_told_each_result_that_did_not_let_through_whatever_was_done_about_it():
+    decision = answer(BAD, GOOD, AUDITED, verdict(Outcome.UNDETERMINED, name="q"))
+    assert decision.refusals == (
+        ("p", "scan", "Fail", "NotScanned"),
+        ("p", "scan", "Fail", "NotScanned"),
+        ("q", "scan", "Undetermined", "NotScanned"),
+    )
+    assert answer(GOOD, verdict(Outcome.EXEMPT)).refusals == ()
+
+
+@pytest.mark.parametrize("stale", [True, False])
+def test_an_answer_is_stale_when_one_of_its_verdicts_is(stale):
+    other = conclude(IMAGE, DIGEST, GOOD.judgements, audit_only=False, stale=stale)
+    assert answer(GOOD, other).stale is stale
+
+
 @pytest.mark.parametrize("mark", [Mark.UNCHANGED, Mark.NO_IMAGES, Mark.NO_POLICY])
 def test_a_request_without_work_is_allowed_and_says_why(mark):
     decision = pass_without_work(mark)

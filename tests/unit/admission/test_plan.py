@@ -12,6 +12,7 @@ from tests.unit.builders import (
     PINNED,
     broken,
     child,
+    detail,
     digest,
     ecr,
     evidence,
@@ -190,6 +191,19 @@ def test_a_pass_on_stale_evidence_is_a_warning():
     found = judged(plan(policy(**SCAN)), stale)
     assert not found.denied
     assert found.warnings == ("judged by evidence 60 s old: AWS is throttling requests [policy rules]",)
+
+
+STALE_FACTS = [
+    pytest.param(evidence(), False, id="nothing"),
+    pytest.param(evidence(report(), detail=known(detail(), stale=Cause.THROTTLED)), True, id="the image"),
+    pytest.param(evidence(known(report(), stale=Cause.THROTTLED)), True, id="its scan"),
+    pytest.param(evidence(detail=missing()), False, id="what could not be looked up at all"),
+]
+
+
+@pytest.mark.parametrize(("collected", "stale"), STALE_FACTS)
+def test_the_verdict_tells_whether_anything_known_is_stale(collected, stale):
+    assert judged(plan(full_policy()), collected).stale is stale
 
 
 def test_the_image_is_not_moved_by_a_host_in_another_form():

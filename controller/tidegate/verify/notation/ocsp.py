@@ -71,9 +71,8 @@ def _standing(
         raise UndeterminedError("OCSP response from the future")
     if single.certificate_status is ocsp.OCSPCertStatus.UNKNOWN:
         raise UndeterminedError("OCSP responder does not know the certificate")
-    revoked = single.certificate_status is not ocsp.OCSPCertStatus.GOOD
-    if revoked and _was_signed_before(response.single_extensions, signing_time):
-        revoked = False
+    good = single.certificate_status is ocsp.OCSPCertStatus.GOOD
+    revoked = not good and not _was_signed_before(response.single_extensions, signing_time)
     return Standing(revoked=revoked, good_until=single.next_update_utc)
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from hashlib import sha224
 from typing import Any
 
 import pytest
 from asn1crypto import core
 from asn1crypto import ocsp as asn1_ocsp
 from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 
 from tests.simulator.pki.certificates import CODE_SIGNING, EPOCH, Identity, authority, issue
@@ -142,7 +144,16 @@ def test_the_issuers_key_is_hashed_without_its_headers(kind: str):
             id="N66-issuer-by-md5",
         ),
         pytest.param(
-            ocsp_answer(LEAF, edit=identified(hash_algorithm={"algorithm": "sha224"})),
+            ocsp_answer(
+                LEAF,
+                edit=identified(
+                    hash_algorithm={"algorithm": "sha224"},
+                    issuer_name_hash=sha224(CA.certificate.subject.public_bytes()).digest(),
+                    issuer_key_hash=sha224(
+                        CA.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+                    ).digest(),
+                ),
+            ),
             "is about another certificate",
             id="N66-issuer-by-a-hash-that-does-not-count",
         ),

@@ -35,6 +35,8 @@ MAX_DETAIL = 300
 
 THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
 """The annotation that says, unsigned, which certificates a Notation signature was made with."""
+PREDICATE = "dev.sigstore.bundle.predicateType"
+"""The annotation that says, unsigned, what a Sigstore bundle states: that of a scan every night, for instance."""
 
 
 class ArtifactKind(StrEnum):
@@ -165,10 +167,15 @@ class FoundArtifacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedArtifacts:
-    """Which kinds are wanted, and ``thumbprints`` (lower-case hexadecimal SHA-256) of certificates worth trying first."""
+    """Which kinds are wanted, and what is worth trying first.
+
+    ``thumbprints`` (lower-case hexadecimal SHA-256) are of certificates that are trusted, ``predicates`` the types of
+    predicates that are looked for.
+    """
 
     kinds: frozenset[ArtifactKind] = ALL_KINDS
     thumbprints: frozenset[str] = frozenset()
+    predicates: frozenset[str] = frozenset()
 
 
 class SigningState(StrEnum):

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from tidegate.evidence.artifact_manifest import BUNDLE_TYPES, COSIGN_SIGNATURE_TYPE, EMPTY_CONFIG, NOTATION_TYPE
 from tidegate.evidence.signature_artifacts import (
     MAX_MANIFEST_BYTES,
+    PREDICATE,
     THUMBPRINTS,
     ArtifactKind,
     ArtifactRef,
     SkippedArtifact,
     SkipReason,
+    WantedArtifacts,
 )
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
@@ -81,10 +83,20 @@ def refusal(ref: ArtifactRef) -> SkippedArtifact | None:
     return None
 
 
-def likely_first(refs: Iterable[ArtifactRef], thumbprints: frozenset[str]) -> list[ArtifactRef]:
-    """Return the candidates, each digest once, those first that name one of the certificates (N25)."""
+def likely_first(refs: Iterable[ArtifactRef], wanted: WantedArtifacts) -> list[ArtifactRef]:
+    """Return the candidates, each digest once: first those that name a certificate (N25) or a predicate worth trying.
+
+    Last come those that name another predicate: the attestations of many nights must not crowd out a signature.
+    """
     once = {each.digest: each for each in refs}
-    return sorted(once.values(), key=lambda each: not (_thumbprints(each) & thumbprints))
+    return sorted(once.values(), key=lambda each: _rank(each, wanted))
+
+
+def _rank(ref: ArtifactRef, wanted: WantedArtifacts) -> int:
+    predicate = ref.annotations.get(PREDICATE, "")
+    if predicate in wanted.predicates or _thumbprints(ref) & wanted.thumbprints:
+        return 0
+    return 2 if predicate and wanted.predicates else 1
 
 
 def _thumbprints(ref: ArtifactRef) -> frozenset[str]:

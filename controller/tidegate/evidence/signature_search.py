@@ -163,7 +163,7 @@ class _Search:
 
     def _choose(self, refs: Iterable[ArtifactRef], *, room: int) -> list[ArtifactRef]:
         chosen: list[ArtifactRef] = []
-        for ref in likely_first(refs, self._wanted.thumbprints):
+        for ref in likely_first(refs, self._wanted):
             if (refused := refusal(ref)) is not None:
                 self._skip(refused)
             else:

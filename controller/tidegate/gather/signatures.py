@@ -149,7 +149,7 @@ class Signatures:
 
     async def _find(self, key: _Found) -> FoundArtifacts | Missing:
         repository, digest, kinds = key
-        wanted = WantedArtifacts(kinds=kinds, thumbprints=thumbprints_of(self._searched_for.get(key, ())))
+        wanted = wanted_of(kinds, self._searched_for.get(key, ()))
         source = self._sources.signatures if isinstance(repository, EcrRepository) else self._sources.other_registries
         if source is None:
             return Missing(Cause.NOT_ASKED, _source(repository))
@@ -208,10 +208,14 @@ def kinds_of(demands: Sequence[Demand]) -> frozenset[ArtifactKind]:
     return frozenset(kind for demand in demands for kind in demand.kinds)
 
 
-def thumbprints_of(demands: Sequence[Demand]) -> frozenset[str]:
-    """Return the certificates that a signature is likely to name (N25)."""
-    verifiers = [prepare(demand) for demand in demands]
-    return frozenset[str]().union(*(one.thumbprints for one in verifiers if not isinstance(one, UndeterminedError)))
+def wanted_of(kinds: frozenset[ArtifactKind], demands: Sequence[Demand]) -> WantedArtifacts:
+    """Return what is looked for, and what a signature that is demanded is likely to name (N25)."""
+    verifiers = [one for one in map(prepare, demands) if not isinstance(one, UndeterminedError)]
+    return WantedArtifacts(
+        kinds=kinds,
+        thumbprints=frozenset[str]().union(*(one.thumbprints for one in verifiers)),
+        predicates=frozenset[str]().union(*(one.predicates for one in verifiers)),
+    )
 
 
 def _fact(

@@ -28,6 +28,8 @@ _STATES: Mapping[Conclusion, ProofState] = {
 class NotationVerifier:
     """Verifies for one authority; raises UndeterminedError when it is made of what cannot be used."""
 
+    predicates: frozenset[str] = frozenset()
+
     def __init__(self, wanted: NotationAuthority, trust: TrustSnapshot) -> None:
         stores = tuple(_notation_store(store_named(trust, name)) for name in wanted.trust_stores)
         self._stores = trust_store.trust_stores(stores)

@@ -48,6 +48,11 @@ class SigstoreVerifier:
         self._claims = Claims() if attestation is None else claims_of(attestation)
         self._same_repository = same_repository
 
+    @property
+    def predicates(self) -> frozenset[str]:
+        """Return the type of predicate that is demanded; a plain signature has one, too."""
+        return frozenset({self._claims.predicate_type})
+
     def verify(
         self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
     ) -> Examination:

@@ -15,6 +15,7 @@ from tidegate.evidence.signature_artifacts import (
     MAX_ENVELOPE_BYTES,
     MAX_EVALUATED,
     MAX_LISTED,
+    PREDICATE,
     THUMBPRINTS,
     ArtifactKind,
     Descriptor,
@@ -35,8 +36,8 @@ JUST_NOTATION = frozenset({ArtifactKind.NOTATION})
 def find(aws):
     source = EcrSignatures(aws.clients)
 
-    def ask(digest, *, repository=APP, kinds=ALL_KINDS, thumbprints=frozenset(), seconds=30.0):
-        wanted = WantedArtifacts(kinds=kinds, thumbprints=thumbprints)
+    def ask(digest, *, repository=APP, kinds=ALL_KINDS, thumbprints=frozenset(), predicates=frozenset(), seconds=30.0):
+        wanted = WantedArtifacts(kinds=kinds, thumbprints=thumbprints, predicates=predicates)
         return source.find_artifacts(repository, digest, wanted=wanted, seconds=seconds)
 
     return ask
@@ -368,6 +369,18 @@ def test_only_so_many_signatures_are_looked_at_and_likely_ones_first(find, sim, 
     assert (len(found.artifacts), found.artifacts[0].envelope) == (MAX_EVALUATED, ENVELOPE)
     assert (reasons(found), found.complete, found.outage) == ([SkipReason.OVER_LIMIT], False, None)
     assert sim.calls("s3", "GetObject") == MAX_EVALUATED
+
+
+@pytest.mark.parametrize("annotated", [True, False], ids=["that says so", "that says nothing"])
+def test_attestations_of_many_nights_do_not_crowd_out_a_signature(find, world, image, annotated):
+    """Each scan may leave one, of the same artifact type; what a bundle states is in an annotation."""
+    for number in range(MAX_EVALUATED + 4):
+        notes = {PREDICATE: "https://cosign.sigstore.dev/attestation/vuln/v1"}
+        world.add_signature("team/app", "v1", b"%d" % number, kind=ArtifactKind.SIGSTORE_BUNDLE, annotations=notes)
+    notes = {PREDICATE: "https://sigstore.dev/cosign/sign/v1"} if annotated else {}
+    world.add_signature("team/app", "v1", ENVELOPE, kind=ArtifactKind.SIGSTORE_BUNDLE, annotations=notes)
+    found = find(image, predicates=frozenset({"https://sigstore.dev/cosign/sign/v1"}))
+    assert (len(found.artifacts), found.artifacts[0].envelope) == (MAX_EVALUATED, ENVELOPE)
 
 
 def test_exactly_so_many_signatures_are_all_looked_at(find, world, image):

@@ -69,7 +69,8 @@ def trusting(monkeypatch) -> None:
     """Each authority's verifier trusts one certificate, of its own name, and takes every signature for good."""
 
     def prepare(demand: Demand) -> Any:
-        return SimpleNamespace(thumbprints=frozenset({demand.authority.name}), verify=_verified)
+        name = demand.authority.name
+        return SimpleNamespace(thumbprints=frozenset({name}), predicates=frozenset({f"{name}/v1"}), verify=_verified)
 
     for module in (signatures, proving):
         monkeypatch.setattr(module, "prepare", prepare)
@@ -109,6 +110,7 @@ def orders(source: Source) -> list[set[str]]:
 async def test_a_search_begins_with_what_those_who_ask_trust(found, source, images):
     await found.get(APP, images[0], demands("release", "vendor"))
     assert orders(source) == [{"release", "vendor"}]
+    assert [set(each.predicates) for each in source.wanted] == [{"release/v1", "vendor/v1"}]
 
 
 async def test_so_does_the_search_that_renews_what_is_known(found, source, images, clock):

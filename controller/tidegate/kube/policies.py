@@ -103,7 +103,7 @@ class WatchedPolicies:
         trust = NO_TRUST if self._trust is None else await self._trust.snapshot(policies)
         if not self._snapshot.synced and self._trust is not None and not self._trust.is_read(policies):
             # The source asks for the next list once it has read. Later on no policy waits for that.
-            _log.warning("not ready: policies rely on trust stores, which have not been read yet")
+            _log.info("not ready: policies rely on trust stores, which have not been read yet")
             return
         await self._take(policies, trust)
         await self._write_status(objects, {policy.uid: policy for policy in policies})

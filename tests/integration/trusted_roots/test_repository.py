@@ -1,6 +1,6 @@
 """Trusted roots from a TUF repository: fetched and verified, kept on disk and verified anew, refused when altered."""
 
-import hashlib
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,7 +105,7 @@ REFUSED = {
     "an altered timestamp": (alter_timestamp, "its metadata does not hold"),
     "metadata that has expired": (let_expire, "its metadata does not hold: timestamp.json is expired"),
     "another repository": (swap_for_another, "its metadata does not hold"),
-    "a target that is too large": (announce_too_much, "bytes, more than"),
+    "a target that is too large": (announce_too_much, "its trusted_root.json has 1048577 bytes, more than"),
 }
 
 
@@ -204,6 +204,17 @@ class TestKept:
         assert altered.read_bytes() != before
         assert roots.kept(named) is None
 
+    def test_another_repository_on_disk_is_not_believed(self, repository, roots, named, tmp_path):
+        """Whole and sound in itself: only the root that was named tells them apart."""
+        roots.fetch(named)
+        with TufRepository(SECOND) as other:
+            elsewhere = TufRoots(tmp_path / "other", hosts=HostList((), [other.host]))
+            elsewhere.fetch(Named(url=other.url, root=other.root_json.decode()))
+        (ours,), (theirs,) = tmp_path.glob("cache/*"), tmp_path.glob("other/*")
+        shutil.rmtree(ours)
+        shutil.copytree(theirs, ours, symlinks=True)
+        assert roots.kept(named) is None
+
     def test_what_has_expired_does_not_hold(self, repository, roots, named):
         repository.expires["timestamp"] = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
         repository.publish(FIRST)
@@ -226,5 +237,4 @@ def test_the_public_instance_is_reached_from_the_root_that_sigstore_python_bring
     assert url == PUBLIC_URL
     read = Metadata[Root].from_bytes(root)
     read.verify_delegate("root", read)
-    assert hashlib.sha256(root).hexdigest()
     assert read.signed.version >= 12

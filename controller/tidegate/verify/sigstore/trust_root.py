@@ -171,10 +171,17 @@ class _Reader:
             raise VerificationError(f"certChain: {len(certificates)} certificates, expected 1 to {MAX_CHAIN}")
         chain = tuple(decode_base64(one.raw_bytes, "certChain") for one in certificates)
         for der in chain:
-            x509.load_der_x509_certificate(der).public_key()
+            _read_whole(x509.load_der_x509_certificate(der))
         if wire.valid_for is None:
             raise VerificationError("validFor is missing")
         return Authority(chain=chain, window=_window(wire.valid_for))
+
+
+def _read_whole(certificate: x509.Certificate) -> None:
+    """Read every part once: broken ones raise only then, and in a request the library would panic over some names."""
+    for part in ("version", "subject", "issuer", "extensions"):
+        getattr(certificate, part)
+    certificate.public_key()
 
 
 def _is_of(key: object, details: str) -> bool:

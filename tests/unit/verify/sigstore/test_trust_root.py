@@ -227,6 +227,17 @@ def test_what_cannot_be_read_refuses_the_whole_file_and_names_its_place(path, va
     assert any(text in problem for problem in problems), problems
 
 
+def test_pitfall_9_17_a_certificate_is_read_whole_before_a_library_would_panic_over_it():
+    """A name of a type that no name has: rfc3161-client ends in a panic of Rust over it, in the middle of a request."""
+    der = ours().root.public_bytes(Encoding.DER)
+    broken = der.replace(b"\x0c\x0dsigstore root", b"\x04\x0dsigstore root")
+    assert x509.load_der_x509_certificate(broken).public_key()
+    for field in ("certificateAuthorities", "timestampAuthorities"):
+        path = f"{field}.0.certChain.certificates.1.rawBytes"
+        (problem,) = refused(altered(ours().trusted_root(), path, b64(broken)))
+        assert problem == f"{field}[0]: unreadable (ValueError)"
+
+
 def test_everything_that_is_wrong_is_said_at_once():
     content = altered(ours().trusted_root(), WINDOW, None)
     content = altered(content, "tlogs.0.publicKey.rawBytes", "?")

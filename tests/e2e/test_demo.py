@@ -57,6 +57,7 @@ def test_each_scene_comes_out_as_told(printed: str, chapter: Chapter, scene: Sce
     assert f"image {scene.image}: " in text
     assert "To fix: " in text
     assert f"[policy {chapter.policy}]" in text
+    assert "…" not in text, "a usual answer is not cut"
 
 
 def test_policies_and_trust_stores_are_applied_as_files_and_ready(printed: str) -> None:

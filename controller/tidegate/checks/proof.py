@@ -18,7 +18,7 @@ from tidegate.images.digest import Digest, short
 from tidegate.policy.model import ImagePolicy
 from tidegate.verify.demands import Demand
 
-MAX_WORDS = 240
+MAX_WORDS = 320
 """Characters of why one signature failed; a stranger may have chosen them."""
 MAX_AUTHORITIES = 4
 """Authorities that a message names one by one."""

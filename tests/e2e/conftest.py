@@ -15,6 +15,7 @@ import pytest
 
 from tests.cluster import ControlPlane, ToolchainError
 from tests.cluster.control_plane import PROGRAMS
+from tests.cluster.ports import free_ports
 from tests.cluster.toolchain import build
 from tests.gate import Gate
 from tests.simulator import Simulator, scenario
@@ -46,11 +47,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """tidegate on a control plane of its own, with the simulated AWS that it asks."""
+    """tidegate on a control plane of its own, with the simulated AWS that it asks.
+
+    A TUF repository may be served on loopback, at the one port that tidegate is allowed there.
+    """
 
     cluster: ControlPlane
     aws: Simulator
     gate: Gate
+    tuf_port: int
 
 
 def require_programs(pytestconfig: pytest.Config) -> None:
@@ -87,8 +92,10 @@ def session_installation(
     with ControlPlane(folder=tmp_path_factory.mktemp("installation")) as cluster, Simulator(world) as aws:
         for architecture in ("amd64", "arm64"):
             cluster.add_node("linux", architecture)
-        with Gate(cluster, aws_url=aws.url, aws_environment=aws.environment()) as gate:
-            yield Installation(cluster=cluster, aws=aws, gate=gate)
+        (tuf_port,) = free_ports(1)
+        values = {"trustStores": {"privateHosts": [f"127.0.0.1:{tuf_port}"]}}
+        with Gate(cluster, aws_url=aws.url, aws_environment=aws.environment(), values=values) as gate:
+            yield Installation(cluster=cluster, aws=aws, gate=gate, tuf_port=tuf_port)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tests.simulator.artifacts import BUNDLE
 from tests.simulator.pki.certificates import Identity, issue
 from tests.simulator.pki.envelopes import JWS, sign
 from tests.simulator.pki.sigstore import ISSUER, SUBJECT, LocalSigstore, statement
+from tests.simulator.tuf_repository import TufRepository
 
 COSIGN_SIGN = "https://sigstore.dev/cosign/sign/v1"
 
@@ -265,16 +266,44 @@ def test_a_missing_trust_store_weakens_nothing_else(site: Site):
     assert "digest" in text
 
 
+def by_sigstore(root: str) -> dict[str, Any]:
+    identities = [{"issuer": ISSUER, "subject": SUBJECT}]
+    return {"name": "ci", "sigstore": {"trustedRoot": root, "identities": identities}}
+
+
+def sign_keyless(site: Site, sigstore: LocalSigstore, tag: str = "v1") -> None:
+    world = site.installation.aws.world
+    payload = statement(world.image(site.name, tag).digest, predicate_type=COSIGN_SIGN)
+    bundle = sigstore.sign_statement(payload, sigstore.signer())
+    world.add_signature(site.name, tag, json.dumps(bundle).encode(), kind=BUNDLE)
+
+
+def test_a_trusted_root_from_a_tuf_repository(site: Site):
+    """Fetched in the background; what the repository serves, and nothing else, is trusted."""
+    sigstore, mallory = LocalSigstore(), LocalSigstore()
+    ours, theirs = site.image("ours"), site.image("theirs")
+    sign_keyless(site, sigstore, "ours")
+    sign_keyless(site, mallory, "theirs")
+    with TufRepository(sigstore.trusted_root_bytes(), port=site.installation.tuf_port) as repository:
+        site.trust(
+            site.name,
+            {"type": "sigstore", "tuf": {"url": repository.url, "root": repository.root_json.decode()}},
+        )
+        site.demand(by_sigstore(site.name))
+        asked = len(repository.requests)
+
+        assert site.try_pod(ours)[0]
+        assert "signatures SignatureInvalid" in site.try_pod(theirs)[1]
+        assert len(repository.requests) == asked, "no request waits for it"
+    assert site.installation.cluster.get("truststore", site.name)["status"]["refreshedTime"]
+
+
 def test_a_trusted_root_of_sigstore(site: Site):
     sigstore = LocalSigstore()
     site.trust(site.name, {"type": "sigstore", "trustedRoot": sigstore.trusted_root_bytes().decode()})
-    identities = [{"issuer": ISSUER, "subject": SUBJECT}]
-    site.demand({"name": "ci", "sigstore": {"trustedRoot": site.name, "identities": identities}})
+    site.demand(by_sigstore(site.name))
     signed, unsigned = site.image("signed"), site.image("unsigned")
-    world = site.installation.aws.world
-    payload = statement(world.image(site.name, "signed").digest, predicate_type=COSIGN_SIGN)
-    bundle = sigstore.sign_statement(payload, sigstore.signer())
-    world.add_signature(site.name, "signed", json.dumps(bundle).encode(), kind=BUNDLE)
+    sign_keyless(site, sigstore, "signed")
 
     assert site.try_pod(signed)[0]
     assert "signatures SignatureMissing" in site.try_pod(unsigned)[1]

@@ -34,7 +34,7 @@ ROLES = ("timestamp", "snapshot", "targets")
 class TufRepository:
     """Serve while used as a context manager. ``files`` are what is served, by path; a test may change them."""
 
-    def __init__(self, trusted_root: bytes, *, target: str = TARGET) -> None:
+    def __init__(self, trusted_root: bytes, *, target: str = TARGET, port: int = 0) -> None:
         self.target = target
         self.expires = {role: datetime.now(UTC).replace(microsecond=0) + timedelta(days=7) for role in ("root", *ROLES)}
         self.files: dict[str, bytes] = {}
@@ -47,7 +47,7 @@ class TufRepository:
             self._root.add_key(signer.public_key, role)
         self.root_json = self._sign_root()
         self.publish(trusted_root)
-        self._server = HttpThread(self._handle)
+        self._server = HttpThread(self._handle, port=port)
 
     def __enter__(self) -> Self:
         self._server.__enter__()

@@ -103,6 +103,15 @@ def test_a_signature_by_somebody_else_fails_at_its_step(world, desk, how):
     assert [(step["number"], words in step["text"]) for step in failed] == [(number, True)]
 
 
+def test_a_stranger_s_signature_that_cannot_be_decided_is_none(world, desk):
+    """Of a scheme that no trust store of the authority is for: admission refuses it, and so does the report."""
+    sign_by_notation(world, issue("Team", authority("Stranger")))
+    ended = desk.verify_json(APP, "--policy", policies(desk, AWS))
+    assert ended.code == NOT_VERIFIED
+    assert ended.steps()[2] == "undecided"
+    assert ended.report["signatures"][0]["verdict"] == "failed"
+
+
 @pytest.mark.parametrize("how", ["a cosign key", "keyless"])
 def test_a_valid_signature_beside_a_bad_one_suffices(world, desk, how):
     bad, authority, *_ = OTHERS[how]

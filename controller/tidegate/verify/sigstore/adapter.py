@@ -33,7 +33,7 @@ from tidegate.errors import Error, UndeterminedError, VerificationError
 from tidegate.verify.notation.quotation import quoted
 from tidegate.verify.sigstore.bundle import Bundle, LogEntry
 from tidegate.verify.sigstore.certificate import Leaf
-from tidegate.verify.sigstore.procedure import Procedure, Step, moment
+from tidegate.verify.sigstore.procedure import Procedure, Step, is_panic, moment
 from tidegate.verify.sigstore.trust_root import Authority, LogKey, TrustRoot, valid_at
 
 _INSTANT = timedelta(microseconds=1)
@@ -52,7 +52,9 @@ def library_errors() -> Iterator[None]:
         raise
     except sigstore.errors.Error as error:
         raise VerificationError(f"refused: {quoted(error)}") from error
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         raise VerificationError(f"unreadable ({type(error).__name__})") from error
 
 

@@ -152,11 +152,15 @@ def carry_out(body: Callable[[Procedure], Proof]) -> Verification:
     except Exception as exception:  # noqa: BLE001 -- see above
         return _foreign(procedure, exception)
     except BaseException as exception:
-        # Rust libraries raise their panics as a class that is no Exception; interrupts must pass.
-        if type(exception).__name__ != "PanicException":
+        if not is_panic(exception):
             raise
         return _foreign(procedure, exception)
     return Verification(steps=procedure.end(Outcome.OK), proof=proof, error=None)
+
+
+def is_panic(exception: BaseException) -> bool:
+    """Tell whether it is a panic of a Rust library: its class is no Exception, as that of an interrupt, which must pass."""
+    return type(exception).__name__ == "PanicException"
 
 
 def _foreign(procedure: Procedure, exception: BaseException) -> Verification:

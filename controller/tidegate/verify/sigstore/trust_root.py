@@ -178,7 +178,7 @@ class _Reader:
 
 
 def _read_whole(certificate: x509.Certificate) -> None:
-    """Read every part once: broken ones raise only then, and in a request the library would panic over some names."""
+    """Read every part once: broken ones raise only then, which would be in the middle of a request."""
     for part in ("version", "subject", "issuer", "extensions"):
         getattr(certificate, part)
     certificate.public_key()

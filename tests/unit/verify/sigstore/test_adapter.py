@@ -159,6 +159,11 @@ def test_pitfall_9_17_every_exception_of_the_library_becomes_ours(raised, text):
         raise raised
 
 
+def test_an_interrupt_is_not_swallowed():
+    with pytest.raises(KeyboardInterrupt), library_errors():
+        raise KeyboardInterrupt
+
+
 def test_other_errors_of_ours_pass_as_they_are():
     with pytest.raises(PolicyError), library_errors():
         raise PolicyError(("a",))

@@ -227,15 +227,32 @@ def test_what_cannot_be_read_refuses_the_whole_file_and_names_its_place(path, va
     assert any(text in problem for problem in problems), problems
 
 
-def test_pitfall_9_17_a_certificate_is_read_whole_before_a_library_would_panic_over_it():
-    """A name of a type that no name has: rfc3161-client ends in a panic of Rust over it, in the middle of a request."""
+def renamed(tag: int) -> str:
+    """Return the root's certificate with its name in a value of another ASN.1 type."""
     der = ours().root.public_bytes(Encoding.DER)
-    broken = der.replace(b"\x0c\x0dsigstore root", b"\x04\x0dsigstore root")
+    broken = der.replace(b"\x0c\x0dsigstore root", bytes([tag]) + b"\x0dsigstore root")
+    assert broken != der
     assert x509.load_der_x509_certificate(broken).public_key()
-    for field in ("certificateAuthorities", "timestampAuthorities"):
-        path = f"{field}.0.certChain.certificates.1.rawBytes"
-        (problem,) = refused(altered(ours().trusted_root(), path, b64(broken)))
-        assert problem == f"{field}[0]: unreadable (ValueError)"
+    return b64(broken)
+
+
+@pytest.mark.parametrize("field", ["certificateAuthorities", "timestampAuthorities"])
+def test_pitfall_9_17_a_certificate_is_read_whole_while_the_file_is(field):
+    path = f"{field}.0.certChain.certificates.1.rawBytes"
+    (problem,) = refused(altered(ours().trusted_root(), path, renamed(tag=0x05)))
+    assert problem == f"{field}[0]: unreadable (ValueError)"
+
+
+def test_pitfall_9_17_a_panic_of_a_rust_library_is_our_error(capfd):
+    """An OCTET STRING for a name: cryptography reads it, and rfc3161-client panics over it."""
+    path = "timestampAuthorities.0.certChain.certificates.1.rawBytes"
+    trust = parse(altered(ours().trusted_root(), path, renamed(tag=0x04)))
+    bundle = ours().sign_statement(statement(DIGEST), signer(), timestamped=True, integrated=False)
+    result = check(bundle, keyless(trust=trust))
+    ends(result, Step.TIME, "unreadable (PanicException)")
+    assert result.error
+    assert result.error.__traceback__ is not None
+    capfd.readouterr()  # Rust prints where it was.
 
 
 def test_everything_that_is_wrong_is_said_at_once():

@@ -71,9 +71,20 @@ def verify_signature(public_key: object, signature: bytes, signed: bytes) -> Sig
     return algorithm
 
 
+def check_rsa_length(public_key: rsa.RSAPublicKey, signature: bytes) -> None:
+    """Return when the signature is as long as the modulus (RFC 8017, section 8.1.2); else raise VerificationError.
+
+    OpenSSL takes one whose leading zero was cut off, so that one signature would have two forms.
+    """
+    expected = (public_key.key_size + 7) // 8
+    if len(signature) != expected:
+        raise VerificationError(f"signature is invalid: {len(signature)} bytes, expected {expected}")
+
+
 def _verify(public_key: object, algorithm: SignatureAlgorithm, signature: bytes, signed: bytes) -> None:
     digest = algorithm.digest()
     if isinstance(public_key, rsa.RSAPublicKey):
+        check_rsa_length(public_key, signature)
         scheme = padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
         public_key.verify(signature, signed, scheme, digest)
         return

@@ -4,6 +4,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from tidegate.errors import VerificationError
+from tidegate.verify.notation.algorithm import check_rsa_length
 from tidegate.verify.notation.untrusted import reading
 
 HASHES: dict[str, type[hashes.HashAlgorithm]] = {
@@ -26,6 +27,7 @@ def verify_authority_signature(
     digest = HASHES[hash_name]()
     with reading("signature is invalid"):
         if isinstance(public_key, rsa.RSAPublicKey):
+            check_rsa_length(public_key, signature)
             salted = padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
             public_key.verify(signature, signed, salted if pss else padding.PKCS1v15(), digest)
         elif isinstance(public_key, ec.EllipticCurvePublicKey) and not pss:

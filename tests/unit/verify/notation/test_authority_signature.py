@@ -52,3 +52,13 @@ def test_nothing_else_is(signer, signature: bytes, hash_name: str | None, expect
     """The key and the named hash decide; nothing is tried out."""
     with pytest.raises(VerificationError, match=expected):
         verify_authority_signature(signer.public_key(), signature, DATA, hash_name, pss=pss)
+
+
+def test_n60_pss_is_as_long_as_the_modulus():
+    """OpenSSL takes a signature without its leading zero too."""
+    scheme = padding.PSS(padding.MGF1(SHA256), 32)
+    made = iter(lambda: RSA.sign(DATA, scheme, SHA256), b"")  # type: ignore[call-arg, arg-type]
+    whole = next(raw for raw in made if raw[0] == 0)
+    verify_authority_signature(RSA.public_key(), whole, DATA, "sha256", pss=True)
+    with pytest.raises(VerificationError, match="255 bytes, expected 256"):
+        verify_authority_signature(RSA.public_key(), whole[1:], DATA, "sha256", pss=True)

@@ -109,6 +109,22 @@ def test_pss_has_a_salt_as_long_as_the_digest(salt: int):
     assert "signature is invalid" in refusal(outcome)
 
 
+@pytest.mark.parametrize("media_type", [pytest.param(JWS, id="N38-pss-jws"), pytest.param(COSE, id="N38-pss-cose")])
+def test_pss_is_as_long_as_the_modulus(media_type: str):
+    """One in 256 signatures begins with a zero; OpenSSL takes it without that zero too, which is another form of it."""
+    leaf = signer("rsa2048")
+
+    def with_leading_zero(data: bytes) -> bytes:
+        return next(raw for raw in iter(lambda: sign_raw(leaf.key, data), b"") if raw[0] == 0)
+
+    trusted = stores(ca=leaf.root)
+    whole = verify(sign(leaf, media_type, signature=with_leading_zero), media_type, trusted=trusted)
+    assert whole.conclusion is Conclusion.VERIFIED
+    for change in (lambda raw: raw[1:], lambda raw: b"\0" + raw):
+        envelope = sign(leaf, media_type, signature=lambda data, change=change: change(with_leading_zero(data)))
+        assert "signature is invalid" in refusal(verify(envelope, media_type, trusted=trusted))
+
+
 @pytest.mark.parametrize("hash_name", [pytest.param("pkcs1", id="N38-rsa-without-pss")])
 def test_rsa_without_pss_is_invalid(hash_name: str):
     """PKCS #1 v1.5 is for authorities."""

@@ -241,3 +241,51 @@ def test_every_step_can_be_shown():
     shown = verifier.outcome(bundle(), IMAGE, now=NOW)
     assert shown.outcome is Outcome.OK
     assert [one.step.value for one in shown.steps] == list(range(1, 12))
+
+
+def test_pitfall_9_5_whatever_somebody_puts_at_the_tag_only_refusal_can_follow():
+    good, foreign = layer(), strangers().sign_layer(PAYLOAD, strangers().signer())
+    for content, annotations in (
+        (PAYLOAD, {}),
+        (PAYLOAD, foreign),
+        (b"", good.layer_annotations),
+        (simple_signing(OTHER), good.layer_annotations),
+        (good.envelope, dict.fromkeys(good.layer_annotations, "")),
+        (b"{}", dict.fromkeys(good.layer_annotations, "{}")),
+    ):
+        given = artifact(content, ArtifactKind.COSIGN_SIGNATURE, annotations)
+        assert attempt(demand(KEYLESS), given).state is ProofState.FAILED
+
+
+@pytest.mark.parametrize("given", [bundle, layer], ids=["bundle", "older layer"])
+def test_pitfall_9_14_a_signature_of_a_child_is_none_of_its_index_and_the_reverse(given):
+    verifier = prepare(demand(KEYLESS))
+    assert isinstance(verifier, SigstoreVerifier)
+    index = Descriptor(media_type="application/vnd.oci.image.index.v1+json", digest=OTHER, size=7)
+    about_index = SignedImage(repository=IMAGE.repository, manifest=index)
+    for image, state in ((IMAGE, ProofState.VERIFIED), (about_index, ProofState.FAILED)):
+        found = verifier.verify(given(), image, now=NOW, revocation=RevocationMaterial())
+        assert found.attempt.state is state
+
+
+def test_pitfall_9_13_another_state_of_the_trust_stores_is_another_demand():
+    """Proofs are kept by demand, so that none outlives the root that it was proved by."""
+    policy = parse_policy(with_spec({"signatures": {"anyOf": [{"name": "ci", "sigstore": KEYLESS}]}}))
+    before, after = trust(), trust(store(root=strangers().trusted_root_bytes()))
+    (old,), (new,) = demands_of(policy, before).signatures, demands_of(policy, after).signatures
+    assert old is demands_of(policy, before).signatures[0]
+    assert old != new
+    assert attempt(old, bundle()).state is ProofState.VERIFIED
+    assert attempt(new, bundle()).state is ProofState.FAILED
+
+
+def test_pitfall_9_11_no_url_of_a_trusted_root_is_contacted(socket_disabled):
+    """The root names where logs and authorities are; whoever wrote it cannot make the gate call there."""
+    root = ours().trusted_root()
+    for one in (*root["tlogs"], *root["ctlogs"]):
+        one["baseUrl"] = "http://169.254.169.254/latest/meta-data/"
+    for one in (*root["certificateAuthorities"], *root["timestampAuthorities"]):
+        one["uri"] = "http://169.254.169.254/latest/meta-data/"
+    found = demand(KEYLESS, trust(store(root=json.dumps(root).encode())))
+    assert attempt(found, bundle()).state is ProofState.VERIFIED
+    assert attempt(found, layer()).state is ProofState.VERIFIED

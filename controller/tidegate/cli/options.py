@@ -30,8 +30,8 @@ _OPTIONS = (
         "--config",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="The controller's configuration file, for AWS roles, endpoints and the hosts that may be asked about "
-        "revocation.",
+        help="The controller's configuration file: AWS roles and endpoints, pull secrets of other registries, and the "
+        "hosts that may be asked about revocation.",
     ),
     click.option(
         "--timeout",

@@ -47,7 +47,8 @@ def verify_arguments(function: F) -> F:
             file_option(
                 _REGISTRY,
                 "--config",
-                help="The controller's configuration file, for AWS roles, endpoints and the hosts that may be asked about revocation.",
+                help="The controller's configuration file: AWS roles and endpoints, pull secrets of other registries, and the "
+                "hosts that may be asked about revocation.",
             ),
             option(
                 _REGISTRY,

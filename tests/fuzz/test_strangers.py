@@ -59,10 +59,10 @@ def trust_store(name: str, kind: StoreType, **content: Any) -> TrustStore:
 
 def all_demands() -> list[Demand]:
     """Return a demand of each kind, all under one policy."""
-    named = {"trustStores": ["ca"], "trustedIdentities": ["x509.subject: C=US, ST=WA, O=Release"]}
+    named: dict[str, Any] = {"trustStores": ["ca"], "trustedIdentities": ["x509.subject: C=US, ST=WA, O=Release"]}
     keyless = {"trustedRoot": "root", "identities": [{"issuer": ISSUER, "subject": SUBJECT}]}
     pem = public_pem(KEY).decode()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"notation": named},
         {"notation": {**named, "trustStores": ["ca", "tsa"], "level": "permissive"}},
         {"sigstore": keyless},
@@ -192,9 +192,9 @@ def push(rng: Random, registry: Registry, seed: Seed) -> None:
         )
 
 
-def states(found: FoundArtifacts) -> set[ProofState]:
-    """Return what comes of every artifact under every demand that it could meet."""
-    made = set()
+def check_refused(found: FoundArtifacts) -> int:
+    """Check that no artifact meets a demand; return how often one was verified."""
+    times = 0
     for demand in DEMANDS:
         verifier = prepare(demand)
         assert not isinstance(verifier, Exception), verifier
@@ -204,8 +204,8 @@ def states(found: FoundArtifacts) -> set[ProofState]:
                 examined = verifier.verify(artifact, SIGNED, now=moment, revocation=NOTHING_KNOWN)
                 assert not examined.questions
                 assert examined.attempt.state is ProofState.FAILED, examined
-                made.add(examined.attempt.state)
-    return made
+                times += 1
+    return times
 
 
 def test_the_seeds_are_found_and_refused():
@@ -215,7 +215,7 @@ def test_the_seeds_are_found_and_refused():
         push(_Unchanged(), registry, seed)
         found = find_signatures(registry, DIGEST, WantedArtifacts(), seconds_left=lambda: 9.0)
         assert [one.envelope for one in found.artifacts] == [seed.envelope]
-        assert states(found) == {ProofState.FAILED}
+        assert check_refused(found) > 0
 
 
 class _Unchanged(Random):
@@ -224,8 +224,8 @@ class _Unchanged(Random):
     def random(self) -> float:
         return 0.0
 
-    def choice(self, options: Sequence[Any]) -> Any:
-        return options[-1]
+    def choice(self, seq: Any) -> Any:
+        return seq[-1]
 
 
 @fuzzed(examples=60)
@@ -235,4 +235,4 @@ def test_what_strangers_push_is_no_signature(rng: Random) -> None:
         push(rng, registry, seed)
     found = find_signatures(registry, DIGEST, WantedArtifacts(), seconds_left=lambda: 9.0)
     assert found.outage is None, found.skipped
-    states(found)
+    check_refused(found)

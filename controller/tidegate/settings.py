@@ -80,6 +80,22 @@ class Aws(_Section, frozen=True, kw_only=True):
     burst: Annotated[int, msgspec.Meta(ge=1, le=4000)] = 40
 
 
+class OtherRegistry(_Section, frozen=True, kw_only=True):
+    """How a registry is asked that is not Amazon ECR. Which are asked at all is said by the policies that list them.
+
+    ``host`` is as image references name it. ``pull_secret_file`` is a dockerconfigjson file and ``ca_file`` has authorities
+    beside the system's. ``token_hosts`` may be given the pull secret; ``blob_hosts`` are the only other hosts that content
+    comes from, any public one where none is named.
+    """
+
+    host: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.\-\[\]:]+$", max_length=300)]
+    pull_secret_file: str | None = None
+    ca_file: str | None = None
+    private_addresses: bool = False
+    token_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=20)] = ()
+    blob_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=50)] = ()
+
+
 class Revocation(_Section, frozen=True, kw_only=True):
     """Services that say over HTTP which certificates are revoked: OCSP responders and hosts of CRLs.
 
@@ -103,7 +119,7 @@ class TrustStores(_Section, frozen=True, kw_only=True):
 
 
 class Cache(_Section, frozen=True, kw_only=True):
-    """``images`` bounds every cache: facts of each kind and remembered verdicts."""
+    """``images`` bounds every cache of facts."""
 
     images: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 50_000
 
@@ -123,6 +139,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     server: Server = Server()
     certificate: Certificate = Certificate()
     aws: Aws = Aws()
+    registries: Annotated[tuple[OtherRegistry, ...], msgspec.Meta(max_length=100)] = ()
     revocation: Revocation = Revocation()
     trust_stores: TrustStores = TrustStores()
     cache: Cache = Cache()
@@ -133,16 +150,21 @@ def parse_settings(text: str, *, source: str = "configuration") -> Settings:
     """Return the settings of a YAML text; raise ConfigurationError with the path of what is wrong."""
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as problem:
+        # PyYAML lets through what Python says of a date such as 2001-13-01, or of a thousand brackets.
         raise ConfigurationError(f"{source} is not YAML: {problem}") from problem
     try:
         settings = msgspec.convert({} if document is None else document, Settings)
     except msgspec.ValidationError as problem:
         raise ConfigurationError(f"{source}: {problem}; see docs/reference/configuration.md") from problem
-    accounts = [one.account for one in settings.aws.accounts]
-    if twice := sorted({one for one in accounts if accounts.count(one) > 1}):
-        raise ConfigurationError(f"{source}: aws.accounts names {', '.join(twice)} more than once")
+    _refuse_twins([one.account for one in settings.aws.accounts], f"{source}: aws.accounts")
+    _refuse_twins([one.host for one in settings.registries], f"{source}: registries")
     return settings
+
+
+def _refuse_twins(names: list[str], where: str) -> None:
+    if twice := sorted({one for one in names if names.count(one) > 1}):
+        raise ConfigurationError(f"{where} names {', '.join(twice)} more than once")
 
 
 def load_settings(path: Path) -> Settings:

@@ -47,6 +47,7 @@ OTHER_THAN_DEFAULT: dict[str, Any] = {
         "ratePerSecond": 7.5,
         "burst": 9,
     },
+    "registries": [{"host": "ghcr.io", "pullSecret": "ghcr-login", "blobHosts": ["*.example.com"]}],
     "revocation": {"allowedHosts": ["*.ocsp.example.com"], "privateHosts": ["pki.example.internal:8080"]},
     "trustStores": {"privateHosts": ["tuf.example.internal"]},
     "cache": {"images": 1_000_000},

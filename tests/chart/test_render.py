@@ -409,6 +409,31 @@ class TestPods:
         assert {"podSelector": {}} in network["ingress"][1]["from"]
         assert {"ports": [{"port": 1}]} in network["egress"]
 
+    def test_pull_secrets_and_authorities_of_registries_are_files_where_the_program_looks(self):
+        registries = [
+            {"host": "one.test", "pullSecret": "login", "caBundle": PEM},
+            {"host": "two.test", "pullSecret": "login", "privateAddresses": True, "tokenHosts": ["auth.two.test"]},
+            {"host": "three.test", "caBundle": PEM.replace("MIIB", "MIIC")},
+        ]
+        objects = render({"registries": registries})
+        one, two, three = parse_settings(config_text(objects)).registries
+        assert (two.pull_secret_file, two.ca_file, two.private_addresses) == (one.pull_secret_file, None, True)
+        assert (two.token_hosts, three.pull_secret_file) == (("auth.two.test",), None)
+        mounts = {each["name"]: each["mountPath"] for each in container(objects)["volumeMounts"]}
+        (volume,) = [each for each in pod_spec(objects)["volumes"] if each["name"] == "pull-secrets"]
+        (source,) = volume["projected"]["sources"]
+        assert (source["secret"]["name"], source["secret"]["optional"]) == ("login", True)
+        (item,) = source["secret"]["items"]
+        assert item["key"] == ".dockerconfigjson"
+        assert one.pull_secret_file == f"{mounts['pull-secrets']}/{item['path']}"
+        files = find(objects, "ConfigMap")["data"]
+        for registry, text in ((one, PEM), (three, PEM.replace("MIIB", "MIIC"))):
+            assert registry.ca_file is not None
+            assert files[registry.ca_file.removeprefix(f"{mounts['config']}/")].strip() == text.strip()
+
+    def test_without_registries_no_secret_is_mounted(self):
+        assert "pull-secrets" not in {each["name"] for each in pod_spec(render())["volumes"]}
+
     def test_plain_http_goes_out_only_where_revocation_services_are_listed(self):
         def ports(**values):
             rules = find(render({"networkPolicy": {"enabled": True}, **values}), "NetworkPolicy")["spec"]["egress"]

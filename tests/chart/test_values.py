@@ -56,6 +56,12 @@ class TestSchema:
             pytest.param({"image": {"digest": "sha256:12"}}, "/image/digest", id="half a digest"),
             pytest.param({"namespaces": {"exempt": ["kube-*"]}}, "/namespaces/exempt/0", id="glob for a namespace"),
             pytest.param({"log": {"level": "loud"}}, "/log/level", id="unknown level"),
+            pytest.param({"registries": [{"pullSecret": "x"}]}, "/registries/0", id="registry without host"),
+            pytest.param({"registries": [{"host": "https://ghcr.io"}]}, "/registries/0/host", id="URL for a host"),
+            pytest.param(
+                {"registries": [{"host": "a.test", "insecure": True}]}, "'insecure'", id="registry without TLS"
+            ),
+            pytest.param({"revocation": {"allowedHosts": ["*"]}}, "/revocation/allowedHosts/0", id="all hosts"),
         ],
     )
     def test_helm_says_which_key_is_wrong(self, values, says):

@@ -1,5 +1,6 @@
 """The engine: what looks images up, built from the settings; shared by the controller and the command line."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tidegate.aws.accounts import AwsSettings, RegistryAccount, ScannerChoice
@@ -18,8 +19,10 @@ from tidegate.gather.line import RateLimit
 from tidegate.gather.lines import Lines
 from tidegate.gather.meter import Meter
 from tidegate.gather.sources import Sources
+from tidegate.registry.access import RegistryAccess
+from tidegate.registry.registries import OciRegistries
 from tidegate.revocation.services import HttpRevocationServices
-from tidegate.settings import Aws, Revocation, Settings
+from tidegate.settings import Aws, OtherRegistry, Revocation, Settings
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
 
@@ -39,12 +42,14 @@ class Engine:
     observer: Observer
     identity: Identity
     kms: Kms
+    other_registries: OciRegistries
     revocation_services: HttpRevocationServices
 
     def close(self) -> None:
         """Let what is under way end by itself and start nothing further."""
         self.lines.close()
         self.facts.prover.close()
+        self.other_registries.close()
         self.revocation_services.close()
 
 
@@ -57,6 +62,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     clients = Clients(aws_settings(settings.aws), gate=meter)
     identity = Identity(clients)
     ecr, signatures = Ecr(clients, identity), EcrSignatures(clients)
+    other_registries = OciRegistries(registry_accesses(settings.registries), gate=meter)
     revocation_services = HttpRevocationServices(revocation_hosts(settings.revocation), gate=meter)
     sources = Sources(
         images=ecr,
@@ -68,6 +74,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         signatures=signatures,
         signing=signatures,
         signer=Signer(clients),
+        other_registries=other_registries,
         revocation_services=revocation_services,
     )
     rate = RateLimit(per_second=settings.aws.rate_per_second, burst=settings.aws.burst)
@@ -84,8 +91,24 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         observer=observer,
         identity=identity,
         kms=Kms(clients),
+        other_registries=other_registries,
         revocation_services=revocation_services,
     )
+
+
+def registry_accesses(registries: Iterable[OtherRegistry]) -> list[RegistryAccess]:
+    """Return how registries are asked, for the configuration file's section."""
+    return [
+        RegistryAccess(
+            host=one.host,
+            pull_secret_file=one.pull_secret_file,
+            ca_file=one.ca_file,
+            private_addresses=one.private_addresses,
+            token_hosts=one.token_hosts,
+            blob_hosts=one.blob_hosts,
+        )
+        for one in registries
+    ]
 
 
 def revocation_hosts(revocation: Revocation) -> HostList:

@@ -13,7 +13,7 @@ _CAUSES = {
     Cause.UNREACHABLE: "{whom} could not be reached",
     Cause.SERVER_ERROR: "{whom} answered with a server error",
     Cause.ACCESS_DENIED: "tidegate is not permitted to ask {whom} this",
-    Cause.CREDENTIALS: "tidegate's AWS credentials are missing, expired or not valid",
+    Cause.CREDENTIALS: "tidegate's credentials for {whom} are missing, expired or not valid",
     Cause.ROLE_DENIED: "tidegate may not assume the role of that AWS account",
     Cause.CIRCUIT_OPEN: "{whom} failed repeatedly and is being left alone for some seconds",
     Cause.OVERLOADED: "too many look-ups are waiting",

@@ -40,6 +40,7 @@ aws:
   {{- end }}
   ratePerSecond: {{ .Values.aws.ratePerSecond }}
   burst: {{ int .Values.aws.burst }}
+registries: {{ include "tidegate.registries" . }}
 revocation:
   allowedHosts: {{ toJson .Values.revocation.allowedHosts }}
   privateHosts: {{ toJson .Values.revocation.privateHosts }}
@@ -50,4 +51,36 @@ cache:
 log:
   level: {{ .Values.log.level }}
   format: {{ .Values.log.format }}
+{{- end -}}
+
+{{/* How registries are asked: as in the values, but with the files in the Pod in place of Secrets and PEM texts. */}}
+{{- define "tidegate.registries" -}}
+{{- $registries := list -}}
+{{- range .Values.registries -}}
+{{- $registry := omit . "pullSecret" "caBundle" -}}
+{{- with .pullSecret -}}
+{{- $registry = set $registry "pullSecretFile" (printf "/run/tidegate/pull-secrets/%s.json" .) -}}
+{{- end -}}
+{{- with .caBundle -}}
+{{- $registry = set $registry "caFile" (printf "/etc/tidegate/%s" (include "tidegate.caKey" .)) -}}
+{{- end -}}
+{{- $registries = append $registries $registry -}}
+{{- end -}}
+{{- toJson $registries -}}
+{{- end -}}
+
+{{/* The key of a PEM text in the ConfigMap: another text is another key, so that the Pods are replaced. */}}
+{{- define "tidegate.caKey" -}}
+{{- printf "registry-ca-%s.pem" (sha256sum . | trunc 12) -}}
+{{- end -}}
+
+{{/* The names of all pull secrets, once each, as a list in JSON. */}}
+{{- define "tidegate.pullSecrets" -}}
+{{- $names := list -}}
+{{- range .Values.registries -}}
+{{- with .pullSecret -}}
+{{- $names = append $names . -}}
+{{- end -}}
+{{- end -}}
+{{- toJson ($names | uniq | sortAlpha) -}}
 {{- end -}}

@@ -62,6 +62,13 @@
 {{- end -}}
 {{- $accounts = append $accounts .account -}}
 {{- end -}}
+{{- $hosts := list -}}
+{{- range $v.registries -}}
+{{- if has .host $hosts -}}
+{{- $problems = append $problems (printf "registries names host %s twice: keep one entry." .host) -}}
+{{- end -}}
+{{- $hosts = append $hosts .host -}}
+{{- end -}}
 {{- if $problems -}}
 {{- fail (printf "\n\nThese values don't fit together:\n- %s\n" (join "\n- " $problems)) -}}
 {{- end -}}

@@ -1,0 +1,129 @@
+"""Fetches content from a registry: authorized where it asks for that, led on only where it may lead, again where it failed.
+
+What is fetched is not yet compared with anything. Everything that is not an answer is AwsUnavailableError.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urljoin
+
+from tidegate.egress.errors import EgressError
+from tidegate.egress.exchange import Reply, Request
+from tidegate.egress.hosts import Reach, Target
+from tidegate.egress.wire import SecondsLeft
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.repository import OciRepository
+from tidegate.registry.access import Place
+from tidegate.registry.challenge import read_challenge
+from tidegate.registry.errors import of_egress, of_status, unexpected
+from tidegate.registry.sending import Sender
+from tidegate.registry.tokens import Tokens
+
+ATTEMPTS = 2
+"""Times that a request is made which failed in a way that may pass."""
+MAX_WAIT_SECONDS = 5.0
+"""How long a registry's own wish to wait is met within one look-up."""
+MAX_REDIRECTS = 3
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ANSWERS = frozenset({HTTPStatus.OK, HTTPStatus.NOT_FOUND})
+_PASSING = frozenset({Cause.UNREACHABLE, Cause.SERVER_ERROR, Cause.THROTTLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is wanted of a repository: a ``path`` below its name, and how many bytes of it are taken."""
+
+    source: str
+    path: str
+    max_bytes: int
+    accept: str = "*/*"
+
+
+class Client:
+    """Fetches. Safe to share between threads."""
+
+    def __init__(self, sender: Sender, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sender = sender
+        self._tokens = Tokens(sender)
+        self._sleep = sleep
+
+    def get(self, place: Place, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft) -> Reply:
+        """Return the answer, with status 200 or 404."""
+        attempts = ATTEMPTS
+        while True:
+            attempts -= 1
+            try:
+                return self._get(place, repository, wanted, seconds_left)
+            except AwsUnavailableError as exc:
+                wait = _wait(exc)
+                if attempts <= 0 or wait is None or wait >= seconds_left():
+                    raise
+                self._sleep(wait)
+
+    def _get(self, place: Place, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft) -> Reply:
+        target = place.endpoint(f"{repository.name}/{wanted.path}")
+        given = self._tokens.kept(repository)
+        reply = self._led(place, repository, wanted, target, given, seconds_left)
+        for _ in range(2):
+            if reply.status != HTTPStatus.UNAUTHORIZED:
+                break
+            # A second time only with another header than the one that was refused.
+            challenge = read_challenge(reply.headers.get("www-authenticate", ()))
+            header = self._tokens.get(place, repository, challenge, refused=given, seconds_left=seconds_left)
+            if header == given:
+                break
+            given = header
+            reply = self._led(place, repository, wanted, target, given, seconds_left)
+        if reply.status not in _ANSWERS:
+            raise of_status(reply, place.access.host, wanted.source)
+        return reply
+
+    def _led(
+        self,
+        place: Place,
+        repository: OciRepository,
+        wanted: Wanted,
+        target: Target,
+        authorization: str | None,
+        seconds_left: SecondsLeft,
+    ) -> Reply:
+        """Return the answer at the end of a few redirects. The header goes to the registry itself alone."""
+        reach: Reach = place.reach
+        for _ in range(MAX_REDIRECTS + 1):
+            own = authorization is not None and target.origin == place.api.origin
+            request = Request(
+                target=target,
+                reach=reach,
+                max_bytes=wanted.max_bytes,
+                headers={"Accept": wanted.accept, **({"Authorization": str(authorization)} if own else {})},
+            )
+            reply = self._sender.send(wanted.source, repository.registry, place, request, seconds_left)
+            if reply.status not in _REDIRECTS:
+                if reply.status == HTTPStatus.UNAUTHORIZED and target.origin != place.api.origin:
+                    raise of_status(reply, target.authority, wanted.source)
+                return reply
+            target, reach = _next(place, target, reply, wanted.source)
+        raise unexpected(wanted.source, f"{place.access.host} redirects more than {MAX_REDIRECTS} times")
+
+
+def _next(place: Place, target: Target, reply: Reply, source: str) -> tuple[Target, Reach]:
+    base = f"{target.scheme}://{target.authority}{target.path}"
+    try:
+        return place.redirect(urljoin(base, reply.header("location")))
+    except (EgressError, ValueError) as exc:
+        error = exc if isinstance(exc, EgressError) else None
+        raise (of_egress(error, source) if error else unexpected(source, "a redirect to nowhere")) from exc
+
+
+def _wait(exc: AwsUnavailableError) -> float | None:
+    """Return how long to wait before another attempt, or None where none is worth making."""
+    if exc.cause not in _PASSING:
+        return None
+    if exc.cause is not Cause.THROTTLED:
+        return 0.0
+    seconds = exc.retry_after_seconds
+    return seconds if seconds is not None and seconds <= MAX_WAIT_SECONDS else None

@@ -1,0 +1,199 @@
+"""One repository's content: manifests, lists of referrers and blobs, by the OCI distribution protocol.
+
+It is what the search for signatures asks (``evidence.signature_search.ArtifactStore``). Whoever may push decides what is
+in there, and how much: that must never read as "could not look".
+"""
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from urllib.parse import quote, urljoin, urlsplit
+
+from tidegate.egress.exchange import Reply
+from tidegate.egress.wire import SecondsLeft
+from tidegate.evidence.artifact_manifest import parse_referrers
+from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.image import Absence
+from tidegate.evidence.ports import FetchedManifest
+from tidegate.evidence.signature_artifacts import (
+    MAX_DETAIL,
+    MAX_LISTED,
+    ArtifactRef,
+    Descriptor,
+    SkippedArtifact,
+    SkipReason,
+    UnusableArtifactError,
+)
+from tidegate.evidence.signature_search import Listing
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.digest import Digest, digest_of
+from tidegate.images.image_id import ImageId
+from tidegate.images.manifest import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, OCI_INDEX
+from tidegate.images.repository import OciRepository
+from tidegate.registry.access import Place
+from tidegate.registry.client import Client, Wanted
+from tidegate.registry.errors import error_codes, is_too_large, unexpected
+
+MAX_PAGES = 8
+"""Pages of referrers that are read for one image."""
+MAX_QUERY = 2048
+"""Characters of what names the next page."""
+TOO_LARGE = StoredManifest(content=b"", media_type="")
+"""Stands for a manifest of more bytes than any may have: it is there, and it is nothing."""
+
+MANIFEST, BLOB, REFERRERS = "oci:GetManifest", "oci:GetBlob", "oci:referrers"
+"""How messages and metrics call what is asked."""
+
+_ACCEPT = ", ".join(ACCEPTED_TYPES)
+_NEXT = re.compile(r'<(?P<url>[^<>]{0,4096})>\s*;\s*rel="?next"?', re.ASCII)
+_HOPELESS = frozenset({Cause.THROTTLED, Cause.DEADLINE, Cause.CREDENTIALS})
+
+
+class RepositoryContent:
+    """One repository, asked within the seconds that are left."""
+
+    def __init__(self, client: Client, place: Place, repository: OciRepository, seconds_left: SecondsLeft) -> None:
+        self._client = client
+        self._place = place
+        self._repository = repository
+        self.seconds_left = seconds_left
+
+    def manifest(self, image: ImageId) -> StoredManifest | Absence:
+        """Fetch one manifest, as it was pushed; not yet compared with its digest."""
+        wanted = Wanted(source=MANIFEST, path=f"manifests/{image.value}", max_bytes=MAX_MANIFEST_BYTES, accept=_ACCEPT)
+        try:
+            reply = self._get(wanted)
+        except AwsUnavailableError as exc:
+            if is_too_large(exc, MANIFEST):
+                return TOO_LARGE
+            raise
+        if reply.status == HTTPStatus.NOT_FOUND:
+            return Absence.REPOSITORY if "NAME_UNKNOWN" in error_codes(reply) else Absence.IMAGE
+        media_type = reply.header("content-type").partition(";")[0].strip()
+        return StoredManifest(content=reply.body, media_type=media_type)
+
+    def manifests(self, ids: Sequence[ImageId]) -> Mapping[ImageId, FetchedManifest]:
+        """Fetch manifests one after the other; once there is no use in it, the others are not asked for."""
+        found: dict[ImageId, FetchedManifest] = {}
+        hopeless: AwsUnavailableError | None = None
+        for each in ids:
+            try:
+                found[each] = self.manifest(each) if hopeless is None else hopeless
+            except AwsUnavailableError as exc:
+                found[each] = exc
+                hopeless = exc if exc.cause in _HOPELESS else None
+        return found
+
+    def referrers(self, subject: Digest, artifact_types: frozenset[str]) -> Listing:
+        """List the referrers of a digest, page by page; none where the registry has no such API.
+
+        Source: OCI distribution specification 1.1, "listing referrers".
+        """
+        refs: list[ArtifactRef] = []
+        skipped: list[SkippedArtifact] = []
+        query = f"?artifactType={quote(next(iter(artifact_types)), safe='')}" if len(artifact_types) == 1 else ""
+        seen = {query}
+        for page in range(MAX_PAGES):
+            try:
+                listed, following = self._page(subject, query, first=page == 0)
+            except (AwsUnavailableError, UnusableArtifactError) as exc:
+                if isinstance(exc, AwsUnavailableError) and is_too_large(exc, REFERRERS):
+                    break
+                if page == 0:
+                    raise
+                # A signature that was listed is as good as ever; that there are no others is not known.
+                return Listing(refs=tuple(refs), skipped=(*skipped, _unlisted(exc)))
+            refs += listed.refs
+            skipped += listed.skipped
+            if following is None:
+                return Listing(refs=tuple(refs), skipped=tuple(skipped))
+            if following in seen:
+                circle = unexpected(REFERRERS, f"{self._place.access.host} lists its pages in a circle")
+                return Listing(refs=tuple(refs), skipped=(*skipped, _unlisted(circle)))
+            if len(refs) > MAX_LISTED:
+                break
+            query = following
+            seen.add(query)
+        return Listing(refs=tuple(refs), skipped=tuple(skipped), more=True)
+
+    def blob(self, blob: Descriptor) -> bytes:
+        """Fetch one blob; raise UnusableArtifactError where there is none of that size and digest."""
+        wanted = Wanted(source=BLOB, path=f"blobs/{blob.digest}", max_bytes=blob.size)
+        try:
+            reply = self._get(wanted)
+        except AwsUnavailableError as exc:
+            if is_too_large(exc, BLOB):
+                raise UnusableArtifactError(
+                    SkipReason.BAD_CONTENT, f"the blob has more than {blob.size} bytes"
+                ) from exc
+            raise
+        if reply.status == HTTPStatus.NOT_FOUND:
+            raise UnusableArtifactError(SkipReason.GONE, "the registry has no such blob")
+        if len(reply.body) != blob.size or digest_of(reply.body) != blob.digest:
+            raise UnusableArtifactError(SkipReason.BAD_CONTENT, "the bytes of the blob have another digest or size")
+        return reply.body
+
+    def _page(self, subject: Digest, query: str, *, first: bool) -> tuple[Listing, str | None]:
+        """Return one page and the query of the next, where there is one."""
+        path = f"referrers/{subject}"
+        wanted = Wanted(source=REFERRERS, path=f"{path}{query}", max_bytes=MAX_MANIFEST_BYTES, accept=OCI_INDEX)
+        reply = self._get(wanted)
+        if reply.status == HTTPStatus.NOT_FOUND:
+            if first:
+                return Listing(refs=()), None
+            raise unexpected(REFERRERS, f"{self._place.access.host} has no such page as it said")
+        listed = parse_referrers(reply.body)
+        detail = f"{listed.unreadable} entries without a sha256 digest"
+        unreadable = SkippedArtifact(what="referrers", reason=SkipReason.UNSUPPORTED, detail=detail)
+        skipped = (unreadable,) if listed.unreadable else ()
+        return Listing(refs=listed.refs, skipped=skipped), self._next(reply, f"{self._repository.name}/{path}")
+
+    def _next(self, reply: Reply, path: str) -> str | None:
+        """Return what is behind the question mark of the next page. All else of its address is ours."""
+        found = _NEXT.search(reply.header("link"))
+        if found is None:
+            return None
+        here = self._place.endpoint(path)
+        try:
+            target = urlsplit(urljoin(f"{here.scheme}://{here.authority}{here.path}", found["url"]))
+        except ValueError as exc:
+            raise unexpected(REFERRERS, "the next page is no URL") from exc
+        query = target.query
+        if target.path != here.path or len(query) > MAX_QUERY or not query.isascii() or not query.isprintable():
+            raise unexpected(REFERRERS, f"the next page is not one of the same list: {found['url'][:80]!a}")
+        return f"?{query}"
+
+    def _get(self, wanted: Wanted) -> Reply:
+        return self._client.get(self._place, self._repository, wanted, self.seconds_left)
+
+
+class RecentManifests:
+    """The last few manifests that were found by tag or digest, up to so many bytes, by the digest of their bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[OciRepository, Digest], StoredManifest] = {}
+        self._bytes = 0
+
+    def get(self, repository: OciRepository, digest: Digest) -> StoredManifest | None:
+        """Return a manifest that was kept."""
+        with self._lock:
+            return self._kept.get((repository, digest))
+
+    def keep(self, repository: OciRepository, digest: Digest, manifest: StoredManifest) -> None:
+        """Keep a manifest whose bytes have the digest; the oldest go for it."""
+        with self._lock:
+            before = self._kept.pop((repository, digest), None)
+            self._kept[repository, digest] = manifest
+            self._bytes += len(manifest.content) - (0 if before is None else len(before.content))
+            while self._bytes > self._max_bytes:
+                self._bytes -= len(self._kept.pop(next(iter(self._kept))).content)
+
+
+def _unlisted(exc: AwsUnavailableError | UnusableArtifactError) -> SkippedArtifact:
+    if isinstance(exc, UnusableArtifactError):
+        return SkippedArtifact(what="referrers", reason=exc.reason, detail=str(exc)[:MAX_DETAIL])
+    return SkippedArtifact(what="referrers", reason=SkipReason.UNAVAILABLE, detail=exc.source, cause=exc.cause)

@@ -1,0 +1,67 @@
+"""What went wrong at a registry, as a cause. Nothing that is classified here ever becomes an answer."""
+
+import json
+from http import HTTPStatus
+
+from tidegate.egress.errors import EgressError, Problem
+from tidegate.egress.exchange import Reply
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.unavailable import AwsUnavailableError
+
+MAX_DETAIL = 300
+
+_PROBLEMS = {
+    Problem.BAD_URL: Cause.NOT_ASKED,
+    Problem.FORBIDDEN_ADDRESS: Cause.NOT_ASKED,
+    Problem.NO_ADDRESS: Cause.UNREACHABLE,
+    Problem.UNREACHABLE: Cause.UNREACHABLE,
+    Problem.CERTIFICATE: Cause.UNREACHABLE,
+    Problem.DEADLINE: Cause.DEADLINE,
+    Problem.TOO_LARGE: Cause.UNEXPECTED_ANSWER,
+    Problem.BAD_ANSWER: Cause.UNEXPECTED_ANSWER,
+}
+
+
+def of_egress(exc: EgressError, source: str) -> AwsUnavailableError:
+    """Return the error that stands for an exchange without an answer."""
+    return AwsUnavailableError(_PROBLEMS[exc.problem], source, str(exc))
+
+
+def of_status(reply: Reply, host: str, source: str) -> AwsUnavailableError:
+    """Return the error that stands for an answer that is none."""
+    detail = f"{host} answered with HTTP {reply.status} {' '.join(error_codes(reply))}".strip()[:MAX_DETAIL]
+    return AwsUnavailableError(_cause(reply.status), source, detail, retry_after_seconds=retry_after(reply))
+
+
+def unexpected(source: str, problem: str) -> AwsUnavailableError:
+    """Return the error of an answer that does not say what the protocol promises."""
+    return AwsUnavailableError(Cause.UNEXPECTED_ANSWER, source, problem[:MAX_DETAIL])
+
+
+def error_codes(reply: Reply) -> tuple[str, ...]:
+    """Return the codes of an error's body, which may be anything. Source: OCI distribution specification, "error codes"."""
+    try:
+        errors = json.loads(reply.body)["errors"]
+        return tuple(str(each["code"])[:40] for each in errors[:4])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+
+
+def retry_after(reply: Reply) -> float | None:
+    """Return the seconds that a registry asks to wait; a date or nonsense is none."""
+    text = reply.header("retry-after")
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None  # noqa: PLR2004 - eleven days
+
+
+def _cause(status: int) -> Cause:
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return Cause.ACCESS_DENIED
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Cause.THROTTLED
+    return Cause.SERVER_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Cause.UNEXPECTED_ANSWER
+
+
+def is_too_large(exc: AwsUnavailableError, source: str) -> bool:
+    """Tell whether the answer of this API had more bytes than are taken: a matter of who pushed, and no failure."""
+    cause = exc.__cause__
+    return exc.source == source and isinstance(cause, EgressError) and cause.problem is Problem.TOO_LARGE

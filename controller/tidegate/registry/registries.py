@@ -1,0 +1,98 @@
+"""Gives manifests and signatures of registries that are not Amazon ECR. See ``gather.sources.OtherRegistry``.
+
+How a search for signatures goes is said in ``evidence.signature_search``. Nothing is cached but tokens, and the manifest
+that a tag was just found to mean, so that it is not pulled, and counted as a pull, twice.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
+
+from tidegate.egress.addresses import LookUp, system_look_up
+from tidegate.errors import ConfigurationError
+from tidegate.evidence.image import Absence
+from tidegate.evidence.ports import MAX_IMAGE_IDS, CallGate, FetchedManifest
+from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, WantedArtifacts
+from tidegate.evidence.signature_search import find_signatures
+from tidegate.images.digest import Digest, digest_of
+from tidegate.images.image_id import ImageId
+from tidegate.images.repository import OciRepository
+from tidegate.policy.scopes import canonical_host
+from tidegate.registry.access import Place, RegistryAccess
+from tidegate.registry.client import Client
+from tidegate.registry.content import MANIFEST, TOO_LARGE, RecentManifests, RepositoryContent
+from tidegate.registry.errors import unexpected
+from tidegate.registry.sending import Sender
+
+MANIFESTS_SECONDS = 8.0
+"""Time for all manifests of one call."""
+MAX_RECENT_BYTES = 8 * 1024 * 1024
+
+
+class OciRegistries:
+    """All registries that are not Amazon ECR: which of them are asked is for policies, how for ``accesses``.
+
+    Safe to share between threads. Raise ConfigurationError for an access that cannot be used.
+    """
+
+    def __init__(
+        self,
+        accesses: Iterable[RegistryAccess] = (),
+        *,
+        gate: CallGate | None = None,
+        look_up: LookUp = system_look_up,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._sender = Sender(gate=gate, look_up=look_up)
+        self._client = Client(self._sender, sleep=sleep)
+        self._recent = RecentManifests(MAX_RECENT_BYTES)
+        self._places = {canonical_host(each.host): Place(each) for each in accesses}
+        for each in self._places.values():
+            self._sender.prepare(each)
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._sender.close()
+
+    def describe(self, repository: OciRepository, image: ImageId, *, seconds: float) -> Descriptor | Absence:
+        """Return digest, media type and size of the manifest that a tag or digest means, from its hashed bytes."""
+        stored = self._content(repository, seconds).manifest(image)
+        if isinstance(stored, Absence):
+            return stored
+        digest = digest_of(stored.content)
+        if stored is TOO_LARGE and image.kind == "digest":
+            digest = Digest(image.value)
+        if image.kind == "digest" and digest != image.value:
+            raise unexpected(MANIFEST, f"{repository} gave other bytes than those of {image.value}")
+        if stored is not TOO_LARGE:
+            self._recent.keep(repository, digest, stored)
+        return Descriptor(media_type=stored.media_type, digest=digest, size=len(stored.content))
+
+    def get_manifests(self, repository: OciRepository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
+        """Fetch up to MAX_IMAGE_IDS manifests by digest."""
+        if len(digests) > MAX_IMAGE_IDS:
+            raise ValueError(f"{len(digests)} manifests, more than {MAX_IMAGE_IDS}")
+        recent = {each: kept for each in digests if (kept := self._recent.get(repository, each)) is not None}
+        missing = [ImageId.of_digest(each) for each in digests if each not in recent]
+        fetched = self._content(repository, MANIFESTS_SECONDS).manifests(missing)
+        return {**{Digest(each.value): found for each, found in fetched.items()}, **recent}
+
+    def find_artifacts(
+        self, repository: OciRepository, digest: Digest, *, wanted: WantedArtifacts, seconds: float
+    ) -> FoundArtifacts:
+        """Return the signatures of one image. See ``evidence.ports.SignatureSource``."""
+        content = self._content(repository, seconds)
+        return find_signatures(content, digest, wanted, seconds_left=content.seconds_left)
+
+    def _content(self, repository: OciRepository, seconds: float) -> RepositoryContent:
+        ends = monotonic() + seconds
+        return RepositoryContent(self._client, self._place(repository), repository, lambda: ends - monotonic())
+
+    def _place(self, repository: OciRepository) -> Place:
+        host = canonical_host(repository.registry.host)
+        if (place := self._places.get(host)) is not None:
+            return place
+        try:
+            return Place(RegistryAccess(host=host))
+        except ConfigurationError as exc:
+            raise unexpected(MANIFEST, str(exc)) from exc

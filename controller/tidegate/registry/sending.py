@@ -1,0 +1,69 @@
+"""Sends single requests for the registries, each through the gate that counts calls, and with the registry's own TLS."""
+
+import ssl
+import threading
+from time import monotonic
+
+from tidegate.egress.addresses import LookUp, system_look_up
+from tidegate.egress.errors import EgressError
+from tidegate.egress.exchange import Egress, Reply, Request
+from tidegate.egress.wire import SecondsLeft
+from tidegate.errors import ConfigurationError
+from tidegate.evidence.ports import CallGate
+from tidegate.images.repository import OciRegistry
+from tidegate.registry.access import Place
+from tidegate.registry.errors import of_egress
+
+
+class Sender:
+    """Sends; see the module. Registries with a CA file of their own share no connection with others."""
+
+    def __init__(self, *, gate: CallGate | None = None, look_up: LookUp = system_look_up) -> None:
+        self._gate = gate
+        self._look_up = look_up
+        self._lock = threading.Lock()
+        self._egresses: dict[str | None, Egress] = {}
+
+    def prepare(self, place: Place) -> None:
+        """Read a registry's CA file, where it has one; raise ConfigurationError where that cannot be used."""
+        if place.access.ca_file is not None:
+            self._egress(place.access.ca_file)
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        for egress in list(self._egresses.values()):
+            egress.close()
+
+    def send(
+        self, source: str, registry: OciRegistry, place: Place, request: Request, seconds_left: SecondsLeft
+    ) -> Reply:
+        """Return the answer, whatever its status; raise AwsUnavailableError where there is none."""
+        if self._gate is not None:
+            self._gate.enter(source, registry)
+        began, cause = monotonic(), None
+        try:
+            return self._egress(place.access.ca_file).send(request, seconds_left=seconds_left)
+        except EgressError as exc:
+            error = of_egress(exc, source)
+            cause = error.cause
+            raise error from exc
+        finally:
+            if self._gate is not None:
+                self._gate.leave(source, registry, seconds=monotonic() - began, cause=cause)
+
+    def _egress(self, ca_file: str | None) -> Egress:
+        with self._lock:
+            if ca_file not in self._egresses:
+                tls = None if ca_file is None else trusting(ca_file)
+                self._egresses[ca_file] = Egress(tls=tls, look_up=self._look_up)
+            return self._egresses[ca_file]
+
+
+def trusting(ca_file: str) -> ssl.SSLContext:
+    """Return a context that believes the system's authorities and those of a file; raise ConfigurationError."""
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(ca_file)
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"registries: caFile {ca_file} has no certificates that can be read: {exc}") from exc
+    return context

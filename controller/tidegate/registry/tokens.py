@@ -1,0 +1,144 @@
+"""Tokens of registries, each for pulling from one repository, kept until shortly before they expire.
+
+A token is asked for at the registry's own token service and nowhere else; what it is for is never the registry's to say.
+"""
+
+import json
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import monotonic
+from urllib.parse import urlencode
+
+from tidegate.egress.errors import EgressError
+from tidegate.egress.exchange import Request
+from tidegate.egress.hosts import Target
+from tidegate.egress.wire import SecondsLeft
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.repository import OciRepository
+from tidegate.registry.access import Place
+from tidegate.registry.challenge import Challenge
+from tidegate.registry.errors import of_egress, of_status, unexpected
+from tidegate.registry.pull_secret import basic_credentials
+from tidegate.registry.sending import Sender
+
+SOURCE = "oci:GetToken"
+MAX_ANSWER_BYTES = 64 * 1024
+MAX_TOKEN_CHARACTERS = 16 * 1024
+MAX_TOKENS = 1_000
+USUAL_SECONDS = 60.0
+"""How long a token is good that does not say so. Source: the token specification of the distribution project."""
+LONGEST_SECONDS = 300.0
+MARGIN_SECONDS = 10.0
+"""A token is not used so shortly before its end."""
+LOCKS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    header: str
+    until: float
+
+
+class Tokens:
+    """Gives Authorization headers. Safe to share between threads; those who want the same token wait for one call."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._tokens: dict[OciRepository, _Token] = {}
+        self._lock = threading.Lock()
+        self._fetching = tuple(threading.Lock() for _ in range(LOCKS))
+
+    def kept(self, repository: OciRepository) -> str | None:
+        """Return the header with the token that is kept."""
+        token = self._tokens.get(repository)
+        return token.header if token is not None and monotonic() < token.until else None
+
+    def get(
+        self,
+        place: Place,
+        repository: OciRepository,
+        challenge: Challenge | None,
+        *,
+        refused: str | None,
+        seconds_left: SecondsLeft,
+    ) -> str:
+        """Return the header that answers a challenge; ``refused`` is one that the registry did not accept.
+
+        Raise AwsUnavailableError where there is none.
+        """
+        if challenge is None:
+            raise unexpected(SOURCE, f"{place.access.host} asks for credentials of an unknown kind")
+        if challenge.realm is None:
+            return self._basic(place, repository, refused)
+        fetching = self._fetching[hash(repository) % LOCKS]
+        if not fetching.acquire(timeout=max(0.0, seconds_left())):
+            raise AwsUnavailableError(Cause.DEADLINE, SOURCE, "no time was left to get a token")
+        try:
+            kept = self.kept(repository)
+            if kept is not None and kept != refused:
+                return kept
+            token = self._fetch(place, repository, challenge.realm, challenge.service, seconds_left)
+        finally:
+            fetching.release()
+        with self._lock:
+            self._tokens.pop(repository, None)
+            self._tokens[repository] = token
+            if len(self._tokens) > MAX_TOKENS:
+                del self._tokens[next(iter(self._tokens))]
+        return token.header
+
+    def _basic(self, place: Place, repository: OciRepository, refused: str | None) -> str:
+        header = self._secret(place, repository)
+        if header is None or header == refused:
+            problem = "does not accept the pull secret" if header else "wants a pull secret, and none is set"
+            raise AwsUnavailableError(Cause.ACCESS_DENIED, SOURCE, f"{place.access.host} {problem}")
+        return header
+
+    def _fetch(
+        self, place: Place, repository: OciRepository, realm: str, service: str, seconds_left: SecondsLeft
+    ) -> _Token:
+        try:
+            target, reach = place.realm(realm)
+        except EgressError as exc:
+            raise of_egress(exc, SOURCE) from exc
+        secret = self._secret(place, repository)
+        asked_at = monotonic()
+        request = Request(
+            target=_asking(target, service, repository.name),
+            reach=reach,
+            max_bytes=MAX_ANSWER_BYTES,
+            headers={} if secret is None else {"Authorization": secret},
+        )
+        reply = self._sender.send(SOURCE, repository.registry, place, request, seconds_left)
+        if reply.status != HTTPStatus.OK:
+            # Redirects too: whoever answers for the realm gets the secret, and that is no one else.
+            raise of_status(reply, target.authority, SOURCE)
+        return _read(reply.body, target.host, asked_at)
+
+    def _secret(self, place: Place, repository: OciRepository) -> str | None:
+        file = place.access.pull_secret_file
+        return None if file is None else basic_credentials(file, place.access.host, repository.name, SOURCE)
+
+
+def _asking(realm: Target, service: str, name: str) -> Target:
+    """Return the address with the one scope that is ever asked for."""
+    query = urlencode({**({"service": service} if service else {}), "scope": f"repository:{name}:pull"})
+    return Target(realm.scheme, realm.host, realm.port, f"{realm.path}{'&' if '?' in realm.path else '?'}{query}")
+
+
+def _read(body: bytes, host: str, asked_at: float) -> _Token:
+    try:
+        document = json.loads(body)
+        token = document.get("token") or document.get("access_token")
+        seconds = document.get("expires_in", USUAL_SECONDS)
+    except (ValueError, AttributeError, RecursionError) as exc:
+        raise unexpected(SOURCE, f"{host} gave no token but something else") from exc
+    if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN_CHARACTERS:
+        raise unexpected(SOURCE, f"{host} gave no token")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise unexpected(SOURCE, f"{host} gave a token with characters that no token has")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        seconds = USUAL_SECONDS
+    return _Token(f"Bearer {token}", asked_at + min(seconds, LONGEST_SECONDS) - MARGIN_SECONDS)

@@ -160,7 +160,7 @@ SIGNATURES = Chapter(
             title="An image whose signature AWS Signer has revoked since",
             name="revoked",
             image=f"{ECR}/team/revoked:v1",
-            expected="SignatureInvalid",
+            expected="SignatureRevoked",
         ),
         Scene(
             title="AWS cannot be reached, but this image's signature was verified a moment ago",

@@ -23,13 +23,14 @@ MAX_WORDS = 320
 MAX_AUTHORITIES = 4
 """Authorities that a message names one by one."""
 
+_ONCE_REVOKED = "find out why it was revoked; until then use another image, and sign no new one of the same build"
 _PROVED = (ProofState.VERIFIED, ProofState.LOGGED)
 """What satisfies, the better one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofWords:
-    """How one of the two checks speaks of what it looks for, and its reason codes."""
+    """How one of the two checks speaks of what it looks for, and its reason codes. ``revoked`` is None where nothing is."""
 
     check: Check
     noun: str
@@ -37,6 +38,7 @@ class ProofWords:
     invalid: Reason
     undecided: Reason
     remedy: str
+    revoked: Reason | None = None
 
 
 def judge_proofs(
@@ -111,6 +113,9 @@ def _refused(
         )
     failed = [(one, proof) for one, proof in found if proof is not None and proof.state is ProofState.FAILED]
     hint = _failure(proofs.hints)
+    if words.revoked is not None and (withdrawn := [pair for pair in failed if _is_revoked(pair[1])]):
+        parts = [_why(one, proof) for one, proof in withdrawn[:MAX_AUTHORITIES]]
+        return _result(words, words.revoked, "; ".join(parts), _ONCE_REVOKED)
     if failed:
         parts = [_why(one, proof) for one, proof in failed[:MAX_AUTHORITIES]]
         return _result(words, words.invalid, "; ".join(parts) + hint, _remedy(words, digest, subject))
@@ -141,8 +146,16 @@ def _why(demand: Demand, proof: Proof) -> str:
     return f"authority {name}: {_step(proof.decisive)}" + (f" (and {more} more tried)" if more else "")
 
 
+def _is_revoked(proof: Proof) -> bool:
+    return proof.decisive is not None and proof.decisive.revoked
+
+
 def _step(attempt: Attempt) -> str:
-    return f"failed to {attempt.step}: {harmless(attempt.text, MAX_WORDS)}" if attempt.step else "not satisfied"
+    text = harmless(attempt.text, MAX_WORDS)
+    if attempt.revoked:
+        return f"signed by {harmless(attempt.signer, MAX_WORDS)}, and revoked: {text}"
+    verb = "could not" if attempt.state is ProofState.UNKNOWN else "failed to"
+    return f"{verb} {attempt.step}: {text}" if attempt.step else "not satisfied"
 
 
 def _failure(hints: Sequence[SigningHint]) -> str:

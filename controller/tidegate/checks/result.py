@@ -63,6 +63,7 @@ class Reason(StrEnum):
     # signatures
     SIGNATURE_MISSING = "SignatureMissing"
     SIGNATURE_INVALID = "SignatureInvalid"
+    SIGNATURE_REVOKED = "SignatureRevoked"
     SIGNATURE_PENDING = "SignaturePending"
     SIGNATURE_UNDECIDED = "SignatureUndecided"
     ATTESTATION_MISSING = "AttestationMissing"

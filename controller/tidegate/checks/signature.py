@@ -25,6 +25,7 @@ _WORDS = ProofWords(
     missing=Reason.SIGNATURE_MISSING,
     invalid=Reason.SIGNATURE_INVALID,
     undecided=Reason.SIGNATURE_UNDECIDED,
+    revoked=Reason.SIGNATURE_REVOKED,
     remedy="have one of the authorities sign {image}",
 )
 

@@ -33,7 +33,8 @@ class ProofState(StrEnum):
 class Attempt:
     """One signature under one authority. ``step`` is the step of the procedure that decided, ``text`` why.
 
-    ``signer`` is who signed, where that is proved; ``logged`` are failures that the policy only writes down.
+    ``signer`` is who signed, where that is proved; ``logged`` are failures that the policy only writes down. ``revoked``
+    tells that it failed for nothing but that what signed it, or the signature itself, was withdrawn.
     ``good_until`` bounds how long VERIFIED and LOGGED may be believed (UTC); None is without a bound of its own.
     """
 
@@ -43,6 +44,7 @@ class Attempt:
     text: str = ""
     signer: str = ""
     logged: tuple[str, ...] = ()
+    revoked: bool = False
     good_until: datetime | None = None
 
 

@@ -14,6 +14,7 @@ from tidegate.verify.notation.payload import TargetArtifact
 from tidegate.verify.notation.procedure import verify_notation
 from tidegate.verify.notation.registry_scope import GLOBAL_SCOPE
 from tidegate.verify.notation.revocation_material import RevocationMaterial
+from tidegate.verify.notation.trust_policy import Check
 from tidegate.verify.notation.trust_policy_lists import read_identities
 from tidegate.verify.verifier import MAX_TEXT, Examination, SignedImage, store_named
 
@@ -114,6 +115,9 @@ def _attempt(artifact: SignatureArtifact, outcome: NotationOutcome) -> Attempt:
         step=decisive.step.title if decisive else "",
         text=(decisive.error or "")[:MAX_TEXT] if decisive else "",
         signer=name[:MAX_TEXT],
+        revoked=outcome.conclusion is Conclusion.FAILED
+        and decisive is not None
+        and decisive.step.check is Check.REVOCATION,
         logged=tuple(f"{one.step.check.value}: {one.error or one.result.value}"[:MAX_TEXT] for one in outcome.logged),
         good_until=outcome.good_until,
     )

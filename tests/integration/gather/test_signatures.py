@@ -76,7 +76,8 @@ async def test_a_revoked_profile_is_refused_and_was_asked_about_once(world, sim,
     answers = [await gate.review(app), await gate.review(app)]
 
     assert not any(one.allowed for one in answers)
-    assert "failed to look for revocations" in answers[0].message
+    assert f"SignatureRevoked: authority release: signed by {PROFILE}" in answers[0].message
+    assert "find out why it was revoked" in answers[0].message
     assert "have been revoked" in answers[0].message
     assert sim.calls(operation="GetRevocationStatus") == 1
 
@@ -100,7 +101,7 @@ async def test_without_an_answer_about_revocation_an_image_is_undetermined(world
     answer = await start(signed_by(AWS_SIGNER), trust=trust).review(app)
 
     assert not answer.allowed
-    assert "SignatureUndecided: authority release: failed to look for revocations" in answer.message
+    assert "SignatureUndecided: authority release: could not look for revocations" in answer.message
 
 
 async def test_the_last_good_answer_about_revocation_counts_for_an_hour(world, sim, start, app, trust, impatient):

@@ -239,6 +239,31 @@ def test_what_ecr_says_of_its_own_signing_explains_and_never_decides(state, reas
     assert words in result.found
 
 
+REVOKED = Attempt(
+    manifest_digest=DIGEST,
+    state=ProofState.FAILED,
+    step="look for revocations",
+    text="the certificate is revoked",
+    signer="CN=release",
+    revoked=True,
+)
+
+
+@pytest.mark.parametrize("first", [ProofState.FAILED, ProofState.ABSENT])
+def test_a_revoked_signature_has_its_own_reason_and_nobody_is_told_to_sign_again(first):
+    withdrawn = Proof(state=ProofState.FAILED, decisive=REVOKED, attempts=(REVOKED,))
+    result = of(signing(), proof(first), withdrawn)
+    assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_REVOKED)
+    assert result.found == "authority vendor: signed by CN=release, and revoked: the certificate is revoked"
+    assert "find out why it was revoked" in result.remedy
+    assert "have one of the authorities sign" not in result.remedy
+
+
+def test_a_valid_signature_passes_beside_a_revoked_one_of_another_authority():
+    withdrawn = Proof(state=ProofState.FAILED, decisive=REVOKED, attempts=(REVOKED,))
+    assert of(signing(), withdrawn, proof(ProofState.VERIFIED)).outcome is Outcome.PASS
+
+
 def test_bytes_that_are_not_the_images_fail_every_authority():
     lie = Proof(state=ProofState.FAILED, problem="the bytes stored have another digest")
     result = of(signing(RELEASE), lie)

@@ -113,7 +113,7 @@ class Line:
         if self._meter is None or (problem is not None and not made):
             cause = _cause(problem)
             made = [MadeCall(source=self.source, registry=self.registry, seconds=seconds, cause=cause)]
-        self._bucket.charge(max(0, len(made) - 1))
+        self._bucket.charge(max(0, sum(call.source == self.source for call in made) - 1))
         self._pace(made, problem)
         for at, call in enumerate(made):
             last = problem if at == len(made) - 1 else None

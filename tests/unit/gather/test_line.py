@@ -168,6 +168,18 @@ class TestMeter:
         await line.turn()
         assert clock.monotonic() - began == pytest.approx(2 - 0.1, abs=0.01)
 
+    async def test_calls_of_another_api_are_not(self, line, meter, clock):
+        """Each API has a rate of its own. A search for signatures makes as many calls of others as whoever pushes likes."""
+
+        def search():
+            self.look_up(meter, None)()
+            return self.look_up(meter, *[None] * 50, source="ecr:GetDownloadUrlForLayer")()
+
+        await line.ask(search)
+        began = clock.monotonic()
+        await line.turn()
+        assert clock.monotonic() == began
+
     async def test_a_throttled_page_pauses_although_the_look_up_answered(self, clock, executor, seen, meter):
         line = build_lines(clock, executor, seen, meter=meter).line(SOURCE, REGISTRY)
         await line.ask(self.look_up(meter, None, Cause.THROTTLED))

@@ -109,7 +109,7 @@ def usable(fact: Fact[T], *, policy: ImagePolicy, now: datetime) -> T | Shortfal
             outcome=Outcome.UNDETERMINED,
             reason=Reason.COULD_NOT_CHECK,
             found=f"could not check: {cause_words(fact.cause, fact.source)}",
-            remedy="nothing is known against the image; retry, and tell the platform team if it persists",
+            remedy="retry, and tell the platform team if it persists; nothing is known against the image",
         )
     if fact.stale is None:
         return fact.value

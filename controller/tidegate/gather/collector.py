@@ -22,7 +22,7 @@ from tidegate.evidence.scan import ScanReport
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.facts import Facts
-from tidegate.gather.manifests import Runnable
+from tidegate.gather.manifests import OTHER_SOURCE, Runnable
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
@@ -149,6 +149,8 @@ class Collector:
     def _known(self, repository: Repository, image: ImageId, wanted: Needs, *, otherwise: Cause) -> ImageEvidence:
         """Return what is known at once; ``otherwise`` is why what is not known could not be looked up."""
         detail, until = self._peek(self._facts.details, (repository, image), otherwise)
+        if isinstance(detail, Missing) and not isinstance(repository, EcrRepository):
+            detail = Missing(detail.cause, OTHER_SOURCE)
         settings, limit = self._peek_settings(repository, wanted, otherwise)
         until = min(until, limit)
         if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):

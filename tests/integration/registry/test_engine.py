@@ -196,6 +196,15 @@ async def test_a_registry_that_is_down_leaves_an_image_undetermined(registry, ho
     assert "the registry answered with a server error" in answer.message
 
 
+async def test_a_registry_that_does_not_answer_is_not_called_aws(registry, host, gate):
+    registry.inject(hang=True)
+    started = gate(signed_by(host, [NOTATION_CA]), ca_store(authority("Acme")))
+    answer = await started.review(f"{host}/team/app:v1", seconds=1.3)
+    assert not answer.allowed
+    assert "the registry did not answer in time" in answer.message
+    assert "AWS" not in answer.message
+
+
 async def test_without_the_pull_secret_an_image_is_undetermined(registry, host, gate):
     spec = signed_by(host, [NOTATION_CA])
     answer = await gate(spec, ca_store(authority("Acme")), secret=False).review(f"{host}/team/app:v1")

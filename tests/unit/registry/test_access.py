@@ -70,6 +70,7 @@ def test_docker_hub_is_asked_where_it_is():
         (place(blob_hosts=("*.cdn.test",)), "https://ghcr.io/blob", Reach.PUBLIC),
         (place(blob_hosts=("*.cdn.test",)), "https://other.test/blob", None),
         (place(), "https://cdn.test:8443/blob", None),
+        (place(), "https://ghcr.io:8443/blob", None),
         (place(), "http://cdn.test/blob", None),
         (place(), "https://user@cdn.test/blob", None),
         (place(), "file:///etc/passwd", None),

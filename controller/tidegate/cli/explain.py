@@ -17,7 +17,7 @@ from tidegate.cli.documents import FoundImage, read_policies
 from tidegate.cli.judging import JudgedImage, judge_images
 from tidegate.cli.lines import console, print_line
 from tidegate.cli.options import settings_of, shared_options
-from tidegate.evidence.fact import Fact, Missing
+from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
 from tidegate.evidence.proofs import Proofs
 from tidegate.evidence.repository import RepositorySettings
@@ -86,6 +86,8 @@ def evidence_lines(judged: JudgedImage, now: datetime) -> list[tuple[str, Any]]:
 
 
 def _fact(fact: Fact[Any], now: datetime) -> str:
+    if isinstance(fact, Missing) and fact.cause is Cause.NOT_ASKED:
+        return "not looked up: no policy about this image needs it"
     if isinstance(fact, Missing):
         return f"not known: {cause_words(fact.cause, fact.source)} ({fact.source})"
     stale = f", stale: {cause_words(fact.stale)}" if fact.stale else ""

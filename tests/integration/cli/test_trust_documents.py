@@ -8,10 +8,12 @@ import pytest
 
 from tests.integration.cli.desk import config_map, policy, results, trust_store
 from tests.integration.cli.signers import (
+    AWS,
     CI,
     OWN,
     keyed,
     own_authority,
+    sign_by_aws,
     sign_by_key,
     sign_by_notation,
     sign_keyless,
@@ -80,6 +82,15 @@ def test_a_store_of_somebody_else_proves_nothing(world, desk):
     sign_by_notation(world)
     other = trust_store("own", "ca", certificates=[authority("Other").root.pem.decode()])
     ended = desk.check(APP, "--policy", desk.write("all.yaml", policy(**signed_by(OWN)), other), "-o", "json")
+    assert (ended.code, results(ended)) == (REFUSED, [("signatures", "Fail", "SignatureInvalid")])
+
+
+@pytest.mark.parametrize("name", ["AWSSigner", "AWSSignerGovCloud"])
+def test_built_in_roots_are_used(world, desk, name):
+    """The signature is by an authority that only looks like AWS Signer's, so it is refused and not undecided."""
+    sign_by_aws(world)
+    store = trust_store("aws", "signingAuthority", builtIn=name)
+    ended = desk.check(APP, "--policy", desk.write("all.yaml", policy(**signed_by(AWS)), store), "-o", "json")
     assert (ended.code, results(ended)) == (REFUSED, [("signatures", "Fail", "SignatureInvalid")])
 
 

@@ -129,3 +129,13 @@ def test_a_registry_that_no_policy_lists_is_not_asked(configured: Desk, registry
     assert (ended.code, ended.report["reason"].partition(":")[0]) == (NOT_VERIFIED, "RegistryNotSupported")
     assert "list its registry" in ended.report["remedy"]
     assert not registry.requests
+
+
+def test_check_and_explain_judge_it_by_its_signatures_alone(configured: Desk, registry: OciRegistry) -> None:
+    add_bundle(registry)
+    file, app = listing(configured, registry, CI), f"{registry.host}/team/app:v1"
+    assert configured.check(app, "--policy", file).code == VERIFIED
+    ended = configured.explain(app, "--policy", file)
+    assert ended.code == VERIFIED
+    assert "  tags: not looked up: no policy about this image needs it" in ended.out
+    assert f"  runs: any platform {IMAGE.digest} [" in ended.out

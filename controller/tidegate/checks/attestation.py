@@ -5,6 +5,7 @@ The attestations of an image are those of the digest that the reference means.
 
 from tidegate.checks.proof import ProofWords, judge_proofs
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.scan import worst
 from tidegate.checks.signature import NOT_SUPPORTED, may_be_asked
 from tidegate.checks.subject import Shortfall, Subject, earliest, existing_image, resting_on
 from tidegate.policy.model import ImagePolicy
@@ -13,7 +14,7 @@ from tidegate.verify.demands import demands_of
 
 
 def check_attestations(policy: ImagePolicy, subject: Subject) -> CheckResult:
-    """Judge each demanded attestation in order; the first that is not proved decides."""
+    """Judge each demanded attestation; where not all are proved, the worst decides."""
     if not may_be_asked(policy, subject):
         return NOT_SUPPORTED.of(Check.ATTESTATIONS)
     detail = existing_image(subject, policy)
@@ -22,10 +23,9 @@ def check_attestations(policy: ImagePolicy, subject: Subject) -> CheckResult:
     results: list[CheckResult] = []
     for rules, demands in demands_of(policy, subject.trust).attestations:
         result = judge_proofs(_words(rules), demands, detail.digest, policy, subject)
-        result = resting_on(result, subject.evidence.detail, policy=policy, now=subject.now)
-        if not result.lets_through:
-            return result
-        results.append(result)
+        results.append(resting_on(result, subject.evidence.detail, policy=policy, now=subject.now))
+    if not all(one.lets_through for one in results):
+        return worst(results)
     return CheckResult(
         check=Check.ATTESTATIONS,
         outcome=Outcome.PASS if results else Outcome.UNDETERMINED,

@@ -4,10 +4,13 @@ What a signature proves was found out before, bytes by bytes, in ``tidegate.veri
 An index image is signed as one: its digest fixes its children. ``children: All`` demands a signature of each child too.
 """
 
+from dataclasses import replace
+
 from tidegate.checks.proof import ProofWords, judge_proofs
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.subject import Shortfall, Subject, earliest, existing_image, resting_on, runnable_images
-from tidegate.checks.words import harmless
+from tidegate.checks.scan import worst
+from tidegate.checks.subject import Shortfall, Subject, existing_image, resting_on, runnable_images
+from tidegate.images.platform import Platform
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import Children, SignatureRules
 from tidegate.verify.demands import demands_of
@@ -45,14 +48,8 @@ def check_signatures(rules: SignatureRules, policy: ImagePolicy, subject: Subjec
     children = runnable_images(subject, policy)
     if isinstance(children, Shortfall):
         return children.of(Check.SIGNATURES)
-    results = [result]
-    for child in children:
-        one = judge_proofs(_WORDS, demands, child.digest, policy, subject)
-        if not one.lets_through:
-            place = f"{child.platform}: " if child.platform is not None else ""
-            return _with_found(one, place + one.found)
-        results.append(one)
-    return _merged(results)
+    judged = [(child.platform, judge_proofs(_WORDS, demands, child.digest, policy, subject)) for child in children]
+    return worst([result, *(_at(platform, one) for platform, one in judged)])
 
 
 def may_be_asked(policy: ImagePolicy, subject: Subject) -> bool:
@@ -60,26 +57,8 @@ def may_be_asked(policy: ImagePolicy, subject: Subject) -> bool:
     return subject.reference.ecr is not None or policy.registries is not None
 
 
-def _with_found(result: CheckResult, found: str) -> CheckResult:
-    return CheckResult(
-        check=result.check,
-        outcome=result.outcome,
-        reason=result.reason,
-        found=harmless(found, len(found) + 1),
-        remedy=result.remedy,
-        holds_until=result.holds_until,
-    )
-
-
-def _merged(results: list[CheckResult]) -> CheckResult:
-    """Return one result for several that let through: an exemption among them stays one."""
-    first = next((one for one in results if one.outcome is Outcome.EXEMPT), results[0])
-    return CheckResult(
-        check=first.check,
-        outcome=first.outcome,
-        reason=first.reason,
-        found=first.found,
-        remedy=first.remedy,
-        holds_until=earliest(*(one.holds_until for one in results)),
-        notes=tuple(dict.fromkeys(note for one in results for note in one.notes)),
-    )
+def _at(platform: Platform | None, result: CheckResult) -> CheckResult:
+    """Return a child's result; one that refuses names the child's platform."""
+    if platform is None or result.lets_through:
+        return result
+    return replace(result, found=f"{platform}: {result.found}")

@@ -13,6 +13,8 @@ from tidegate.evidence.collected import ImageEvidence
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference, parse_reference
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, ScanRules, VulnerabilityRules
+from tidegate.policy.trust_stores import NO_TRUST
+from tidegate.verify.demands import demands_of
 
 GOOD, EXEMPT, BAD, UNKNOWN = "good", "exempt", "bad", "unknown"
 RESCAN = timedelta(hours=1)
@@ -61,6 +63,10 @@ def words_for(
         words["vulnerabilities"] = children.worst(
             lambda report, read: vulnerabilities(rules, report, scan(demanded, report, children.pushed, read, now), now)
         )
+    if policy.signatures is not None:
+        words["signatures"] = signatures(policy, reference, evidence, children, now)
+    if policy.attestations is not None:
+        words["attestations"] = attestations(policy, reference, evidence, now)
     return words or {"policy": UNKNOWN}
 
 
@@ -154,7 +160,7 @@ class Children:
             self.word = UNKNOWN if found is None else BAD
             return
         wanted = {(one.os, one.architecture) for one in policy.platforms or nodes}
-        here = [
+        self.here = here = [
             one
             for one in found
             if not wanted or not one.platform or (one.platform.os, one.platform.architecture) in wanted
@@ -232,3 +238,56 @@ def findings(rules: VulnerabilityRules, report: Any, now: datetime) -> str:
     asks_inspector = threshold is not None or rules.exploit_available.value == "Deny"
     unknown = unknown or (asks_inspector and "Inspector" not in report.scanner.value)
     return UNKNOWN if unknown else GOOD
+
+
+def may_be_asked(policy: ImagePolicy, reference: ImageReference) -> bool:
+    """Whether anybody may be asked for the image's signatures: Amazon ECR, or a registry that the policy lists."""
+    return reference.ecr is not None or policy.registries is not None
+
+
+def signatures(
+    policy: ImagePolicy, reference: ImageReference, evidence: ImageEvidence, children: Children, now: datetime
+) -> str:
+    if not may_be_asked(policy, reference):
+        return BAD
+    word = image(policy, reference, evidence, now)
+    if word is not GOOD:
+        return word
+    demands = demands_of(policy, NO_TRUST).signatures
+    itself = proved(policy, evidence, value_of(evidence.detail, policy, now).digest, demands, now)
+    if policy.signatures is None or policy.signatures.children.value != "All" or itself not in (GOOD, EXEMPT):
+        return itself
+    if children.word is not GOOD:
+        return children.word
+    return worst_of([itself, *(proved(policy, evidence, one.digest, demands, now) for one in children.here)])
+
+
+def attestations(policy: ImagePolicy, reference: ImageReference, evidence: ImageEvidence, now: datetime) -> str:
+    if not may_be_asked(policy, reference):
+        return BAD
+    word = image(policy, reference, evidence, now)
+    if word is not GOOD:
+        return word
+    digest = value_of(evidence.detail, policy, now).digest
+    demanded = demands_of(policy, NO_TRUST).attestations
+    return worst_of(proved(policy, evidence, digest, demands, now) for _, demands in demanded) if demanded else UNKNOWN
+
+
+def proved(policy: ImagePolicy, evidence: ImageEvidence, digest: Any, demands: Iterable[Any], now: datetime) -> str:
+    """The word for an image of which one of the demands has to be proved: the best word of any of them."""
+    found = value_of(evidence.proofs.get(digest), policy, now)
+    if found is None:
+        return UNKNOWN
+    words = [state_of(found.by_demand.get(one), now) for one in demands]
+    return next(word for word in (GOOD, EXEMPT, UNKNOWN, BAD) if word in words)
+
+
+def state_of(proof: Any, now: datetime) -> str:
+    if proof is None:
+        return UNKNOWN
+    state = proof.state.name
+    if state in ("VERIFIED", "LOGGED"):
+        until = proof.decisive.good_until
+        lapsed = until is not None and now >= until
+        return UNKNOWN if lapsed else {"VERIFIED": GOOD, "LOGGED": EXEMPT}[state]
+    return {"FAILED": BAD, "ABSENT": BAD}.get(state, UNKNOWN)

@@ -31,7 +31,12 @@ def cause_words(cause: Cause, source: str = "") -> str:
 
     ``source`` names the API that was asked, as facts do: not all of them are AWS's.
     """
-    return _CAUSES[cause].format(whom=_WHOM.get(source.partition(":")[0], "AWS"))
+    return _CAUSES[cause].format(whom=asked(source))
+
+
+def asked(source: str) -> str:
+    """Return who is asked, by the name of an API: ``AWS``, ``the registry``."""
+    return _WHOM.get(source.partition(":")[0], "AWS")
 
 
 def age(span: timedelta) -> str:

@@ -9,7 +9,7 @@ import structlog
 
 from tidegate.admission.decision import Decision, Mark
 from tidegate.admission.request import AdmissionRequest
-from tidegate.checks.words import harmless
+from tidegate.checks.words import asked, harmless
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.repository import Registry
@@ -63,7 +63,7 @@ class Observer:
             self._log_decision(request, decision, seconds)
 
     def called(self, source: str, registry: Registry, seconds: float, problem: Exception | None) -> None:
-        """Count a call to AWS; log what went wrong, with what an operator needs to find it."""
+        """Count a call to AWS or another service; log what went wrong, with what an operator needs to find it."""
         cause = _cause(problem)
         self._metrics.calls.add(source, str(registry), cause.value if cause else "ok")
         self._metrics.call_seconds.observe(seconds, source)
@@ -72,8 +72,9 @@ class Observer:
         if not self._repeats.is_new((source, registry, cause), time.monotonic()):
             return
         detail = problem.detail if isinstance(problem, AwsUnavailableError) else repr(problem)
+        event = f"{asked(source)} could not be asked"
         _log.warning(
-            "AWS could not be asked",
+            event,
             api=source,
             registry=str(registry),
             cause=cause.value,
@@ -86,8 +87,9 @@ class Observer:
         """Count ids that a look-up left open though it answered for others; the calls themselves are counted elsewhere."""
         self._metrics.unanswered.add(source, str(registry), problem.cause.value, amount=ids)
         if self._repeats.is_new(("unanswered", source, registry, problem.cause), time.monotonic()):
+            event = f"{asked(source)} did not answer for some of the images or repositories that it was asked for"
             _log.warning(
-                "AWS did not answer for some of the images or repositories that it was asked for",
+                event,
                 api=source,
                 registry=str(registry),
                 ids=ids,

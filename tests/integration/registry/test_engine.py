@@ -188,12 +188,13 @@ async def test_a_revoked_certificate_and_a_service_that_is_down(registry, host, 
     assert "SignatureUndecided" in answer.message
 
 
-async def test_a_registry_that_is_down_leaves_an_image_undetermined(registry, host, gate, impatient):
+async def test_a_registry_that_is_down_leaves_an_image_undetermined(registry, host, gate, capsys):
     registry.inject(status=503)
     answer = await gate(signed_by(host, [NOTATION_CA]), ca_store(authority("Acme"))).review(f"{host}/team/app:v1")
     assert not answer.allowed
     assert "CouldNotCheck" in answer.message
     assert "the registry answered with a server error" in answer.message
+    assert "the registry could not be asked" in capsys.readouterr().out
 
 
 async def test_a_registry_that_does_not_answer_is_not_called_aws(registry, host, gate):

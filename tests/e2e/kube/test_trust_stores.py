@@ -110,7 +110,7 @@ async def test_a_broken_one_says_why_breaks_no_other_and_recovers(rights: Rights
         said = await condition(cluster, "truststore", name, "Broken")
         assert said["status"] == "False"
         assert 'failed to read the trusted certificate "certificates[1]"' in said["message"]
-        assert isinstance(edge.trust_store(name), BrokenTrustStore)
+        await until(lambda: isinstance(edge.trust_store(name), BrokenTrustStore), what="its end in the snapshot")
         assert "certificateCount" not in (await aside(cluster.get, "truststore", name))["status"]
         await aside(cluster.apply, trust_store(name, inline(pem())))
         await condition(cluster, "truststore", name, "Read")

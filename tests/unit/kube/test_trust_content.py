@@ -1,7 +1,9 @@
 """The content of trust stores: certificates and trusted roots that signatures can be verified by, or every problem."""
 
 import json
+from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -11,6 +13,7 @@ from tidegate.kube.trust_content import Content, broken_store, compile_store, in
 from tidegate.policy.objects import MAX_KEPT_PROBLEMS
 from tidegate.policy.trust_store_object import StoreObject
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustStore
+from tidegate.trusted_roots.repository import PUBLIC_URL
 from tidegate.verify.notation.aws_signer_roots import AWS_GOVCLOUD_SIGNER_STORE, AWS_SIGNER_STORE, FINGERPRINTS
 
 BY_MAP = {"type": "ca", "configMap": {"name": "acme-ca"}}
@@ -86,6 +89,17 @@ def test_a_trusted_root_of_a_config_map(files):
     made = compiled(SIGSTORE_BY_MAP, **{name: trusted_root() if meant else "{}" for name, meant in files.items()})
     assert isinstance(made.store, TrustStore)
     assert made.store.trusted_root == trusted_root().encode()
+
+
+def test_the_trusted_root_of_the_public_instance():
+    """As sigstore-python brought it along; nothing in it is of no use."""
+    stored = resources.files("sigstore") / "_store" / quote(PUBLIC_URL, safe="") / "trusted_root.json"
+    made = compiled(SIGSTORE_BY_MAP, root=stored.read_bytes())
+    assert isinstance(made.store, TrustStore)
+    assert made.root is not None
+    assert made.root.ignored == ()
+    assert len(made.root.authorities) == 2
+    assert any("rekor.sigstore.dev" in log.url for log in made.root.logs)
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {

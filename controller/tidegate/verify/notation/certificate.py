@@ -12,8 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
+from tidegate.errors import VerificationError
 from tidegate.verify.notation.untrusted import reading
 
+MAX_CERTIFICATE_BYTES = 32 * 1024
+"""Bytes of one certificate; real ones have 1 to 4 KB, and a long name costs much time to read."""
 MAX_URLS = 16
 """URLs of one kind (OCSP, CRL) in one certificate that are looked at; public authorities write one or two."""
 
@@ -112,6 +115,8 @@ def load_certificate(der: bytes, what: str = "malformed certificate") -> Certifi
 
     Bytes behind the certificate are refused.
     """
+    if len(der) > MAX_CERTIFICATE_BYTES:
+        raise VerificationError(f"{what}: {len(der)} bytes, more than {MAX_CERTIFICATE_BYTES}")
     with reading(what):
         return _loaded(der, x509.load_der_x509_certificate(der))
 

@@ -15,9 +15,10 @@ from asn1crypto import cms, parser, tsp
 from tidegate.errors import VerificationError
 from tidegate.verify.notation.authority_signature import HASHES, verify_authority_signature
 from tidegate.verify.notation.certificate import Certificate, load_certificate
+from tidegate.verify.notation.der_values import check_values
 from tidegate.verify.notation.untrusted import reading
 
-MAX_TOKEN_BYTES = 128 * 1024
+MAX_TOKEN_BYTES = 64 * 1024
 """Bytes of a token; real ones have 3 to 10 KB."""
 MAX_TOKEN_CERTIFICATES = 16
 MAX_ATTRIBUTES = 32
@@ -67,6 +68,7 @@ def parse_signed_token(token: bytes) -> SignedToken:
     # N59
     if len(token) > MAX_TOKEN_BYTES:
         raise VerificationError(f"{_PARSE}: {len(token)} bytes, more than {MAX_TOKEN_BYTES}")
+    check_values(token, _PARSE)
     with reading(f"{_PARSE}: malformed"):
         info = cms.ContentInfo.load(token, strict=True)
         if info["content_type"].native != "signed_data":
@@ -93,6 +95,7 @@ def parse_signed_token(token: bytes) -> SignedToken:
 def read_timestamp_info(token: SignedToken) -> TimestampInfo:
     """Return what the authority says; raise VerificationError when it is no TSTInfo of version 1."""
     # N59
+    check_values(token.content, _INFO)
     with reading(f"{_INFO}: malformed"):
         info = tsp.TSTInfo.load(token.content, strict=True)
         if info["version"].native != "v1":

@@ -38,7 +38,8 @@ def desk(sim: Simulator, tmp_path: Path) -> Desk:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_impatient(monkeypatch)
+    # Every answer comes at once here, so that only the number of attempts has to be small.
+    make_impatient(monkeypatch, read_timeout_seconds=10.0)
 
 
 @pytest.fixture

@@ -208,6 +208,14 @@ def test_an_image_that_nobody_can_look_at_is_undecided(world, sim, desk, impatie
     assert ended.report["reason"].startswith("CouldNotCheck: ")
 
 
+def test_aws_out_of_reach_is_undecided(desk, impatient):
+    desk.endpoints = dict.fromkeys(desk.endpoints, "http://127.0.0.1:9")
+    desk.configure()
+    ended = desk.verify(APP, "--policy", policies(desk, AWS))
+    assert ended.code == UNDECIDED
+    assert "UNKNOWN: CouldNotCheck: could not check: AWS could not be reached" in ended.out
+
+
 def test_aws_without_credentials_is_undecided(world, desk, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)

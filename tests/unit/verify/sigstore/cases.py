@@ -3,7 +3,7 @@
 import base64
 import copy
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -119,6 +119,15 @@ def flipped(text: str) -> str:
     content = bytearray(base64.b64decode(text))
     content[len(content) // 2] ^= 1
     return b64(bytes(content))
+
+
+def within(field: str, start: timedelta, end: timedelta | None = None) -> dict[str, Any]:
+    """Return a field of the trusted root whose one entry counts from ``start`` to ``end``, both counted from NOW."""
+    window = {"start": (NOW + start).isoformat()} | ({"end": (NOW + end).isoformat()} if end is not None else {})
+    (one,) = ours().trusted_root()[field]
+    if "publicKey" in one:
+        return {field: [one | {"publicKey": one["publicKey"] | {"validFor": window}}]}
+    return {field: [one | {"validFor": window}]}
 
 
 def ends(verification: Verification, step: Step, text: str = "", outcome: Outcome = Outcome.FAILED) -> None:

@@ -33,6 +33,7 @@ from tests.unit.verify.sigstore.cases import (
     root,
     signer,
     strangers,
+    within,
 )
 from tidegate.errors import PolicyError, UndeterminedError, VerificationError
 from tidegate.verify.sigstore import preload
@@ -77,11 +78,7 @@ def test_both_accept_what_is_good():
 
 
 def ended(field):
-    window = {"start": (NOW - timedelta(days=90)).isoformat(), "end": (NOW - timedelta(days=30)).isoformat()}
-    (one,) = ours().trusted_root()[field]
-    if "publicKey" in one:
-        return {field: [one | {"publicKey": one["publicKey"] | {"validFor": window}}]}
-    return {field: [one | {"validFor": window}]}
+    return within(field, -timedelta(days=90), -timedelta(days=30))
 
 
 @pytest.mark.parametrize(

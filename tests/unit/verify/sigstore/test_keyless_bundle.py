@@ -38,12 +38,11 @@ from tests.unit.verify.sigstore.cases import (
     keyless,
     ours,
     passes,
-    root,
     signer,
     strangers,
 )
-from tidegate.verify.sigstore.claims import ANY_PREDICATE, CLOCK_SKEW, Artifact, Claims
-from tidegate.verify.sigstore.procedure import Outcome, Step
+from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
+from tidegate.verify.sigstore.procedure import Step
 from tidegate.verify.sigstore.proof import KeylessSigner
 
 ENTRY = "verificationMaterial.tlogEntries.0"
@@ -268,83 +267,6 @@ def test_nothing_of_a_stranger_s_instance_is_believed():
     ends(check(stranger.sign_statement(statement(DIGEST), by)), Step.CHAIN)
     mixed = stranger.sign_statement(statement(DIGEST), signer())
     ends(check(mixed), Step.LOG)
-
-
-@pytest.mark.parametrize(
-    ("late", "ok"),
-    [
-        (timedelta(0), True),
-        (LEAF_LIFE, True),
-        (LEAF_LIFE + timedelta(seconds=1), False),
-        (-timedelta(seconds=2), False),
-    ],
-)
-def test_the_certificate_must_be_valid_when_it_was_signed(late, ok):
-    result = check(signed(at=NOW + late), now=NOW + LEAF_LIFE * 2)
-    passes(result) if ok else ends(result, Step.CHAIN)
-
-
-WINDOWS = {"certificateAuthorities": Step.CHAIN, "ctlogs": Step.SCT, "tlogs": Step.LOG}
-
-
-@pytest.mark.parametrize("field", WINDOWS)
-@pytest.mark.parametrize(
-    ("start", "end", "ok"),
-    [
-        pytest.param(timedelta(0), timedelta(0), True, id="both ends belong to it"),
-        pytest.param(timedelta(seconds=1), None, False, id="not yet"),
-        pytest.param(-timedelta(days=9), -timedelta(seconds=1), False, id="no longer"),
-        pytest.param(-timedelta(days=9), -timedelta(days=30), False, id="pitfall-9-16: 30 days after its end"),
-    ],
-)
-def test_keys_and_authorities_count_in_their_window_only(field, start, end, ok):
-    result = check(signed(), keyless(trust=root(**within(field, start, end))))
-    passes(result) if ok else ends(result, WINDOWS[field], "valid")
-
-
-def within(field: str, start: timedelta, end: timedelta | None) -> dict:
-    window = {"start": (NOW + start).isoformat()} | ({"end": (NOW + end).isoformat()} if end is not None else {})
-    (one,) = ours().trusted_root()[field]
-    if "publicKey" in one:
-        return {field: [one | {"publicKey": one["publicKey"] | {"validFor": window}}]}
-    return {field: [one | {"validFor": window}]}
-
-
-@pytest.mark.parametrize(
-    ("end", "ok"), [(timedelta(0), True), (-timedelta(seconds=1), False), (timedelta(seconds=1), True)]
-)
-def test_a_timestamp_authority_counts_up_to_and_with_its_end(end, ok):
-    bundle = signed(timestamped=True, integrated=False)
-    result = check(bundle, keyless(trust=root(**within("timestampAuthorities", -timedelta(days=9), end))))
-    passes(result) if ok else ends(result, Step.TIME)
-
-
-def test_a_key_that_was_retired_still_proves_what_it_signed_before():
-    trust = root(**within("tlogs", -timedelta(days=9), timedelta(days=1)))
-    passes(check(signed(), keyless(trust=trust), now=NOW + timedelta(days=1000)))
-
-
-@pytest.mark.parametrize(
-    ("field", "step"),
-    [("certificateAuthorities", Step.CHAIN), ("ctlogs", Step.SCT), ("tlogs", Step.LOG)],
-)
-def test_a_trust_root_without_what_is_needed_leaves_the_question_open(field, step):
-    """Not the signature's fault, and not a reason to let it pass."""
-    ends(check(signed(), keyless(trust=root(**{field: []}))), step, "trust root", outcome=Outcome.INCONCLUSIVE)
-
-
-def test_a_timestamp_by_a_stranger_gives_no_time():
-    bundle = signed(timestamped=True, integrated=False)
-    stamps = strangers().sign_statement(statement(DIGEST), signer(), timestamped=True, integrated=False)
-    data = stamps["verificationMaterial"]["timestampVerificationData"]
-    ends(check(altered(bundle, "verificationMaterial.timestampVerificationData", data)), Step.TIME)
-
-
-@pytest.mark.parametrize(("ahead", "ok"), [(CLOCK_SKEW, True), (CLOCK_SKEW + timedelta(seconds=1), False)])
-@pytest.mark.parametrize("how", [{}, {"timestamped": True, "integrated": False}], ids=["log", "timestamp"])
-def test_pitfall_9_16_a_time_that_has_not_come_is_a_wrong_clock(ahead, ok, how):
-    result = check(signed(**how), now=NOW - ahead)
-    passes(result) if ok else ends(result, Step.TIME, "clocks")
 
 
 def test_pitfall_9_3_freshness_is_counted_from_the_trusted_time():

@@ -1,6 +1,8 @@
 """What a stranger reads: --help of every command, and the page of the reference that repeats it."""
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import click
@@ -90,3 +92,11 @@ def test_a_command_that_there_is_not_is_named():
 
 def test_without_a_command_the_help_is_shown():
     assert "Commands:" in run().err + run().out
+
+
+def test_only_the_controller_needs_kopf_and_the_kubernetes_client():
+    """Both take their time to import, and a laptop has no cluster."""
+    code = "import sys, tidegate.cli.root, tidegate.cli.verify_image; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert "tidegate.cli.verify_image" in loaded
+    assert not {"kopf", "kubernetes", "sigstore"} & set(loaded)

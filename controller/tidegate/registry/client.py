@@ -68,16 +68,10 @@ class Client:
         target = place.endpoint(f"{repository.name}/{wanted.path}")
         given = self._tokens.kept(repository)
         reply = self._led(place, repository, wanted, target, given, seconds_left)
-        for _ in range(2):
-            if reply.status != HTTPStatus.UNAUTHORIZED:
-                break
-            # A second time only with another header than the one that was refused.
+        if reply.status == HTTPStatus.UNAUTHORIZED:
             challenge = read_challenge(reply.headers.get("www-authenticate", ()))
             header = self._tokens.get(place, repository, challenge, refused=given, seconds_left=seconds_left)
-            if header == given:
-                break
-            given = header
-            reply = self._led(place, repository, wanted, target, given, seconds_left)
+            reply = self._led(place, repository, wanted, target, header, seconds_left)
         if reply.status not in _ANSWERS:
             raise of_status(reply, place.access.host, wanted.source)
         return reply

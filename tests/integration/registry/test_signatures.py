@@ -25,8 +25,10 @@ from tidegate.evidence.signature_artifacts import (
     MAX_EVALUATED,
     MAX_LISTED,
     ArtifactKind,
+    Descriptor,
     FoundArtifacts,
     SkipReason,
+    UnusableArtifactError,
     WantedArtifacts,
 )
 from tidegate.evidence.unavailable import AwsUnavailableError
@@ -252,6 +254,14 @@ class TestBlobs:
             "envelopes": [],
             "skipped": [(SkipReason.BAD_CONTENT, None)],
         }
+
+    @pytest.mark.parametrize("body", [b"envelopf", b"envelop", b""])
+    def test_are_compared_before_anybody_has_them(self, signed, connect, body):
+        signed.inject(about=self.blob(), status=200, body=body)
+        content = connect(signed).registries._content(repository(signed), 20.0)
+        wanted = Descriptor(media_type="text/plain", digest=Digest(sha256(b"envelope")), size=8)
+        with pytest.raises(UnusableArtifactError, match="another digest or size"):
+            content.blob(wanted)
 
     def test_without_end(self, signed, connect):
         for head in (b"Transfer-Encoding: chunked\r\n\r\n", b"\r\n"):

@@ -5,7 +5,11 @@ import pytest
 from tidegate.egress.errors import EgressError
 from tidegate.egress.hosts import Reach
 from tidegate.errors import ConfigurationError
+from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.image_id import ImageId
+from tidegate.images.repository import OciRegistry, OciRepository
 from tidegate.registry.access import Place, RegistryAccess
+from tidegate.registry.registries import OciRegistries
 
 ELSEWHERE = [
     "http://169.254.169.254/latest/meta-data/",
@@ -88,6 +92,22 @@ def test_where_content_is_fetched_from(registry, url, reach):
 def test_a_registry_without_a_host_ends_the_start(access):
     with pytest.raises(ConfigurationError, match="registries"):
         Place(RegistryAccess(**access))
+
+
+def test_an_authority_that_cannot_be_read_ends_the_start(tmp_path):
+    for content in (None, "", "no certificate"):
+        file = tmp_path / "ca.pem"
+        if content is not None:
+            file.write_text(content)
+        with pytest.raises(ConfigurationError, match="caFile"):
+            OciRegistries([RegistryAccess(host="r.test", ca_file=str(file))])
+
+
+def test_a_host_that_is_none_is_not_asked():
+    """References may have what no URL has."""
+    repository = OciRepository(OciRegistry("127.1"), "a/b")
+    with pytest.raises(AwsUnavailableError, match="is not the host of a registry"):
+        OciRegistries().describe(repository, ImageId.of_tag("v1"), seconds=1.0)
 
 
 def test_hosts_that_are_none_end_the_start():

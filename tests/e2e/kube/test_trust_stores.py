@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.chart.render import custom_resource_definitions
 from tests.cluster import ControlPlane
 from tests.e2e.kube.conftest import RunEdge
 from tests.e2e.kube.edge import Edge, Rights, aside, policy, trust_store, until
@@ -265,3 +266,34 @@ async def test_without_the_right_to_read_trust_stores_only_policies_that_need_th
         await until(lambda: second.trust_stores.relisting.failures, what="a refused list")
         assert await second.policies.relisting.refresh_once()
         assert not second.policies.current().synced
+
+
+async def test_without_the_crd_there_are_none_and_policies_are_watched_all_the_same(
+    lonely_rights: Rights, run_edge: RunEdge
+) -> None:
+    """A cluster that was upgraded without its CRDs. Once it is there, trust stores are watched without a restart."""
+    cluster, name = lonely_rights.cluster, f"trust-{uuid.uuid4().hex[:8]}"
+    crd = "crd/truststores.tidegate.dev"
+    await aside(cluster.kubectl, "delete", crd)
+    async with run_edge(lonely_rights, every_seconds=1) as edge:
+        await edge.ready()
+        assert edge.trust_stores.current() == ()
+        await aside(cluster.apply, signed_by(name, name))
+        await until(lambda: edge.policy(name), what="the policy")
+        assert not edge.host.drained
+        await aside(cluster.apply, custom_resource_definitions())
+        await aside(cluster.kubectl, "wait", "--for=condition=Established", crd, "--timeout=30s")
+        await aside(cluster.apply, trust_store(name, inline(pem())))
+        await in_force(edge, name)
+        await condition(cluster, "imagepolicy", name, "Applied")
+    async with run_edge(lonely_rights) as edge:
+        await edge.ready()
+        await aside(cluster.kubectl, "delete", crd)
+        # kopf's watch ends with the resource, and each new operator asks for new lists.
+        await until(lambda: edge.trust_store(name) is None, what="the trust store's end")
+        await condition(cluster, "imagepolicy", name, "TrustIncomplete")
+        await aside(cluster.kubectl, "delete", "imagepolicy", name)
+        await until(lambda: edge.policy(name) is None, what="the policy's end")
+        assert not edge.host.drained
+        await aside(cluster.apply, custom_resource_definitions())
+        await aside(cluster.kubectl, "wait", "--for=condition=Established", crd, "--timeout=30s")

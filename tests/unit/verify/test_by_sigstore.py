@@ -21,6 +21,7 @@ from tidegate.verify.demands import Demand, demands_of
 from tidegate.verify.notation.revocation_material import RevocationMaterial
 from tidegate.verify.prepare import prepare
 from tidegate.verify.sigstore.procedure import Outcome
+from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
 from tidegate.verify.verifier import MAX_TEXT, SignedImage
 
 IMAGE = SignedImage(
@@ -213,6 +214,13 @@ def test_an_attestation_s_type_and_conditions_are_the_policy_s(given):
     found = attempt(attestation(["predicate.a == 1", "predicate.a == 2"]), given(predicate={"a": 1}))
     assert (found.state, found.step) == (ProofState.FAILED, "establish that every condition on the predicate holds")
     assert attempt(attestation(predicate_type="https://other.test"), given()).state is ProofState.FAILED
+
+
+def test_the_type_that_is_looked_for_first_is_the_one_that_is_demanded():
+    for wanted, kind in ((attestation(), PROVENANCE), (demand(KEYLESS), COSIGN_SIGNATURE)):
+        verifier = prepare(wanted)
+        assert isinstance(verifier, SigstoreVerifier)
+        assert verifier.predicates == {kind}
 
 
 def test_a_signature_is_no_attestation_and_the_reverse():

@@ -99,6 +99,11 @@ def token_says(content: bytes) -> tuple[object, bytes] | None:
     return None
 
 
+SAID: dict[bytes, object] = {
+    seed: says(seed) for says, seeds in ((token_says, TOKENS), (crl_says, CRLS), (ocsp_says, ANSWERS)) for seed in seeds
+}
+
+
 def test_the_seeds_say_something():
     """Else the targets below would prove nothing."""
     assert [crl_says(content) is not None for content in CRLS] == [True, True, True]
@@ -154,7 +159,7 @@ def test_pitfall_9_17_altered_tokens(rng: Random):
     seed = rng.choice(TOKENS)
     content = changed_der(rng, seed)
     with shown(content):
-        assert token_says(content) in {None, token_says(seed)}
+        assert token_says(content) in {None, SAID[seed]}
 
 
 def made_up(rng: Random, token: bytes) -> bytes:
@@ -212,7 +217,7 @@ def test_pitfall_9_17_altered_lists(rng: Random):
     seed = rng.choice(CRLS)
     content = changed_der(rng, seed)
     with shown(content):
-        assert crl_says(content) in {None, crl_says(seed)}
+        assert crl_says(content) in {None, SAID[seed]}
 
 
 @fuzzed()
@@ -230,7 +235,7 @@ def test_pitfall_9_17_altered_answers(rng: Random):
     seed = rng.choice(ANSWERS)
     content = changed_der(rng, seed)
     with shown(content):
-        assert ocsp_says(content) in {None, ocsp_says(seed)}
+        assert ocsp_says(content) in {None, SAID[seed]}
 
 
 @fuzzed()

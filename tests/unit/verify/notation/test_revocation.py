@@ -237,6 +237,11 @@ def test_the_worst_certificate_decides(
         assert expected in str(caught.value)
 
 
+def test_n68_what_was_not_asked_yet_is_told_as_that():
+    """Without an answer there is no other reason."""
+    assert reason(judge(BY_OCSP)) == "no answer at hand"
+
+
 def test_every_certificate_is_asked_about_at_once():
     """One round of questions for the whole chain, each question once."""
     assert urls(judge(UNDER_IT)) == [CRL_URL, OTHER_CRL_URL]

@@ -15,7 +15,13 @@ from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.timestamps import BASELINE_POLICY, issue_token, timestamp_authority
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.cms import MAX_IDENTIFIER, parse_signed_token, read_timestamp_info, verify_signer
+from tidegate.verify.notation.cms import (
+    MAX_IDENTIFIER,
+    MAX_TOKEN_BYTES,
+    parse_signed_token,
+    read_timestamp_info,
+    verify_signer,
+)
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
 from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
@@ -275,6 +281,15 @@ def test_a_defective_countersignature_is_refused(token: dict[str, Any], expected
     outcome = judge(**token)
     assert expected in refusal(outcome)
     assert failed_step(outcome) == 9
+
+
+@pytest.mark.parametrize("size", [pytest.param(MAX_TOKEN_BYTES, id="N59-size")])
+def test_a_token_has_a_size(size: int):
+    """At the bound its bytes are still looked at."""
+    with pytest.raises(VerificationError, match=f"{size + 1} bytes, more than {size}"):
+        parse_signed_token(bytes(size + 1))
+    with pytest.raises(VerificationError, match="more than 4000 values"):
+        parse_signed_token(bytes(size))
 
 
 @pytest.mark.parametrize("arcs", [pytest.param(400, id="N59-type-with-a-long-identifier")])

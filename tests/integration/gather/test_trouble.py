@@ -24,7 +24,7 @@ KINDS = {
     "throttle": "AWS is throttling requests",
     "server_error": "AWS answered with a server error",
     "access_denied": "tidegate is not permitted to ask AWS this",
-    "expired_token": "credentials are missing, expired or not valid",
+    "expired_token": "credentials for AWS are missing, expired or not valid",
     "malformed_json": "an answer that this version does not understand",
     "drop": "AWS could not be reached",
     "down": "AWS could not be reached",

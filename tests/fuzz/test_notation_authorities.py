@@ -72,11 +72,12 @@ def by(identity: Identity):
     return lambda data: sign_as_authority(identity, data)
 
 
-def crl_says(content: bytes) -> Standing | None:
-    """Return what the list says of the leaf, None for nothing."""
+def crl_says(content: bytes) -> tuple[Standing, bytes] | None:
+    """Return what the list says of the leaf, and all that is signed of it; None for nothing."""
     with suppress(UndeterminedError):
         loaded = load_crl(content, CHAIN[0], CHAIN[1], urls=[URL], now=NOW)
-        return crl_standing(CHAIN[0], [loaded], authentic_signing_time=SIGNED_AT)
+        standing = crl_standing(CHAIN[0], [loaded], authentic_signing_time=SIGNED_AT)
+        return standing, loaded.parsed.tbs_certlist_bytes
     return None
 
 

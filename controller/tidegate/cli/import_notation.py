@@ -15,6 +15,8 @@ from tidegate.cli.trust_store_folder import read_trust_stores, store_names
 from tidegate.verify.notation.trust_policy_document import MAX_POLICY_BYTES
 from tidegate.verify.notation.trust_store import StoreName, TrustStores
 
+FIRST_ACTIONS = ("Warn", "Audit")
+"""With these nothing is refused: one of the objects is about every image of the cluster, which no document foresaw."""
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
@@ -46,10 +48,13 @@ def import_group() -> None:
 )
 @click.option(
     "--action",
+    "actions",
     type=click.Choice(["Deny", "Warn", "Audit"]),
-    default="Deny",
+    multiple=True,
+    default=FIRST_ACTIONS,
     show_default=True,
-    help="What the policies do: Audit or Warn first show what Deny would refuse.",
+    help="What the policies do about an image that does not meet them; may be repeated. Warn and Audit let it in, and show what "
+    "Deny would keep out: import again with --action Deny when they are quiet.",
 )
 @click.option(
     "--partial",
@@ -57,28 +62,32 @@ def import_group() -> None:
     help="Print the objects although they do not say everything; what is missing stands in the comments. "
     "The objects are then stricter than the document, never looser.",
 )
-def notation(trust_policy: Path, trust_store: Path, name: str, action: str, partial: bool) -> None:
+def notation(trust_policy: Path, trust_store: Path, name: str, actions: tuple[str, ...], partial: bool) -> None:
     """Print ImagePolicy and TrustStore objects that mean what a Notation trust policy means.
 
     Each statement becomes an ImagePolicy: its registry scopes become match.images, its level, overrides, verifyTimestamp
     and trusted identities one authority. Each trust store that a statement names becomes a TrustStore. One more policy
-    refuses images that no statement is about, as Notation does.
+    refuses images that no statement is about, as Notation does: with --action Deny, those of the control plane and of
+    add-ons as well. Without it nothing is refused yet.
 
     What the objects cannot say is an error with its line and column, and nothing is printed: see --partial.
 
     \b
     Example:
-      tidegate import notation --action Audit \\
+      tidegate import notation \\
         --trust-policy ~/.config/notation/trustpolicy.json \\
         --trust-store ~/.config/notation/truststore > policies.yaml
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     if not _PREFIX.fullmatch(name):
         raise click.UsageError(f"--name {name!r}: expected at most 40 lower-case letters, digits and -")
+    actions = tuple(dict.fromkeys(actions))
+    if {"Deny", "Warn"} <= set(actions):
+        raise click.UsageError("--action Deny and Warn exclude each other: a refusal says all that a warning would")
     document = read_trust_policy_file(trust_policy)
     text = read_file(trust_policy, maximum=MAX_POLICY_BYTES).decode()
     wanted = dict.fromkeys(store for statement in document.statements for store in statement.trust_stores)
     stores = _stores(trust_store, list(wanted))
-    imported = import_document(document, json.loads(text), stores, prefix=name, action=action)
+    imported = import_document(document, json.loads(text), stores, prefix=name, actions=actions)
     losses = [_placed(trust_policy, text, loss) for loss in imported.losses]
     if losses and not partial:
         raise ArgumentError("\n".join((*losses, "not imported; --partial prints what can be said")))
@@ -101,7 +110,10 @@ def _placed(path: Path, text: str, loss: Loss) -> str:
 
 
 def _document(path: Path, imported: Import, losses: list[str], unused: list[StoreName]) -> str:
-    head = [f"Made by `tidegate import notation` from {path}.", *imported.remarks]
+    head = [f"Made by `tidegate import notation` from {path}."]
+    if not imported.enforced:
+        head.append("Nothing is refused yet: read what would be, then import again with --action Deny.")
+    head += imported.remarks
     head += [f"not imported, since no statement names it: trust store {store}" for store in unused]
     if losses:
         head += ["NOT EVERYTHING WAS IMPORTED; these objects are stricter than the document:", *losses]

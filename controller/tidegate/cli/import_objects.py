@@ -5,7 +5,7 @@ out in spite of losses is stricter than the document, never looser.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,18 +54,24 @@ class ImportedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """Everything that came out. ``remarks`` are about what needs no object."""
+    """Everything that came out. ``remarks`` are about what needs no object. ``enforced``: the policies refuse images."""
 
     objects: tuple[ImportedObject, ...]
     losses: tuple[Loss, ...]
     remarks: tuple[str, ...]
+    enforced: bool
 
 
 def import_document(
-    document: TrustPolicyDocument, written: Mapping[str, Any], stores: TrustStores, *, prefix: str, action: str
+    document: TrustPolicyDocument,
+    written: Mapping[str, Any],
+    stores: TrustStores,
+    *,
+    prefix: str,
+    actions: Sequence[str],
 ) -> Import:
     """Return the objects of a document. ``written`` is its JSON: identities keep the words they were written in."""
-    return _Importer(document, written, stores, prefix, action).run()
+    return _Importer(document, written, stores, prefix, list(actions)).run()
 
 
 @dataclass(slots=True)
@@ -74,7 +80,7 @@ class _Importer:
     written: Mapping[str, Any]
     stores: TrustStores
     prefix: str
-    action: str
+    actions: list[str]
     losses: list[Loss] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
@@ -90,6 +96,7 @@ class _Importer:
             objects=tuple(one for one in objects if one is not None),
             losses=tuple(self.losses),
             remarks=tuple(self.remarks),
+            enforced="Deny" in self.actions,
         )
 
     def _texts(self, index: int) -> list[str]:
@@ -115,7 +122,7 @@ class _Importer:
         if not scopes and not everywhere:
             return None
         name, source = self._name(statement.name), f"statement {quoted(statement.name)}"
-        spec: dict[str, Any] = {"validationActions": [self.action]}
+        spec: dict[str, Any] = {"validationActions": list(self.actions)}
         spec |= {"match": {"images": image_scopes(scopes)}} if scopes else {}
         # Registries other than Amazon ECR are asked only for policies that list them.
         listed = {"registries": image_scopes(scopes)} if scopes else {}
@@ -193,14 +200,15 @@ class _Importer:
             return None
         if not self.covered:
             return None
-        spec = {"validationActions": [self.action], "registries": image_scopes(self.covered)}
+        spec = {"validationActions": list(self.actions), "registries": image_scopes(self.covered)}
         made = self._object(
             "ImagePolicy",
             self._name("registries"),
             "all registryScopes",
             spec,
-            "Notation verifies no image that no statement is about, so every other image is refused.",
-            "Leave this object out to let the other images run, or bound it with match.namespaces.",
+            "Notation verifies no image that no statement is about, so every other image fails this policy.",
+            "With the action Deny those of the control plane and of add-ons are refused, too: leave this object out to let"
+            " the other images run, or bound it with match.namespaces.",
         )
         return made if self._parses(parse_policy, made.content, "trustPolicies") else None
 

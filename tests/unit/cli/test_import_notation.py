@@ -256,7 +256,7 @@ def test_a_statement_becomes_a_policy_about_its_repositories(files):
         {"host": "localhost:5000", "repositories": ["x"]},
     ]
     assert found["notation-acme-prod"]["spec"] == {
-        "validationActions": ["Deny"],
+        "validationActions": ["Warn", "Audit"],
         "match": {"images": scopes},
         "registries": scopes,
         "signatures": {
@@ -274,7 +274,7 @@ def test_a_statement_becomes_a_policy_about_its_repositories(files):
             ]
         },
     }
-    assert found["notation-registries"]["spec"] == {"validationActions": ["Deny"], "registries": scopes}
+    assert found["notation-registries"]["spec"] == {"validationActions": ["Warn", "Audit"], "registries": scopes}
     assert found["notation-acme-prod"]["metadata"]["annotations"] == {
         "tidegate.dev/imported-from": 'statement "Acme: Prod!"'
     }
@@ -331,10 +331,24 @@ def test_profiles_of_aws_signer_are_kept(files):
     assert imported.stores[0].name == "notation-aws-signing-authority"
 
 
-@pytest.mark.parametrize("action", ["Deny", "Warn", "Audit"])
-def test_every_policy_has_the_action_that_was_asked_for(files, action):
-    imported = Imported(convert(files, "--action", action))
-    assert [policy.actions for policy in imported.policies] == [frozenset({action}), frozenset({action})]
+def test_nothing_is_refused_before_somebody_asks_for_it(files):
+    """One policy is about every image of the cluster, those that keep it going among them."""
+    ended = convert(files)
+    assert [policy.actions for policy in Imported(ended).policies] == [{"Warn", "Audit"}] * 2
+    assert "# Nothing is refused yet: read what would be, then import again with --action Deny.\n" in ended.out
+
+
+@pytest.mark.parametrize("actions", [("Deny",), ("Warn",), ("Audit",), ("Deny", "Audit"), ("Audit", "Audit")])
+def test_every_policy_has_the_actions_that_were_asked_for(files, actions):
+    ended = convert(files, *(word for action in actions for word in ("--action", action)))
+    assert [policy.actions for policy in Imported(ended).policies] == [set(actions)] * 2
+    assert ("Nothing is refused yet" in ended.out) is ("Deny" not in actions)
+
+
+def test_a_refusal_with_a_warning_is_none_of_the_actions(files):
+    ended = convert(files, "--action", "Deny", "--action", "Warn")
+    assert (ended.code, ended.out) == (2, "")
+    assert "Deny and Warn exclude each other" in ended.err
 
 
 def test_a_global_statement_is_about_every_image_and_says_what_that_leaves_out(files):

@@ -14,7 +14,6 @@ from tidegate import __version__
 from tidegate.admission.request import BadReviewError
 from tidegate.admission.reviewer import Reviewer
 from tidegate.app.engine import Engine, build_engine
-from tidegate.egress.hosts import HostList
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.kube.api import KubernetesApi
@@ -42,10 +41,9 @@ from tidegate.kube.trust_keys import KmsKeys
 from tidegate.kube.trust_roots import FetchedRoots
 from tidegate.kube.trust_stores import WatchedTrustStores
 from tidegate.policy.trust_stores import BrokenTrustStore
-from tidegate.settings import Settings, TrustStores
+from tidegate.settings import Settings
 from tidegate.telemetry.log import configure_logging
 from tidegate.telemetry.metrics import Metrics
-from tidegate.trusted_roots.repository import TufRoots
 from tidegate.verify.prepare import warm_up
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -67,7 +65,7 @@ async def serve(settings: Settings) -> None:
     configuration = load_configuration()
     api = KubernetesApi(configuration)
     engine = build_engine(settings)
-    roots = FetchedRoots(tuf_roots(settings.trust_stores))
+    roots = FetchedRoots(engine.trusted_roots)
     trust = watched_trust(settings, api, engine, roots)
     policies = watched_policies(api, trust)
     namespaces, platforms = WatchedNamespaces(api), NodePlatforms(api)
@@ -154,12 +152,6 @@ def watched_trust(settings: Settings, api: KubernetesApi, engine: Engine, roots:
 def watched_policies(api: KubernetesApi, trust: WatchedTrust) -> WatchedPolicies:
     """Return the policies, whose verifiers are ready before they are in force."""
     return WatchedPolicies(api, trust=trust, warm_up=warm_up)
-
-
-def tuf_roots(wanted: TrustStores) -> TufRoots:
-    """Return what fetches trusted roots."""
-    hosts = HostList((), wanted.private_hosts, settings=("trustStores.hosts", "trustStores.privateHosts"))
-    return TufRoots(Path(wanted.cache_folder), hosts=hosts)
 
 
 def own_namespace(settings: Settings) -> str | None:

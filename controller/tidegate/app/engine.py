@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tidegate.aws.accounts import AwsSettings, RegistryAccount, ScannerChoice
 from tidegate.aws.clients import Clients
@@ -22,16 +23,17 @@ from tidegate.gather.sources import Sources
 from tidegate.registry.access import RegistryAccess
 from tidegate.registry.registries import OciRegistries
 from tidegate.revocation.services import HttpRevocationServices
-from tidegate.settings import Aws, OtherRegistry, Revocation, Settings
+from tidegate.settings import Aws, OtherRegistry, Revocation, Settings, TrustStores
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
+from tidegate.trusted_roots.repository import TufRoots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
     """What looks images up, and whom it reports to. ``identity`` says who AWS thinks this process is.
 
-    ``kms`` reads public keys; nothing in here asks it.
+    ``kms`` reads public keys and ``trusted_roots`` fetches Sigstore's; nothing in here asks them.
     """
 
     clock: Clock
@@ -42,6 +44,7 @@ class Engine:
     observer: Observer
     identity: Identity
     kms: Kms
+    trusted_roots: TufRoots
     other_registries: OciRegistries
     revocation_services: HttpRevocationServices
 
@@ -91,6 +94,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         observer=observer,
         identity=identity,
         kms=Kms(clients),
+        trusted_roots=tuf_roots(settings.trust_stores),
         other_registries=other_registries,
         revocation_services=revocation_services,
     )
@@ -118,6 +122,12 @@ def revocation_hosts(revocation: Revocation) -> HostList:
         revocation.private_hosts,
         settings=("revocation.allowedHosts", "revocation.privateHosts"),
     )
+
+
+def tuf_roots(wanted: TrustStores) -> TufRoots:
+    """Return what fetches trusted roots."""
+    hosts = HostList((), wanted.private_hosts, settings=("trustStores.hosts", "trustStores.privateHosts"))
+    return TufRoots(Path(wanted.cache_folder), hosts=hosts)
 
 
 def aws_settings(aws: Aws) -> AwsSettings:

@@ -47,6 +47,7 @@ class FetchedRoots:
         self._now = now
         self._rereading: Rereading[TufRepository, FetchedRoot | str] = Rereading(self._ask)
         self.run = self._rereading.run
+        self.wait = self._rereading.wait
 
     def notify(self, changed: Callable[[], None]) -> None:
         """Have it called whenever a root is new, or what is known of it."""

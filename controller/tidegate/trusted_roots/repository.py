@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -14,10 +15,13 @@ from tidegate.egress.exchange import Egress, Request
 from tidegate.egress.hosts import HostList, Reach, parse_url
 from tidegate.errors import UndeterminedError
 from tidegate.policy.trust_store_object import TufRepository
+from tidegate.trusted_roots.alone import alone_in
 
 PUBLIC_URL: Final = "https://tuf-repo-cdn.sigstore.dev"
 REFRESH_SECONDS: Final = 30.0
 """Longest time of one refresh, all its exchanges together."""
+KEPT_SECONDS: Final = 2.0
+"""How long what is on disk is waited for while another process is fetching it."""
 MAX_FILE_BYTES: Final = 1024 * 1024
 """Bytes of one answer; each kind of metadata has a limit of its own beside that."""
 NOT_FOUND: Final = 404
@@ -43,18 +47,23 @@ class TufRoots:
         self._folder = folder
         self._hosts = hosts
 
-    def fetch(self, repository: TufRepository) -> FetchedRoot:
-        """Return what the repository says now; raise UndeterminedError, with its address, where it does not say."""
+    def fetch(self, repository: TufRepository, *, seconds: float = inf) -> FetchedRoot:
+        """Return what the repository says now; raise UndeterminedError, with its address, where it does not say.
+
+        ``seconds`` is how long it may take where that is less than usual.
+        """
         url, root = known(repository)
-        deadline = monotonic() + REFRESH_SECONDS
+        deadline = monotonic() + min(seconds, REFRESH_SECONDS)
         egress, now = Egress(), datetime.now(UTC)
 
         def get(asked: str) -> tuple[int, bytes]:
             return self._get(egress, asked, lambda: deadline - monotonic())
 
         try:
-            fetched = self._refresh(repository, now, get)
-            self._home(url, root).joinpath(_REFRESHED).write_text(now.isoformat(), encoding="ascii")
+            home = self._home(url, root)
+            with alone_in(home, lambda: deadline - monotonic()):
+                fetched = self._refresh(repository, now, get)
+                home.joinpath(_REFRESHED).write_text(now.isoformat(), encoding="ascii")
         except UndeterminedError as error:
             raise UndeterminedError(f"it could not be fetched from {url}: {error}") from error
         except OSError as error:
@@ -73,9 +82,11 @@ class TufRoots:
             stored = home / "metadata" / "timestamp.json"
             return (OK, stored.read_bytes()) if url.endswith("/timestamp.json") else (NOT_FOUND, b"")
 
+        deadline = monotonic() + KEPT_SECONDS
         try:
             refreshed = datetime.fromisoformat(home.joinpath(_REFRESHED).read_text(encoding="ascii"))
-            return self._refresh(repository, refreshed, from_disk)
+            with alone_in(home, lambda: deadline - monotonic()):
+                return self._refresh(repository, refreshed, from_disk)
         except (OSError, ValueError, UndeterminedError):
             return None
 

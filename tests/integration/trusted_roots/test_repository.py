@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tidegate.egress.hosts import HostList
 from tidegate.errors import UndeterminedError
 from tidegate.policy.trust_store_object import TufRepository as Named
 from tidegate.trusted_roots import repository as module
+from tidegate.trusted_roots.alone import alone_in
 from tidegate.trusted_roots.repository import PUBLIC_URL, TufRoots, known
 
 FIRST, SECOND = b'{"first": true}', b'{"second": true}'
@@ -164,6 +166,37 @@ def test_a_slow_repository_ends_with_the_time(repository, roots, named, monkeypa
     repository.inject(about="timestamp.json", hang=True)
     with pytest.raises(UndeterminedError, match="did not answer in time"):
         roots.fetch(named)
+
+
+def test_less_time_than_usual_is_all_that_there_is(repository, roots, named):
+    repository.inject(about="timestamp.json", hang=True)
+    with pytest.raises(UndeterminedError, match="did not answer in time"):
+        roots.fetch(named, seconds=0.3)
+
+
+class TestAlone:
+    """A folder that several processes have is used by one at a time."""
+
+    def test_another_one_is_waited_for_as_long_as_there_is_time(self, repository, roots, named, tmp_path, monkeypatch):
+        monkeypatch.setattr(module, "KEPT_SECONDS", 0.0)
+        roots.fetch(named)
+        (home,) = tmp_path.glob("cache/*")
+        asked = len(repository.requests)
+        with alone_in(home, lambda: 0.0):
+            with pytest.raises(UndeterminedError, match="another process was fetching it all the time"):
+                roots.fetch(named, seconds=0.0)
+            assert roots.kept(named) is None
+        assert len(repository.requests) == asked
+        assert roots.kept(named) is not None
+
+    def test_it_goes_on_when_the_other_one_has_ended(self, repository, roots, named, tmp_path):
+        roots.fetch(named)
+        (home,) = tmp_path.glob("cache/*")
+        with ThreadPoolExecutor() as pool:
+            with alone_in(home, lambda: 0.0):
+                fetching = pool.submit(roots.fetch, named)
+                assert not fetching.done()
+            assert fetching.result().content == FIRST
 
 
 def test_an_address_in_a_private_network_has_to_be_listed(repository, tmp_path, named):

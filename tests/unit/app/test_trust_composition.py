@@ -8,7 +8,8 @@ import pytest
 from tests.unit.kube.trust_examples import inline, parsed, pem
 from tests.unit.policy.examples import with_spec
 from tests.unit.policy.signature_examples import by_notation
-from tidegate.app.admission import own_namespace, tuf_roots, watch_trust_stores, watched_policies
+from tidegate.app.admission import own_namespace, watch_trust_stores, watched_policies
+from tidegate.app.engine import tuf_roots
 from tidegate.egress.hosts import Reach
 from tidegate.kube.api import KubernetesApi
 from tidegate.kube.trust import WatchedTrust

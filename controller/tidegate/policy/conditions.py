@@ -65,15 +65,11 @@ class Condition:
 
         Raise VerificationError when it cannot be computed: a field that is not there, another type, too many steps.
         """
-        from cel_expr_python import cel  # noqa: PLC0415 -- few processes have conditions
-
         try:
-            result = _compiled(self.text).eval(data={VARIABLE: predicate})
-            decided = result.type() == cel.Type.BOOL
-            value = result.value()
+            value = _compiled(self.text).eval(data={VARIABLE: predicate}).value()
         except Exception as error:
             raise VerificationError(f"condition {quote(self.text)} cannot be computed: {_said(error)}") from error
-        if not decided or not isinstance(value, bool):
+        if not isinstance(value, bool):
             raise VerificationError(f"condition {quote(self.text)} cannot be computed: {_short(str(value))}")
         return value
 

@@ -629,6 +629,14 @@ UNSEEN: dict[str, tuple[dict[str, Any], str]] = {
         attested(conditions=["predicate.reviewed"]),
         "conditions[0]: got 'predicate.reviewed', which is of type DYN, expected an expression that is true or false",
     ),
+    "a condition that joins texts in a loop": (
+        attested(conditions=["predicate.l.all(x, x + 'b' == 'ab')"]),
+        "with + beside a loop (all, exists, exists_one, map, filter), expected one without the other",
+    ),
+    "a condition that searches for a text of the predicate's": (
+        attested(conditions=["predicate.a.contains(predicate.b)"]),
+        "which searches for something that is not written in it, expected contains and matches with a text in quotes",
+    ),
     "a condition nested without end": (
         attested(conditions=["(" * 500 + "true" + ")" * 500]),
         "expected an expression in CEL; correct it (CANCELLED: Expression recursion limit exceeded",

@@ -213,6 +213,14 @@ async def test_without_the_pull_secret_an_image_is_undetermined(registry, host, 
     assert "tidegate is not permitted to ask the registry this" in answer.message
 
 
+async def test_a_pull_secret_for_another_host_is_said_to_be_none(registry, host, gate, pull_secret, ca_file):
+    started = gate(signed_by(host, [NOTATION_CA]), ca_store(authority("Acme")))
+    pull_secret("other.test")
+    answer = await started.review(f"{host}/team/app:v1")
+    assert not answer.allowed
+    assert "tidegate's credentials for the registry are missing, expired or not valid" in answer.message
+
+
 async def test_an_image_that_is_not_there(registry, host, gate):
     answer = await gate(signed_by(host, [NOTATION_CA]), ca_store(authority("Acme"))).review(f"{host}/team/app:v9")
     assert not answer.allowed

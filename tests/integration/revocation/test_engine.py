@@ -102,7 +102,7 @@ async def test_a_revoked_certificate(pki):
     pki.revoked = True
     answer = await pki.open().review(image())
     assert not answer.allowed
-    assert "SignatureInvalid: authority own: " in answer.message
+    assert "SignatureRevoked: authority own: " in answer.message
     assert "is revoked" in answer.message
 
 

@@ -44,6 +44,7 @@ def issue_token(
     ess_certificate: Identity | None = None,
     ess_issuer: Identity | None = None,
     ess_names: int = 1,
+    ess_hosts: int = 0,
     attribute_type: str | None = "tst_info",
     attribute_digest: bytes | None = None,
     more_attributes: Sequence[tuple[str, Sequence[Any]]] = (),
@@ -78,7 +79,7 @@ def issue_token(
     own = asn1_x509.Certificate.load(tsa.der)
     attributes = [] if attribute_type is None else [_attribute("content_type", attribute_type)]
     attributes.append(_attribute("message_digest", attribute_digest or new_hash(digest, info).digest()))
-    attributes += _ess(ess, ess_hash, ess_certificate or tsa, ess_issuer, ess_names)
+    attributes += _ess(ess, ess_hash, ess_certificate or tsa, ess_issuer, ess_names, ess_hosts)
     attributes += [cms.CMSAttribute({"type": kind, "values": list(values)}) for kind, values in more_attributes]
     signed_attributes = cms.CMSAttributes(attributes)
     signed = info if without_attributes else signed_attributes.dump()
@@ -114,7 +115,7 @@ def _attribute(kind: str, value: Any) -> cms.CMSAttribute:
 
 
 def _ess(
-    kind: str | None, digest: str, certificate: Identity, issuer: Identity | None, names: int
+    kind: str | None, digest: str, certificate: Identity, issuer: Identity | None, names: int, hosts: int
 ) -> list[cms.CMSAttribute]:
     if kind is None:
         return []
@@ -130,7 +131,8 @@ def _ess(
     if issuer is not None:
         named = asn1_x509.Certificate.load(issuer.der)
         fields["issuer_serial"] = {
-            "issuer": [asn1_x509.GeneralName("directory_name", named.issuer)] * names,
+            "issuer": [asn1_x509.GeneralName("directory_name", named.issuer)] * names
+            + [asn1_x509.GeneralName("dns_name", "tsa.test")] * hosts,
             "serial_number": named.serial_number,
         }
     return [_attribute("signing_certificate_v2", tsp.SigningCertificateV2({"certs": [tsp.ESSCertIDv2(fields)]}))]

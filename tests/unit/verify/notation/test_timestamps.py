@@ -225,6 +225,24 @@ def with_other_certificate(data: Any) -> None:
         pytest.param(
             {"ess_issuer": TSA, "ess_names": 2}, "issuer name is missing in IssuerSerial", id="N60-two-issuers"
         ),
+        pytest.param(
+            {"ess_issuer": TSA, "ess_hosts": 1}, "issuer name is missing in IssuerSerial", id="N60-issuer-and-a-host"
+        ),
+        pytest.param(
+            {"ess_issuer": TSA, "ess_names": 0, "ess_hosts": 1},
+            "issuer name is missing in IssuerSerial",
+            id="N60-host-for-an-issuer",
+        ),
+        pytest.param(
+            {"ess_issuer": issue("twin", OTHER, serial=TSA.certificate.serial_number)},
+            "signing certificate not found in the timestamp token",
+            id="N60-serial-of-another-issuer",
+        ),
+        pytest.param(
+            {"ess_issuer": issue("sibling", TSA.issuer)},
+            "signing certificate not found in the timestamp token",
+            id="N60-another-serial",
+        ),
         pytest.param({"ess_issuer": TSA, "ess_names": 0}, "issuer name is missing", id="N60-issuer-without-a-name"),
         pytest.param({"digest": "sha1"}, f"{VERIFY}: unsupported digest algorithm", id="N60-sha1-digest"),
         pytest.param(

@@ -104,6 +104,7 @@ class World:
     instance: Instance
     key: Path
     stranger_key: Path
+    started_at: datetime = field(default_factory=lambda: now().replace(microsecond=0))
     _made: dict[Kind, Pushed] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 

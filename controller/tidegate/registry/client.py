@@ -66,7 +66,7 @@ class Client:
 
     def _get(self, place: Place, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft) -> Reply:
         target = place.endpoint(f"{repository.name}/{wanted.path}")
-        given = self._tokens.kept(repository)
+        given = self._tokens.expected(place, repository, seconds_left)
         reply = self._led(place, repository, wanted, target, given, seconds_left)
         if reply.status == HTTPStatus.UNAUTHORIZED:
             challenge = read_challenge(reply.headers.get("www-authenticate", ()))

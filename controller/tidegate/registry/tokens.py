@@ -27,6 +27,8 @@ SOURCE = "oci:GetToken"
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_TOKEN_CHARACTERS = 16 * 1024
 MAX_TOKENS = 1_000
+MAX_LEARNED = 100
+"""Registries of which it is remembered what they ask for."""
 USUAL_SECONDS = 60.0
 """How long a token is good that does not say so. Source: the token specification of the distribution project."""
 LONGEST_SECONDS = 300.0
@@ -47,8 +49,25 @@ class Tokens:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._tokens: dict[OciRepository, _Token] = {}
+        self._learned: dict[str, Challenge] = {}
         self._lock = threading.Lock()
         self._fetching = tuple(threading.Lock() for _ in range(LOCKS))
+
+    def expected(self, place: Place, repository: OciRepository, seconds_left: SecondsLeft) -> str | None:
+        """Return the header that a registry is known to ask for, so that it need not ask again; None where it is not known.
+
+        Raise AwsUnavailableError where there is none such, and forget then what the registry asked for.
+        """
+        if (kept := self.kept(repository)) is not None:
+            return kept
+        challenge = self._learned.get(place.access.host)
+        if challenge is None:
+            return None
+        try:
+            return self.get(place, repository, challenge, refused=None, seconds_left=seconds_left)
+        except AwsUnavailableError:
+            self._learned.pop(place.access.host, None)
+            raise
 
     def kept(self, repository: OciRepository) -> str | None:
         """Return the header with the token that is kept."""
@@ -87,6 +106,7 @@ class Tokens:
             self._tokens[repository] = token
             if len(self._tokens) > MAX_TOKENS:
                 del self._tokens[next(iter(self._tokens))]
+        self._learn(place, challenge)
         return token.header
 
     def _basic(self, place: Place, repository: OciRepository, refused: str | None) -> str:
@@ -94,7 +114,14 @@ class Tokens:
         if header is None or header == refused:
             problem = "does not accept the pull secret" if header else "wants a pull secret, and none is set"
             raise AwsUnavailableError(Cause.ACCESS_DENIED, SOURCE, f"{place.access.host} {problem}")
+        self._learn(place, Challenge(realm=None))
         return header
+
+    def _learn(self, place: Place, challenge: Challenge) -> None:
+        with self._lock:
+            self._learned[place.access.host] = challenge
+            if len(self._learned) > MAX_LEARNED:
+                del self._learned[next(iter(self._learned))]
 
     def _fetch(
         self, place: Place, repository: OciRepository, realm: str, service: str, seconds_left: SecondsLeft

@@ -95,6 +95,33 @@ def test_each_repository_has_its_own_token(registry, connect):
     assert len(set(tokens)) == 2
 
 
+def test_a_registry_that_was_heard_need_not_ask_again(registry, connect):
+    edge = connect(registry)
+    for number in range(3):
+        registry.push_image(f"team/app{number}", "v1")
+        describe(edge, registry, name=f"team/app{number}")
+    assert given(registry, "/manifests/").count(None) == 1
+    assert len(registry.paths("/token")) == 3
+
+
+def test_what_a_registry_asked_for_is_forgotten_when_it_leads_nowhere(registry, connect):
+    edge = connect(registry)
+    describe(edge, registry)
+    registry.push_image("team/other", "v1")
+    fault = registry.inject(about="/token?", status=404)
+    registry.realm = f"https://{place(registry)}/token?new=1"
+    assert failure(edge, registry, name="team/other").cause is Cause.UNEXPECTED_ANSWER
+    fault.about = "/token?service"
+    assert describe(edge, registry, name="team/other").media_type == OCI_MANIFEST
+
+
+def test_so_many_registries_are_remembered(registry, connect, monkeypatch):
+    monkeypatch.setattr("tidegate.registry.tokens.MAX_LEARNED", 0)
+    edge = connect(registry)
+    describe(edge, registry)
+    assert edge.registries._client._tokens._learned == {}
+
+
 def test_those_who_want_the_same_token_wait_for_one(registry, connect):
     edge = connect(registry)
     threads = [threading.Thread(target=describe, args=(edge, registry)) for _ in range(8)]
@@ -148,11 +175,14 @@ class TestPullSecrets:
         registry = serve(auth="basic", users={"ann": "secret"})
         registry.push_image("team/app", "v1")
         file = pull_secret(place(registry))
-        assert describe(connect(registry, pull_secret_file=file), registry).media_type == OCI_MANIFEST
+        edge = connect(registry, pull_secret_file=file)
+        for _ in range(2):
+            assert describe(edge, registry).media_type == OCI_MANIFEST
+        assert given(registry).count(None) == 1
         error = failure(connect(registry), registry)
         assert (error.cause, "wants a pull secret" in error.detail) == (Cause.ACCESS_DENIED, True)
         pull_secret(place(registry), password="old")
-        assert failure(connect(registry, pull_secret_file=file), registry).cause is Cause.ACCESS_DENIED
+        assert failure(edge, registry).cause is Cause.ACCESS_DENIED
 
 
 class TestRealms:

@@ -72,9 +72,9 @@ def child(name: str, on: str | None = None) -> PlatformImage:
     return PlatformImage(digest=digest(name), platform=parse_platform(on) if on else None)
 
 
-def known(value: Any, *, old: timedelta = MINUTE, stale: Cause | None = None) -> Any:
+def known(value: Any, *, old: timedelta = MINUTE, stale: Cause | None = None, source: str = "") -> Any:
     """A fact observed some time before NOW, fresh unless a cause is given."""
-    return Known(value, NOW - old, stale)
+    return Known(value, NOW - old, stale, source)
 
 
 def short(outcome: object) -> Shortfall:

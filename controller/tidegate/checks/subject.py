@@ -54,13 +54,13 @@ class Shortfall:
 _ABSENCES = {
     Absence.IMAGE: (
         Reason.IMAGE_NOT_FOUND,
-        "Amazon ECR has no such image in repository {repository}",
+        "{registry} has no such image in repository {repository}",
         "check the tag or digest, or push the image",
     ),
     Absence.REPOSITORY: (
         Reason.REPOSITORY_NOT_FOUND,
-        "Amazon ECR has no repository {repository}",
-        "check account, region and repository name",
+        "{registry} has no repository {repository}",
+        "check the registry's host and the repository's name",
     ),
     Absence.CACHE_MISS: (
         Reason.PULL_THROUGH_CACHE_MISS,
@@ -97,7 +97,7 @@ _UNKNOWN_STATUS = Shortfall(
 _OTHER_DIGEST = Shortfall(
     outcome=Outcome.UNDETERMINED,
     reason=Reason.CONTENT_INVALID,
-    found="Amazon ECR described another digest than the one that was asked for",
+    found="the registry described another digest than the one that was asked for",
     remedy="retry, and tell the platform team if it persists",
 )
 
@@ -119,7 +119,7 @@ def usable(fact: Fact[T], *, policy: ImagePolicy, now: datetime) -> T | Shortfal
     return Shortfall(
         outcome=Outcome.UNDETERMINED,
         reason=Reason.STALE,
-        found=f"could not check again: {cause_words(fact.stale)}; what is known is {age(old)} old, allowed are "
+        found=f"could not check again: {cause_words(fact.stale, fact.source)}; what is known is {age(old)} old, allowed are "
         f"{age(policy.max_stale)}",
         remedy="retry, and tell the platform team if it persists",
     )
@@ -138,9 +138,11 @@ def existing_image(subject: Subject, policy: ImagePolicy) -> ImageDetail | Short
 
 
 def absent(absence: Absence, reference: ImageReference) -> Shortfall:
-    """Return the shortfall for ECR's definite answer that there is nothing."""
+    """Return the shortfall for a registry's definite answer that there is nothing."""
     reason, found, remedy = _ABSENCES[absence]
-    return Shortfall(outcome=Outcome.FAIL, reason=reason, found=found.format(repository=reference.path), remedy=remedy)
+    registry = reference.domain if reference.ecr is None else "Amazon ECR"
+    text = found.format(registry=registry, repository=reference.path)
+    return Shortfall(outcome=Outcome.FAIL, reason=reason, found=text, remedy=remedy)
 
 
 def runnable_images(subject: Subject, policy: ImagePolicy) -> tuple[PlatformImage, ...] | Shortfall:
@@ -193,7 +195,7 @@ def resting_on(result: CheckResult, *facts: Fact[object], policy: ImagePolicy, n
         return result
     limits = [fact.observed_at + policy.max_stale for fact in stale]
     notes = [
-        f"judged by evidence {age(now - fact.observed_at)} old: {cause_words(fact.stale)}"
+        f"judged by evidence {age(now - fact.observed_at)} old: {cause_words(fact.stale, fact.source)}"
         for fact in stale
         if fact.stale
     ]

@@ -33,12 +33,13 @@ class Known(Generic[T_co]):
     """A fact as it was observed.
 
     ``observed_at`` is the time of the look-up (UTC). ``stale`` is the cause why it could not be looked up again after
-    its time to live had passed, or None while it is fresh.
+    its time to live had passed, or None while it is fresh; ``source`` names the API that was asked for it then.
     """
 
     value: T_co
     observed_at: datetime
     stale: Cause | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

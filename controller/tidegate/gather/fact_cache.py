@@ -28,8 +28,8 @@ V = TypeVar("V")
 class Entry(Generic[V]):
     """A fact and its moments (monotonic seconds). There may be a hundred thousand, so what can be computed is not kept.
 
-    Fresh until ``fresh_until``, for ``fresh_seconds`` in all. A failed renewal left its ``cause``,
-    and is not repeated before ``retry_at``. ``weight`` is its share of what is kept.
+    Fresh until ``fresh_until``, for ``fresh_seconds`` in all. A failed renewal left what was
+    missing, and is not repeated before ``retry_at``. ``weight`` is its share of what is kept.
     """
 
     value: V
@@ -38,7 +38,7 @@ class Entry(Generic[V]):
     fresh_until: float
     fresh_seconds: float
     retry_at: float = 0.0
-    cause: Cause | None = None
+    failure: Missing | None = None
 
     @property
     def renew_at(self) -> float:
@@ -50,9 +50,11 @@ class Entry(Generic[V]):
         """Until when it is of use as stale evidence."""
         return self.fresh_until + kept_seconds(self.value)
 
-    def known(self, stale: Cause | None = None) -> Known[V]:
-        """Return it as a fact."""
-        return Known(self.value, self.observed_at, stale)
+    def known(self, stale: Missing | None = None) -> Known[V]:
+        """Return it as a fact, with why it could not be renewed where it is stale."""
+        if stale is None:
+            return Known(self.value, self.observed_at)
+        return Known(self.value, self.observed_at, stale.cause, stale.source)
 
 
 class FactCache(Generic[K, V]):
@@ -95,7 +97,7 @@ class FactCache(Generic[K, V]):
             return entry.known(), entry.fresh_until
         if now >= entry.kept_until:
             return self._unknown()
-        return entry.known(entry.cause or Cause.DEADLINE), entry.retry_at
+        return entry.known(entry.failure or Missing(Cause.DEADLINE, self.source)), entry.retry_at
 
     async def get(self, key: K) -> tuple[Fact[V], float]:
         """Return the fact, looked up when it is not fresh, and the monotonic second until which it may be reused."""
@@ -179,8 +181,8 @@ class FactCache(Generic[K, V]):
         if entry is None or now >= max(entry.fresh_until, entry.kept_until):
             self._forget(key)
             return missing, 0.0
-        entry.cause, entry.retry_at = missing.cause, now + RETRY_SECONDS
-        return entry.known(missing.cause), entry.retry_at
+        entry.failure, entry.retry_at = missing, now + RETRY_SECONDS
+        return entry.known(missing), entry.retry_at
 
     def _unknown(self) -> tuple[Missing, float]:
         return Missing(Cause.NOT_ASKED, self.source), 0.0

@@ -221,7 +221,7 @@ def wanted_of(kinds: frozenset[ArtifactKind], demands: Sequence[Demand]) -> Want
 def _fact(
     found: Known[FoundArtifacts], proofs: Mapping[Demand, Proof], hints: tuple[SigningHint, ...]
 ) -> Known[Proofs]:
-    return Known(Proofs(by_demand=proofs, hints=hints), found.observed_at, found.stale)
+    return Known(Proofs(by_demand=proofs, hints=hints), found.observed_at, found.stale, found.source)
 
 
 def _artifact_seconds(_key: object, found: FoundArtifacts) -> float:

@@ -103,6 +103,12 @@ def test_an_absent_image_names_its_repository():
     assert "team/app" in absent(Absence.IMAGE, reference(IMAGE)).found
 
 
+@pytest.mark.parametrize("absence", [Absence.IMAGE, Absence.REPOSITORY])
+def test_an_absence_names_the_registry_that_was_asked(absence):
+    assert absent(absence, reference(IMAGE)).found.startswith("Amazon ECR has no ")
+    assert absent(absence, reference("ghcr.io/acme/app:v1")).found.startswith("ghcr.io has no ")
+
+
 def test_an_absence_that_is_too_stale_is_not_an_answer():
     gone = known(Absence.IMAGE, old=2 * HOUR, stale=Cause.THROTTLED)
     assert short(existing_image(subject(collected=evidence(detail=gone)), RULES)).reason is Reason.STALE
@@ -206,6 +212,14 @@ def test_fresh_missing_and_unusable_facts_leave_a_result_as_it_is():
 def test_a_stale_fact_bounds_a_result_by_the_earlier_limit(own, holds_until):
     fact = known(1, old=10 * MINUTE, stale=Cause.THROTTLED)
     assert resting_on(_result(holds_until=own), fact, policy=RULES, now=NOW).holds_until == holds_until
+
+
+def test_a_stale_fact_says_who_could_not_be_asked_again():
+    fact = known(1, old=10 * MINUTE, stale=Cause.UNREACHABLE, source="oci:manifests")
+    noted = resting_on(_result(), fact, policy=RULES, now=NOW)
+    assert noted.notes == ("judged by evidence 10 min old: the registry could not be reached",)
+    beyond = short(usable(known(1, old=2 * HOUR, stale=Cause.UNREACHABLE, source="oci:manifests"), policy=RULES, now=NOW))
+    assert beyond.found.startswith("could not check again: the registry could not be reached;")
 
 
 @pytest.mark.parametrize("outcome", Outcome)

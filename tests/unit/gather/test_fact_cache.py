@@ -95,7 +95,7 @@ class TestLife:
         kept = await facts.get()
         await facts.pass_until(LIFE)
         fact, until = facts.cache.peek("a")
-        assert fact == Known("a1", kept.observed_at, Cause.DEADLINE)
+        assert fact == Known("a1", kept.observed_at, Cause.DEADLINE, SOURCE)
         assert until < clock.monotonic()
 
 
@@ -239,14 +239,15 @@ class TestFailure:
         fresh = await facts.get()
         await facts.pass_until(LIFE)
         facts.answers["a"] = DOWN
-        assert await facts.get() == Known("a1", fresh.observed_at, Cause.UNREACHABLE)
+        assert await facts.get() == Known("a1", fresh.observed_at, Cause.UNREACHABLE, DOWN.source)
 
     async def test_its_cause_is_the_last_one(self, facts):
         await facts.get()
         await facts.pass_until(LIFE)
         for cause in (Cause.UNREACHABLE, Cause.THROTTLED):
-            facts.answers["a"] = Missing(cause, SOURCE)
+            facts.answers["a"] = Missing(cause, f"oci:{cause}")
             assert (await facts.get()).stale is cause
+            assert facts.cache.peek("a")[0].source == f"oci:{cause}"
             assert facts.cache.peek("a")[0].stale is cause
             await asyncio.sleep(RETRY_SECONDS + INSTANT)
 

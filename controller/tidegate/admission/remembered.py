@@ -13,7 +13,7 @@ from tidegate.admission.request import ImageUse
 from tidegate.images.platform import Platform
 from tidegate.policy.snapshot import PolicySet
 
-MAX_PLANS = 20_000
+MAX_PLANS = 10_000
 """Images whose last verdict is remembered, about 1 KB each: as many as are in use. An image whose evidence alone is still
 remembered is judged anew at once."""
 MAX_DECISIONS = 4_096

@@ -7,20 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from tidegate.app.engine import build_engine
 from tidegate.checks.result import Outcome
 from tidegate.cli.documents import FoundImage, read_images, read_policies
-from tidegate.cli.judging import JudgedImage, judge_images
+from tidegate.cli.judged import JudgedImage
 from tidegate.cli.lines import console, print_line
 from tidegate.cli.options import settings_of, shared_options
 from tidegate.telemetry.log import configure_logging
 
 EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 2
-PROGRESS_FROM = 5
-"""Images from which progress is shown on a terminal."""
 _IMAGE_COLUMN = 9
 _STYLES = {"ALLOWED": "green", "WARNED": "yellow", "REFUSED": "bold red", "UNKNOWN": "magenta"}
 
@@ -59,11 +54,15 @@ def check(
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     if not images and not files:
         raise click.UsageError("name at least one IMAGE or -f FILE")
+    # Imported late, as AWS's SDK takes its time, and --help and --version need none of it.
+    from tidegate.app.engine import build_engine  # noqa: PLC0415
+    from tidegate.cli.judging import judge_images  # noqa: PLC0415
+
     configure_logging(level="error", form="console", stream=sys.stderr)
     policies = read_policies(policy_files)
     found, skipped = read_images(files, namespace=namespace)
     found = [FoundImage(place="argument", namespace=namespace, text=text) for text in images] + found
-    judged = _judge_with_progress(found, policies, config, timeout)
+    judged = judge_images(build_engine(settings_of(config)), policies, found, timeout_seconds=timeout)
     if output == "json":
         click.echo(json.dumps([as_json(one) for one in judged], indent=2))
     else:
@@ -117,19 +116,6 @@ def word(judged: JudgedImage) -> str:
     if verdict.denied:
         return "REFUSED" if verdict.outcome is Outcome.FAIL else "UNKNOWN"
     return "WARNED" if verdict.warnings else "ALLOWED"
-
-
-def _judge_with_progress(
-    found: Sequence[FoundImage], policies: Any, config: Path | None, timeout: float
-) -> list[JudgedImage]:
-    engine = build_engine(settings_of(config))
-    terminal = Console(stderr=True)
-    if len(found) < PROGRESS_FROM or not terminal.is_terminal:
-        return judge_images(engine, policies, found, timeout_seconds=timeout)
-    columns = (SpinnerColumn(), TextColumn("judging images"), MofNCompleteColumn())
-    with Progress(*columns, console=terminal, transient=True) as progress:
-        task = progress.add_task("judging", total=len(found))
-        return judge_images(engine, policies, found, timeout_seconds=timeout, progress=lambda: progress.advance(task))
 
 
 def _print_table(judged: Sequence[JudgedImage], skipped: dict[str, int]) -> None:

@@ -4,7 +4,7 @@ Bounded in bytes and objects. ``List`` objects are taken apart. What is not an o
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ import click
 import yaml
 
 from tidegate.admission.workload import ImageUse, InvalidWorkloadError, images_of_manifest, shape_of_manifest
-from tidegate.cli.trust_documents import read_trust
+from tidegate.cli.trust_documents import TrustOfFiles, read_trust
 from tidegate.errors import Error
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.parse import compile_policy
-from tidegate.policy.snapshot import PolicySnapshot
+from tidegate.policy.snapshot import Policy
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_DOCUMENTS = 20_000
@@ -47,6 +47,14 @@ class FoundImage:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPolicies:
+    """The policies of files, and what their signatures rely on as far as the files hold it."""
+
+    policies: tuple[Policy, ...]
+    trust: TrustOfFiles = field(default_factory=TrustOfFiles)
+
+
 def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundImage], dict[str, int]]:
     """Return the images of all manifests, and how many objects of other kinds were left out."""
     found: list[FoundImage] = []
@@ -69,13 +77,13 @@ def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundI
     return found, skipped
 
 
-def read_policies(files: tuple[Path, ...]) -> PolicySnapshot:
+def read_policies(files: tuple[Path, ...]) -> ReadPolicies:
     """Return the policies of the files with the trust stores beside them, the baseline where there is no file.
 
     Raise DocumentError or TrustDocumentError for a broken one.
     """
     if not files:
-        return PolicySnapshot.of([compile_policy(BASELINE)])
+        return ReadPolicies(policies=(compile_policy(BASELINE),))
     policies: list[ImagePolicy | BrokenPolicy] = []
     objects: list[dict[str, Any]] = []
     for file in files:
@@ -90,7 +98,7 @@ def read_policies(files: tuple[Path, ...]) -> PolicySnapshot:
             policies.append(policy)
     if not policies:
         raise DocumentError(f"no ImagePolicy in {', '.join(map(str, files))}")
-    return PolicySnapshot.of(policies, read_trust(objects, policies))
+    return ReadPolicies(policies=tuple(policies), trust=read_trust(objects, policies))
 
 
 def read_documents(file: Path) -> Iterator[dict[str, Any]]:

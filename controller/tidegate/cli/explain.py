@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
-from tidegate.app.engine import build_engine
 from tidegate.checks.proof import MAX_WORDS
 from tidegate.checks.vulnerabilities import describe_finding
 from tidegate.checks.words import age, cause_words, harmless
 from tidegate.cli.check import as_json, exit_code, word
 from tidegate.cli.documents import FoundImage, read_policies
-from tidegate.cli.judging import JudgedImage, judge_images
+from tidegate.cli.judged import JudgedImage
 from tidegate.cli.lines import console, print_line
 from tidegate.cli.options import settings_of, shared_options
 from tidegate.evidence.fact import Cause, Fact, Missing
@@ -48,6 +47,10 @@ def explain(
       tidegate explain --policy policies.yaml \\
         111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.4
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
+    # Imported late, as AWS's SDK takes its time, and --help and --version need none of it.
+    from tidegate.app.engine import build_engine  # noqa: PLC0415
+    from tidegate.cli.judging import judge_images  # noqa: PLC0415
+
     configure_logging(level="error", form="console", stream=sys.stderr)
     policies = read_policies(policy_files)
     engine = build_engine(settings_of(config))

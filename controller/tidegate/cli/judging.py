@@ -2,59 +2,54 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Final
 
-from tidegate.admission.plan import Plan, judge_plan, make_plan
-from tidegate.admission.verdict import ImageVerdict
+from tidegate.admission.plan import judge_plan, make_plan
 from tidegate.app.engine import Engine
-from tidegate.cli.documents import FoundImage
-from tidegate.evidence.collected import ImageEvidence, nothing_asked
+from tidegate.cli.documents import FoundImage, ReadPolicies
+from tidegate.cli.judged import JudgedImage
+from tidegate.cli.progress import ShownProgress
+from tidegate.cli.trust_fetching import fetch_trust
+from tidegate.evidence.collected import nothing_asked
 from tidegate.policy.snapshot import PolicySnapshot
 
-CONCURRENT = 200
+CONCURRENT: Final = 200
 """Images collected at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedImage:
-    """One image with its verdict and the evidence that it rests on."""
-
-    image: FoundImage
-    plan: Plan
-    verdict: ImageVerdict
-    evidence: ImageEvidence
+PROGRESS_FROM: Final = 5
+"""Images from which progress is shown on a terminal."""
+TRUST_SHARE: Final = 0.5
+"""Part of the time that fetching trusted roots and keys may take, so that whatever needs none is judged all the same."""
 
 
 def judge_images(
-    engine: Engine,
-    policies: PolicySnapshot,
-    images: Sequence[FoundImage],
-    *,
-    timeout_seconds: float,
-    progress: Callable[[], None] = lambda: None,
+    engine: Engine, policies: ReadPolicies, images: Sequence[FoundImage], *, timeout_seconds: float
 ) -> list[JudgedImage]:
-    """Return each image judged, in order. ``progress`` is called once for each."""
-    return asyncio.run(_judge_all(engine, policies, images, timeout_seconds, progress))
+    """Return each image judged, in order, when what the policies rely on and the files lack was fetched once."""
+    with ShownProgress() as progress:
+        return asyncio.run(_judge_all(engine, policies, images, timeout_seconds, progress))
 
 
 async def _judge_all(
     engine: Engine,
-    policies: PolicySnapshot,
+    policies: ReadPolicies,
     images: Sequence[FoundImage],
     timeout_seconds: float,
-    progress: Callable[[], None],
+    progress: ShownProgress,
 ) -> list[JudgedImage]:
     deadline = engine.clock.monotonic() + timeout_seconds
     room = asyncio.Semaphore(CONCURRENT)
-
-    async def judge_one(image: FoundImage) -> JudgedImage:
-        async with room:
-            judged = await _judge(engine, policies, image, deadline)
-        progress()
-        return judged
-
     try:
+        trust = await fetch_trust(policies.trust, engine, seconds=timeout_seconds * TRUST_SHARE, progress=progress)
+        snapshot = PolicySnapshot.of(policies.policies, trust)
+        advance = progress.begin("judging images", len(images)) if len(images) >= PROGRESS_FROM else lambda: None
+
+        async def judge_one(image: FoundImage) -> JudgedImage:
+            async with room:
+                judged = await _judge(engine, snapshot, image, deadline)
+            advance()
+            return judged
+
         return list(await asyncio.gather(*map(judge_one, images)))
     finally:
         with contextlib.suppress(RuntimeError):

@@ -1,14 +1,22 @@
 """Options that several commands share, and what they are turned into."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
-from tidegate.settings import Settings, load_settings, parse_settings
+from tidegate.settings import Settings, TrustStores, load_settings, parse_settings
 
 F = Callable[..., Any]
+
+CONFIG_HELP = (
+    "The controller's configuration file: AWS roles and endpoints, pull secrets of other registries, the hosts that may be "
+    "asked about revocation, and where fetched trusted roots are kept."
+)
+TIMEOUT_HELP = "How long to wait for registries and AWS in all; half of it at most for trusted roots and keys."
 
 _OPTIONS = (
     click.option(
@@ -18,7 +26,7 @@ _OPTIONS = (
         multiple=True,
         metavar="FILE",
         help="Judge by the ImagePolicy objects in this YAML file, with the TrustStores and ConfigMaps that they rely on; "
-        "may be repeated. Without it: immutable tags and no CRITICAL findings.",
+        "may be repeated. Keys in AWS KMS and trusted roots of TUF repositories are fetched once. Without it: immutable tags and no CRITICAL findings.",
     ),
     click.option(
         "--namespace",
@@ -30,8 +38,7 @@ _OPTIONS = (
         "--config",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="The controller's configuration file: AWS roles and endpoints, pull secrets of other registries, and the "
-        "hosts that may be asked about revocation.",
+        help=CONFIG_HELP,
     ),
     click.option(
         "--timeout",
@@ -39,7 +46,7 @@ _OPTIONS = (
         default=60.0,
         show_default=True,
         metavar="SECONDS",
-        help="How long to wait for registries and AWS in all.",
+        help=TIMEOUT_HELP,
     ),
     click.option(
         "--output",
@@ -60,5 +67,24 @@ def shared_options(function: F) -> F:
 
 
 def settings_of(config: Path | None) -> Settings:
-    """Return the settings of the file, or the defaults."""
-    return load_settings(config) if config is not None else parse_settings("")
+    """Return the settings of the file, or the defaults; but what is fetched is kept in a folder of the user's."""
+    settings = load_settings(config) if config is not None else parse_settings("")
+    stores = settings.trust_stores
+    if stores.cache_folder != TrustStores().cache_folder:
+        return settings
+    # The default is a folder of the controller's container; here everybody on the machine could get in first.
+    own = msgspec.structs.replace(stores, cache_folder=str(user_cache_folder()))
+    return msgspec.structs.replace(settings, trust_stores=own)
+
+
+def user_cache_folder() -> Path:
+    """Return where trusted roots are kept for the user. Source: XDG Base Directory Specification, XDG_CACHE_HOME."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        # Also where it is a relative path, which is to be ignored.
+        try:
+            base = Path("~/.cache").expanduser()
+        except RuntimeError:
+            # A user without a home, as in a container that runs as any number.
+            return Path(TrustStores().cache_folder)
+    return base / "tidegate" / "trust-stores"

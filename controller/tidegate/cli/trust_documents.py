@@ -1,74 +1,91 @@
-"""TrustStores in files, beside the policies that name them: with what they hold themselves, and nothing fetched.
+"""TrustStores in files, beside the policies that name them: with what they hold themselves. Nothing is fetched here.
 
-A ConfigMap counts where it stands in the files too. What is elsewhere, in AWS KMS or a TUF repository, can't be had here:
-authorities that rely on it are undecided, with a sentence that says what to write into the files.
+A ConfigMap counts where it stands in the files too. What is elsewhere, in AWS KMS or a TUF repository, is named as far as a
+policy relies on it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tidegate.errors import Error, PolicyError
 from tidegate.kube.config_map_content import config_map_content
 from tidegate.kube.trust_content import Content, broken_store, compile_store, inline_content
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
-from tidegate.policy.trust_problems import kms_keys_of
-from tidegate.policy.trust_store_object import KIND, ConfigMapSource, StoreObject, read_trust_store
-from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore, TrustSnapshot
-
-KEY_IN_KMS = "keys in AWS KMS are not read here; write the key itself as pem"
-ROOT_BY_TUF = "TUF repositories are not read here; write the file itself as trustedRoot"
+from tidegate.policy.trust_problems import kms_keys_of, named_trust_stores
+from tidegate.policy.trust_store_object import KIND, ConfigMapSource, StoreObject, TufRepository, read_trust_store
+from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore
 
 
 class TrustDocumentError(Error):
     """A TrustStore in a file cannot be used."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreToFetch:
+    """A trust store that a policy relies on, and the repository that has its content."""
+
+    store: StoreObject
+    repository: TufRepository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustOfFiles:
+    """The trust stores that files hold whole, and what policies rely on that has to be fetched: stores, and keys by ARN."""
+
+    stores: tuple[AnyTrustStore, ...] = ()
+    to_fetch: tuple[StoreToFetch, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
 def read_trust(
     documents: Iterable[Mapping[str, Any]], policies: Sequence[ImagePolicy | BrokenPolicy] = ()
-) -> TrustSnapshot:
+) -> TrustOfFiles:
     """Return the trust of all TrustStores among the objects, and of the keys that policies name.
 
     Raise TrustDocumentError for a TrustStore that is wrong, or there twice.
     """
     objects = list(documents)
     maps = [one for one in objects if one.get("kind") == "ConfigMap"]
-    stores: dict[str, AnyTrustStore] = {}
+    found: dict[str, AnyTrustStore | StoreToFetch] = {}
     for document in objects:
         if document.get("kind") == KIND:
-            store = _store(document, maps)
-            if store.name in stores:
-                raise TrustDocumentError(f"TrustStore {store.name} is in the files twice; keep one")
-            stores[store.name] = store
-    return TrustSnapshot.of(stores.values(), dict.fromkeys(kms_keys_of(policies), KEY_IN_KMS))
+            name, store = _store(document, maps)
+            if name in found:
+                raise TrustDocumentError(f"TrustStore {name} is in the files twice; keep one")
+            found[name] = store
+    relied_on = named_trust_stores(policies)
+    return TrustOfFiles(
+        stores=tuple(one for one in found.values() if not isinstance(one, StoreToFetch)),
+        to_fetch=tuple(one for name, one in found.items() if isinstance(one, StoreToFetch) and name in relied_on),
+        keys=kms_keys_of(policies),
+    )
 
 
-def _store(document: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> AnyTrustStore:
+def _store(document: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> tuple[str, AnyTrustStore | StoreToFetch]:
+    """Return a trust store with its name."""
     found = read_trust_store(document)
     if isinstance(found, BrokenTrustStore):
         raise _unusable(found.name, found.problems)
+    if isinstance(found.source, TufRepository):
+        return found.name, StoreToFetch(store=found, repository=found.source)
     try:
         content = inline_content(found.source) or _from_config_map(found, maps)
     except PolicyError as error:
         raise _unusable(found.name, error.problems) from error
     if content is None:
-        return broken_store(found, (_elsewhere(found),)).store
+        assert isinstance(found.source, ConfigMapSource)
+        missing = f"its ConfigMap {_named(found.source)} is not in the files; add it"
+        return found.name, broken_store(found, (missing,)).store
     compiled = compile_store(found, content).store
     if isinstance(compiled, BrokenTrustStore):
         raise _unusable(compiled.name, compiled.problems)
-    return compiled
+    return found.name, compiled
 
 
 def _unusable(name: str, problems: Iterable[str]) -> TrustDocumentError:
     listed = "\n  ".join(problems)
     return TrustDocumentError(f"TrustStore {name} cannot be used:\n  {listed}")
-
-
-def _elsewhere(store: StoreObject) -> str:
-    """Return what to do about content that is not in the files."""
-    source = store.source
-    if isinstance(source, ConfigMapSource):
-        return f"its ConfigMap {_named(source)} is not in the files; add it"
-    return ROOT_BY_TUF
 
 
 def _from_config_map(store: StoreObject, maps: Sequence[Mapping[str, Any]]) -> Content | None:

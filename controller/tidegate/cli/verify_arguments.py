@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tidegate.cli.options import CONFIG_HELP, TIMEOUT_HELP
 from tidegate.cli.verify_options import GENERAL, file_option, option, read_time
 
 F = Callable[..., Any]
@@ -35,7 +36,8 @@ def verify_arguments(function: F) -> F:
                 "--policy",
                 multiple=True,
                 help="ImagePolicy objects (YAML) that say who must have signed each IMAGE, with the TrustStores and "
-                "ConfigMaps that they rely on; may be repeated.",
+                "ConfigMaps that they rely on; may be repeated. Keys in AWS KMS and trusted roots of TUF "
+                "repositories are fetched once.",
             ),
             option(
                 _REGISTRY,
@@ -47,8 +49,7 @@ def verify_arguments(function: F) -> F:
             file_option(
                 _REGISTRY,
                 "--config",
-                help="The controller's configuration file: AWS roles and endpoints, pull secrets of other registries, and the "
-                "hosts that may be asked about revocation.",
+                help=CONFIG_HELP,
             ),
             option(
                 _REGISTRY,
@@ -57,7 +58,7 @@ def verify_arguments(function: F) -> F:
                 default=60.0,
                 show_default=True,
                 metavar="SECONDS",
-                help="How long to wait for registries and AWS in all.",
+                help=TIMEOUT_HELP,
             ),
             option(
                 _NOTATION,

@@ -12,8 +12,9 @@ from tidegate.admission.verdict import Judgement
 from tidegate.app.engine import Engine, build_engine
 from tidegate.checks.result import Check, CheckResult, Outcome
 from tidegate.cli.argument_files import ArgumentError
-from tidegate.cli.documents import FoundImage, read_policies
-from tidegate.cli.judging import JudgedImage, judge_images
+from tidegate.cli.documents import FoundImage, ReadPolicies, read_policies
+from tidegate.cli.judged import JudgedImage
+from tidegate.cli.judging import judge_images
 from tidegate.cli.options import settings_of
 from tidegate.cli.verify_image_steps import show_signatures
 from tidegate.cli.verify_options import VerifyOptions
@@ -21,7 +22,6 @@ from tidegate.cli.verify_report import Report, Verdict
 from tidegate.errors import InvalidReferenceError
 from tidegate.images.reference import parse_reference
 from tidegate.policy.model import ImagePolicy
-from tidegate.policy.snapshot import PolicySnapshot
 from tidegate.telemetry.log import configure_logging
 
 _VERDICTS = {
@@ -45,8 +45,8 @@ def verify_images(options: VerifyOptions) -> list[Report]:
         _check_reference(text)
     engine = build_engine(settings_of(options.config))
     images = [FoundImage(place="argument", namespace=options.namespace, text=text) for text in options.subjects]
-    snapshot = PolicySnapshot.of(demanding, policies.trust)
-    judged = judge_images(engine, snapshot, images, timeout_seconds=options.timeout)
+    read = ReadPolicies(policies=tuple(demanding), trust=policies.trust)
+    judged = judge_images(engine, read, images, timeout_seconds=options.timeout)
     return [report for one in judged for report in _reports(engine, one)]
 
 

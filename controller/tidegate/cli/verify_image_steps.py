@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tidegate.app.engine import Engine
-from tidegate.cli.judging import JudgedImage
+from tidegate.cli.judged import JudgedImage
 from tidegate.cli.verify_notation import reported_notation
 from tidegate.cli.verify_report import LeftAside, ReportedSignature, StepOutcome, Verdict
 from tidegate.cli.verify_sigstore import KIND_NAMES, reported_sigstore

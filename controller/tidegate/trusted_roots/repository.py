@@ -68,7 +68,9 @@ class TufRoots:
             raise UndeterminedError(f"it could not be fetched from {url}: {error}") from error
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise UndeterminedError(f"it could not be kept in {self._folder}: {reason}") from error
+            raise UndeterminedError(
+                f"it could not be kept in {self._folder}: {reason}; set trustStores.cacheFolder"
+            ) from error
         finally:
             egress.close()
         return fetched

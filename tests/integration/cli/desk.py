@@ -18,7 +18,7 @@ class Desk:
 
     def __init__(self, sim: Simulator, folder: Path) -> None:
         self.folder = folder
-        self.endpoints = dict.fromkeys(("ecr", "inspector2", "signer", "sts"), sim.url)
+        self.endpoints = dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sts"), sim.url)
         self.configure()
 
     def configure(self, **more: Any) -> None:

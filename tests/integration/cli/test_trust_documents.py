@@ -1,4 +1,4 @@
-"""TrustStores in files: what `tidegate check`, `explain` and `verify` make of them, and of what is not in the files."""
+"""TrustStores in files: what `tidegate check`, `explain` and `verify` make of them, and of ConfigMaps that are not there."""
 
 import base64
 import json
@@ -11,10 +11,8 @@ from tests.integration.cli.signers import (
     AWS,
     CI,
     OWN,
-    keyed,
     own_authority,
     sign_by_aws,
-    sign_by_key,
     sign_by_notation,
     sign_keyless,
     signed_by,
@@ -26,7 +24,6 @@ from tests.simulator.pki.certificates import authority
 
 ALLOWED, REFUSED, UNKNOWN = 0, 1, 2
 APP = image()
-KEY_ARN = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 PASS = [("signatures", "Pass", "Ok")]
 UNUSABLE = [("signatures", "Undetermined", "TrustUnusable")]
 
@@ -152,39 +149,6 @@ def test_a_config_map_that_is_not_in_the_files_leaves_its_authority_undecided(wo
     ended = desk.check(APP, "--policy", file, "-o", "json")
     assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
     assert f"the TrustStore own cannot be used: its ConfigMap {named} is not in the files; add it" in unusable(ended)
-
-
-# What is elsewhere
-
-
-@pytest.mark.parametrize(
-    "source",
-    [{"publicGood": True}, {"tuf": {"url": "https://tuf.example.com", "root": "{}"}}],
-    ids=["Sigstore's public instance", "a TUF repository"],
-)
-def test_a_root_that_is_fetched_leaves_its_authority_undecided(world, desk, source):
-    sign_keyless(world)
-    file = desk.write("all.yaml", policy(**signed_by(CI)), trust_store("sigstore", "sigstore", **source))
-    ended = desk.check(APP, "--policy", file, "-o", "json")
-    assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
-    assert unusable(ended).endswith("TUF repositories are not read here; write the file itself as trustedRoot")
-
-
-def test_a_key_in_kms_leaves_its_authority_undecided(world, sim, desk):
-    sign_by_key(world)
-    file = desk.write("all.yaml", policy(**signed_by(keyed(key={"kms": KEY_ARN}))))
-    ended = desk.check(APP, "--policy", file, "-o", "json")
-    assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
-    assert unusable(ended).endswith("keys in AWS KMS are not read here; write the key itself as pem")
-    assert desk.verify(APP, "--policy", file).code == UNKNOWN
-    assert sim.calls(service="kms") == 0
-
-
-def test_another_authority_is_not_touched_by_one_that_is_undecided(world, desk):
-    sign_by_key(world)
-    elsewhere = {**keyed(key={"kms": KEY_ARN}), "name": "elsewhere"}
-    file = desk.write("all.yaml", policy(**signed_by(elsewhere, keyed())))
-    assert desk.check(APP, "--policy", file).code == ALLOWED
 
 
 def test_a_store_that_nobody_made_leaves_its_authority_undecided(world, desk):

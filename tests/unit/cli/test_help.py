@@ -94,9 +94,27 @@ def test_without_a_command_the_help_is_shown():
     assert "Commands:" in run().err + run().out
 
 
+def loaded_by(*imported: str, then: str = "") -> set[str]:
+    """The modules that a fresh interpreter has loaded after these."""
+    code = f"import sys, {', '.join(imported)}; {then}print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+
+
 def test_only_the_controller_needs_kopf_and_the_kubernetes_client():
     """Both take their time to import, and a laptop has no cluster."""
-    code = "import sys, tidegate.cli.root, tidegate.cli.verify_image; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    loaded = loaded_by("tidegate.cli.root", "tidegate.cli.verify_image")
     assert "tidegate.cli.verify_image" in loaded
-    assert not {"kopf", "kubernetes", "sigstore"} & set(loaded)
+    assert not {"kopf", "kubernetes", "sigstore", "tuf"} & loaded
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["check", "--help"]])
+def test_what_asks_nobody_needs_no_sdk_of_aws(arguments):
+    """It takes longer to import than everything else together."""
+    loaded = loaded_by("tidegate.cli.root", then=f"tidegate.cli.root.main({arguments!r}, standalone_mode=False); ")
+    assert "tidegate.cli.check" in loaded
+    assert not {"boto3", "botocore", "tidegate.app.engine"} & loaded
+
+
+def test_files_and_layouts_are_verified_without_an_sdk_of_aws():
+    loaded = loaded_by("tidegate.cli.verify", "tidegate.cli.verify_layout", "tidegate.cli.import_notation")
+    assert not {"boto3", "botocore", "tidegate.app.engine"} & loaded

@@ -1,0 +1,97 @@
+"""What policies in files rely on and the files lack: trusted roots by TUF and keys in AWS KMS, fetched once, in time.
+
+By the controller's own readers, which fetch in the background there. Here they run until everything is known, or the time
+is over. What could not be had leaves its authorities undecided, with the reason and what to do.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Final
+
+from tidegate.app.engine import Engine
+from tidegate.cli.progress import ShownProgress
+from tidegate.cli.trust_documents import TrustOfFiles
+from tidegate.errors import PolicyError
+from tidegate.kube import trust_keys, trust_roots
+from tidegate.kube.trust_content import broken_store, compile_store
+from tidegate.kube.trust_keys import KmsKeys
+from tidegate.kube.trust_roots import FetchedRoots
+from tidegate.policy.trust_store_object import StoreObject, TufRepository
+from tidegate.policy.trust_stores import AnyTrustStore, TrustSnapshot
+from tidegate.trusted_roots.repository import FetchedRoot, TufRoots
+
+DO_ABOUT_KEY: Final = "try aws kms get-public-key, or write the key itself as pem"
+DO_ABOUT_ROOT: Final = "correct that, or write the file itself as trustedRoot"
+MAX_KEY_SENTENCE: Final = 200
+MAX_ROOT_SENTENCE: Final = 250
+"""Characters with what to do. What is shown is cut at 320, and the key's ARN or the trust store's name stand before them."""
+ASKING_SHARE: Final = 0.8
+"""Part of the time in which repositories have to answer; in the rest, what they said before is read from disk."""
+
+
+class _InTime:
+    """Fetches trusted roots before a moment of the monotonic clock, however many there are."""
+
+    def __init__(self, roots: TufRoots, until: float) -> None:
+        self._roots = roots
+        self._until = until
+        self.kept = roots.kept
+
+    def fetch(self, repository: TufRepository) -> FetchedRoot:
+        return self._roots.fetch(repository, seconds=self._until - monotonic())
+
+
+async def fetch_trust(trust: TrustOfFiles, engine: Engine, *, seconds: float, progress: ShownProgress) -> TrustSnapshot:
+    """Return the trust of the files with what they lack. Nothing is contacted where they lack nothing."""
+    repositories = frozenset(one.repository for one in trust.to_fetch)
+    if not repositories and not trust.keys:
+        return TrustSnapshot.of(trust.stores)
+    advance = progress.begin("fetching trusted roots and keys", len(repositories) + len(trust.keys))
+    keys = KmsKeys(engine.kms)
+    roots = FetchedRoots(_InTime(engine.trusted_roots, monotonic() + seconds * ASKING_SHARE), now=engine.clock.now)
+    for one in (keys, roots):
+        one.notify(advance)
+    roots.want(repositories)
+    async with _running(keys, roots):
+        answers, _ = await asyncio.gather(keys.answers(trust.keys, wait_seconds=seconds), roots.wait(seconds))
+    late = f"it was not there within {seconds:g} seconds, half of --timeout"
+    fetched = [_store(one.store, roots, one.repository, late) for one in trust.to_fetch]
+    return TrustSnapshot.of((*trust.stores, *fetched), _keys(answers, late))
+
+
+@asynccontextmanager
+async def _running(*readers: KmsKeys | FetchedRoots) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(one.run()) for one in readers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _keys(answers: Mapping[str, bytes | str], late: str) -> dict[str, bytes | str]:
+    """Return the keys, and for each that could not be had a sentence."""
+    reasons = {trust_keys.NOT_YET: late}
+    return {
+        arn: answer
+        if isinstance(answer, bytes)
+        else _sentence(reasons.get(answer, answer), DO_ABOUT_KEY, MAX_KEY_SENTENCE)
+        for arn, answer in answers.items()
+    }
+
+
+def _store(obj: StoreObject, roots: FetchedRoots, repository: TufRepository, late: str) -> AnyTrustStore:
+    """Return the trust store with what was fetched for it, or a broken one."""
+    try:
+        return compile_store(obj, roots.content(repository)).store
+    except PolicyError as error:
+        reason = late if error.problems == (trust_roots.NOT_YET,) else error.problems[0]
+        return broken_store(obj, (_sentence(reason, DO_ABOUT_ROOT, MAX_ROOT_SENTENCE),)).store
+
+
+def _sentence(reason: str, do: str, limit: int) -> str:
+    room = limit - len(do) - len("; ")
+    return f"{reason if len(reason) <= room else reason[: room - 1] + '…'}; {do}"

@@ -35,15 +35,17 @@ class Metrics:
         )
         self.stale = Counter("tidegate_stale_evidence", "Answers that rest on evidence past its time to live.", ())
         self.calls = Counter(
-            "tidegate_aws_calls", "Calls to AWS by API, registry and what came of them.", ("api", "registry", "cause")
+            "tidegate_source_calls",
+            "Calls to AWS, registries and revocation services, by API, registry and what came of them.",
+            ("api", "registry", "cause"),
         )
         self.unanswered = Counter(
-            "tidegate_aws_unanswered_ids",
-            "Images or repositories that a call to AWS did not answer for, though it did for others, by cause.",
+            "tidegate_source_unanswered_ids",
+            "Images or repositories that a call did not answer for, though it did for others, by cause.",
             ("api", "registry", "cause"),
         )
         self.call_seconds = Histogram(
-            "tidegate_aws_call_seconds", "Time of a call to AWS, in seconds.", ("api",), _CALL_BOUNDS
+            "tidegate_source_call_seconds", "Time of a call, in seconds.", ("api",), _CALL_BOUNDS
         )
         self.registry.register(
             TallyCollector(

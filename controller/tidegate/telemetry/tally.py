@@ -17,7 +17,7 @@ class Counter:
     """A counter with labels."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
-        self.name, self._text, self._labels = name, text, labels
+        self.name, self._text, self.labels = name, text, labels
         self._counts: dict[tuple[str, ...], int] = {}
 
     def add(self, *labels: str, amount: int = 1) -> None:
@@ -28,7 +28,7 @@ class Counter:
 
     def family(self) -> CounterMetricFamily:
         """Return the metric for a scrape."""
-        family = CounterMetricFamily(self.name, self._text, labels=self._labels)
+        family = CounterMetricFamily(self.name, self._text, labels=self.labels)
         for labels, count in list(self._counts.items()):
             family.add_metric(labels, count)
         return family
@@ -38,7 +38,7 @@ class Histogram:
     """A histogram of seconds with labels."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...], bounds: tuple[float, ...]) -> None:
-        self.name, self._text, self._labels, self._bounds = name, text, labels, bounds
+        self.name, self._text, self.labels, self._bounds = name, text, labels, bounds
         self._series: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
 
     def observe(self, seconds: float, *labels: str) -> None:
@@ -53,7 +53,7 @@ class Histogram:
 
     def family(self) -> HistogramMetricFamily:
         """Return the metric for a scrape."""
-        family = HistogramMetricFamily(self.name, self._text, labels=self._labels)
+        family = HistogramMetricFamily(self.name, self._text, labels=self.labels)
         for labels, (counts, total) in list(self._series.items()):
             buckets, running = [], 0
             for bound, count in zip((*self._bounds, float("inf")), counts, strict=True):

@@ -224,7 +224,7 @@ class TestNothingContacted:
         answer = await gate.review(image(tag=tag, region=region))
         assert not answer.allowed
         assert "RegionNotFound" in answer.message
-        assert gate.metric("tidegate_aws_calls_total") == 0
+        assert gate.metric("tidegate_source_calls_total") == 0
 
     @pytest.mark.usefixtures("silent")
     @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ async def test_the_operator_sees_every_call_that_aws_saw(sim, world, app, bad, s
     await gate.review_all([app, bad, *(image(tag=f"gone-{number}") for number in range(5)), image("team/nobody")])
     assert sim.calls("inspector2", "ListFindings") >= 3
     for service, operation in (*PER_IMAGE, ("ecr", "DescribeRepositories"), ("ecr", "DescribePullThroughCacheRules")):
-        counted = gate.metric("tidegate_aws_calls_total", api=f"{service}:{operation}")
+        counted = gate.metric("tidegate_source_calls_total", api=f"{service}:{operation}")
         assert counted == sim.calls(service, operation) > 0, operation
 
 
@@ -133,9 +133,9 @@ async def test_the_operator_sees_the_ids_that_a_call_left_open(sim, world, app, 
     """So many missing tags cost more calls than one batch may make; those left over were not answered."""
     gate = start()
     answers = await gate.review_all([app, *(image(tag=f"gone-{number}") for number in range(60))])
-    open_ids = gate.metric("tidegate_aws_unanswered_ids_total", api="ecr:DescribeImages", cause="Overloaded")
+    open_ids = gate.metric("tidegate_source_unanswered_ids_total", api="ecr:DescribeImages", cause="Overloaded")
     assert open_ids == sum("too many look-ups" in each.message for each in answers) > 0
-    assert gate.metric("tidegate_aws_calls_total", api="ecr:DescribeImages") == sim.calls("ecr", "DescribeImages")
-    assert gate.metric("tidegate_aws_calls_total", api="ecr:DescribeImages", cause="ok") == sim.calls(
+    assert gate.metric("tidegate_source_calls_total", api="ecr:DescribeImages") == sim.calls("ecr", "DescribeImages")
+    assert gate.metric("tidegate_source_calls_total", api="ecr:DescribeImages", cause="ok") == sim.calls(
         "ecr", "DescribeImages"
     )

@@ -52,8 +52,8 @@ async def test_nothing_is_allowed_for_want_of_an_answer_and_it_passes(sim, app, 
     assert "CouldNotCheck" in answer.message
     assert KINDS[kind] in answer.message
     assert "VulnerabilitiesFound" not in answer.message
-    told = gate.metric("tidegate_aws_calls_total", api=source)
-    assert told - gate.metric("tidegate_aws_calls_total", api=source, cause="ok") == 1
+    told = gate.metric("tidegate_source_calls_total", api=source)
+    assert told - gate.metric("tidegate_source_calls_total", api=source, cause="ok") == 1
     sim.clear(fault)
     gate.clock.advance(OPEN_SECONDS)
     assert (await gate.review(app)).allowed

@@ -274,4 +274,4 @@ async def test_a_thousand_pods_of_one_image_make_one_search(registry, host, gate
     assert len(registry.paths("/token")) == 1
     assert len(registry.paths("/referrers/")) <= 2, "the first one has no token yet"
     assert len(registry.paths("/blobs/")) == 1
-    assert started.metric("tidegate_aws_calls_total", api="oci:referrers", registry=host, cause="ok") >= 1
+    assert started.metric("tidegate_source_calls_total", api="oci:referrers", registry=host, cause="ok") >= 1

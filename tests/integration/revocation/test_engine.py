@@ -142,14 +142,14 @@ async def test_that_a_service_is_not_listed_is_no_failure_of_the_service(pki):
     for _ in range(3):
         assert "is not asked" in (await gate.review(image())).message
         gate.clock.advance(11)
-    assert [gate.metric("tidegate_aws_calls_total", api=api) for api in ("ocsp", "crl")] == [0, 0]
+    assert [gate.metric("tidegate_source_calls_total", api=api) for api in ("ocsp", "crl")] == [0, 0]
 
 
 async def test_calls_to_services_are_counted(pki, services):
     gate = pki.open()
     await gate.review(image())
     api = "crl" if services == "CRL" else "ocsp"
-    assert gate.metric("tidegate_aws_calls_total", api=api, registry="127.0.0.1", cause="ok") == 1
+    assert gate.metric("tidegate_source_calls_total", api=api, registry="127.0.0.1", cause="ok") == 1
 
 
 async def test_services_of_a_chain_that_nobody_trusts_are_not_asked(pki, peer, world, start):

@@ -218,7 +218,9 @@ def test_a_stale_fact_says_who_could_not_be_asked_again():
     fact = known(1, old=10 * MINUTE, stale=Cause.UNREACHABLE, source="oci:manifests")
     noted = resting_on(_result(), fact, policy=RULES, now=NOW)
     assert noted.notes == ("judged by evidence 10 min old: the registry could not be reached",)
-    beyond = short(usable(known(1, old=2 * HOUR, stale=Cause.UNREACHABLE, source="oci:manifests"), policy=RULES, now=NOW))
+    beyond = short(
+        usable(known(1, old=2 * HOUR, stale=Cause.UNREACHABLE, source="oci:manifests"), policy=RULES, now=NOW)
+    )
     assert beyond.found.startswith("could not check again: the registry could not be reached;")
 
 

@@ -168,12 +168,12 @@ def test_every_call_is_counted_by_what_came_of_it(observer, metrics, time):
     assert called(observer, None) == []
     called(observer, AwsUnavailableError(Cause.THROTTLED, API, "slow down"))
     called(observer, LookupError("surprise"))
-    assert read(metrics, "tidegate_aws_calls_total") == {
+    assert read(metrics, "tidegate_source_calls_total") == {
         (API, "111122223333/eu-west-1", "ok"): 1.0,
         (API, "111122223333/eu-west-1", "Throttled"): 1.0,
         (API, "111122223333/eu-west-1", "InternalError"): 1.0,
     }
-    assert read(metrics, "tidegate_aws_call_seconds_count") == {(API,): 3.0}
+    assert read(metrics, "tidegate_source_call_seconds_count") == {(API,): 3.0}
 
 
 def test_a_call_that_failed_is_a_line_with_what_an_operator_needs(observer):
@@ -201,7 +201,9 @@ def test_ids_that_were_left_open_are_counted_and_told_once(observer, metrics, ti
     with capture_logs() as lines:
         observer.unanswered(API, REGISTRY, 3, problem)
         observer.unanswered(API, REGISTRY, 4, problem)
-    assert read(metrics, "tidegate_aws_unanswered_ids_total") == {(API, "111122223333/eu-west-1", "AccessDenied"): 7.0}
+    assert read(metrics, "tidegate_source_unanswered_ids_total") == {
+        (API, "111122223333/eu-west-1", "AccessDenied"): 7.0
+    }
     assert [line["ids"] for line in lines] == [3]
 
 

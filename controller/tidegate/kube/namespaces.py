@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from tidegate.kube.api import ApiError, KubernetesApi
-from tidegate.kube.relisting import RELIST_SECONDS, Relisting
+from tidegate.kube.relisting import RELIST_SECONDS, Relisted
 
 NAMESPACES_PATH: Final = "/api/v1/namespaces"
 FETCH_SECONDS: Final = 5.0
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _log = structlog.get_logger(__name__)
 
 
-class WatchedNamespaces:
+class WatchedNamespaces(Relisted):
     """Implements the reviewer's NamespaceSource. A labels object is never changed, only replaced by an unequal one."""
 
     def __init__(self, api: KubernetesApi, *, every_seconds: float = RELIST_SECONDS) -> None:
@@ -35,7 +35,7 @@ class WatchedNamespaces:
         self._told_meanwhile: set[str] = set()
         self._fetches: dict[str, asyncio.Task[Mapping[str, str] | None]] = {}
         self._fetching = asyncio.Semaphore(FETCHES_AT_ONCE)
-        self.relisting = Relisting("namespaces", self._refresh, every_seconds=every_seconds)
+        super().__init__("namespaces", every_seconds=every_seconds)
 
     def __len__(self) -> int:
         """Return the number of namespaces known."""
@@ -44,19 +44,6 @@ class WatchedNamespaces:
     def labels(self, name: str) -> Mapping[str, str] | None:
         """Return the labels, or None when the namespace is not known here."""
         return self._labels.get(name)
-
-    @property
-    def age_seconds(self) -> float:
-        """Seconds since all namespaces were last listed; infinite before the first time."""
-        return self.relisting.age_seconds
-
-    def mark_dirty(self) -> None:
-        """Ask for a list soon."""
-        self.relisting.trigger()
-
-    async def run(self) -> None:
-        """Keep the labels fresh until cancelled."""
-        await self.relisting.run()
 
     def told(self, name: str, labels: Mapping[str, str]) -> None:
         """Take the labels that a watch event carries."""

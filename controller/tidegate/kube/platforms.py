@@ -7,7 +7,7 @@ import structlog
 
 from tidegate.images.platform import InvalidPlatformError, Platform, parse_platform
 from tidegate.kube.api import KubernetesApi, Metadata
-from tidegate.kube.relisting import RELIST_SECONDS, Relisting
+from tidegate.kube.relisting import RELIST_SECONDS, Relisted
 
 NODES_PATH: Final = "/api/v1/nodes"
 OS_LABEL: Final = "kubernetes.io/os"
@@ -17,26 +17,17 @@ MAX_PLATFORMS: Final = 32
 _log = structlog.get_logger(__name__)
 
 
-class NodePlatforms:
+class NodePlatforms(Relisted):
     """Implements the reviewer's PlatformSource."""
 
     def __init__(self, api: KubernetesApi, *, every_seconds: float = RELIST_SECONDS) -> None:
         self._api = api
         self._platforms: tuple[Platform, ...] = ()
-        self.relisting = Relisting("nodes", self._refresh, every_seconds=every_seconds)
+        super().__init__("nodes", every_seconds=every_seconds)
 
     def platforms(self) -> tuple[Platform, ...]:
         """Return the platforms, sorted; empty while they are not known. The same tuple until they change."""
         return self._platforms
-
-    @property
-    def age_seconds(self) -> float:
-        """Seconds since the nodes were last listed; infinite before the first time."""
-        return self.relisting.age_seconds
-
-    async def run(self) -> None:
-        """Keep the platforms fresh until cancelled."""
-        await self.relisting.run()
 
     async def _refresh(self) -> None:
         platforms = platforms_of(await self._api.list_metadata(NODES_PATH))

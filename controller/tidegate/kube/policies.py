@@ -15,7 +15,7 @@ import structlog
 from tidegate.kube.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
 from tidegate.kube.known_bad import POLICY as KNOWN_BAD_POLICY
 from tidegate.kube.policy_status import status_patch
-from tidegate.kube.relisting import RELIST_SECONDS, Relisting
+from tidegate.kube.relisting import RELIST_SECONDS, Relisted
 from tidegate.policy.parse import GROUP, PLURAL, VERSION, compile_policy
 from tidegate.policy.snapshot import Policy, PolicySnapshot
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
@@ -51,7 +51,7 @@ WarmUp = Callable[[Iterable[Policy], TrustSnapshot], None]
 """Makes ready what the first request would otherwise have to; runs in a thread."""
 
 
-class WatchedPolicies:
+class WatchedPolicies(Relisted):
     """Implements the reviewer's PolicySource. Every synced snapshot also holds the self-check's built-in policy.
 
     Without ``trust`` there are no trust stores, and what relies on one is undetermined.
@@ -76,26 +76,13 @@ class WatchedPolicies:
         self._missing = False
         self.on_return: Callable[[], None] | None = None
         """Called when policies can be listed after the resource was not there."""
-        self.relisting = Relisting("image policies", self._refresh, every_seconds=every_seconds)
+        super().__init__("image policies", every_seconds=every_seconds)
         if trust is not None:
             trust.notify(self.mark_dirty)
 
     def current(self) -> PolicySnapshot:
         """Return the present snapshot; the same object for as long as no policy changes."""
         return self._snapshot
-
-    @property
-    def age_seconds(self) -> float:
-        """Seconds since the policies were last read; infinite before the first time."""
-        return self.relisting.age_seconds
-
-    def mark_dirty(self) -> None:
-        """Ask for a list soon."""
-        self.relisting.trigger()
-
-    async def run(self) -> None:
-        """Keep the snapshot fresh until cancelled."""
-        await self.relisting.run()
 
     async def _refresh(self) -> None:
         objects = await self._list()

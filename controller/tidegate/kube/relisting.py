@@ -6,6 +6,7 @@ Watches lose events and indexes keep what is gone; a list does neither. So event
 import asyncio
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -89,3 +90,27 @@ class Relisting:
 
 def _shortened(seconds: float) -> float:
     return seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load, guards nothing
+
+
+class Relisted(ABC):
+    """What is kept fresh by relisting: how old it is, and how to ask for more. ``what`` says which objects, for logs."""
+
+    def __init__(self, what: str, *, every_seconds: float) -> None:
+        self.relisting = Relisting(what, self._refresh, every_seconds=every_seconds)
+
+    @abstractmethod
+    async def _refresh(self) -> None:
+        """List, and take what was listed."""
+
+    @property
+    def age_seconds(self) -> float:
+        """Seconds since everything was last listed; infinite before the first time."""
+        return self.relisting.age_seconds
+
+    def mark_dirty(self) -> None:
+        """Ask for a list soon."""
+        self.relisting.trigger()
+
+    async def run(self) -> None:
+        """Keep it fresh until cancelled."""
+        await self.relisting.run()

@@ -14,7 +14,7 @@ import structlog
 
 from tidegate.errors import PolicyError
 from tidegate.kube.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
-from tidegate.kube.relisting import RELIST_SECONDS, Relisting
+from tidegate.kube.relisting import RELIST_SECONDS, Relisted
 from tidegate.kube.trust_config_maps import ConfigMaps
 from tidegate.kube.trust_content import CompiledStore, Content, broken_store, compile_store, inline_content
 from tidegate.kube.trust_status import status_patch
@@ -54,7 +54,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class WatchedTrustStores:
+class WatchedTrustStores(Relisted):
     """Keeps the trust stores as values. ``namespace`` is where ConfigMaps are that name none."""
 
     def __init__(
@@ -78,24 +78,11 @@ class WatchedTrustStores:
         """Called when a trust store or its content has changed."""
         self.on_return: Callable[[], None] | None = None
         """Called when trust stores can be listed after the resource was not there."""
-        self.relisting = Relisting("trust stores", self._refresh, every_seconds=every_seconds)
+        super().__init__("trust stores", every_seconds=every_seconds)
 
     def current(self) -> tuple[AnyTrustStore, ...] | None:
         """Return the trust stores by name; the same objects for as long as nothing changes. None before the first list."""
         return self._stores
-
-    @property
-    def age_seconds(self) -> float:
-        """Seconds since the trust stores were last read; infinite before the first time."""
-        return self.relisting.age_seconds
-
-    def mark_dirty(self) -> None:
-        """Ask for a list soon."""
-        self.relisting.trigger()
-
-    async def run(self) -> None:
-        """Keep the trust stores fresh until cancelled."""
-        await self.relisting.run()
 
     async def _refresh(self) -> None:
         objects = sorted(await self._list(), key=lambda one: str(one["metadata"]["name"]))

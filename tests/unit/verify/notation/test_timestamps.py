@@ -16,8 +16,10 @@ from tests.simulator.pki.timestamps import BASELINE_POLICY, issue_token, timesta
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
 from tidegate.errors import VerificationError
 from tidegate.verify.notation.cms import (
+    MAX_ATTRIBUTES,
     MAX_IDENTIFIER,
     MAX_TOKEN_BYTES,
+    MAX_TOKEN_CERTIFICATES,
     parse_signed_token,
     read_timestamp_info,
     verify_signer,
@@ -299,6 +301,45 @@ def test_a_defective_countersignature_is_refused(token: dict[str, Any], expected
     outcome = judge(**token)
     assert expected in refusal(outcome)
     assert failed_step(outcome) == 9
+
+
+FILLERS = [issue(f"filler {number}", OTHER) for number in range(MAX_TOKEN_CERTIFICATES)]
+ATTRIBUTES = [("1.2.3", [core.Null()])] * MAX_ATTRIBUTES
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "expected"),
+    [
+        pytest.param(
+            {"certificates": [TSA, TSA.chain[1], *FILLERS[2:]]},
+            {"certificates": [TSA, TSA.chain[1], *FILLERS[1:]]},
+            f"{MAX_TOKEN_CERTIFICATES + 1} certificates, expected 1 to {MAX_TOKEN_CERTIFICATES}",
+            id="N60-certificates",
+        ),
+        pytest.param(
+            {"more_attributes": ATTRIBUTES[3:]},
+            {"more_attributes": ATTRIBUTES[2:]},
+            "missing signed attributes",
+            id="N60-attributes",
+        ),
+        pytest.param(
+            {"accuracy": {"seconds": 86_400}}, {"accuracy": {"seconds": 86_401}}, "out of range", id="N62-seconds"
+        ),
+        pytest.param({"accuracy": {"millis": 999}}, {"accuracy": {"millis": 1000}}, "out of range", id="N62-millis"),
+        pytest.param({"accuracy": {"micros": 999}}, {"accuracy": {"micros": 1000}}, "out of range", id="N62-micros"),
+        pytest.param({"accuracy": {"micros": 1}}, {"accuracy": {"micros": -1}}, "out of range", id="N62-negative"),
+    ],
+)
+def test_numbers_in_a_token_are_bounded(good: dict[str, Any], bad: dict[str, Any], expected: str):
+    """Both sides of each bound."""
+    assert judge(**good).conclusion is Conclusion.VERIFIED
+    assert expected in refusal(judge(**bad))
+
+
+def test_n60_the_signer_is_found_by_issuer_and_serial_number():
+    """A certificate of the same serial number by another issuer stands before it."""
+    twin = issue("twin", OTHER, serial=TSA.certificate.serial_number)
+    assert judge(certificates=[twin, *TSA.chain]).conclusion is Conclusion.VERIFIED
 
 
 @pytest.mark.parametrize("size", [pytest.param(MAX_TOKEN_BYTES, id="N59-size")])

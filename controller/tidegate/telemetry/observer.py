@@ -22,7 +22,7 @@ MAX_REMEMBERED = 5_000
 _log = structlog.get_logger(__name__)
 
 
-_PLAIN = frozenset({Mark.ALLOWED, Mark.UNCHANGED, Mark.NO_POLICY, Mark.NO_IMAGES})
+_PLAIN = (Mark.ALLOWED, Mark.UNCHANGED, Mark.NO_POLICY, Mark.NO_IMAGES)
 
 
 class Repeats:
@@ -98,7 +98,7 @@ class Observer:
             )
 
     def _log_decision(self, request: AdmissionRequest, decision: Decision, seconds: float) -> None:
-        key = (decision.mark, request.namespace, *(verdict.text for verdict in decision.verdicts))
+        key = (decision.response.allowed, request.namespace, *[verdict.text for verdict in decision.verdicts])
         if not self._repeats.is_new(key, time.monotonic()):
             return
         _log.info(

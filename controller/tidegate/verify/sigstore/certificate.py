@@ -112,7 +112,7 @@ def _issuer(certificate: x509.Certificate) -> str:
     if newer is None and older is None:
         raise VerificationError("the certificate does not name an OIDC issuer")
     issuer = asn1.decode_der(str, newer) if newer is not None else (older or b"").decode("utf-8", errors="strict")
-    if newer is not None and older is not None and older != issuer.encode():
+    if older is not None and older != issuer.encode():
         raise VerificationError("the certificate names two OIDC issuers")
     if not issuer:
         raise VerificationError("the certificate's OIDC issuer is empty")

@@ -150,7 +150,7 @@ def _check_hint(content: MessageSignature, artifact: Artifact) -> None:
     known = {"sha256": artifact.sha256}
     if artifact.content is not None and content.hash_name:
         known[content.hash_name] = hashlib.new(content.hash_name, artifact.content).digest()
-    if content.digest is not None and content.digest != known.get(content.hash_name, content.digest):
+    if content.digest != known.get(content.hash_name, content.digest):
         raise VerificationError(f"the signature is about another artifact than {artifact.digest}")
 
 

@@ -97,6 +97,17 @@ def test_every_curve_that_fulcio_takes_is_read(curve):
     assert read_leaf(ours().signer(key=ec.generate_private_key(curve())).der).key.curve.name == curve.name
 
 
+def test_pitfall_9_8_a_curve_that_fulcio_does_not_take_is_refused_by_name():
+    with pytest.raises(VerificationError, match="the certificate's key is secp256k1; keyless"):
+        read_leaf(ours().signer(key=ec.generate_private_key(ec.SECP256K1())).der)
+
+
+@pytest.mark.parametrize("form", [{"digital_signature": False}, {"usages": [ExtendedKeyUsageOID.EMAIL_PROTECTION]}])
+def test_pitfall_9_15_a_certificate_for_something_else_is_refused(form):
+    with pytest.raises(VerificationError, match="not for code signing"):
+        read_leaf(ours().signer(**form).der)
+
+
 def test_gap_no_name_a_certificate_without_alternative_names_names_nobody():
     with pytest.raises(VerificationError, match="no subject alternative name"):
         read_leaf(made(names=()))

@@ -80,7 +80,8 @@ def test_the_log_may_be_left_out_only_where_a_clock_stands_in_and_the_authority_
     result = check_layer(PAYLOAD, stamped, keyless(require_log=False))
     passes(result)
     assert (result.require().signed_at, result.require().log_index) == (NOW, None)
-    ends(check_layer(PAYLOAD, annotations(logged=False), keyless(require_log=False)), Step.TIME, "no trusted clock")
+    nothing = check_layer(PAYLOAD, annotations(logged=False), keyless(require_log=False))
+    ends(nothing, Step.TIME, "no log entry and no trusted timestamp")
     nobody = keyless(require_log=False, trust=root(timestampAuthorities=[]))
     ends(check_layer(PAYLOAD, stamped, nobody), Step.TIME, "no trusted clock")
     foreign = strangers().sign_layer(PAYLOAD, signer(), logged=False, timestamped=True)
@@ -253,6 +254,13 @@ def test_pitfall_9_16_a_time_that_has_not_come_is_a_wrong_clock(ahead, ok):
 )
 def test_altered_annotations_end_at_the_step_that_they_concern(change, step):
     ends(check_layer(PAYLOAD, change(annotations()), now=NOW + LEAF_LIFE), step)
+
+
+@pytest.mark.parametrize("text", [7, None, ["x"], "A" * (MAX_ANNOTATION_CHARACTERS + 4)])
+def test_pitfall_9_7_an_annotation_is_a_text_of_some_length(text):
+    for name in (SIGNATURE, CERTIFICATE, BUNDLE, TIMESTAMP):
+        result = check_layer(PAYLOAD, {**annotations(timestamped=True), name: text})
+        ends(result, Step.MATERIAL, f"{name}: expected a text of up to")
 
 
 def test_an_altered_payload_is_refused():

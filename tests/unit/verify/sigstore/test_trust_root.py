@@ -280,6 +280,7 @@ def test_everything_that_is_wrong_is_said_at_once():
 def test_what_is_no_trusted_root_is_refused_with_the_policy(content):
     (problem,) = refused(content)
     assert problem.startswith("trustedRoot:")
+    assert ("more than" in problem) is (len(content) > MAX_TRUST_ROOT_BYTES)
 
 
 def test_keys_and_chains_are_kept_as_they_were_given():

@@ -26,7 +26,8 @@ _OPTIONS = (
         multiple=True,
         metavar="FILE",
         help="Judge by the ImagePolicy objects in this YAML file, with the TrustStores and ConfigMaps that they rely on; "
-        "may be repeated. Keys in AWS KMS and trusted roots of TUF repositories are fetched once. Without it: immutable tags and no CRITICAL findings.",
+        "may be repeated. Keys in AWS KMS and trusted roots of TUF repositories are fetched once. Without it: immutable "
+        "tags and no CRITICAL findings.",
     ),
     click.option(
         "--namespace",

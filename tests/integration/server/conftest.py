@@ -63,8 +63,8 @@ class Site:
     def ledger(self):
         return self.server.listener.ledger
 
-    async def peer(self) -> Peer:
-        peer = await Peer.connect(self.server.port)
+    async def peer(self, *, receive_bytes: int | None = None) -> Peer:
+        peer = await Peer.connect(self.server.port, receive_bytes=receive_bytes)
         self._stack.callback(peer.close)
         return peer
 

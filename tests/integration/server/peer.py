@@ -1,6 +1,7 @@
 """A client that can misbehave: it sends raw bytes over a real TLS connection and reads what comes back."""
 
 import asyncio
+import socket
 import ssl
 from dataclasses import dataclass
 
@@ -47,10 +48,17 @@ class Peer:
         self.writer = writer
 
     @classmethod
-    async def connect(cls, port: int, *, tls: bool = True) -> "Peer":
+    async def connect(cls, port: int, *, tls: bool = True, receive_bytes: int | None = None) -> "Peer":
+        """Connect; with ``receive_bytes`` the kernel takes about that much that is not read, whatever the machine's limits."""
         context = client_context() if tls else None
+        plain = socket.socket()
+        if receive_bytes is not None:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        plain.setblocking(False)
         async with asyncio.timeout(WAIT_SECONDS):
-            return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
+            await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
+            name = "127.0.0.1" if tls else None
+            return cls(*await asyncio.open_connection(sock=plain, ssl=context, server_hostname=name))
 
     @property
     def certificate_name(self) -> str:

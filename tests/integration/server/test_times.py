@@ -123,7 +123,7 @@ async def test_idle_connections_outlive_the_api_servers_own_limit(site):
 async def test_a_peer_that_does_not_read_is_cut_off(start):
     site = await start(write_seconds=0.2)
     site.script.reply = lambda _body, _deadline: b"x" * 4_000_000
-    peer = await site.peer()
+    peer = await site.peer(receive_bytes=65_536)
     peer.writer.transport.pause_reading()
     for _ in range(4):
         await peer.send(post())

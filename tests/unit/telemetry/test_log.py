@@ -15,9 +15,6 @@ from tidegate.telemetry.log import DroppingQueueHandler, configure_logging
 @pytest.fixture
 def written():
     """Configure logging as asked; return a function that stops it and returns what was written."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    structlog_before = structlog.get_config()
     started = []
 
     def start(level="info", form="json"):
@@ -35,9 +32,6 @@ def written():
     yield start
     for listener in started:
         listener.stop()
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
-    structlog.configure(**structlog_before)
 
 
 def test_a_line_is_an_object_with_time_level_logger_and_what_was_said(written):

@@ -1,0 +1,27 @@
+"""What holds for every test: logging is left as it was found."""
+
+import logging
+import sys
+
+import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def logging_of_its_own():
+    """Undo what a test does to the logging of the whole process, as commands do that run in it."""
+    root, configuration = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    if structlog.get_config() != configuration:
+        structlog.reset_defaults()
+        structlog.configure(**configuration)
+        forget_cached_loggers()
+
+
+def forget_cached_loggers():
+    """Have the modules' loggers ask for the configuration again: otherwise they keep the first that they met."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("tidegate.") and hasattr(module, "_log"):
+            vars(module._log).pop("bind", None)

@@ -127,7 +127,13 @@ class Signatures:
         remembered = self._prover.recall(image, found.value, demands)
         if remembered is None:
             return unknown
-        return _fact(found, remembered[0], ()), min(until, limit, remembered[1])
+        proofs, bound = remembered
+        hints: tuple[SigningHint, ...] = ()
+        if isinstance(repository, EcrRepository) and self._explains(proofs):
+            told, word = self.hints.peek((repository, digest))
+            # Without ECR's word it could not be told whether a signature is still to come.
+            hints, bound = (told.value, min(bound, word)) if isinstance(told, Known) else ((), 0.0)
+        return _fact(found, proofs, hints), min(until, limit, bound)
 
     def renew(self, repository: Repository, digest: Digest, demands: Sequence[Demand]) -> None:
         """Take note that the signatures were of use, so that what they rest on is looked up before it expires."""
@@ -180,15 +186,17 @@ class Signatures:
         self, repository: Repository, digest: Digest, proofs: dict[Demand, Proof]
     ) -> tuple[SigningHint, ...]:
         """Return ECR's word on its own signing where a signature by Notation is wanted; no word is no matter."""
-        unproved = [
-            demand
-            for demand, proof in proofs.items()
-            if isinstance(demand.authority, NotationAuthority) and proof.state in {ProofState.ABSENT, ProofState.FAILED}
-        ]
-        if not unproved or not isinstance(repository, EcrRepository) or self._sources.signing is None:
+        if not isinstance(repository, EcrRepository) or not self._explains(proofs):
             return ()
         fact, _ = await self.hints.get((repository, digest))
         return () if isinstance(fact, Missing) else fact.value
+
+    def _explains(self, proofs: Mapping[Demand, Proof]) -> bool:
+        """Tell whether ECR's own signing may explain why a signature by Notation is not there."""
+        return self._sources.signing is not None and any(
+            isinstance(demand.authority, NotationAuthority) and proof.state in {ProofState.ABSENT, ProofState.FAILED}
+            for demand, proof in proofs.items()
+        )
 
     async def _ask_hints(self, key: tuple[EcrRepository, Digest]) -> tuple[SigningHint, ...] | Missing:
         repository, digest = key

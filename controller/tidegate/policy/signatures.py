@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
 
 from tidegate.policy.conditions import Condition
 from tidegate.policy.pattern import Wanted
@@ -78,16 +77,6 @@ class Children(StrEnum):
     ALL = "All"
 
 
-LOGGED_BY: Final[Mapping[Level, frozenset[Validation]]] = MappingProxyType(
-    {
-        Level.STRICT: frozenset(),
-        Level.PERMISSIVE: frozenset({Validation.AUTHENTIC_TIMESTAMP, Validation.EXPIRY, Validation.REVOCATION}),
-        Level.AUDIT: frozenset(Validation),
-    }
-)
-"""What each level only writes down. Source: Notary Project trust policy specification, "Signature Verification Levels"."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotationAuthority:
     """Signers by Notation.
@@ -104,12 +93,6 @@ class NotationAuthority:
     overrides: Mapping[Validation, AnyEnforcement] = field(default_factory=lambda: MappingProxyType({}))
     verify_timestamp: TimestampRule = TimestampRule.ALWAYS
     required_metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-    def enforcement(self, validation: Validation) -> AnyEnforcement:
-        """Return what a failure of the validation does, by the level and its overrides."""
-        if validation in self.overrides:
-            return self.overrides[validation]
-        return Enforcement.LOG if validation in LOGGED_BY[self.level] else Enforcement.ENFORCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,6 +126,17 @@ async def test_ecr_says_that_it_is_still_signing(world, start, app, trust):
     assert "SignaturePending: Amazon ECR is still signing the image with " in answer.message
 
 
+async def test_it_says_so_too_where_the_verdict_is_forgotten_and_the_evidence_is_not(world, sim, start, app, trust):
+    world.set_signing_status("team/app", "v1", "IN_PROGRESS")
+    gate: Gate = start(signed_by(AWS_SIGNER), trust=trust)
+    await gate.review(app)
+    asked = sim.calls()
+    gate.reviewer._remembered.clear()
+
+    assert "SignaturePending" in (await gate.review(app)).message
+    assert sim.calls() == asked
+
+
 async def test_that_ecr_has_signed_is_no_signature(world, start, app, trust):
     world.set_signing_status("team/app", "v1", "COMPLETE")
     assert "SignatureMissing" in (await start(signed_by(AWS_SIGNER), trust=trust).review(app)).message

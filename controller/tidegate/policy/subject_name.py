@@ -17,8 +17,8 @@ _ESCAPED = r"\\[0-9A-Fa-f]{2}|\\[ \"#+,;<=>\\]"
 _PLAIN = r'[^\\,;+"<>\x00]'
 _RDN = re.compile(rf" *({_TYPE}) *= *((?:{_ESCAPED}|{_PLAIN})+?) *(?:[,;]|\Z)", re.ASCII)
 _ONE = re.compile(rb'\\(?:([0-9A-Fa-f]{2})|([ "#+,;<=>\\]))')
-_ALIASES = {
-    "S": "ST",
+# RFC 4514, section 3, and the two names that Go prints beyond it.
+SHORT_NAMES: Final = {
     "2.5.4.3": "CN",
     "2.5.4.5": "SERIALNUMBER",
     "2.5.4.6": "C",
@@ -31,6 +31,8 @@ _ALIASES = {
     "0.9.2342.19200300.100.1.25": "DC",
     "0.9.2342.19200300.100.1.1": "UID",
 }
+ALIASES: Final = {"S": "ST", **SHORT_NAMES}
+"""How attributes may be written, beside their own names."""
 
 Attributes = dict[str, str]
 
@@ -44,7 +46,7 @@ def read_subject(identity: str) -> Attributes | Objection:
         rdn = _RDN.match(text, position)
         if rdn is None or rdn[2].startswith("#") or "=#" in text:
             return _objection(identity, "a distinguished name such as C=US, ST=WA, O=Acme", "see RFC 4514 for escapes")
-        kind, value = _ALIASES.get(rdn[1], rdn[1]), _plain(rdn[2])
+        kind, value = ALIASES.get(rdn[1], rdn[1]), _plain(rdn[2])
         if value is None:
             return _objection(identity, "escapes that are UTF-8", "write the characters themselves")
         if kind in found:

@@ -11,28 +11,12 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from tidegate.errors import VerificationError
+from tidegate.policy.subject_name import ALIASES, MANDATORY, SHORT_NAMES
 from tidegate.verify.notation.quotation import quoted
 from tidegate.verify.notation.untrusted import reading
 
 MAX_NAME_CHARACTERS = 2048
 """Characters of one distinguished name in a policy."""
-MANDATORY = ("C", "ST", "O")
-
-# RFC 4514, section 3, and the two names that Go prints beyond it.
-_SHORT_NAMES = {
-    "2.5.4.3": "CN",
-    "2.5.4.5": "SERIALNUMBER",
-    "2.5.4.6": "C",
-    "2.5.4.7": "L",
-    "2.5.4.8": "ST",
-    "2.5.4.9": "STREET",
-    "2.5.4.10": "O",
-    "2.5.4.11": "OU",
-    "2.5.4.17": "POSTALCODE",
-    "0.9.2342.19200300.100.1.25": "DC",
-    "0.9.2342.19200300.100.1.1": "UID",
-}
-_ALIASES = {"S": "ST"}
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+", re.ASCII)
 _ESCAPED = re.compile(rb"\\(?:([0-9A-Fa-f]{2})|([ \"#+,;<=>\\]))", re.DOTALL)
 _NEVER_BARE = re.compile(r'["<>\x00]')
@@ -82,7 +66,7 @@ def distinguished_name_of(name: x509.Name, text: str) -> DistinguishedName:
     for kind, value in pairs:
         if not isinstance(value, str):
             raise VerificationError(f"distinguished name (DN) {quoted(text)} has a value that is no text")
-        plain.append((_SHORT_NAMES.get(kind, kind), value))
+        plain.append((SHORT_NAMES.get(kind, kind), value))
     return _unique(text, plain)
 
 
@@ -123,8 +107,7 @@ def _attribute(text: str, part: str) -> tuple[str, str]:
     """Return type and value of one RDN. Spaces around them do not count, unless escaped."""
     kind, equals, value = part.partition("=")
     kind, value = kind.strip(" "), _trimmed(value)
-    kind = _SHORT_NAMES.get(kind, kind)
-    kind = _ALIASES.get(kind, kind)
+    kind = ALIASES.get(kind, kind)
     empty = not value and kind not in MANDATORY
     if not equals or not _TYPE.fullmatch(kind) or empty or _NEVER_BARE.search(_without_escapes(value)):
         raise _unparsable(text)

@@ -12,17 +12,16 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from tidegate.kube.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
+from tidegate.kube.api import NOT_FOUND, ApiError, KubernetesApi
 from tidegate.kube.known_bad import POLICY as KNOWN_BAD_POLICY
 from tidegate.kube.policy_status import status_patch
 from tidegate.kube.relisting import RELIST_SECONDS, Relisted
+from tidegate.kube.status import write_statuses
 from tidegate.policy.parse import GROUP, PLURAL, VERSION, compile_policy
 from tidegate.policy.snapshot import Policy, PolicySnapshot
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 
 POLICIES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
-MAX_STATUS_WRITES: Final = 100
-"""Status patches of one round; the rest follows with the next list."""
 
 _log = structlog.get_logger(__name__)
 
@@ -133,23 +132,12 @@ class WatchedPolicies(Relisted):
                 _log.warning("cannot make verifiers ready", error=type(error).__name__)
 
     async def _write_status(self, objects: Sequence[Mapping[str, Any]], compiled: Mapping[str, Policy]) -> None:
-        """Tell each policy what became of it. What fails is logged and tried again with the next list."""
-        written = 0
-        for one in objects:
-            policy = compiled.get(one["metadata"]["uid"])
-            patch = status_patch(one, policy, self._now(), self._snapshot.trust) if policy is not None else None
-            if policy is None or patch is None:
-                continue
-            if written >= MAX_STATUS_WRITES:
-                self.mark_dirty()
-                return
-            written += 1
-            try:
-                await self._api.merge_patch(f"{POLICIES_PATH}/{policy.name}/status", patch)
-            except ApiError as error:
-                # Another replica was faster, or the policy is gone: the next list shows what is left to say.
-                if error.status not in (CONFLICT, NOT_FOUND):
-                    _log.warning("cannot write a policy's status", policy=policy.name, error=str(error))
+        """Tell each policy what became of it."""
+        trust, now = self._snapshot.trust, self._now()
+        found = ((one, compiled.get(one["metadata"]["uid"])) for one in objects)
+        patches = [(policy.name, status_patch(one, policy, now, trust)) for one, policy in found if policy is not None]
+        if not await write_statuses(self._api, POLICIES_PATH, patches):
+            self.mark_dirty()
 
 
 def _material(one: Mapping[str, Any]) -> object:

@@ -13,8 +13,9 @@ from typing import Any, Final, Protocol
 import structlog
 
 from tidegate.errors import PolicyError
-from tidegate.kube.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
+from tidegate.kube.api import NOT_FOUND, ApiError, KubernetesApi
 from tidegate.kube.relisting import RELIST_SECONDS, Relisted
+from tidegate.kube.status import write_statuses
 from tidegate.kube.trust_config_maps import ConfigMaps
 from tidegate.kube.trust_content import CompiledStore, Content, broken_store, compile_store, inline_content
 from tidegate.kube.trust_status import status_patch
@@ -30,8 +31,6 @@ from tidegate.policy.trust_store_object import (
 from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore
 
 TRUST_STORES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
-MAX_STATUS_WRITES: Final = 100
-"""Status patches of one round; the rest follows with the next list."""
 READS_AT_ONCE: Final = 4
 """ConfigMaps read at one time, so that lists always find a thread."""
 
@@ -168,22 +167,11 @@ class WatchedTrustStores(Relisted):
             self.on_change()
 
     async def _write_status(self, objects: Sequence[Mapping[str, Any]], compiled: Sequence[CompiledStore]) -> None:
-        """Tell each trust store what became of it. What fails is logged and tried again with the next list."""
-        written = 0
-        for one, made in zip(objects, compiled, strict=True):
-            patch = status_patch(one, made, self._now())
-            if patch is None:
-                continue
-            if written >= MAX_STATUS_WRITES:
-                self.mark_dirty()
-                return
-            written += 1
-            try:
-                await self._api.merge_patch(f"{TRUST_STORES_PATH}/{made.store.name}/status", patch)
-            except ApiError as error:
-                # Another replica was faster, or the trust store is gone: the next list shows what is left to say.
-                if error.status not in (CONFLICT, NOT_FOUND):
-                    _log.warning("cannot write a trust store's status", trust_store=made.store.name, error=str(error))
+        """Tell each trust store what became of it."""
+        now = self._now()
+        patches = [(made.store.name, status_patch(one, made, now)) for one, made in zip(objects, compiled, strict=True)]
+        if not await write_statuses(self._api, TRUST_STORES_PATH, patches):
+            self.mark_dirty()
 
 
 def _same(before: tuple[AnyTrustStore, ...], after: tuple[AnyTrustStore, ...]) -> bool:

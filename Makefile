@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 600
 .PHONY: help setup lint format types contracts generate verify test unit integration e2e demo bench fuzz lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
 
 setup: $(STAMP) ## Make the virtual environment with the locked dependencies
 
@@ -50,7 +50,7 @@ test: $(STAMP) toolchain lint ## Run every check and test, on real parts
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 unit: $(STAMP) ## Run the tests that need no control plane
-	$(BIN)/python -m pytest tests/unit tests/integration tests/cluster $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/unit tests/integration tests/fuzz tests/cluster 
 
 e2e: $(STAMP) toolchain ## Run the tests on the real control plane
 	$(BIN)/python -m pytest tests/e2e tests/chart $(PYTEST_ARGS)

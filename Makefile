@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint format types contracts generate verify test unit integration e2e demo bench fuzz lock clean
+.PHONY: help setup lint format generate verify toolchain test unit e2e demo bench fuzz lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
@@ -50,7 +50,7 @@ test: $(STAMP) toolchain lint ## Run every check and test, on real parts
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 unit: $(STAMP) ## Run the tests that need no control plane
-	$(BIN)/python -m pytest tests/unit tests/integration tests/fuzz tests/cluster 
+	$(BIN)/python -m pytest tests/unit tests/integration tests/fuzz tests/cluster $(PYTEST_ARGS)
 
 e2e: $(STAMP) toolchain ## Run the tests on the real control plane
 	$(BIN)/python -m pytest tests/e2e tests/chart $(PYTEST_ARGS)

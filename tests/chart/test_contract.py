@@ -15,6 +15,7 @@ from tests.chart.render import CHART, config_text, controller_config, find, rend
 from tidegate.kube.server.admission import AUDIT_PATH, VALIDATE_PATH
 from tidegate.policy.model import Action, ImagePolicy
 from tidegate.policy.parse import parse_policy
+from tidegate.policy.signatures import Children
 from tidegate.settings import Settings, parse_settings
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -94,11 +95,27 @@ def test_the_program_understands_the_baseline_policy():
     assert isinstance(policy, ImagePolicy)
     assert policy.actions == {Action.WARN, Action.AUDIT}
     registries = [{"account": "111122223333", "region": "eu-west-1"}, {"host": "ghcr.io", "repositories": ["a/**"]}]
-    values = {"baselinePolicy": {"registries": registries, "validationActions": ["Deny"], "maxCritical": 3}}
+    signatures = {
+        "anyOf": [{"name": "release", "notation": {"trustStores": ["aws-signer"], "trustedIdentities": ["*"]}}],
+        "children": "All",
+        "sameRepository": True,
+    }
+    values = {
+        "baselinePolicy": {
+            "registries": registries,
+            "validationActions": ["Deny"],
+            "maxCritical": 3,
+            "signatures": signatures,
+        }
+    }
     strict = parse_policy(find(render(values), "ImagePolicy"))
     assert strict.actions == {Action.DENY}
     assert strict.registries is not None
     assert len(strict.registries) == 2
+    assert policy.signatures is None
+    assert strict.signatures is not None
+    assert [one.name for one in strict.signatures.any_of] == ["release"]
+    assert strict.signatures.children is Children.ALL
 
 
 def test_the_api_server_asks_on_the_path_that_is_served():

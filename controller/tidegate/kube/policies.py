@@ -16,7 +16,7 @@ from tidegate.kube.api import NOT_FOUND, ApiError, KubernetesApi
 from tidegate.kube.known_bad import POLICY as KNOWN_BAD_POLICY
 from tidegate.kube.policy_status import status_patch
 from tidegate.kube.relisting import RELIST_SECONDS, Relisted
-from tidegate.kube.status import write_statuses
+from tidegate.kube.status_writing import write_statuses
 from tidegate.policy.parse import GROUP, PLURAL, VERSION, compile_policy
 from tidegate.policy.snapshot import Policy, PolicySnapshot
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot

@@ -3,41 +3,14 @@
 The content is the same whichever replica writes it, so that replicas agree instead of overwriting each other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import structlog
-
-from tidegate.kube.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
-
 READY: Final = "Ready"
-MAX_STATUS_WRITES: Final = 100
-"""Patches of one round; the rest follows with the next list."""
 MAX_MESSAGE_CHARACTERS: Final = 8_000
 """The schema allows 32,768; a person does not read more than this."""
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
-
-
-_log = structlog.get_logger(__name__)
-
-
-async def write_statuses(
-    api: KubernetesApi, path: str, patches: Iterable[tuple[str, Mapping[str, Any] | None]]
-) -> bool:
-    """Send each object's patch by name, those that are None left out; return whether nothing was put off to the next list.
-
-    What fails is logged and tried again with the next list.
-    """
-    wanted = [(name, patch) for name, patch in patches if patch is not None]
-    for name, patch in wanted[:MAX_STATUS_WRITES]:
-        try:
-            await api.merge_patch(f"{path}/{name}/status", patch)
-        except ApiError as error:
-            # Another replica was faster, or the object is gone: the next list shows what is left to say.
-            if error.status not in (CONFLICT, NOT_FOUND):
-                _log.warning("cannot write a status", path=path, name=name, error=str(error))
-    return len(wanted) <= MAX_STATUS_WRITES
 
 
 def ready_patch(

@@ -15,7 +15,7 @@ import structlog
 from tidegate.errors import PolicyError
 from tidegate.kube.api import NOT_FOUND, ApiError, KubernetesApi
 from tidegate.kube.relisting import RELIST_SECONDS, Relisted
-from tidegate.kube.status import write_statuses
+from tidegate.kube.status_writing import write_statuses
 from tidegate.kube.trust_config_maps import ConfigMaps
 from tidegate.kube.trust_content import CompiledStore, Content, broken_store, compile_store, inline_content
 from tidegate.kube.trust_status import status_patch

@@ -17,8 +17,8 @@ from tidegate.images.digest import Digest, parse_digest
 from tidegate.verify.sigstore.authority import Authority, harmless
 from tidegate.verify.sigstore.bundle import MAX_BUNDLE_BYTES
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
+from tidegate.verify.sigstore.demanded import DemandedSigner, demanded_authority
 from tidegate.verify.sigstore.layer import Layer
-from tidegate.verify.sigstore.offline import DemandedSigner, demanded_authority
 from tidegate.verify.sigstore.procedure import Outcome, StepResult, Verification
 from tidegate.verify.sigstore.proof import KeylessSigner
 from tidegate.verify.sigstore.public_key import MAX_PEM_BYTES

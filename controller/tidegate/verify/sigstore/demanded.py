@@ -1,0 +1,58 @@
+"""Whom a person at the command line expects to have signed, made an authority to verify by.
+
+What cannot be used is refused before anything is verified: it says nothing about the signature.
+"""
+
+from dataclasses import dataclass
+
+from tidegate.errors import PolicyError
+from tidegate.policy.pattern import Wanted, make_exact, make_pattern
+from tidegate.policy.shape import Objection
+from tidegate.policy.signatures import SigstoreIdentity
+from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority
+from tidegate.verify.sigstore.public_key import parse_public_key
+from tidegate.verify.sigstore.trust_root import parse_trust_root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandedSigner:
+    """Whom the person at the command line expects: issuer and subject, each exact or an expression, or a key as PEM."""
+
+    identity: str | None = None
+    identity_expression: str | None = None
+    issuer: str | None = None
+    issuer_expression: str | None = None
+    key: bytes | None = None
+    key_hash: str | None = None
+
+
+def demanded_authority(signer: DemandedSigner, trusted_root: bytes | None, *, require_log: bool) -> Authority:
+    """Return the signer as an authority; raise PolicyError where it names nobody, or needs a root that is not given.
+
+    ``require_log`` concerns keys: without it no log entry is demanded or looked at, and no trusted root is needed.
+    """
+    root = parse_trust_root(trusted_root) if trusted_root is not None else None
+    identity = signer.identity or signer.identity_expression or signer.issuer or signer.issuer_expression
+    if signer.key is not None:
+        if identity:
+            raise PolicyError(("key: a key or an identity, not both",))
+        key = parse_public_key(signer.key, hash_name=signer.key_hash)
+        return KeyAuthority(key=key, root=root, require_log=require_log)
+    if root is None:
+        raise PolicyError(("trustedRoot: required to verify an identity",))
+    wanted = SigstoreIdentity(
+        issuer=_wanted("issuer", signer.issuer, signer.issuer_expression),
+        subject=_wanted("identity", signer.identity, signer.identity_expression),
+    )
+    return KeylessAuthority(identities=(wanted,), root=root)
+
+
+def _wanted(name: str, text: str | None, expression: str | None) -> Wanted:
+    if text and not expression:
+        return make_exact(text)
+    if expression and not text:
+        made = make_pattern(expression)
+        if isinstance(made, Objection):
+            raise PolicyError((made.at(name),))
+        return made
+    raise PolicyError((f"{name}: required, exact or as an expression",))

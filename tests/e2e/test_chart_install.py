@@ -30,7 +30,24 @@ OPTIONAL: dict[str, Any] = {
     "hostNetwork": True,
     "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/tidegate"}},
     "webhook": {"annotations": {"owner": "platform"}},
-    "baselinePolicy": {"registries": [{"account": "111122223333"}, {"host": "ghcr.io", "repositories": ["a/**"]}]},
+    "baselinePolicy": {
+        "registries": [{"account": "111122223333"}, {"host": "ghcr.io", "repositories": ["a/**"]}],
+        "signatures": {
+            "anyOf": [{"name": "release", "notation": {"trustStores": ["aws-signer"], "trustedIdentities": ["*"]}}],
+            "children": "All",
+            "sameRepository": True,
+        },
+    },
+    "registries": [
+        {"host": "ghcr.io", "pullSecret": "ghcr-login"},
+        {
+            "host": "registry.example.internal:5000",
+            "privateAddresses": True,
+            "caBundle": "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+        },
+    ],
+    "revocation": {"allowedHosts": ["ocsp.example.com"], "privateHosts": ["pki.example.internal:8080"]},
+    "trustStores": {"configMapNamespaces": ["kube-system"], "privateHosts": ["tuf.example.internal"]},
 }
 
 
@@ -94,7 +111,8 @@ def release(control_plane: ControlPlane, namespace: str) -> Iterator[Release]:
 def test_the_api_server_accepts_every_object_and_knows_every_field(release, values):
     release.install(values)
     for item in render(values, namespace=release.namespace, release=RELEASE):
-        release.cluster.get(item["kind"].lower(), item["metadata"]["name"], "--namespace", release.namespace)
+        where = item["metadata"].get("namespace", release.namespace)
+        release.cluster.get(item["kind"].lower(), item["metadata"]["name"], "--namespace", where)
     # A field that the API server doesn't know is dropped silently unless it is asked to be strict.
     rendered = render(values, namespace=release.namespace, release=RELEASE)
     strict = ("apply", "--dry-run=server", "--validate=strict", "--server-side", "--force-conflicts", "-f", "-")

@@ -89,5 +89,6 @@ def conclude(attempts: Sequence[Attempt], *, outage: Cause | None) -> Proof:
         return Proof(state=ProofState.UNKNOWN, attempts=tuple(attempts[:MAX_ATTEMPTS]), outage=outage)
     if not attempts:
         return Proof(state=ProofState.ABSENT)
-    nearest = next((one for one in attempts if one.signer), attempts[0])
+    # A signature that was withdrawn says more than one that was never good, and than the advice to sign again.
+    nearest = min(attempts, key=lambda one: (not one.revoked, not one.signer))
     return Proof(state=ProofState.FAILED, decisive=nearest, attempts=tuple(attempts[:MAX_ATTEMPTS]))

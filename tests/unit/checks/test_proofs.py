@@ -259,6 +259,14 @@ def test_a_revoked_signature_has_its_own_reason_and_nobody_is_told_to_sign_again
     assert "have one of the authorities sign" not in result.remedy
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_was_revoked_is_told_before_what_failed_otherwise(first):
+    others = [attempt(ProofState.FAILED, signer=""), attempt(ProofState.FAILED, signer="CN=release")]
+    among = [REVOKED, *others] if first else [*others, REVOKED]
+    assert conclude(among, outage=None).decisive is REVOKED
+    assert conclude(others, outage=None).decisive is others[1]
+
+
 def test_a_valid_signature_passes_beside_a_revoked_one_of_another_authority():
     withdrawn = Proof(state=ProofState.FAILED, decisive=REVOKED, attempts=(REVOKED,))
     assert of(signing(), withdrawn, proof(ProofState.VERIFIED)).outcome is Outcome.PASS

@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint format generate verify toolchain test unit e2e demo bench fuzz lock clean
+.PHONY: help setup lint format generate verify toolchain test unit e2e demo bench fuzz attack lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
@@ -64,6 +64,9 @@ bench: $(STAMP) toolchain ## Measure and write docs/reference/performance.md
 
 fuzz: $(STAMP) ## Fuzz the parsers of signatures. FUZZ_SECONDS=600 for ten minutes
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz --capture=no $(PYTEST_ARGS)
+
+attack: $(STAMP) toolchain ## Attack a running tidegate and print each bound with what was measured. ARGS=NAME for one
+	$(BIN)/python -m tests.attack $(ARGS)
 
 lock: $(STAMP) ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --output-file locks/runtime.txt

@@ -1,0 +1,19 @@
+"""Every attack stays within its bound."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.attack.scenario import Scenario, all_scenarios
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("scenario", all_scenarios(), ids=lambda scenario: scenario.name)
+def test_the_bound_holds(scenario: Scenario):
+    outcome = scenario.run()
+    assert outcome.held, f"{scenario.attack}: measured {outcome.measured}, bound {outcome.bound}"
+
+
+def test_each_scenario_has_a_name_of_its_own():
+    names = [scenario.name for scenario in all_scenarios()]
+    assert len(names) == len(set(names))

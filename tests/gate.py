@@ -82,7 +82,8 @@ class Gate:
         self.cluster.apply(chart.custom_resource_definitions())
         self.cluster.kubectl("wait", "--for=condition=Established", "crd/imagepolicies.tidegate.dev", "--timeout=30s")
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": chart.NAMESPACE}}
-        self.cluster.apply([namespace, *chart.rbac(self.objects), *chart.find_all(self.objects, "ImagePolicy")])
+        beside = [one for kind in ("Secret", "ImagePolicy") for one in chart.find_all(self.objects, kind)]
+        self.cluster.apply([namespace, *chart.rbac(self.objects), *beside])
 
     def start(self, *, environment: Mapping[str, str] | None = None) -> None:
         """Start the controller and wait until it says that it is ready."""

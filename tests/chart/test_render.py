@@ -24,6 +24,7 @@ from tests.chart.render import (
     webhooks,
     webhooks_by_url,
 )
+from tidegate.kube.certificate.secret import OWNER, OWNER_LABEL, SECRET_TYPE
 from tidegate.settings import parse_settings
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -78,6 +79,7 @@ def test_the_defaults_create_these_objects_and_no_others():
         "PodDisruptionBudget",
         "Role",
         "RoleBinding",
+        "Secret",
         "Service",
         "Service",
         "ServiceAccount",
@@ -100,6 +102,8 @@ def test_the_defaults_create_these_objects_and_no_others():
         pytest.param({"trustStores": {"configMapNamespaces": ["a", "b"]}}, "RoleBinding", 3, id="and its binding"),
         pytest.param(NO_RBAC_BUT_NAMESPACES, "Role", 0, id="no Role for namespaces without roles"),
         pytest.param(NO_RBAC_BUT_NAMESPACES, "RoleBinding", 0, id="no binding for namespaces without roles"),
+        pytest.param(SECRET, "Secret", 0, id="no Secret beside the user's"),
+        pytest.param(CERT_MANAGER, "Secret", 0, id="no Secret beside cert-manager's"),
         pytest.param(CERT_MANAGER, "Certificate", 1, id="a Certificate with cert-manager"),
         pytest.param(CERT_MANAGER, "Issuer", 1, id="an Issuer of its own without one of the user's"),
         pytest.param(
@@ -240,8 +244,17 @@ class TestCertificate:
                 "resourceNames": ["tidegate-tls"],
                 "verbs": ["get", "update"],
             },
-            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
         ]
+
+    @pytest.mark.parametrize("name", ["", "other"])
+    def test_the_secret_is_made_without_content_so_that_no_upgrade_takes_it_away(self, name):
+        """A look-up of what is stored would not do: Argo CD renders without a cluster."""
+        objects = render({"certificate": {"secretName": name}})
+        secret = find(objects, "Secret")
+        assert secret["metadata"]["name"] == controller_config(objects)["certificate"]["secretName"]
+        assert set(secret) == {"apiVersion", "kind", "metadata", "type"}
+        assert secret["type"] == SECRET_TYPE
+        assert secret["metadata"]["labels"][OWNER_LABEL] == OWNER
 
     @pytest.mark.parametrize(("values", "secret"), [(SECRET, "mine"), (CERT_MANAGER, "tidegate-tls")])
     def test_files_are_mounted_and_no_right_to_write_is_left(self, values, secret):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.render import CHART, find_all, render, run_helm, webhook_configuration
+from tests.chart.render import CHART, find, find_all, render, run_helm, webhook_configuration
 from tests.cluster import ControlPlane, wait_for
 
 RELEASE = "gate"
@@ -88,6 +88,29 @@ class Release:
         rights = self.cluster.token_kubeconfig(self.namespace, NAME)
         self.cluster.kubectl("patch", KIND, NAME, "--type=json", f"--patch={json.dumps(patch)}", kubeconfig=rights)
 
+    def write_certificate(self) -> None:
+        """Fill the certificate's Secret, as the controller does, and with no other right than the controller's."""
+        rights = self.cluster.token_kubeconfig(self.namespace, NAME)
+        filled = json.dumps(self.secret() | {"data": CERTIFICATE})
+        path = f"/api/v1/namespaces/{self.namespace}/secrets/{NAME}-tls"
+
+        def fill() -> bool:
+            # The authorizer reads roles from a watch of its own, a moment behind the objects. Without --raw, kubectl
+            # would note the content as its own, to be removed by the next apply.
+            done = self.cluster.kubectl(
+                "replace", "--raw", path, "-f", "-", stdin=filled, kubeconfig=rights, check=False
+            )
+            return done.returncode == 0
+
+        wait_for(fill, what="the controller's right to fill its Secret")
+
+    def secret(self) -> dict[str, Any]:
+        return self.cluster.get("secret", f"{NAME}-tls", "--namespace", self.namespace)
+
+    def certificate(self) -> dict[str, str]:
+        data: dict[str, str] = self.secret()["data"]
+        return data
+
     def bundles(self) -> set[str | None]:
         return {hook["clientConfig"].get("caBundle") for hook in self.webhooks().values()}
 
@@ -143,6 +166,31 @@ def test_an_upgrade_keeps_the_ca_bundle_that_the_controller_wrote(release, value
     release.write_bundle()
     release.upgrade(values)
     assert release.bundles() == {BUNDLE}
+
+
+CERTIFICATE = {"tls.crt": "YSBjZXJ0aWZpY2F0ZQ==", "tls.key": "aXRzIGtleQ=="}
+
+
+@pytest.mark.parametrize("values", [{}, {"log": {"level": "debug"}}], ids=["same values", "other values"])
+def test_an_upgrade_keeps_the_certificate_that_the_controller_wrote(release, values):
+    release.install()
+    release.write_certificate()
+    release.upgrade(values)
+    assert release.certificate() == CERTIFICATE
+    release.helm("rollback")
+    assert release.certificate() == CERTIFICATE
+
+
+@pytest.mark.parametrize("way", [("--server-side", "--field-manager=argocd-controller"), ()], ids=["server", "client"])
+def test_applying_what_was_rendered_without_the_cluster_keeps_the_certificate(release, way):
+    """As Argo CD and Flux do, which take neither the content nor its ownership, and meet no conflict."""
+    objects = render(namespace=release.namespace, release=RELEASE)
+    rendered = find(objects, "Secret")
+    release.cluster.kubectl("apply", *way, "-f", "-", stdin=json.dumps(rendered))
+    release.cluster.apply([find(objects, kind) for kind in ("ServiceAccount", "Role", "RoleBinding")])
+    release.write_certificate()
+    release.cluster.kubectl("apply", *way, "-f", "-", stdin=json.dumps(rendered))
+    assert release.certificate() == CERTIFICATE
 
 
 def test_from_watching_to_guarding_some_namespaces_to_guarding_all_no_entry_ever_lacks_its_bundle(release):
@@ -278,7 +326,6 @@ class TestRights:
             ("patch", f"{KIND}s/{NAME}"),
             ("get", f"secrets/{NAME}-tls", own),
             ("update", f"secrets/{NAME}-tls", own),
-            ("create", "secrets", own),
         ]
         refused = [
             ("patch", "imagepolicies.tidegate.dev"),
@@ -288,7 +335,9 @@ class TestRights:
             ("create", f"{KIND}s"),
             ("get", "secrets/another", own),
             ("list", "secrets", own),
-            ("create", "secrets", "--namespace=default"),
+            ("create", "secrets", own),
+            ("delete", f"secrets/{NAME}-tls", own),
+            ("patch", f"secrets/{NAME}-tls", own),
             ("list", "pods", own),
             ("create", "pods", own),
         ]

@@ -34,7 +34,8 @@ def test_the_ca_bundle_is_filled_in_and_requests_are_judged(self_certified, gate
 
     assert apply(cluster, gated_namespace, pod(GOOD))[0]
     secret = cluster.get("secret", "tidegate-tls", "--namespace", "tidegate")
-    assert secret["type"] == "kubernetes.io/tls"
+    assert secret["type"] == "Opaque"
+    assert set(secret["data"]) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
 
 
 def test_a_restart_serves_the_same_certificate(self_certified):

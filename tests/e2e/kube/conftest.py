@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.render import custom_resource_definitions, rbac, render
+from tests.chart.render import custom_resource_definitions, find_all, rbac, render
 from tests.cluster import ControlPlane, wait_for
 from tests.cluster.ports import free_ports
 from tests.e2e.kube.edge import CRD, Edge, Rights
@@ -20,13 +20,14 @@ from tidegate.kube.watches import CLOSE_SECONDS
 
 
 def install_rights(cluster: ControlPlane) -> Rights:
-    """Create the CRD and, in a namespace of their own, the chart's ServiceAccount, roles and bindings."""
+    """Create the CRD and, in a namespace of their own, the chart's ServiceAccount, roles, bindings and Secret."""
     cluster.apply(custom_resource_definitions())
     cluster.kubectl("wait", "--for=condition=Established", CRD, "--timeout=30s")
     release = f"edge-{uuid.uuid4().hex[:6]}"
     name = f"{release}-tidegate"
     namespace = cluster.create_namespace("edge")
-    cluster.apply(rbac(render(namespace=namespace, release=release)))
+    objects = render(namespace=namespace, release=release)
+    cluster.apply([*rbac(objects), *find_all(objects, "Secret")])
     kubeconfig = cluster.token_kubeconfig(namespace, name)
     # The authorizer reads roles from a watch of its own, a moment behind the objects.
     wait_for(

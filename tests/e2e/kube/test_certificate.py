@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.chart.render import render, webhook_configuration
+from tests.chart.render import find_all, render, webhook_configuration
 from tests.e2e.kube.edge import Edge, Rights, aside
 from tidegate.errors import ConfigurationError
 from tidegate.kube.api import ApiError
@@ -24,8 +24,9 @@ Replica = Callable[..., SharedCertificate]
 
 @pytest.fixture
 async def replica(rights: Rights, lone_edge: Edge) -> AsyncIterator[Replica]:
-    """Give what makes one more replica's view of the certificate, with no Secret and no configuration to begin with."""
+    """Give what makes one more replica's view of the certificate, with an empty Secret and no configuration to begin with."""
     cluster, name = rights.cluster, rights.name
+    await aside(make_secret, rights)
 
     def make(*, dns_names: tuple[str, ...] = (), now: dt.datetime = NOW) -> SharedCertificate:
         return SharedCertificate(
@@ -39,8 +40,20 @@ async def replica(rights: Rights, lone_edge: Edge) -> AsyncIterator[Replica]:
         )
 
     yield make
-    await aside(cluster.kubectl, "delete", "secret", f"{name}-tls", f"--namespace={rights.namespace}", check=False)
+    await aside(delete_secret, rights)
     await aside(cluster.kubectl, "delete", "validatingwebhookconfiguration", name, check=False)
+
+
+def make_secret(rights: Rights) -> None:
+    """Make the Secret anew, as the chart does."""
+    release = rights.name.removesuffix("-tidegate")
+    delete_secret(rights)
+    rights.cluster.apply(find_all(render(namespace=rights.namespace, release=release), "Secret"))
+
+
+def delete_secret(rights: Rights) -> None:
+    where = f"--namespace={rights.namespace}"
+    rights.cluster.kubectl("delete", "secret", f"{rights.name}-tls", where, "--ignore-not-found")
 
 
 def install_webhooks(rights: Rights) -> None:
@@ -71,12 +84,13 @@ def authority_of(pair: ServingPair) -> x509.Certificate:
 
 
 async def test_replicas_that_start_at_once_have_one_certificate(rights: Rights, replica: Replica) -> None:
-    """Five of them race to create the Secret; every one serves what is in it."""
+    """Five of them race to fill the Secret; every one serves what is in it."""
     pairs = await asyncio.gather(*(replica().obtain() for _ in range(5)))
     stored = await aside(secret, rights)
     assert {pair.certificate_pem for pair in pairs} == {base64.b64decode(stored["data"]["tls.crt"])}
     assert {pair.trust_pem for pair in pairs} == {base64.b64decode(stored["data"]["ca.crt"])}
-    assert stored["type"] == "kubernetes.io/tls"
+    assert stored["type"] == "Opaque"
+    assert stored["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
     leaf = x509.load_pem_x509_certificate(pairs[0].certificate_pem)
     leaf.verify_directly_issued_by(authority_of(pairs[0]))
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -85,6 +99,7 @@ async def test_replicas_that_start_at_once_have_one_certificate(rights: Rights, 
 
 async def test_a_foreign_secret_is_refused_and_left_alone(rights: Rights, replica: Replica) -> None:
     """Exactly one owner: what we did not label may be somebody's own certificate."""
+    await aside(delete_secret, rights)
     await aside(
         rights.cluster.kubectl,
         *("create", "secret", "generic", f"{rights.name}-tls", f"--namespace={rights.namespace}"),
@@ -186,14 +201,33 @@ async def test_no_configuration_is_no_reason_not_to_be_ready(rights: Rights, rep
     assert running._bundle.missing
 
 
+async def test_without_the_secret_a_replica_goes_on_serving_and_says_who_makes_it(
+    rights: Rights, replica: Replica
+) -> None:
+    """The controller may not make it; `obtain` waits for helm."""
+    running = replica()
+    pair = await running.obtain()
+    await aside(delete_secret, rights)
+    assert not await running.relisting.refresh_once()
+    assert "is missing; run helm upgrade" in running.relisting.problem
+    assert running.present == pair
+    starting = asyncio.create_task(replica().obtain())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(starting), 1)
+    await aside(make_secret, rights)
+    assert (await asyncio.wait_for(starting, 30)).trust_pem != pair.trust_pem
+
+
 async def test_a_new_authority_is_trusted_before_it_is_served(rights: Rights, replica: Replica) -> None:
-    """Somebody deleted the Secret: the next replica makes another authority, and the one that runs takes its time."""
+    """Somebody deleted the Secret and helm made it again: the next replica makes another authority, and the one that runs
+    takes its time.
+    """
     await aside(install_webhooks, rights)
     running = replica()
     old = await running.obtain()
     reloaded: list[tuple[bytes, bytes]] = []
     await follow(running, reloaded)
-    await aside(rights.cluster.kubectl, "delete", "secret", f"{rights.name}-tls", f"--namespace={rights.namespace}")
+    await aside(make_secret, rights)
     new = await replica().obtain()
     assert new.trust_pem != old.trust_pem
     await follow(running, reloaded)

@@ -10,7 +10,7 @@ from cryptography import x509
 from tidegate.errors import ConfigurationError
 from tidegate.kube.certificate.bundle import MAX_AUTHORITIES, bundle_patch, extended
 from tidegate.kube.certificate.material import AUTHORITY_VALIDITY, make_authority, make_serving
-from tidegate.kube.certificate.secret import read_secret, write_secret
+from tidegate.kube.certificate.secret import fill_secret, read_secret
 
 NOW = dt.datetime(2026, 5, 4, 3, 2, 1, tzinfo=dt.UTC)
 AUTHORITY = make_authority(NOW)
@@ -20,8 +20,23 @@ THEIRS = make_authority(NOW).certificate_pem
 EXPIRED = make_authority(NOW - AUTHORITY_VALIDITY - dt.timedelta(days=1)).certificate_pem
 
 
+EMPTY: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "type": "Opaque",
+    "metadata": {
+        "name": "s",
+        "namespace": "n",
+        "resourceVersion": "7",
+        "labels": {"tidegate.dev/certificate": "self", "app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {"meta.helm.sh/release-name": "r"},
+    },
+}
+"""As the chart makes it."""
+
+
 def secret(**changes: Any) -> dict[str, Any]:
-    return write_secret("s", "n", authority=AUTHORITY, serving=SERVING) | changes
+    return fill_secret(EMPTY, authority=AUTHORITY, serving=SERVING) | changes
 
 
 def with_data(**data: str | None) -> dict[str, Any]:
@@ -37,10 +52,17 @@ def test_a_secret_is_read_as_it_was_written():
     assert shared.serving.key_pem == SERVING.key_pem
 
 
-def test_a_replacement_is_of_one_version_and_a_creation_of_none():
-    assert "resourceVersion" not in secret()["metadata"]
-    second = write_secret("s", "n", authority=AUTHORITY, serving=SERVING, resource_version="7")
-    assert second["metadata"]["resourceVersion"] == "7"
+def test_only_the_content_is_written_and_only_over_the_version_that_was_read():
+    """The rest is helm's: an upgrade of a Secret without its labels and annotations would be refused."""
+    filled = secret()
+    assert set(filled.pop("data")) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
+    assert filled == EMPTY
+    assert filled["metadata"]["resourceVersion"] == "7"
+
+
+def test_the_secret_of_the_chart_is_ours_and_empty():
+    shared = read_secret(EMPTY)
+    assert (shared.authority, shared.serving) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +71,8 @@ def test_a_replacement_is_of_one_version_and_a_creation_of_none():
         pytest.param({"metadata": {"name": "s", "namespace": "n"}}, id="no labels"),
         pytest.param({"metadata": {"labels": {"tidegate.dev/certificate": "other"}}}, id="another label"),
         pytest.param({"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}}, id="somebody's labels"),
-        pytest.param({"type": "Opaque"}, id="a type that cannot be changed"),
+        pytest.param({"type": "kubernetes.io/tls"}, id="a type that cannot be changed"),
+        pytest.param({"type": "kubernetes.io/service-account-token"}, id="the token of a ServiceAccount"),
     ],
 )
 def test_a_foreign_secret_is_refused(foreign):

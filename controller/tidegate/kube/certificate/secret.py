@@ -1,7 +1,8 @@
-"""The Secret that replicas share the certificate in, as an object: written from and read into key pairs. It asks nobody.
+"""The Secret that replicas share the certificate in, as an object: filled from and read into key pairs. It asks nobody.
 
-Type kubernetes.io/tls with ``ca.crt`` and, since renewals are signed by the same authority, its key ``ca.key``. Whoever
-may read it could serve in the webhook's place either way.
+The chart makes the Secret, without content, so that the controller needs no right to create Secrets. Its type is Opaque,
+and a Secret's type can't be changed: nobody with the controller's rights can turn it into a token of a ServiceAccount.
+It holds ``ca.crt`` and ``tls.crt`` with their keys: renewals are signed by the same authority.
 """
 
 import base64
@@ -15,7 +16,7 @@ from tidegate.kube.certificate.material import KeyPair, MaterialError, read_pair
 
 OWNER_LABEL: Final = "tidegate.dev/certificate"
 OWNER: Final = "self"
-SECRET_TYPE: Final = "kubernetes.io/tls"  # noqa: S105 - a type
+SECRET_TYPE: Final = "Opaque"  # noqa: S105 - a type
 _SERVING: Final = ("tls.crt", "tls.key")
 _AUTHORITY: Final = ("ca.crt", "ca.key")
 
@@ -28,30 +29,15 @@ class Shared:
     serving: KeyPair | None
 
 
-def write_secret(
-    name: str, namespace: str, *, authority: KeyPair, serving: KeyPair, resource_version: str | None = None
-) -> dict[str, Any]:
-    """Return the Secret; with a resourceVersion it replaces exactly that version and no other."""
-    data = {
+def fill_secret(stored: Mapping[str, Any], *, authority: KeyPair, serving: KeyPair) -> dict[str, Any]:
+    """Return the Secret as it is stored, with new content: it replaces exactly that version and no other."""
+    content = {
         "tls.crt": serving.certificate_pem,
         "tls.key": serving.key_pem,
         "ca.crt": authority.certificate_pem,
         "ca.key": authority.key_pem,
     }
-    metadata = {
-        "name": name,
-        "namespace": namespace,
-        "labels": {OWNER_LABEL: OWNER, "app.kubernetes.io/name": "tidegate"},
-    }
-    if resource_version is not None:
-        metadata["resourceVersion"] = resource_version
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": SECRET_TYPE,
-        "metadata": metadata,
-        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
-    }
+    return {**stored, "data": {key: base64.b64encode(value).decode() for key, value in content.items()}}
 
 
 def read_secret(secret: Mapping[str, Any]) -> Shared:
@@ -60,13 +46,13 @@ def read_secret(secret: Mapping[str, Any]) -> Shared:
     if (metadata.get("labels") or {}).get(OWNER_LABEL) != OWNER:
         raise ConfigurationError(
             f"the Secret {metadata.get('namespace')}/{metadata.get('name')} lacks the label {OWNER_LABEL}={OWNER}, so it "
-            "was not made by tidegate and is left as it is; delete it, or choose another certificate.secretName, or "
-            "certificate.mode: files to serve what is in it"
+            "was not made by tidegate's chart and is left as it is; delete it and run helm upgrade, or choose another "
+            "certificate.secretName, or certificate.mode: files to serve what is in it"
         )
     if secret.get("type") != SECRET_TYPE:
         raise ConfigurationError(
             f"the Secret {metadata.get('namespace')}/{metadata.get('name')} is of the type {secret.get('type')!r}, which "
-            f"cannot be changed to {SECRET_TYPE}; delete it"
+            f"cannot be changed to {SECRET_TYPE}; delete it and run helm upgrade"
         )
     data = secret.get("data") or {}
     return Shared(authority=_pair(data, *_AUTHORITY), serving=_pair(data, *_SERVING))

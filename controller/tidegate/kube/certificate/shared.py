@@ -1,7 +1,8 @@
 """The certificate that tidegate makes itself: one for all replicas, kept in a Secret, renewed in time.
 
-Whoever comes first creates the Secret; the others meet a conflict and read what is there. The same at renewal, which
-keeps the authority, so that the API server's caBundle stays true and the old certificate is good for another month.
+The chart makes the Secret, empty. The first replica fills it; the others meet a conflict and read what is there. The same
+at renewal, which keeps the authority, so that the API server's caBundle stays true and the old certificate is good for
+another month.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from tidegate.kube.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
+from tidegate.kube.api import CONFLICT, NOT_FOUND, ApiError, Json, KubernetesApi
 from tidegate.kube.certificate.bundle import CaBundle
 from tidegate.kube.certificate.material import (
     MAX_NAMES,
@@ -22,7 +23,7 @@ from tidegate.kube.certificate.material import (
     names_of,
     serving_problem,
 )
-from tidegate.kube.certificate.secret import Shared, read_secret, write_secret
+from tidegate.kube.certificate.secret import Shared, fill_secret, read_secret
 from tidegate.kube.certificate.serving import Reload, ServingPair
 from tidegate.kube.relisting import RELIST_SECONDS, Relisting
 
@@ -56,7 +57,7 @@ class SharedCertificate:
         self._api = api
         self._namespace = namespace
         self._secret_name = secret_name
-        self._collection = f"/api/v1/namespaces/{namespace}/secrets"
+        self._path = f"/api/v1/namespaces/{namespace}/secrets/{secret_name}"
         self._names = tuple(dict.fromkeys([f"{service_name}.{namespace}.svc", *dns_names]))
         self._bundle = bundle
         self._now = now
@@ -71,7 +72,10 @@ class SharedCertificate:
         return self._present
 
     async def obtain(self) -> ServingPair:
-        """Return the pair of all replicas, made now if there is none; raise ConfigurationError for a foreign Secret."""
+        """Return the pair of all replicas, made now where the Secret is empty; raise ConfigurationError for a foreign one.
+
+        Waits for a Secret that is missing: only the chart can make it.
+        """
         seconds = FIRST_RETRY_SECONDS
         while True:
             try:
@@ -113,37 +117,40 @@ class SharedCertificate:
         _log.info("serving certificate changed", expires_at=pair.expires_at.isoformat())
 
     async def _settle(self) -> ServingPair:
-        """Read the Secret, or make it, or renew it, until one version of it is good."""
+        """Read the Secret, or fill it, or renew it, until one version of it is good."""
         for _ in range(MAX_CONFLICTS):
             try:
                 return await self._settle_once()
             except ApiError as error:
-                # Another replica was faster, or deleted what was to be replaced: look again.
-                if error.status not in (CONFLICT, NOT_FOUND):
+                # Another replica was faster: look again.
+                if error.status != CONFLICT:
                     raise
         raise ApiError(f"the Secret {self._secret_name} changes faster than it can be read; see who writes it")
 
     async def _settle_once(self) -> ServingPair:
         try:
-            stored = await self._api.get(f"{self._collection}/{self._secret_name}")
+            stored = await self._api.get(self._path)
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
-            return await self._make(Shared(authority=None, serving=None), "there is none", resource_version=None)
+            missing = (
+                f"the Secret {self._namespace}/{self._secret_name} is missing; run helm upgrade, which makes it again"
+            )
+            raise ApiError(missing, status=NOT_FOUND) from error
         shared = read_secret(stored)
         problem, now = "", self._now()
         if shared.authority is None or (problem := authority_problem(shared.authority, now)):
             reason = f"its authority cannot be used: {problem or 'it cannot be read'}"
             shared = Shared(authority=None, serving=shared.serving)
         elif shared.serving is None:
-            reason = "it cannot be read"
+            reason = "its certificate cannot be read"
         elif reason := serving_problem(shared.serving, shared.authority, self._names, now):
             pass
         else:
             return self._pair(shared.authority, shared.serving)
-        return await self._make(shared, reason, resource_version=stored["metadata"]["resourceVersion"])
+        return await self._make(stored, shared, reason)
 
-    async def _make(self, shared: Shared, reason: str, *, resource_version: str | None) -> ServingPair:
+    async def _make(self, stored: Json, shared: Shared, reason: str) -> ServingPair:
         """Write a new serving certificate, with the authority that is there or a new one.
 
         Names that the stored certificate has stay: replicas of two configurations must not undo each other.
@@ -153,17 +160,7 @@ class SharedCertificate:
         kept = names_of(shared.serving.certificate) if shared.serving is not None else []
         names = list(dict.fromkeys([*self._names, *kept]))[: max(MAX_NAMES, len(self._names))]
         serving = make_serving(authority, names, now)
-        secret = write_secret(
-            self._secret_name,
-            self._namespace,
-            authority=authority,
-            serving=serving,
-            resource_version=resource_version,
-        )
-        if resource_version is None:
-            await self._api.create(self._collection, secret)
-        else:
-            await self._api.replace(f"{self._collection}/{self._secret_name}", secret)
+        await self._api.replace(self._path, fill_secret(stored, authority=authority, serving=serving))
         _log.info(
             "serving certificate made",
             secret=self._secret_name,

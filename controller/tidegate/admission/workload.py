@@ -161,13 +161,21 @@ SHAPES = {
 """Every kind whose images are known, by API group, version and kind."""
 
 
+MAX_LISTED = 10_000
+"""Containers and volumes of one object, new or not. etcd's limit of 1.5 MiB an object leaves room for fewer, unless they
+have next to nothing in them."""
+
+
 def images_of(workload: Workload, shape: Shape) -> tuple[ImageUse, ...]:
-    """Return every image of a workload; raise InvalidWorkloadError where it has no containers to look at."""
+    """Return every image of a workload; raise InvalidWorkloadError where it has no containers to look at, or too many."""
     spec = shape.pod_spec(workload)
     if spec is None:
         raise InvalidWorkloadError(f"a {shape.kind} without {shape.prefix}")
     if not spec.containers:
         raise InvalidWorkloadError(f"a {shape.kind} without containers in {shape.prefix}.containers")
+    lists = (spec.containers, spec.init_containers, spec.ephemeral_containers, spec.volumes)
+    if sum([len(one) for one in lists if one]) > MAX_LISTED:
+        raise InvalidWorkloadError(f"a {shape.kind} with more than {MAX_LISTED:,} containers and volumes")
     uses = _of_containers(spec.containers, f"{shape.prefix}.containers[", Place.CONTAINERS)
     if spec.init_containers:
         uses += _of_containers(spec.init_containers, f"{shape.prefix}.initContainers[", Place.INIT_CONTAINERS)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tidegate.admission.request import (
     MAX_IMAGES,
+    MAX_JSON_OBJECTS,
     MAX_NAME_LENGTH,
     AdmissionRequest,
     BadReviewError,
@@ -17,7 +18,7 @@ from tidegate.admission.request import (
     changed_images,
     decode_review,
 )
-from tidegate.admission.workload import SHAPES
+from tidegate.admission.workload import MAX_LISTED, SHAPES
 
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
@@ -297,6 +298,53 @@ def test_new_images_are_bounded():
     assert len(decode(review(new=pod(*many[:-1]))).images) == MAX_IMAGES
     with pytest.raises(BadReviewError, match="more than 256 new images"):
         decode(review(new=pod(*many)))
+
+
+def with_objects(operation: str, count: int) -> bytes:
+    """Return a review with this many JSON objects in it, most of them containers without anything."""
+    body = json.dumps(review(operation, pod("a"))).encode()
+    missing = count - body.count(b"{")
+    return body.replace(b'"initContainers": []', b'"initContainers": [' + b",".join([b"{}"] * missing) + b"]", 1)
+
+
+def test_json_objects_are_bounded_before_anything_is_decoded():
+    """2.7 million empty containers fit into the 8 MiB of a body, and would be decoded into 500 MiB."""
+    assert decode_review(with_objects("DELETE", MAX_JSON_OBJECTS + 1)).uid == UID, "a deletion needs no object"
+    with pytest.raises(BadReviewError, match="more than 200,000 JSON objects") as refused:
+        decode_review(with_objects("CREATE", MAX_JSON_OBJECTS + 1))
+    assert refused.value.uid == UID
+    with pytest.raises(BadReviewError, match="containers and volumes"):
+        decode_review(with_objects("CREATE", MAX_JSON_OBJECTS))
+
+
+def test_too_many_json_objects_are_never_decoded(monkeypatch):
+    monkeypatch.setattr("tidegate.admission.request._decode", None)
+    with pytest.raises(BadReviewError, match="more than 200,000 JSON objects"):
+        decode_review(with_objects("CREATE", MAX_JSON_OBJECTS + 1))
+
+
+def test_containers_and_volumes_of_one_object_are_bounded():
+    many = pod("a", volumes=("b",))
+    many["spec"]["initContainers"] = [{}] * (MAX_LISTED - 2)
+    assert decode(review("UPDATE", many, many)).images
+    assert changed_images(decode(review("UPDATE", many, many))) == ()
+    many["spec"]["volumes"] *= 2
+    with pytest.raises(BadReviewError, match="a Pod with more than 10,000 containers and volumes") as refused:
+        decode(review(new=many))
+    assert refused.value.uid == UID
+
+
+def test_a_review_of_three_mebibytes_is_judged():
+    """Old and new object as large as etcd takes, of nothing but environment variables with their managedFields."""
+    variables = [{"name": f"VARIABLE_{index}", "value": "v"} for index in range(16_000)]
+    fields = {f'k:{{"name":"VARIABLE_{index}"}}': {".": {}, "f:name": {}, "f:value": {}} for index in range(16_000)}
+    old, new = pod("a:1"), pod("a:2")
+    for one in (old, new):
+        one["spec"]["containers"][0]["env"] = variables
+        one["metadata"]["managedFields"] = [{"manager": "kubectl", "fieldsV1": {"f:spec": fields}}]
+    body = json.dumps(review("UPDATE", new, old), separators=(",", ":")).encode()
+    assert len(body) > 3 * 1024 * 1024
+    assert [use.text for use in decode_review(body).images] == ["a:2"]
 
 
 def test_an_object_with_more_images_than_that_can_still_be_labelled():

@@ -47,7 +47,7 @@ class Gate:
         self.cluster = cluster
         self._environment = dict(aws_environment)
         self._name = name
-        self._command_prefix = tuple(command_prefix)
+        self.command_prefix = tuple(command_prefix)
         self.values: dict[str, Any] = {
             "auditOnly": False,
             "baselinePolicy": {"enabled": False},
@@ -104,7 +104,7 @@ class Gate:
         arguments = [str(path) if one.endswith("config.yaml") else one for one in chart.container_args(self.objects)]
         self.process = self.cluster.run_beside(
             self._name,
-            [*self._command_prefix, sys.executable, "-m", "tidegate", *arguments],
+            [*self.command_prefix, sys.executable, "-m", "tidegate", *arguments],
             environment=chart.container_env(self.objects)
             | self._environment
             | {"KUBECONFIG": str(kubeconfig)}

@@ -5,6 +5,8 @@ refusal and no missing resource can end it, and the server with it.
 """
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
@@ -46,6 +48,7 @@ async def run_operator(
             await kopf.operator(
                 registry=build_registry(configuration),
                 settings=build_settings(host),
+                identity=cast("Any", own_identity()),
                 standalone=True,
                 clusterwide=True,
                 stop_flag=stop,
@@ -59,6 +62,11 @@ async def run_operator(
 async def _forever(work: Forever) -> None:
     await work()
     raise RuntimeError(f"{getattr(work, '__qualname__', work)} ended, which it never should")
+
+
+def own_identity() -> str:
+    """Return the Pod's name, else the host's. Without one kopf asks for the user's name, and a user id need not have one."""
+    return os.environ.get("POD_NAME") or socket.gethostname()
 
 
 def build_settings(host: KopfHost) -> kopf.OperatorSettings:

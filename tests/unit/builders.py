@@ -11,7 +11,7 @@ from tidegate.checks.subject import Shortfall, Subject
 from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus, PlatformImage
-from tidegate.evidence.repository import RepositorySettings, TagMutability
+from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import (
     Answer,
     Coverage,
@@ -130,7 +130,7 @@ def findings(**counts: int) -> tuple[Finding, ...]:
 
 
 def report(*found: Finding, state: ScanState = ScanState.SCANNED, **changes: Any) -> ScanReport:
-    of_report = {name: changes.pop(name) for name in ("scanner", "complete") if name in changes}
+    of_report = {name: changes.pop(name) for name in ("scanner", "complete", "scanned_since") if name in changes}
     values: dict[str, Any] = {"scanner": Scanner.INSPECTOR}
     return ScanReport(coverage=coverage(state, **changes), findings=found, **(values | of_report))
 
@@ -141,6 +141,7 @@ def evidence(
     detail: ImageDetail | Absence | Fact[Any] | None = None,
     settings: RepositorySettings | Absence | Fact[Any] | None = None,
     runnable: Iterable[PlatformImage] | Fact[Any] | None = None,
+    scan_type: ScanType | Fact[Any] | None = None,
     scans: Mapping[Digest, Any] | None = None,
     valid_until: float = 0.0,
 ) -> ImageEvidence:
@@ -152,6 +153,7 @@ def evidence(
         detail=image,
         settings=_fact(settings, lambda: _SETTINGS),
         runnable=children,
+        scan_type=_fact(scan_type, lambda: ScanType.ENHANCED),
         scans={one: _fact(value, lambda: None) for one, value in reports.items()},
         valid_until=valid_until,
     )

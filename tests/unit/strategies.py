@@ -33,7 +33,7 @@ from tests.unit.builders import (
 from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause, Fact, Known
 from tidegate.evidence.image import Absence, BadContent, ImageStatus, PlatformImage
-from tidegate.evidence.repository import TagMutability
+from tidegate.evidence.repository import ScanType, TagMutability
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, ScanState, Severity
 from tidegate.policy.model import (
     Action,
@@ -93,14 +93,17 @@ def _past(*ages: timedelta) -> st.SearchStrategy[Any]:
 
 _AGES = (ZERO, 90 * SECOND, 2 * MINUTE - INSTANT, 2 * MINUTE, HOUR, DAY, DAY + INSTANT)
 _PUSHED = mostly(_past(10 * DAY), _past(*_AGES, HOUR + 90 * SECOND), None)
-_SCANNED = mostly(_past(HOUR, DAY), _past(*_AGES, 8 * DAY), None)
-_SEEN = st.sampled_from([None, NOW - 30 * DAY, NOW - 7 * DAY, NOW - 7 * DAY + INSTANT, NOW - DAY, NOW - MINUTE])
+_SCANNED = mostly(_past(HOUR, DAY), _past(*_AGES, 8 * DAY), _past(-5 * MINUTE, -5 * MINUTE - INSTANT), None)
+_SEEN = st.sampled_from(
+    [None, NOW - 30 * DAY, NOW - 7 * DAY, NOW - 7 * DAY + INSTANT, NOW - DAY, NOW - 2 * MINUTE - INSTANT, NOW - MINUTE]
+)
 
 _details = st.builds(
     detail,
     digest=mostly(DIGEST, digest("other"), weight=40),
     status=mostly(ImageStatus.ACTIVE, st.sampled_from(ImageStatus), weight=40),
     pushed_at=_PUSHED,
+    restored_at=mostly(None, _past(MINUTE, HOUR, 20 * DAY)),
 )
 _settings = st.builds(
     settings,
@@ -131,6 +134,7 @@ reports: st.SearchStrategy[ScanReport] = st.builds(
     scanner=mostly(Scanner.INSPECTOR, Scanner.ECR_BASIC),
     complete=mostly(True, False, weight=12),
     last_scanned_at=_SCANNED,
+    scanned_since=mostly(None, _past(MINUTE, 2 * MINUTE, HOUR, 2 * DAY, 20 * DAY), weight=2),
 )
 
 
@@ -146,6 +150,7 @@ def collected(draw: st.DrawFn) -> ImageEvidence:
         detail=draw(facts(mostly(_details, st.sampled_from(Absence), weight=40))),
         settings=draw(facts(mostly(_settings, st.sampled_from(Absence), weight=40))),
         runnable=runnable,
+        scan_type=draw(facts(st.sampled_from(ScanType))),
         scans={one: draw(facts(reports)) for one in digests},
     )
 

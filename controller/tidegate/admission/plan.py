@@ -121,7 +121,8 @@ def judge_plan(plan: Plan, evidence: ImageEvidence, *, now: datetime, audit_only
 
 
 def _is_stale(evidence: ImageEvidence) -> bool:
-    facts = (evidence.detail, evidence.settings, evidence.runnable, *evidence.scans.values(), *evidence.proofs.values())
+    single = (evidence.detail, evidence.settings, evidence.runnable, evidence.scan_type)
+    facts = (*single, *evidence.scans.values(), *evidence.proofs.values())
     return any(isinstance(fact, Known) and fact.stale is not None for fact in facts)
 
 

@@ -15,7 +15,7 @@ from tidegate.aws.ecr_scan import not_scanned, read_report
 from tidegate.aws.errors import INVALID_CODES, MAX_DETAIL
 from tidegate.aws.identity import Identity
 from tidegate.aws.pull_through import PullThroughRules
-from tidegate.aws.reply import Reply, member
+from tidegate.aws.reply import Reply
 from tidegate.aws.split import RefusedError, ask_for_each
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
@@ -113,7 +113,12 @@ class Ecr:
         reply = Reply(self._clients.call(_SCANNING, registry, {}), _SCANNING.source)
         if (answered := reply.text("registryId")) != registry.account:
             raise _foreign(_SCANNING, registry, f"ECR answered for {answered}: name the scanner of this account, or")
-        return member(ScanType, reply.object("scanningConfiguration").text("scanType"), ScanType.UNKNOWN)
+        configuration = reply.object("scanningConfiguration")
+        word = configuration.text("scanType")
+        try:
+            return ScanType(word)
+        except ValueError as exc:
+            raise configuration.wrong("scanType", f"expected BASIC or ENHANCED, got {word[:40]!r}") from exc
 
     def basic_report(self, repository: EcrRepository, digest: Digest) -> ScanReport:
         """Return ECR's scan of one image. See ``evidence.ports.BasicScanSource``.

@@ -96,6 +96,7 @@ def _detail(described: Reply) -> ImageDetail:
         # Regions without archiving do not say: there every image is active.
         status=member(ImageStatus, status, ImageStatus.UNKNOWN) if status else ImageStatus.ACTIVE,
         pushed_at=described.optional_time("imagePushedAt"),
+        restored_at=described.optional_time("lastActivatedAt"),
     )
 
 

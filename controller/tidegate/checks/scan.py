@@ -1,7 +1,8 @@
 """Check ``scan``: every image that a node may run was scanned, recently enough. Not scanned is never clean.
 
-The race between "scanned" and its findings is closed here: shortly after the push or the first scan, findings may still
-be arriving, so the image counts as pending until the policy's settling period is over.
+The race between "scanned" and its findings is closed here: after the push and after the first scan, findings may still be
+arriving, so the image counts as pending until the policy's settling period is over. No answer of AWS says which scan was
+the first one, so the last scan counts as the first until something proves an earlier one: see ``_settled_at``.
 """
 
 from dataclasses import dataclass, replace
@@ -20,11 +21,11 @@ from tidegate.checks.subject import (
 from tidegate.checks.words import age, harmless
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import ImageDetail, PlatformImage
-from tidegate.evidence.scan import ScanReport, ScanState
+from tidegate.evidence.scan import Scanner, ScanReport, ScanState
 from tidegate.policy.model import ImagePolicy, ScanRules, Tolerance
 
-FIRST_SCAN_WINDOW = timedelta(hours=1)
-"""A scan this soon after the push is taken for the first one, whose findings may still be arriving."""
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""A scan later than now by more than this has a time that cannot be right. AWS refuses requests of clocks further off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ def check_scan(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> Check
     """Judge the scan of every runnable image; the worst decides."""
     scanned = judge_scans(rules, policy, subject)
     result = scanned.of(Check.SCAN) if isinstance(scanned, Shortfall) else worst([one.result for one in scanned])
-    return resting_on(result, subject.evidence.detail, subject.evidence.runnable, policy=policy, now=subject.now)
+    return resting_on_scans(result, policy, subject)
 
 
 def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> tuple[ScannedImage, ...] | Shortfall:
@@ -116,7 +117,17 @@ def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> tupl
     images = runnable_images(subject, policy)
     if isinstance(images, Shortfall):
         return images
+    # Who scans is evidence too: what another scanner says says nothing, however lately it was asked.
+    scan_type = usable(subject.evidence.scan_type, policy=policy, now=subject.now)
+    if isinstance(scan_type, Shortfall):
+        return scan_type
     return tuple(_judge_one(rules, policy, subject, detail, image) for image in images)
+
+
+def resting_on_scans(result: CheckResult, policy: ImagePolicy, subject: Subject) -> CheckResult:
+    """Return the result with what follows from stale facts below all scans; see ``resting_on``."""
+    facts = (subject.evidence.detail, subject.evidence.runnable, subject.evidence.scan_type)
+    return resting_on(result, *facts, policy=policy, now=subject.now)
 
 
 def worst(results: list[CheckResult]) -> CheckResult:
@@ -150,36 +161,52 @@ def _judge_one(
 def _judge_report(
     rules: ScanRules, detail: ImageDetail, report: ScanReport, now: datetime, *, observed_at: datetime
 ) -> CheckResult:
-    """Judge one report in order: is it scanned, is it settled, is it recent."""
+    """Judge one report in numbered steps; the first that does not hold is the answer."""
     coverage = report.coverage
+    # 1. The scanner says that the image was scanned.
     if coverage.state not in {ScanState.SCANNED, ScanState.SCANNED_ONCE}:
         return _not_scanned(rules, coverage.state, _own_words(report))
-    if rules.settling_period and (unsettled := _unsettled(rules, detail, report, now, observed_at)):
+    # 2. It says when. Without a time there was no scan: "will be scanned one time" is how AWS explains one such status.
+    scanned_at = coverage.last_scanned_at
+    if scanned_at is None or scanned_at - now > MAX_CLOCK_SKEW:
+        return _no_time(report)
+    # 3. The findings of the first scan had arrived when they were looked up.
+    if rules.settling_period and (unsettled := _unsettled(rules, detail, report, scanned_at, now, observed_at)):
         return unsettled
+    # 4. It is recent enough.
     if rules.max_age is None:
         return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK)
-    if coverage.last_scanned_at is None or now - coverage.last_scanned_at > rules.max_age:
-        return _too_old(rules.max_age, coverage.last_scanned_at, now)
-    limit = coverage.last_scanned_at + rules.max_age
-    return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK, holds_until=limit)
+    if now - scanned_at > rules.max_age:
+        return _too_old(rules.max_age, scanned_at, now)
+    return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK, holds_until=scanned_at + rules.max_age)
+
+
+def _no_time(report: ScanReport) -> CheckResult:
+    scanned_at = report.coverage.last_scanned_at
+    seen = "does not say when" if scanned_at is None else "gives a time in the future"
+    return CheckResult(
+        check=Check.SCAN,
+        outcome=Outcome.UNDETERMINED,
+        reason=Reason.EVIDENCE_LACKING,
+        found=f"the scanner says that the image was scanned, and {seen} ({_own_words(report)})",
+        remedy="retry in a minute, and tell the platform team if it persists",
+        holds_until=None if scanned_at is None else scanned_at - MAX_CLOCK_SKEW,
+    )
 
 
 def _unsettled(
-    rules: ScanRules, detail: ImageDetail, report: ScanReport, now: datetime, observed_at: datetime
+    rules: ScanRules,
+    detail: ImageDetail,
+    report: ScanReport,
+    scanned_at: datetime,
+    now: datetime,
+    observed_at: datetime,
 ) -> CheckResult | None:
     """Return the result of an image whose findings may still be arriving, or None when they had arrived.
 
     What counts is when they were looked up: findings that were read too early do not become complete by getting old.
     """
-    settled_at = _settled_at(rules.settling_period, detail, report)
-    if settled_at is None:
-        return CheckResult(
-            check=Check.SCAN,
-            outcome=Outcome.UNDETERMINED,
-            reason=Reason.EVIDENCE_LACKING,
-            found="neither a push time nor a scan time is known, so nobody can tell whether all findings have arrived",
-            remedy="retry, and tell the platform team if it persists",
-        )
+    settled_at = _settled_at(rules.settling_period, detail, report, scanned_at)
     if observed_at >= settled_at:
         return None
     result = _not_scanned(rules, ScanState.PENDING, "first scan just done, findings may still be arriving")
@@ -215,28 +242,35 @@ def _own_words(report: ScanReport) -> str:
     return f"{report.scanner.value}: {harmless(coverage.code)}/{harmless(coverage.reason)}".rstrip("/")
 
 
-def _settled_at(period: timedelta, detail: ImageDetail, report: ScanReport) -> datetime | None:
-    """Return when the findings of a first scan count as complete, or None when nothing says when that was.
+def _settled_at(period: timedelta, detail: ImageDetail, report: ScanReport, scanned_at: datetime) -> datetime:
+    """Return when the findings of the first scan count as complete: a period after the push and after that scan.
 
-    A finding first seen well before the last scan proves an earlier scan, and so does a scan long after the push.
+    Amazon Inspector scans an image again and again and tells the last time alone. So the last scan counts as the first
+    one, unless an earlier scan since the push is proved:
+
+    - by a finding that was first observed more than a period before the last scan;
+    - by an earlier look-up of this process, which saw the image scanned already (``ScanReport.scanned_since``).
+
+    What is older than the push proves nothing: an image that was deleted and pushed again, or restored from the archive,
+    is scanned anew, and its findings may come back one by one with their old times. Where the push has no time, nothing
+    is known to be since the push. ECR's basic scanning scans on push or on demand: each of its scans makes all findings anew.
     """
-    last, pushed = report.coverage.last_scanned_at, detail.pushed_at
-    if last is None:
-        return None if pushed is None else pushed + period
-    seen_before = any(one.first_observed_at and one.first_observed_at < last - period for one in report.findings)
-    if pushed is None:
-        return last if seen_before else last + period
-    if seen_before or last - pushed > FIRST_SCAN_WINDOW:
-        return pushed + period
-    return max(pushed, last) + period
+    present = [time for time in (detail.pushed_at, detail.restored_at) if time is not None]
+    if detail.pushed_at is None or report.scanner is not Scanner.INSPECTOR:
+        return max([*present, scanned_at]) + period
+    observed = [one.first_observed_at for one in report.findings if one.first_observed_at is not None]
+    proofs = [time for time in observed if time < scanned_at - period]
+    if report.scanned_since is not None:
+        proofs.append(report.scanned_since)
+    first = min([scanned_at, *(time for time in proofs if time >= max(present))])
+    return max([*present, first]) + period
 
 
-def _too_old(max_age: timedelta, last_scanned_at: datetime | None, now: datetime) -> CheckResult:
-    seen = "the scanner does not say when" if last_scanned_at is None else f"{age(now - last_scanned_at)} ago"
+def _too_old(max_age: timedelta, scanned_at: datetime, now: datetime) -> CheckResult:
     return CheckResult(
         check=Check.SCAN,
         outcome=Outcome.FAIL,
         reason=Reason.SCAN_TOO_OLD,
-        found=f"last scanned: {seen}; the policy allows {age(max_age)}",
+        found=f"last scanned: {age(now - scanned_at)} ago; the policy allows {age(max_age)}",
         remedy="scan or push the image again, or turn on continuous scanning",
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.scan import ScannedImage, judge_scans, worst
-from tidegate.checks.subject import Shortfall, Subject, earliest, resting_on
+from tidegate.checks.scan import ScannedImage, judge_scans, resting_on_scans, worst
+from tidegate.checks.subject import Shortfall, Subject, earliest
 from tidegate.checks.words import harmless, plural
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, Severity
 from tidegate.policy.model import ImagePolicy, ScanRules, Tolerance, VulnerabilityRules
@@ -40,7 +40,7 @@ def check_vulnerabilities(rules: VulnerabilityRules, policy: ImagePolicy, subjec
         result = scanned.of(Check.VULNERABILITIES)
     else:
         result = worst([_judge_image(rules, one, subject.now) for one in scanned])
-    return resting_on(result, subject.evidence.detail, subject.evidence.runnable, policy=policy, now=subject.now)
+    return resting_on_scans(result, policy, subject)
 
 
 def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, now: datetime) -> CheckResult:

@@ -83,6 +83,8 @@ def evidence_lines(judged: JudgedImage, now: datetime) -> list[tuple[str, Any]]:
         ("tags", _fact(evidence.settings, now)),
         ("runs", _fact(evidence.runnable, now)),
     ]
+    if evidence.scans:
+        lines.append(("scan type", _fact(evidence.scan_type, now)))
     lines += [(f"scan of {digest[:19]}", _fact(report, now)) for digest, report in evidence.scans.items()]
     lines += [(f"signatures of {digest[:19]}", _fact(proofs, now)) for digest, proofs in evidence.proofs.items()]
     return lines

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
 from tidegate.evidence.proofs import Proofs
-from tidegate.evidence.repository import RepositorySettings
+from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
 from tidegate.images.digest import Digest
 
+SCAN_TYPE_SOURCE = "ecr:GetRegistryScanningConfiguration"
 RENEWED_SHARE = 0.2
 """The last part of the time for which something is remembered: its use then renews it, before anybody has to wait."""
 
@@ -20,14 +21,15 @@ class ImageEvidence:
 
     ``detail`` holds the resolved digest: every other fact is about that digest or its children. ``runnable`` lists the
     image itself, or every runnable child of an index; ``scans`` has an entry for each runnable digest that was looked
-    up, which are those that the wanted platforms may run. ``proofs`` has
-    an entry for each digest whose signatures were looked for. ``valid_until`` is the monotonic second until which it may
+    up, which are those that the wanted platforms may run; ``scan_type`` is what chose the scanner. ``proofs`` has an entry
+    for each digest whose signatures were looked for. ``valid_until`` is the monotonic second until which it may
     be used again.
     """
 
     detail: Fact[ImageDetail | Absence]
     settings: Fact[RepositorySettings | Absence]
     runnable: Fact[tuple[PlatformImage, ...] | BadContent]
+    scan_type: Fact[ScanType]
     scans: Mapping[Digest, Fact[ScanReport]] = field(default_factory=dict)
     proofs: Mapping[Digest, Fact[Proofs]] = field(default_factory=dict)
     valid_until: float = 0.0
@@ -44,4 +46,5 @@ def nothing_asked() -> ImageEvidence:
         detail=not_asked("ecr:DescribeImages"),
         settings=not_asked("ecr:DescribeRepositories"),
         runnable=not_asked("ecr:BatchGetImage"),
+        scan_type=not_asked(SCAN_TYPE_SOURCE),
     )

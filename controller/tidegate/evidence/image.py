@@ -28,12 +28,16 @@ class Absence(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageDetail:
-    """One image as ``ecr:DescribeImages`` describes it."""
+    """One image as ``ecr:DescribeImages`` describes it.
+
+    ``restored_at`` is when it last came back from ECR's archive: it is scanned anew then, as after a push.
+    """
 
     digest: Digest
     media_type: str
     status: ImageStatus
     pushed_at: datetime | None
+    restored_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,8 @@ class ScanTypeSource(Protocol):
     def scan_type(self, registry: EcrRegistry) -> ScanType:
         """Return the registry's scan type: what the operator set for the account, else what ECR says.
 
-        Source: ``ecr:GetRegistryScanningConfiguration``, which needs credentials of the registry's own account.
+        A value that this version does not know raises AwsUnavailableError: it chooses no scanner. Source:
+        ``ecr:GetRegistryScanningConfiguration``, which needs credentials of the registry's own account.
         """
         ...
 

@@ -17,11 +17,10 @@ class TagMutability(StrEnum):
 
 
 class ScanType(StrEnum):
-    """How a registry scans: ENHANCED asks Amazon Inspector, BASIC asks ECR; UNKNOWN is a value not known here."""
+    """How a registry scans: ENHANCED asks Amazon Inspector, BASIC asks ECR."""
 
     BASIC = "BASIC"
     ENHANCED = "ENHANCED"
-    UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

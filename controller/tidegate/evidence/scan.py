@@ -4,7 +4,7 @@ No findings count only beside a coverage that says the image was scanned. The st
 ECR basic scanning are mapped onto one set of states here; a word not known is UNKNOWN, which is never clean.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -100,13 +100,29 @@ class ScanReport:
     """What one scanner knows of one image.
 
     ``complete`` is False when there were more findings than are kept (``MAX_FINDINGS``): then counts are lower bounds.
-    Whether findings may still be arriving is the policy's to say, by the times that are known.
+    Whether findings may still be arriving is the policy's to say, by the times that are known. ``scanned_since`` is the
+    time of the earliest scan that this process saw in look-ups that led up to this one, or None; see ``follow``.
     """
 
     scanner: Scanner
     coverage: Coverage
     findings: tuple[Finding, ...] = ()
     complete: bool = True
+    scanned_since: datetime | None = None
+
+    def follow(self, before: "ScanReport") -> "ScanReport":
+        """Return this report with what the look-up before it says of earlier scans.
+
+        That counts only where Amazon Inspector kept the image scanned: any other state in between, or a time that went
+        back, may mean that all began anew.
+        """
+        then, now = before.coverage, self.coverage
+        kept = before.scanner is self.scanner is Scanner.INSPECTOR and then.state is now.state is ScanState.SCANNED
+        if not kept or then.last_scanned_at is None or now.last_scanned_at is None:
+            return self
+        if now.last_scanned_at < then.last_scanned_at:
+            return self
+        return replace(self, scanned_since=before.scanned_since or then.last_scanned_at)
 
 
 MAX_FINDINGS = 1000

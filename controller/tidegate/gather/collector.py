@@ -6,18 +6,19 @@ then; the collection goes on and is kept, so that the retry is answered at once.
 
 import asyncio
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 import structlog
 
 from tidegate.checks.subject import select_platforms
 from tidegate.checks.words import harmless
-from tidegate.evidence.collected import ImageEvidence, not_asked
+from tidegate.evidence.collected import ImageEvidence, not_asked, nothing_asked
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
 from tidegate.evidence.needs import Needs
 from tidegate.evidence.proofs import Proofs, ProofState
-from tidegate.evidence.repository import RepositorySettings
+from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
@@ -38,6 +39,8 @@ _log = structlog.get_logger(__name__)
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 _Key: TypeAlias = tuple[Repository, ImageId, Needs]
+_Scans: TypeAlias = tuple[Fact[ScanType], dict[Digest, tuple[Fact[ScanReport], float]]]
+"""What chose the scanner, and the scan of each image with the monotonic second until which it may be used again."""
 
 
 class Collector:
@@ -67,9 +70,10 @@ class Collector:
             facts.manifests.runnable.renew((repository, detail.value.digest, detail.value.media_type))
             for digest, demands in _demands(detail.value, evidence.runnable, wanted).items():
                 facts.signatures.renew(repository, digest, demands)
-        for digest in evidence.scans:
-            if isinstance(repository, EcrRepository):
-                facts.scans.renew((repository, digest))
+        if isinstance(repository, EcrRepository) and isinstance(evidence.scan_type, Known):
+            facts.scan_types.renew(repository.registry)
+            for digest in evidence.scans:
+                facts.scans.renew((repository, digest, evidence.scan_type.value))
 
     async def collect_all(
         self, wanted: Sequence[tuple[ImageReference, Needs]], *, deadline: float
@@ -105,7 +109,7 @@ class Collector:
         # 1. The digest, and beside it the repository's settings. A reference by digest starts its scan at once: a scan
         #    of an image that turns out to be an index or missing is merely not used.
         named = [Digest(image.value)] if image.kind == "digest" else []
-        (detail, until), (settings, limit), answers, proved = await asyncio.gather(
+        (detail, until), (settings, limit), (scan_type, answers), proved = await asyncio.gather(
             self._facts.details.get((repository, image)),
             self._get_settings(repository, wanted),
             self._get_scans(repository, named if wanted.scan else []),
@@ -113,8 +117,7 @@ class Collector:
         )
         until = min(until, limit)
         if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
-            nothing = not_asked("ecr:BatchGetImage")
-            return ImageEvidence(detail=detail, settings=settings, runnable=nothing, valid_until=until)
+            return replace(nothing_asked(), detail=detail, settings=settings, valid_until=until)
         # 2. What runs: the image itself, or the children of an index; and beside it the signatures of what a tag means.
         digest = detail.value.digest
         (runnable, limit), more = await asyncio.gather(
@@ -129,11 +132,11 @@ class Collector:
         if not _is_any_proved(proved[digest][0] if digest in proved else None, wanted.child_demands):
             # An index may list dozens of children, and whoever pushed it is not known: it fails by itself already.
             demanded = {digest: demanded[digest]} if digest in demanded else {}
-        scanned, more = await asyncio.gather(
+        (again, scanned), more = await asyncio.gather(
             self._get_scans(repository, [each for each in children if wanted.scan and each not in answers]),
             self._get_proofs(repository, {each: demanded[each] for each in demanded if each not in proved}),
         )
-        answers, proved = answers | scanned, proved | more
+        scan_type, answers, proved = again if scanned else scan_type, answers | scanned, proved | more
         scans = {each: answers[each][0] for each in children if wanted.scan}
         proofs = {each: proved[each][0] for each in demanded}
         limits = [*(answers[each][1] for each in scans), *(proved[each][1] for each in proofs)]
@@ -141,6 +144,7 @@ class Collector:
             detail=detail,
             settings=settings,
             runnable=runnable,
+            scan_type=scan_type if scans else not_asked(self._facts.scan_types.source),
             scans=scans,
             proofs=proofs,
             valid_until=min([until, *limits]),
@@ -154,25 +158,30 @@ class Collector:
         settings, limit = self._peek_settings(repository, wanted, otherwise)
         until = min(until, limit)
         if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
-            nothing = not_asked("ecr:BatchGetImage")
-            return ImageEvidence(detail=detail, settings=settings, runnable=nothing, valid_until=until)
+            return replace(nothing_asked(), detail=detail, settings=settings, valid_until=until)
         runnable = _itself(detail.value, detail)
         if _is_expanded(detail.value, wanted):
             key = (repository, detail.value.digest, detail.value.media_type)
             runnable, limit = self._peek(self._facts.manifests.runnable, key, otherwise)
             until = min(until, limit)
-        scans: dict[Digest, Fact[ScanReport]] = {}
+        children = [child.digest for child in _wanted_children(detail.value, runnable, wanted)] if wanted.scan else []
+        scan_type, scanned = self._peek_scans(repository, children, otherwise)
+        scans = {each: fact for each, (fact, _) in scanned.items()}
+        until = min([until, *(limit for _, limit in scanned.values())])
         proofs: dict[Digest, Fact[Proofs]] = {}
-        for child in _wanted_children(detail.value, runnable, wanted) if wanted.scan else ():
-            scans[child.digest], limit = self._peek_scan(repository, child.digest, otherwise)
-            until = min(until, limit)
         itself = detail.value.digest
         for digest, demands in _demands(detail.value, runnable, wanted).items():
             if digest == itself or _is_any_proved(proofs.get(itself), wanted.child_demands):
                 proofs[digest], limit = self._facts.signatures.peek(repository, digest, demands, otherwise=otherwise)
                 until = min(until, 0.0 if isinstance(proofs[digest], Missing) else limit)
         return ImageEvidence(
-            detail=detail, settings=settings, runnable=runnable, scans=scans, proofs=proofs, valid_until=until
+            detail=detail,
+            settings=settings,
+            runnable=runnable,
+            scan_type=scan_type,
+            scans=scans,
+            proofs=proofs,
+            valid_until=until,
         )
 
     async def _get_runnable(
@@ -182,14 +191,15 @@ class Collector:
             return _itself(detail, fact), float("inf")
         return await self._facts.manifests.runnable.get((repository, detail.digest, detail.media_type))
 
-    async def _get_scans(
-        self, repository: Repository, digests: Sequence[Digest]
-    ) -> dict[Digest, tuple[Fact[ScanReport], float]]:
-        """Return the scans of images; nobody scans those of other registries for us."""
-        if not isinstance(repository, EcrRepository):
-            return dict.fromkeys(digests, (not_asked(self._facts.scans.source), float("inf")))
-        answers = await asyncio.gather(*(self._facts.scans.get((repository, digest)) for digest in digests))
-        return dict(zip(digests, answers, strict=True))
+    async def _get_scans(self, repository: Repository, digests: Sequence[Digest]) -> _Scans:
+        """Return the scans of images by the registry's scanner; those of other registries are not scanned."""
+        if not isinstance(repository, EcrRepository) or not digests:
+            return self._no_scans(digests)
+        kind, until = await self._facts.scan_types.get(repository.registry)
+        if isinstance(kind, Missing):
+            return kind, dict.fromkeys(digests, (kind, until))
+        answers = await asyncio.gather(*(self._facts.scans.get((repository, each, kind.value)) for each in digests))
+        return kind, {each: (fact, min(until, limit)) for each, (fact, limit) in zip(digests, answers, strict=True)}
 
     async def _get_proofs(
         self, repository: Repository, wanted: Mapping[Digest, tuple[Demand, ...]]
@@ -205,10 +215,19 @@ class Collector:
             return await self._facts.settings.get(repository)
         return not_asked(self._facts.settings.source), float("inf")
 
-    def _peek_scan(self, repository: Repository, digest: Digest, otherwise: Cause) -> tuple[Fact[ScanReport], float]:
-        if isinstance(repository, EcrRepository):
-            return self._peek(self._facts.scans, (repository, digest), otherwise)
-        return not_asked(self._facts.scans.source), float("inf")
+    def _peek_scans(self, repository: Repository, digests: Sequence[Digest], otherwise: Cause) -> _Scans:
+        if not isinstance(repository, EcrRepository) or not digests:
+            return self._no_scans(digests)
+        kind, until = self._peek(self._facts.scan_types, repository.registry, otherwise)
+        if isinstance(kind, Missing):
+            return kind, dict.fromkeys(digests, (kind, until))
+        answers = [self._peek(self._facts.scans, (repository, each, kind.value), otherwise) for each in digests]
+        return kind, {each: (fact, min(until, limit)) for each, (fact, limit) in zip(digests, answers, strict=True)}
+
+    def _no_scans(self, digests: Sequence[Digest]) -> _Scans:
+        """Return the scans of images of which none is looked up."""
+        nothing = not_asked(self._facts.scans.source), float("inf")
+        return not_asked(self._facts.scan_types.source), dict.fromkeys(digests, nothing)
 
     def _peek_settings(
         self, repository: Repository, wanted: Needs, otherwise: Cause

@@ -142,21 +142,25 @@ class FactCache(Generic[K, V]):
         return flight
 
     async def _fly(self, key: K) -> tuple[Fact[V], float]:
+        asked_at = self._clock.now()
         try:
             answer: V | Missing = await self._look_up(key)
-            return self._failed(key, answer) if isinstance(answer, Missing) else self._keep(key, answer)
+            return self._failed(key, answer) if isinstance(answer, Missing) else self._keep(key, answer, asked_at)
         except Exception:  # noqa: BLE001 - an unforeseen error is one more way of not knowing
             _log.exception("look-up failed unexpectedly", source=self.source)
             return self._failed(key, Missing(Cause.INTERNAL, self.source))
         finally:
             self._flights.pop(key, None)
 
-    def _keep(self, key: K, value: V) -> tuple[Fact[V], float]:
-        """Keep what was looked up, and forget what was not used for the longest time."""
+    def _keep(self, key: K, value: V, asked_at: datetime) -> tuple[Fact[V], float]:
+        """Keep what was looked up, and forget what was not used for the longest time.
+
+        It was observed when it was asked for: what changed while the answer was under way may not be in it.
+        """
         now, seconds = self._clock.monotonic(), self._seconds(key, value)
         entry = Entry(
             value=value,
-            observed_at=self._clock.now(),
+            observed_at=asked_at,
             weight=self._weigh(value),
             fresh_until=now + seconds,
             fresh_seconds=seconds,

@@ -6,10 +6,12 @@ Read this to learn which call to AWS answers which question. What is looked up f
 
 import asyncio
 from collections.abc import Sized
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from tidegate.evidence.fact import Cause, Known, Missing
+from tidegate.evidence.collected import SCAN_TYPE_SOURCE
+from tidegate.evidence.fact import Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail
 from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.ports import MAX_IMAGE_IDS, MAX_INSPECTED_IMAGES, MAX_REPOSITORIES
@@ -32,6 +34,8 @@ from tidegate.images.repository import EcrRegistry, EcrRepository, OciRepository
 
 V = TypeVar("V")
 Detail = ImageDetail | Absence
+ScanKey = tuple[EcrRepository, Digest, ScanType]
+"""An image and who scans it: what another scanner said of it is another fact."""
 Settings = RepositorySettings | Absence
 
 
@@ -66,13 +70,13 @@ class Facts:
             ),
         )
         self.scan_types = FactCache[EcrRegistry, ScanType](
-            source="ecr:GetRegistryScanningConfiguration",
+            source=SCAN_TYPE_SOURCE,
             limit=limit,
             clock=clock,
             look_up=self._scan_type,
             seconds=lambda *_: lifetimes.SCAN_TYPE_SECONDS,
         )
-        self.scans = FactCache[tuple[EcrRepository, Digest], ScanReport](
+        self.scans = FactCache[ScanKey, ScanReport](
             source="inspector2:ListFindings",
             limit=limit,
             clock=clock,
@@ -138,23 +142,23 @@ class Facts:
         return _region_as_absence(await self._repository_batches.get(repository.registry, repository.name))
 
     async def _scan_type(self, registry: EcrRegistry) -> ScanType | Missing:
-        line = self._lines.line("ecr:GetRegistryScanningConfiguration", registry)
+        line = self._lines.line(SCAN_TYPE_SOURCE, registry)
         return no_region(await line.ask(partial(self._sources.scan_types.scan_type, registry)), line.source)
 
-    async def _scan(self, key: tuple[EcrRepository, Digest]) -> ScanReport | Missing:
-        """Ask the scanner that the registry uses; a scan type that is not known is no reason to guess one."""
-        repository, digest = key
-        fact, _ = await self.scan_types.get(repository.registry)
-        if isinstance(fact, Missing):
-            return fact
-        if fact.value is ScanType.ENHANCED:
-            return await self._inspected(repository, digest)
-        if fact.value is ScanType.BASIC:
-            return await self._basic(repository, digest)
-        return Missing(Cause.UNEXPECTED_ANSWER, self.scan_types.source)
+    async def _scan(self, key: ScanKey) -> ScanReport | Missing:
+        """Ask the scanner that the registry uses, and keep in mind that the image was scanned already the last time."""
+        repository, digest, scan_type = key
+        began = self._clock.now()
+        ask = self._inspected if scan_type is ScanType.ENHANCED else self._basic
+        report = await ask(repository, digest)
+        before, _ = self.scans.peek(key)
+        if isinstance(report, Missing) or isinstance(before, Missing):
+            return report
+        gap = began - before.observed_at
+        return report.follow(before.value) if timedelta(0) <= gap <= lifetimes.FOLLOWING else report
 
     async def _inspected(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
-        image = (repository.name, digest)
+        image, began = (repository.name, digest), self._clock.now()
         coverage, found = await asyncio.gather(
             self._coverage_batches.get(repository.registry, image),
             self._findings_batches.get(repository.registry, image),
@@ -163,7 +167,7 @@ class Facts:
         found = no_region(found, "inspector2:ListFindings")
         if isinstance(coverage, Missing):
             return coverage
-        if self._is_just_scanned(coverage):
+        if coverage.last_scanned_at is not None and began - coverage.last_scanned_at < lifetimes.JUST_SCANNED:
             # The scan may have ended between the two answers: findings that were read first would lack its own.
             again = await self._findings_batches.get(repository.registry, image)
             found = no_region(again, "inspector2:ListFindings")
@@ -172,10 +176,6 @@ class Facts:
         return ScanReport(
             scanner=Scanner.INSPECTOR, coverage=coverage, findings=found.findings, complete=found.complete
         )
-
-    def _is_just_scanned(self, coverage: Coverage) -> bool:
-        scanned_at = coverage.last_scanned_at
-        return scanned_at is not None and self._clock.now() - scanned_at < lifetimes.JUST_SCANNED
 
     async def _basic(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
         line = self._lines.line("ecr:DescribeImageScanFindings", repository.registry)

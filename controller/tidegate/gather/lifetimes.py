@@ -26,6 +26,8 @@ FRESH_SCAN_SECONDS = 30.0
 FRESH_SCAN = timedelta(minutes=5)
 JUST_SCANNED = timedelta(seconds=120)
 """A scan this recent may have ended between two look-ups that were made side by side."""
+FOLLOWING = timedelta(hours=1)
+"""Two look-ups of a scan follow each other within this: a longer gap may hide that scanning was off in between."""
 KEPT_SECONDS = 7 * 86_400.0
 """How long an expired fact is kept for policies that accept stale evidence; the CRD bounds maxStale by the same."""
 RETRY_SECONDS = 1.0
@@ -49,12 +51,11 @@ _SCAN_SECONDS = {
 def scan_seconds(report: ScanReport, *, now: datetime) -> float:
     """Return the time to live of a scan report."""
     scanned_at = report.coverage.last_scanned_at
-    if (
-        report.coverage.state in {ScanState.SCANNED, ScanState.SCANNED_ONCE}
-        and scanned_at is not None
-        and now - scanned_at < FRESH_SCAN
-    ):
-        return FRESH_SCAN_SECONDS
+    if report.coverage.state in {ScanState.SCANNED, ScanState.SCANNED_ONCE}:
+        if scanned_at is None:
+            return _SCAN_SECONDS[ScanState.PENDING]
+        if now - scanned_at < FRESH_SCAN:
+            return FRESH_SCAN_SECONDS
     return _SCAN_SECONDS.get(report.coverage.state, FRESH_SCAN_SECONDS)
 
 

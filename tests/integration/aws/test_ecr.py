@@ -247,9 +247,12 @@ def test_a_registry_says_how_it_scans(aws, world, kind):
     assert aws.ecr.scan_type(OWN) is ScanType(kind)
 
 
-def test_a_kind_of_scanning_that_is_new_is_unknown(aws, sim):
+def test_a_kind_of_scanning_that_is_new_chooses_no_scanner(aws, sim):
     sim.inject("unknown_enum", operation="GetRegistryScanningConfiguration", field="scanType")
-    assert aws.ecr.scan_type(OWN) is ScanType.UNKNOWN
+    with pytest.raises(AwsUnavailableError) as raised:
+        aws.ecr.scan_type(OWN)
+    assert raised.value.cause is Cause.UNEXPECTED_ANSWER
+    assert "expected BASIC or ENHANCED" in raised.value.detail
 
 
 @pytest.mark.parametrize(

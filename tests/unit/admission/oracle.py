@@ -17,8 +17,8 @@ from tidegate.policy.trust_stores import NO_TRUST
 from tidegate.verify.demands import demands_of
 
 GOOD, EXEMPT, BAD, UNKNOWN = "good", "exempt", "bad", "unknown"
-RESCAN = timedelta(hours=1)
-"""A scan later than this after the push is not the first one."""
+SKEW = timedelta(minutes=5)
+"""Clocks differ by no more than this: a scan further in the future has no time."""
 
 AnyPolicy = ImagePolicy | BrokenPolicy
 Words = dict[str, str]
@@ -56,12 +56,12 @@ def words_for(
     children = Children(policy, reference, evidence, nodes, now)
     if policy.scan is not None:
         words["scan"] = children.worst(
-            lambda report, read: scan(policy.scan or ScanRules(), report, children.pushed, read, now)
+            lambda report, read: scan(policy.scan or ScanRules(), report, children.there, read, now)
         )
     if policy.vulnerabilities is not None:
         rules, demanded = policy.vulnerabilities, policy.scan or ScanRules()
         words["vulnerabilities"] = children.worst(
-            lambda report, read: vulnerabilities(rules, report, scan(demanded, report, children.pushed, read, now), now)
+            lambda report, read: vulnerabilities(rules, report, scan(demanded, report, children.there, read, now), now)
         )
     if policy.signatures is not None:
         words["signatures"] = signatures(policy, reference, evidence, children, now)
@@ -151,7 +151,9 @@ class Children:
         nodes: tuple[Platform, ...],
         now: datetime,
     ) -> None:
-        self.pushed = getattr(value_of(evidence.detail, policy, now), "pushed_at", None)
+        detail = value_of(evidence.detail, policy, now)
+        self.there = [getattr(detail, name, None) for name in ("pushed_at", "restored_at")]
+        self.scanner_known = value_of(evidence.scan_type, policy, now) is not None
         self.word = BAD if reference.ecr is None else image(policy, reference, evidence, now)
         if self.word is not GOOD:
             return
@@ -173,6 +175,8 @@ class Children:
         """The worst word for a report and the moment at which it was read."""
         if self.word is not GOOD:
             return self.word
+        if not self.scanner_known:
+            return UNKNOWN
         return worst_of(UNKNOWN if report is None else judge(report, read) for report, read in self.reports)
 
 
@@ -181,7 +185,7 @@ def worst_of(words: Iterable[str]) -> str:
     return next(word for word in (BAD, UNKNOWN, EXEMPT, GOOD) if word in found)
 
 
-def scan(rules: ScanRules, report: Any, pushed: datetime | None, read: datetime, now: datetime) -> str:
+def scan(rules: ScanRules, report: Any, there: list[datetime | None], read: datetime, now: datetime) -> str:
     state = report.coverage.state.name
     tolerances = {"PENDING": rules.when_pending, "EXPIRED": rules.when_expired, "UNSUPPORTED": rules.when_unsupported}
     if state in tolerances:
@@ -191,23 +195,27 @@ def scan(rules: ScanRules, report: Any, pushed: datetime | None, read: datetime,
     if state not in ("SCANNED", "SCANNED_ONCE"):
         return BAD
     last = report.coverage.last_scanned_at
-    if rules.settling_period:
-        if last is None and pushed is None:
-            return UNKNOWN
-        starts = [pushed] if pushed else []
-        if last and is_first(last, pushed, report.findings, rules.settling_period):
-            starts.append(last)
-        if any(min(read, now) - start < rules.settling_period for start in starts):
-            return EXEMPT if rules.when_pending.value == "Allow" else BAD
-    if rules.max_age is not None and (last is None or now - last > rules.max_age):
+    if last is None or last > now + SKEW:
+        return UNKNOWN
+    period = rules.settling_period
+    if period and not all(start + period <= min(read, now) for start in starts(report, there, period)):
+        return EXEMPT if rules.when_pending.value == "Allow" else BAD
+    if rules.max_age is not None and now - last > rules.max_age:
         return BAD
     return GOOD
 
 
-def is_first(last: datetime, pushed: datetime | None, findings: Any, period: timedelta) -> bool:
-    """Whether a scan may have been the first: soon after the push, and nothing was found long before it."""
-    earlier = any(one.first_observed_at and last - one.first_observed_at > period for one in findings)
-    return not earlier and (pushed is None or last - pushed <= RESCAN)
+def starts(report: Any, there: list[datetime | None], period: timedelta) -> list[datetime]:
+    """The moments from which the findings of a first scan arrive: push, return from the archive, and that scan."""
+    last = report.coverage.last_scanned_at
+    known = [one for one in there if one]
+    scans = [last]
+    if there[0] and "Inspector" in report.scanner.value:
+        seen = [report.scanned_since] if report.scanned_since else []
+        seen += [one.first_observed_at for one in report.findings if one.first_observed_at]
+        # What Inspector knew a whole period before its last scan, or was seen to know, it knew by an earlier one.
+        scans += [one for one in seen if (one + period < last or one == report.scanned_since) and one >= max(known)]
+    return [*known, min(scans)]
 
 
 def vulnerabilities(rules: VulnerabilityRules, report: Any, scanned: str, now: datetime) -> str:

@@ -104,7 +104,7 @@ CASES: dict[str, Case] = {
     "ImagePolicy.max_stale": Case(
         without=SCAN,
         having={**SCAN, "maxStale": "2d"},
-        collected=evidence(known(report(), old=DAY, stale=Cause.UNREACHABLE)),
+        collected=evidence(known(report(last_scanned_at=NOW - 2 * DAY), old=DAY, stale=Cause.UNREACHABLE)),
     ),
     "Match.namespace_selector": Case(
         without=PINNED_ONLY, having=selecting(key="team", operator="Exists"), labels={"stage": "test"}

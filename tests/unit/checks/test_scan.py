@@ -5,6 +5,7 @@ import pytest
 from tests.unit.builders import (
     DAY,
     DIGEST,
+    HOUR,
     INSTANT,
     MINUTE,
     NOW,
@@ -26,6 +27,7 @@ from tidegate.checks.scan import check_scan
 from tidegate.evidence.collected import nothing_asked
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, BadContent
+from tidegate.evidence.repository import ScanType
 from tidegate.evidence.scan import Scanner, ScanState
 from tidegate.policy.model import ScanRules, Tolerance
 
@@ -105,6 +107,18 @@ def test_findings_do_not_matter_to_the_scan():
 
 
 LACKING = [
+    pytest.param(
+        evidence(scan_type=missing(source="ecr:GetRegistryScanningConfiguration")),
+        UNDETERMINED,
+        Reason.COULD_NOT_CHECK,
+        id="who scans could not be had",
+    ),
+    pytest.param(
+        evidence(scan_type=known(ScanType.ENHANCED, old=HOUR + INSTANT, stale=Cause.ACCESS_DENIED)),
+        UNDETERMINED,
+        Reason.STALE,
+        id="who scans was not to be had for too long",
+    ),
     pytest.param(nothing_asked(), UNDETERMINED, Reason.COULD_NOT_CHECK, id="nothing looked up"),
     pytest.param(evidence(detail=missing()), UNDETERMINED, Reason.COULD_NOT_CHECK, id="the image could not be had"),
     pytest.param(evidence(detail=Absence.IMAGE), FAIL, Reason.IMAGE_NOT_FOUND, id="no such image"),
@@ -153,14 +167,6 @@ def test_the_last_scan_may_be_as_old_as_max_age_and_no_older(old, outcome, holds
 
 def test_without_max_age_the_oldest_scan_will_do():
     assert check(evidence(report(last_scanned_at=PUSHED))).outcome is PASS
-
-
-def test_a_scan_without_a_date_has_no_age_that_could_be_allowed():
-    undated = evidence(report(last_scanned_at=None))
-    assert check(undated).outcome is PASS
-    result = check(undated, ScanRules(max_age=7 * DAY))
-    assert (result.outcome, result.reason) == (FAIL, Reason.SCAN_TOO_OLD)
-    assert result.found == "last scanned: the scanner does not say when; the policy allows 7 d"
 
 
 AMD, ARM = child("amd", "linux/amd64"), child("arm", "linux/arm64")
@@ -226,6 +232,7 @@ def test_an_undetermined_image_is_judged_again_when_another_child_would_fail():
 
 STALE = [
     pytest.param({"detail": known(detail(), old=30 * MINUTE, stale=Cause.CIRCUIT_OPEN)}, id="the image"),
+    pytest.param({"scan_type": known(ScanType.ENHANCED, old=30 * MINUTE, stale=Cause.CIRCUIT_OPEN)}, id="who scans"),
     pytest.param({"runnable": known((child("one"),), old=30 * MINUTE, stale=Cause.CIRCUIT_OPEN)}, id="its children"),
     pytest.param({"scans": {digest("one"): known(report(), old=30 * MINUTE, stale=Cause.CIRCUIT_OPEN)}}, id="its scan"),
 ]

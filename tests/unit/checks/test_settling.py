@@ -20,22 +20,27 @@ from tests.unit.builders import (
     subject,
 )
 from tidegate.checks.result import Outcome, Reason
-from tidegate.checks.scan import FIRST_SCAN_WINDOW, check_scan
+from tidegate.checks.scan import MAX_CLOCK_SKEW, check_scan
+from tidegate.evidence.scan import Scanner, ScanState
 from tidegate.policy.model import ScanRules, Tolerance
 
 P = timedelta(minutes=2)
-W = FIRST_SCAN_WINDOW
 ZERO = timedelta(0)
+INSPECTOR, BASIC = Scanner.INSPECTOR, Scanner.ECR_BASIC
 
 
-def check(pushed, scanned, first_seen=None, *, looked_up=ZERO, **rules):
-    """Judge an image pushed and scanned so long ago, with a finding first seen so long ago, as looked up so long ago."""
+def ago(old):
+    return None if old is None else NOW - old
+
+
+def check(pushed, scanned, first_seen=None, *, since=None, restored=None, scanner=INSPECTOR, looked_up=ZERO, **rules):
+    """Judge an image pushed, scanned and looked up so long ago, with a finding first seen so long ago.
+
+    ``since`` is how long ago an earlier look-up saw it scanned, ``restored`` how long ago it left the archive.
+    """
     found = () if first_seen is None else (finding(first_observed_at=NOW - first_seen),)
-    scan = report(*found, last_scanned_at=None if scanned is None else NOW - scanned)
-    collected = evidence(
-        known(scan, old=looked_up),
-        detail=detail(pushed_at=None if pushed is None else NOW - pushed),
-    )
+    scan = report(*found, last_scanned_at=ago(scanned), scanned_since=ago(since), scanner=scanner)
+    collected = evidence(known(scan, old=looked_up), detail=detail(pushed_at=ago(pushed), restored_at=ago(restored)))
     demanded = ScanRules(**rules)
     return check_scan(demanded, policy(scan=demanded), subject(collected=collected))
 
@@ -43,19 +48,20 @@ def check(pushed, scanned, first_seen=None, *, looked_up=ZERO, **rules):
 SETTLING = [
     pytest.param(P - INSTANT, P - INSTANT, None, INSTANT, id="pushed and scanned just now"),
     pytest.param(P, P, None, None, id="the period is over to the instant"),
-    pytest.param(HOUR, P - INSTANT, None, INSTANT, id="pushed an hour ago, scanned first just now"),
-    pytest.param(W + P - INSTANT, P - INSTANT, None, INSTANT, id="a scan as late as a first one may be"),
-    pytest.param(W + P, P - INSTANT, None, None, id="a later scan is a re-scan"),
-    pytest.param(DAY, ZERO, None, None, id="an old image scanned again now"),
-    pytest.param(P - INSTANT, None, None, INSTANT, id="pushed just now, the scan has no date"),
-    pytest.param(P, None, None, None, id="pushed before the period, the scan has no date"),
+    pytest.param(2 * HOUR, 5 * SECOND, None, P - 5 * SECOND, id="pushed two hours ago, scanned first just now"),
+    pytest.param(10 * DAY, 5 * SECOND, None, P - 5 * SECOND, id="pushed ten days ago, scanned first just now"),
+    pytest.param(10 * DAY, 5 * SECOND, 3 * SECOND, P - 5 * SECOND, id="the same, and its findings are arriving"),
+    pytest.param(10 * DAY, P - INSTANT, None, INSTANT, id="a late first scan almost a period ago"),
+    pytest.param(10 * DAY, P, None, None, id="a late first scan a period ago"),
     pytest.param(P - INSTANT, DAY, None, INSTANT, id="pushed again just now, scanned before"),
     pytest.param(None, P - INSTANT, None, INSTANT, id="the push has no date, scanned just now"),
     pytest.param(None, P, None, None, id="the push has no date, scanned before the period"),
-    pytest.param(None, ZERO, P + INSTANT, None, id="an older finding proves an earlier scan"),
-    pytest.param(None, ZERO, P, P, id="a finding as old as this scan may find proves none"),
-    pytest.param(HOUR, ZERO, P + INSTANT, None, id="an older finding proves an earlier scan of a pushed image"),
-    pytest.param(MINUTE, ZERO, DAY, MINUTE, id="pushed again just now, whatever was found before"),
+    pytest.param(None, ZERO, DAY, P, id="the push has no date: an older finding may be older than the push"),
+    pytest.param(HOUR, ZERO, P, P, id="a finding as old as this scan may find proves no earlier one"),
+    pytest.param(HOUR, ZERO, P + INSTANT, None, id="an older finding proves an earlier scan"),
+    pytest.param(P + INSTANT, ZERO, P + INSTANT, None, id="a finding of the very moment of the push is since the push"),
+    pytest.param(HOUR, ZERO, HOUR + INSTANT, P, id="a finding from before the push proves no scan since"),
+    pytest.param(MINUTE, ZERO, DAY, P, id="pushed again just now, whatever was found before"),
     pytest.param(-MINUTE, -MINUTE, None, P + MINUTE, id="pushed in the future: the clocks differ"),
 ]
 
@@ -78,17 +84,75 @@ def test_the_answer_says_when_to_retry_and_not_too_early(left, words):
     assert check(P - left, P - left).remedy == words
 
 
-def test_nothing_says_that_findings_have_arrived_where_no_time_is_known():
-    result = check(None, None)
-    assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.EVIDENCE_LACKING)
-    assert result.remedy
+SEEN_BEFORE = [
+    pytest.param({}, None, id="scanned again just now, and seen scanned since the push"),
+    pytest.param({"since": P - INSTANT}, INSTANT, id="the earlier scan is not settled itself"),
+    pytest.param({"since": P}, None, id="the earlier scan is settled to the instant"),
+    pytest.param({"pushed": MINUTE}, P, id="pushed again since that scan"),
+    pytest.param({"pushed": DAY, "since": DAY}, None, id="seen scanned at the moment of the push"),
+    pytest.param({"restored": MINUTE}, P, id="restored from the archive since that scan"),
+    pytest.param({"restored": 2 * HOUR}, None, id="restored from the archive before that scan"),
+    pytest.param({"pushed": None}, P, id="the push has no date"),
+    pytest.param({"pushed": None, "scanned": DAY, "restored": MINUTE}, MINUTE, id="no date of the push, but restored"),
+    pytest.param({"scanner": BASIC}, P, id="basic scanning makes all findings anew"),
+]
+
+
+@pytest.mark.parametrize(("changes", "left"), SEEN_BEFORE)
+def test_an_image_that_was_seen_scanned_before_is_not_pending_when_it_is_scanned_again(changes, left):
+    """Inspector moves the time of the last scan whenever it scans again: that must not refuse a clean image."""
+    times = {"pushed": 10 * DAY, "scanned": ZERO, "since": HOUR} | changes
+    result = check(times.pop("pushed"), times.pop("scanned"), **times)
+    assert result.outcome is (Outcome.PASS if left is None else Outcome.FAIL)
+    assert result.holds_until == (None if left is None else NOW + left)
+
+
+def test_a_finding_proves_nothing_to_basic_scanning():
+    assert check(DAY, ZERO, HOUR, scanner=BASIC).reason is Reason.SCAN_PENDING
 
 
 @pytest.mark.parametrize(
-    ("pushed", "scanned"), [(ZERO, ZERO), (None, None), (-MINUTE, None)], ids=["now", "no times", "in the future"]
+    ("restored", "left"), [(P - INSTANT, INSTANT), (P, None)], ids=["just within the period", "just over"]
 )
-def test_a_period_of_zero_switches_settling_off(pushed, scanned):
-    assert check(pushed, scanned, settling_period=ZERO).outcome is Outcome.PASS
+def test_an_image_that_was_restored_from_the_archive_counts_like_a_pushed_one(restored, left):
+    result = check(10 * DAY, 10 * DAY, 9 * DAY, restored=restored)
+    assert result.holds_until == (None if left is None else NOW + left)
+    assert result.outcome is (Outcome.PASS if left is None else Outcome.FAIL)
+
+
+UNTIMED = {
+    "no time": None,
+    "a time that is further in the future than clocks differ": -MAX_CLOCK_SKEW - INSTANT,
+}
+
+
+@pytest.mark.parametrize("scanned", UNTIMED.values(), ids=UNTIMED)
+@pytest.mark.parametrize("pushed", [None, ZERO, DAY], ids=["no push time", "pushed now", "pushed a day ago"])
+@pytest.mark.parametrize("state", [ScanState.SCANNED, ScanState.SCANNED_ONCE])
+@pytest.mark.parametrize(
+    "rules",
+    [{}, {"settling_period": ZERO}, {"max_age": DAY}, {"when_pending": Tolerance.ALLOW}],
+    ids=["default", "no settling", "an age", "pending tolerated"],
+)
+def test_a_scan_that_has_no_time_is_no_scan(scanned, pushed, state, rules):
+    demanded = ScanRules(**rules)
+    collected = evidence(
+        report(state=state, last_scanned_at=ago(scanned), scanned_since=NOW - HOUR),
+        detail=detail(pushed_at=ago(pushed)),
+    )
+    result = check_scan(demanded, policy(scan=demanded), subject(collected=collected))
+    assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.EVIDENCE_LACKING)
+    assert "the scanner says that the image was scanned" in result.found
+    assert result.remedy
+
+
+def test_a_scan_in_the_future_by_no_more_than_clocks_differ_is_a_scan():
+    assert check(DAY, -MAX_CLOCK_SKEW, settling_period=ZERO).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("pushed", [ZERO, -MINUTE], ids=["now", "in the future"])
+def test_a_period_of_zero_switches_settling_off(pushed):
+    assert check(pushed, pushed, settling_period=ZERO).outcome is Outcome.PASS
 
 
 def test_the_period_is_the_policys_own():

@@ -1,12 +1,12 @@
 """Every word for a status that AWS has is mapped; a word that is new, or a pair that does not fit, is never clean."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import botocore.session
 import pytest
 
-from tidegate.evidence.scan import ScanState, basic_state, inspector_state
+from tidegate.evidence.scan import Coverage, Scanner, ScanReport, ScanState, basic_state, inspector_state
 
 SCANNED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 REASONS = {
@@ -99,3 +99,36 @@ def test_every_status_that_the_sdk_knows_has_a_row_here():
         "STORAGE_LIMIT_EXCEEDED",
         "INVALID_ARTIFACT",
     }
+
+
+LATER = SCANNED_AT + timedelta(hours=1)
+
+
+def seen(scanned_at: datetime | None, **changes: Any) -> ScanReport:
+    of_report: dict[str, Any] = {"scanner": Scanner.INSPECTOR, "scanned_since": None}
+    of_report |= {name: changes.pop(name) for name in of_report if name in changes}
+    covered = Coverage(**{"state": ScanState.SCANNED, "last_scanned_at": scanned_at, **changes})
+    return ScanReport(coverage=covered, **of_report)
+
+
+def test_a_report_keeps_the_earliest_scan_that_was_seen_before_it():
+    second = seen(LATER).follow(seen(SCANNED_AT))
+    assert second == seen(LATER, scanned_since=SCANNED_AT)
+    assert seen(LATER).follow(second).scanned_since == SCANNED_AT
+    assert seen(SCANNED_AT).follow(seen(SCANNED_AT)).scanned_since == SCANNED_AT
+
+
+@pytest.mark.parametrize(
+    ("report", "before"),
+    [
+        *((seen(LATER), seen(SCANNED_AT, state=state)) for state in ScanState if state is not ScanState.SCANNED),
+        *((seen(LATER, state=state), seen(SCANNED_AT)) for state in ScanState if state is not ScanState.SCANNED),
+        (seen(LATER), seen(SCANNED_AT, scanner=Scanner.ECR_BASIC)),
+        (seen(LATER, scanner=Scanner.ECR_BASIC), seen(SCANNED_AT, scanner=Scanner.ECR_BASIC)),
+        (seen(LATER), seen(None)),
+        (seen(None), seen(SCANNED_AT)),
+        (seen(SCANNED_AT), seen(LATER)),
+    ],
+)
+def test_what_is_not_an_unbroken_scan_by_inspector_proves_no_earlier_scan(report, before):
+    assert report.follow(before) is report

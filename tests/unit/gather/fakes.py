@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from tests.unit.gather.virtual_time import LateExecutor, VirtualClock
+from tests.unit.gather.virtual_time import EPOCH, LateExecutor, VirtualClock
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
@@ -26,7 +26,7 @@ REGISTRY = EcrRegistry("aws", "111122223333", "eu-west-1")
 OTHER = EcrRegistry("aws", "444455556666", "eu-west-1")
 APP = EcrRepository(REGISTRY, "team/app")
 IMAGE = digest_of(b"image")
-SCANNED = Coverage(state=ScanState.SCANNED)
+SCANNED = Coverage(state=ScanState.SCANNED, last_scanned_at=EPOCH - timedelta(days=1))
 PATIENT = RateLimit(per_second=1_000.0, burst=1_000)
 
 

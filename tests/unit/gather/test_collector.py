@@ -20,7 +20,7 @@ from tidegate.evidence.scan import Coverage, Scanner, ScanReport, ScanState
 from tidegate.evidence.unavailable import UnknownRegionError
 from tidegate.gather import collector as collector_module
 from tidegate.gather.collector import Collector
-from tidegate.gather.lifetimes import CONTENT_SECONDS, JUST_SCANNED
+from tidegate.gather.lifetimes import CONTENT_SECONDS, FOLLOWING, JUST_SCANNED
 from tidegate.images.digest import digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import MAX_CHILDREN, OCI_INDEX, OCI_MANIFEST
@@ -266,15 +266,78 @@ class TestScans:
         assert (await collect()).scans[IMAGE].value is aws.basic[IMAGE]
         assert asked(aws) == [DETAIL, TYPE, BASIC]
 
-    async def test_a_type_of_scan_that_is_not_known_is_no_reason_to_guess_one(self, aws, collect):
-        aws.type = ScanType.UNKNOWN
-        assert (await collect()).scans[IMAGE] == Missing(Cause.UNEXPECTED_ANSWER, TYPE)
-        assert asked(aws) == [DETAIL, TYPE]
-
-    async def test_neither_is_one_that_cannot_be_had(self, aws, collect):
+    @pytest.mark.parametrize("reference", [TAG, PINNED], ids=["by tag", "by digest"])
+    async def test_a_type_of_scan_that_cannot_be_had_is_no_reason_to_guess_one(self, aws, collect, reference):
         aws.failing[TYPE] = unavailable(Cause.ACCESS_DENIED, TYPE)
-        assert (await collect()).scans[IMAGE] == Missing(Cause.ACCESS_DENIED, TYPE)
-        assert asked(aws) == [DETAIL, TYPE]
+        evidence = await collect(reference)
+        assert evidence.scan_type == evidence.scans[IMAGE] == Missing(Cause.ACCESS_DENIED, TYPE)
+        assert sorted(asked(aws)) == [DETAIL, TYPE]
+        assert evidence.valid_until == 0
+
+    @pytest.mark.parametrize("reference", [TAG, PINNED], ids=["by tag", "by digest"])
+    async def test_a_type_of_scan_that_cannot_be_had_again_is_stale_whatever_the_scans_say(
+        self, aws, collect, collector, reference
+    ):
+        await collect(reference)
+        aws.failing[TYPE] = unavailable(Cause.ACCESS_DENIED, TYPE)
+        await asyncio.sleep(3 * 86_400)
+        for evidence in (await collect(reference), collector.known(reference, SCAN)):
+            assert evidence.scans[IMAGE].stale is None
+            assert evidence.scan_type.value is ScanType.ENHANCED
+            assert evidence.scan_type.stale is Cause.ACCESS_DENIED
+            assert evidence.scan_type.observed_at < EPOCH + timedelta(seconds=1)
+
+    async def test_a_registry_that_scans_otherwise_now_is_judged_by_its_new_scanner_at_once(self, aws, collect, facts):
+        aws.found[IMAGE] = FoundFindings(findings=(finding("CVE-1"),))
+        assert (await collect()).scans[IMAGE].value.findings
+        aws.type = ScanType.BASIC
+        facts.scan_types.shorten(REGISTRY, 0)
+        evidence = await collect()
+        assert evidence.scan_type.value is ScanType.BASIC
+        assert evidence.scans[IMAGE].value.scanner is Scanner.ECR_BASIC
+
+    async def test_what_chose_the_scanner_is_not_asked_for_where_nothing_is_scanned(self, aws, collect):
+        assert (await collect(wanted=SETTINGS)).scan_type == Missing(Cause.NOT_ASKED, TYPE)
+        del aws.images[V1]
+        assert (await collect(parse_reference(f"{HOST}/team/app:gone"))).scan_type == Missing(Cause.NOT_ASKED, TYPE)
+        assert aws.count(TYPE) == 0
+
+    async def test_an_image_that_is_scanned_again_is_remembered_to_have_been_scanned_before(self, aws, collect, clock):
+        """Else a clean image would count as pending after each of Inspector's own scans."""
+        first = EPOCH - timedelta(seconds=5)
+        for seconds in range(0, 200, 40):
+            scanned_at = first + timedelta(seconds=seconds)
+            aws.coverages[IMAGE] = Coverage(state=ScanState.SCANNED, last_scanned_at=scanned_at)
+            report = (await collect()).scans[IMAGE].value
+            assert report.coverage.last_scanned_at == scanned_at
+            assert report.scanned_since == (first if seconds else None)
+            await asyncio.sleep(40)
+
+    @pytest.mark.parametrize(
+        ("gap", "remembered"),
+        [(FOLLOWING - timedelta(seconds=1), True), (FOLLOWING + timedelta(seconds=1), False)],
+        ids=["within an hour", "after more than an hour"],
+    )
+    async def test_a_look_up_long_ago_says_nothing_of_what_was_in_between(self, aws, collect, gap, remembered):
+        await collect()
+        await asyncio.sleep(gap.total_seconds())
+        aws.coverages[IMAGE] = Coverage(state=ScanState.SCANNED, last_scanned_at=EPOCH + gap)
+        report = (await collect()).scans[IMAGE].value
+        assert (report.scanned_since == SCANNED.last_scanned_at) is remembered
+
+    async def test_a_scan_was_looked_up_when_it_was_asked_for_and_not_when_the_answer_came(
+        self, aws, collect, executor
+    ):
+        """Findings that arrived while the answer was under way are not in it."""
+        executor.delays = [CALL, CALL, 50.0, 50.0]
+        assert (await collect()).scans[IMAGE].observed_at < EPOCH + timedelta(seconds=1)
+
+    async def test_findings_that_were_read_long_before_the_coverage_are_read_again(self, aws, collect, executor):
+        """A scan that ended while a slow answer was under way looks old by then."""
+        aws.coverages[IMAGE] = Coverage(state=ScanState.SCANNED, last_scanned_at=EPOCH + timedelta(seconds=1))
+        executor.delays = [CALL, CALL, 50_000.0, CALL]
+        await collect(within=100_000)
+        assert aws.count(FINDINGS) == 2
 
     @pytest.mark.parametrize("source", [COVERAGE, FINDINGS])
     async def test_half_a_report_is_none(self, aws, collect, source):
@@ -344,7 +407,7 @@ class TestMemory:
         limits = [
             facts.details.peek((APP, V1))[1],
             facts.settings.peek(APP)[1],
-            facts.scans.peek((APP, IMAGE))[1],
+            facts.scans.peek((APP, IMAGE, ScanType.ENHANCED))[1],
         ]
         assert evidence.valid_until == min(limits) > 0
 
@@ -390,7 +453,7 @@ class TestMemory:
                 lambda facts: facts.details.get((APP, ImageId.of_digest(IMAGE))), 300, id="an image by digest"
             ),
             pytest.param(lambda facts: facts.details.get((APP, ImageId.of_tag("no"))), 5, id="that a tag is missing"),
-            pytest.param(lambda facts: facts.scans.get((APP, IMAGE)), 600, id="a scan"),
+            pytest.param(lambda facts: facts.scans.get((APP, IMAGE, ScanType.ENHANCED)), 600, id="a scan"),
         ],
     )
     async def test_each_kind_of_fact_has_its_own_life(self, facts, clock, ask, seconds):
@@ -471,7 +534,7 @@ class TestDeadline:
         evidence = await collect(wanted=ALL, within=1.5 * CALL)
         assert evidence.detail.value.digest == IMAGE
         assert isinstance(evidence.settings, Known)
-        assert evidence.scans == {IMAGE: Missing(Cause.DEADLINE, FINDINGS)}
+        assert evidence.scans == {IMAGE: Missing(Cause.DEADLINE, TYPE)}
         assert evidence.valid_until == 0
 
     async def test_children_that_are_not_known_in_time(self, aws, collect):
@@ -484,7 +547,7 @@ class TestDeadline:
         push_index(aws, entry("amd", "linux/amd64"))
         evidence = await collect(within=2.5 * CALL)
         assert isinstance(evidence.runnable, Known)
-        assert evidence.scans == {digest_of(b"amd"): Missing(Cause.DEADLINE, FINDINGS)}
+        assert evidence.scans == {digest_of(b"amd"): Missing(Cause.DEADLINE, TYPE)}
 
     async def test_what_was_not_asked_for_is_not_said_to_be_late(self, collect):
         assert (await collect(wanted=SCAN, within=0)).settings == Missing(Cause.NOT_ASKED, TAGS)
@@ -537,7 +600,7 @@ class TestTrouble:
         evidence = await collect(wanted=ALL)
         assert evidence.detail.value.digest == IMAGE
         assert evidence.settings == Missing(Cause.OVERLOADED, TAGS)
-        assert evidence.scans[IMAGE] == Missing(Cause.OVERLOADED, FINDINGS)
+        assert evidence.scan_type == evidence.scans[IMAGE] == Missing(Cause.OVERLOADED, TYPE)
         assert evidence.valid_until == 0
         await other
         assert isinstance((await collect(wanted=ALL)).scans[IMAGE], Known)
@@ -606,14 +669,14 @@ class TestRenewal:
         await collect(wanted=ALL)
         kept = {
             "settings": facts.settings.peek(APP)[1],
-            "scans": facts.scans.peek((APP, digest_of(b"arm")))[1],
+            "scans": facts.scans.peek((APP, digest_of(b"arm"), ScanType.ENHANCED))[1],
         }
         for _ in range(599 - int(clock.monotonic() - START_SECONDS)):
             await asyncio.sleep(1)
             collector.renew(TAG, ALL)
         await self.settle()
         assert facts.settings.peek(APP)[1] > kept["settings"]
-        assert facts.scans.peek((APP, digest_of(b"arm")))[1] > kept["scans"]
+        assert facts.scans.peek((APP, digest_of(b"arm"), ScanType.ENHANCED))[1] > kept["scans"]
 
     async def test_children_are_renewed_too(self, aws, collector, collect):
         push_index(aws, entry("amd", "linux/amd64"))

@@ -28,13 +28,21 @@ FINISHED = [ScanState.SCANNED, ScanState.SCANNED_ONCE]
 INSTANT = timedelta(microseconds=1)
 
 
-def report(state, scanned_at=None):
+LONG_AGO = EPOCH - timedelta(days=1)
+
+
+def report(state, scanned_at=LONG_AGO):
     return ScanReport(scanner=Scanner.INSPECTOR, coverage=Coverage(state=state, last_scanned_at=scanned_at))
 
 
 @pytest.mark.parametrize("state", ScanState)
 def test_every_state_has_its_own(state):
     assert scan_seconds(report(state), now=EPOCH) == SECONDS[state]
+
+
+@pytest.mark.parametrize("state", FINISHED)
+def test_a_scan_without_a_time_is_looked_at_again_as_soon_as_one_that_is_pending(state):
+    assert scan_seconds(report(state, None), now=EPOCH) == SECONDS[ScanState.PENDING]
 
 
 @pytest.mark.parametrize("state", FINISHED)

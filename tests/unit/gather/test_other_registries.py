@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.gather.fakes import IMAGE, unavailable
+from tests.unit.gather.virtual_time import EPOCH
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.needs import needs
@@ -68,7 +69,7 @@ async def test_its_own_registry_says_what_is_meant(aws, collect, registry, clock
     evidence = await collect(reference)
     assert registry.asked == [("ghcr.io/team/app", image)]
     described = ImageDetail(digest=IMAGE, media_type=OCI_MANIFEST, status=ImageStatus.ACTIVE, pushed_at=None)
-    assert evidence.detail == Known(described, clock.now())
+    assert evidence.detail == Known(described, EPOCH)
     assert evidence.valid_until == pytest.approx(clock.monotonic() + seconds)
     assert aws.asked == []
 

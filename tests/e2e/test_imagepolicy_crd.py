@@ -101,6 +101,7 @@ def test_everything_left_out_is_filled_in(create):
     assert spec["tags"] == {"immutable": True, "digestRequired": False}
     assert spec["vulnerabilities"] == {
         "epssThreshold": 1,
+        "whenEpssUnknown": "Deny",
         "onlyFixable": False,
         "exploitAvailable": "Allow",
         "gracePeriod": "0s",

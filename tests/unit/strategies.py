@@ -95,7 +95,16 @@ _AGES = (ZERO, 90 * SECOND, 2 * MINUTE - INSTANT, 2 * MINUTE, HOUR, DAY, DAY + I
 _PUSHED = mostly(_past(10 * DAY), _past(*_AGES, HOUR + 90 * SECOND), None)
 _SCANNED = mostly(_past(HOUR, DAY), _past(*_AGES, 8 * DAY), _past(-5 * MINUTE, -5 * MINUTE - INSTANT), None)
 _SEEN = st.sampled_from(
-    [None, NOW - 30 * DAY, NOW - 7 * DAY, NOW - 7 * DAY + INSTANT, NOW - DAY, NOW - 2 * MINUTE - INSTANT, NOW - MINUTE]
+    [
+        None,
+        NOW - 30 * DAY,
+        NOW - 7 * DAY,
+        NOW - 7 * DAY + INSTANT,
+        NOW - DAY,
+        NOW - 2 * MINUTE - INSTANT,
+        NOW - MINUTE,
+        NOW + DAY,
+    ]
 )
 
 _details = st.builds(
@@ -183,6 +192,7 @@ _vulnerabilities = st.builds(
     only_fixable=st.booleans(),
     exploit_available=_TOLERANCE,
     epss_threshold=st.sampled_from([None, 0.5]),
+    when_epss_unknown=_TOLERANCE,
     grace_period=st.sampled_from([ZERO, 7 * DAY]),
     suppressed=_TOLERANCE,
     ignore=st.lists(_ignored, max_size=2, unique_by=lambda one: one.id).map(tuple),

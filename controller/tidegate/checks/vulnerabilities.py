@@ -1,6 +1,7 @@
 """Check ``vulnerabilities``: findings that count stay within the policy's limits, on every image that a node may run.
 
 What counts is decided finding by finding, in this order: suppressed, ignored, known exploit, not fixable, grace, EPSS.
+Where a policy asks for an EPSS score and a finding has none, the score cannot be known to be below the threshold.
 An image whose scan does not pass has no findings to believe, so the scan's own result stands in their place.
 """
 
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.scan import ScannedImage, judge_scans, resting_on_scans, worst
+from tidegate.checks.scan import MAX_CLOCK_SKEW, ScannedImage, judge_scans, resting_on_scans, worst
 from tidegate.checks.subject import Shortfall, Subject, earliest
 from tidegate.checks.words import harmless, plural
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, Severity
@@ -28,6 +29,7 @@ class Tally:
     exploited: list[Finding] = field(default_factory=list)
     unknown_exploit: list[Finding] = field(default_factory=list)
     likely: list[Finding] = field(default_factory=list)
+    unknown_epss: list[Finding] = field(default_factory=list)
     in_grace: list[tuple[datetime, Finding]] = field(default_factory=list)
     unknown_severity: list[Finding] = field(default_factory=list)
     next_change: list[datetime] = field(default_factory=list)
@@ -59,8 +61,13 @@ def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, now: datetime
 
 
 def _judge_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> CheckResult:
-    """Judge in numbered steps; the first that refuses is the answer."""
+    """Judge the findings, and say until when passing time alone changes nothing of it."""
     tally = _tally(rules, report, now)
+    return replace(_judge_tally(rules, report, tally), holds_until=min(tally.next_change, default=None))
+
+
+def _judge_tally(rules: VulnerabilityRules, report: ScanReport, tally: Tally) -> CheckResult:
+    """Judge in numbered steps; the first that refuses is the answer."""
     # 1. Known exploits and likely exploitation refuse at any severity.
     if tally.exploited:
         return _refuse(f"{plural(len(tally.exploited), 'finding')} with a known exploit", tally.exploited)
@@ -81,13 +88,12 @@ def _judge_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime
         return _refuse(text, [finding for finding in tally.counting if finding.severity in over])
     # 3. What could not be weighed is not good news.
     if lacking := _lacking(rules, report, tally):
-        return replace(lacking, holds_until=min(tally.next_change, default=None))
+        return lacking
     return CheckResult(
         check=Check.VULNERABILITIES,
         outcome=Outcome.PASS,
         reason=Reason.OK,
         notes=_grace_notes(tally),
-        holds_until=min(tally.next_change, default=None),
     )
 
 
@@ -113,13 +119,19 @@ def _tally(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> Tall
 def _tally_counting(rules: VulnerabilityRules, finding: Finding, tally: Tally, now: datetime) -> None:
     """Put a finding that counts where it belongs, unless it is still within its grace."""
     if finding.first_observed_at is not None and rules.grace_period:
-        ends = finding.first_observed_at + rules.grace_period
-        if now < ends:
+        begins, ends = finding.first_observed_at - MAX_CLOCK_SKEW, finding.first_observed_at + rules.grace_period
+        if now < begins:
+            # Observed in the future: the grace would last for longer than the policy says.
+            tally.next_change.append(begins)
+        elif now < ends:
             tally.in_grace.append((ends, finding))
             tally.next_change.append(ends)
             return
-    if rules.epss_threshold is not None and finding.epss is not None and finding.epss >= rules.epss_threshold:
-        tally.likely.append(finding)
+    if rules.epss_threshold is not None:
+        if finding.epss is None and rules.when_epss_unknown is Tolerance.DENY:
+            tally.unknown_epss.append(finding)
+        elif finding.epss is not None and finding.epss >= rules.epss_threshold:
+            tally.likely.append(finding)
     if finding.severity is Severity.UNKNOWN:
         tally.unknown_severity.append(finding)
     tally.counting.append(finding)
@@ -158,6 +170,12 @@ def _lacking(rules: VulnerabilityRules, report: ScanReport, tally: Tally) -> Che
             Reason.EVIDENCE_LACKING,
             f"{report.scanner.value} does not say whether an exploit of {harmless(tally.unknown_exploit[0].id)} is known",
             "retry, and tell the platform team if it persists",
+        )
+    if tally.unknown_epss:
+        return _undetermined(
+            Reason.EVIDENCE_LACKING,
+            f"{report.scanner.value} gives no EPSS score for {harmless(tally.unknown_epss[0].id)}",
+            "ignore that vulnerability in the policy for a while, or set vulnerabilities.whenEpssUnknown to Allow",
         )
     return None
 

@@ -145,7 +145,8 @@ class VulnerabilityRules:
     ``max_counts`` limits counting findings per severity; a severity not named is not limited.
     ``only_fixable`` leaves out findings that surely have no fix. ``exploit_available`` DENY refuses any finding with a
     known exploit, of any severity and without grace. ``epss_threshold`` refuses any finding with that EPSS score or
-    more. ``grace_period`` is counted from a finding's ``firstObservedAt``. ``suppressed`` ALLOW leaves out what an
+    more; a finding without a score cannot be compared with it, unless ``when_epss_unknown`` ALLOW leaves it to the
+    other limits. ``grace_period`` is counted from a finding's ``firstObservedAt``. ``suppressed`` ALLOW leaves out what an
     Inspector suppression rule hides.
     """
 
@@ -153,6 +154,7 @@ class VulnerabilityRules:
     only_fixable: bool = False
     exploit_available: Tolerance = Tolerance.ALLOW
     epss_threshold: float | None = None
+    when_epss_unknown: Tolerance = Tolerance.DENY
     grace_period: timedelta = timedelta(0)
     suppressed: Tolerance = Tolerance.ALLOW
     ignore: tuple[IgnoredVulnerability, ...] = ()

@@ -235,6 +235,7 @@ VULNERABILITIES: Final = Section(
         Field("onlyFixable", Flag(), into="only_fixable"),
         Field("exploitAvailable", TOLERANCE, into="exploit_available"),
         Field("epssThreshold", Number(minimum=0, maximum=1, whole=False), into="epss_threshold"),
+        Field("whenEpssUnknown", TOLERANCE, into="when_epss_unknown"),
         Field("gracePeriod", _duration(timedelta(0), MAX_GRACE), into="grace_period"),
         Field("suppressed", TOLERANCE, into="suppressed"),
         Field(

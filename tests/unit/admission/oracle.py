@@ -235,10 +235,12 @@ def findings(rules: VulnerabilityRules, report: Any, now: datetime) -> str:
         unknown = unknown or any(one.exploit.value != "NO" for one in left)
     if rules.only_fixable:
         left = [one for one in left if one.fix.value != "NO"]
-    left = [one for one in left if not (one.first_observed_at and now - one.first_observed_at < rules.grace_period)]
+    left = [one for one in left if not in_grace(one.first_observed_at, rules.grace_period, now)]
     threshold = rules.epss_threshold
     if threshold is not None and any(one.epss is not None and one.epss >= threshold for one in left):
         return BAD
+    if threshold is not None and rules.when_epss_unknown.value == "Deny":
+        unknown = unknown or any(one.epss is None for one in left)
     for severity, limit in rules.max_counts.items():
         if len([one for one in left if one.severity is severity]) > limit:
             return BAD
@@ -246,6 +248,10 @@ def findings(rules: VulnerabilityRules, report: Any, now: datetime) -> str:
     asks_inspector = threshold is not None or rules.exploit_available.value == "Deny"
     unknown = unknown or (asks_inspector and "Inspector" not in report.scanner.value)
     return UNKNOWN if unknown else GOOD
+
+
+def in_grace(seen: datetime | None, grace: timedelta, now: datetime) -> bool:
+    return seen is not None and seen <= now + SKEW and now - seen < grace
 
 
 def may_be_asked(policy: ImagePolicy, reference: ImageReference) -> bool:

@@ -180,6 +180,11 @@ CASES: dict[str, Case] = {
     "VulnerabilityRules.epss_threshold": Case(
         without=CRITICAL, having=under(CRITICAL, "vulnerabilities", epssThreshold=0.9), collected=EXPLOITED
     ),
+    "VulnerabilityRules.when_epss_unknown": Case(
+        without={"vulnerabilities": {"epssThreshold": 0.9}},
+        having={"vulnerabilities": {"epssThreshold": 0.9, "whenEpssUnknown": "Allow"}},
+        collected=evidence(report(finding(severity=Severity.LOW, epss=None))),
+    ),
     "VulnerabilityRules.grace_period": Case(
         without=CRITICAL, having=under(CRITICAL, "vulnerabilities", gracePeriod="60d"), collected=VULNERABLE
     ),

@@ -165,7 +165,6 @@ EPSS = [
     pytest.param(0.5, True, id="equal to the threshold"),
     pytest.param(0.500001, True, id="above"),
     pytest.param(0.499999, False, id="below"),
-    pytest.param(None, False, id="no score"),
 ]
 
 
@@ -175,6 +174,36 @@ def test_an_epss_score_of_the_threshold_or_more_refuses_at_any_severity(score, r
     assert result.outcome is (FAIL if refused else PASS)
     if refused:
         assert result.found.startswith("1 finding with an EPSS score of 0.5 or more: ")
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 1.0])
+def test_a_finding_without_an_epss_score_is_not_known_to_be_below_the_threshold(threshold):
+    result = of(finding("GHSA-1", Severity.LOW, epss=None), epss_threshold=threshold)
+    assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
+    assert result.found == "Amazon Inspector gives no EPSS score for GHSA-1"
+    assert "whenEpssUnknown" in result.remedy
+    assert of(finding(epss=None)).outcome is FAIL
+    assert of(finding(severity=Severity.LOW, epss=None)).outcome is PASS
+
+
+def test_where_an_unknown_epss_score_is_tolerated_the_other_limits_still_hold():
+    tolerant = {**NO_CRITICAL, "epss_threshold": 0.5, "when_epss_unknown": ALLOW}
+    assert of(finding(severity=Severity.LOW, epss=None), **tolerant).outcome is PASS
+    assert of(finding(epss=None), **tolerant).outcome is FAIL
+    assert of(finding(severity=Severity.LOW, epss=0.5), **tolerant).outcome is FAIL
+
+
+@pytest.mark.parametrize(
+    "spared",
+    [
+        {"only_fixable": True},
+        {"grace_period": 365 * DAY},
+        {"ignore": (IgnoredVulnerability(id="CVE-2026-0001", until=NOW + DAY, reason="why"),)},
+    ],
+    ids=["without a fix", "in grace", "ignored"],
+)
+def test_no_epss_score_is_asked_of_a_finding_that_does_not_count(spared):
+    assert of(finding(fix=Answer.NO, epss=None), epss_threshold=0.5, **spared).outcome is PASS
 
 
 def test_a_threshold_of_zero_refuses_every_scored_finding():
@@ -195,7 +224,9 @@ GRACE = [
     pytest.param(7 * DAY - INSTANT, PASS, NOW + INSTANT, id="the last instant"),
     pytest.param(7 * DAY, FAIL, None, id="over to the instant"),
     pytest.param(0 * DAY, PASS, NOW + 7 * DAY, id="seen just now"),
-    pytest.param(-DAY, PASS, NOW + 8 * DAY, id="seen in the future: the clocks differ"),
+    pytest.param(-5 * MINUTE, PASS, NOW + 7 * DAY + 5 * MINUTE, id="seen in the future: the clocks differ"),
+    pytest.param(-5 * MINUTE - INSTANT, FAIL, NOW + INSTANT, id="seen in the future by more than clocks differ"),
+    pytest.param(-DAY, FAIL, NOW + DAY - 5 * MINUTE, id="seen in a time that cannot be right"),
     pytest.param(None, FAIL, None, id="nobody says when it was first seen"),
 ]
 

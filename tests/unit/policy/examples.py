@@ -44,6 +44,7 @@ FULL: dict[str, Any] = {
         "onlyFixable": True,
         "exploitAvailable": "Deny",
         "epssThreshold": 0.5,
+        "whenEpssUnknown": "Allow",
         "gracePeriod": "7d",
         "suppressed": "Deny",
         "ignore": [IGNORED],

@@ -104,6 +104,7 @@ CHANGES: dict[str, tuple[Path, Any, str]] = {
     "spec.vulnerabilities.onlyFixable": (("vulnerabilities", "onlyFixable"), False, "vulnerabilities"),
     "spec.vulnerabilities.exploitAvailable": (("vulnerabilities", "exploitAvailable"), "Allow", "vulnerabilities"),
     "spec.vulnerabilities.epssThreshold": (("vulnerabilities", "epssThreshold"), 0.6, "vulnerabilities"),
+    "spec.vulnerabilities.whenEpssUnknown": (("vulnerabilities", "whenEpssUnknown"), "Deny", "vulnerabilities"),
     "spec.vulnerabilities.gracePeriod": (("vulnerabilities", "gracePeriod"), "8d", "vulnerabilities"),
     "spec.vulnerabilities.suppressed": (("vulnerabilities", "suppressed"), "Allow", "vulnerabilities"),
     "spec.vulnerabilities.ignore": (

@@ -85,6 +85,7 @@ def test_every_field_is_read():
         only_fixable=True,
         exploit_available=Tolerance.DENY,
         epss_threshold=0.5,
+        when_epss_unknown=Tolerance.ALLOW,
         grace_period=timedelta(days=7),
         suppressed=Tolerance.DENY,
         ignore=(
@@ -118,6 +119,7 @@ def test_what_is_left_out_is_the_strict_default():
         only_fixable=False,
         exploit_available=Tolerance.ALLOW,
         epss_threshold=None,
+        when_epss_unknown=Tolerance.DENY,
         grace_period=timedelta(0),
         suppressed=Tolerance.ALLOW,
         ignore=(),

@@ -14,8 +14,8 @@ class FaultKind(StrEnum):
     """Everything that can be made to go wrong with a call.
 
     The first four are worded as each service words them; ERROR is any code. LATENCY answers late, HANG never and cuts
-    the connection after `seconds`, DROP cuts it within the answer, DOWN before it. The rest answer 200 with something
-    wrong. boto3 raises nothing for half or malformed JSON: its result is empty.
+    the connection after `seconds`, DROP cuts it within the answer, DOWN before it. ONE_ANSWER answers once for several ids
+    that mean one image. The rest answer 200 with something wrong. boto3 raises nothing for half or malformed JSON: its result is empty.
     """
 
     THROTTLE = "throttle"
@@ -31,6 +31,7 @@ class FaultKind(StrEnum):
     UNKNOWN_ENUM = "unknown_enum"
     WRONG_BYTES = "wrong_bytes"
     HUGE_INDEX = "huge_index"
+    ONE_ANSWER = "one_answer"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

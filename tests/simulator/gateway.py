@@ -181,6 +181,9 @@ def _distorted(result: dict[str, Any], fault: Fault) -> dict[str, Any]:
     elif fault.kind is FaultKind.HUGE_INDEX:
         huge = manifests.huge_index(fault.count).data.decode()
         result = _with_manifests(result, lambda _: huge)
+    elif fault.kind is FaultKind.ONE_ANSWER:
+        by_digest = {each["imageId"]["imageDigest"]: each for each in result["images"]}
+        result = result | {"images": list(by_digest.values())}
     return result
 
 

@@ -10,9 +10,11 @@ from time import monotonic
 from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.ecr_artifacts import read_artifacts, read_referrers, read_signing_statuses
 from tidegate.aws.ecr_images import can_exist
+from tidegate.aws.errors import unexpected
 from tidegate.aws.layers import LayerDownloads
 from tidegate.aws.pull_through import PullThroughRules
 from tidegate.aws.reply import Reply
+from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.signature_artifacts import (
     MAX_LISTED,
@@ -44,7 +46,8 @@ _BATCH_GET_IMAGE = Api("ecr", "BatchGetImage")
 _DOWNLOAD_URL = Api("ecr", "GetDownloadUrlForLayer")
 _SIGNING_STATUS = Api("ecr", "DescribeImageSigningStatus")
 _NO_IMAGE, _NO_REPOSITORY = "ImageNotFoundException", "RepositoryNotFoundException"
-_NO_LAYER = frozenset({"LayersNotFoundException", "LayerInaccessibleException", _NO_REPOSITORY})
+_NO_UPSTREAM_IMAGE, _NO_UPSTREAM_LAYER = "UnableToGetUpstreamImageException", "UnableToGetUpstreamLayerException"
+_NO_LAYER = frozenset({"LayersNotFoundException", "LayerInaccessibleException", _NO_UPSTREAM_LAYER, _NO_REPOSITORY})
 
 
 class EcrSignatures:
@@ -135,7 +138,23 @@ class _Store:
         return Listing(refs=tuple(refs), skipped=tuple(skipped), more=bool(token))
 
     def manifests(self, ids: Sequence[ImageId]) -> Mapping[ImageId, StoredArtifact]:
-        """Fetch manifests by tag and by digest, in one call, in whatever format they were pushed."""
+        """Fetch manifests by tag and by digest, in one call, in whatever format they were pushed.
+
+        Each is asked for alone where one could have spoiled the call for the others, or ECR left one out, as it may where
+        several tags name one manifest.
+        """
+        try:
+            found = self._fetch(ids)
+        except AwsUnavailableError as exc:
+            alone = exc.cause is Cause.UNEXPECTED_ANSWER or self._is_uncached(exc)
+            if not alone or len(ids) == 1:
+                raise
+            found = {}
+        missing = [each for each in ids if each not in found]
+        return found | {each: self._alone(each) for each in missing}
+
+    def _fetch(self, ids: Sequence[ImageId]) -> dict[ImageId, StoredArtifact]:
+        """Return what one call answers; an id that it does not answer is left out."""
         parameters = {
             **_where(self._repository),
             "imageIds": [{"imageTag" if each.kind == "tag" else "imageDigest": each.value} for each in ids],
@@ -151,6 +170,24 @@ class _Store:
         absent = Absence.CACHE_MISS if cached else Absence.IMAGE
         return read_artifacts(answer, self._repository, ids, _BATCH_GET_IMAGE.source, absent=absent)
 
+    def _alone(self, image: ImageId) -> StoredArtifact:
+        """Return the answer for one id, or why there is none."""
+        if self.seconds_left() <= 0:
+            return AwsUnavailableError(Cause.DEADLINE, _BATCH_GET_IMAGE.source)
+        try:
+            found = self._fetch([image]).get(image)
+        except AwsUnavailableError as exc:
+            return Absence.CACHE_MISS if self._is_uncached(exc) else exc
+        return found or unexpected(_BATCH_GET_IMAGE.source, "no answer for an artifact that was asked for")
+
+    def _is_uncached(self, exc: AwsUnavailableError) -> bool:
+        """Tell whether ECR refused a call since it would have to import something from an upstream registry.
+
+        tidegate must not be allowed to do that, so that AWS may say that access is denied.
+        """
+        refused = exc.cause is Cause.ACCESS_DENIED or exc.detail.startswith(_NO_UPSTREAM_IMAGE)
+        return refused and self._rules.cover(self._repository)
+
     def blob(self, blob: Descriptor) -> bytes:
         """Fetch one blob from where ECR points."""
         parameters = {**_where(self._repository), "layerDigest": blob.digest}
@@ -158,6 +195,10 @@ class _Store:
             answer = self._clients.call(_DOWNLOAD_URL, self._repository.registry, parameters, answers=_NO_LAYER)
         except AnsweredError as exc:
             raise UnusableArtifactError(SkipReason.GONE, f"ECR has no such blob: {exc.code}") from exc
+        except AwsUnavailableError as exc:
+            if self._is_uncached(exc):
+                raise UnusableArtifactError(SkipReason.GONE, "the blob is not in the pull-through cache") from exc
+            raise
         reply = Reply(answer, _DOWNLOAD_URL.source)
         if reply.optional_text("layerDigest") not in ("", blob.digest):
             raise reply.wrong("layerDigest", "not the one that was asked for")

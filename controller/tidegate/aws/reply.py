@@ -41,6 +41,10 @@ class Reply:
             raise self.wrong(name, "expected a text, got none")
         return value
 
+    def value(self, name: str) -> object:
+        """Return a member of any type, or None where there is none: one that AWS only repeats from somebody else."""
+        return self._members.get(name)
+
     def optional_text(self, name: str) -> str:
         """Return a text, or the empty one where there is none."""
         value = self._members.get(name)

@@ -20,6 +20,8 @@ MAX_LISTED = 200
 """Artifacts of one image that are looked at in lists."""
 MAX_EVALUATED = 50
 """Manifests that are fetched, and envelopes that are fetched, for one image."""
+ENOUGH_EVALUATED = 10
+"""Envelopes after which it is no outage that there was no time for more: no honest image has as many."""
 MAX_MANIFEST_BYTES = MAX_IMAGE_MANIFEST_BYTES
 MAX_ENVELOPE_BYTES = 1024 * 1024
 MAX_FOUND_BYTES = 8 * MAX_ENVELOPE_BYTES
@@ -134,7 +136,10 @@ class SignatureArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedArtifact:
-    """Something that was left aside: ``what`` names a digest, a tag or a list; ``cause`` is there for UNAVAILABLE."""
+    """Something that was left aside: ``what`` names a digest, a tag or a list.
+
+    ``cause`` is there for UNAVAILABLE, and for OVER_LIMIT where there was no time for more.
+    """
 
     what: str
     reason: SkipReason
@@ -163,6 +168,11 @@ class FoundArtifacts:
     def outage(self) -> Cause | None:
         """Return why something could not be looked at, or None where nothing was out of reach."""
         return next((each.cause for each in self.skipped if each.reason is SkipReason.UNAVAILABLE), None)
+
+    @property
+    def cut_short(self) -> Cause | None:
+        """Return why less was looked at than another search might, an outage included, or None."""
+        return next((each.cause for each in self.skipped if each.cause is not None), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.signature_artifacts import (
+    ENOUGH_EVALUATED,
     MAX_DETAIL,
     MAX_ENVELOPE_BYTES,
     MAX_EVALUATED,
@@ -56,6 +57,8 @@ MAX_SKIPPED = 100
 R = TypeVar("R")
 StoredArtifact: TypeAlias = StoredManifest | Absence | UnusableArtifactError | AwsUnavailableError
 _OPEN = frozenset({SkipReason.UNAVAILABLE, SkipReason.OVER_LIMIT})
+_SPENT = frozenset({Cause.DEADLINE, Cause.THROTTLED})
+"""What comes of asking too much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,11 +244,13 @@ class _Search:
 
     def _envelopes(self, found: Sequence[_Envelope]) -> list[SignatureArtifact]:
         # N26: one blob that cannot be had fails nothing but itself.
-        artifacts = [
-            self._attempt(each.layer.blob.digest, partial(self._artifact, each)) for each in found[:MAX_EVALUATED]
-        ]
+        artifacts: list[SignatureArtifact] = []
+        for each in found[:MAX_EVALUATED]:
+            enough = len(artifacts) >= ENOUGH_EVALUATED
+            artifact = self._attempt(each.layer.blob.digest, partial(self._artifact, each), enough=enough)
+            artifacts += [artifact] if artifact is not None else []
         self._over(len(found) - MAX_EVALUATED, "signature envelopes")
-        return [each for each in artifacts if each is not None]
+        return artifacts
 
     def _artifact(self, found: _Envelope) -> SignatureArtifact:
         blob, annotations = found.layer.blob, found.layer.annotations
@@ -277,14 +282,18 @@ class _Search:
         if self._seconds_left() <= 0:
             raise AwsUnavailableError(Cause.DEADLINE, "signatures", "no time was left to fetch the rest")
 
-    def _attempt(self, what: str, step: Callable[[], R]) -> R | None:
-        """Take a step with one artifact; where it goes wrong, note that and return None."""
+    def _attempt(self, what: str, step: Callable[[], R], *, enough: bool = False) -> R | None:
+        """Take a step with one artifact; where it goes wrong, note that and return None.
+
+        ``enough`` says that so many were looked at that want of time, or a rate, is who pushed them's doing.
+        """
         try:
             return step()
         except UnusableArtifactError as exc:
             self._note(what, exc.reason, str(exc))
         except AwsUnavailableError as exc:
-            self._note(what, SkipReason.UNAVAILABLE, exc.source, exc.cause)
+            spent = enough and exc.cause in _SPENT
+            self._note(what, SkipReason.OVER_LIMIT if spent else SkipReason.UNAVAILABLE, exc.source, exc.cause)
         return None
 
     def _note(self, what: str, reason: SkipReason, detail: str, cause: Cause | None = None) -> None:
@@ -301,8 +310,8 @@ def _content(what: str, stored: StoredArtifact | None) -> bytes:
     if isinstance(stored, AwsUnavailableError | UnusableArtifactError):
         raise stored
     if stored is Absence.CACHE_MISS:
-        # It is listed, so it is somewhere upstream; to fetch it from there would import it.
-        raise AwsUnavailableError(Cause.ACCESS_DENIED, "pull-through cache", "listed upstream, and not cached yet")
+        # To fetch it from there would import it; and anybody may push to some upstreams.
+        raise UnusableArtifactError(SkipReason.GONE, "listed upstream, but not in the pull-through cache")
     if stored is None:
         raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, "manifests", f"no answer for {what}")
     raise UnusableArtifactError(SkipReason.GONE, "listed, but no longer there")

@@ -173,13 +173,13 @@ class Signatures:
         return self._whole(key, found)
 
     def _whole(self, key: _Found, found: FoundArtifacts) -> FoundArtifacts | Missing:
-        """Return what was found, unless more was known before than an outage let us see now."""
-        outage = found.outage
-        if outage is None:
+        """Return what was found, unless more was known before than could be looked at now."""
+        cause = found.cut_short
+        if cause is None:
             return found
         before, _ = self.artifacts.peek(key)
         if not found.artifacts or (isinstance(before, Known) and before.value.artifacts):
-            return Missing(outage, _source(key[0]))
+            return Missing(cause, _source(key[0]))
         return found
 
     async def _hints(
@@ -233,7 +233,7 @@ def _fact(
 
 
 def _artifact_seconds(_key: object, found: FoundArtifacts) -> float:
-    if found.outage is not None:
+    if found.cut_short is not None:
         return PARTIAL_SECONDS
     return FOUND_SECONDS if found.artifacts else UNPROVED_SECONDS
 

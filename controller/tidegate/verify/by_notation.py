@@ -103,11 +103,7 @@ def _notation_store(store: TrustStore) -> trust_store.TrustStore:
 
 def _attempt(artifact: SignatureArtifact, outcome: NotationOutcome) -> Attempt:
     decisive, signer = outcome.decisive, outcome.signer
-    state = _STATES.get(outcome.conclusion, ProofState.UNKNOWN)
-    if state is ProofState.UNKNOWN and signer is None:
-        # Anybody who may push can make an envelope that cannot be decided: of a scheme without a trust store, for a
-        # plugin that nobody has. Only of who is trusted is it not known; a stranger's is no signature.
-        state = ProofState.FAILED
+    state = _STATES.get(outcome.decision, ProofState.UNKNOWN)
     name = "" if signer is None else signer.profile.version_arn if signer.profile else signer.subject
     return Attempt(
         manifest_digest=artifact.manifest_digest,

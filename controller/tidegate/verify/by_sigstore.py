@@ -1,6 +1,5 @@
 """An authority of Sigstore made ready to verify by: its trusted root parsed, its identities or its key read."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -27,9 +26,6 @@ from tidegate.verify.sigstore.trust_root import TrustRoot, parse_trust_root
 from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
 from tidegate.verify.verifier import MAX_TEXT, Examination, SignedImage, store_named
 
-_STATES: Mapping[Outcome, ProofState] = {Outcome.OK: ProofState.VERIFIED, Outcome.FAILED: ProofState.FAILED}
-"""Whatever else a verification comes to is not known."""
-
 
 class SigstoreVerifier:
     """Verifies for one authority; raises UndeterminedError when it is made of what cannot be used."""
@@ -44,7 +40,7 @@ class SigstoreVerifier:
         attestation: AttestationRules | None,
         same_repository: bool,
     ) -> None:
-        self._authority = authority_of(wanted, trust)
+        self._authority = authority.check_root(authority_of(wanted, trust))
         self._claims = Claims() if attestation is None else claims_of(attestation)
         self._same_repository = same_repository
 
@@ -117,7 +113,8 @@ def _attempt(artifact: SignatureArtifact, found: Verification) -> Attempt:
     last = found.steps[-1] if found.steps and proof is None else None
     return Attempt(
         manifest_digest=artifact.manifest_digest,
-        state=_STATES.get(found.outcome, ProofState.UNKNOWN),
+        # The authority was found usable before: what cannot be decided is the signature's fault, and no outage.
+        state=ProofState.FAILED if proof is None else ProofState.VERIFIED,
         step=f"establish that {last.step.title}" if last else "",
         text=last.text[:MAX_TEXT] if last else "",
         signer="" if proof is None else str(proof.signer)[:MAX_TEXT],

@@ -96,13 +96,42 @@ def test_a_blob_that_cannot_be_had_leaves_the_others(source, sim, kind):
     assert (what, reason, detail) == (digest_of(ENVELOPE), SkipReason.UNAVAILABLE, "s3:GetObject")
 
 
-def test_trouble_with_one_manifest_is_trouble_with_that_alone(source, sim, world):
-    world.add_pull_through_rule("team", miss="UpstreamTooManyRequests")
+@pytest.mark.parametrize(
+    "miss", ["ImageNotFound", "UpstreamAccessDenied", "UpstreamTooManyRequests", "UpstreamUnavailable"]
+)
+def test_what_an_upstream_does_not_give_is_no_outage(source, world, miss):
+    """It is not in the cache, and whoever may push to the upstream can bring that about."""
+    world.add_pull_through_rule("team", miss=miss)
     listed = next(each for each in world.repository("team/app").images.values() if each.manifest.subject)
     world.set_cached("team/app", listed.digest, cached=False)
     found = find(source)
     assert [each.kind for each in found.artifacts] == [ArtifactKind.COSIGN_SIGNATURE]
-    assert (found.complete, found.outage) == (False, Cause.THROTTLED)
+    assert (found.complete, found.outage) == (True, None)
+
+
+def test_a_key_that_cannot_be_used_is_an_outage_of_that_manifest_alone(source, world):
+    world.add_pull_through_rule("team", miss="KmsError")
+    listed = next(each for each in world.repository("team/app").images.values() if each.manifest.subject)
+    world.set_cached("team/app", listed.digest, cached=False)
+    found = find(source)
+    assert [each.kind for each in found.artifacts] == [ArtifactKind.COSIGN_SIGNATURE]
+    assert (found.complete, found.outage) == (False, Cause.ACCESS_DENIED)
+
+
+@pytest.mark.parametrize("code", ["UnableToGetUpstreamImageException", "AccessDeniedException"])
+def test_a_call_that_one_uncached_manifest_spoils_is_made_anew_for_each(source, sim, world, code):
+    world.add_pull_through_rule("team")
+    listed = next(each for each in world.repository("team/app").images.values() if each.manifest.subject)
+    sim.inject("error", operation="BatchGetImage", about=listed.digest, code=code)
+    found = find(source)
+    assert [each.kind for each in found.artifacts] == [ArtifactKind.COSIGN_SIGNATURE]
+    assert (found.complete, found.outage) == (True, None)
+
+
+def test_without_a_pull_through_cache_such_a_call_is_an_outage(source, sim):
+    sim.inject("access_denied", operation="BatchGetImage")
+    assert find(source).outage is Cause.ACCESS_DENIED
+    assert sim.calls("ecr", "BatchGetImage") == 1
 
 
 def test_a_second_page_that_fails_leaves_the_first(source, sim, world):
@@ -145,7 +174,7 @@ def test_a_denial_names_no_address(source, sim):
 @pytest.mark.parametrize(
     ("operation", "field", "value"),
     [
-        ("ListImageReferrers", "digest", "md5:abc"),
+        ("ListImageReferrers", "digest", "sha256:abc"),
         ("BatchGetImage", "repositoryName", "team/other"),
         ("BatchGetImage", "registryId", OTHER.account),
         ("BatchGetImage", "imageDigest", digest_of(b"another")),

@@ -235,15 +235,18 @@ def test_a_blob_that_ecr_does_not_have_is_gone(find, world, image):
 # Pull-through caches
 
 
-def test_a_signature_that_is_only_upstream_is_out_of_reach(find, world):
-    """To fetch it would import it; that it is listed says that it is somewhere."""
+def test_a_signature_that_is_only_upstream_is_none_until_it_is_cached(find, world):
+    """To fetch it would import it, and whoever may push to the upstream may list anything."""
     world.add_pull_through_rule("docker-hub")
     cached = EcrRepository(OWN, "docker-hub/library/app")
     digest = Digest(world.add_image(cached.name, "v1"))
     pushed = world.add_signature(cached.name, "v1", ENVELOPE)
     world.set_cached(cached.name, pushed, cached=False)
     found = find(digest, repository=cached)
-    assert (found.artifacts, found.complete, found.outage) == ((), False, Cause.ACCESS_DENIED)
+    assert (found.artifacts, found.complete, found.outage) == ((), True, None)
+    assert [(one.reason, one.detail) for one in found.skipped] == [
+        (SkipReason.GONE, "listed upstream, but not in the pull-through cache")
+    ]
     world.set_cached(cached.name, pushed, cached=True)
     found = find(digest, repository=cached)
     assert (len(found.artifacts), found.complete) == (1, True)

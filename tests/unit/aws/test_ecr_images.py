@@ -190,11 +190,17 @@ def test_any_other_failure_is_no_answer_for_its_image_alone(code, cause):
         pytest.param([], [], id="neither found nor failed"),
         pytest.param([image(A, "x"), image(A, "y")], [], id="found twice, differently"),
         pytest.param([image(A)], [failure("ImageNotFound")], id="found and failed"),
-        pytest.param([image(A, "\ud800")], [], id="content that is not Unicode"),
     ],
 )
 def test_a_manifest_that_was_not_clearly_answered_is_not_answered(found, failures):
     assert unanswered(manifests(*found, failures=failures)[A])
+
+
+def test_a_manifest_that_is_no_text_is_an_answer_whose_digest_does_not_fit():
+    """Who pushes chooses the bytes: it must not look as if ECR could not be asked."""
+    stored = manifests(image(A, "\ud800"))[A]
+    assert isinstance(stored, StoredManifest)
+    assert digest_of(stored.content) != A
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.proofs import Attempt, ProofState, conclude
 from tidegate.evidence.signature_artifacts import (
+    ENOUGH_EVALUATED,
     MAX_ENVELOPE_BYTES,
     MAX_EVALUATED,
     MAX_LISTED,
@@ -320,6 +321,33 @@ def test_n26_nothing_is_fetched_once_time_is_up():
         found = find(registry, seconds=0)
         assert (found.artifacts, found.complete, found.outage) == ((), False, Cause.DEADLINE)
         assert registry.fetched == []
+
+
+@dataclass
+class Slow(Registry):
+    """A registry that gives so many envelopes until the time is up, or the calls are too many."""
+
+    gives: int = 0
+    cause: Cause = Cause.DEADLINE
+
+    def blob(self, blob: Descriptor) -> bytes:
+        self.gives -= 1
+        if self.gives < 0:
+            raise AwsUnavailableError(self.cause, "registry")
+        return Registry.blob(self, blob)
+
+
+@pytest.mark.parametrize("cause", [Cause.DEADLINE, Cause.THROTTLED, Cause.SERVER_ERROR])
+@pytest.mark.parametrize("gives", [ENOUGH_EVALUATED - 1, ENOUGH_EVALUATED])
+def test_who_pushes_many_signatures_makes_no_outage_of_the_time_they_take(gives: int, cause: Cause):
+    """Once enough were looked at, that there is no time for more is as if there were too many."""
+    many = [notation(b"%d" % number) for number in range(2 * ENOUGH_EVALUATED)]
+    found = find(Slow(listed=many, gives=gives, cause=cause))
+    theirs = gives == ENOUGH_EVALUATED and cause is not Cause.SERVER_ERROR
+    assert len(found.artifacts) == gives
+    assert set(reasons(found)) == {SkipReason.OVER_LIMIT if theirs else SkipReason.UNAVAILABLE}
+    assert (found.complete, found.outage) == (False, None if theirs else cause)
+    assert found.cut_short is cause
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import NO_TRUST
 from tidegate.verify.demands import Demand
+from tidegate.verify.notation.revocation_material import CrlQuestion
 from tidegate.verify.verifier import Examination, SignedImage
 
 SIGNED = SignedImage(
@@ -184,3 +185,20 @@ async def test_long_annotations_are_read_once_and_not_at_every_request(prover, v
     await prover.prove(SIGNED, found(signature), [wanted])
     assert prover.recall(SIGNED, found(signature), [wanted]) is not None
     assert annotations.reads == reads
+
+
+async def test_nothing_is_remembered_while_a_service_has_yet_to_answer(prover, verifier, monkeypatch):
+    """Else an authority that only logs revocation would never look at the answer that it asked for."""
+    wanted, question = demand(), CrlQuestion(url="http://crl.test/a.crl")
+    seen: list[bool] = []
+
+    def verify(artifact: SignatureArtifact, _image: SignedImage, *, now: Any, revocation: Any) -> Examination:
+        seen.append(question in revocation.answers)
+        state = ProofState.VERIFIED if seen[-1] else ProofState.LOGGED
+        attempt = Attempt(manifest_digest=artifact.manifest_digest, state=state, signer="CN=release")
+        return Examination(attempt=attempt, questions=() if seen[-1] else (question,))
+
+    monkeypatch.setattr(verifier, "verify", verify)
+    proofs, _ = await prover.prove(SIGNED, found(GOOD), [wanted])
+    assert seen == [False, True]
+    assert proofs[wanted].state is ProofState.VERIFIED

@@ -12,8 +12,16 @@ from tests.unit.gather.fakes import APP, build_lines
 from tests.unit.gather.virtual_time import LateExecutor
 from tidegate.evidence.collected import RENEWED_SHARE
 from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.proofs import Attempt, ProofState
-from tidegate.evidence.signature_artifacts import ArtifactKind, FoundArtifacts, SignatureArtifact, WantedArtifacts
+from tidegate.evidence.signature_artifacts import (
+    ArtifactKind,
+    FoundArtifacts,
+    SignatureArtifact,
+    SkippedArtifact,
+    SkipReason,
+    WantedArtifacts,
+)
 from tidegate.gather import proving, signatures
 from tidegate.gather.facts import Facts
 from tidegate.gather.lines import REGISTRY_SEARCHES, THREADS
@@ -34,11 +42,14 @@ class Source:
     def __init__(self) -> None:
         self.wanted: list[WantedArtifacts] = []
         self.size = 10
+        self.answers: list[FoundArtifacts] = []
 
     def find_artifacts(
         self, _repository: EcrRepository, digest: Digest, *, wanted: WantedArtifacts, seconds: float
     ) -> FoundArtifacts:
         self.wanted.append(wanted)
+        if self.answers:
+            return self.answers.pop(0)
         one = SignatureArtifact(
             kind=ArtifactKind.NOTATION,
             envelope=bytes(self.size),
@@ -141,6 +152,71 @@ async def test_as_many_signatures_are_kept_as_there_is_room_for(build, source, i
     for image in images:
         await found.get(APP, image, demands("release"))
     assert len(found.artifacts) == 50
+
+
+def partial_find(reason: SkipReason, *envelopes: bytes) -> FoundArtifacts:
+    """What a search found that could not look at everything."""
+    left = SkippedArtifact(what="the rest", reason=reason, detail="no time", cause=Cause.DEADLINE)
+    return FoundArtifacts(artifacts=tuple(map(artifact, envelopes)), skipped=(left,), complete=False)
+
+
+def whole_find(*envelopes: bytes) -> FoundArtifacts:
+    return FoundArtifacts(artifacts=tuple(map(artifact, envelopes)), skipped=(), complete=True)
+
+
+def artifact(envelope: bytes) -> SignatureArtifact:
+    return SignatureArtifact(
+        kind=ArtifactKind.NOTATION,
+        envelope=envelope,
+        envelope_media_type="application/jose+json",
+        envelope_digest=digest_of(envelope),
+        manifest_digest=digest_of(envelope),
+        subject=None,
+    )
+
+
+KEY = (APP, digest_of(b"image 0"), frozenset({ArtifactKind.NOTATION}))
+
+
+@pytest.mark.parametrize(
+    "reason", [SkipReason.UNAVAILABLE, SkipReason.OVER_LIMIT], ids=["outage", "too much to look at"]
+)
+@pytest.mark.parametrize("seen", [(), (b"other",)], ids=["nothing", "something else"])
+async def test_a_search_that_saw_less_takes_the_place_of_no_complete_one(found, source, clock, reason, seen):
+    source.answers = [whole_find(b"good"), partial_find(reason, *seen)]
+    await found.artifacts.get(KEY)
+    clock.advance(FOUND_SECONDS + 1)
+
+    fact, _ = await found.artifacts.get(KEY)
+
+    assert isinstance(fact, Known)
+    assert [one.envelope for one in fact.value.artifacts] == [b"good"]
+    assert fact.stale is Cause.DEADLINE
+
+
+async def test_a_first_search_that_could_not_look_at_everything_counts_for_what_it_saw(found, source, clock):
+    """A valid signature is as good as ever; but it is looked again at once."""
+    source.answers = [partial_find(SkipReason.UNAVAILABLE, b"good"), whole_find(b"good", b"better")]
+    fact, until = await found.artifacts.get(KEY)
+    assert isinstance(fact, Known)
+    assert [one.envelope for one in fact.value.artifacts] == [b"good"]
+    assert until <= clock.monotonic() + signatures.PARTIAL_SECONDS
+
+
+async def test_a_first_search_that_saw_nothing_for_an_outage_is_no_answer(found, source):
+    source.answers = [partial_find(SkipReason.UNAVAILABLE)]
+    fact, _ = await found.artifacts.get(KEY)
+    assert isinstance(fact, Missing)
+    assert fact.cause is Cause.DEADLINE
+
+
+async def test_a_complete_search_that_saw_less_is_believed(found, source, clock):
+    source.answers = [whole_find(b"good"), whole_find()]
+    await found.artifacts.get(KEY)
+    clock.advance(FOUND_SECONDS + 1)
+    fact, _ = await found.artifacts.get(KEY)
+    assert isinstance(fact, Known)
+    assert fact.value.artifacts == ()
 
 
 async def test_searches_leave_room_for_the_registrys_other_calls(aws, source, clock, seen, images):

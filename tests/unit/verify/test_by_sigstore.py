@@ -16,11 +16,12 @@ from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, Sign
 from tidegate.images.digest import digest_of
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
+from tidegate.verify import by_sigstore
 from tidegate.verify.by_sigstore import SigstoreVerifier
 from tidegate.verify.demands import Demand, demands_of
 from tidegate.verify.notation.revocation_material import RevocationMaterial
 from tidegate.verify.prepare import prepare
-from tidegate.verify.sigstore.procedure import Outcome
+from tidegate.verify.sigstore.procedure import Outcome, carry_out
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
 from tidegate.verify.verifier import MAX_TEXT, SignedImage
 
@@ -188,13 +189,6 @@ def test_a_trusted_root_that_cannot_be_used_leaves_the_question_open(stores, tex
         SigstoreVerifier(wanted.authority, wanted.trust, attestation=None, same_repository=False)  # type: ignore[arg-type]
 
 
-def test_a_root_without_logs_leaves_the_question_open_too():
-    empty = store(root=ours().trusted_root_bytes(tlogs=[]))
-    found = attempt(demand(KEYLESS, trust(empty)), bundle())
-    assert (found.state, found.signer) == (ProofState.UNKNOWN, "")
-    assert "transparency log" in found.text
-
-
 def test_pitfall_9_3_a_copied_signature_is_refused_where_the_policy_wants_its_repository():
     copied = layer(payload=simple_signing(DIGEST, reference="registry.test/elsewhere"))
     assert attempt(demand(KEYLESS), copied).state is ProofState.VERIFIED
@@ -297,3 +291,42 @@ def test_pitfall_9_11_no_url_of_a_trusted_root_is_contacted(socket_disabled):
     found = demand(KEYLESS, trust(store(root=json.dumps(root).encode())))
     assert attempt(found, bundle()).state is ProofState.VERIFIED
     assert attempt(found, layer()).state is ProofState.VERIFIED
+
+
+@pytest.mark.parametrize(
+    ("sigstore", "field", "words"),
+    [
+        pytest.param(KEYLESS, "tlogs", "transparency log", id="keyless, no log"),
+        pytest.param(KEYLESS, "ctlogs", "log of certificates", id="keyless, no log of certificates"),
+        pytest.param(KEYLESS, "certificateAuthorities", "certificate authority", id="keyless, no authority"),
+        pytest.param(BY_KEY, "tlogs", "transparency log", id="keyed, no log"),
+    ],
+)
+def test_a_root_by_which_nothing_can_be_verified_is_found_before_any_signature(sigstore, field, words):
+    """Else a stranger's signature would be what cannot be decided, and not the policy."""
+    root = store(root=ours().trusted_root_bytes(**{field: []}))
+    found = prepare(demand(sigstore, trust(root)))
+    assert isinstance(found, UndeterminedError)
+    assert f"trustedRoot: it has no {words}" in str(found)
+
+
+def test_a_key_without_a_log_needs_none():
+    root = store(root=ours().trusted_root_bytes(tlogs=[], ctlogs=[], certificateAuthorities=[]))
+    found = prepare(demand(BY_KEY | {"transparencyLog": "NotRequired"}, trust(root)))
+    assert isinstance(found, SigstoreVerifier)
+
+
+def test_what_cannot_be_decided_of_a_signature_is_no_signature(monkeypatch):
+    """The authority was found usable before, so that it is none of ours."""
+
+    def undecided(*_: Any, **__: Any) -> Any:
+        return carry_out(lambda _: refuse())
+
+    def refuse() -> Any:
+        raise UndeterminedError("who knows")
+
+    monkeypatch.setattr(by_sigstore, "verify_bundle", undecided)
+    verifier = prepare(demand(KEYLESS))
+    assert isinstance(verifier, SigstoreVerifier)
+    examined = verifier.verify(artifact({}), IMAGE, now=NOW, revocation=RevocationMaterial())
+    assert examined.attempt.state is ProofState.FAILED

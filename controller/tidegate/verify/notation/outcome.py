@@ -106,10 +106,23 @@ class NotationOutcome:
         return Conclusion.VERIFIED if all(record.passed for record in wanted) else Conclusion.LOGGED
 
     @property
+    def decision(self) -> Conclusion:
+        """Return the conclusion for whoever decides by it: INCONCLUSIVE only for a trusted signer's signature.
+
+        Anybody who may push can make an envelope that cannot be decided: of a scheme without a trust store, for a plugin
+        that is not known. It is no signature.
+        """
+        found = self.conclusion
+        return Conclusion.FAILED if found is Conclusion.INCONCLUSIVE and self.signer is None else found
+
+    @property
     def decisive(self) -> StepRecord | None:
-        """Return the enforced step that the verification ended at, or None when none did."""
-        enforced = (record for record in self.steps if record.action is Action.ENFORCE)
-        return next((record for record in enforced if record.result in {Result.FAILED, Result.INCONCLUSIVE}), None)
+        """Return the enforced step that decided: the first that failed, else the first that is inconclusive, else None."""
+        enforced = [record for record in self.steps if record.action is Action.ENFORCE]
+        for result in (Result.FAILED, Result.INCONCLUSIVE):
+            if (found := next((record for record in enforced if record.result is result), None)) is not None:
+                return found
+        return None
 
     @property
     def logged(self) -> tuple[StepRecord, ...]:

@@ -8,7 +8,7 @@ The anchor (step 2) is looked for before any signature is checked, so that a str
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tidegate.errors import Error, UndeterminedError, VerificationError
@@ -21,7 +21,7 @@ from tidegate.verify.notation.outcome import NotationOutcome, Result, Signer, St
 from tidegate.verify.notation.payload import SignedPayload, TargetArtifact, check_metadata, check_target, read_payload
 from tidegate.verify.notation.plugin import check_critical_attributes, required_plugin
 from tidegate.verify.notation.quotation import quoted_time
-from tidegate.verify.notation.revocation import chain_standing, check_standing
+from tidegate.verify.notation.revocation import ChainStanding, chain_standing, check_standing
 from tidegate.verify.notation.revocation_material import NOTHING_KNOWN, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import (
     PROCESSED,
@@ -146,7 +146,7 @@ class _Verification:
             record = _perform(step, action, act)
             records.append(record)
             stopped = action is Action.ENFORCE and not record.passed
-        self._ask_ahead(records)
+        self._look_ahead(records)
         return self._outcome(tuple(records))
 
     def _read(self) -> None:
@@ -226,12 +226,19 @@ class _Verification:
         # Above the anchor stands whatever the bearer of the envelope put there: anybody can certify the key that issued
         # the anchor anew, with URLs of his own. The anchor itself is trusted, and so is what it says of its revocation.
         trusted = self.chain[: self.anchor + 2]
+        if len(trusted) > self.anchor + 1:
+            # Of the certificate above, name and key are those of the anchor's issuer; the uses of the key may be his wish.
+            # That it rules out CRLs hides no revocation.
+            *below, issuer = trusted
+            unrestricted = (*below, replace(issuer, key_usage=None))
+            if self._standing(unrestricted, signing_time).revoked:
+                trusted = unrestricted
         return self._check_chain(trusted, "signing certificate", signing_time)  # N64-N68
 
     def _check_chain(
         self, chain: tuple[Certificate, ...], role: str, authentic_signing_time: datetime | None
     ) -> str | None:
-        standing = chain_standing(chain, self.material, now=self.now, authentic_signing_time=authentic_signing_time)
+        standing = self._standing(chain, authentic_signing_time)
         self.questions.update(dict.fromkeys(standing.questions))
         check_standing(standing, role)
         if standing.good_until is not None:
@@ -239,6 +246,9 @@ class _Verification:
         if standing.unrevokable:
             return f"{len(standing.unrevokable)} of {len(chain) - 1} certificates name no revocation service"
         return None
+
+    def _standing(self, chain: tuple[Certificate, ...], authentic_signing_time: datetime | None) -> ChainStanding:
+        return chain_standing(chain, self.material, now=self.now, authentic_signing_time=authentic_signing_time)
 
     def _ask_signer(self, profile: SigningProfile) -> None:
         question = revocation_question(profile, self._envelope.attributes, self.chain)
@@ -253,11 +263,16 @@ class _Verification:
         reason = f"GetRevocationStatus call failed with error: {answer.reason}"
         raise UndeterminedError(str(revocation_failure(reason)))
 
-    def _ask_ahead(self, records: list[StepRecord]) -> None:
-        """Add the last step's questions when an earlier one waits for answers, so that all are asked at once."""
-        last = records[-1]
-        if self.questions and last.result is Result.NOT_RUN and last.action is not Action.SKIP:
-            _perform(last.step, last.action, self._revoke)
+    def _look_ahead(self, records: list[StepRecord]) -> None:
+        """Take the last step too where the one before it waits for answers, so that all are asked for at once.
+
+        That something is revoked then counts, whatever is not known of the timestamp: anybody can add one.
+        """
+        *_, before, last = records
+        if before.result is Result.INCONCLUSIVE and last.result is Result.NOT_RUN and last.action is not Action.SKIP:
+            record = _perform(last.step, last.action, self._revoke)
+            if record.result is Result.FAILED:
+                records[-1] = record
 
     @property
     def _envelope(self) -> Envelope:
@@ -287,7 +302,7 @@ class _Verification:
 
 
 def _perform(step: Step, action: Action, act: Callable[[], str | None]) -> StepRecord:
-    """Run one step and record what came of it; what nobody foresaw is inconclusive, and says so."""
+    """Run one step and record what came of it. What nobody foresaw is a failure: hostile bytes may bring it about."""
     try:
         note = act()
     except UndeterminedError as error:
@@ -295,6 +310,5 @@ def _perform(step: Step, action: Action, act: Callable[[], str | None]) -> StepR
     except Error as error:
         return StepRecord(step=step, action=action, result=Result.FAILED, error=str(error))
     except Exception as error:  # noqa: BLE001 - whatever happens, no signature passes by it
-        text = f"unexpected {type(error).__name__}"
-        return StepRecord(step=step, action=action, result=Result.INCONCLUSIVE, error=text)
+        return StepRecord(step=step, action=action, result=Result.FAILED, error=f"unexpected {type(error).__name__}")
     return StepRecord(step=step, action=action, result=Result.PASSED, note=note)

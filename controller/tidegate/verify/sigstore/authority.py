@@ -1,5 +1,6 @@
 """Who a policy lets sign: identities under a trust root, or one long-lived key."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tidegate.errors import PolicyError, VerificationError
@@ -52,6 +53,24 @@ class KeyAuthority:
 
 
 Authority = KeylessAuthority | KeyAuthority
+
+
+def check_root(authority: Authority) -> Authority:
+    """Return the authority; raise PolicyError where its trust root has none of what every signature needs.
+
+    Such a root says nothing of a signature, so that this is found before anybody's is looked at.
+    """
+    root = authority.root
+    if root is None:
+        return authority
+    needed: dict[str, Sequence[object]] = {"transparency log": root.logs} if authority.require_log else {}
+    if isinstance(authority, KeylessAuthority):
+        needed |= {"certificate authority": root.authorities, "log of certificates": root.certificate_logs}
+    missing = [what for what, found in needed.items() if not found]
+    if missing:
+        raise PolicyError((f"trustedRoot: it has no {missing[0]}, so nothing can be verified with it",))
+    return authority
+
 
 MAX_SHOWN = 5
 """Identities that a message repeats."""

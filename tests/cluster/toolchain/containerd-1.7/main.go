@@ -1,0 +1,1 @@
+../containerd-2/main.go

@@ -62,7 +62,7 @@ demo: $(STAMP) ## See it refuse: real API server, simulated AWS. ARGS=--stay kee
 bench: $(STAMP) toolchain ## Measure and write docs/reference/performance.md
 	$(BIN)/python -m tests.bench $(ARGS)
 
-fuzz: $(STAMP) ## Fuzz the parsers of signatures. FUZZ_SECONDS=600 for ten minutes
+fuzz: $(STAMP) ## Fuzz the parsers of signatures and the choice among the images of an index. FUZZ_SECONDS=600 for ten minutes
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz --capture=no $(PYTEST_ARGS)
 
 attack: $(STAMP) toolchain ## Attack a running tidegate and print each bound with what was measured. ARGS=NAME for one

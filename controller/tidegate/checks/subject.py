@@ -12,7 +12,8 @@ from tidegate.checks.words import age, cause_words, harmless
 from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
-from tidegate.images.platform import Platform, preferences
+from tidegate.evidence.index_children import select_platforms
+from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
@@ -164,26 +165,9 @@ def runnable_images(subject: Subject, policy: ImagePolicy) -> tuple[PlatformImag
     return Shortfall(
         outcome=Outcome.FAIL,
         reason=Reason.PLATFORM_MISSING,
-        found=f"the image has nothing for {', '.join(map(str, wanted)) or 'any platform'}",
+        found=f"the image has no manifest for {', '.join(map(str, wanted)) or 'any platform'}",
         remedy="build it for that platform, or set platforms in the policy",
     )
-
-
-def select_platforms(children: tuple[PlatformImage, ...], wanted: tuple[Platform, ...]) -> tuple[PlatformImage, ...]:
-    """Return the children that nodes of the wanted platforms may run; a child without a platform may run anywhere.
-
-    Each node runs the best that the index offers it, which may be an image for a lesser processor.
-    """
-    if not wanted:
-        return children
-    chosen = {child.digest for child in children if child.platform is None}
-    for platform in wanted:
-        for candidate in preferences(platform):
-            fitting = {one.digest for one in children if one.platform is not None and candidate.accepts(one.platform)}
-            chosen |= fitting
-            if fitting:
-                break
-    return tuple(child for child in children if child.digest in chosen)
 
 
 def resting_on(result: CheckResult, *facts: Fact[object], policy: ImagePolicy, now: datetime) -> CheckResult:

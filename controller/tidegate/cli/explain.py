@@ -18,6 +18,7 @@ from tidegate.cli.lines import console, print_line
 from tidegate.cli.options import settings_of, shared_options
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
+from tidegate.evidence.index_children import images_within
 from tidegate.evidence.proofs import Proofs
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
@@ -118,7 +119,8 @@ def _value(value: object, now: datetime) -> str:
             return "\n    ".join(_proofs(proofs))
         case tuple() as images:
             return ", ".join(
-                f"{one.platform or 'any platform'} {one.digest}" for one in images if isinstance(one, PlatformImage)
+                f"{one.platform or 'any platform'} {one.digest}"
+                for one in images_within(tuple(each for each in images if isinstance(each, PlatformImage)))
             )
     return harmless(str(value))
 

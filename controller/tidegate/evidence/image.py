@@ -42,10 +42,16 @@ class ImageDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformImage:
-    """One runnable image: the image itself, or one child of an index. ``platform`` is None where none is named."""
+    """One runnable image: the image itself, or one entry of an index. ``platform`` is None where none can be told.
+
+    ``restricted`` is whether some nodes of the platform pass it over, for want of ``os.version`` or ``os.features``.
+    ``children`` are those of an index within an index; an image has none.
+    """
 
     digest: Digest
     platform: Platform | None
+    restricted: bool = False
+    children: tuple["PlatformImage", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from typing import TypeAlias, TypeVar
 
 import structlog
 
-from tidegate.checks.subject import select_platforms
 from tidegate.checks.words import harmless
 from tidegate.evidence.collected import ImageEvidence, not_asked, nothing_asked
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
+from tidegate.evidence.index_children import select_platforms
 from tidegate.evidence.needs import Needs
 from tidegate.evidence.proofs import Proofs, ProofState
 from tidegate.evidence.repository import RepositorySettings, ScanType

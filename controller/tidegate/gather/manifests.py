@@ -12,6 +12,7 @@ from tidegate.errors import InvalidManifestError
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
+from tidegate.evidence.index_children import images_within, index_children
 from tidegate.evidence.ports import MAX_IMAGE_IDS, FetchedManifest
 from tidegate.evidence.signature_artifacts import Descriptor
 from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
@@ -23,7 +24,7 @@ from tidegate.gather.lines import Lines
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
-from tidegate.images.manifest import INDEX_TYPES, MAX_CHILDREN, MAX_INDEX_DEPTH, Manifest, parse_manifest
+from tidegate.images.manifest import MAX_CHILDREN, MAX_INDEX_DEPTH, Manifest, parse_manifest
 from tidegate.images.repository import EcrRepository, OciRepository, Repository
 
 DESCRIBE_SECONDS = 8.0
@@ -79,28 +80,20 @@ class Manifests:
         return Descriptor(media_type=stored.media_type, digest=digest, size=len(stored.content))
 
     async def _runnable(self, key: tuple[Repository, Digest, str]) -> Runnable | Missing:
-        """Return the runnable children of an index, those of an index within it included, down to the depth bound."""
+        """Return the children of an index, with those of an index within it, down to the depth bound."""
         repository, digest, media_type = key
-        found: dict[Digest, PlatformImage] = {}
-        level = [(digest, media_type)]
+        manifests: dict[Digest, Manifest] = {}
+        level = {digest: media_type}
         for _ in range(MAX_INDEX_DEPTH):
-            manifests = await asyncio.gather(*(self._manifest(repository, *one) for one in level))
-            level = []
-            for manifest in manifests:
+            for manifest in await asyncio.gather(*(self._manifest(repository, *one) for one in level.items())):
                 if isinstance(manifest, (Missing, BadContent)):
                     return manifest
-                for child in manifest.children:
-                    if child.media_type in INDEX_TYPES:
-                        level.append((child.digest, child.media_type))
-                    else:
-                        # One image that is listed for two platforms may run on both, so it is judged everywhere.
-                        before = found.get(child.digest)
-                        platform = child.platform if before is None or before.platform == child.platform else None
-                        found[child.digest] = PlatformImage(digest=child.digest, platform=platform)
-            if len(found) > MAX_CHILDREN:
-                return BadContent(f"the index and those within it name more than {MAX_CHILDREN} images")
+                manifests[manifest.digest] = manifest
+            level = {
+                child.digest: child.media_type for one in level for child in manifests[one].children if child.is_index
+            }
             if not level:
-                return tuple(found.values()) or BadContent("the index names no image that can run")
+                return _within_bound(index_children(digest, manifests))
         return BadContent(f"indexes are nested deeper than {MAX_INDEX_DEPTH}")
 
     async def _manifest(
@@ -129,6 +122,13 @@ class Manifests:
         if other is None:
             return dict.fromkeys(digests, AwsUnavailableError(Cause.NOT_ASKED, OTHER_SOURCE))
         return other.get_manifests(repository, digests)
+
+
+def _within_bound(children: tuple[PlatformImage, ...]) -> Runnable:
+    """Return the children unless they and those within them are too many; each platform of an image counts."""
+    if sum(1 for _ in images_within(children)) > MAX_CHILDREN:
+        return BadContent(f"the index and those within it name more than {MAX_CHILDREN} images")
+    return children
 
 
 def no_region(answer: V | Missing | UnknownRegionError, source: str) -> V | Missing:

@@ -7,18 +7,18 @@ What another reader of the same bytes might read differently is refused: a conta
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
 from tidegate.errors import InvalidManifestError
 from tidegate.images.digest import Digest, digest_of, parse_digest
-from tidegate.images.platform import InvalidPlatformError, Platform, parse_platform
+from tidegate.images.platform import InvalidPlatformError, Platform, normalise, parse_platform
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 """What Amazon ECR stores at most, and what is parsed at most."""
 MAX_CHILDREN = 64
-"""Runnable children of one index."""
+"""Runnable children of one index; a child counts once for each platform that it is listed for."""
 MAX_ENTRIES = 4 * MAX_CHILDREN
 """Entries of one index, attestations included."""
 MAX_INDEX_DEPTH = 2
@@ -37,12 +37,21 @@ ACCEPTED_TYPES = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX, DOCKER
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexEntry:
-    """One runnable child of an index; ``platform`` is None where the index names none, or several: any may run it."""
+    """One runnable child of an index; ``platform`` is None where the index names none, or none that can be read.
+
+    ``restricted`` is whether the index also names ``os.version`` or ``os.features``, which some nodes do not have.
+    """
 
     digest: Digest
     media_type: str
     size: int
     platform: Platform | None
+    restricted: bool
+
+    @property
+    def is_index(self) -> bool:
+        """Tell whether the child is an index itself."""
+        return self.media_type in INDEX_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,8 @@ class _Platform(msgspec.Struct, frozen=True, gc=False):
     os: str = ""
     architecture: str = ""
     variant: str = ""
+    os_version: str = msgspec.field(name="os.version", default="")
+    os_features: list[str] | None = msgspec.field(name="os.features", default=None)
 
 
 class _Entry(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -88,16 +99,8 @@ class _Document(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 _decode = msgspec.json.Decoder(_Document).decode
 _SCHEMA_VERSION = 2
 _WORDS = 200
-
-# How containerd reads the architectures that builders write (its package platforms); the second is the variant.
-_ARCHITECTURES = {
-    "i386": ("386", ""),
-    "x86_64": ("amd64", None),
-    "x86-64": ("amd64", None),
-    "aarch64": ("arm64", None),
-    "armhf": ("arm", "v7"),
-    "armel": ("arm", "v6"),
-}
+_PLATFORM_NAMES = frozenset(_Platform.__struct_encode_fields__)
+_NAMED = {"os", "architecture"}
 
 
 def parse_manifest(content: bytes, *, digest: Digest, media_type: str) -> Manifest:
@@ -139,16 +142,24 @@ def _document(content: bytes) -> _Document:
     """Return the document, once it is sure that every reader finds the same in it."""
     try:
         document = _decode(content)
-        json.loads(content, object_pairs_hook=_refuse_twins)
+        json.loads(content, object_pairs_hook=_check_names)
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise InvalidManifestError(f"the manifest is not readable: {str(exc)[:_WORDS]!a}") from exc
     return document
 
 
-def _refuse_twins(members: list[tuple[str, object]]) -> None:
-    """Refuse two names in one object that Go's JSON reader takes for one; it does not tell cases apart."""
-    if len({name.casefold() for name, _ in members}) != len(members):
+def _check_names(members: list[tuple[str, object]]) -> None:
+    """Refuse an object that Go's JSON reader reads otherwise, since it does not tell cases apart.
+
+    That is two names that are one to it, and a name of a platform that is read there and not here, which would let a
+    platform look more common than it is.
+    """
+    names = {name for name, _ in members}
+    folded = {name.casefold() for name in names}
+    if len(folded) != len(members):
         raise InvalidManifestError("a name stands twice in one object of the manifest, so that readers may disagree")
+    if names >= _NAMED and (folded & _PLATFORM_NAMES) - names:
+        raise InvalidManifestError("a platform in the manifest has a name in other letters than the specification's")
 
 
 def _image(document: _Document) -> tuple[IndexEntry, ...]:
@@ -161,28 +172,23 @@ def _image(document: _Document) -> tuple[IndexEntry, ...]:
 
 
 def _index(document: _Document) -> tuple[IndexEntry, ...]:
-    """Return the runnable children, each digest once."""
+    """Return the runnable children, each digest once for each platform."""
     if document.config is not None or document.layers is not None:
         raise InvalidManifestError("an index that also has config or layers, as an image does")
     if document.manifests is None:
         raise InvalidManifestError("an index without manifests")
     if len(document.manifests) > MAX_ENTRIES:
         raise InvalidManifestError(f"the index lists {len(document.manifests)} manifests, more than {MAX_ENTRIES}")
-    children: dict[Digest, IndexEntry] = {}
-    for child in _runnable(document.manifests):
-        children[child.digest] = _merged(children.get(child.digest, child), child)
+    children = tuple(dict.fromkeys(_runnable(document.manifests)))
     if not children:
         raise InvalidManifestError("an index without any manifest that could run")
     if len(children) > MAX_CHILDREN:
         raise InvalidManifestError(f"the index lists {len(children)} runnable images, more than {MAX_CHILDREN}")
-    return tuple(children.values())
-
-
-def _merged(first: IndexEntry, second: IndexEntry) -> IndexEntry:
-    """Return one child for two of one digest. With two platforms it is for any, so that neither hides the other."""
-    if (first.media_type, first.size) != (second.media_type, second.size):
-        raise InvalidManifestError(f"the index lists {first.digest} with two sizes or media types")
-    return first if first.platform == second.platform else replace(first, platform=None)
+    described: dict[Digest, tuple[str, int]] = {}
+    for child in children:
+        if described.setdefault(child.digest, (child.media_type, child.size)) != (child.media_type, child.size):
+            raise InvalidManifestError(f"the index lists {child.digest} with two sizes or media types")
+    return children
 
 
 def _runnable(entries: Iterable[_Entry]) -> Iterable[IndexEntry]:
@@ -200,23 +206,26 @@ def _runnable(entries: Iterable[_Entry]) -> Iterable[IndexEntry]:
         if entry.platform == _Platform("unknown", "unknown"):
             continue
         _check_type(entry.media_type)
+        stated = entry.platform
         yield IndexEntry(
-            digest=digest, media_type=entry.media_type, size=entry.size, platform=_platform(entry.platform)
+            digest=digest,
+            media_type=entry.media_type,
+            size=entry.size,
+            platform=_platform(stated),
+            restricted=stated is not None and bool(stated.os_version or stated.os_features),
         )
 
 
 def _platform(stated: _Platform | None) -> Platform | None:
-    """Return the platform as containerd reads it; None, for any platform, where it is missing, partial or odd."""
+    """Return the platform as containerd compares it; None, for any platform, where it is missing, partial or odd."""
     if stated is None or not stated.os or not stated.architecture:
         return None
-    architecture, variant = stated.architecture.lower(), stated.variant.lower()
-    name, fixed = _ARCHITECTURES.get(architecture, (architecture, None))
-    system = stated.os.lower()
-    parts = ["darwin" if system == "macos" else system, name, variant if fixed is None else fixed]
+    platform = normalise(Platform(os=stated.os, architecture=stated.architecture, variant=stated.variant))
     try:
-        return parse_platform("/".join(part for part in parts if part))
+        parse_platform(str(platform))
     except InvalidPlatformError:
         return None
+    return platform
 
 
 def _quoted(text: str) -> str:

@@ -25,33 +25,41 @@ class Platform:
         """Return ``os/architecture`` with ``/variant`` where one is named."""
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
-    def accepts(self, other: "Platform") -> bool:
-        """Tell whether a node of this platform may run an image of the other; an unnamed variant accepts any."""
-        return (
-            self.os == other.os
-            and self.architecture == other.architecture
-            and (not self.variant or not other.variant or self.variant == other.variant)
-        )
 
-
-_FALLBACKS = {
-    "amd64": (("386", "*"),),
-    "arm64": (("arm", "v8"), ("arm", "v7"), ("arm", "v6"), ("arm", "v5")),
+# Other names of an architecture, with the variant that the name stands for; None keeps the variant that is named.
+_ARCHITECTURES = {
+    "i386": ("386", ""),
+    "x86_64": ("amd64", None),
+    "x86-64": ("amd64", None),
+    "aarch64": ("arm64", None),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
 }
-_ARM_VARIANTS = ("v8", "v7", "v6", "v5")
+_VARIANTS = {
+    ("amd64", "v1"): "",
+    ("arm64", "8"): "",
+    ("arm64", "v8"): "",
+    ("arm", ""): "v7",
+    ("arm", "5"): "v5",
+    ("arm", "6"): "v6",
+    ("arm", "7"): "v7",
+    ("arm", "8"): "v8",
+}
 
 
-def preferences(wanted: Platform) -> tuple[Platform, ...]:
-    """Return what a node of the platform runs, best first: its own, and else what its processor runs besides.
+def normalise(platform: Platform) -> Platform:
+    """Return the platform in the names that containerd compares: lower case, aliases resolved, no default variant.
 
-    A node takes the first of these that an index offers. Source: platform vectors of containerd's platforms package.
+    Source: ``Normalize`` of containerd's platforms package, where 0.2.1 (containerd 1.7) and 1.0 (2.x) agree.
     """
-    fallbacks = _FALLBACKS.get(wanted.architecture, ())
-    if wanted.architecture == "arm" and wanted.variant in _ARM_VARIANTS:
-        lower = _ARM_VARIANTS[_ARM_VARIANTS.index(wanted.variant) + 1 :]
-        fallbacks = tuple(("arm", variant) for variant in lower)
-    others = (Platform(os=wanted.os, architecture=arch, variant=variant.strip("*")) for arch, variant in fallbacks)
-    return (wanted, *others)
+    system, named = platform.os.lower(), platform.architecture.lower()
+    architecture, fixed = _ARCHITECTURES.get(named, (named, None))
+    variant = platform.variant.lower() if fixed is None else fixed
+    return Platform(
+        os="darwin" if system == "macos" else system,
+        architecture=architecture,
+        variant=_VARIANTS.get((architecture, variant), variant),
+    )
 
 
 def parse_platform(text: str) -> Platform:

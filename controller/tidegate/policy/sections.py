@@ -249,8 +249,8 @@ VULNERABILITIES: Final = Section(
 # The pattern leaves nothing that parse_platform would refuse; a test says so.
 PLATFORMS: Final = ListOf(
     item=Text(
-        expected="a platform such as linux/amd64 or linux/arm64/v8",
-        do="write os/architecture, with /variant where it matters",
+        expected="a platform such as linux/amd64 or linux/arm64",
+        do="write os/architecture",
         make=parse_platform,
         maximum=194,
         pattern=PLATFORM_PATTERN,

@@ -48,8 +48,7 @@ CALL = 0.1
 def entry(name, platform=None, *, media_type=OCI_MANIFEST, size=100):
     described = {"mediaType": media_type, "digest": digest_of(name.encode()), "size": size}
     if platform is not None:
-        system, architecture = platform.split("/")
-        described["platform"] = {"os": system, "architecture": architecture}
+        described["platform"] = dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False))
     return described
 
 
@@ -250,6 +249,34 @@ class TestIndexes:
         evidence = await collect()
         assert isinstance(evidence.runnable.value, tuple) == fits
         assert len(evidence.scans) == (MAX_CHILDREN if fits else 0)
+
+    async def test_a_lesser_image_is_scanned_where_some_node_may_run_it(self, aws, collect, collector):
+        push_index(aws, entry("clean", "linux/amd64/v4"), entry("critical", "linux/386"), entry("arm", "linux/arm64"))
+        evidence = await collect(wanted=AMD64)
+        assert set(evidence.scans) == {digest_of(b"clean"), digest_of(b"critical")}
+        assert set(collector.known(TAG, AMD64).scans) == set(evidence.scans)
+
+    async def test_an_inner_index_is_entered_by_its_own_platform(self, aws, collect):
+        """containerd does not look into it on amd64, and runs the lesser image beside it."""
+        _, inner = push_index(aws, entry("clean", "linux/amd64"), tag=None)
+        inner["platform"] = {"os": "linux", "architecture": "arm64"}
+        push_index(aws, inner, entry("critical", "linux/386"))
+        assert set((await collect(wanted=AMD64)).scans) == {digest_of(b"critical")}
+
+    async def test_an_index_beside_one_that_holds_it_is_too_deep(self, aws, collect):
+        _, third = push_index(aws, *self.CHILDREN, tag=None)
+        _, second = push_index(aws, third, tag=None)
+        push_index(aws, second, third)
+        assert "nested deeper" in (await collect()).runnable.value.problem
+
+    async def test_each_platform_of_an_image_counts(self, aws, collect):
+        """Else inner indexes that list the same images again and again would be work without end."""
+        inner = [
+            push_index(aws, *(entry("same", f"linux/a{side}-{number}") for number in range(MAX_CHILDREN)), tag=None)[1]
+            for side in (0, 1)
+        ]
+        push_index(aws, *inner)
+        assert f"more than {MAX_CHILDREN} images" in (await collect()).runnable.value.problem
 
     @pytest.mark.parametrize("platforms", [("linux/amd64", "linux/s390x"), ("linux/s390x", "linux/amd64")])
     async def test_a_child_that_is_listed_for_two_platforms_may_run_anywhere(self, aws, collect, platforms):

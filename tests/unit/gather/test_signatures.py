@@ -6,13 +6,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.unit.gather.fakes import APP, build_lines
+from tests.unit.gather.fakes import APP, build_lines, detail
 from tests.unit.gather.virtual_time import LateExecutor
 from tidegate.evidence.collected import RENEWED_SHARE
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause, Known, Missing
+from tidegate.evidence.needs import needs
 from tidegate.evidence.proofs import Attempt, ProofState
 from tidegate.evidence.signature_artifacts import (
     ArtifactKind,
@@ -23,12 +25,15 @@ from tidegate.evidence.signature_artifacts import (
     WantedArtifacts,
 )
 from tidegate.gather import proving, signatures
+from tidegate.gather.collector import Collector
 from tidegate.gather.facts import Facts
 from tidegate.gather.lines import REGISTRY_SEARCHES, THREADS
 from tidegate.gather.signatures import FOUND_SECONDS, MAX_SEARCHED_FOR, Signatures
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
-from tidegate.images.manifest import OCI_MANIFEST
+from tidegate.images.manifest import OCI_INDEX, OCI_MANIFEST
+from tidegate.images.platform import parse_platform
+from tidegate.images.reference import parse_reference
 from tidegate.images.repository import EcrRepository
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import NO_TRUST
@@ -246,3 +251,32 @@ def test_the_size_of_a_signature_counts_all_that_a_stranger_may_make_long():
         manifest_annotations={"c" * 30: "d" * 40},
     )
     assert artifact.size == 200
+
+
+async def test_the_children_whose_signatures_are_searched_are_those_that_nodes_may_run(
+    aws, source, images, lines, clock, executor
+):
+    """The same choice as for their scans: a child that some node may run is not left out."""
+    own, lesser, other = images[:3]
+    described = [
+        {"mediaType": OCI_MANIFEST, "digest": digest, "size": 1, "platform": {"os": "linux"} | platform}
+        for digest, platform in (
+            (own, {"architecture": "amd64", "variant": "v4"}),
+            (lesser, {"architecture": "386"}),
+            (other, {"architecture": "arm64"}),
+        )
+    ]
+    content = msgspec.json.encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": described})
+    index = digest_of(content)
+    aws.manifests[index] = StoredManifest(content=content, media_type=OCI_INDEX)
+    aws.images[ImageId.of_tag("v1")] = detail(index, media_type=OCI_INDEX)
+    facts = Facts(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
+    facts.prover._executor = executor
+    nodes, demanded = (parse_platform("linux/amd64"),), demands("a")
+    wanted = needs(settings=False, scan=False, platforms=nodes, demands=demanded, child_demands=demanded)
+
+    evidence = await Collector(facts, clock).collect(
+        parse_reference(f"{APP.registry.host}/{APP.name}:v1"), wanted, deadline=clock.monotonic() + 60
+    )
+
+    assert set(evidence.proofs) == {index, own, lesser}

@@ -68,7 +68,7 @@ def test_an_index_has_its_children_in_order(media_type):
     assert manifest.is_index
     assert [(child.digest[-1], str(child.platform)) for child in manifest.children] == [
         ("1", "linux/amd64"),
-        ("2", "linux/arm64/v8"),
+        ("2", "linux/arm64"),
         ("3", "None"),
     ]
     assert {(child.media_type, child.size) for child in manifest.children} == {(OCI_MANIFEST, 500)}
@@ -109,7 +109,9 @@ PLATFORMS = {
     "x86-64": ("linux/x86-64", "linux/amd64"),
     "i386 has no variant": ("linux/i386/sse2", "linux/386"),
     "aarch64": ("linux/aarch64", "linux/arm64"),
-    "aarch64 with a variant": ("linux/aarch64/V8", "linux/arm64/v8"),
+    "aarch64 with a variant": ("linux/aarch64/V8", "linux/arm64"),
+    "a variant without its letter": ("linux/arm/8", "linux/arm/v8"),
+    "the first variant of amd64": ("linux/amd64/v1", "linux/amd64"),
     "armhf": ("linux/armhf", "linux/arm/v7"),
     "armel": ("linux/armel", "linux/arm/v6"),
     "macos": ("macos/arm64", "darwin/arm64"),
@@ -131,10 +133,55 @@ def test_the_same_child_again_counts_once():
     assert len(parse(index(entry(1), entry(2), entry(1))).children) == 2
 
 
-def test_a_child_that_is_listed_for_two_platforms_is_for_any():
+def test_a_child_that_is_listed_for_two_platforms_is_a_child_for_each():
     """The second platform must not hide that the first would run it, nor the other way round."""
-    children = parse(index(entry(1, "linux/amd64"), entry(2), entry(1, "plan9/386"))).children
-    assert [(child.digest[-1], child.platform is None) for child in children] == [("1", True), ("2", False)]
+    children = parse(index(entry(1, "linux/amd64"), entry(2), entry(1, "plan9/386"), entry(1))).children
+    assert [(child.digest[-1], str(child.platform)) for child in children] == [
+        ("1", "linux/amd64"),
+        ("2", "linux/amd64"),
+        ("1", "plan9/386"),
+    ]
+
+
+RESTRICTIONS = {
+    "none": ({}, False),
+    "a version": ({"os.version": "10.0.20348"}, True),
+    "an empty version": ({"os.version": ""}, False),
+    "a feature": ({"os.features": ["win32k"]}, True),
+    "an empty feature": ({"os.features": [""]}, True),
+    "no features": ({"os.features": []}, False),
+    "null for features": ({"os.features": None}, False),
+    "Docker's features, which nothing reads": ({"features": ["sse4"]}, False),
+}
+
+
+@pytest.mark.parametrize("case", RESTRICTIONS, ids=str)
+def test_a_platform_that_some_nodes_lack_is_restricted(case):
+    members, restricted = RESTRICTIONS[case]
+    described = entry(1)
+    described["platform"] |= members
+    (child,) = parse(index(described)).children
+    assert child.restricted is restricted
+
+
+@pytest.mark.parametrize("name", ["Variant", "VARIANT", "OS.Features", "os.Version", "o\u017f.features"])
+def test_a_platform_in_other_letters_is_refused(name):
+    """Go's reader takes these for the names of the specification: the runtime would see a lesser platform than we do."""
+    described = entry(1)
+    described["platform"][name] = "v4"
+    with pytest.raises(InvalidManifestError, match="in other letters"):
+        parse(index(described))
+
+
+@pytest.mark.parametrize("name", ["OS", "Architecture"])
+def test_a_platform_that_is_named_in_other_letters_is_any(name):
+    described = entry(1)
+    described["platform"][name] = described["platform"].pop(name.lower())
+    assert parse(index(described)).children[0].platform is None
+
+
+def test_annotations_may_have_the_names_of_a_platform_in_any_letters():
+    assert parse(index(entry(1, annotations={"Variant": "v8", "OS.Version": "1"}))).children
 
 
 REFUSED = {
@@ -261,6 +308,8 @@ def test_runnable_children_are_bounded():
     assert len(parse(index(*children[:-1], *attestations)).children) == MAX_CHILDREN
     with pytest.raises(InvalidManifestError, match="65 runnable images"):
         parse(index(*children))
+    with pytest.raises(InvalidManifestError, match="65 runnable images"):
+        parse(index(*(entry(1, f"linux/a{number}") for number in range(MAX_CHILDREN + 1))))
 
 
 @pytest.mark.parametrize("count", [MAX_ENTRIES + 1, 10_000])

@@ -66,6 +66,16 @@ class ImageVerdict:
         return f"{harmless(self.text, 200)} {self.digest or 'unresolved'} {self.outcome.value}"
 
     @property
+    def causes(self) -> tuple[str, ...]:
+        """Return the causes behind the results, for logs and the command line; never for an answer to the API server."""
+        return tuple(
+            f"{result.check.value} {result.reason.value}: {harmless(result.cause, MAX_FOUND)} [policy {one.policy.name}]"
+            for one in self.judgements
+            for result in one.results
+            if result.cause
+        )
+
+    @property
     def policy_labels(self) -> tuple[str, ...]:
         """Return the policies with their generation, for the audit log."""
         return tuple(f"{one.policy.name}/{one.policy.generation}" for one in self.judgements)

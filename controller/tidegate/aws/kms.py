@@ -55,7 +55,7 @@ class Kms:
         try:
             answer = self._clients.call(_PUBLIC_KEY, where, {"KeyId": arn}, answers=_UNUSABLE)
         except AnsweredError as error:
-            raise PolicyError((f"AWS KMS has no such key to verify by: {error}"[:500],)) from error
+            raise PolicyError((f"AWS KMS has no such key to verify by: {error.code}",)) from error
         return _pem(Reply(answer, _PUBLIC_KEY.source), answer.get("PublicKey"), arn)
 
 

@@ -43,13 +43,13 @@ def _run(check: Check, policy: ImagePolicy | BrokenPolicy, subject: Subject) -> 
     try:
         result = _CHECKS[check](policy, subject)
     except Exception as problem:  # noqa: BLE001 - whatever goes wrong in a check must not become an allow
-        return undetermined(check, Reason.INTERNAL_ERROR, f"an error inside tidegate ({type(problem).__name__})")
+        return undetermined(check, Reason.INTERNAL_ERROR, "an error inside tidegate", cause=harmless(repr(problem)))
     if not isinstance(result, CheckResult) or result.check is not check:
         return undetermined(check, Reason.INTERNAL_ERROR, "an error inside tidegate (wrong result)")
     return result
 
 
-def undetermined(check: Check, reason: Reason, found: str) -> CheckResult:
+def undetermined(check: Check, reason: Reason, found: str, *, cause: str = "") -> CheckResult:
     """Return the result of a check that could not be made."""
     return CheckResult(
         check=check,
@@ -57,21 +57,21 @@ def undetermined(check: Check, reason: Reason, found: str) -> CheckResult:
         reason=reason,
         found=found,
         remedy="retry, and tell the platform team if it persists",
+        cause=cause,
     )
 
 
 def _policy(policy: ImagePolicy | BrokenPolicy, _subject: Subject) -> CheckResult:
+    found, cause = "the policy demands nothing", ""
     if isinstance(policy, BrokenPolicy):
-        first = policy.problems[0] if policy.problems else "it cannot be read"
-        found = f"the policy cannot be used: {harmless(first, MAX_PROBLEM)}"
-    else:
-        found = "the policy demands nothing"
+        found, cause = "the policy cannot be used", harmless("; ".join(policy.problems[:1]), MAX_PROBLEM)
     return CheckResult(
         check=Check.POLICY,
         outcome=Outcome.UNDETERMINED,
         reason=Reason.POLICY_INVALID,
         found=found,
-        remedy="the platform team has to correct the policy",
+        remedy="the platform team has to correct the policy; its status says what is wrong",
+        cause=cause,
     )
 
 

@@ -80,15 +80,16 @@ def _satisfied(words: ProofWords, demand: Demand, attempt: Attempt) -> CheckResu
             found=f"{signer} (authority {demand.authority.name})",
             holds_until=attempt.good_until,
         )
-    logged = "; ".join(harmless(each, MAX_WORDS) for each in attempt.logged)
-    note = f"{words.check.value} {Reason.NOT_ENFORCED.value}: {signer}, authority {demand.authority.name} only logs {logged}"
+    logged = ", ".join(dict.fromkeys(each.partition(":")[0] for each in attempt.logged))
+    found = f"authority {demand.authority.name} only logs what failed: {logged}"
     return CheckResult(
         check=words.check,
         outcome=Outcome.EXEMPT,
         reason=Reason.NOT_ENFORCED,
-        found=f"authority {demand.authority.name} only logs {logged}",
+        found=found,
         remedy="set its level to strict",
-        notes=(note,),
+        cause="; ".join([signer, *(harmless(each, MAX_WORDS) for each in attempt.logged)]),
+        notes=(f"{words.check.value} {Reason.NOT_ENFORCED.value}: {found}",),
         holds_until=attempt.good_until,
     )
 
@@ -108,42 +109,56 @@ def _refused(
         return _result(
             words,
             Reason.SIGNATURE_PENDING,
-            f"Amazon ECR is still signing the image with {harmless(pending.profile_arn, MAX_WORDS)}",
+            "Amazon ECR is still signing the image",
             "retry in a minute",
+            cause=f"with {harmless(pending.profile_arn, MAX_WORDS)}",
         )
     failed = [(one, proof) for one, proof in found if proof is not None and proof.state is ProofState.FAILED]
-    hint = _failure(proofs.hints)
+    hint, cause = _failure(proofs.hints)
     if words.revoked is not None and (withdrawn := [pair for pair in failed if _is_revoked(pair[1])]):
-        parts = [_why(one, proof) for one, proof in withdrawn[:MAX_AUTHORITIES]]
-        return _result(words, words.revoked, "; ".join(parts), _ONCE_REVOKED)
+        found_text, why = _why(withdrawn)
+        return _result(words, words.revoked, found_text, _ONCE_REVOKED, cause=why)
     if failed:
-        parts = [_why(one, proof) for one, proof in failed[:MAX_AUTHORITIES]]
-        return _result(words, words.invalid, "; ".join(parts) + hint, _remedy(words, digest, subject))
+        found_text, why = _why(failed)
+        return _result(
+            words,
+            words.invalid,
+            found_text + hint,
+            _remedy(words, digest, subject),
+            cause="; ".join(filter(None, (why, cause))),
+        )
     names = ", ".join(one.authority.name for one, _ in found[:MAX_AUTHORITIES])
     missing = f"no {words.noun} of {short(digest)} by any of: {names}{hint}"
-    return _result(words, words.missing, missing, _remedy(words, digest, subject))
+    return _result(words, words.missing, missing, _remedy(words, digest, subject), cause=cause)
 
 
 def _undecided(words: ProofWords, demand: Demand, proof: Proof | None) -> CheckResult:
     name, retry = demand.authority.name, "retry, and tell the platform team if it persists"
-    reason, found, remedy = Reason.EVIDENCE_LACKING, f"nothing is known of authority {name}", retry
+    reason, found, remedy, cause = Reason.EVIDENCE_LACKING, f"nothing is known of authority {name}", retry, ""
     if proof is not None and proof.problem:
-        reason, found = Reason.TRUST_UNUSABLE, f"authority {name} cannot be asked: {harmless(proof.problem, MAX_WORDS)}"
-        remedy = "the platform team has to correct the policy or its trust stores"
+        reason, cause = Reason.TRUST_UNUSABLE, harmless(proof.problem, MAX_WORDS)
+        found = f"authority {name} cannot be asked, for want of a trust store or a key"
+        remedy = "the platform team has to correct the policy or its trust stores; their status says what is wrong"
     elif proof is not None and proof.decisive is not None:
-        reason, found = words.undecided, f"authority {name}: {_step(proof.decisive)}"
+        reason, found, cause = words.undecided, f"authority {name}: {_step(proof.decisive)}", _cause(proof.decisive)
     elif proof is not None and proof.outage is not None:
         reason = Reason.COULD_NOT_CHECK
         found = f"not every {words.noun} could be looked at: {cause_words(proof.outage)}"
-    return CheckResult(check=words.check, outcome=Outcome.UNDETERMINED, reason=reason, found=found, remedy=remedy)
+    return CheckResult(
+        check=words.check, outcome=Outcome.UNDETERMINED, reason=reason, found=found, remedy=remedy, cause=cause
+    )
 
 
-def _why(demand: Demand, proof: Proof) -> str:
-    name = demand.authority.name
-    if proof.decisive is None:
-        return f"authority {name}: {harmless(proof.problem, MAX_WORDS) or 'not satisfied'}"
-    more = len(proof.attempts) - 1
-    return f"authority {name}: {_step(proof.decisive)}" + (f" (and {more} more tried)" if more else "")
+def _why(failed: Sequence[tuple[Demand, Proof]]) -> tuple[str, str]:
+    """Return why the authorities are not satisfied, one by one: for users, and for operators."""
+    found, causes = [], []
+    for demand, proof in failed[:MAX_AUTHORITIES]:
+        name, decisive, more = demand.authority.name, proof.decisive, len(proof.attempts) - 1
+        text = "not satisfied" if decisive is None else _step(decisive)
+        found.append(f"authority {name}: {text}" + (f" (and {more} more tried)" if more > 0 else ""))
+        cause = harmless(proof.problem, MAX_WORDS) if decisive is None else _cause(decisive)
+        causes += [f"authority {name}: {cause}"] if cause else []
+    return "; ".join(found), "; ".join(causes)
 
 
 def _is_revoked(proof: Proof) -> bool:
@@ -151,20 +166,25 @@ def _is_revoked(proof: Proof) -> bool:
 
 
 def _step(attempt: Attempt) -> str:
-    text = harmless(attempt.text, MAX_WORDS)
+    """Return at which step a signature ended. What was read there is in the cause: a stranger may have written it."""
     if attempt.revoked:
-        return f"signed by {harmless(attempt.signer, MAX_WORDS)}, and revoked: {text}"
+        return "its signature, or what made it, was revoked"
     verb = "could not" if attempt.state is ProofState.UNKNOWN else "failed to"
-    return f"{verb} {attempt.step}: {text}" if attempt.step else "not satisfied"
+    return f"{verb} {attempt.step}" if attempt.step else "not satisfied"
 
 
-def _failure(hints: Sequence[SigningHint]) -> str:
+def _cause(attempt: Attempt) -> str:
+    signer = f"signed by {harmless(attempt.signer, MAX_WORDS)}" if attempt.signer else ""
+    return ": ".join(filter(None, (signer, harmless(attempt.text, MAX_WORDS))))
+
+
+def _failure(hints: Sequence[SigningHint]) -> tuple[str, str]:
+    """Return ECR's word that it failed to sign the image, for users, and its reason for operators."""
     failed = next((hint for hint in hints if hint.state is SigningState.FAILED), None)
     if failed is None:
-        return ""
-    return (
-        f"; Amazon ECR could not sign it: {harmless(failed.failure_reason or failed.failure_code or 'no reason given')}"
-    )
+        return "", ""
+    reason = harmless(failed.failure_reason or failed.failure_code or "no reason given", MAX_WORDS)
+    return "; Amazon ECR could not sign it", f"Amazon ECR with {harmless(failed.profile_arn, MAX_WORDS)}: {reason}"
 
 
 def _remedy(words: ProofWords, digest: Digest, subject: Subject) -> str:
@@ -172,5 +192,5 @@ def _remedy(words: ProofWords, digest: Digest, subject: Subject) -> str:
     return words.remedy.format(image=f"{reference.domain}/{reference.path}@{digest}")
 
 
-def _result(words: ProofWords, reason: Reason, found: str, remedy: str) -> CheckResult:
-    return CheckResult(check=words.check, outcome=Outcome.FAIL, reason=reason, found=found, remedy=remedy)
+def _result(words: ProofWords, reason: Reason, found: str, remedy: str, *, cause: str = "") -> CheckResult:
+    return CheckResult(check=words.check, outcome=Outcome.FAIL, reason=reason, found=found, remedy=remedy, cause=cause)

@@ -85,8 +85,10 @@ class Reason(StrEnum):
 class CheckResult:
     """The result of one check on one image under one policy.
 
-    ``found`` says what was found and ``remedy`` what to do, each a fragment for one line of text. ``holds_until`` is
-    when passing time alone may change the result (UTC), or None. ``notes`` are for warnings beside a pass.
+    ``found`` says what was found and ``remedy`` what to do, each a fragment for one line of text, in our own words and
+    those of the reference and the policy. ``cause`` is for operators alone: what others said, with the names of roles,
+    keys and hosts that may be in it. ``holds_until`` is when passing time alone may change the result (UTC), or None.
+    ``notes`` are for warnings beside a pass.
     """
 
     check: Check
@@ -94,6 +96,7 @@ class CheckResult:
     reason: Reason
     found: str = ""
     remedy: str = ""
+    cause: str = ""
     holds_until: datetime | None = None
     notes: tuple[str, ...] = ()
 
@@ -101,3 +104,8 @@ class CheckResult:
     def lets_through(self) -> bool:
         """Tell whether this result lets the image through."""
         return self.outcome is Outcome.PASS or self.outcome is Outcome.EXEMPT
+
+    @property
+    def found_and_cause(self) -> str:
+        """Return what was found with its cause, for logs and the command line; never for an answer to the API server."""
+        return f"{self.found} (cause: {self.cause})" if self.cause else self.found

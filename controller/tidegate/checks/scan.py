@@ -21,7 +21,7 @@ from tidegate.checks.subject import (
 from tidegate.checks.words import age, harmless
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import ImageDetail, PlatformImage
-from tidegate.evidence.scan import Scanner, ScanReport, ScanState
+from tidegate.evidence.scan import DOCUMENTED_WORDS, Scanner, ScanReport, ScanState
 from tidegate.policy.model import ImagePolicy, ScanRules, Tolerance
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
@@ -165,7 +165,7 @@ def _judge_report(
     coverage = report.coverage
     # 1. The scanner says that the image was scanned.
     if coverage.state not in {ScanState.SCANNED, ScanState.SCANNED_ONCE}:
-        return _not_scanned(rules, coverage.state, _own_words(report))
+        return replace(_not_scanned(rules, coverage.state, _own_words(report)), cause=_all_words(report))
     # 2. It says when. Without a time there was no scan: "will be scanned one time" is how AWS explains one such status.
     scanned_at = coverage.last_scanned_at
     if scanned_at is None or scanned_at - now > MAX_CLOCK_SKEW:
@@ -190,6 +190,7 @@ def _no_time(report: ScanReport) -> CheckResult:
         reason=Reason.EVIDENCE_LACKING,
         found=f"the scanner says that the image was scanned, and {seen} ({_own_words(report)})",
         remedy="retry in a minute, and tell the platform team if it persists",
+        cause=_all_words(report),
         holds_until=None if scanned_at is None else scanned_at - MAX_CLOCK_SKEW,
     )
 
@@ -235,11 +236,19 @@ def _not_scanned(rules: ScanRules, state: ScanState, words: str) -> CheckResult:
 
 
 def _own_words(report: ScanReport) -> str:
-    """Return the scanner's own words, for whoever looks them up in its documentation."""
+    """Return the scanner's own words that are documented, for whoever looks them up."""
     coverage = report.coverage
-    if not coverage.code:
-        return harmless(coverage.reason) or f"{report.scanner.value} has no record of it"
-    return f"{report.scanner.value}: {harmless(coverage.code)}/{harmless(coverage.reason)}".rstrip("/")
+    if not coverage.code and not coverage.reason:
+        return f"{report.scanner.value} has no record of it"
+    words = "/".join(one for one in (coverage.code, coverage.reason) if one in DOCUMENTED_WORDS)
+    return f"{report.scanner.value}: {words}" if words else report.scanner.value
+
+
+def _all_words(report: ScanReport) -> str:
+    """Return all of the scanner's own words, for operators, where users are not told them all."""
+    coverage = report.coverage
+    words = [one for one in (coverage.code, coverage.reason) if one]
+    return "/".join(map(harmless, words)) if not DOCUMENTED_WORDS.issuperset(words) else ""
 
 
 def _settled_at(period: timedelta, detail: ImageDetail, report: ScanReport, scanned_at: datetime) -> datetime:

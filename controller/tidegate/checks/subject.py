@@ -21,7 +21,7 @@ from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 T = TypeVar("T")
 
 MAX_PROBLEM = 300
-"""Characters kept of what is wrong with a manifest; parts of the manifest may be quoted in it."""
+"""Characters kept of what is wrong with a manifest or a policy; parts of it may be quoted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +40,24 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
-    """Why a check cannot pass for want of a fact: a result without the name of the check."""
+    """Why a check cannot pass for want of a fact: a result without the name of the check. ``cause`` is for operators."""
 
     outcome: Outcome
     reason: Reason
     found: str
     remedy: str
+    cause: str = ""
 
     def of(self, check: Check) -> CheckResult:
         """Return this as the result of the check."""
-        return CheckResult(check=check, outcome=self.outcome, reason=self.reason, found=self.found, remedy=self.remedy)
+        return CheckResult(
+            check=check,
+            outcome=self.outcome,
+            reason=self.reason,
+            found=self.found,
+            remedy=self.remedy,
+            cause=self.cause,
+        )
 
 
 _ABSENCES = {
@@ -155,8 +163,9 @@ def runnable_images(subject: Subject, policy: ImagePolicy) -> tuple[PlatformImag
         return Shortfall(
             outcome=Outcome.FAIL,
             reason=Reason.CONTENT_INVALID,
-            found=f"the manifest cannot be judged: {harmless(children.problem, MAX_PROBLEM)}",
+            found="what is stored is not an image, or not an index of images, that can be judged",
             remedy="rebuild and push the image",
+            cause=harmless(children.problem, MAX_PROBLEM),
         )
     wanted = policy.platforms or subject.cluster_platforms
     chosen = select_platforms(children, wanted)

@@ -100,6 +100,7 @@ def as_json(judged: JudgedImage) -> dict[str, Any]:
                         "reason": result.reason.value,
                         "found": result.found,
                         "remedy": result.remedy,
+                        "cause": result.cause,
                         "notes": list(result.notes),
                     }
                     for result in judgement.results
@@ -128,6 +129,8 @@ def _print_table(judged: Sequence[JudgedImage], skipped: dict[str, int]) -> None
             print_line(to, one.image.place, indent=_IMAGE_COLUMN)
         for why in [one.verdict.denial] if one.verdict.denied else one.verdict.warnings:
             print_line(to, why, indent=_IMAGE_COLUMN)
+        for cause in one.verdict.causes:
+            print_line(to, f"cause: {cause}", indent=_IMAGE_COLUMN)
     counts = {name: sum(word(one) == name for one in judged) for name in _STYLES}
     to.print("\n" + (", ".join(f"{count} {name.lower()}" for name, count in counts.items() if count) or "no image"))
     if skipped:

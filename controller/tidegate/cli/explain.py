@@ -167,6 +167,8 @@ def _print(judged: JudgedImage, facts: list[tuple[str, Any]]) -> None:
             print_line(to, text + (f": {result.found}" if result.found else ""), indent=2, hanging=_RESULT_COLUMN)
             for note in result.notes:
                 print_line(to, f"note: {note}", indent=_RESULT_COLUMN)
+            if result.cause:
+                print_line(to, f"cause: {result.cause}", indent=_RESULT_COLUMN)
             if result.remedy:
                 print_line(to, f"to fix: {result.remedy}", indent=_RESULT_COLUMN)
     print_line(to, word(judged), style="bold")

@@ -100,7 +100,7 @@ def conclude(judgement: Judgement) -> tuple[Verdict, str, str]:
     worst = _worst(judgement.results)
     if worst.outcome is Outcome.PASS:
         return Verdict.VERIFIED, "; ".join(one.found for one in judgement.results if one.check in _PROVED), ""
-    reason = f"{worst.reason.value}: {worst.found}" if worst.found else worst.reason.value
+    reason = f"{worst.reason.value}: {worst.found_and_cause}" if worst.found else worst.reason.value
     return _VERDICTS[worst.outcome], reason, worst.remedy
 
 

@@ -166,6 +166,9 @@ _BASIC_STATUSES: dict[str, ScanState] = {
     "IMAGE_ARCHIVED": ScanState.ARCHIVED,
 }
 
+DOCUMENTED_WORDS = frozenset({"ACTIVE", "INACTIVE", *_INSPECTOR_REASONS, *_BASIC_STATUSES})
+"""The scanners' own words that are known here. Another one may be a sentence, with anything in it."""
+
 
 def inspector_state(code: str, reason: str, *, last_scanned_at: datetime | None) -> ScanState:
     """Map Inspector's coverage ``statusCode`` and ``reason`` to a state.

@@ -9,8 +9,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from tidegate.errors import Error, PolicyError, UndeterminedError
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.errors import PolicyError, UndeterminedError
+from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.kube.rereading import Read, Rereading
 
 MAX_KEYS: Final = 256
@@ -61,13 +61,15 @@ class KmsKeys:
         try:
             return Read(answer=self._source.public_key(arn), again_seconds=RENEW_SECONDS)
         except PolicyError as error:
+            # The answer is read in the policy's status too: AWS's own words are for the log.
+            _log.warning("a public key cannot be used", key=arn, error=str(error.__cause__ or error))
             return Read(answer="; ".join(error.problems))
         except UndeterminedError as error:
             cause = error.cause.value if isinstance(error, AwsUnavailableError) else type(error).__name__
             _log.warning("cannot read a public key from AWS KMS", key=arn, error=str(error))
             why = f"it could not be read from AWS KMS ({cause})"
             return Read(answer=before if isinstance(before, bytes) else why)
-        except Error as error:
+        except UnknownRegionError as error:
             return Read(answer=f"it cannot be read from AWS KMS: {error}")
         except Exception as error:  # noqa: BLE001 - the next try may work, and nobody else would make one
             _log.warning("cannot read a public key", key=arn, error=type(error).__name__)

@@ -15,7 +15,7 @@ from tidegate.kube.rereading import Read, Rereading
 from tidegate.kube.status import TIME_FORMAT
 from tidegate.kube.trust_content import TRUSTED_ROOT_KEY, Content
 from tidegate.policy.trust_store_object import TufRepository
-from tidegate.trusted_roots.repository import FetchedRoot
+from tidegate.trusted_roots.repository import FetchedRoot, known
 
 REFRESH_SECONDS: Final = 4 * 3600.0
 NOT_YET: Final = "the trusted root has not been fetched yet"
@@ -73,7 +73,7 @@ class FetchedRoots:
             return Read(answer=self._source.fetch(repository), again_seconds=REFRESH_SECONDS)
         except UndeterminedError as error:
             _log.warning("cannot fetch a trusted root", error=str(error))
-            why = str(error)
+            why = f"it could not be fetched from {known(repository)[0]}; tidegate's log says why"
         except Exception as error:  # noqa: BLE001 - the next try may work, and nobody else would make one
             _log.warning("cannot fetch a trusted root", error=type(error).__name__)
             why = "it could not be fetched, by a fault of tidegate"

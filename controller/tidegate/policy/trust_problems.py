@@ -96,5 +96,5 @@ def _look(name: str, trust: TrustSnapshot) -> tuple[str, StoreType | None]:
     if store is None:
         return f"trust store {name} does not exist", None
     if isinstance(store, BrokenTrustStore):
-        return f"trust store {name} is broken: {store.problems[0]}", None
+        return f"trust store {name} is broken; its status says why", None
     return "", store.type

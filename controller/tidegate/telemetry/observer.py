@@ -113,6 +113,7 @@ class Observer:
             dry_run=request.dry_run,
             images=[verdict.label for verdict in decision.verdicts],
             findings=[record for verdict in decision.verdicts for record in verdict.records],
+            causes=[cause for verdict in decision.verdicts for cause in verdict.causes],
             seconds=round(seconds, 6),
         )
 

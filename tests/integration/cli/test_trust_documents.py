@@ -42,7 +42,7 @@ def in_config_map(namespace: str | None = None, *keys: str) -> dict[str, Any]:
 def unusable(ended: Any) -> str:
     (one,) = json.loads(ended.out)
     (result,) = one["policies"][0]["results"]
-    return f"{result['found']}"
+    return f"{result['found']}: {result['cause']}"
 
 
 def test_stores_in_the_policies_file(world, desk):

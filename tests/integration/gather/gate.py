@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,7 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 from tests.simulator import Clock, Simulator
-from tidegate.admission.reviewer import Reviewer
+from tidegate.admission.decision import Decision
+from tidegate.admission.request import AdmissionRequest
+from tidegate.admission.reviewer import Reviewer, ReviewObserver
 from tidegate.app import engine as engine_module
 from tidegate.app.engine import build_engine
 from tidegate.aws.accounts import AwsSettings
@@ -53,22 +55,36 @@ class SharedClock:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the API server is told."""
+    """What the API server is told; and ``causes``, which only the operator is told."""
 
     allowed: bool
     message: str
     warnings: str
     decision: str
+    causes: str = ""
 
     @classmethod
-    def of(cls, body: bytes) -> "Answer":
+    def of(cls, body: bytes, causes: Sequence[str] = ()) -> "Answer":
         response = json.loads(body)["response"]
         return cls(
             allowed=response["allowed"],
             message=response.get("status", {}).get("message", ""),
             warnings="\n".join(response.get("warnings", [])),
             decision=response["auditAnnotations"]["decision"],
+            causes="\n".join(causes),
         )
+
+
+class Causes:
+    """Hands every decision on, and keeps what operators are told of each."""
+
+    def __init__(self, observer: ReviewObserver) -> None:
+        self._observer = observer
+        self.by_uid: dict[str, tuple[str, ...]] = {}
+
+    def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
+        self.by_uid[request.uid] = tuple(cause for verdict in decision.verdicts for cause in verdict.causes)
+        self._observer.decided(request, decision, seconds=seconds, waited=waited)
 
 
 class _Policies:
@@ -120,13 +136,14 @@ class Gate:
         settings = Settings(aws=access, **(more or {}))
         self.engine = build_engine(settings, clock=self.clock)
         self.policies = _Policies(spec, trust)
+        self.causes = Causes(self.engine.observer)
         self.reviewer = Reviewer(
             policies=self.policies,
             namespaces=_Namespaces(),
             platforms=_Platforms(platforms),
             evidence=self.engine.collector,
             clock=self.clock,
-            observer=self.engine.observer,
+            observer=self.causes,
         )
 
     def start(self, *images: str, seconds: float = 30.0) -> bytes | Awaitable[bytes]:
@@ -136,7 +153,7 @@ class Gate:
     async def review(self, *images: str, seconds: float = 30.0) -> Answer:
         """Return the answer to the creation of a Pod."""
         found = self.start(*images, seconds=seconds)
-        return Answer.of(found if isinstance(found, bytes) else await found)
+        return self._answer(found if isinstance(found, bytes) else await found)
 
     async def review_all(self, images: list[str], *, seconds: float = 30.0) -> list[Answer]:
         """Return the answers to the creation of one Pod for each image, all at once."""
@@ -146,7 +163,10 @@ class Gate:
         """Return the answer that must be there at once."""
         found = self.start(*images)
         assert isinstance(found, bytes), "the answer had to be waited for"
-        return Answer.of(found)
+        return self._answer(found)
+
+    def _answer(self, body: bytes) -> Answer:
+        return Answer.of(body, self.causes.by_uid[json.loads(body)["response"]["uid"]])
 
     def hold_aws(self) -> "HeldExecutor":
         """Have calls to AWS wait until they are released."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.simulator.tuf_repository import TufRepository
 from tidegate.egress.hosts import HostList
@@ -92,8 +93,10 @@ async def test_what_could_not_be_fetched_is_said_and_tried_again(source, reposit
     repository.inject(about="timestamp.json", status=503)
     async with running(FetchedRoots(source)) as roots:
         roots.want(frozenset({named}))
-        words = f"it could not be fetched from {repository.url}: it answered with HTTP status 503"
-        await until(lambda: content(roots, named) == words)
+        words = f"it could not be fetched from {repository.url}; tidegate's log says why"
+        with capture_logs() as lines:
+            await until(lambda: content(roots, named) == words)
+        assert any("it answered with HTTP status 503" in line.get("error", "") for line in lines)
         repository.clear()
         await until(lambda: content(roots, named) == FIRST)
 

@@ -181,7 +181,7 @@ async def test_a_revoked_certificate_and_a_service_that_is_down(registry, host, 
     say(revoked=True)
     answer = await review()
     assert not answer.allowed
-    assert "is revoked" in answer.message
+    assert "is revoked" in answer.causes
     peer_http.answer("/x", status=503)
     answer = await review()
     assert not answer.allowed

@@ -218,16 +218,15 @@ def test_time_makes_no_doubt_of_a_failure():
 
 def test_what_is_only_logged_is_told_with_authority_signer_and_failure():
     result = of(signing(RELEASE), proof(ProofState.LOGGED))
-    assert result.notes == (
-        "signatures NotEnforced: signature by CN=release, authority release only logs expiry: it has expired",
-    )
+    assert result.notes == ("signatures NotEnforced: authority release only logs what failed: expiry",)
+    assert result.cause == "signature by CN=release; expiry: it has expired"
 
 
 @pytest.mark.parametrize(
     ("state", "reason", "words"),
     [
-        (SigningState.IN_PROGRESS, Reason.SIGNATURE_PENDING, f"Amazon ECR is still signing the image with {PROFILE}"),
-        (SigningState.FAILED, Reason.SIGNATURE_MISSING, "; Amazon ECR could not sign it: no such profile"),
+        (SigningState.IN_PROGRESS, Reason.SIGNATURE_PENDING, "Amazon ECR is still signing the image"),
+        (SigningState.FAILED, Reason.SIGNATURE_MISSING, "; Amazon ECR could not sign it"),
         (SigningState.COMPLETE, Reason.SIGNATURE_MISSING, "no signature of"),
         (SigningState.UNKNOWN, Reason.SIGNATURE_MISSING, "no signature of"),
     ],
@@ -237,6 +236,10 @@ def test_what_ecr_says_of_its_own_signing_explains_and_never_decides(state, reas
     result = of(signing(RELEASE), proof(ProofState.ABSENT), hints=(hint,))
     assert (result.outcome, result.reason) == (Outcome.FAIL, reason)
     assert words in result.found
+    assert PROFILE not in result.found
+    assert "no such profile" not in result.found
+    if state in {SigningState.IN_PROGRESS, SigningState.FAILED}:
+        assert PROFILE in result.cause
 
 
 REVOKED = Attempt(
@@ -254,7 +257,8 @@ def test_a_revoked_signature_has_its_own_reason_and_nobody_is_told_to_sign_again
     withdrawn = Proof(state=ProofState.FAILED, decisive=REVOKED, attempts=(REVOKED,))
     result = of(signing(), proof(first), withdrawn)
     assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_REVOKED)
-    assert result.found == "authority vendor: signed by CN=release, and revoked: the certificate is revoked"
+    assert result.found == "authority vendor: its signature, or what made it, was revoked"
+    assert result.cause == "authority vendor: signed by CN=release: the certificate is revoked"
     assert "find out why it was revoked" in result.remedy
     assert "have one of the authorities sign" not in result.remedy
 
@@ -276,26 +280,29 @@ def test_bytes_that_are_not_the_images_fail_every_authority():
     lie = Proof(state=ProofState.FAILED, problem="the bytes stored have another digest")
     result = of(signing(RELEASE), lie)
     assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_INVALID)
-    assert result.found == "authority release: the bytes stored have another digest"
+    assert result.found == "authority release: not satisfied"
+    assert result.cause == "authority release: the bytes stored have another digest"
 
 
 def test_trust_that_cannot_be_used_names_authority_and_problem():
     unusable = Proof(state=ProofState.UNKNOWN, problem="there is no TrustStore ca")
     result = of(signing(RELEASE), unusable)
     assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.TRUST_UNUSABLE)
-    assert result.found == "authority release cannot be asked: there is no TrustStore ca"
+    assert result.found == "authority release cannot be asked, for want of a trust store or a key"
+    assert result.cause == "there is no TrustStore ca"
 
 
 def test_a_refusal_says_step_and_words_of_each_authority_and_how_to_sign():
     result = of(signing(), proof(ProofState.FAILED), proof(ProofState.ABSENT))
-    assert result.found == "authority release: failed to look for revocations: nobody answered"
+    assert result.found == "authority release: failed to look for revocations"
+    assert result.cause.endswith("nobody answered")
     assert result.remedy == f"have one of the authorities sign {IMAGE.rpartition(':')[0]}@{DIGEST}"
 
 
 def test_hostile_words_of_a_signature_are_made_harmless():
     result = of(signing(RELEASE), proof(ProofState.FAILED, text="\x1b[31m" + "x" * 1000))
-    assert "\x1b" not in result.found
-    assert len(result.found) < 400
+    assert "\x1b" not in result.found + result.cause
+    assert len(result.cause) < 400
 
 
 class TestChildren:

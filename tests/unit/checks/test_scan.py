@@ -99,7 +99,14 @@ def test_without_words_of_the_scanner_the_answer_says_that_there_is_no_record():
 
 def test_the_words_of_the_scanner_reach_nobody_unescaped():
     result = check(evidence(report(state=ScanState.FAILED, code="A\x1b[31m\n", reason="B")))
-    assert result.found == "the scan failed (Amazon Inspector: A?[31m?/B)"
+    assert result.found == "the scan failed (Amazon Inspector)"
+    assert result.cause == "A?[31m?/B"
+
+
+def test_the_scanner_s_documented_words_are_told_to_users():
+    result = check(evidence(report(state=ScanState.UNSUPPORTED, code="INACTIVE", reason="UNSUPPORTED_OS")))
+    assert "(Amazon Inspector: INACTIVE/UNSUPPORTED_OS)" in result.found
+    assert result.cause == ""
 
 
 def test_findings_do_not_matter_to_the_scan():

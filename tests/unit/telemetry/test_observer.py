@@ -124,6 +124,7 @@ def test_a_refusal_names_who_wanted_what_and_where_without_obeying_it(observer):
         "dry_run": True,
         "images": [f"{IMAGE} {DIGEST} Fail"],
         "findings": list(decision().verdicts[0].records),
+        "causes": [],
         "seconds": 0.0002,
     }
 

@@ -12,11 +12,11 @@ from tidegate.gather import lifetimes
 from tidegate.gather.lifetimes import detail_seconds, kept_seconds, scan_seconds
 
 SECONDS = {
-    ScanState.SCANNED: 600,
-    ScanState.SCANNED_ONCE: 600,
+    ScanState.SCANNED: 240,
+    ScanState.SCANNED_ONCE: 240,
     ScanState.PENDING: 10,
     ScanState.EXPIRED: 300,
-    ScanState.UNSUPPORTED: 3_600,
+    ScanState.UNSUPPORTED: 300,
     ScanState.NOT_SCANNED: 15,
     ScanState.BLOCKED: 60,
     ScanState.FAILED: 60,
@@ -51,7 +51,7 @@ def test_a_scan_without_a_time_is_looked_at_again_as_soon_as_one_that_is_pending
     [
         pytest.param(timedelta(0), 30, id="just now: findings may still be arriving"),
         pytest.param(timedelta(minutes=5) - INSTANT, 30, id="almost five minutes ago"),
-        pytest.param(timedelta(minutes=5), 600, id="five minutes ago"),
+        pytest.param(timedelta(minutes=5), 240, id="five minutes ago"),
         pytest.param(timedelta(minutes=-5), 30, id="in the future, by a clock that is wrong"),
     ],
 )

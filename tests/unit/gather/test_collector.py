@@ -480,7 +480,7 @@ class TestMemory:
                 lambda facts: facts.details.get((APP, ImageId.of_digest(IMAGE))), 300, id="an image by digest"
             ),
             pytest.param(lambda facts: facts.details.get((APP, ImageId.of_tag("no"))), 5, id="that a tag is missing"),
-            pytest.param(lambda facts: facts.scans.get((APP, IMAGE, ScanType.ENHANCED)), 600, id="a scan"),
+            pytest.param(lambda facts: facts.scans.get((APP, IMAGE, ScanType.ENHANCED)), 240, id="a scan"),
         ],
     )
     async def test_each_kind_of_fact_has_its_own_life(self, facts, clock, ask, seconds):

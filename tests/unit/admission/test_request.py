@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -337,7 +338,9 @@ def test_containers_and_volumes_of_one_object_are_bounded():
 def test_a_review_of_three_mebibytes_is_judged():
     """Old and new object as large as etcd takes, of nothing but environment variables with their managedFields."""
     variables = [{"name": f"VARIABLE_{index}", "value": "v"} for index in range(16_000)]
-    fields = {f'k:{{"name":"VARIABLE_{index}"}}': {".": {}, "f:name": {}, "f:value": {}} for index in range(16_000)}
+    fields: dict[str, Any] = {
+        f'k:{{"name":"VARIABLE_{index}"}}': {".": {}, "f:name": {}, "f:value": {}} for index in range(16_000)
+    }
     old, new = pod("a:1"), pod("a:2")
     for one in (old, new):
         one["spec"]["containers"][0]["env"] = variables

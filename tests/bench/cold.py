@@ -126,9 +126,11 @@ class SlowestCall:
         self._report = engine.observer.called
         engine.observer.called = self._called  # type: ignore[method-assign]
 
-    def _called(self, source: str, registry: Registry, seconds: float, problem: Exception | None) -> None:
+    def _called(
+        self, source: str, registry: Registry, seconds: float, problem: Exception | None, *, found: bool
+    ) -> None:
         self.seconds = max(self.seconds, seconds)
-        self._report(source, registry, seconds, problem)
+        self._report(source, registry, seconds, problem, found=found)
 
 
 async def _cold(gate: Reviewer, slowest: SlowestCall, images: Sequence[str]) -> dict[str, float]:

@@ -44,6 +44,7 @@ from tidegate.policy.trust_stores import BrokenTrustStore
 from tidegate.settings import Settings
 from tidegate.telemetry.log import configure_logging
 from tidegate.telemetry.metrics import Metrics
+from tidegate.telemetry.registries import Place, listed_places
 from tidegate.verify.prepare import warm_up
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -93,6 +94,7 @@ async def serve(settings: Settings) -> None:
         drain_seconds=settings.server.drain_seconds,
     )
     watch_policies(engine.metrics, policies)
+    engine.observer.registries.listed = partial(listed_registries, policies)
     watch_trust_stores(engine.metrics, trust.stores)
     metrics = metrics_listener(engine.metrics)
     await metrics.start(settings.server.host, settings.server.metrics_port)
@@ -212,6 +214,11 @@ def watch_policies(metrics: Metrics, policies: WatchedPolicies) -> None:
     metrics.watch("tidegate_policies", "Policies in force.", lambda: len(own()))
     metrics.watch("tidegate_policies_broken", "Policies that cannot be used.", lambda: len(policies.current().broken))
     metrics.watch("tidegate_policies_age_seconds", "Seconds since policies were read.", lambda: policies.age_seconds)
+
+
+def listed_registries(policies: WatchedPolicies) -> frozenset[Place]:
+    """Return the registries that metrics name from the start: those of the policies in force."""
+    return listed_places(policies.current().policies)
 
 
 def watch_trust_stores(metrics: Metrics, stores: WatchedTrustStores) -> None:

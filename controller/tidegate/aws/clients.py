@@ -156,14 +156,17 @@ class Clients:
         if self._gate is None:
             return self._answer(api, registry, parameters, answers)
         self._gate.enter(api.source, registry)
-        began, cause = monotonic(), None
+        began, cause, found = monotonic(), None, True
         try:
             return self._answer(api, registry, parameters, answers)
+        except AnsweredError:
+            found = False
+            raise
         except AwsUnavailableError as exc:
             cause = exc.cause
             raise
         finally:
-            self._gate.leave(api.source, registry, seconds=monotonic() - began, cause=cause)
+            self._gate.leave(api.source, registry, seconds=monotonic() - began, cause=cause, found=found)
 
     def sts(self, region: str | None = None) -> BaseClient:
         """Return the STS client of the process's own credentials, regional."""

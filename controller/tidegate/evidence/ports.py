@@ -165,6 +165,11 @@ class CallGate(Protocol):
         """Let a call begin, or raise AwsUnavailableError to prevent it; may block, for as long as it thinks right."""
         ...
 
-    def leave(self, source: str, registry: Registry, *, seconds: float, cause: Cause | None) -> None:
-        """Take note of a call that ended; ``cause`` is None where AWS answered. Not called when enter raised."""
+    def leave(
+        self, source: str, registry: Registry, *, seconds: float, cause: Cause | None, found: bool = True
+    ) -> None:
+        """Take note of a call that ended. Not called when enter raised.
+
+        ``cause`` is None where AWS answered; ``found`` is False where the answer was that there is no such thing.
+        """
         ...

@@ -24,8 +24,10 @@ R = TypeVar("R")
 class CallObserver(Protocol):
     """Is told of every call to AWS, and of what a call left open; for logs and metrics."""
 
-    def called(self, source: str, registry: Registry, seconds: float, problem: Exception | None) -> None:
-        """Take note of one call and of what went wrong, if anything."""
+    def called(
+        self, source: str, registry: Registry, seconds: float, problem: Exception | None, *, found: bool
+    ) -> None:
+        """Take note of one call, of what went wrong, if anything, and of whether there was what was asked for."""
         ...
 
     def unanswered(self, source: str, registry: Registry, ids: int, problem: AwsUnavailableError) -> None:
@@ -118,7 +120,7 @@ class Line:
         for at, call in enumerate(made):
             last = problem if at == len(made) - 1 else None
             earlier = None if call.cause is None else AwsUnavailableError(call.cause, call.source)
-            self._observer.called(call.source, call.registry, call.seconds, last or earlier)
+            self._observer.called(call.source, call.registry, call.seconds, last or earlier, found=call.found)
 
     def _pace(self, made: list[MadeCall], problem: Exception | None) -> None:
         if any(call.cause is Cause.THROTTLED for call in made):

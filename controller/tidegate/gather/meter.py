@@ -17,12 +17,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeCall:
-    """One call to AWS; ``cause`` is None where AWS answered."""
+    """One call to AWS; ``cause`` and ``found`` as in ``CallGate.leave``."""
 
     source: str
     registry: Registry
     seconds: float
     cause: Cause | None
+    found: bool = True
 
 
 class Meter:
@@ -34,11 +35,13 @@ class Meter:
     def enter(self, source: str, registry: Registry) -> None:
         """Let every call begin: whether one may be made was decided before."""
 
-    def leave(self, source: str, registry: Registry, *, seconds: float, cause: Cause | None) -> None:
+    def leave(
+        self, source: str, registry: Registry, *, seconds: float, cause: Cause | None, found: bool = True
+    ) -> None:
         """Note a call that ended, where a look-up is being run in this thread."""
         calls: list[MadeCall] | None = getattr(self._thread, "calls", None)
         if calls is not None:
-            calls.append(MadeCall(source=source, registry=registry, seconds=seconds, cause=cause))
+            calls.append(MadeCall(source=source, registry=registry, seconds=seconds, cause=cause, found=found))
 
     def run(self, function: Callable[[], R], calls: list[MadeCall]) -> R:
         """Run the blocking function in this thread; add every call that it makes to the list."""

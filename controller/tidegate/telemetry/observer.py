@@ -14,6 +14,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.repository import Registry
 from tidegate.telemetry.metrics import Metrics
+from tidegate.telemetry.registries import RegistryLabels
 
 REPEAT_SECONDS = 10.0
 """The same refusal, or the same failure of AWS, is logged again only after this long."""
@@ -48,6 +49,7 @@ class Observer:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._repeats = Repeats()
+        self.registries = RegistryLabels()
 
     def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
         """Count a decision and what it found; log it unless there is nothing to say of it."""
@@ -62,10 +64,14 @@ class Observer:
         if decision.refusals or decision.mark not in _PLAIN:
             self._log_decision(request, decision, seconds)
 
-    def called(self, source: str, registry: Registry, seconds: float, problem: Exception | None) -> None:
+    def called(
+        self, source: str, registry: Registry, seconds: float, problem: Exception | None, *, found: bool
+    ) -> None:
         """Count a call to AWS or another service; log what went wrong, with what an operator needs to find it."""
         cause = _cause(problem)
-        self._metrics.calls.add(source, str(registry), cause.value if cause else "ok")
+        if problem is None and found:
+            self.registries.answered(source, registry)
+        self._metrics.calls.add(source, self.registries.label(registry), cause.value if cause else "ok")
         self._metrics.call_seconds.observe(seconds, source)
         if problem is None or cause is None:
             return
@@ -85,7 +91,7 @@ class Observer:
 
     def unanswered(self, source: str, registry: Registry, ids: int, problem: AwsUnavailableError) -> None:
         """Count ids that a look-up left open though it answered for others; the calls themselves are counted elsewhere."""
-        self._metrics.unanswered.add(source, str(registry), problem.cause.value, amount=ids)
+        self._metrics.unanswered.add(source, self.registries.label(registry), problem.cause.value, amount=ids)
         if self._repeats.is_new(("unanswered", source, registry, problem.cause), time.monotonic()):
             event = f"{asked(source)} did not answer for some of the images or repositories that it was asked for"
             _log.warning(

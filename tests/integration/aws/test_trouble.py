@@ -414,21 +414,25 @@ class Gate:
         self.closed = closed
         self.entered = []
         self.left = []
+        self.found = []
 
     def enter(self, source, registry):
         self.entered.append((source, registry))
         if self.closed is not None:
             raise AwsUnavailableError(self.closed, source)
 
-    def leave(self, source, registry, *, seconds, cause):
+    def leave(self, source, registry, *, seconds, cause, found):
         assert seconds >= 0
         self.left.append((source, registry, cause))
+        self.found.append(found)
 
 
 def test_every_single_call_passes_the_gate(sim, world):
     world.add_image("team/app", "v1")
     gate = Gate()
     Aws(sim, gate=gate).ecr.describe_images(APP, [V1, ImageId.of_tag("gone")])
+    # Both together, then each alone, then whether the missing one may still be cached.
+    assert sorted(gate.found) == [False, False, True, True]
     described = ("ecr:DescribeImages", OWN)
     rules = ("ecr:DescribePullThroughCacheRules", OWN)
     assert sorted(gate.entered) == sorted([described] * 3 + [rules])

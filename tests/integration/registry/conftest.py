@@ -47,7 +47,7 @@ class Calls:
     def enter(self, source: str, registry: Any) -> None:
         pass
 
-    def leave(self, source: str, registry: Any, *, seconds: float, cause: Any) -> None:
+    def leave(self, source: str, registry: Any, *, seconds: float, cause: Any, found: bool = True) -> None:
         self.made.append((source, cause))
 
 

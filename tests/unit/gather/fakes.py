@@ -36,13 +36,17 @@ class Seen:
 
     calls: list[tuple[str, Cause | None]] = field(default_factory=list)
     registries: list[Registry] = field(default_factory=list)
+    found: list[bool] = field(default_factory=list)
     problems: list[Exception | None] = field(default_factory=list)
     open: list[tuple[str, int, Cause]] = field(default_factory=list)
 
-    def called(self, source: str, registry: Registry, seconds: float, problem: Exception | None) -> None:
+    def called(
+        self, source: str, registry: Registry, seconds: float, problem: Exception | None, *, found: bool
+    ) -> None:
         cause = problem.cause if isinstance(problem, AwsUnavailableError) else Cause.INTERNAL if problem else None
         self.calls.append((source, cause))
         self.registries.append(registry)
+        self.found.append(found)
         self.problems.append(problem)
 
     def unanswered(self, source: str, registry: Registry, ids: int, problem: AwsUnavailableError) -> None:

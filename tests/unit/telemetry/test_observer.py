@@ -6,18 +6,20 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.unit.builders import DIGEST, IMAGE, policy
+from tests.unit.builders import DIGEST, IMAGE, broken, ecr, host, policy
 from tidegate.admission.decision import Decision, Mark, decide, pass_without_work, refuse_unsynced
 from tidegate.admission.request import AdmissionRequest, GroupVersionKind, GroupVersionResource, Operation
 from tidegate.admission.verdict import Judgement, conclude
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.unavailable import AwsUnavailableError
-from tidegate.images.repository import EcrRegistry
-from tidegate.policy.model import Action, ScanRules
+from tidegate.images.repository import EcrRegistry, OciRegistry, Registry
+from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy, Match, ScanRules
 from tidegate.telemetry import observer as observer_module
+from tidegate.telemetry import tally
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import REPEAT_SECONDS, Observer
+from tidegate.telemetry.registries import MAX_ANSWERED, listed_places
 
 REGISTRY = EcrRegistry("aws", "111122223333", "eu-west-1")
 API = "ecr:DescribeImages"
@@ -159,9 +161,17 @@ def test_what_is_remembered_of_lines_is_bounded(observer, time, monkeypatch):
     assert len(tell(observer, decision(), namespace="a")) == 1
 
 
-def called(observer: Observer, problem: Exception | None, seconds: float = 0.03) -> list[Any]:
+def called(
+    observer: Observer,
+    problem: Exception | None,
+    seconds: float = 0.03,
+    *,
+    source: str = API,
+    registry: Registry = REGISTRY,
+    found: bool = True,
+) -> list[Any]:
     with capture_logs() as lines:
-        observer.called(API, REGISTRY, seconds, problem)
+        observer.called(source, registry, seconds, problem, found=found)
     return list(lines)
 
 
@@ -198,6 +208,7 @@ def test_the_same_failure_is_a_line_again_only_after_a_while(observer, time):
 
 
 def test_ids_that_were_left_open_are_counted_and_told_once(observer, metrics, time):
+    observer.registries.listed = lambda: [("aws", "111122223333", None)]
     problem = AwsUnavailableError(Cause.ACCESS_DENIED, API, SECRET)
     with capture_logs() as lines:
         observer.unanswered(API, REGISTRY, 3, problem)
@@ -206,6 +217,60 @@ def test_ids_that_were_left_open_are_counted_and_told_once(observer, metrics, ti
         (API, "111122223333/eu-west-1", "AccessDenied"): 7.0
     }
     assert [line["ids"] for line in lines] == [3]
+
+
+def labels(metrics: Metrics) -> set[str]:
+    return {registry for _, registry, _ in read(metrics, "tidegate_source_calls_total")}
+
+
+DENIED = AwsUnavailableError(Cause.ACCESS_DENIED, API, "no")
+
+
+def account(number: int) -> EcrRegistry:
+    return EcrRegistry("aws", f"{number:012}", "eu-west-1")
+
+
+def test_accounts_that_a_tenant_makes_up_get_no_labels_and_take_none_from_real_ones(
+    observer, metrics, time, monkeypatch
+):
+    """Whatever a Pod names is asked where no policy lists registries: 2,000 such names would fill the metric."""
+    monkeypatch.setattr(tally, "MAX_SERIES", 20)
+    for number in range(3 * tally.MAX_SERIES):
+        called(observer, DENIED, registry=account(number))
+        called(observer, None, registry=account(number), found=False)
+        called(observer, None, registry=account(number), source="ecr:DescribePullThroughCacheRules")
+        observer.unanswered(API, account(number), 1, DENIED)
+    assert labels(metrics) == {"other"}
+    assert read(metrics, "tidegate_source_unanswered_ids_total") == {
+        (API, "other", "AccessDenied"): 3.0 * tally.MAX_SERIES
+    }
+    called(observer, None)
+    called(observer, DENIED)
+    assert labels(metrics) == {"other", "111122223333/eu-west-1"}
+
+
+def test_a_registry_that_a_policy_lists_is_named_before_it_answered(observer, metrics):
+    policies: list[ImagePolicy | BrokenPolicy] = [
+        policy("registries", registries=(ecr(account="000000000001"), host("ghcr.io"))),
+        policy("match", match=Match(images=(ecr(account="000000000002", region="eu-west-1"),))),
+        broken(match=Match(images=(ecr(account="000000000003"),))),
+        policy("elsewhere", registries=(ecr(account="000000000004", region="us-east-1"),)),
+        policy("china", registries=(ecr(account="000000000005", partition="aws-cn"),)),
+    ]
+    observer.registries.listed = lambda: listed_places(policies)
+    for number in range(1, 6):
+        called(observer, DENIED, registry=account(number))
+    called(observer, DENIED, registry=OciRegistry("ghcr.io"))
+    assert labels(metrics) == {"ghcr.io", "other", *(f"{number:012}/eu-west-1" for number in (1, 2, 3))}
+
+
+def test_registries_that_no_policy_lists_are_named_up_to_a_bound(observer, metrics):
+    observer.registries.listed = lambda: [("aws", "111122223333", None)]
+    for number in range(2 * MAX_ANSWERED):
+        called(observer, None, registry=account(number))
+    called(observer, None)
+    assert len(labels(metrics)) == MAX_ANSWERED + 2
+    assert {"other", "111122223333/eu-west-1"} <= labels(metrics)
 
 
 def test_the_metrics_are_rendered_for_prometheus_with_version_and_gauges(metrics):

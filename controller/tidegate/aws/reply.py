@@ -13,6 +13,9 @@ from tidegate.aws.errors import unexpected
 
 E = TypeVar("E", bound=StrEnum)
 
+EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
+"""Amazon ECR began later that year. An earlier time, such as 1970-01-01, stands for no time at all."""
+
 
 def member(kind: type[E], word: str, unknown: E) -> E:
     """Return the member of an enum that a word of the wire names, and ``unknown`` for one that is new."""
@@ -61,6 +64,8 @@ class Reply:
             return None
         if not isinstance(value, datetime) or value.tzinfo is None:
             raise self.wrong(name, f"expected a time, got {type(value).__name__}")
+        if value < EARLIEST:
+            raise self.wrong(name, f"expected a time since 2015, got {value:%Y-%m-%d}")
         return value.astimezone(UTC)
 
     def time(self, name: str) -> datetime:

@@ -116,6 +116,11 @@ def test_an_image_without_a_status_is_active_since_regions_without_archiving_say
     assert images(described(imageStatus=None), ids=[TAG])[TAG].status is ImageStatus.ACTIVE
 
 
+def test_an_image_that_was_restored_from_the_archive_says_when():
+    assert images(described(lastActivatedAt=PUSHED), ids=[TAG])[TAG].restored_at == PUSHED
+    assert images(described(), ids=[TAG])[TAG].restored_at is None
+
+
 def test_what_is_not_said_stays_unsaid():
     detail = images(described(imagePushedAt=None, imageManifestMediaType=None), ids=[TAG])[TAG]
     assert (detail.pushed_at, detail.media_type) == (None, "")

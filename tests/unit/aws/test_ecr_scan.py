@@ -94,6 +94,11 @@ def test_findings_that_are_counted_but_not_listed_make_it_incomplete():
     assert read(page(finding(), counts={"HIGH": 1})).complete
 
 
+def test_findings_of_amazon_inspector_that_are_counted_but_not_listed_make_it_incomplete_too():
+    assert not read(page(status="ACTIVE", enhancedFindings=[wire()], counts={"HIGH": 2})).complete
+    assert read(page(status="ACTIVE", enhancedFindings=[wire(), wire(status="CLOSED")], counts={"HIGH": 2})).complete
+
+
 def test_findings_of_amazon_inspector_that_come_this_way_count():
     report = read(page(status="ACTIVE", enhancedFindings=[wire(), wire(status="CLOSED")]))
     assert report.scanner is Scanner.INSPECTOR
@@ -112,6 +117,9 @@ def test_findings_of_amazon_inspector_that_come_this_way_count():
         pytest.param(page({"name": "CVE-1"}), id="a finding without a severity"),
         pytest.param(page("CVE-1"), id="a finding that is no object"),
         pytest.param(page(counts={"HIGH": "two"}), id="a count that is no number"),
+        pytest.param(page(counts={"HIGH": 2, "LOW": -2}), id="a count below zero"),
+        pytest.param(page(completed_at=datetime(1970, 1, 1, tzinfo=UTC)), id="a time that stands for none"),
+        pytest.param(page(completed_at=datetime(2026, 1, 1)), id="a time without a time zone"),  # noqa: DTZ001
         pytest.param(page(enhancedFindings=[wire(status="REOPENED")]), id="an Inspector finding that cannot be read"),
     ],
 )
@@ -119,6 +127,21 @@ def test_a_report_that_is_not_as_promised_is_no_answer(broken):
     with pytest.raises(AwsUnavailableError) as raised:
         read(broken)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(page(status="IN_PROGRESS"), id="another status"),
+        pytest.param(page(completed_at=NOW), id="another time"),
+        pytest.param(page(completed_at=None), id="no time"),
+        pytest.param({"imageScanStatus": {"status": "COMPLETE"}}, id="no findings"),
+    ],
+)
+def test_pages_of_two_scans_are_no_report(second):
+    """A scan that began while pages were read shows some of the old findings and some of the new ones."""
+    with pytest.raises(AwsUnavailableError):
+        read(page(finding()), second)
 
 
 def test_no_scan_is_never_clean():

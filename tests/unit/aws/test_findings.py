@@ -80,6 +80,8 @@ UNREADABLE = [
     pytest.param(wire(severity=9), id="a severity that is no text"),
     pytest.param(wire(firstObservedAt=None), id="no time"),
     pytest.param(wire(firstObservedAt="2026-01-02"), id="a time that is a text"),
+    pytest.param(wire(firstObservedAt=datetime(2026, 1, 2)), id="a time without a time zone"),  # noqa: DTZ001
+    pytest.param(wire(firstObservedAt=datetime(2014, 12, 31, 23, tzinfo=UTC)), id="a time before Amazon ECR"),
     pytest.param(wire(packageVulnerabilityDetails=None), id="no vulnerability"),
     pytest.param(wire(details={"vulnerabilityId": None}), id="no id"),
     pytest.param(wire(details={"vulnerabilityId": ""}), id="an empty id"),

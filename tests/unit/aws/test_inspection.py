@@ -84,6 +84,8 @@ def test_a_status_that_is_new_or_does_not_fit_is_unknown(code, reason):
         pytest.param([row(scanStatus={"statusCode": "ACTIVE"})], id="no reason"),
         pytest.param([row(scanStatus={"reason": "SUCCESSFUL"})], id="no code"),
         pytest.param([row(lastScannedAt="now")], id="a time that is none"),
+        pytest.param([row(lastScannedAt=datetime(1970, 1, 1, tzinfo=UTC))], id="a time that stands for none"),
+        pytest.param([row(lastScannedAt=datetime(2026, 1, 1))], id="a time without a time zone"),  # noqa: DTZ001
         pytest.param([row(), row(code="INACTIVE", reason="UNSUPPORTED_OS")], id="two rows that differ"),
     ],
 )

@@ -1,9 +1,11 @@
-"""Every word for a status that AWS has is mapped; a word that is new, or a pair that does not fit, is never clean."""
+"""Each word of AWS for a status means one state; a word that is new, or a pair that does not fit, is never clean.
+
+That no word is missing is tested beside the table of ``tests.unit.checks.aws_words``.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import botocore.session
 import pytest
 
 from tidegate.evidence.scan import Coverage, Scanner, ScanReport, ScanState, basic_state, inspector_state
@@ -43,9 +45,6 @@ BASIC = {
     "LIMIT_EXCEEDED": ScanState.LIMITED,
     "IMAGE_ARCHIVED": ScanState.ARCHIVED,
 }
-CLEAN = {ScanState.SCANNED, ScanState.SCANNED_ONCE}
-OTHER_RESOURCES = ("EC2", "RESOURCE_", "UNMANAGED", "INVENTORY", "DEEP_", "AGENTLESS_", "LANGUAGE", "RUNTIME", "CODE_")
-"""What marks a reason of virtual machines, functions or code."""
 
 
 @pytest.mark.parametrize(("reason", "code", "state"), [(name, *pair) for name, pair in REASONS.items()])
@@ -77,28 +76,6 @@ def test_each_status_of_a_basic_scan_means_one_state(status, state):
 
 def test_a_status_of_a_basic_scan_that_is_new_is_unknown():
     assert basic_state("NEW") is basic_state("") is ScanState.UNKNOWN
-
-
-def words(service: str, name: str) -> set[str]:
-    """Return the members of an enum of the SDK."""
-    shape: Any = botocore.session.Session().get_service_model(service).shape_for(name)
-    return set(shape.enum)
-
-
-def test_every_status_that_the_sdk_knows_has_a_row_here():
-    """A newer SDK with a newer word fails here, so that somebody decides what it means."""
-    assert words("ecr", "ScanStatus") == set(BASIC)
-    reasons = words("inspector2", "ScanStatusReason")
-    for reason in reasons - set(REASONS):
-        assert inspector_state("ACTIVE", reason, last_scanned_at=SCANNED_AT) not in CLEAN
-    of_images = {reason for reason in reasons if not any(mark in reason for mark in OTHER_RESOURCES)}
-    assert of_images - set(REASONS) == {
-        "INTEGRATION_CONNECTION_LOST",
-        "NO_SCAN_CONFIGURATION_ASSOCIATED",
-        "EXTRACTION_COLLECTION_TIME_LIMIT_EXCEEDED",
-        "STORAGE_LIMIT_EXCEEDED",
-        "INVALID_ARTIFACT",
-    }
 
 
 LATER = SCANNED_AT + timedelta(hours=1)

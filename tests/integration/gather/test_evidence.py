@@ -4,6 +4,7 @@ import pytest
 
 from tests.integration.gather.gate import IMMUTABLE, NO_CRITICAL, OTHER, image
 from tests.simulator import World
+from tests.simulator.scans import BasicScan, Coverage, ScanState
 from tidegate.images.platform import parse_platform
 
 AMD64 = (parse_platform("linux/amd64"),)
@@ -91,12 +92,98 @@ class TestFindingsThatAreStillToCome:
         assert 60 + 120 <= first * 5.0 <= 60 + 120 + 35
         assert all(allowed[first:])
 
+    @pytest.mark.parametrize("pushed", ["-2h", "-10d"])
+    @pytest.mark.parametrize("first", [5, 30], ids=["the first findings at once", "the first findings later"])
+    async def test_a_first_scan_long_after_the_push_settles_like_any_other(self, world, start, pushed, first):
+        """Inspector was switched on, or the image came into its scope: findings arrive one by one after that scan."""
+        world.add_image("team/app", "v1", pushed_at=pushed, scanned=False)
+        world.set_coverage("team/app", "v1", "ACTIVE", "SUCCESSFUL", at=0)
+        world.add_finding("team/app", "v1", severity="LOW", at=first)
+        world.add_finding("team/app", "v1", severity="CRITICAL", id="CVE-2099-0001", at=110)
+        gate, reasons = start(), []
+        for _ in range(40):
+            answer = await gate.review(image())
+            assert not answer.allowed
+            reasons.append(next(each for each in ("ScanPending", "CVE-2099-0001") if each in answer.message))
+            gate.clock.advance(5.0)
+        assert list(dict.fromkeys(reasons)) == ["ScanPending", "CVE-2099-0001"]
+
+    async def test_a_clean_image_that_is_scanned_again_all_the_time_is_refused_once_at_most(self, world, start):
+        """Without a finding only earlier look-ups prove an earlier scan; the first one finds a scan of just now."""
+        world.add_image("team/app", "v1", pushed_at="-10d")
+        for again in range(-5, 1_000, 40):
+            world.set_coverage("team/app", "v1", "ACTIVE", "SUCCESSFUL", at=again)
+        gate, allowed = start(), []
+        for _ in range(95):
+            allowed.append((await gate.review(image())).allowed)
+            gate.clock.advance(10.0)
+        first = allowed.index(True)
+        assert first * 10.0 <= 120 + 35
+        assert all(allowed[first:])
+
+    @pytest.mark.parametrize(
+        ("code", "reason"), [("ACTIVE", "SUCCESSFUL"), ("INACTIVE", "SCAN_FREQUENCY_SCAN_ON_PUSH")]
+    )
+    async def test_a_status_that_says_scanned_and_has_no_time_is_undetermined(self, world, start, code, reason):
+        world.add_image("team/app", "v1", scanned=False)
+        world.image("team/app", "v1").record(ScanState(at=0, coverage=Coverage(status=code, reason=reason)))
+        answer = await start().review(image())
+        assert not answer.allowed
+        assert "EvidenceLacking" in answer.message
+        tolerant = await start(NO_CRITICAL | {"onUndetermined": "Allow"}).review(image())
+        assert tolerant.allowed
+
+    async def test_a_basic_scan_that_is_complete_and_has_no_time_is_undetermined(self, world, start):
+        world.set_scanning("BASIC")
+        world.add_image("team/app", "v1", scanned=False)
+        world.image("team/app", "v1").record(ScanState(at=0, basic=BasicScan(status="COMPLETE")))
+        assert "EvidenceLacking" in (await start().review(image())).message
+
     async def test_a_new_finding_counts_within_the_time_that_a_scan_is_believed(self, world, app, start):
         gate = start()
         assert (await gate.review(app)).allowed
         world.add_finding("team/app", "v1", severity="CRITICAL", id="CVE-2099-0001")
         gate.clock.advance(601)
         assert "CVE-2099-0001" in (await gate.review(app)).message
+
+
+class TestWhoScans:
+    """Which scanner is asked is evidence with an age of its own."""
+
+    async def test_a_scan_type_that_cannot_be_asked_for_again_serves_no_longer_than_max_stale(self, sim, app, start):
+        gate = start(NO_CRITICAL | {"maxStale": "1h"})
+        assert (await gate.review(app)).allowed
+        sim.inject("access_denied", operation="GetRegistryScanningConfiguration", times=None)
+        gate.clock.advance(601)
+        answer = await gate.review(app)
+        assert answer.allowed
+        assert "judged by evidence" in answer.warnings
+        gate.clock.advance(3600)
+        assert "EvidenceTooOld" in (await gate.review(app)).message
+
+    async def test_a_registry_whose_scanner_changed_is_judged_by_the_new_one(self, world, app, start):
+        gate = start()
+        assert (await gate.review(app)).allowed
+        world.set_scanning("BASIC")
+        gate.clock.advance(601)
+        assert "NotScanned" in (await gate.review(app)).message
+
+
+class TestNames:
+    async def test_accounts_that_a_pod_makes_up_are_not_named_in_metrics(self, start):
+        gate = start()
+        for number in range(30):
+            host = f"{number:012}.dkr.ecr.eu-west-1.amazonaws.com"
+            assert not (await gate.review(f"{host}/team/app:v1")).allowed
+        assert gate.metric("tidegate_source_calls_total") >= 30
+        assert gate.metric("tidegate_source_calls_total", registry="other") == gate.metric(
+            "tidegate_source_calls_total"
+        )
+
+    async def test_a_registry_that_answered_is(self, app, start):
+        gate = start()
+        assert (await gate.review(app)).allowed
+        assert gate.metric("tidegate_source_calls_total", registry="111122223333/eu-west-1") >= 3
 
 
 class TestContent:

@@ -164,7 +164,7 @@ def _judge_report(
     """Judge one report in numbered steps; the first that does not hold is the answer."""
     coverage = report.coverage
     # 1. The scanner says that the image was scanned.
-    if coverage.state not in {ScanState.SCANNED, ScanState.SCANNED_ONCE}:
+    if coverage.state not in {ScanState.SCANNED, ScanState.SCANNED_AGAIN, ScanState.SCANNED_ONCE}:
         return replace(_not_scanned(rules, coverage.state, _own_words(report)), cause=_all_words(report))
     # 2. It says when. Without a time there was no scan: "will be scanned one time" is how AWS explains one such status.
     scanned_at = coverage.last_scanned_at
@@ -208,6 +208,9 @@ def _unsettled(
     What counts is when they were looked up: findings that were read too early do not become complete by getting old.
     """
     settled_at = _settled_at(rules.settling_period, detail, report, scanned_at)
+    if settled_at is None:
+        found = "being scanned, and no earlier scan is known"
+        return _not_scanned(rules, ScanState.PENDING, found)
     if observed_at >= settled_at:
         return None
     result = _not_scanned(rules, ScanState.PENDING, "first scan just done, findings may still be arriving")
@@ -251,8 +254,10 @@ def _all_words(report: ScanReport) -> str:
     return "/".join(map(harmless, words)) if not DOCUMENTED_WORDS.issuperset(words) else ""
 
 
-def _settled_at(period: timedelta, detail: ImageDetail, report: ScanReport, scanned_at: datetime) -> datetime:
+def _settled_at(period: timedelta, detail: ImageDetail, report: ScanReport, scanned_at: datetime) -> datetime | None:
     """Return when the findings of the first scan count as complete: a period after the push and after that scan.
+
+    None stands for a scan that is under way and may be the first one: the time beside it may be that of its beginning.
 
     Amazon Inspector scans an image again and again and tells the last time alone. So the last scan counts as the first
     one, unless an earlier scan since the push is proved:
@@ -265,14 +270,15 @@ def _settled_at(period: timedelta, detail: ImageDetail, report: ScanReport, scan
     is known to be since the push. ECR's basic scanning scans on push or on demand: each of its scans makes all findings anew.
     """
     present = [time for time in (detail.pushed_at, detail.restored_at) if time is not None]
+    finished = [scanned_at] if report.coverage.state is not ScanState.SCANNED_AGAIN else []
     if detail.pushed_at is None or report.scanner is not Scanner.INSPECTOR:
-        return max([*present, scanned_at]) + period
+        return max([*present, scanned_at]) + period if finished else None
     observed = [one.first_observed_at for one in report.findings if one.first_observed_at is not None]
     proofs = [time for time in observed if time < scanned_at - period]
     if report.scanned_since is not None:
         proofs.append(report.scanned_since)
-    first = min([scanned_at, *(time for time in proofs if time >= max(present))])
-    return max([*present, first]) + period
+    first = min([*finished, *(time for time in proofs if time >= max(present))], default=None)
+    return None if first is None else max([*present, first]) + period
 
 
 def _too_old(max_age: timedelta, scanned_at: datetime, now: datetime) -> CheckResult:

@@ -14,6 +14,8 @@ class ScanState(StrEnum):
 
     SCANNED = "Scanned"
     """Scanned, and kept up to date: findings count."""
+    SCANNED_AGAIN = "ScannedAgain"
+    """Being scanned, with the time of a scan: findings count where an earlier scan is proved."""
     SCANNED_ONCE = "ScannedOnce"
     """Scanned on push and not again: findings count, as of then."""
     PENDING = "ScanPending"
@@ -117,13 +119,17 @@ class ScanReport:
         back, may mean that all began anew.
         """
         then, now = before.coverage, self.coverage
-        kept = before.scanner is self.scanner is Scanner.INSPECTOR and then.state is now.state is ScanState.SCANNED
+        kept = before.scanner is self.scanner is Scanner.INSPECTOR and {then.state, now.state} <= _KEPT
         if not kept or then.last_scanned_at is None or now.last_scanned_at is None:
             return self
         if now.last_scanned_at < then.last_scanned_at:
             return self
-        return replace(self, scanned_since=before.scanned_since or then.last_scanned_at)
+        # The time beside a scan under way may be that of its own beginning.
+        finished = then.last_scanned_at if then.state is ScanState.SCANNED else None
+        return replace(self, scanned_since=before.scanned_since or finished)
 
+
+_KEPT = {ScanState.SCANNED, ScanState.SCANNED_AGAIN}
 
 MAX_FINDINGS = 1000
 """Findings kept for one image, worst first; more than that is already refused by any sensible limit."""
@@ -182,7 +188,7 @@ def inspector_state(code: str, reason: str, *, last_scanned_at: datetime | None)
     if code == "INACTIVE" and reason in _ACTIVE_REASONS and reason != "SCAN_FREQUENCY_SCAN_ON_PUSH":
         return ScanState.UNKNOWN
     if reason == "SCAN_IN_PROGRESS" and last_scanned_at is not None:
-        return ScanState.SCANNED
+        return ScanState.SCANNED_AGAIN
     return state
 
 

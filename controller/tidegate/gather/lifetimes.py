@@ -39,6 +39,7 @@ it costs 625 calls a minute, each of ten images, to the two APIs of Amazon Inspe
 
 _SCAN_SECONDS = {
     ScanState.SCANNED: SCANNED_SECONDS,
+    ScanState.SCANNED_AGAIN: FRESH_SCAN_SECONDS,
     ScanState.SCANNED_ONCE: SCANNED_SECONDS,
     ScanState.PENDING: 10.0,
     ScanState.EXPIRED: 300.0,
@@ -55,7 +56,7 @@ _SCAN_SECONDS = {
 def scan_seconds(report: ScanReport, *, now: datetime) -> float:
     """Return the time to live of a scan report."""
     scanned_at = report.coverage.last_scanned_at
-    if report.coverage.state in {ScanState.SCANNED, ScanState.SCANNED_ONCE}:
+    if report.coverage.state in {ScanState.SCANNED, ScanState.SCANNED_AGAIN, ScanState.SCANNED_ONCE}:
         if scanned_at is None:
             return _SCAN_SECONDS[ScanState.PENDING]
         if now - scanned_at < FRESH_SCAN:

@@ -15,7 +15,6 @@ from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
 from tidegate.telemetry.tally import MAX_SERIES
 
-
 STEP_SECONDS, STEPS = 10, 24
 API = "ecr:DescribeImages"
 

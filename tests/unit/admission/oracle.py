@@ -192,13 +192,14 @@ def scan(rules: ScanRules, report: Any, there: list[datetime | None], read: date
         return EXEMPT if tolerances[state].value == "Allow" else BAD
     if state in ("FAILED", "UNKNOWN"):
         return UNKNOWN
-    if state not in ("SCANNED", "SCANNED_ONCE"):
+    if state not in ("SCANNED", "SCANNED_ONCE", "SCANNED_AGAIN"):
         return BAD
     last = report.coverage.last_scanned_at
     if last is None or last > now + SKEW:
         return UNKNOWN
     period = rules.settling_period
-    if period and not all(start + period <= min(read, now) for start in starts(report, there, period)):
+    begun = starts(report, there, period)
+    if period and not (begun and all(start + period <= min(read, now) for start in begun)):
         return EXEMPT if rules.when_pending.value == "Allow" else BAD
     if rules.max_age is not None and now - last > rules.max_age:
         return BAD
@@ -206,16 +207,16 @@ def scan(rules: ScanRules, report: Any, there: list[datetime | None], read: date
 
 
 def starts(report: Any, there: list[datetime | None], period: timedelta) -> list[datetime]:
-    """The moments from which the findings of a first scan arrive: push, return from the archive, and that scan."""
+    """The moments from which the findings of a first scan arrive: push, return from the archive, that scan; or none."""
     last = report.coverage.last_scanned_at
     known = [one for one in there if one]
-    scans = [last]
+    scans = [last] if report.coverage.state.name != "SCANNED_AGAIN" else []
     if there[0] and "Inspector" in report.scanner.value:
         seen = [report.scanned_since] if report.scanned_since else []
         seen += [one.first_observed_at for one in report.findings if one.first_observed_at]
         # What Inspector knew a whole period before its last scan, or was seen to know, it knew by an earlier one.
         scans += [one for one in seen if (one + period < last or one == report.scanned_since) and one >= max(known)]
-    return [*known, min(scans)]
+    return [*known, min(scans)] if scans else []
 
 
 def vulnerabilities(rules: VulnerabilityRules, report: Any, scanned: str, now: datetime) -> str:

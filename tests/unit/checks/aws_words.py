@@ -18,7 +18,7 @@ NOT_SCANNED, UNTOLD = "not scanned", "not told"
 ONCE = "scanned one time"
 """As SCANNED where there is a time; else "will be scanned one time" is all that is known."""
 SCANNED_BEFORE = "being scanned"
-"""As SCANNED where an earlier scan has a time; else pending."""
+"""Pending; with a time of a scan beside it, as SETTLING, unless an earlier scan is proved."""
 
 REASONS: dict[str, tuple[str, str]] = {
     # "The scan was successful."

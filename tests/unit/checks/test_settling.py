@@ -33,13 +33,24 @@ def ago(old):
     return None if old is None else NOW - old
 
 
-def check(pushed, scanned, first_seen=None, *, since=None, restored=None, scanner=INSPECTOR, looked_up=ZERO, **rules):
+def check(
+    pushed,
+    scanned,
+    first_seen=None,
+    *,
+    since=None,
+    restored=None,
+    scanner=INSPECTOR,
+    state=ScanState.SCANNED,
+    looked_up=ZERO,
+    **rules,
+):
     """Judge an image pushed, scanned and looked up so long ago, with a finding first seen so long ago.
 
     ``since`` is how long ago an earlier look-up saw it scanned, ``restored`` how long ago it left the archive.
     """
     found = () if first_seen is None else (finding(first_observed_at=NOW - first_seen),)
-    scan = report(*found, last_scanned_at=ago(scanned), scanned_since=ago(since), scanner=scanner)
+    scan = report(*found, last_scanned_at=ago(scanned), scanned_since=ago(since), scanner=scanner, state=state)
     collected = evidence(known(scan, old=looked_up), detail=detail(pushed_at=ago(pushed), restored_at=ago(restored)))
     demanded = ScanRules(**rules)
     return check_scan(demanded, policy(scan=demanded), subject(collected=collected))
@@ -105,6 +116,26 @@ def test_an_image_that_was_seen_scanned_before_is_not_pending_when_it_is_scanned
     result = check(times.pop("pushed"), times.pop("scanned"), **times)
     assert result.outcome is (Outcome.PASS if left is None else Outcome.FAIL)
     assert result.holds_until == (None if left is None else NOW + left)
+
+
+AGAIN = [
+    pytest.param({}, False, id="nothing proves an earlier scan, and the time may be that of the beginning"),
+    pytest.param({"since": P}, True, id="seen scanned before"),
+    pytest.param({"since": P - INSTANT}, False, id="seen scanned before, and not settled"),
+    pytest.param({"first_seen": HOUR + P + INSTANT}, True, id="a finding of an earlier scan"),
+    pytest.param({"first_seen": HOUR + P}, False, id="a finding that this scan may have found"),
+    pytest.param({"since": 2 * DAY}, False, id="seen scanned before the push"),
+    pytest.param({"pushed": None, "since": P}, False, id="the push has no date"),
+    pytest.param({"settling_period": ZERO}, True, id="not settling"),
+]
+
+
+@pytest.mark.parametrize(("changes", "passes"), AGAIN)
+def test_a_scan_that_is_under_way_counts_where_an_earlier_one_is_proved(changes, passes):
+    times = {"pushed": DAY, "scanned": HOUR} | changes
+    result = check(times.pop("pushed"), times.pop("scanned"), **times, state=ScanState.SCANNED_AGAIN)
+    assert result.reason is (Reason.OK if passes else Reason.SCAN_PENDING)
+    assert result.remedy == "" if passes else result.remedy
 
 
 def test_a_finding_proves_nothing_to_basic_scanning():

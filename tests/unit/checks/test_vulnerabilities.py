@@ -316,6 +316,7 @@ def test_basic_scanning_refuses_by_what_it_does_tell():
 
 SCAN_OUTCOMES = {
     ScanState.SCANNED: (PASS, PASS),
+    ScanState.SCANNED_AGAIN: (FAIL, EXEMPT),
     ScanState.SCANNED_ONCE: (PASS, PASS),
     ScanState.PENDING: (FAIL, EXEMPT),
     ScanState.EXPIRED: (FAIL, EXEMPT),

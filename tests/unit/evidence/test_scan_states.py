@@ -65,7 +65,7 @@ def test_a_word_of_inspector_that_is_new_is_unknown(code, reason):
 
 
 def test_an_image_that_is_being_scanned_again_keeps_its_findings():
-    assert inspector_state("ACTIVE", "SCAN_IN_PROGRESS", last_scanned_at=SCANNED_AT) is ScanState.SCANNED
+    assert inspector_state("ACTIVE", "SCAN_IN_PROGRESS", last_scanned_at=SCANNED_AT) is ScanState.SCANNED_AGAIN
     assert inspector_state("ACTIVE", "PENDING_REVIVAL_SCAN", last_scanned_at=SCANNED_AT) is ScanState.PENDING
 
 
@@ -88,6 +88,15 @@ def seen(scanned_at: datetime | None, **changes: Any) -> ScanReport:
     return ScanReport(coverage=covered, **of_report)
 
 
+KEPT = {ScanState.SCANNED, AGAIN := ScanState.SCANNED_AGAIN}
+
+
+def test_the_time_of_a_scan_under_way_proves_no_scan_and_hides_none_before_it():
+    assert seen(LATER).follow(seen(SCANNED_AT, state=AGAIN)).scanned_since is None
+    between = seen(SCANNED_AT, state=AGAIN).follow(seen(SCANNED_AT))
+    assert seen(LATER).follow(between).scanned_since == SCANNED_AT
+
+
 def test_a_report_keeps_the_earliest_scan_that_was_seen_before_it():
     second = seen(LATER).follow(seen(SCANNED_AT))
     assert second == seen(LATER, scanned_since=SCANNED_AT)
@@ -98,8 +107,8 @@ def test_a_report_keeps_the_earliest_scan_that_was_seen_before_it():
 @pytest.mark.parametrize(
     ("report", "before"),
     [
-        *((seen(LATER), seen(SCANNED_AT, state=state)) for state in ScanState if state is not ScanState.SCANNED),
-        *((seen(LATER, state=state), seen(SCANNED_AT)) for state in ScanState if state is not ScanState.SCANNED),
+        *((seen(LATER), seen(SCANNED_AT, state=state)) for state in ScanState if state not in KEPT),
+        *((seen(LATER, state=state), seen(SCANNED_AT)) for state in ScanState if state not in KEPT),
         (seen(LATER), seen(SCANNED_AT, scanner=Scanner.ECR_BASIC)),
         (seen(LATER, scanner=Scanner.ECR_BASIC), seen(SCANNED_AT, scanner=Scanner.ECR_BASIC)),
         (seen(LATER), seen(None)),

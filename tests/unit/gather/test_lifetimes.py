@@ -13,6 +13,7 @@ from tidegate.gather.lifetimes import detail_seconds, kept_seconds, scan_seconds
 
 SECONDS = {
     ScanState.SCANNED: 240,
+    ScanState.SCANNED_AGAIN: 30,
     ScanState.SCANNED_ONCE: 240,
     ScanState.PENDING: 10,
     ScanState.EXPIRED: 300,
@@ -59,7 +60,7 @@ def test_a_fresh_scan_is_looked_at_again_soon(state, old, seconds):
     assert scan_seconds(report(state, EPOCH - old), now=EPOCH) == seconds
 
 
-@pytest.mark.parametrize("state", [state for state in ScanState if state not in FINISHED])
+@pytest.mark.parametrize("state", [state for state in ScanState if state not in {*FINISHED, ScanState.SCANNED_AGAIN}])
 def test_bad_news_is_not_kept_longer_or_shorter_for_being_fresh(state):
     assert scan_seconds(report(state, EPOCH), now=EPOCH) == SECONDS[state]
 

@@ -17,7 +17,7 @@ DIGEST_SECONDS = 300.0
 ABSENT_SECONDS = 5.0
 """No such image or repository: a push may be under way."""
 SETTINGS_SECONDS = 300.0
-SCAN_TYPE_SECONDS = 600.0
+SCAN_TYPE_SECONDS = 300.0
 CONTENT_SECONDS = 86_400.0
 """The children of an index are fixed by its digest."""
 BAD_CONTENT_SECONDS = 60.0

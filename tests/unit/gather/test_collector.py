@@ -473,7 +473,7 @@ class TestMemory:
     @pytest.mark.parametrize(
         ("ask", "seconds"),
         [
-            pytest.param(lambda facts: facts.scan_types.get(REGISTRY), 600, id="how a registry scans"),
+            pytest.param(lambda facts: facts.scan_types.get(REGISTRY), 300, id="how a registry scans"),
             pytest.param(lambda facts: facts.settings.get(APP), 300, id="how a repository is set up"),
             pytest.param(lambda facts: facts.settings.get(NOWHERE), 5, id="that a repository is missing"),
             pytest.param(

@@ -213,7 +213,7 @@ def _unsettled(
         return _not_scanned(rules, ScanState.PENDING, found)
     if observed_at >= settled_at:
         return None
-    result = _not_scanned(rules, ScanState.PENDING, "first scan just done, findings may still be arriving")
+    result = _not_scanned(rules, ScanState.PENDING, "pushed or scanned a moment ago, findings may still be arriving")
     remedy = f"retry in {age(max(timedelta(0), settled_at - now) + timedelta(seconds=1))}"
     return replace(result, remedy=remedy, holds_until=settled_at if now < settled_at else None)
 

@@ -28,7 +28,7 @@ from tidegate.evidence.signature_search import Listing, StoredArtifact
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
-from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
+from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES, MAX_VALUES
 from tidegate.verify.notation.strict_json import strict_object
 
 MAX_ENTRIES = 2000
@@ -217,7 +217,7 @@ class OciLayout:
 def _own_type(content: bytes) -> str:
     """Return what a manifest calls itself, empty where it does not."""
     try:
-        own = strict_object(content, "manifest").get("mediaType")
+        own = strict_object(content, "manifest", max_values=MAX_VALUES).get("mediaType")
     except VerificationError:
         return ""
     return own if isinstance(own, str) else ""

@@ -5,7 +5,9 @@ As with images, what another reader of the same bytes might read differently is 
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from threading import Lock
 
 import msgspec
 
@@ -19,6 +21,7 @@ from tidegate.evidence.signature_artifacts import (
     bounded_annotations,
 )
 from tidegate.images.digest import parse_digest
+from tidegate.images.json_bounds import has_more_values, is_ambiguous
 from tidegate.images.manifest import IMAGE_TYPES, OCI_INDEX
 
 NOTATION_TYPE = "application/vnd.cncf.notary.signature"
@@ -38,7 +41,12 @@ SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 DSSE_ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 MAX_LAYERS = 1000
 """Layers of one manifest: cosign keeps a signature in each, and reads no more itself."""
+MAX_VALUES = 30_000
+"""JSON values of one manifest: MAX_LAYERS of cosign's have about 18,000, those in the texts of annotations included."""
+LARGE_BYTES = 256 * 1024
+"""Bytes of a manifest that is read while no other such is; signatures' have 1 to 50 KB."""
 
+_LARGE = Lock()
 _LEGACY = {SIMPLE_SIGNING: ArtifactKind.COSIGN_SIGNATURE, DSSE_ENVELOPE: ArtifactKind.COSIGN_ATTESTATION}
 _SCHEMA_VERSION = 2
 _QUOTED = 120
@@ -189,9 +197,13 @@ def _single(manifest: ArtifactManifest) -> Layer:
 def _document(content: bytes) -> _Document:
     if len(content) > MAX_MANIFEST_BYTES:
         raise UnusableArtifactError(SkipReason.TOO_LARGE, f"signature manifest too large: {len(content)} bytes")
+    if has_more_values(content, MAX_VALUES):
+        raise UnusableArtifactError(SkipReason.TOO_LARGE, f"more than {MAX_VALUES} JSON values")
     try:
-        document = _decode(content)
-        json.loads(content, object_pairs_hook=_refuse_twins)
+        # In threads, each of which holds the interpreter's lock while it reads: of large ones, one at a time.
+        with _LARGE if len(content) > LARGE_BYTES else nullcontext():
+            document = _decode(content)
+            json.loads(content, object_pairs_hook=_refuse_twins)
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise _bad(f"not readable as a manifest: {_quoted(str(exc))}") from exc
     if document.schema_version != _SCHEMA_VERSION:
@@ -200,7 +212,7 @@ def _document(content: bytes) -> _Document:
 
 
 def _refuse_twins(members: list[tuple[str, object]]) -> None:
-    if len({name.casefold() for name, _ in members}) != len(members):
+    if is_ambiguous(members):
         raise _bad("a name stands twice in one object, so that readers may disagree")
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from tidegate.errors import InvalidManifestError
 from tidegate.images.digest import Digest, digest_of, parse_digest
+from tidegate.images.json_bounds import has_more_values, is_ambiguous
 from tidegate.images.platform import InvalidPlatformError, Platform, normalise, parse_platform
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -21,6 +22,8 @@ MAX_CHILDREN = 64
 """Runnable children of one index; a child counts once for each platform that it is listed for."""
 MAX_ENTRIES = 4 * MAX_CHILDREN
 """Entries of one index, attestations included."""
+MAX_VALUES = 10_000
+"""JSON values of one manifest; an index of MAX_ENTRIES with annotations has about 3,000."""
 MAX_INDEX_DEPTH = 2
 """An index may name an index, which may name no further one."""
 
@@ -140,6 +143,8 @@ def _check_type(media_type: str) -> None:
 
 def _document(content: bytes) -> _Document:
     """Return the document, once it is sure that every reader finds the same in it."""
+    if has_more_values(content, MAX_VALUES):
+        raise InvalidManifestError(f"the manifest has more than {MAX_VALUES} JSON values")
     try:
         document = _decode(content)
         json.loads(content, object_pairs_hook=_check_names)
@@ -154,11 +159,10 @@ def _check_names(members: list[tuple[str, object]]) -> None:
     That is two names that are one to it, and a name of a platform that is read there and not here, which would let a
     platform look more common than it is.
     """
-    names = {name for name, _ in members}
-    folded = {name.casefold() for name in names}
-    if len(folded) != len(members):
+    if is_ambiguous(members):
         raise InvalidManifestError("a name stands twice in one object of the manifest, so that readers may disagree")
-    if names >= _NAMED and (folded & _PLATFORM_NAMES) - names:
+    names = {name for name, _ in members}
+    if names >= _NAMED and ({name.casefold() for name in names} & _PLATFORM_NAMES) - names:
         raise InvalidManifestError("a platform in the manifest has a name in other letters than the specification's")
 
 

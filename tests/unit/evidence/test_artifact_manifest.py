@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tidegate.evidence.artifact_manifest import (
     EMPTY_CONFIG,
     MAX_LAYERS,
+    MAX_VALUES,
     NOTATION_TYPE,
     SIMPLE_SIGNING,
     parse_artifact,
@@ -19,6 +20,7 @@ from tidegate.evidence.artifact_manifest import (
 )
 from tidegate.evidence.signature_artifacts import MAX_MANIFEST_BYTES, ArtifactKind, SkipReason, UnusableArtifactError
 from tidegate.images.digest import digest_of
+from tidegate.images.json_bounds import MAX_NAME_CHARACTERS
 from tidegate.images.manifest import OCI_INDEX, OCI_MANIFEST
 
 DIGEST = digest_of(b"a blob")
@@ -66,7 +68,12 @@ def test_members_that_may_be_left_out_are_empty():
 TWICE = document().decode()
 REFUSED = [
     pytest.param(b"not json", SkipReason.BAD_CONTENT, "not readable", id="no JSON"),
-    pytest.param(b"[" * 100_000, SkipReason.BAD_CONTENT, "not readable", id="deeper than can be read"),
+    pytest.param(b"[" * 20_000, SkipReason.BAD_CONTENT, "not readable", id="deeper than can be read"),
+    pytest.param(b"[" * (MAX_VALUES - 1), SkipReason.BAD_CONTENT, "not readable", id="as many values as are read"),
+    pytest.param(b"[" * MAX_VALUES, SkipReason.TOO_LARGE, f"more than {MAX_VALUES} JSON", id="more values than that"),
+    pytest.param(
+        document(**{"x" * (MAX_NAME_CHARACTERS + 1): 1}), SkipReason.BAD_CONTENT, "may disagree", id="a long name"
+    ),
     pytest.param(b" " * (MAX_MANIFEST_BYTES + 1), SkipReason.TOO_LARGE, "too large", id="too large"),
     pytest.param(document(schemaVersion=1), SkipReason.BAD_CONTENT, "schemaVersion is 1", id="another schema"),
     pytest.param(document(mediaType=OCI_INDEX), SkipReason.BAD_CONTENT, "calls itself", id="an index by its own word"),

@@ -17,14 +17,22 @@ from tidegate.verify.notation.attributes import (
     ProtectedHeader,
 )
 from tidegate.verify.notation.base64_text import decode_base64, decode_base64url
+from tidegate.verify.notation.certificate import MAX_CERTIFICATE_BYTES
 from tidegate.verify.notation.chain import MAX_CHAIN_LENGTH
+from tidegate.verify.notation.cms import MAX_TOKEN_BYTES
 from tidegate.verify.notation.quotation import quoted, quoted_list
 from tidegate.verify.notation.sealed import SealedEnvelope
 from tidegate.verify.notation.strict_json import strict_object
 
 JWS_MEDIA_TYPE = "application/jose+json"
 
+MAX_HEADER_BYTES = 64 * 1024
+"""Bytes of the protected header; real ones have less than 1 KB."""
+MAX_SIGNATURE_BYTES = 1024
+"""Bytes of a signature; the longest, by an RSA key of 4096 bits, has 512."""
+
 _INVALID = "signature envelope format is invalid"
+_PROTECTED = "jws envelope protected header can't be decoded"
 _FIELDS = frozenset({"payload", "protected", "header", "signature"})
 _REGISTERED: frozenset[Label] = frozenset({"alg", "cty", "crit"})
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII)
@@ -42,14 +50,14 @@ def parse_jws(content: bytes) -> SealedEnvelope:
         raise VerificationError(f"{_INVALID}: expected exactly payload, protected, header and signature, not {unknown}")
     # N29
     payload = decode_base64url(envelope["payload"], "payload error")
-    protected = decode_base64url(envelope["protected"], "jws envelope protected header can't be decoded")
-    signature = decode_base64url(envelope["signature"], "signature error")
+    protected = decode_base64url(envelope["protected"], _PROTECTED, maximum=MAX_HEADER_BYTES)
+    signature = decode_base64url(envelope["signature"], "signature error", maximum=MAX_SIGNATURE_BYTES)
     if not signature:
         raise VerificationError("signature missing in jws-json envelope")
     unprotected = envelope["header"]
     if not isinstance(unprotected, dict):
         raise VerificationError(f"{_INVALID}: the unprotected header is not a JSON object")
-    header = strict_object(protected, "jws envelope protected header can't be decoded")
+    header = strict_object(protected, _PROTECTED)
     shared = sorted(set(header) & set(unprotected))
     if shared:
         # N30
@@ -114,13 +122,13 @@ def _chain(unprotected: dict[str, Any]) -> tuple[bytes, ...]:
         raise VerificationError("certificate chain is not present")
     if len(chain) > MAX_CHAIN_LENGTH:
         raise VerificationError(f"certificate chain has {len(chain)} certificates, more than {MAX_CHAIN_LENGTH}")
-    return tuple(decode_base64(certificate, "certificate chain") for certificate in chain)
+    return tuple(decode_base64(one, "certificate chain", maximum=MAX_CERTIFICATE_BYTES) for one in chain)
 
 
 def _timestamp_token(unprotected: dict[str, Any]) -> bytes | None:
     if TIMESTAMP_SIGNATURE not in unprotected:
         return None
-    return decode_base64(unprotected[TIMESTAMP_SIGNATURE], "timestamp signature")
+    return decode_base64(unprotected[TIMESTAMP_SIGNATURE], "timestamp signature", maximum=MAX_TOKEN_BYTES)
 
 
 def _signing_agent(unprotected: dict[str, Any]) -> str | None:

@@ -9,20 +9,27 @@ from collections import Counter
 from typing import Any, NoReturn
 
 from tidegate.errors import VerificationError
+from tidegate.images.json_bounds import has_more_values
 from tidegate.verify.notation.quotation import quoted
 from tidegate.verify.notation.untrusted import reading
 
 MAX_DEPTH = 32
 """Nested arrays and objects; a Notation envelope has three."""
+MAX_VALUES = 2_000
+"""Values of one document; an envelope or a bundle has some 50."""
 MAX_NUMBER_CHARACTERS = 40
 """Characters of one number."""
 
 
-def parse_strict_json(content: bytes, what: str) -> object:
+def parse_strict_json(content: bytes, what: str, *, max_values: int = MAX_VALUES) -> object:
     """Return what the bytes say; raise VerificationError that begins with ``what`` for anything ambiguous.
+
+    What may have more than ``max_values`` is refused before it is read: reading holds up every other thread.
 
     Source: RFC 8259, and RFC 7493 (I-JSON) for what is refused.
     """
+    if has_more_values(content, max_values):
+        raise VerificationError(f"{what}: more than {max_values} JSON values")
     try:
         with reading("not strict JSON"):
             text = content.decode("utf-8", errors="strict")
@@ -33,9 +40,9 @@ def parse_strict_json(content: bytes, what: str) -> object:
     return value
 
 
-def strict_object(content: bytes, what: str) -> dict[str, Any]:
+def strict_object(content: bytes, what: str, *, max_values: int = MAX_VALUES) -> dict[str, Any]:
     """Return the JSON object that the bytes are; raise VerificationError for anything else."""
-    value = parse_strict_json(content, what)
+    value = parse_strict_json(content, what, max_values=max_values)
     if not isinstance(value, dict):
         raise VerificationError(f"{what}: expected a JSON object")
     return value

@@ -25,6 +25,8 @@ from tidegate.verify.notation.trust_policy_lists import read_identities, read_st
 
 MAX_POLICY_BYTES = 1024 * 1024
 """Bytes of one trust policy document."""
+MAX_DOCUMENT_VALUES = 200_000
+"""JSON values of one; the operator wrote it."""
 MAX_STATEMENTS = 1000
 MAX_SCOPES = 1000
 """Scopes of one statement."""
@@ -41,7 +43,7 @@ def parse_trust_policy(content: bytes) -> TrustPolicyDocument:
     if len(content) > MAX_POLICY_BYTES:
         raise PolicyError((f"malformed trust policy: {len(content)} bytes, more than {MAX_POLICY_BYTES}",))
     try:
-        value = parse_strict_json(content, "malformed trust policy")
+        value = parse_strict_json(content, "malformed trust policy", max_values=MAX_DOCUMENT_VALUES)
     except VerificationError as error:
         raise PolicyError((str(error),)) from error
     return read_trust_policy(value)

@@ -18,6 +18,8 @@ STATEMENT_TYPES = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Stat
 COSIGN_SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 """The predicate type of a plain signature by cosign v3."""
 
+MAX_STATEMENT_VALUES = 1_000_000
+"""JSON values of a statement. It is read once the signature is verified, so that none but a trusted signer has as many."""
 MAX_SUBJECTS = 1024
 MAX_DIGESTS = 32
 """Digests of one subject."""
@@ -35,7 +37,8 @@ def signed_text(envelope: Envelope) -> bytes:
 
 def read_statement(payload: bytes, digest: Digest) -> Statement:
     """Return the statement of verified bytes if one of its subjects has the digest; else raise VerificationError."""
-    fields = strict_object(bounded(payload, MAX_STATEMENT_BYTES, "statement"), "statement")
+    content = bounded(payload, MAX_STATEMENT_BYTES, "statement")
+    fields = strict_object(content, "statement", max_values=MAX_STATEMENT_VALUES)
     if fields.get("_type") not in STATEMENT_TYPES:
         raise VerificationError(f"statement: unknown type {quoted(fields.get('_type'))}")
     predicate_type = fields.get("predicateType")

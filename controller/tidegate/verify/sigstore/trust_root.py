@@ -22,6 +22,8 @@ from tidegate.verify.notation.untrusted import reading
 
 MAX_TRUST_ROOT_BYTES = 1 << 20
 """Bytes of one trusted_root.json; the public instance's has 7 KiB."""
+MAX_TRUST_ROOT_VALUES = 100_000
+"""JSON values of one; the operator wrote it."""
 MAX_INSTANCES = 64
 """Logs or authorities of one kind; the public instance has two of each."""
 MAX_CHAIN = 10
@@ -107,7 +109,8 @@ def parse_trust_root(content: bytes) -> TrustRoot:
     if len(content) > MAX_TRUST_ROOT_BYTES:
         raise PolicyError((f"trustedRoot: {len(content)} bytes, more than {MAX_TRUST_ROOT_BYTES}",))
     try:
-        wire = msgspec.convert(strict_object(content, "trustedRoot"), _Root)
+        fields = strict_object(content, "trustedRoot", max_values=MAX_TRUST_ROOT_VALUES)
+        wire = msgspec.convert(fields, _Root)
     except VerificationError as error:
         raise PolicyError((str(error),)) from error
     except msgspec.ValidationError as error:

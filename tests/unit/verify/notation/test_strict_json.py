@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.strict_json import MAX_DEPTH, MAX_NUMBER_CHARACTERS, parse_strict_json, strict_object
+from tidegate.verify.notation.strict_json import (
+    MAX_DEPTH,
+    MAX_NUMBER_CHARACTERS,
+    MAX_VALUES,
+    parse_strict_json,
+    strict_object,
+)
 
 VALUES = st.recursive(
     st.none()
@@ -53,7 +59,10 @@ def nested(depth: int) -> bytes:
         pytest.param(b"[01]", "not strict JSON", id="pitfall-9-10-octal"),
         pytest.param(b"", "not strict JSON", id="pitfall-9-10-nothing"),
         pytest.param(nested(MAX_DEPTH + 1), f"nested deeper than {MAX_DEPTH}", id="pitfall-9-10-deep"),
-        pytest.param(nested(200_000), "not strict JSON", id="pitfall-9-10-deeper-than-the-interpreter-goes"),
+        pytest.param(nested(MAX_VALUES - 1), "not strict JSON|nested", id="pitfall-9-10-very-deep"),
+        pytest.param(nested(MAX_VALUES), f"more than {MAX_VALUES} JSON", id="pitfall-9-10-very-many-arrays"),
+        pytest.param(b"," * MAX_VALUES, f"more than {MAX_VALUES} JSON", id="pitfall-9-10-very-many-commas"),
+        pytest.param(b"{" * MAX_VALUES, f"more than {MAX_VALUES} JSON", id="pitfall-9-10-very-many-objects"),
     ],
 )
 def test_what_is_ambiguous_is_refused(content: bytes, expected: str):
@@ -76,6 +85,21 @@ def test_what_is_ambiguous_is_refused(content: bytes, expected: str):
 def test_what_is_plain_is_read(content: bytes, value: object):
     """Numbers at the bound, pairs and white space included."""
     assert parse_strict_json(content, "thing") == value
+
+
+def test_as_many_values_as_are_read_are_read():
+    """At the bound, which a caller may raise for what is trusted."""
+    values = [1] * (MAX_VALUES - 1)
+    assert parse_strict_json(json.dumps(values).encode(), "thing") == values
+    more = json.dumps([1, *values]).encode()
+    with pytest.raises(VerificationError, match=r"^thing: more than"):
+        parse_strict_json(more, "thing")
+    assert parse_strict_json(more, "thing", max_values=MAX_VALUES + 1) == [1, *values]
+
+
+def test_a_deep_value_is_our_error_whatever_the_interpreter_says():
+    with pytest.raises(VerificationError, match=r"not strict JSON|nested deeper"):
+        parse_strict_json(nested(200_000), "thing", max_values=10**6)
 
 
 def test_the_deepest_value_is_read():

@@ -1,5 +1,6 @@
 """The time of signing: by a timestamp authority's word, a signing authority's, or none but the present moment."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -391,7 +392,7 @@ def test_a_countersignature_of_something_else_is_refused(made):
 def test_what_is_no_token_is_refused(token: bytes):
     """Whatever the bytes are, the refusal is ours."""
     outcome = verify(sign(signer(), token=lambda _: token), policy=WITH_TSA, trusted=STORES)
-    assert "timestamp countersignature" in refusal(outcome)
+    assert re.search("timestamp (counter)?signature", refusal(outcome))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,17 @@
 """Entry point of ``tidegate`` and ``python -m tidegate``."""
 
-from tidegate.cli.root import main
+import sys
+import warnings
+
+from tidegate.cli import root
+
+
+def main() -> None:
+    """Run the command. Warnings of libraries, which name files of ours, are shown only where Python is told to (``-W``)."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    root.main()
+
 
 if __name__ == "__main__":
     main()

@@ -30,7 +30,7 @@ _TRUST_OF_SIGSTORE = frozenset(
     }
 )
 _GOES_WITH: Mapping[str, frozenset[str]] = {
-    "envelope": _TRUST_OF_NOTATION | {"envelope_type", "descriptor"},
+    "envelope": _TRUST_OF_NOTATION | {"envelope_type", "descriptor", "signer_answer"},
     "bundle": _TRUST_OF_SIGSTORE | {"digest", "artifact", "subjects"},
     "layout": _TRUST_OF_NOTATION | _TRUST_OF_SIGSTORE,
     "policy": frozenset({"subjects", "namespace", "config", "timeout"}),

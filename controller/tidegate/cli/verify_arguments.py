@@ -93,6 +93,12 @@ def verify_arguments(function: F) -> F:
             file_option(
                 _NOTATION, "--crl", multiple=True, help="A CRL (DER or PEM) to judge revocation by; may be repeated."
             ),
+            file_option(
+                _NOTATION,
+                "--signer-answer",
+                help="With --envelope: AWS Signer's answer about this very signature, the JSON that "
+                "`aws signer get-revocation-status` prints. Without it the output names the command.",
+            ),
             option(
                 _NOTATION,
                 "--metadata",

@@ -1,5 +1,6 @@
 """Notation signatures on the command line: a trust policy, a trust store and revocation answers, all from files."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from tidegate.cli.verify_report import (
     moment,
 )
 from tidegate.errors import VerificationError
+from tidegate.evidence.revocation import SignerQuestion
 from tidegate.images.digest import parse_digest
 from tidegate.verify.notation.cose import COSE_MEDIA_TYPE
 from tidegate.verify.notation.envelope import MAX_ENVELOPE_BYTES
@@ -31,11 +33,13 @@ from tidegate.verify.notation.payload import TargetArtifact
 from tidegate.verify.notation.procedure import verify_notation
 from tidegate.verify.notation.registry_scope import scope_of_reference
 from tidegate.verify.notation.revocation_material import MAX_CRL_BYTES, MAX_OCSP_BYTES, RevocationMaterial
+from tidegate.verify.notation.signer import SignerAnswer
 from tidegate.verify.notation.strict_json import strict_object
 from tidegate.verify.notation.trust_policy import Action, Level, TrustPolicyStatement
 from tidegate.verify.notation.trust_store import TrustStores
 
 MAX_DESCRIPTOR_BYTES = 1024 * 1024
+MAX_SIGNER_ANSWER_BYTES = 1024 * 1024
 MEDIA_TYPES = {"jws": JWS_MEDIA_TYPE, "cose": COSE_MEDIA_TYPE}
 
 _VERDICTS = {
@@ -115,6 +119,7 @@ def notation_trust(options: VerifyOptions, reference: str) -> NotationTrust | Re
     material = RevocationMaterial(
         ocsp=tuple(read_file(path, maximum=MAX_OCSP_BYTES) for path in options.ocsp),
         crls=tuple(_crl(path) for path in options.crl),
+        signer=None if options.signer_answer is None else _signer_answer(options.signer_answer, options.at),
     )
     try:
         statement = document.select(reference)  # N18, N19
@@ -170,6 +175,29 @@ def _crl(path: Path) -> bytes:
         raise ArgumentError(f"{path}: not a CRL in PEM or DER") from error
 
 
+def _signer_answer(path: Path, at: datetime) -> SignerAnswer:
+    """Return what AWS Signer answered, as the AWS CLI prints it. A list that is not there is no empty one."""
+    try:
+        fields = strict_object(read_file(path, maximum=MAX_SIGNER_ANSWER_BYTES), str(path))
+    except VerificationError as error:
+        raise ArgumentError(str(error)) from error
+    revoked = fields.get("revokedEntities")
+    if not isinstance(revoked, list) or not all(isinstance(each, str) and each for each in revoked):
+        raise ArgumentError(f"{path}: expected a JSON object with the list revokedEntities, as AWS Signer answers")
+    return SignerAnswer(revoked_entities=tuple(revoked), good_until=at)
+
+
+def _how_to_ask(question: SignerQuestion) -> str:
+    """Return the command that asks AWS Signer about a signature."""
+    words = [
+        *("aws", "signer", "get-revocation-status", "--region", question.profile_version_arn.split(":")[3]),
+        *("--signature-timestamp", moment(question.signed_at), "--platform-id", question.platform),
+        *("--profile-version-arn", question.profile_version_arn, "--job-arn", question.job_arn),
+        *("--certificate-hashes", *question.certificate_hashes),
+    ]
+    return shlex.join(words)
+
+
 def reported_notation(outcome: NotationOutcome, place: str) -> ReportedSignature:
     """Return the outcome of one envelope as reports show it."""
     facts = []
@@ -182,10 +210,11 @@ def reported_notation(outcome: NotationOutcome, place: str) -> ReportedSignature
     if outcome.signing_time is not None:
         facts.append(("says it was signed at", moment(outcome.signing_time)))
     facts += [(f"signed metadata {name}", value) for name, value in sorted(outcome.metadata.items())]
+    facts += [("ask", _how_to_ask(each)) for each in outcome.questions if isinstance(each, SignerQuestion)]
     return ReportedSignature(
         kind="notation signature",
         place=place,
-        verdict=_VERDICTS[outcome.conclusion],
+        verdict=_VERDICTS[outcome.decision],
         reason=_reason(outcome),
         steps=tuple(_step(record) for record in outcome.steps),
         facts=tuple(facts),

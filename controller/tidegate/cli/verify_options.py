@@ -34,6 +34,7 @@ class VerifyOptions:
     trust_store: Path | None = None
     ocsp: tuple[Path, ...] = ()
     crl: tuple[Path, ...] = ()
+    signer_answer: Path | None = None
     metadata: Mapping[str, str]
     bundle: Path | None = None
     digest: str | None = None

@@ -206,14 +206,19 @@ class LocalSigstore:
         payload_type: str = IN_TOTO,
         timestamped: bool = False,
         integrated: bool = True,
+        body: str = "dsse",
     ) -> dict[str, Any]:
-        """Return a bundle with a DSSE envelope, logged as Rekor v1's ``dsse`` 0.0.1."""
+        """Return a bundle with a DSSE envelope, logged as Rekor v1's ``dsse`` 0.0.1, or as ``intoto-0.0.2`` or ``intoto``."""
         signature = sign_with(signer.key, pae(payload_type, payload))
-        body = dsse_body(payload, signature, signer.pem)
+        logged = {
+            "dsse": lambda: dsse_body(payload, signature, signer.pem),
+            "intoto": lambda: intoto_body(b"", payload, signer.pem),
+            "intoto-0.0.2": lambda: intoto_v2_body(b"", payload, signature, signer.pem),
+        }[body]()
         return self._bundle(
             version,
             signer,
-            entry=self.log.append(body, at, integrated=integrated),
+            entry=self.log.append(logged, at, integrated=integrated),
             stamps=[self.tsa.answer(signature, at)] if timestamped else [],
             content={"dsseEnvelope": envelope(payload, signature, payload_type)},
         )

@@ -10,7 +10,7 @@ import pytest
 from tests.simulator import artifacts
 from tests.simulator.artifacts import BUNDLE, COSIGN_SIGNATURE, NOTATION, LayerPart, fallback_tag
 from tests.simulator.manifests import Manifest, image, index
-from tests.simulator.pki.envelopes import COSE, JWS, sign
+from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, COSE, JWS, sign
 from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, public_pem, simple_signing, stamp
 from tests.simulator.pki.sigstore import statement as in_toto
 from tests.unit.cli.commands import Ended, run
@@ -185,6 +185,26 @@ def test_signatures_of_strangers_alone_are_not_verified(layout, app, trust):
     ended = by_notation(layout, trust)
     assert ended.code == 1
     assert ended.report["reason"].endswith("none of 2 signatures is valid")
+
+
+PLUGIN = "io.cncf.notary.verificationPlugin"
+UNDECIDABLE = {
+    "a scheme without a trust store": {"scheme": AUTHORITY_SCHEME},
+    "a plugin that is not known": {"extended": {PLUGIN: "acme.plugin"}, "critical": (PLUGIN,)},
+}
+
+
+@pytest.mark.parametrize("options", UNDECIDABLE.values(), ids=UNDECIDABLE)
+@pytest.mark.parametrize("who", [stranger, signer], ids=["a stranger", "a signer of the same authority"])
+def test_a_signature_that_nobody_can_decide_is_no_signature(layout, app, trust, options, who):
+    """Whoever may push could make one; it must not look as if something could not be looked up."""
+    envelope = sign(who(), target=artifacts.descriptor(app), **options)
+    layout.add(artifacts.signature(NOTATION, envelope, subject=app))
+    ended = by_notation(layout, trust)
+    assert ended.code == 1
+    assert ended.report["verdict"] == "failed"
+    layout.add(notation_signature(app))
+    assert by_notation(layout, trust, wish=":v1").code == 0
 
 
 def test_no_signature_at_all_is_not_verified(layout, app, trust, tmp_path):

@@ -1,13 +1,20 @@
 """`tidegate verify --envelope`: each outcome ends with its exit code, its word and the step that decided."""
 
 import json
+import os
+import shlex
+import subprocess
+import sys
+import warnings
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from tests.simulator.pki.aws_signer import PROFILE, sign_as_aws, signer_leaf
 from tests.simulator.pki.certificates import TIME_STAMPING, authority, issue
-from tests.simulator.pki.envelopes import COSE, DIGEST, JWS, SIGNED_AT, TARGET, sign
+from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, COSE, DIGEST, JWS, SIGNED_AT, TARGET, sign
 from tests.simulator.pki.revocation import crl, entry, ocsp_answer
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.cli.commands import run
@@ -249,37 +256,113 @@ def test_a_skipped_check_is_shown_as_skipped(files):
     assert ended.steps()[10] == "skipped"
 
 
-# Nobody can tell
+# A stranger's signature that cannot be decided is none
 
 
-def test_a_trust_store_that_does_not_exist_leaves_it_undecided(files):
+def test_a_trust_store_that_does_not_exist_trusts_nobody(files):
     files.trust(statement(stores=("ca:other",)))
     ended = files.verify()
-    assert ended.code == 2
+    assert ended.code == 1
     assert ended.steps()[2] == "undecided"
     assert "does not exist" in ended.report["reason"]
-    assert run(*files.arguments()).last.startswith("UNKNOWN: ")
+    assert run(*files.arguments()).last.startswith("NOT VERIFIED: ")
 
 
-def test_aws_signer_cannot_be_asked_offline(files):
+def test_a_signature_of_a_scheme_without_a_trust_store_is_not_verified(files):
+    files.envelope.write_bytes(sign(signer(), scheme=AUTHORITY_SCHEME))
+    ended = files.verify()
+    assert ended.code == 1
+    assert ended.steps()[2] == "undecided"
+    assert "no trusted certificates are found" in ended.report["reason"]
+
+
+def test_a_signature_for_an_unknown_plugin_is_not_verified(files):
+    extended = {"io.cncf.notary.verificationPlugin": "acme.plugin"}
+    files.envelope.write_bytes(sign(signer(), extended=extended, critical=tuple(extended)))
+    ended = files.verify()
+    assert ended.code == 1
+    assert ended.steps()[6] == "undecided"
+
+
+# AWS Signer's answer
+
+
+@pytest.fixture
+def by_aws(files):
     leaf = signer_leaf()
     files.envelope.write_bytes(sign_as_aws(leaf))
     files.add_store("signingAuthority", "aws", leaf.root)
     files.trust(statement(stores=("signingAuthority:aws",), identities=[PROFILE]))
-    ended = files.verify()
+    return files
+
+
+def test_without_an_answer_of_aws_signer_the_command_that_asks_it_is_shown(by_aws):
+    ended = by_aws.verify()
     assert ended.code == 2
     assert ended.steps()[7] == "ok"
     assert "AWS Signer's revocation status is not at hand" in ended.report["reason"]
-    files.trust(statement(stores=("signingAuthority:aws",), identities=[PROFILE], override={"revocation": "skip"}))
-    assert files.verify().code == 0
+    (one,) = ended.report["signatures"]
+    words = shlex.split(one["facts"]["ask"])
+    assert words[:5] == ["aws", "signer", "get-revocation-status", "--region", PROFILE.split(":")[3]]
+    given = dict(zip(words[3::2], words[4::2], strict=False))
+    assert given["--profile-version-arn"].startswith(f"{PROFILE}/")
+    assert given["--signature-timestamp"] == in_days(0)
+    assert given["--platform-id"] == "Notation-OCI-SHA384-ECDSA"
+    assert len(words[words.index("--certificate-hashes") + 1 :]) == len(signer_leaf().chain)
 
 
-def test_an_unknown_plugin_leaves_it_undecided(files):
-    extended = {"io.cncf.notary.verificationPlugin": "acme.plugin"}
-    files.envelope.write_bytes(sign(signer(), extended=extended, critical=tuple(extended)))
-    ended = files.verify()
+def test_revocation_by_aws_signer_may_be_skipped(by_aws):
+    by_aws.trust(statement(stores=("signingAuthority:aws",), identities=[PROFILE], override={"revocation": "skip"}))
+    assert by_aws.verify().code == 0
+
+
+@pytest.mark.parametrize(
+    ("revoked", "code", "words"),
+    [([], 0, "signed by"), ([PROFILE], 1, f"Resource(s) {PROFILE} have been revoked.")],
+    ids=["nothing revoked", "the profile revoked"],
+)
+def test_an_answer_of_aws_signer_comes_from_a_file(by_aws, revoked, code, words):
+    answer = by_aws.write("answer.json", json.dumps({"revokedEntities": revoked}).encode())
+    ended = by_aws.verify("--signer-answer", answer)
+    assert ended.code == code
+    assert words in ended.report["reason"]
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[]", b'{"revokedEntities": null}', b'{"revokedEntities": [7]}', b"x"])
+def test_what_is_no_answer_of_aws_signer_cannot_be_used(by_aws, content):
+    """No list is no empty list."""
+    ended = by_aws.verify("--signer-answer", by_aws.write("answer.json", content))
     assert ended.code == 2
-    assert ended.steps()[6] == "undecided"
+    assert "answer.json" in ended.err
+
+
+# Why a given answer does not count
+
+
+def test_a_given_ocsp_answer_that_does_not_count_is_told_with_its_number(files):
+    leaf = revocable(ocsp_urls=(OCSP_URL,))
+    files.envelope.write_bytes(sign(leaf))
+    files.add_store("ca", "acme", leaf.root)
+    other = files.write("other.der", ocsp_answer(issue("other", leaf.issuer)))
+    unknown = files.write("unknown.der", ocsp_answer(leaf, status="unknown"))
+    garbage = files.write("garbage.der", b"garbage")
+    ended = files.verify("--ocsp", other, "--ocsp", unknown, "--ocsp", garbage)
+    assert ended.code == 2
+    assert (
+        "revocation status is unknown: OCSP answer 2 of 3: OCSP responder does not know the certificate;"
+        " OCSP answer 3 of 3: malformed OCSP answer (ValueError); OCSP answer 1 of 3: OCSP answer is about another"
+    ) in ended.report["reason"]
+
+
+def test_a_given_crl_that_does_not_count_is_told_with_its_number(files):
+    leaf = revocable(crl_urls=(CRL_URL,))
+    files.envelope.write_bytes(sign(leaf))
+    files.add_store("ca", "acme", leaf.root)
+    assert leaf.issuer
+    old, foreign = files.write("old.crl", crl(leaf.issuer)), files.write("foreign.crl", crl(stranger().root))
+    ended = files.verify("--crl", foreign, "--crl", old, at=in_days(30))
+    assert ended.code == 2
+    assert "CRL 2 of 2: expired CRL; CRL 1 of 2: CRL is not signed by CA" in ended.report["reason"]
 
 
 # Trust stores as folders (N13)
@@ -522,3 +605,25 @@ def test_a_timestamping_certificate_signs_no_image(files):
     ended = files.verify()
     assert ended.code == 1
     assert ended.steps()[4] == "failed"
+
+
+@pytest.fixture
+def oddly_named(files):
+    """A signer in a country of three letters, of which the library warns wherever it reads the name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        country = x509.NameAttribute(NameOID.COUNTRY_NAME, "USA", _validate=False)
+        named = issue("odd", signer().issuer, subject=x509.Name([country]))
+        files.envelope.write_bytes(sign(named))
+    return files
+
+
+@pytest.mark.parametrize(("options", "shown"), [((), False), (("-W", "default"), True)], ids=["usually", "on demand"])
+def test_a_library_s_warning_with_a_path_of_ours_reaches_no_terminal(oddly_named, options, shown):
+    command = [sys.executable, *options, "-m", "tidegate", *map(str, oddly_named.arguments())]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert "NOT VERIFIED" in done.stdout
+    assert ("UserWarning" in done.stderr) is shown
+    assert shown or done.stderr == ""

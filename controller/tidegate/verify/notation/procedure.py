@@ -226,7 +226,8 @@ class _Verification:
         # Above the anchor stands whatever the bearer of the envelope put there: anybody can certify the key that issued
         # the anchor anew, with URLs of his own. The anchor itself is trusted, and so is what it says of its revocation.
         trusted = self.chain[: self.anchor + 2]
-        if len(trusted) > self.anchor + 1:
+        usage = trusted[-1].key_usage
+        if len(trusted) > self.anchor + 1 and usage is not None and "CRLSign" not in usage.names:
             # Of the certificate above, name and key are those of the anchor's issuer; the uses of the key may be his wish.
             # That it rules out CRLs hides no revocation.
             *below, issuer = trusted
@@ -252,7 +253,7 @@ class _Verification:
 
     def _ask_signer(self, profile: SigningProfile) -> None:
         question = revocation_question(profile, self._envelope.attributes, self.chain)
-        answer = self.material.answers.get(question)
+        answer = self.material.answers.get(question, self.material.signer)
         if isinstance(answer, SignerAnswer) and self.now <= answer.good_until:
             check_answer(answer)
             self.moments.append(answer.good_until)

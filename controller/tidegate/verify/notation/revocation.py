@@ -51,6 +51,31 @@ class _Findings:
     questions: list[Question] = field(default_factory=list)
 
 
+class _Loose:
+    """Why answers of unknown origin do not count, each by its number among those that were given."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._reasons: list[list[str]] = []
+
+    def next(self) -> list[str]:
+        """Return where the reason of the next answer goes."""
+        self._reasons.append([])
+        return self._reasons[-1]
+
+    def reasons(self) -> list[str]:
+        """Return the reasons; those of answers about something else last, since they are no surprise."""
+        found = [
+            f"{self._what} {number} of {len(self._reasons)}: {reason}"
+            for number, reasons in enumerate(self._reasons, start=1)
+            for reason in reasons
+        ]
+        return sorted(found, key=lambda text: any(words in text for words in _OF_OTHERS))
+
+
+_OF_OTHERS = ("is about another certificate", "is signed neither by the issuer", "CRL is not signed by CA")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
     """One certificate, its issuer, and everything that its standing is judged by."""
@@ -137,8 +162,10 @@ def _look_up(case: _Case) -> _Findings:
 def _ask_ocsp(case: _Case, findings: _Findings) -> None:
     # N66
     found: list[Standing] = []
+    loose = _Loose("OCSP answer")
     for answer in case.material.ocsp[:MAX_LOOSE]:
-        _judge_ocsp(case, answer, found, [])
+        _judge_ocsp(case, answer, found, loose.next())
+    findings.reasons += loose.reasons()
     for url in () if found else case.certificate.ocsp_urls:
         if not url.lower().startswith(_HTTP):
             # N65
@@ -237,8 +264,10 @@ def _candidates(
         else:
             missing.append(question)
     if not any(crl.is_delta is delta for crl in found):
+        loose = _Loose("CRL")
         for content in case.material.crls[:MAX_LOOSE]:
-            _load(case, content, scope, found, [])
+            _load(case, content, scope, found, loose.next())
+        findings.reasons += loose.reasons()
     usable = [crl for crl in found if crl.is_delta is delta]
     if not usable:
         findings.questions += missing[:1]

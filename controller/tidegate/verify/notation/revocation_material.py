@@ -50,12 +50,14 @@ class RevocationMaterial:
     """All answers at hand.
 
     ``ocsp`` and ``crls`` hold further bytes whose origin is not known, as from files; they count for whatever their
-    signed content says.
+    signed content says. ``signer`` is an answer of AWS Signer to whatever is asked: for one who asked it for the one
+    signature that is verified, since it does not say what it is about.
     """
 
     answers: Mapping[Question, bytes | SignerAnswer | NoAnswer] = field(default_factory=dict)
     ocsp: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
+    signer: SignerAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

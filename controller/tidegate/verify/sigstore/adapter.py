@@ -16,6 +16,10 @@ from datetime import UTC, datetime, timedelta
 
 import sigstore.errors
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from rfc3161_client import decode_timestamp_response
 from sigstore import models
 from sigstore._internal.sct import verify_sct
@@ -31,9 +35,11 @@ from sigstore_models.rekor.v1 import TransparencyLogEntry as EntryModel
 
 from tidegate.errors import Error, UndeterminedError, VerificationError
 from tidegate.verify.notation.quotation import quoted
-from tidegate.verify.sigstore.bundle import Bundle, LogEntry
+from tidegate.verify.sigstore.bundle import Bundle, Envelope, LogEntry, MessageSignature
 from tidegate.verify.sigstore.certificate import Leaf
+from tidegate.verify.sigstore.log_body import Signed, check_body
 from tidegate.verify.sigstore.procedure import Procedure, Step, is_panic, moment
+from tidegate.verify.sigstore.statement import signed_text
 from tidegate.verify.sigstore.trust_root import Authority, LogKey, TrustRoot, valid_at
 
 _INSTANT = timedelta(microseconds=1)
@@ -139,9 +145,41 @@ class _Verifier(Verifier):
 
     def _establish_time(self, bundle: models.Bundle) -> list[TimestampVerificationResult]:
         self._procedure.enter(Step.TIME)
-        found = super()._establish_time(bundle)
+        found = super()._establish_time(bundle) if not _is_intoto(bundle) else self._intoto_times(bundle)
         self.take_times(found)
         return found
+
+    def _intoto_times(self, bundle: models.Bundle) -> list[TimestampVerificationResult]:
+        """Return the times of an older log entry, as for a dsse one; its promise is verified with the entry."""
+        entry, found = bundle.log_entry._inner, list[TimestampVerificationResult]()  # noqa: SLF001
+        if bundle.verification_material.timestamp_verification_data and self._root.get_timestamp_authorities():
+            found += self._verify_timestamp_authority(bundle)
+        if entry.integrated_time and entry.inclusion_promise:
+            time = datetime.fromtimestamp(entry.integrated_time, tz=UTC)
+            found.append(TimestampVerificationResult(source=TimestampSource.TRANSPARENCY_SERVICE, time=time))
+        return found
+
+    def verify_intoto(self, bundle: models.Bundle, given: Bundle, policy: VerificationPolicy) -> bytes:
+        """Verify an envelope whose log entry is of the kind intoto 0.0.2, which the library doesn't know."""
+        content, entry = given.content, given.entry
+        if not isinstance(content, Envelope) or entry is None:
+            raise VerificationError("the log entry is one of an envelope, and the bundle holds none")
+        self._verify_common_signing_cert(bundle, policy)
+        key = bundle.signing_certificate.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise VerificationError("expected a key of an elliptic curve")
+        try:
+            key.verify(content.signature, signed_text(content), ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature as error:
+            raise VerificationError("the signature is not by the certificate's key over this content") from error
+        self._procedure.enter(Step.ENTRY)
+        signed = Signed(
+            signature=content.signature,
+            verifier=bundle.signing_certificate.public_bytes(Encoding.DER),
+            payload=content.payload,
+        )
+        check_body(entry.body, entry.kind, entry.version, signed)
+        return content.payload
 
     def take_times(self, found: Sequence[TimestampVerificationResult]) -> None:
         for one in found:
@@ -222,17 +260,40 @@ def verify_keyless_bundle(
     with library_errors():
         verifier = _Verifier(root, procedure, check_time)
         procedure.enter(Step.TIME)  # All that the library demands of a bundle at this point is something with a time.
+        _check_kind(bundle)
         parsed = _Bundle(BundleModel.from_json(bundle.wire))
         parsed.procedure = procedure
         identity = _Identity(check_signer, procedure)
         payload = None
-        if parsed._dsse_envelope is not None:  # noqa: SLF001 -- see the module's docstring
+        if _is_intoto(parsed):
+            payload = verifier.verify_intoto(parsed, bundle, identity)
+        elif parsed._dsse_envelope is not None:  # noqa: SLF001 -- see the module's docstring
             _, payload = verifier.verify_dsse(parsed, identity)
         else:
             digest = Hashed(algorithm=common.HashAlgorithm.SHA2_256, digest=sha256)
             verifier.verify_artifact(digest, parsed, identity)
     check_all_taken(procedure)
     return payload, verifier.times
+
+
+_INTOTO = ("intoto", "0.0.2")
+_COMPARED = {
+    Envelope: (("dsse", "0.0.1"), ("hashedrekord", "0.0.2"), _INTOTO),
+    MessageSignature: (("hashedrekord", "0.0.1"), ("hashedrekord", "0.0.2")),
+}
+"""The kinds of log entries that say enough of what a bundle holds: by those of intoto 0.0.1 no signature can be told."""
+
+
+def _check_kind(bundle: Bundle) -> None:
+    """Raise VerificationError for a log entry that could not be compared with the bundle."""
+    entry = bundle.entry
+    if entry is not None and (entry.kind, entry.version) not in _COMPARED[type(bundle.content)]:
+        raise VerificationError(f"log entries of kind {quoted(f'{entry.kind} {entry.version}')} can't be compared")
+
+
+def _is_intoto(bundle: models.Bundle) -> bool:
+    found = bundle.log_entry._inner.kind_version  # noqa: SLF001 -- see the module's docstring
+    return (found.kind, found.version) == _INTOTO
 
 
 def check_all_taken(procedure: Procedure) -> None:

@@ -7,11 +7,13 @@ read the same bytes differently. Source: sigstore_bundle.proto of sigstore/proto
 from dataclasses import dataclass
 
 import msgspec
+from cryptography import x509
 
 from tidegate.errors import VerificationError
 from tidegate.verify.notation.base64_text import decode_base64
 from tidegate.verify.notation.quotation import quoted
 from tidegate.verify.notation.strict_json import strict_object
+from tidegate.verify.notation.untrusted import reading
 
 MAX_STATEMENT_BYTES = 16 << 20
 """Bytes of what an envelope holds; large SBOMs have a few MiB."""
@@ -21,7 +23,8 @@ MAX_BODY_BYTES = 1 << 20
 """Bytes of a log entry's body; it holds hashes, a signature and a certificate."""
 MAX_SIGNATURE_BYTES = 16 << 10
 MAX_CERTIFICATES = 10
-"""Certificates of a version 0.1 or 0.2 bundle; only the first is used."""
+"""Certificates of a version 0.1 or 0.2 bundle; only the first is used, and none may be a root."""
+MAX_CERTIFICATE_BYTES = 64 << 10
 MAX_TIMESTAMPS = 8
 """RFC 3161 answers of one bundle; signers use one."""
 MAX_TIMESTAMP_BYTES = 64 << 10
@@ -145,7 +148,19 @@ def _certificate(material: "_Material") -> bytes | None:
     chain = material.x509_certificate_chain.certificates if material.x509_certificate_chain else []
     if not 0 < len(chain) <= MAX_CERTIFICATES:
         raise VerificationError(f"bundle: {len(chain)} certificates, expected 1 to {MAX_CERTIFICATES}")
-    return decode_base64(chain[0].raw_bytes, "certificate")
+    leaf, *others = (decode_base64(one.raw_bytes, "certificate") for one in chain)
+    for one in others:
+        _refuse_root(one)
+    return leaf
+
+
+def _refuse_root(der: bytes) -> None:
+    """Refuse a root among the certificates: a verifier that took it from there would believe anybody."""
+    with reading("bundle: a certificate of the chain is unreadable"):
+        certificate = x509.load_der_x509_certificate(bounded(der, MAX_CERTIFICATE_BYTES, "certificate"))
+        is_root = certificate.issuer == certificate.subject
+    if is_root:
+        raise VerificationError("bundle: its chain of certificates holds a root")
 
 
 def _entry(material: "_Material") -> LogEntry | None:

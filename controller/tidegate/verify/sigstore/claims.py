@@ -1,5 +1,6 @@
 """What a policy demands of a signature beyond the signer: of which artifact, of what type, with which texts, how old."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from tidegate.verify.notation.quotation import quoted
 from tidegate.verify.sigstore.conditions import check_conditions
 from tidegate.verify.sigstore.procedure import Procedure, Step, moment
 from tidegate.verify.sigstore.proof import Proof
+from tidegate.verify.sigstore.public_key import HASHES
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -22,7 +24,7 @@ ANY_PREDICATE = "\0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """What must have been signed. ``content`` is needed only by keys that don't sign a SHA-256."""
+    """What must have been signed. ``content`` is needed only where something else than its SHA-256 was signed."""
 
     digest: Digest
     content: bytes | None = None
@@ -36,6 +38,14 @@ class Artifact:
     def sha256(self) -> bytes:
         """Return the digest's 32 bytes."""
         return bytes.fromhex(self.digest.removeprefix("sha256:"))
+
+    def hashed(self, name: str) -> str | None:
+        """Return a hash of the artifact in hexadecimal, None for one that is not known."""
+        if name == "sha256":
+            return self.sha256.hex()
+        if self.content is None or name not in HASHES:
+            return None
+        return hashlib.new(name, self.content).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

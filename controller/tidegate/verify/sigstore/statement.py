@@ -4,7 +4,8 @@ cosign v3 writes subjects without a name and ``cosign attest`` writes version 0.
 Sources: secure-systems-lab/dsse protocol.md, in-toto/attestation spec v0.1 and v1.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from tidegate.errors import VerificationError
 from tidegate.images.digest import Digest
@@ -26,6 +27,9 @@ MAX_DIGESTS = 32
 MAX_TYPE_CHARACTERS = 2048
 """Characters of a predicate's type; it is a URI."""
 
+Hashed: TypeAlias = Callable[[str], str | None]
+"""Gives the hash of the artifact by the name of its algorithm, in hexadecimal; None where it is not known."""
+
 
 def signed_text(envelope: Envelope) -> bytes:
     """Return DSSE's pre-authentication encoding; raise VerificationError for any payload but an in-toto statement."""
@@ -35,8 +39,12 @@ def signed_text(envelope: Envelope) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
-def read_statement(payload: bytes, digest: Digest) -> Statement:
-    """Return the statement of verified bytes if one of its subjects has the digest; else raise VerificationError."""
+def read_statement(payload: bytes, digest: Digest, hashed: Hashed | None = None) -> Statement:
+    """Return the statement of verified bytes if one of its subjects is the artifact; else raise VerificationError.
+
+    A subject is the artifact when it has a digest that is known of the artifact, and no known one is another.
+    """
+    hashed = hashed or {"sha256": digest.removeprefix("sha256:")}.get
     content = bounded(payload, MAX_STATEMENT_BYTES, "statement")
     fields = strict_object(content, "statement", max_values=MAX_STATEMENT_VALUES)
     if fields.get("_type") not in STATEMENT_TYPES:
@@ -47,7 +55,7 @@ def read_statement(payload: bytes, digest: Digest) -> Statement:
     predicate = fields.get("predicate")
     if not isinstance(predicate, dict | None):
         raise VerificationError("statement: expected the predicate to be an object")
-    subject = _subject(fields.get("subject"), digest)
+    subject = _subject(fields.get("subject"), digest, hashed)
     return Statement(
         predicate_type=predicate_type, predicate=predicate or {}, annotations=texts(subject.get("annotations"))
     )
@@ -60,24 +68,24 @@ def texts(value: object) -> dict[str, str]:
     return {key: text for key, text in (value or {}).items() if isinstance(text, str)}
 
 
-def _subject(subjects: object, digest: Digest) -> dict[str, Any]:
-    """Return the first subject with the digest. Every subject is read, so that a malformed one can't hide behind it."""
+def _subject(subjects: object, digest: Digest, hashed: Hashed) -> dict[str, Any]:
+    """Return the first subject that is the artifact. Every subject is read, so that a malformed one can't hide behind it."""
     if not isinstance(subjects, list) or not 0 < len(subjects) <= MAX_SUBJECTS:
         raise VerificationError(f"statement: expected 1 to {MAX_SUBJECTS} subjects")
-    named = [_sha256(subject) for subject in subjects]
-    wanted = digest.removeprefix("sha256:")
-    if wanted not in named:
-        shown = next((one for one in named if one), None)
-        raise VerificationError(
-            f"it is about {quoted('sha256:' + shown) if shown else 'no sha256 digest'}, not {digest}"
-        )
-    subject: dict[str, Any] = subjects[named.index(wanted)]
-    return subject
+    named = [_digests(subject) for subject in subjects]
+    known = {name: value for name in {name for one in named for name in one} if (value := hashed(name)) is not None}
+    for subject, digests in zip(subjects, named, strict=True):
+        equal = {text == known[name] for name, text in digests.items() if name in known}
+        if equal == {True}:
+            found: dict[str, Any] = subject
+            return found
+    shown = next((f"{name}:{one[name]}" for one in named for name in known if name in one), None)
+    raise VerificationError(f"it is about {quoted(shown) if shown else 'no sha256 digest'}, not {digest}")
 
 
-def _sha256(subject: object) -> str | None:
+def _digests(subject: object) -> dict[str, str]:
     if not isinstance(subject, dict) or not isinstance(digests := subject.get("digest"), dict):
         raise VerificationError("statement: a subject without digests")
     if not 0 < len(digests) <= MAX_DIGESTS or not all(isinstance(one, str) for one in digests.values()):
         raise VerificationError(f"statement: expected 1 to {MAX_DIGESTS} digests, each a text")
-    return digests.get("sha256")
+    return digests

@@ -157,7 +157,7 @@ def _check_hint(content: MessageSignature, artifact: Artifact) -> None:
 def _bundle_proof(payload: bytes | None, signing: Signing, artifact: Artifact, procedure: Procedure) -> Proof:
     """Take step 10: the statement's subject, or the artifact that was signed itself."""
     procedure.enter(Step.SUBJECT)
-    statement = None if payload is None else read_statement(payload, artifact.digest)
+    statement = None if payload is None else read_statement(payload, artifact.digest, artifact.hashed)
     procedure.found(artifact.digest)
     return Proof(
         digest=artifact.digest,

@@ -20,6 +20,7 @@ from tests.unit.verify.sigstore.cases import (
     ours,
     passes,
     signer,
+    strangers,
 )
 from tidegate.errors import VerificationError
 from tidegate.verify.sigstore.bundle import (
@@ -72,14 +73,24 @@ def test_the_certificate_stands_where_the_version_has_it(version):
 @pytest.mark.parametrize("version", [V01, V02])
 def test_an_older_bundle_may_bring_a_chain_of_which_only_the_leaf_is_used(version):
     path = f"{MATERIAL}.x509CertificateChain.certificates"
-    above = [{"rawBytes": b64(one.public_bytes(Encoding.DER))} for one in (ours().intermediate, ours().root)]
-    passes(check(altered(signed(version), path, [leaf(), *above])))
-    passes(check(altered(signed(version), path, [leaf()] + above[:1] * (MAX_CERTIFICATES - 1))))
-    ends(check(altered(signed(version), path, [*above, leaf()])), Step.CERTIFICATE, "an authority's")
+    above = {"rawBytes": b64(ours().intermediate.public_bytes(Encoding.DER))}
+    passes(check(altered(signed(version), path, [leaf(), above])))
+    passes(check(altered(signed(version), path, [leaf()] + [above] * (MAX_CERTIFICATES - 1))))
+    ends(check(altered(signed(version), path, [above, leaf()])), Step.CERTIFICATE, "an authority's")
     ends(check(altered(signed(version), path, [{"rawBytes": b64(ours().signer().der)}, leaf()])), Step.SIGNATURE)
-    ends(check(altered(signed(version), path, [leaf(), {"rawBytes": b64(b"none")}])), Step.TIME, "unreadable")
+    ends(check(altered(signed(version), path, [leaf(), {"rawBytes": b64(b"none")}])), Step.MATERIAL, "unreadable")
     for count in (0, MAX_CERTIFICATES + 1):
         ends(check(altered(signed(version), path, [leaf()] * count)), Step.MATERIAL, f"{count} certificates")
+
+
+@pytest.mark.parametrize("version", [V01, V02])
+@pytest.mark.parametrize("whose", [ours, strangers])
+def test_an_older_bundle_with_a_root_is_refused(version, whose):
+    """A verifier that took a root from the bundle itself would believe anybody."""
+    path = f"{MATERIAL}.x509CertificateChain.certificates"
+    above = [{"rawBytes": b64(one.public_bytes(Encoding.DER))} for one in (whose().intermediate, whose().root)]
+    ends(check(altered(signed(version), path, [leaf(), *above])), Step.MATERIAL, "holds a root")
+    ends(check(altered(signed(version), path, [leaf(), above[1]])), Step.MATERIAL, "holds a root")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,17 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from tests.simulator.pki.sigstore import NOW, public_pem, statement
+from tests.simulator.pki.sigstore import (
+    IN_TOTO,
+    NOW,
+    envelope,
+    intoto_v2_body,
+    keyed_bundle,
+    pae,
+    public_pem,
+    sign_with,
+    statement,
+)
 from tests.simulator.pki.sigstore_log import b64
 from tests.unit.verify.sigstore.cases import (
     DIGEST,
@@ -218,3 +228,20 @@ def test_a_trust_root_without_logs_leaves_the_question_open():
 
 def test_a_stranger_s_log_proves_nothing():
     ends(check(strangers().sign_statement_keyed(statement(DIGEST), key()), keyed()), Step.LOG)
+
+
+@pytest.mark.parametrize("integrated", [True, False], ids=["with a time", "without any time"])
+def test_a_bundle_with_an_older_log_entry_is_verified(integrated):
+    """As the conformance suite has one: an entry of the kind intoto 0.0.2, in a log of one leaf or many."""
+    payload = statement(DIGEST)
+    signature = sign_with(key(), pae(IN_TOTO, payload))
+    entry = ours().log.append(intoto_v2_body(b"", payload, signature, public_pem(key())), NOW, integrated=integrated)
+    content = {"dsseEnvelope": envelope(payload, signature)}
+    bundle = keyed_bundle(key(), entries=[entry], stamps=[], content=content)
+    found = check(bundle, keyed())
+    passes(found)
+    assert (found.require().signed_at is not None) is integrated
+    ends(check(altered(bundle, "dsseEnvelope.signatures.0.sig", flipped), keyed()), Step.SIGNATURE)
+    other = ours().sign_statement_keyed(payload, key())["verificationMaterial"]["tlogEntries"][0]
+    other["kindVersion"] = {"kind": "intoto", "version": "0.0.2"}
+    ends(check(altered(bundle, "verificationMaterial.tlogEntries.0", other), keyed()), Step.ENTRY)

@@ -35,12 +35,16 @@ _PASSING = frozenset({Cause.UNREACHABLE, Cause.SERVER_ERROR, Cause.THROTTLED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is wanted of a repository: a ``path`` below its name, and how many bytes of it are taken."""
+    """What is wanted of a repository: a ``path`` below its name, and how many bytes of it are taken.
+
+    ``answers`` are statuses that are answers too, beside 200 and 404.
+    """
 
     source: str
     path: str
     max_bytes: int
     accept: str = "*/*"
+    answers: frozenset[int] = frozenset()
 
 
 class Client:
@@ -52,7 +56,7 @@ class Client:
         self._sleep = sleep
 
     def get(self, place: Place, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft) -> Reply:
-        """Return the answer, with status 200 or 404."""
+        """Return the answer, with status 200, 404 or one of those that are wanted."""
         attempts = ATTEMPTS
         while True:
             attempts -= 1
@@ -72,7 +76,7 @@ class Client:
             challenge = read_challenge(reply.headers.get("www-authenticate", ()))
             header = self._tokens.get(place, repository, challenge, refused=given, seconds_left=seconds_left)
             reply = self._led(place, repository, wanted, target, header, seconds_left)
-        if reply.status not in _ANSWERS:
+        if reply.status not in _ANSWERS | wanted.answers:
             raise of_status(reply, place.access.host, wanted.source)
         return reply
 

@@ -41,7 +41,17 @@ MAX_PAGES = 8
 MAX_QUERY = 2048
 """Characters of what names the next page."""
 TOO_LARGE = StoredManifest(content=b"", media_type="")
-"""Stands for a manifest of more bytes than any may have: it is there, and it is nothing."""
+"""Stands for a manifest that is there and is nothing: of more bytes than any may have, or one that nobody is given."""
+WITHHELD = frozenset(
+    {
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.GONE,
+        HTTPStatus.PRECONDITION_FAILED,
+        HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
+    }
+)
+"""What registries say of content that nobody may pull: of another format, or against their own policy (Harbor: 412).
+Whoever may push can push such content, so that it is no failure of the registry."""
 
 MANIFEST, BLOB, REFERRERS = "oci:GetManifest", "oci:GetBlob", "oci:referrers"
 """How messages and metrics call what is asked."""
@@ -62,7 +72,13 @@ class RepositoryContent:
 
     def manifest(self, image: ImageId) -> StoredManifest | Absence:
         """Fetch one manifest, as it was pushed; not yet compared with its digest."""
-        wanted = Wanted(source=MANIFEST, path=f"manifests/{image.value}", max_bytes=MAX_MANIFEST_BYTES, accept=_ACCEPT)
+        wanted = Wanted(
+            source=MANIFEST,
+            path=f"manifests/{image.value}",
+            max_bytes=MAX_MANIFEST_BYTES,
+            accept=_ACCEPT,
+            answers=WITHHELD,
+        )
         try:
             reply = self._get(wanted)
         except AwsUnavailableError as exc:
@@ -71,6 +87,8 @@ class RepositoryContent:
             raise
         if reply.status == HTTPStatus.NOT_FOUND:
             return Absence.REPOSITORY if "NAME_UNKNOWN" in error_codes(reply) else Absence.IMAGE
+        if reply.status in WITHHELD:
+            return TOO_LARGE
         media_type = reply.header("content-type").partition(";")[0].strip()
         return StoredManifest(content=reply.body, media_type=media_type)
 
@@ -120,7 +138,7 @@ class RepositoryContent:
 
     def blob(self, blob: Descriptor) -> bytes:
         """Fetch one blob; raise UnusableArtifactError where there is none of that size and digest."""
-        wanted = Wanted(source=BLOB, path=f"blobs/{blob.digest}", max_bytes=blob.size)
+        wanted = Wanted(source=BLOB, path=f"blobs/{blob.digest}", max_bytes=blob.size, answers=WITHHELD)
         try:
             reply = self._get(wanted)
         except AwsUnavailableError as exc:
@@ -129,8 +147,8 @@ class RepositoryContent:
                     SkipReason.BAD_CONTENT, f"the blob has more than {blob.size} bytes"
                 ) from exc
             raise
-        if reply.status == HTTPStatus.NOT_FOUND:
-            raise UnusableArtifactError(SkipReason.GONE, "the registry has no such blob")
+        if reply.status != HTTPStatus.OK:
+            raise UnusableArtifactError(SkipReason.GONE, f"the registry gives no such blob: HTTP {reply.status}")
         if len(reply.body) != blob.size or digest_of(reply.body) != blob.digest:
             raise UnusableArtifactError(SkipReason.BAD_CONTENT, "the bytes of the blob have another digest or size")
         return reply.body

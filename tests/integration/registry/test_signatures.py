@@ -34,7 +34,7 @@ from tidegate.evidence.signature_artifacts import (
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.registry.client import MAX_REDIRECTS
-from tidegate.registry.content import MAX_PAGES
+from tidegate.registry.content import MAX_PAGES, WITHHELD
 
 APP = image("app")
 SUBJECT = Digest(APP.digest)
@@ -228,6 +228,26 @@ def test_a_tag_with_too_many_bytes_is_nothing_and_no_outage(with_api, connect, s
     found = find(connect(with_api), with_api)
     assert found.outage is None
     assert found.skipped
+
+
+@pytest.mark.parametrize("status", sorted(WITHHELD))
+@pytest.mark.parametrize("what", ["manifest", "blob", "tag"])
+def test_what_a_registry_gives_to_nobody_is_no_signature_and_no_outage(with_api, connect, status, what):
+    """Who may push can push what a registry's own rules withhold, such as an artifact with vulnerabilities."""
+    (manifest,) = sign(with_api, b"envelope")
+    about = {"manifest": manifest, "blob": sha256(b"envelope"), "tag": fallback_tag(SUBJECT)}[what]
+    with_api.inject(about=f"/{about}", status=status)
+    found = find(connect(with_api), with_api)
+    assert len(found.artifacts) == (1 if what == "tag" else 0)
+    assert (found.complete, found.outage) == (True, None)
+    assert found.skipped
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 429, 500, 503])
+def test_a_manifest_that_cannot_be_had_is_an_outage(with_api, connect, status):
+    (manifest,) = sign(with_api, b"envelope")
+    with_api.inject(about=f"/manifests/{manifest}", status=status)
+    assert find(connect(with_api), with_api).outage is not None
 
 
 def test_a_registry_that_is_down_is_not_one_without_signatures(with_api, connect):

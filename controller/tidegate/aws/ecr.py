@@ -12,11 +12,12 @@ from tidegate.aws.accounts import ScannerChoice
 from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.ecr_images import can_exist, read_images, read_manifests, read_repositories
 from tidegate.aws.ecr_scan import not_scanned, read_report
-from tidegate.aws.errors import INVALID_CODES, MAX_DETAIL
+from tidegate.aws.errors import INVALID_CODES, MAX_DETAIL, is_too_long
 from tidegate.aws.identity import Identity
 from tidegate.aws.pull_through import PullThroughRules
 from tidegate.aws.reply import Reply
 from tidegate.aws.split import RefusedError, ask_for_each
+from tidegate.evidence.content import TOO_LARGE
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import (
@@ -77,10 +78,15 @@ class Ecr:
             return dict.fromkeys(digests, Absence.REPOSITORY)
         if not digests:
             return {}
+        ask = partial(self._get_manifests, repository)
+        return ask_for_each(digests, ask, name=str, source=_BATCH_GET_IMAGE.source)
+
+    def _get_manifests(self, repository: EcrRepository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
+        """Make one call; raise RefusedError where the answer is longer than is read, which is one manifest's fault."""
         parameters = {
             "registryId": repository.registry.account,
             "repositoryName": repository.name,
-            "imageIds": [{"imageDigest": each} for each in dict.fromkeys(digests)],
+            "imageIds": [{"imageDigest": each} for each in digests],
             "acceptedMediaTypes": list(ACCEPTED_TYPES),
         }
         try:
@@ -89,6 +95,10 @@ class Ecr:
             )
         except AnsweredError:
             return dict.fromkeys(digests, self._absent(repository, Absence.REPOSITORY))
+        except AwsUnavailableError as exc:
+            if is_too_long(exc):
+                raise RefusedError(TOO_LARGE, "") from exc
+            raise
         absent = self._absent(repository, Absence.IMAGE) if reply.get("failures") else Absence.IMAGE
         return read_manifests(reply, repository, digests, _BATCH_GET_IMAGE.source, absent=absent)
 

@@ -10,7 +10,7 @@ from time import monotonic
 from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.ecr_artifacts import read_artifacts, read_referrers, read_signing_statuses
 from tidegate.aws.ecr_images import can_exist
-from tidegate.aws.errors import unexpected
+from tidegate.aws.errors import is_too_long, unexpected
 from tidegate.aws.layers import LayerDownloads
 from tidegate.aws.pull_through import PullThroughRules
 from tidegate.aws.reply import Reply
@@ -147,7 +147,7 @@ class _Store:
             found = self._fetch(ids)
         except AwsUnavailableError as exc:
             alone = exc.cause is Cause.UNEXPECTED_ANSWER or self._is_uncached(exc)
-            if not alone or len(ids) == 1:
+            if not alone:
                 raise
             found = {}
         missing = [each for each in ids if each not in found]
@@ -177,6 +177,8 @@ class _Store:
         try:
             found = self._fetch([image]).get(image)
         except AwsUnavailableError as exc:
+            if is_too_long(exc):
+                return UnusableArtifactError(SkipReason.TOO_LARGE, "a manifest with more bytes than are read")
             return Absence.CACHE_MISS if self._is_uncached(exc) else exc
         return found or unexpected(_BATCH_GET_IMAGE.source, "no answer for an artifact that was asked for")
 

@@ -14,6 +14,8 @@ from botocore.parsers import ResponseParserError
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.unavailable import AwsUnavailableError
 
+TOO_LONG = "the answer is longer than"
+"""How the detail of an error begins that stands for an answer with more bytes than are read."""
 MAX_DETAIL = 500
 """Characters kept of a text that AWS sent."""
 
@@ -126,6 +128,11 @@ def classify(exc: Exception, source: str) -> AwsUnavailableError:
     if cause is None:
         cause = Cause.UNEXPECTED_ANSWER if _arose_in_parsing(exc.__traceback__) else Cause.INTERNAL
     return AwsUnavailableError(cause, source, f"{type(exc).__name__}: {exc}"[:MAX_DETAIL])
+
+
+def is_too_long(exc: AwsUnavailableError) -> bool:
+    """Tell whether an answer had more bytes than are read: about one manifest alone, that is the doing of who pushed it."""
+    return exc.cause is Cause.UNEXPECTED_ANSWER and exc.detail.startswith(TOO_LONG)
 
 
 def error_code(exc: sdk.ClientError) -> str:

@@ -9,3 +9,7 @@ class StoredManifest:
 
     content: bytes
     media_type: str
+
+
+TOO_LARGE = StoredManifest(content=b"", media_type="")
+"""Stands for a manifest that is there and is nothing: of more bytes than are read, or one that nobody is given."""

@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from tidegate.egress.exchange import Reply
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.artifact_manifest import parse_referrers
-from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.content import TOO_LARGE, StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import FetchedManifest
@@ -40,8 +40,6 @@ MAX_PAGES = 8
 """Pages of referrers that are read for one image."""
 MAX_QUERY = 2048
 """Characters of what names the next page."""
-TOO_LARGE = StoredManifest(content=b"", media_type="")
-"""Stands for a manifest that is there and is nothing: of more bytes than any may have, or one that nobody is given."""
 WITHHELD = frozenset(
     {
         HTTPStatus.NOT_ACCEPTABLE,

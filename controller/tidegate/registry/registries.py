@@ -10,6 +10,7 @@ from time import monotonic
 
 from tidegate.egress.addresses import LookUp, system_look_up
 from tidegate.errors import ConfigurationError
+from tidegate.evidence.content import TOO_LARGE
 from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import MAX_IMAGE_IDS, CallGate, FetchedManifest
 from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, WantedArtifacts
@@ -20,7 +21,7 @@ from tidegate.images.repository import OciRepository
 from tidegate.policy.scopes import canonical_host
 from tidegate.registry.access import Place, RegistryAccess
 from tidegate.registry.client import Client
-from tidegate.registry.content import MANIFEST, TOO_LARGE, RecentManifests, RepositoryContent
+from tidegate.registry.content import MANIFEST, RecentManifests, RepositoryContent
 from tidegate.registry.errors import unexpected
 from tidegate.registry.sending import Sender
 

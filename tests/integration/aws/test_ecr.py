@@ -6,11 +6,15 @@ import pytest
 
 from tests.integration.aws.conftest import APP, OTHER, OWN, Aws
 from tidegate.aws.accounts import RegistryAccount, ScannerChoice
-from tidegate.evidence.content import StoredManifest
+from tidegate.aws.clients import Clients
+from tidegate.aws.ecr_signatures import EcrSignatures
+from tidegate.aws.errors import TOO_LONG
+from tidegate.evidence.content import TOO_LARGE, StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import MAX_FINDINGS, Scanner, ScanState, Severity
+from tidegate.evidence.signature_artifacts import SkipReason, WantedArtifacts
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
@@ -372,3 +376,44 @@ def test_a_repository_of_the_same_name_in_the_own_account_is_never_asked_instead
     settings = ecr.describe_repositories(OTHER, ["team/app"])["team/app"]
     assert settings == RepositorySettings(mutability=TagMutability.MUTABLE)
     assert ecr.basic_report(theirs, digest).coverage.state is ScanState.FAILED
+
+
+# Answers with more bytes than are read
+
+
+@pytest.fixture
+def short_answers(monkeypatch):
+    """Read no answer of BatchGetImage that holds the given text, as if it were too long."""
+
+    def of(client: Clients, text: str) -> None:
+        usual = client.call
+
+        def call(api, registry, parameters, **more):
+            answer = usual(api, registry, parameters, **more)
+            if api.operation == "BatchGetImage" and text in str(answer):
+                raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, api.source, f"{TOO_LONG} 5 bytes")
+            return answer
+
+        monkeypatch.setattr(client, "call", call)
+
+    return of
+
+
+def test_a_manifest_that_makes_the_answer_too_long_is_one_that_is_too_large(aws, world, short_answers):
+    """Who pushes it must neither look like an outage nor cost the images beside it an answer."""
+    digests = [Digest(world.add_image("team/app", f"v{number}", content=f"c{number}")) for number in range(5)]
+    short_answers(aws.clients, digests[3])
+    answers = aws.ecr.get_manifests(APP, digests)
+    assert [answers[each] is TOO_LARGE for each in digests] == [False, False, False, True, False]
+    assert all(isinstance(each, StoredManifest) for each in answers.values())
+
+
+def test_a_signature_s_manifest_that_makes_the_answer_too_long_is_left_aside(aws, world, short_answers):
+    image = Digest(world.add_image("team/app", "v1"))
+    world.add_signature("team/app", "v1", b"good")
+    world.add_signature("team/app", "v1", b"bad", change={"filling": "hostile"})
+    short_answers(aws.clients, "hostile")
+    found = EcrSignatures(aws.clients).find_artifacts(APP, image, wanted=WantedArtifacts(), seconds=8.0)
+    assert [each.envelope for each in found.artifacts] == [b"good"]
+    assert (found.complete, found.outage) == (True, None)
+    assert [each.reason for each in found.skipped] == [SkipReason.TOO_LARGE]

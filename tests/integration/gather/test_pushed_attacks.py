@@ -185,6 +185,12 @@ def large_manifests(world: World, _: Simulator) -> None:
         plant(world, b"%d" % number, change={"filling": "x" * (MAX_MANIFEST_BYTES - 10_000)})
 
 
+def long_answers(world: World, _: Simulator) -> None:
+    """Manifests that ECR's JSON makes several times as long: each quotation mark takes four bytes there."""
+    for number in range(3):
+        plant(world, b"%d" % number, change={"filling": '"' * (MAX_MANIFEST_BYTES // 2 - 10_000)})
+
+
 def one_manifest_thrice(world: World, sim: Simulator) -> None:
     """ECR answers once where several tags name one manifest."""
     body = artifact(
@@ -244,6 +250,7 @@ ATTACKS: Mapping[str, Attack] = {
     "more referrers than are listed": many(410, 1),
     "more bytes of signatures than are held": many(12, 1_000_000),
     "more bytes of manifests than one answer holds": large_manifests,
+    "manifests that are longer in ECR's answer": long_answers,
     # What stands under the tags.
     "one manifest under every tag": one_manifest_thrice,
     "no JSON under the tags": tagged("", ".sig", ".att", body=raw(b"\xff\xfe")),
@@ -328,3 +335,13 @@ async def test_a_pusher_cannot_turn_no_valid_signature_into_not_known(world, sim
 
     assert not answer.allowed, answer
     assert "signatures Signature" in answer.message, answer.message
+
+
+async def test_an_image_whose_own_manifest_makes_the_answer_too_long_is_refused(world, start):
+    """As above, by the image itself."""
+    data = json.dumps({"schemaVersion": 2, "filling": '"' * (MAX_MANIFEST_BYTES // 2 - 10_000)}).encode()
+    world.push(REPOSITORY, raw(data), "v1")
+    world.authorities.authority("acme")
+    policy = signed_by(OWN_CA) | {"onUndetermined": "Allow"}
+    answer = await start(policy, trust=trust_of(world)).review(image())
+    assert not answer.allowed, answer

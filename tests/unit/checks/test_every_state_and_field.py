@@ -37,6 +37,7 @@ from tests.unit.checks.policy_pairs import EXCUSED, POLICIES, Policy
 from tidegate.admission.plan import judge_plan, make_plan
 from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause, Known
+from tidegate.evidence.image import Absence, BadContent
 from tidegate.evidence.repository import ScanType
 from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.policy.model import ScanRules, TagRules, Tolerance, VulnerabilityRules
@@ -314,6 +315,16 @@ def test_every_fact_that_is_missing_or_stale(name, which):
         given = {name: each for name, each in FACTS.items() if each is not None} | {which: state}
         collected = evidence(given.pop("scan"), **given)
         agree(name, collected, expected if reads else policy.word, **changes)
+
+
+@pytest.mark.parametrize("absence", Absence)
+@pytest.mark.parametrize("name", POLICIES)
+def test_what_is_definitely_not_there_is_bad_and_not_merely_unknown(name, absence):
+    policy = POLICIES[name]
+    for which, state in (("detail", absence), ("settings", absence), ("runnable", BadContent("bytes that lie"))):
+        reads = which in policy.reads and policy.word is GOOD
+        given: dict[str, Any] = {which: Known(state, NOW)}
+        agree(name, evidence(**given), BAD if reads else policy.word)
 
 
 # Platforms

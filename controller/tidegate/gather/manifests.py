@@ -4,7 +4,7 @@ Amazon ECR is asked in batches; other registries, which a policy has to list, on
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -27,6 +27,8 @@ from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import MAX_CHILDREN, MAX_INDEX_DEPTH, Manifest, parse_manifest
 from tidegate.images.repository import EcrRepository, OciRepository, Repository
 
+LARGE_BYTES = 64 * 1024
+"""Bytes of a manifest that is read in a thread, one at a time: 4 MiB take up to 50 ms. Images' have 1 to 10 KB."""
 DESCRIBE_SECONDS = 8.0
 """How long another registry may take to say what a tag means."""
 
@@ -42,6 +44,7 @@ class Manifests:
     def __init__(self, *, sources: Sources, lines: Lines, clock: Clock, limit: int) -> None:
         self._sources = sources
         self._lines = lines
+        self._large = asyncio.Semaphore(1)
         self._batches = Batcher[Repository, Digest, StoredManifest | Absence](
             size=MAX_IMAGE_IDS,
             line=lambda repository: lines.line(_source(repository), repository.registry),
@@ -75,7 +78,7 @@ class Manifests:
         stored = await self._stored(repository, digest)
         if not isinstance(stored, StoredManifest):
             return stored
-        if digest_of(stored.content) != digest:
+        if await self._read(stored, partial(digest_of, stored.content)) != digest:
             return BadContent(f"the bytes stored as {digest} have another digest")
         return Descriptor(media_type=stored.media_type, digest=digest, size=len(stored.content))
 
@@ -104,10 +107,18 @@ class Manifests:
             return stored
         if stored.media_type != media_type:
             return BadContent(f"{digest} is stored with another media type than it was described with")
+        parse = partial(parse_manifest, stored.content, digest=digest, media_type=stored.media_type)
         try:
-            return parse_manifest(stored.content, digest=digest, media_type=stored.media_type)
+            return await self._read(stored, parse)
         except InvalidManifestError as problem:
             return BadContent(str(problem))
+
+    async def _read(self, stored: StoredManifest, read: Callable[[], V]) -> V:
+        """Return what is read in a manifest: here, or for a large one in a thread, so that others are answered meanwhile."""
+        if len(stored.content) <= LARGE_BYTES:
+            return read()
+        async with self._large:
+            return await asyncio.to_thread(read)
 
     async def _stored(self, repository: Repository, digest: Digest) -> StoredManifest | BadContent | Missing:
         stored: StoredManifest | Absence | Missing = no_region(

@@ -1,6 +1,6 @@
-"""Hostile signatures beside images: how long verifying them holds up the event loop, which answers the API server meanwhile.
+"""Hostile manifests and signatures: how long reading them holds up the event loop, which answers the API server meanwhile.
 
-Signatures are searched for and verified in threads; but a reader in C holds the interpreter's lock until it is done, and
+They are read and verified in threads; but a reader in C holds the interpreter's lock until it is done, and
 each thread may keep it for a switch interval.
 """
 
@@ -18,7 +18,7 @@ from tests.attack.scenario import Outcome, Scenario
 from tests.integration.gather.trust import trust_of
 from tests.simulator import World
 from tests.simulator.pki.sigstore import ISSUER, SUBJECT
-from tests.unit.gather.fakes import PATIENT, FakeAws, Seen
+from tests.unit.gather.fakes import APP, PATIENT, FakeAws, Seen
 from tidegate.app.admission import SWITCH_SECONDS
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.signature_artifacts import (
@@ -34,6 +34,7 @@ from tidegate.evidence.signature_artifacts import (
 from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
 from tidegate.gather.clock import SystemClock
 from tidegate.gather.lines import Lines
+from tidegate.gather.manifests import Manifests
 from tidegate.gather.proving import Prover
 from tidegate.gather.revocations import Revocations
 from tidegate.images.digest import Digest, digest_of
@@ -164,6 +165,23 @@ def _search() -> Outcome:
     return _measured(search_all, f"{SEARCHES} searches among {len(MANIFESTS)} manifests of 4 MiB")
 
 
+def _images() -> Outcome:
+    contents = [*MANIFESTS, _repeated(b'{"schemaVersion":2,"x":"', b"\\u0041", b'"}', size=MAX_MANIFEST_BYTES)]
+
+    async def look_up_all() -> None:
+        aws = FakeAws()
+        aws.manifests |= {digest_of(one): StoredManifest(content=one, media_type=OCI_MANIFEST) for one in contents}
+        clock = SystemClock()
+        lines = Lines(clock=clock, rate=PATIENT, observer=Seen(), meter=aws.meter)
+        manifests = Manifests(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
+        described = (manifests.descriptors.get((APP, digest)) for digest in aws.manifests)
+        read = (manifests.runnable.get((APP, digest, OCI_MANIFEST)) for digest in aws.manifests)
+        await asyncio.gather(*described, *read)
+        lines.close()
+
+    return _measured(look_up_all, f"{len(contents)} images with manifests of 4 MiB")
+
+
 def _measured(work: Callable[[], Awaitable[None]], what: str) -> Outcome:
     usual = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -267,5 +285,10 @@ SCENARIOS = (
         name="hostile-signature-manifests",
         attack="manifests of signatures of 4 MiB that are slow to read, searched while the API server asks",
         run=_search,
+    ),
+    Scenario(
+        name="hostile-image-manifests",
+        attack="images with manifests of 4 MiB that are slow to read, looked up while the API server asks",
+        run=_images,
     ),
 )

@@ -1,13 +1,20 @@
 """Manifests as facts: their bytes are hashed before anything in them is believed."""
 
+import asyncio
+import threading
+from typing import Any
+
 import pytest
 
-from tests.unit.gather.fakes import APP
+from tests.unit.gather.fakes import APP, PATIENT, FakeAws, Seen
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Known
 from tidegate.evidence.image import BadContent
 from tidegate.evidence.signature_artifacts import Descriptor
-from tidegate.gather.manifests import Manifests
+from tidegate.gather import manifests as module
+from tidegate.gather.clock import SystemClock
+from tidegate.gather.lines import Lines
+from tidegate.gather.manifests import LARGE_BYTES, Manifests
 from tidegate.images.digest import digest_of
 from tidegate.images.manifest import OCI_MANIFEST
 
@@ -33,3 +40,35 @@ async def test_bytes_of_another_digest_have_no_descriptor(aws, manifests):
     fact, _ = await manifests.descriptors.get((APP, DIGEST))
     assert isinstance(fact, Known)
     assert fact.value == BadContent(f"the bytes stored as {DIGEST} have another digest")
+
+
+@pytest.mark.parametrize(("size", "apart"), [(LARGE_BYTES, False), (LARGE_BYTES + 1, True)])
+def test_a_large_manifest_is_read_apart_from_the_event_loop(monkeypatch, size, apart):
+    """Reading and hashing 4 MiB takes as long as many requests."""
+    content = b'{"schemaVersion": 2, "config": {"mediaType": "a/b"}, "layers": []}'.ljust(size)
+    readers: list[threading.Thread] = []
+
+    def noted(read: Any) -> Any:
+        def run(*given: Any, **more: Any) -> Any:
+            readers.append(threading.current_thread())
+            return read(*given, **more)
+
+        return run
+
+    async def look_up() -> None:
+        aws = FakeAws()
+        aws.manifests[digest_of(content)] = StoredManifest(content=content, media_type=OCI_MANIFEST)
+        lines = Lines(clock=SystemClock(), rate=PATIENT, observer=Seen(), meter=aws.meter)
+        found = Manifests(sources=aws.sources(), lines=lines, clock=SystemClock(), limit=10)
+        descriptor, _ = await found.descriptors.get((APP, digest_of(content)))
+        runnable, _ = await found.runnable.get((APP, digest_of(content), OCI_MANIFEST))
+        assert isinstance(descriptor, Known)
+        assert isinstance(descriptor.value, Descriptor)
+        assert isinstance(runnable, Known)
+        lines.close()
+
+    for name in ("digest_of", "parse_manifest"):
+        monkeypatch.setattr(module, name, noted(getattr(module, name)))
+    asyncio.run(look_up())
+    assert len(readers) == 2
+    assert all((one is not threading.main_thread()) is apart for one in readers)

@@ -29,7 +29,8 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Server(_Section, frozen=True, kw_only=True):
     """Where the webhook and the metrics are served. Port 0 takes a free one.
 
-    ``webhook_timeout_seconds`` is used where the API server does not send its own.
+    ``webhook_timeout_seconds`` is used where the API server does not send its own. ``max_connections`` bounds the webhook's
+    connections. With ``client_ca_file`` only clients with a certificate of an authority in that PEM file are served.
     """
 
     host: str = "0.0.0.0"  # noqa: S104 - a Pod is reached on its own address
@@ -37,6 +38,8 @@ class Server(_Section, frozen=True, kw_only=True):
     metrics_port: Port = 8080
     webhook_timeout_seconds: Annotated[float, msgspec.Meta(ge=1, le=30)] = 10.0
     drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=60)] = 10.0
+    max_connections: Annotated[int, msgspec.Meta(ge=64, le=20_000)] = 2_048
+    client_ca_file: str | None = None
 
 
 class Certificate(_Section, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ OTHER_THAN_DEFAULT: dict[str, Any] = {
     "fullnameOverride": "gate",
     "auditOnly": True,
     "webhook": {"timeoutSeconds": 7},
-    "server": {"port": 8443, "metricsPort": 9090, "drainSeconds": 12},
+    "server": {"port": 8443, "metricsPort": 9090, "drainSeconds": 12, "maxConnections": 300, "clientCA": PEM},
     "certificate": {"secretName": "other", "dnsNames": ["gate.example"]},
     "aws": {
         "region": "eu-west-1",

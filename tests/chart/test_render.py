@@ -386,6 +386,7 @@ class TestPods:
             "metricsPort": 9090,
             "webhookTimeoutSeconds": 10,
             "drainSeconds": 10,
+            "maxConnections": 2048,
         }
         (port,) = find(objects, "Service", "tidegate")["spec"]["ports"]
         assert (port["port"], port["targetPort"]) == (443, "https")
@@ -443,6 +444,22 @@ class TestPods:
         for registry, text in ((one, PEM), (three, PEM.replace("MIIB", "MIIC"))):
             assert registry.ca_file is not None
             assert files[registry.ca_file.removeprefix(f"{mounts['config']}/")].strip() == text.strip()
+
+    def test_with_an_authority_for_clients_the_probes_need_no_certificate(self):
+        objects = render({"server": {"clientCA": PEM}})
+        path = parse_settings(config_text(objects)).server.client_ca_file
+        mounts = {each["name"]: each["mountPath"] for each in container(objects)["volumeMounts"]}
+        assert path is not None
+        name = path.removeprefix(f"{mounts['config']}/")
+        assert find(objects, "ConfigMap")["data"][name].strip() == PEM.strip()
+        probes = [container(objects)[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+        assert {(probe["port"], probe["scheme"]) for probe in probes} == {("metrics", "HTTP")}
+        other = parse_settings(config_text(render({"server": {"clientCA": PEM.replace("MIIB", "MIIC")}})))
+        assert other.server.client_ca_file != path, "another authority makes other Pods"
+
+    def test_without_one_the_probes_go_to_the_webhook(self):
+        probes = [container(render())[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+        assert {(probe["port"], probe["scheme"]) for probe in probes} == {("https", "HTTPS")}
 
     def test_without_registries_no_secret_is_mounted(self):
         assert "pull-secrets" not in {each["name"] for each in pod_spec(render())["volumes"]}

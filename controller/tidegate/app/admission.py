@@ -14,7 +14,9 @@ import uvloop
 from tidegate import __version__
 from tidegate.admission.request import BadReviewError
 from tidegate.admission.reviewer import Reviewer
+from tidegate.app.allocator import give_memory_back, set_up_allocator
 from tidegate.app.engine import Engine, build_engine
+from tidegate.app.server_metrics import ServerMetrics
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.kube.api import KubernetesApi
@@ -35,6 +37,7 @@ from tidegate.kube.server import (
     Request,
     Responder,
     Route,
+    ServerLimits,
     ServerTLS,
 )
 from tidegate.kube.trust import WatchedTrust
@@ -49,6 +52,8 @@ from tidegate.telemetry.registries import Place, listed_places
 from tidegate.verify.prepare import warm_up
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+METRICS_CONNECTIONS = 64
+"""Prometheus and the kubelet need a few."""
 
 _log = structlog.get_logger(__name__)
 
@@ -61,6 +66,7 @@ verifies signatures or reads an answer. Python's own is five times as long."""
 def run_admission(settings: Settings) -> None:
     """Run the admission role until SIGTERM; raise ConfigurationError when it cannot start."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    set_up_allocator()
     listener = configure_logging(level=settings.log.level, form=settings.log.format)
     try:
         uvloop.run(serve(settings))
@@ -79,19 +85,22 @@ async def serve(settings: Settings) -> None:
     namespaces, platforms = WatchedNamespaces(api), NodePlatforms(api)
     certificate = serving_certificate(settings, api)
     pair = await certificate.obtain()
+    tls = ServerTLS(pair.certificate_pem, pair.key_pem, client_authorities_pem=client_authorities(settings))
     readiness = SelfCheck(
         policies=policies,
         certificate=certificate,
         port=lambda: server.port,
         host=own_address(settings.server.host),
         audit_only=settings.audit_only,
+        client=lambda: tls.own_client,
     )
     build = partial(build_reviewer, settings, engine, policies, namespaces, platforms)
     server = AdmissionServer(
         responder=responder(build(audit_only=settings.audit_only)),
         audit_responder=responder(build(audit_only=True)),
         readiness=readiness.unmet,
-        tls=ServerTLS(pair.certificate_pem, pair.key_pem),
+        tls=tls,
+        limits=ServerLimits(max_connections=settings.server.max_connections),
     )
     host = KopfHost(
         server=server,
@@ -103,7 +112,8 @@ async def serve(settings: Settings) -> None:
     watch_policies(engine.metrics, policies)
     engine.observer.registries.listed = partial(listed_registries, policies)
     watch_trust_stores(engine.metrics, trust.stores)
-    metrics = metrics_listener(engine.metrics)
+    metrics = metrics_listener(engine.metrics, server)
+    engine.metrics.registry.register(ServerMetrics(lambda: [one for one in (server.listener, metrics) if one.port]))
     await metrics.start(settings.server.host, settings.server.metrics_port)
     identity = asyncio.get_running_loop().create_task(asyncio.to_thread(_say_identity, engine))
     freeze_start_up_objects()
@@ -120,6 +130,7 @@ async def serve(settings: Settings) -> None:
                 roots.run,
                 readiness.run,
                 lambda: certificate.run(server.reload),
+                lambda: give_memory_back(lambda: server.listener.connections_closed),
             ),
         )
     finally:
@@ -203,13 +214,25 @@ def responder(reviewer: Reviewer) -> Responder:
     return respond
 
 
-def metrics_listener(metrics: Metrics) -> Listener:
-    """Return the plain HTTP listener for Prometheus."""
+def client_authorities(settings: Settings) -> bytes | None:
+    """Return the authorities of the API server's client certificate as PEM, None where any client is served."""
+    path = settings.server.client_ca_file
+    if path is None:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"server.clientCaFile cannot be read: {error}") from error
+
+
+def metrics_listener(metrics: Metrics, server: AdmissionServer) -> Listener:
+    """Return the plain HTTP listener for Prometheus, and for the kubelet where clients of the other need a certificate."""
 
     def answer(_request: Request) -> Reply:
         return Reply(body=metrics.render(), content_type=METRICS_TYPE)
 
-    return Listener(name="metrics", routes=(Route(method="GET", path="/metrics", handler=answer),), tls=None)
+    routes = (Route(method="GET", path="/metrics", handler=answer), *server.probes())
+    return Listener(name="metrics", routes=routes, limits=ServerLimits(max_connections=METRICS_CONNECTIONS), tls=None)
 
 
 def watch_policies(metrics: Metrics, policies: WatchedPolicies) -> None:

@@ -18,6 +18,8 @@ from tidegate.admission.reviewer import PolicySource, ReviewObserver
 from tidegate.kube import known_bad
 from tidegate.kube.certificate.serving import ServingPair
 from tidegate.kube.server.admission import VALIDATE_PATH
+from tidegate.kube.server.client_certificate import ClientCertificate
+from tidegate.kube.server.tls import load_pair
 
 EVERY_SECONDS: Final = 60.0
 FIRST_RETRY_SECONDS: Final = 0.1
@@ -58,6 +60,7 @@ class SelfCheck:
         host: str = "127.0.0.1",
         audit_only: bool = False,
         every_seconds: float = EVERY_SECONDS,
+        client: Callable[[], ClientCertificate | None] = lambda: None,
     ) -> None:
         self._policies = policies
         self._certificate = certificate
@@ -65,6 +68,7 @@ class SelfCheck:
         self._host = host
         self._audit_only = audit_only
         self._every_seconds = every_seconds
+        self._client = client
         self.problem = "the running server has not been checked yet"
         """Why the last check failed; empty after one that held."""
 
@@ -110,6 +114,8 @@ class SelfCheck:
         if pair is None:
             return "there is no serving certificate yet"
         trust = client_context(pair)
+        if (client := self._client()) is not None:
+            load_pair(trust, client.certificate_pem, client.key_pem)
         uid = str(uuid.uuid4())
         review = known_bad.known_bad_review(uid)
         status, _ = await self._post(UNKNOWN_PATH, review, trust, pair.server_name)

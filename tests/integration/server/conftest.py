@@ -63,8 +63,8 @@ class Site:
     def ledger(self):
         return self.server.listener.ledger
 
-    async def peer(self, *, receive_bytes: int | None = None) -> Peer:
-        peer = await Peer.connect(self.server.port, receive_bytes=receive_bytes)
+    async def peer(self, **options: Any) -> Peer:
+        peer = await Peer.connect(self.server.port, **options)
         self._stack.callback(peer.close)
         return peer
 
@@ -88,12 +88,12 @@ async def start(pair):
     async with AsyncExitStack() as stack:
         sites = []
 
-        async def start_one(**limits) -> Site:
+        async def start_one(*, client_authorities_pem: bytes | None = None, **limits) -> Site:
             script = Script()
             server = AdmissionServer(
                 responder=script,
                 readiness=lambda: script.unmet,
-                tls=ServerTLS(*pair),
+                tls=ServerTLS(*pair, client_authorities_pem=client_authorities_pem),
                 limits=ServerLimits(**{**FAST, **limits}),
             )
             await server.start("127.0.0.1", 0)
@@ -107,7 +107,6 @@ async def start(pair):
         await until(lambda ledger=site.ledger: not ledger.guards)  # type: ignore[misc]
         assert site.ledger.buffered_bytes == 0
         assert not site.ledger.connections
-        assert not site.ledger.quiet
     await until(lambda: not asyncio.all_tasks() - before - {asyncio.current_task()})
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -42,19 +43,37 @@ def get(path: str, *lines: str) -> bytes:
     return "\r\n".join([f"GET {path} HTTP/1.1", "Host: tidegate", *lines, "", ""]).encode()
 
 
+async def first_answer(peers: "Sequence[Peer]") -> Answer:
+    """Return the answer of the first one that gets any."""
+    answers = [asyncio.create_task(peer.answer()) for peer in peers]
+    done, others = await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    return done.pop().result()
+
+
 class Peer:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     @classmethod
-    async def connect(cls, port: int, *, tls: bool = True, receive_bytes: int | None = None) -> "Peer":
-        """Connect; with ``receive_bytes`` the kernel takes about that much that is not read, whatever the machine's limits."""
-        context = client_context() if tls else None
+    async def connect(
+        cls,
+        port: int,
+        *,
+        tls: bool = True,
+        context: ssl.SSLContext | None = None,
+        receive_bytes: int | None = None,
+        source: str = "127.0.0.1",
+    ) -> "Peer":
+        """Connect from a loopback address; with ``receive_bytes`` the kernel takes about that much that is not read."""
+        context = (context or client_context()) if tls else None
         plain = socket.socket()
         if receive_bytes is not None:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         plain.setblocking(False)
+        plain.bind((source, 0))
         async with asyncio.timeout(WAIT_SECONDS):
             await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
             name = "127.0.0.1" if tls else None

@@ -4,8 +4,14 @@ import asyncio
 
 import pytest
 
-from tests.integration.server.peer import Peer, get, post
+from tests.integration.server.peer import Peer, first_answer, get, post
 from tidegate.kube.server import Listener, Reply, Route
+from tidegate.kube.server.ended import Ended
+from tidegate.kube.server.guard import Phase
+
+
+def phases(site):
+    return [guard.phase for guard in site.ledger.connections]
 
 
 async def test_a_connection_is_reused(site):
@@ -48,7 +54,7 @@ async def test_pipelined_requests_are_answered_in_order(site):
 
 
 async def test_pipelined_requests_that_wait_are_bounded(site):
-    """A thousand requests behind a slow one: the server stops reading, and answers all of them later."""
+    """Some hundred requests behind a slow one: the server stops reading, and answers all of them later."""
     release = asyncio.Event()
 
     async def slow(_body, _deadline):
@@ -59,15 +65,39 @@ async def test_pipelined_requests_that_wait_are_bounded(site):
     peer = await site.peer()
     await peer.send(post())
     await site.until(lambda: site.script.calls)
-    sending = asyncio.create_task(peer.send(get("/healthz") * 1_000))
+    sending = asyncio.create_task(peer.send(get("/healthz") * 300))
     await asyncio.sleep(0.1)
     inner = next(iter(site.ledger.guards))
     assert len(inner._messages) <= 32
     release.set()
     assert (await peer.answer()).body == b"{}"
-    for _ in range(1_000):
+    for _ in range(300):
         assert (await peer.answer()).body == b"ok\n"
     await sending
+
+
+@pytest.mark.parametrize(("excess", "ended"), [(0, {}), (1, {Ended.AHEAD: 1})], ids=["at the limit", "one byte more"])
+async def test_what_is_sent_behind_a_request_is_bounded(start, excess, ended):
+    """Each connection could else hold hundreds of KiB that no limit of bodies counts."""
+    site = await start(max_ahead_bytes=2_000)
+    release = asyncio.Event()
+
+    async def slow(_body, _deadline):
+        await release.wait()
+        return b"{}"
+
+    site.script.reply = slow
+    peer = await site.peer()
+    await peer.send(post())
+    await site.until(lambda: site.script.calls)
+    head, _, _ = post(b"x" * 10_000).partition(b"x")
+    await peer.send(head + b"x" * (2_000 + excess - len(head)))
+    await asyncio.sleep(0.1)
+    assert site.ledger.ended == ended
+    release.set()
+    if not ended:
+        assert (await peer.answer()).status == 200
+    peer.abort()
 
 
 async def test_a_refusal_waits_for_the_answers_before_it(site):
@@ -142,7 +172,7 @@ async def test_a_full_server_ends_the_longest_idle_connection(start):
     assert await middle.rest() == b"", "the one that was used longest ago"
     for peer in (oldest, newest):
         assert (await peer.ask(post())).status == 200
-    assert site.ledger.evicted == 1
+    assert site.ledger.ended == {Ended.ROOM: 1}
 
 
 async def test_a_server_full_of_work_answers_health_and_refuses_the_rest(start):
@@ -170,15 +200,113 @@ async def test_a_server_full_of_work_answers_health_and_refuses_the_rest(start):
     assert [(await peer.answer()).status for peer in busy] == [200, 200]
 
 
-async def test_beyond_the_spare_connections_peers_are_closed_unanswered(start):
-    site = await start(max_connections=1, spare_connections=1, head_seconds=5)
+async def test_beyond_the_spare_connections_peers_wait_in_the_kernels_queue(start):
+    """They are taken when there is room again, and not one of them is closed before."""
+    site = await start(max_connections=1, spare_connections=1)
+    holding = []
     for number in (1, 2):
-        peer = await site.peer()
-        await peer.send(b"GET /healthz HTTP/1.1\r\n")
-        await site.until(lambda number=number: not site.ledger.quiet and len(site.ledger.guards) == number)
-    with pytest.raises((ConnectionError, OSError)):
-        await site.peer()
-    assert site.ledger.overflowed == 1
+        holding.append(await site.peer())
+        await holding[-1].send(b"GET /healthz HTTP/1.1\r\n")
+        await site.until(lambda number=number: phases(site) == [Phase.HEAD] * number)
+    waiting = [asyncio.create_task(site.ask(get("/healthz", "Connection: close"))) for _ in range(5)]
+    await site.until(lambda: site.ledger.waits)
+    assert len(site.ledger.connections) == 2
+    assert not any(task.done() for task in waiting)
+    for peer in holding:
+        await peer.send(b"Host: x\r\nConnection: close\r\n\r\n")
+        assert (await peer.answer()).status == 200
+    assert [(await task).status for task in waiting] == [200] * 5
+    assert not site.ledger.ended
+
+
+async def hold(site, count, *, source, data=b"GET /healthz HTTP/1.1\r\n", first=None):
+    """Return connections from an address, each in the middle of a request, after one that was answered if there was a first."""
+    peers: list[Peer] = []
+    busy = {Phase.HEAD, Phase.BODY, Phase.WORK}
+    before = sum(phase in busy for phase in phases(site))
+    for _ in range(count):
+        peers.append(await site.peer(source=source))
+        if first:
+            assert (await peers[-1].ask(first)).status == 200
+        await peers[-1].send(data)
+    await site.until(lambda: sum(phase in busy for phase in phases(site)) == before + count)
+    return peers
+
+
+async def test_a_slow_request_ends_for_another_connection_and_is_told_so(start):
+    site = await start(max_connections=2, grace_seconds=0.0)
+    slow = await hold(site, 2, source="127.0.0.1")
+    assert (await site.ask(post())).status == 200
+    answer = await first_answer(slow)
+    assert (answer.status, answer.closes) == (503, True)
+    assert b"too many connections" in answer.body
+    assert site.ledger.ended == {Ended.ROOM: 1}
+
+
+async def test_a_request_that_has_just_begun_does_not_end_for_another(start):
+    """It waits for milliseconds, and the other one is told that there is no room, or waits in the kernel's queue."""
+    site = await start(max_connections=2, grace_seconds=5.0)
+    peers = await hold(site, 2, source="127.0.0.1")
+    assert (await site.ask(post())).status == 503
+    for peer in peers:
+        await peer.send(b"Host: x\r\n\r\n")
+        assert (await peer.answer()).status == 200
+    assert not site.ledger.ended
+
+
+async def test_a_connection_that_was_answered_is_worth_more_than_one_that_never_was(start):
+    site = await start(max_connections=2, grace_seconds=0.0)
+    (known,) = await hold(site, 1, source="127.0.0.1", first=post())
+    (stranger,) = await hold(site, 1, source="127.0.0.1")
+    assert (await site.ask(post())).status == 200
+    assert (await stranger.answer()).status == 503
+    await known.send(b"Host: x\r\n\r\n")
+    assert (await known.answer()).status == 200
+
+
+async def test_slow_connections_of_an_address_above_its_share_end_first(start):
+    """The share counts only when there is no room: until then one address may have it all."""
+    site = await start(max_connections=4, grace_seconds=0.0)
+    (other,) = await hold(site, 1, source="127.0.0.3")
+    many = await hold(site, 3, source="127.0.0.2")
+    assert not site.ledger.ended
+    assert (await site.ask(post())).status == 200
+    assert (await first_answer(many)).status == 503
+    await other.send(b"Host: x\r\n\r\n")
+    assert (await other.answer()).status == 200
+
+
+async def test_work_for_an_address_above_its_share_ends_for_an_address_within_its_own(start):
+    """Who fills the server with requests that wait for AWS does not keep the API server out."""
+    site = await start(max_connections=4)
+    release = asyncio.Event()
+
+    async def slow(body, _deadline):
+        await release.wait()
+        return body
+
+    site.script.reply = lambda body, deadline: slow(body, deadline) if body == b"slow" else b"{}"
+    flood = await hold(site, 4, source="127.0.0.2", data=post(b"slow"))
+    assert (await (await site.peer(source="127.0.0.2")).ask(post())).status == 503, "no room for itself"
+    assert (await site.ask(post())).status == 200
+    assert site.ledger.ended == {Ended.ROOM: 1}
+    release.set()
+    answers = [await peer.answer() for peer in flood]
+    assert sorted(answer.status for answer in answers) == [200, 200, 200, 503]
+
+
+async def test_a_peer_that_does_not_read_its_answer_ends_for_another_connection(start):
+    site = await start(max_connections=1, grace_seconds=0.0)
+    site.script.reply = lambda _body, _deadline: b"x" * 4_000_000
+    deaf = await site.peer(receive_bytes=65_536)
+    deaf.writer.transport.pause_reading()
+    for _ in range(4):
+        await deaf.send(post())
+    await site.until(lambda: phases(site) == [Phase.ANSWER])
+    site.script.reply = None
+    assert (await site.ask(post())).status == 200
+    assert site.ledger.ended == {Ended.ROOM: 1}
+    deaf.abort()
 
 
 async def test_a_listener_of_its_own_serves_other_routes_without_tls():

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from tests.integration.server.peer import client_context, get, post
+from tidegate.kube.server.guard import Phase
 
 
 async def test_draining_is_not_ready_and_answers_close_their_connections(start):
@@ -50,7 +51,7 @@ async def test_a_request_that_is_being_sent_is_answered(site):
     peer = await site.peer()
     data = post(b"x" * 1_000)
     await peer.send(data[:500])
-    await site.until(lambda: not site.ledger.quiet and site.ledger.guards)
+    await site.until(lambda: [guard.phase for guard in site.ledger.guards.values()] == [Phase.BODY])
     drain = asyncio.create_task(site.server.drain(10))
     await site.until(lambda: all(sock.fileno() < 0 for sock in site.server.listener._sockets))
     await peer.send(data[500:])
@@ -71,7 +72,7 @@ async def test_a_handshake_that_ends_in_the_drain_is_not_waited_for_long(start):
     """Its connection may still bring a request, but not for as long as an idle one in normal times."""
     site = await start(linger_seconds=0.1)
     _, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
-    await site.until(lambda: site.server.listener._handshakes)
+    await site.until(lambda: [guard.phase for guard in site.ledger.connections] == [Phase.HANDSHAKE])
     drain = asyncio.create_task(site.server.drain(60))
     await site.until(lambda: all(sock.fileno() < 0 for sock in site.server.listener._sockets))
     await writer.start_tls(client_context())
@@ -103,7 +104,7 @@ async def test_work_beyond_the_limit_is_answered_with_503(site):
 async def test_a_half_sent_request_does_not_hold_it_up_beyond_the_limit(site):
     peer = await site.peer()
     await peer.send(post()[:20])
-    await site.until(lambda: site.ledger.guards and not site.ledger.quiet)
+    await site.until(lambda: [guard.phase for guard in site.ledger.guards.values()] == [Phase.HEAD])
     async with asyncio.timeout(5):
         await site.server.drain(0.2)
     assert await peer.rest() == b""

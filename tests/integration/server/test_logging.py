@@ -25,6 +25,45 @@ async def test_refusals_are_summed_up_in_one_line_once(start):
     ]
 
 
+async def test_connections_that_were_ended_are_summed_up_by_reason(start):
+    site = await start(summary_seconds=3_600.0, head_seconds=0.05)
+    site.ledger._summarized_at = site.ledger.loop.time()
+    for _ in range(2):
+        peer = await site.peer()
+        await peer.send(b"GET /healthz HTTP/1.1\r\n")
+        assert (await peer.answer()).status == 408
+        await peer.rest()
+    await site.until(lambda: not site.ledger.guards)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            site.ledger._summarized_at -= 3_600
+            site.ledger.summarize()
+    assert lines == [
+        {"event": "requests refused", "log_level": "warning", "listener": "admission", "by_status": {408: 2}},
+        {
+            "event": "connections ended",
+            "log_level": "warning",
+            "listener": "admission",
+            "by_reason": {"timed-out": 2},
+            "open": 0,
+        },
+    ]
+
+
+async def test_a_failed_handshake_is_no_warning(start):
+    """Port scans and probes that only connect are nothing to worry about."""
+    site = await start(summary_seconds=3_600.0)
+    site.ledger._summarized_at = site.ledger.loop.time()
+    plain = await site.peer(tls=False)
+    await plain.send(get("/healthz"))
+    await plain.rest()
+    await site.until(lambda: site.ledger.ended)
+    site.ledger._summarized_at -= 3_600
+    with structlog.testing.capture_logs() as lines:
+        site.ledger.summarize()
+    assert [(line["log_level"], line["by_reason"]) for line in lines] == [("info", {"handshake-failed": 1})]
+
+
 async def test_many_refusals_are_not_many_lines(start):
     site = await start(summary_seconds=3_600.0)
     with structlog.testing.capture_logs() as lines:

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from tests.integration.server.peer import get, post
+from tests.integration.server.peer import first_answer, get, post
+from tidegate.kube.server.ended import Ended
 
 EIGHT_MIB = 8 * 1024 * 1024
 
@@ -88,32 +89,69 @@ async def test_chunk_framing_may_not_be_larger_than_bodies(start):
     assert site.script.calls == []
 
 
-async def test_all_bodies_together_are_bounded(start):
+def but_for_the_end(size: int) -> bytes:
+    """Return a POST without the last byte of its body."""
+    return post(b"x" * (size + 1))[:-1]
+
+
+async def test_all_bodies_together_are_bounded_and_the_slowest_and_largest_ends_first(start):
+    """An attacker that withholds the last byte is what makes room; the newcomer is served."""
     site = await start(max_buffered_bytes=1_000)
+    peers = {}
+    for size in (300, 600, 99):
+        peers[size] = await site.peer()
+        await peers[size].send(but_for_the_end(size))
+        await site.until(lambda size=size: size in [guard.held_bytes for guard in site.ledger.connections])
+        await asyncio.sleep(0.05)
+    assert site.ledger.buffered_bytes == 999
+    assert (await site.ask(post(b"x" * 1))).status == 200
+    assert not site.ledger.ended, "exactly as many bytes as there may be"
+    assert (await site.ask(post(b"x" * 2))).status == 200
+    answer = await peers[600].answer()
+    assert (answer.status, answer.closes) == (503, True)
+    assert b"too many bytes" in answer.body
+    assert site.ledger.ended == {Ended.BYTES: 1}
+    await peers[300].send(b"x")
+    await peers[99].send(b"x")
+    assert [(await peers[size].answer()).status for size in (300, 99)] == [200, 200]
+    await site.until(lambda: site.ledger.buffered_bytes == 0)
+
+
+async def test_an_address_above_its_share_of_bytes_makes_room_first(start):
+    """Its many small bodies would else outlast a large one of another."""
+    site = await start(max_buffered_bytes=1_000)
+    large = await site.peer()
+    await large.send(but_for_the_end(450))
+    await site.until(lambda: site.ledger.buffered_bytes == 450)
+    await asyncio.sleep(0.2)
+    many = [await site.peer(source="127.0.0.2") for _ in range(6)]
+    for peer in many:
+        await peer.send(but_for_the_end(100))
+    assert (await first_answer(many)).status == 503
+    await large.send(b"x")
+    assert (await large.answer()).status == 200
+
+
+async def test_a_request_that_is_worked_on_holds_no_bytes(site):
+    """The bodies of those that wait for AWS would else keep those of others out."""
     release = asyncio.Event()
 
-    async def hold(body, _deadline):
+    async def work(_deadline):
         await release.wait()
         return b"{}"
 
-    site.script.reply = hold
-    first = await site.peer()
-    await first.send(post(b"x" * 600))
-    await site.until(lambda: site.ledger.buffered_bytes == 600)
-    refused = await site.ask(post(b"x" * 401))
-    assert refused.status == 503
-    second = await site.peer()
-    await second.send(post(b"x" * 400))
-    await site.until(lambda: site.ledger.buffered_bytes == 1_000)
-    release.set()
-    assert [(await first.answer()).status, (await second.answer()).status] == [200, 200]
+    site.script.reply = lambda _body, deadline: work(deadline)
+    peer = await site.peer()
+    await peer.send(post(b"x" * 600))
+    await site.until(lambda: site.script.calls)
     assert site.ledger.buffered_bytes == 0
+    release.set()
+    assert (await peer.answer()).status == 200
 
 
 async def test_the_bytes_of_a_lost_connection_are_given_back(site):
-    site.script.reply = lambda _body, _deadline: asyncio.get_running_loop().create_future()
     peer = await site.peer()
-    await peer.send(post(b"x" * 600))
+    await peer.send(but_for_the_end(600))
     await site.until(lambda: site.ledger.buffered_bytes == 600)
     peer.abort()
     await site.until(lambda: not site.ledger.guards)

@@ -5,6 +5,8 @@ its own routes and without TLS. aiohttp speaks HTTP; what it leaves unbounded is
 """
 
 from tidegate.kube.server.admission import AdmissionServer, Responder
+from tidegate.kube.server.client_certificate import ClientCertificate
+from tidegate.kube.server.ended import Ended
 from tidegate.kube.server.kopf_host import KopfHost
 from tidegate.kube.server.limits import ServerLimits
 from tidegate.kube.server.listener import Listener
@@ -15,6 +17,8 @@ from tidegate.kube.server.tls import ServerTLS, TLSFiles
 __all__ = [
     "AdmissionServer",
     "BadRequest",
+    "ClientCertificate",
+    "Ended",
     "Handler",
     "KopfHost",
     "Listener",

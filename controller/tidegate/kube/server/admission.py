@@ -43,7 +43,7 @@ class AdmissionServer:
         self._responder = responder
         self._audit_responder = audit_responder
         self._readiness = readiness
-        self._tls = tls
+        self.tls = tls
         self.listener = Listener(name="admission", routes=self._routes(), limits=limits, tls=tls.context)
 
     def _routes(self) -> tuple[Route, ...]:
@@ -51,6 +51,12 @@ class AdmissionServer:
         return (
             Route(method="POST", path=VALIDATE_PATH, handler=self._validate, media_type=JSON),
             *([audit] if self._audit_responder is not None else []),
+            *self.probes(),
+        )
+
+    def probes(self) -> tuple[Route, ...]:
+        """Return the routes of the kubelet's probes, for a listener without TLS too: it has no client certificate."""
+        return (
             Route(method="GET", path="/healthz", handler=_healthz, essential=True),
             Route(method="GET", path="/readyz", handler=self._readyz, essential=True),
         )
@@ -74,7 +80,7 @@ class AdmissionServer:
 
     def reload(self, certificate_pem: bytes, key_pem: bytes) -> None:
         """Serve another certificate from now on; see `ServerTLS.reload`."""
-        self._tls.reload(certificate_pem, key_pem)
+        self.tls.reload(certificate_pem, key_pem)
 
     def _validate(self, request: Request) -> bytes | Awaitable[bytes]:
         return self._responder(request.body, request.deadline_seconds)

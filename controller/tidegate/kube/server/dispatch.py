@@ -11,7 +11,7 @@ from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
-from tidegate.kube.server.guard import Guard
+from tidegate.kube.server.guard import OVERDUE, Guard
 from tidegate.kube.server.head import Head, accept_head, too_large
 from tidegate.kube.server.ledger import Ledger
 from tidegate.kube.server.reply import CONTINUE, BadRequest, Refused, Reply, refusal, refuse
@@ -24,7 +24,7 @@ _READ_AHEAD_BYTES: Final = 64 * 1024
 _FAILED: Final = refusal(
     HTTPStatus.INTERNAL_SERVER_ERROR, "the request could not be handled; the server's log says why"
 )
-_OVERDUE: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the request took too long")
+_LATE_BODY: Final = refusal(HTTPStatus.REQUEST_TIMEOUT, "the body of the request did not arrive in time")
 _aiohttp_log = logging.getLogger(f"{__name__}.aiohttp")
 
 
@@ -61,7 +61,7 @@ class _EndOfAnswer(AbstractAccessLogger):
         self._ledger.answers[response.status] += 1
         guard = self._ledger.guards.get(request.protocol)
         if guard is not None:
-            guard.end(keep_alive=bool(response.keep_alive))
+            guard.end(status=response.status, keep_alive=bool(response.keep_alive))
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -108,43 +108,49 @@ class Dispatcher:
         # 2. Beyond the connections that are served in full, only what is essential.
         if not guard.full_service and not head.route.essential:
             raise refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
-        # 3. The body, booked while it is held.
-        held = _Held(self._ledger)
         try:
-            body = await self._body(request, head, guard, held) if head.has_body else b""
-            # 4. The handler.
-            return await self._work(self._request(head, body, guard), head, guard)
+            # 3. The body, booked while it is held, and 4. the handler.
+            return await self._work(self._request(head, await self._body(request, head, guard), guard), head, guard)
         finally:
-            held.release()
+            self._ledger.release(guard)
 
-    async def _body(self, request: web.BaseRequest, head: Head, guard: Guard, held: "_Held") -> bytes:
+    async def _body(self, request: web.BaseRequest, head: Head, guard: Guard) -> bytes:
+        if not head.has_body:
+            return b""
         content = request.content
+        size, parts = 0, []
+        deadline = guard.since + self._limits.head_seconds + self._limits.body_seconds
         try:
             if content.is_eof():
                 body = content.read_nowait()
-                held.add(len(body))
+                self._ledger.hold(guard, len(body))
+                if len(body) > self._limits.max_body_bytes:
+                    raise too_large(self._limits)
                 return body
-            deadline = guard.began + self._limits.head_seconds + self._limits.body_seconds
-            parts: list[bytes] = []
             guard.expect_body()
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline) as guard.timeout:
                 if head.expects_continue and request.transport is not None:
                     request.transport.write(CONTINUE)
                 while not content.at_eof():
                     part = await content.readany()
-                    held.add(len(part))
+                    size += len(part)
+                    if size > self._limits.max_body_bytes:
+                        raise too_large(self._limits)
                     parts.append(part)
+                    self._ledger.hold(guard, len(part))
         except TimeoutError as error:
-            raise refuse(HTTPStatus.REQUEST_TIMEOUT, "the body of the request did not arrive in time") from error
+            raise Refused(guard.said(_LATE_BODY)) from error
         except web.RequestPayloadError as error:
             raise refuse(HTTPStatus.BAD_REQUEST, "malformed body") from error
+        finally:
+            guard.timeout = None
         guard.expect_work()
         return b"".join(parts)
 
     def _request(self, head: Head, body: bytes, guard: Guard) -> Request:
         left = head.timeout_seconds
         if left is not None:
-            left = max(0.0, left - (self._ledger.loop.time() - guard.began))
+            left = max(0.0, left - (self._ledger.loop.time() - guard.since))
         route = head.route
         return Request(
             method=route.method,
@@ -159,28 +165,31 @@ class Dispatcher:
         try:
             result = head.route.handler(request)
             if not isinstance(result, (bytes, Reply)):
-                async with asyncio.timeout(self._limits.work_seconds) as guard.work:
+                # The body was read: no request that waits holds one.
+                del request
+                self._ledger.release(guard)
+                async with asyncio.timeout(self._limits.work_seconds) as guard.timeout:
                     result = await result
             return _reply_of(result)
         except BadRequest as error:
             return refusal(HTTPStatus.BAD_REQUEST, str(error))
         except TimeoutError as error:
-            if guard.work is not None and guard.work.expired():
-                raise Refused(_OVERDUE) from error
-            return self._failed(error, request)
+            if guard.timeout is not None and guard.timeout.expired():
+                raise Refused(guard.said(OVERDUE)) from error
+            return self._failed(error, head)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             # Shared work that this request waited for was cancelled by its owner; the peer is still there.
-            return self._failed(error, request)
+            return self._failed(error, head)
         except Exception as error:  # noqa: BLE001 - a broken handler is a 500, never the end of the server
-            return self._failed(error, request)
+            return self._failed(error, head)
         finally:
-            guard.work = None
+            guard.timeout = None
 
-    def _failed(self, error: BaseException, request: Request) -> Reply:
-        self._ledger.log_failure(error, request.path)
+    def _failed(self, error: BaseException, head: Head) -> Reply:
+        self._ledger.log_failure(error, head.route.path)
         return _FAILED
 
 
@@ -198,28 +207,3 @@ def _reply_of(result: object) -> Reply:
     if isinstance(result, Reply):
         return result
     raise TypeError(f"got {type(result).__name__} from a handler, expected bytes or Reply")
-
-
-class _Held:
-    """The bytes of one request, within the limits of one request and of all together."""
-
-    __slots__ = ("_bytes", "_ledger")
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._bytes = 0
-
-    def add(self, size: int) -> None:
-        """Book bytes; raise Refused with 413 or 503."""
-        ledger, limits = self._ledger, self._ledger.limits
-        self._bytes += size
-        ledger.buffered_bytes += size
-        if self._bytes > limits.max_body_bytes:
-            raise too_large(limits)
-        if ledger.buffered_bytes > limits.max_buffered_bytes:
-            raise refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of requests are held")
-
-    def release(self) -> None:
-        """Strike the bytes."""
-        self._ledger.buffered_bytes -= self._bytes
-        self._bytes = 0

@@ -1,4 +1,4 @@
-"""What all connections of one listener share: who is connected, who is idle, what is held, what was answered."""
+"""What all connections of one listener share: who is connected, what is held, what was answered and what was ended."""
 
 import asyncio
 from collections import Counter
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tidegate.kube.server.ended import Ended
+from tidegate.kube.server.eviction import connections_to_end, holder_to_end
 from tidegate.kube.server.limits import ServerLimits
 from tidegate.kube.server.route import RouteTable
 
@@ -20,8 +22,8 @@ _log = structlog.get_logger(__name__)
 class Ledger:
     """The books of a listener. Used from one event loop only, so nothing is locked.
 
-    The counters are read by telemetry: `answers` by status, `accepted`, `evicted`, `overflowed` (closed unanswered),
-    `failed_handshakes`, `timed_out`.
+    Metrics are made of the counters: `answers` by status, `accepted` and `closed` connections, `ended` ones by reason, and `waits`:
+    how often connections had to wait in the kernel's queue since there was no room.
     """
 
     def __init__(self, *, name: str, routes: RouteTable, limits: ServerLimits, loop: asyncio.AbstractEventLoop) -> None:
@@ -31,45 +33,66 @@ class Ledger:
         self.loop = loop
         self.draining = False
         self.connections: dict[Guard, None] = {}
-        self.quiet: dict[Guard, None] = {}
+        """From the moment that they are accepted, so also those whose TLS handshake goes on; the last used is the last."""
         self.guards: dict[RequestHandler, Guard] = {}
         self.buffered_bytes = 0
         self.answers: Counter[int] = Counter()
+        self.ended: Counter[Ended] = Counter()
         self.accepted = 0
-        self.evicted = 0
-        self.overflowed = 0
-        self.failed_handshakes = 0
-        self.timed_out = 0
+        self.closed = 0
+        self.waits = 0
+        self.left = asyncio.Event()
+        """Set when a connection has ended."""
         self.empty = asyncio.Event()
         self.empty.set()
-        self._summarized: Counter[int] = Counter()
+        self._refused_before: Counter[int] = Counter()
+        self._ended_before: Counter[Ended] = Counter()
         self._summarized_at = 0.0
         self._failure_logged_at = float("-inf")
 
-    def enter(self, guard: "Guard", inner: "RequestHandler") -> bool:
+    def enter(self, guard: "Guard") -> bool:
         """Book a new connection; return whether it is served in full (else only essential routes)."""
-        if len(self.connections) >= self.limits.max_connections and self.quiet:
-            self._evict()
+        full_service = len(self.connections) < self.limits.max_connections or self.make_room(guard.peer)
         self.accepted += 1
         self.connections[guard] = None
-        self.guards[inner] = guard
         self.empty.clear()
-        return len(self.connections) <= self.limits.max_connections
+        return full_service
 
-    def leave(self, guard: "Guard", inner: "RequestHandler") -> None:
-        """Strike a lost connection."""
-        self.quiet.pop(guard, None)
+    def used(self, guard: "Guard") -> None:
+        """Note that a connection has become quiet. The loop's time is too coarse to tell which was the last."""
         self.connections.pop(guard, None)
-        self.guards.pop(inner, None)
-        if not self.guards:
+        self.connections[guard] = None
+
+    def leave(self, guard: "Guard") -> None:
+        """Strike a connection that has ended."""
+        self.connections.pop(guard, None)
+        self.closed += 1
+        self.left.set()
+        if not self.connections:
             self.empty.set()
 
-    def _evict(self) -> None:
-        """End the connection that has been quiet longest."""
-        guard = next(iter(self.quiet))
-        self.connections.pop(guard, None)
-        self.evicted += 1
-        guard.abort()
+    def make_room(self, newcomer: str | None) -> bool:
+        """End connections that are worth less than one from the newcomer's address; return whether there were any."""
+        ending = connections_to_end(self.connections, newcomer, limits=self.limits, now=self.loop.time())
+        for guard in ending:
+            self.ended[Ended.ROOM] += 1
+            guard.evict()
+        return bool(ending)
+
+    def hold(self, guard: "Guard", size: int) -> None:
+        """Book bytes of a request. Where they are too many, end the request that has held the most for the longest."""
+        guard.held_bytes += size
+        self.buffered_bytes += size
+        while self.buffered_bytes > self.limits.max_buffered_bytes:
+            holder = holder_to_end(self.connections, limits=self.limits, now=self.loop.time())
+            self.ended[Ended.BYTES] += 1
+            self.release(holder)
+            holder.refuse_body()
+
+    def release(self, guard: "Guard") -> None:
+        """Strike the bytes that a connection holds."""
+        self.buffered_bytes -= guard.held_bytes
+        guard.held_bytes = 0
 
     def log_failure(self, error: BaseException, path: str) -> None:
         """Log a failing handler with its traceback, at most once per `summary_seconds`: a broken handler fails often."""
@@ -79,13 +102,19 @@ class Ledger:
             _log.error("request handler failed", listener=self.name, path=path, exc_info=error)
 
     def summarize(self) -> None:
-        """Log what was refused since the last summary, in one line however many there were."""
+        """Log what was refused and ended since the last summary, in a line each however many there were."""
         now = self.loop.time()
         if now - self._summarized_at < self.limits.summary_seconds:
             return
         self._summarized_at = now
-        current = Counter({status: count for status, count in self.answers.items() if status >= 400})  # noqa: PLR2004
-        news = current - self._summarized
-        if news:
-            _log.warning("requests refused", listener=self.name, by_status=dict(sorted(news.items())))
-            self._summarized = current
+        refused = Counter({status: count for status, count in self.answers.items() if status >= 400})  # noqa: PLR2004
+        ended = self.ended.copy()
+        statuses, reasons = refused - self._refused_before, ended - self._ended_before
+        self._refused_before, self._ended_before = refused, ended
+        if statuses:
+            _log.warning("requests refused", listener=self.name, by_status=dict(sorted(statuses.items())))
+        if reasons:
+            # A handshake that fails is the peer's affair: a port scan, a probe that only connects.
+            say = _log.info if set(reasons) == {Ended.HANDSHAKE} else _log.warning
+            by_reason = {reason.value: count for reason, count in sorted(reasons.items())}
+            say("connections ended", listener=self.name, by_reason=by_reason, open=len(self.connections))

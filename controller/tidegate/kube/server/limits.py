@@ -13,8 +13,18 @@ class ServerLimits:
     max_wire_factor: int = 2
     """How many bytes may arrive for one body, as a multiple of `max_body_bytes`: bounds chunk headers and extensions."""
 
-    max_buffered_bytes: int = 64 * 1024 * 1024
-    """Request bytes held by all connections together, whether still arriving or being worked on."""
+    max_buffered_bytes: int = 32 * 1024 * 1024
+    """Bytes of bodies that have not arrived whole, of all connections together. Beyond it the slowest and largest end."""
+
+    max_ahead_bytes: int = 16 * 1024
+    """Bytes that may arrive behind a request that is worked on. The API server sends none: it does not pipeline."""
+
+    receive_buffer_bytes: int = 32 * 1024
+    """What the kernel holds of what a peer sends, and so the most that TLS reads at once. uvloop and OpenSSL keep room for the
+    largest read of a connection as long as it lives: 90 KiB a connection with this limit, 565 KiB without."""
+
+    send_buffer_bytes: int = 64 * 1024
+    """What the kernel holds of answers that a peer does not read; it would else let it grow to megabytes."""
 
     max_head_bytes: int = 16 * 1024
     """Bytes of target and header lines of one request. A single line above 8 KiB is refused by aiohttp with 400."""
@@ -25,8 +35,9 @@ class ServerLimits:
     max_timeout_seconds: float = 30.0
     """Largest deadline taken from `?timeout=`; Kubernetes allows a webhook 1 to 30 seconds."""
 
-    handshake_seconds: float = 5.0
-    """From an accepted connection to a finished TLS handshake."""
+    handshake_seconds: float = 10.0
+    """From an accepted connection to a finished TLS handshake; Go's client gives up after as long. Where room is short, see
+    `grace_seconds`."""
 
     head_seconds: float = 5.0
     """From the first byte of a request to the end of its headers."""
@@ -57,17 +68,20 @@ class ServerLimits:
     age_jitter: float = 0.2
     """Part of `max_age_seconds` by which a connection may live shorter, so that many do not end at once."""
 
-    max_connections: int = 512
-    """Connections served in full. Beyond it the longest idle one is closed; if none is idle, see `spare_connections`."""
+    max_connections: int = 2_048
+    """Connections served in full, from the moment that they are accepted. Three API servers with 600 requests each under
+    way need 1,800. Beyond it others end for new ones, see `eviction.py`; where none may, see `spare_connections`."""
 
     spare_connections: int = 32
-    """Connections beyond `max_connections` on which only essential routes (health) are answered, the rest with 503."""
+    """Connections beyond `max_connections` on which only essential routes (health) are answered, the rest with 503. Still
+    more wait in the kernel's accept queue."""
 
-    max_handshakes: int = 128
-    """Unfinished TLS handshakes. Beyond it the oldest is dropped: an honest peer needs milliseconds."""
+    grace_seconds: float = 2.0
+    """How long a handshake, a request that arrives or a closing may take while the room is short. An honest peer needs
+    milliseconds, but a thousand that begin together wait for one another's handshakes."""
 
-    backlog: int = 512
-    """Length of the kernel's accept queue."""
+    backlog: int = 4_096
+    """Length of the kernel's accept queue, as far as net.core.somaxconn lets it be."""
 
     accept_pause_seconds: float = 0.2
     """Pause after the process ran out of file descriptors, instead of spinning on accept."""

@@ -16,7 +16,8 @@ import structlog
 from aiohttp import web
 
 from tidegate.kube.server.dispatch import make_server
-from tidegate.kube.server.guard import Guard
+from tidegate.kube.server.ended import Ended
+from tidegate.kube.server.guard import Guard, Phase
 from tidegate.kube.server.ledger import Ledger
 from tidegate.kube.server.limits import ServerLimits
 from tidegate.kube.server.route import Route, RouteTable
@@ -41,7 +42,6 @@ class Listener:
         self._port = 0
         self._accepting: list[asyncio.Task[None]] = []
         self._sweeping: asyncio.Task[None] | None = None
-        self._handshakes: dict[asyncio.Task[None], None] = {}
         self._stopped = asyncio.Event()
 
     @property
@@ -57,6 +57,11 @@ class Listener:
         return self._port
 
     @property
+    def connections_closed(self) -> int:
+        """How many connections have ended, 0 before `start`."""
+        return 0 if self._ledger is None else self._ledger.closed
+
+    @property
     def is_draining(self) -> bool:
         """Whether the end has begun."""
         return self._ledger is not None and self._ledger.draining
@@ -66,7 +71,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         self._ledger = Ledger(name=self._name, routes=self._routes, limits=self._limits, loop=loop)
         self._server = make_server(self._ledger)
-        self._sockets = [_listen(host, port, self._limits.backlog)]
+        self._sockets = [_listen(host, port, self._limits)]
         self._port = self._sockets[0].getsockname()[1]
         self._accepting = [loop.create_task(self._accept(sock)) for sock in self._sockets]
         self._sweeping = loop.create_task(self._sweep())
@@ -108,7 +113,7 @@ class Listener:
             await asyncio.sleep(min(self._limits.notice_seconds, seconds / 2))
             await self._stop_accepting()
             for connection in list(self._ledger.connections):
-                if connection.is_quiet:
+                if connection.phase is Phase.QUIET:
                     connection.close()
             await self._wait_empty(deadline)
             for connection in list(self._ledger.connections):
@@ -120,8 +125,6 @@ class Listener:
     async def _wait_empty(self, deadline: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
-                while self._handshakes:
-                    await asyncio.wait(list(self._handshakes))
                 await self.ledger.empty.wait()
 
     async def _stop_accepting(self) -> None:
@@ -132,7 +135,7 @@ class Listener:
             sock.close()
 
     def _abandon(self) -> None:
-        for task in (*self._accepting, *self._handshakes, self._sweeping):
+        for task in (*self._accepting, self._sweeping):
             if task is not None:
                 task.cancel()
         for connection in list(self.ledger.connections):
@@ -144,40 +147,49 @@ class Listener:
     async def _accept(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await self._wait_for_room()
             try:
-                peer, _ = await loop.sock_accept(sock)
+                peer, address = await loop.sock_accept(sock)
             except OSError as error:
                 if error.errno in _FATAL:
                     raise
                 _log.warning("cannot accept a connection", listener=self._name, error=str(error))
                 await asyncio.sleep(self._limits.accept_pause_seconds)
             else:
-                self._admit(peer)
+                self._admit(peer, address[0])
                 # A flood of connections must not keep the loop from those that are served.
                 await asyncio.sleep(0)
 
-    def _admit(self, peer: socket.socket) -> None:
-        ledger, limits = self.ledger, self._limits
-        if len(ledger.connections) >= limits.max_connections + limits.spare_connections and not ledger.quiet:
-            ledger.overflowed += 1
-            peer.close()
+    async def _wait_for_room(self) -> None:
+        """Leave further connections in the kernel's queue while all that there are may stay."""
+        ledger = self.ledger
+        most = self._limits.max_connections + self._limits.spare_connections
+        if len(ledger.connections) < most:
             return
-        if len(self._handshakes) >= limits.max_handshakes:
-            next(iter(self._handshakes)).cancel()
-        task = ledger.loop.create_task(self._shake_hands(peer))
-        self._handshakes[task] = None
-        task.add_done_callback(self._handshakes.pop)
+        ledger.waits += 1
+        while len(ledger.connections) >= most:
+            ledger.left.clear()
+            ledger.make_room(newcomer=None)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.sweep_seconds):
+                    await ledger.left.wait()
 
-    async def _shake_hands(self, peer: socket.socket) -> None:
-        ledger, limits, make_connection = self.ledger, self._limits, self._server
-        assert make_connection is not None
+    def _admit(self, peer: socket.socket, address: str) -> None:
+        ledger, make_inner = self.ledger, self._server
+        assert make_inner is not None
+        guard = Guard(ledger, address, make_inner)
+        guard.full_service = ledger.enter(guard)
+        guard.handshake = ledger.loop.create_task(self._shake_hands(guard, peer))
+
+    async def _shake_hands(self, guard: Guard, peer: socket.socket) -> None:
+        ledger, limits = self.ledger, self._limits
         peer.setblocking(False)
         tls_seconds = limits.handshake_seconds if self._tls is not None else None
         shutdown_seconds = limits.close_seconds if self._tls is not None else None
         try:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await ledger.loop.connect_accepted_socket(
-                lambda: Guard(ledger, make_connection()),
+                lambda: guard,
                 peer,
                 ssl=self._tls,
                 ssl_handshake_timeout=tls_seconds,
@@ -185,7 +197,11 @@ class Listener:
             )
         except OSError:
             # Port scans, plain HTTP on a TLS port, clients that do not trust the certificate.
-            ledger.failed_handshakes += 1
+            ledger.ended[Ended.HANDSHAKE] += 1
+        finally:
+            guard.handshake = None
+            if guard.phase is Phase.HANDSHAKE:
+                ledger.leave(guard)
 
     async def _sweep(self) -> None:
         ledger = self.ledger
@@ -197,13 +213,16 @@ class Listener:
             ledger.summarize()
 
 
-def _listen(host: str | None, port: int, backlog: int) -> socket.socket:
+def _listen(host: str | None, port: int, limits: ServerLimits) -> socket.socket:
     if host is None:
         dual = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if dual else socket.AF_INET
-        sock = socket.create_server(("", port), family=family, backlog=backlog, dualstack_ipv6=dual)
+        sock = socket.create_server(("", port), family=family, backlog=limits.backlog, dualstack_ipv6=dual)
     else:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.create_server((host, port), family=family, backlog=backlog)
+        sock = socket.create_server((host, port), family=family, backlog=limits.backlog)
+    # Accepted connections inherit it. The kernel doubles what it is given.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes // 2)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes // 2)
     sock.setblocking(False)
     return sock

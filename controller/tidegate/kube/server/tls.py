@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from tidegate.errors import ConfigurationError
+from tidegate.kube.server.client_certificate import ClientCertificate, make_client_certificate
 
 _log = structlog.get_logger(__name__)
 
@@ -41,15 +42,21 @@ class ServerTLS:
 
     TLS 1.2 or newer; no ALPN, so that clients speak HTTP/1.1 (the API server does in any case); no session tickets,
     which Go's client would not use. ECDSA P-256 is expected: an RSA-2048 handshake costs 1.4 times as much.
+    With ``client_authorities_pem`` a client gets no further than the handshake without a certificate of one of these
+    authorities, or `own_client`'s, which is for the process's calls of itself.
     """
 
-    def __init__(self, certificate_pem: bytes, key_pem: bytes) -> None:
+    def __init__(self, certificate_pem: bytes, key_pem: bytes, *, client_authorities_pem: bytes | None = None) -> None:
         self._key_type = _check_pair(certificate_pem, key_pem)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
         self.context.num_tickets = 0
-        _load(self.context, certificate_pem, key_pem)
+        load_pair(self.context, certificate_pem, key_pem)
+        self.own_client: ClientCertificate | None = None
+        if client_authorities_pem is not None:
+            self.own_client = make_client_certificate()
+            _demand_client_certificates(self.context, client_authorities_pem, self.own_client.certificate_pem)
         if self._key_type != "ECDSA secp256r1":
             _log.warning("serving certificate is not ECDSA P-256; handshakes cost more", key_type=self._key_type)
 
@@ -70,7 +77,7 @@ class ServerTLS:
                 f"got a {key_type} key for the serving certificate, expected {self._key_type} as at start; "
                 "restart to change the key type"
             )
-        _load(self.context, certificate_pem, key_pem)
+        load_pair(self.context, certificate_pem, key_pem)
         self._key_type = key_type
 
 
@@ -92,7 +99,17 @@ def _check_pair(certificate_pem: bytes, key_pem: bytes) -> str:
     raise ConfigurationError(f"got a {type(key).__name__} for the serving certificate, expected ECDSA or RSA")
 
 
-def _load(context: ssl.SSLContext, certificate_pem: bytes, key_pem: bytes) -> None:
+def _demand_client_certificates(context: ssl.SSLContext, *trusted_pem: bytes) -> None:
+    try:
+        for pem in trusted_pem:
+            context.load_verify_locations(cadata=pem.decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigurationError(f"cannot read the authorities of client certificates: {error}") from error
+    context.verify_mode = ssl.CERT_REQUIRED
+
+
+def load_pair(context: ssl.SSLContext, certificate_pem: bytes, key_pem: bytes) -> None:
+    """Have a context present a certificate; raise ConfigurationError, and change nothing, where OpenSSL refuses it."""
     try:
         # A pair that OpenSSL refuses halfway would leave a live context broken, so a fresh one tries it first.
         with _as_file(certificate_pem) as certificate_path, _as_file(key_pem) as key_path:

@@ -8,6 +8,10 @@ server:
   metricsPort: {{ int .Values.server.metricsPort }}
   webhookTimeoutSeconds: {{ int .Values.webhook.timeoutSeconds }}
   drainSeconds: {{ int .Values.server.drainSeconds }}
+  maxConnections: {{ int .Values.server.maxConnections }}
+  {{- with .Values.server.clientCA }}
+  clientCaFile: /etc/tidegate/{{ include "tidegate.clientCaKey" . }}
+  {{- end }}
 certificate:
   {{- if eq .Values.certificate.mode "self" }}
   mode: self
@@ -83,4 +87,18 @@ log:
 {{- end -}}
 {{- end -}}
 {{- toJson ($names | uniq | sortAlpha) -}}
+{{- end -}}
+
+{{/* The key of the ConfigMap for the API server's client authority; named after what it holds, so that Pods follow it. */}}
+{{- define "tidegate.clientCaKey" -}}
+{{- printf "client-ca-%s.pem" (sha256sum . | trunc 12) -}}
+{{- end -}}
+
+{{/* Where the kubelet's probes go: it has no certificate that the webhook's port could ask for. */}}
+{{- define "tidegate.probeTarget" -}}
+{{- if .Values.server.clientCA -}}
+port: metrics, scheme: HTTP
+{{- else -}}
+port: https, scheme: HTTPS
+{{- end -}}
 {{- end -}}

@@ -1,0 +1,47 @@
+"""What the servers of this process count, as Prometheus metrics: connections, answers, and what was ended and why."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from tidegate.kube.server import Ended, Listener
+
+_LABELS = ("listener",)
+
+
+class ServerMetrics(Collector):
+    """Gives Prometheus the counters of the listeners that have started."""
+
+    def __init__(self, listeners: Callable[[], Sequence[Listener]]) -> None:
+        self._listeners = listeners
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """Yield every metric. A reason that never occurred is a series of zero, so that its rate is known."""
+        opened = GaugeMetricFamily("tidegate_server_connections", "Connections that are open.", labels=_LABELS)
+        held = GaugeMetricFamily(
+            "tidegate_server_body_bytes", "Bytes of request bodies that have not arrived whole.", labels=_LABELS
+        )
+        accepted = CounterMetricFamily("tidegate_server_accepted", "Connections accepted.", labels=_LABELS)
+        waits = CounterMetricFamily(
+            "tidegate_server_accept_waits",
+            "Times that connections had to wait in the kernel's queue for room.",
+            labels=_LABELS,
+        )
+        answers = CounterMetricFamily("tidegate_server_answers", "Answers by HTTP status.", labels=(*_LABELS, "status"))
+        ended = CounterMetricFamily(
+            "tidegate_server_ended",
+            "Connections, or requests of them, that the server ended, by reason.",
+            labels=(*_LABELS, "reason"),
+        )
+        for listener in self._listeners():
+            ledger, name = listener.ledger, listener.ledger.name
+            opened.add_metric([name], len(ledger.connections))
+            held.add_metric([name], ledger.buffered_bytes)
+            accepted.add_metric([name], ledger.accepted)
+            waits.add_metric([name], ledger.waits)
+            for status, count in sorted(ledger.answers.items()):
+                answers.add_metric([name, str(status)], count)
+            for reason in Ended:
+                ended.add_metric([name, reason.value], ledger.ended[reason])
+        yield from (opened, held, accepted, waits, answers, ended)

@@ -1,0 +1,238 @@
+"""Attacks on the server of the webhook: bodies, connections and handshakes. Each has good Pods beside it.
+
+Attackers and API server come from loopback addresses: the same one where the table says so, as behind a NAT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import uvloop
+
+from tests.attack.crowd import (
+    HOME,
+    REVIEW,
+    Answers,
+    ask,
+    ask_at_once,
+    ask_in_turn,
+    ask_once,
+    connect,
+    connect_plain,
+    review_body,
+)
+from tests.attack.scenario import Outcome, Scenario
+from tests.attack.serving import MIB, Serving
+from tests.integration.server.peer import client_context, get, post
+
+GOOD_PODS = 39
+STRANGER = "127.0.0.2"
+MAX_BODY = 8 * MIB
+CONNECTION_KIB = 128
+"""What a connection may take, at the worst moment of its TLS handshake, of the server's memory."""
+
+
+def _run(attack: Coroutine[Any, Any, Answers]) -> Answers:
+    """Run in an event loop whose TLS takes little memory for each connection."""
+    return uvloop.run(attack)
+
+
+def _complex_body() -> Outcome:
+    """8 MiB of empty containers, while good Pods are asked about."""
+    body = review_body(0)
+    empty = b"{}," * ((MAX_BODY - len(body)) // 3 - 10)
+    data = post(body.replace(b'"containers": [', b'"containers": [' + empty))
+
+    async def attack(serving: Serving) -> Answers:
+        reader, writer = await connect(serving.port)
+        good = asyncio.create_task(ask_in_turn(serving.port, GOOD_PODS))
+        for _ in range(3):
+            assert await ask(reader, writer, data) == 200
+        writer.transport.abort()
+        return await good
+
+    with Serving() as serving:
+        good = _run(attack(serving))
+        milliseconds = 1_000 * serving.figures()["longest_seconds"]
+        grown = serving.grown_mib
+    return Outcome(
+        measured=f"{milliseconds:.0f} ms of the event loop, {grown:.0f} MiB more; good Pods: {good}",
+        bound=f"50 ms of the event loop, 64 MiB more, {GOOD_PODS} of {GOOD_PODS} good Pods",
+        held=milliseconds < 50 and grown < 64 and good.good == GOOD_PODS,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _held(port: int, count: int, data: bytes, *, source: str, first: bytes = b"") -> AsyncIterator[None]:
+    """Hold connections that have sent some bytes, after a request that is answered if ``first`` is one."""
+    context = client_context()
+    limit = asyncio.Semaphore(100)
+    writers = []
+
+    async def hold() -> None:
+        with contextlib.suppress(OSError, EOFError):
+            async with limit:
+                reader, writer = await connect(port, source=source, context=context)
+                writers.append(writer)
+                if first:
+                    await ask(reader, writer, first)
+            writer.write(data)
+            await writer.drain()
+
+    holding = [asyncio.create_task(hold()) for _ in range(count)]
+    await asyncio.wait(holding, timeout=30)
+    try:
+        yield
+    finally:
+        for task in holding:
+            task.cancel()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*holding, return_exceptions=True)
+
+
+def _holding(count: int, data: bytes, *, source: str = HOME, first: bytes = b"", most_mib: int) -> Outcome:
+    """Ask about good Pods while connections are held."""
+
+    async def attack(serving: Serving) -> Answers:
+        async with _held(serving.port, count, data, source=source, first=first):
+            return await ask_in_turn(serving.port, GOOD_PODS)
+
+    with Serving() as serving:
+        good = _run(attack(serving))
+        grown = serving.grown_mib
+    return Outcome(
+        measured=f"good Pods: {good}; {grown:.0f} MiB more",
+        bound=f"{GOOD_PODS} of {GOOD_PODS} good Pods answered, {most_mib} MiB more",
+        held=good.good == GOOD_PODS and grown < most_mib,
+    )
+
+
+def _withheld_bodies() -> Outcome:
+    return _holding(9, post(b" " * MAX_BODY)[:-1], most_mib=64)
+
+
+def _withheld_bodies_of_a_stranger() -> Outcome:
+    """Many small ones, on connections that were answered before."""
+    return _holding(700, post(b" " * 64 * 1024)[:-1], source=STRANGER, first=get("/healthz"), most_mib=192)
+
+
+def _slow_connections() -> Outcome:
+    return _holding(560, REVIEW[:40], most_mib=560 * CONNECTION_KIB // 1024)
+
+
+def _more_slow_connections_than_there_is_room_for() -> Outcome:
+    return _holding(2_100, REVIEW[:40], first=get("/healthz"), most_mib=2_100 * CONNECTION_KIB // 1024)
+
+
+def _silent_connections() -> Outcome:
+    """Nothing but TCP, and more of it than there is room for."""
+
+    async def attack(serving: Serving) -> Answers:
+        plain = [await connect_plain(serving.port) for _ in range(2_200)]
+        try:
+            return await ask_in_turn(serving.port, GOOD_PODS)
+        finally:
+            for one in plain:
+                one.close()
+
+    with Serving() as serving:
+        good = _run(attack(serving))
+    return Outcome(
+        measured=f"good Pods: {good}",
+        bound=f"{GOOD_PODS} of {GOOD_PODS} good Pods answered",
+        held=good.good == GOOD_PODS,
+    )
+
+
+def _at_once(count: int, *, seconds: float) -> Outcome:
+    """All honest, each on a connection of its own, and each to be looked up."""
+    with Serving(answer_seconds=seconds) as serving:
+        answers = _run(ask_at_once(serving.port, count))
+        grown = serving.grown_mib
+    most_mib = count * CONNECTION_KIB // 1024
+    return Outcome(
+        measured=f"{answers}; {grown:.0f} MiB more",
+        bound=f"{count} of {count} answered, {most_mib} MiB more",
+        held=answers.good == count and grown < most_mib,
+    )
+
+
+def _handshakes_at_once() -> Outcome:
+    """As when an API server stalled: the connections are there, and all say hello in the same moment."""
+
+    async def attack(serving: Serving) -> Answers:
+        answers, context = Answers(), client_context()
+        plain = [await connect_plain(serving.port) for _ in range(500)]
+        await asyncio.sleep(0.5)
+        await asyncio.gather(*(ask_once(serving.port, answers, context=context, plain=one) for one in plain))
+        return answers
+
+    with Serving() as serving:
+        answers = _run(attack(serving))
+    return Outcome(measured=str(answers), bound="500 of 500 answered", held=answers.good == 500)
+
+
+def _more_at_once_than_there_is_room_for() -> Outcome:
+    """Honest requests above the limit wait, or are told that there is no room."""
+    count = 400
+    with Serving(answer_seconds=0.5, max_connections=100) as serving:
+        answers = _run(ask_at_once(serving.port, count))
+    clear = answers.good + answers.statuses[503]
+    return Outcome(
+        measured=str(answers), bound=f"{count} of {count} answered, some with 503", held=clear == count > answers.good
+    )
+
+
+def _little_address_space() -> Outcome:
+    """The process may map 1,000 MB: it goes on, or ends and says why, but does not crash."""
+    with Serving(answer_seconds=0.3, address_space_mib=1_000) as serving:
+        answers = _run(ask_at_once(serving.port, 1_500))
+        ended, said = serving.returncode, serving.log().strip().splitlines()[-1]
+    return Outcome(
+        measured=f"{answers}; " + ("still running" if ended is None else f"ended with {ended}: {said[-80:]}"),
+        bound="still running, or ended with a reason and no signal",
+        held=ended is None or ended > 0,
+    )
+
+
+SCENARIOS = (
+    Scenario(name="complex-body", attack="one 8 MiB body with 2.7 million {} containers", run=_complex_body),
+    Scenario(name="withheld-bodies", attack="9 connections that withhold the last byte of 8 MiB", run=_withheld_bodies),
+    Scenario(
+        name="withheld-small-bodies",
+        attack="700 connections of one address that were answered, and withhold the last byte of 64 KiB",
+        run=_withheld_bodies_of_a_stranger,
+    ),
+    Scenario(name="slow-connections", attack="560 connections that do not end their request", run=_slow_connections),
+    Scenario(
+        name="slow-connections-without-room",
+        attack="2,100 connections that were answered, and do not end their next request",
+        run=_more_slow_connections_than_there_is_room_for,
+    ),
+    Scenario(name="silent-connections", attack="2,200 connections that say nothing", run=_silent_connections),
+    Scenario(
+        name="a-thousand-at-once",
+        attack="1,000 Pods at once through 1,000 connections",
+        run=lambda: _at_once(1_000, seconds=0.3),
+    ),
+    Scenario(
+        name="two-thousand-at-once",
+        attack="2,000 Pods at once through 2,000 connections, each waiting 2 s for AWS",
+        run=lambda: _at_once(2_000, seconds=2.0),
+    ),
+    Scenario(name="handshakes-at-once", attack="500 TLS handshakes that begin together", run=_handshakes_at_once),
+    Scenario(
+        name="more-at-once-than-room",
+        attack="400 Pods at once through 400 connections where there is room for 100",
+        run=_more_at_once_than_there_is_room_for,
+    ),
+    Scenario(
+        name="little-address-space",
+        attack="1,500 connections while the address space is limited to 1,000 MB",
+        run=_little_address_space,
+    ),
+)

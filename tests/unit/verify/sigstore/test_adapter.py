@@ -48,7 +48,7 @@ from tidegate.verify.sigstore.adapter import (
 from tidegate.verify.sigstore.bundle import parse_bundle
 from tidegate.verify.sigstore.certificate import read_leaf
 from tidegate.verify.sigstore.detached import Detached, verify_detached
-from tidegate.verify.sigstore.procedure import Procedure, Step
+from tidegate.verify.sigstore.procedure import Outcome, Procedure, Step
 
 ENTRY = "verificationMaterial.tlogEntries.0"
 STAMPS = "verificationMaterial.timestampVerificationData.rfc3161Timestamps"
@@ -68,6 +68,16 @@ def by_the_library_alone(bundle, **changes):
         verifier.verify_artifact(digest, parsed, UnsafeNoOp())
         return b""
     return verifier.verify_dsse(parsed, UnsafeNoOp())[1]
+
+
+@pytest.mark.parametrize("skipped", ["verify_dsse", "_verify_common_signing_cert"])
+def test_a_library_that_is_silent_about_a_step_proves_nothing(monkeypatch, skipped):
+    """A new version could leave a step out and return: each has to be seen to be taken."""
+    passes(check(signed()))
+    monkeypatch.setattr(Verifier, skipped, lambda *_: ("application/vnd.in-toto+json", statement(DIGEST)))
+    verification = check(signed())
+    assert (verification.outcome, verification.proof) == (Outcome.FAILED, None)
+    assert "it was not established that a trusted authority issued the certificate" in str(verification.error)
 
 
 def test_both_accept_what_is_good():

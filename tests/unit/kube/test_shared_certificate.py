@@ -1,0 +1,129 @@
+"""Another authority in the Secret: the API servers are told of it one refresh before it is served."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, cast
+
+import pytest
+
+from tidegate.kube.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
+from tidegate.kube.certificate import CaBundle, SharedCertificate
+
+NOW = dt.datetime(2026, 5, 4, 3, 2, 1, tzinfo=dt.UTC)
+
+
+class Secrets:
+    """Holds one Secret, as the API server does."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, Any] | None = None
+        self.version = 0
+
+    async def get(self, _path: str) -> dict[str, Any]:
+        if self.stored is None:
+            raise ApiError("there is none", status=NOT_FOUND)
+        return self.stored
+
+    async def create(self, _collection: str, secret: dict[str, Any]) -> dict[str, Any]:
+        if self.stored is not None:
+            raise ApiError("there is one", status=CONFLICT)
+        return self._store(secret)
+
+    async def replace(self, _path: str, secret: dict[str, Any]) -> dict[str, Any]:
+        return self._store(secret)
+
+    def _store(self, secret: dict[str, Any]) -> dict[str, Any]:
+        self.version += 1
+        self.stored = {**secret, "metadata": {**secret["metadata"], "resourceVersion": str(self.version)}}
+        return self.stored
+
+
+class Bundle:
+    """Notes which authorities were put into the caBundle."""
+
+    def __init__(self) -> None:
+        self.trusted: list[bytes] = []
+
+    async def ensure(self, authority_pem: bytes) -> None:
+        self.trusted.append(authority_pem)
+
+
+class Replica:
+    """A running replica, and what it was told to serve."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self.bundle = Bundle()
+        self.served: list[bytes] = []
+        self.now = NOW
+        self.certificate = SharedCertificate(
+            cast("KubernetesApi", secrets),
+            namespace="n",
+            secret_name="s",
+            service_name="tidegate",
+            bundle=cast("CaBundle", self.bundle),
+            now=lambda: self.now,
+        )
+        self.certificate._reload = lambda certificate, _key: self.served.append(certificate)
+
+    async def refresh(self) -> None:
+        assert await self.certificate.relisting.refresh_once(), self.certificate.relisting.problem
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    return Secrets()
+
+
+async def replaced(secrets: Secrets) -> tuple[Replica, bytes]:
+    """Return a replica that runs while another one has made a new authority, and what that one serves."""
+    running, other = Replica(secrets), Replica(secrets)
+    await running.certificate.obtain()
+    await running.refresh()
+    secrets.stored = None
+    pair = await other.certificate.obtain()
+    assert running.certificate.present is not None
+    assert pair.trust_pem != running.certificate.present.trust_pem
+    return running, pair.certificate_pem
+
+
+async def test_a_new_authority_is_in_the_bundle_one_refresh_before_it_is_served(secrets: Secrets) -> None:
+    """API servers learn of the caBundle by a watch; served at once, the certificate would be refused meanwhile."""
+    running, new = await replaced(secrets)
+    before = len(running.bundle.trusted)
+    await running.refresh()
+    assert len(running.bundle.trusted) == before + 1
+    assert running.served == [], "only trusted so far"
+    await running.refresh()
+    assert running.served == [new]
+    await running.refresh()
+    assert running.served == [new], "once"
+
+
+async def test_another_new_authority_waits_for_its_own_refresh(secrets: Secrets) -> None:
+    running, _ = await replaced(secrets)
+    await running.refresh()
+    secrets.stored = None
+    newest = await Replica(secrets).certificate.obtain()
+    await running.refresh()
+    assert running.served == []
+    await running.refresh()
+    assert running.served == [newest.certificate_pem]
+
+
+async def test_an_expired_certificate_waits_for_nothing(secrets: Secrets) -> None:
+    """The one that is served helps nobody any more."""
+    running, _ = await replaced(secrets)
+    assert running.certificate.present is not None
+    running.now = running.certificate.present.expires_at
+    await running.refresh()
+    assert len(running.served) == 1
+
+
+async def test_a_renewal_under_the_same_authority_is_served_at_once(secrets: Secrets) -> None:
+    running, other = Replica(secrets), Replica(secrets)
+    await running.certificate.obtain()
+    other.now = running.now = NOW + dt.timedelta(days=61)
+    renewed = await other.certificate.obtain()
+    await running.refresh()
+    assert running.served == [renewed.certificate_pem]

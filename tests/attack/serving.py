@@ -28,6 +28,7 @@ from tests.integration.server import certificates
 from tidegate.admission.decision import Mark, pass_without_work, refuse_unreadable
 from tidegate.admission.request import BadReviewError, decode_review
 from tidegate.app.allocator import give_memory_back, set_up_allocator
+from tidegate.app.fatal import end_clearly
 from tidegate.kube.server import AdmissionServer, BadRequest, Listener, Reply, Request, Route, ServerLimits, ServerTLS
 
 START_SECONDS = 30.0
@@ -62,6 +63,7 @@ class Responder:
 
 
 async def _serve(options: argparse.Namespace) -> None:
+    end_clearly(asyncio.get_running_loop())
     responder = Responder(options.answer_seconds)
     limits = ServerLimits(max_connections=options.max_connections)
     server = AdmissionServer(

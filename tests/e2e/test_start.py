@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -71,6 +72,14 @@ def test_the_user_has_no_name_and_the_root_file_system_is_read_only(nameless: Na
     assert nameless.run(f"touch {writable} && (touch {shlex.quote(__file__)} 2>&1 || true)").endswith(
         "Read-only file system"
     )
+
+
+def test_it_reserves_no_more_addresses_than_it_needs(installation: Installation) -> None:
+    """With an arena for each thread it mapped 900 MB at rest, and crashed under load where a limit was set to 1,000."""
+    process = installation.gate.process
+    assert process is not None
+    (size,) = re.findall(r"VmSize:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+    assert int(size) < 600_000
 
 
 def test_it_becomes_ready(restarted: Installation) -> None:

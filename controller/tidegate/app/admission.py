@@ -16,6 +16,7 @@ from tidegate.admission.request import BadReviewError
 from tidegate.admission.reviewer import Reviewer
 from tidegate.app.allocator import give_memory_back, set_up_allocator
 from tidegate.app.engine import Engine, build_engine
+from tidegate.app.fatal import end_clearly
 from tidegate.app.server_metrics import ServerMetrics
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.unavailable import AwsUnavailableError
@@ -76,6 +77,7 @@ def run_admission(settings: Settings) -> None:
 
 async def serve(settings: Settings) -> None:
     """Build everything, serve, and end in order."""
+    end_clearly(asyncio.get_running_loop())
     configuration = load_configuration()
     api = KubernetesApi(configuration)
     engine = build_engine(settings)

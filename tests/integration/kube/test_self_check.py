@@ -26,6 +26,7 @@ from tidegate.kube.certificate.material import KeyPair, make_authority, make_ser
 from tidegate.kube.policies import WatchedPolicies
 from tidegate.kube.self_check import UNREAD, SelfCheck, WithoutSelfChecks
 from tidegate.kube.server import AdmissionServer, Responder, ServerTLS
+from tidegate.kube.server.client_certificate import make_client_certificate
 
 NOW = dt.datetime.now(dt.UTC)
 NAME = "tidegate.tidegate.svc"
@@ -123,8 +124,10 @@ def reviewer(policies: WatchedPolicies, *, audit_only: bool = False, told: Told 
 
 
 @asynccontextmanager
-async def serving(responder: Responder, pair: KeyPair = SERVING) -> AsyncIterator[Callable[[], int]]:
-    tls = ServerTLS(pair.certificate_pem, pair.key_pem)
+async def serving(
+    responder: Responder, pair: KeyPair = SERVING, tls: ServerTLS | None = None
+) -> AsyncIterator[Callable[[], int]]:
+    tls = tls or ServerTLS(pair.certificate_pem, pair.key_pem)
     server = AdmissionServer(responder=responder, readiness=list, tls=tls)
     await server.start("127.0.0.1", 0)
     try:
@@ -157,6 +160,21 @@ async def test_the_real_reviewer_passes(objects, audit_only):
     assert await policies.relisting.refresh_once()
     check = await checked(reviewer(policies, audit_only=audit_only), policies, audit_only=audit_only)
     assert check.unmet() == []
+
+
+@pytest.mark.parametrize("presents", [True, False])
+async def test_where_clients_need_a_certificate_the_check_has_its_own(presents):
+    """Without one it is turned away like anybody, so that it is seen to be asked for."""
+    policies = watched()
+    assert await policies.relisting.refresh_once()
+    tls = ServerTLS(
+        SERVING.certificate_pem, SERVING.key_pem, client_authorities_pem=make_client_certificate().certificate_pem
+    )
+    async with serving(reviewer(policies), tls=tls) as port:
+        client = (lambda: tls.own_client) if presents else (lambda: None)
+        check = SelfCheck(policies=policies, certificate=Certificate(), port=port, client=client)
+        await check.check()
+    assert (check.problem == "") is presents
 
 
 async def test_policies_that_were_not_read_are_not_ready():

@@ -7,30 +7,29 @@ from typing import Any, cast
 
 import pytest
 
-from tidegate.kube.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
+from tidegate.kube.api import KubernetesApi
 from tidegate.kube.certificate import CaBundle, SharedCertificate
+from tidegate.kube.certificate.secret import OWNER, OWNER_LABEL, SECRET_TYPE
 
 NOW = dt.datetime(2026, 5, 4, 3, 2, 1, tzinfo=dt.UTC)
 
 
 class Secrets:
-    """Holds one Secret, as the API server does."""
+    """Holds one Secret, as the API server does: at first what the chart makes."""
 
     def __init__(self) -> None:
-        self.stored: dict[str, Any] | None = None
         self.version = 0
+        self.empty()
+
+    def empty(self) -> None:
+        """Lose the content, as when the chart makes the Secret again."""
+        self._store({"metadata": {"labels": {OWNER_LABEL: OWNER}}, "type": SECRET_TYPE})
 
     async def get(self, _path: str) -> dict[str, Any]:
-        if self.stored is None:
-            raise ApiError("there is none", status=NOT_FOUND)
         return self.stored
 
-    async def create(self, _collection: str, secret: dict[str, Any]) -> dict[str, Any]:
-        if self.stored is not None:
-            raise ApiError("there is one", status=CONFLICT)
-        return self._store(secret)
-
     async def replace(self, _path: str, secret: dict[str, Any]) -> dict[str, Any]:
+        assert secret["metadata"]["resourceVersion"] == str(self.version)
         return self._store(secret)
 
     def _store(self, secret: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +79,7 @@ async def replaced(secrets: Secrets) -> tuple[Replica, bytes]:
     running, other = Replica(secrets), Replica(secrets)
     await running.certificate.obtain()
     await running.refresh()
-    secrets.stored = None
+    secrets.empty()
     pair = await other.certificate.obtain()
     assert running.certificate.present is not None
     assert pair.trust_pem != running.certificate.present.trust_pem
@@ -103,7 +102,7 @@ async def test_a_new_authority_is_in_the_bundle_one_refresh_before_it_is_served(
 async def test_another_new_authority_waits_for_its_own_refresh(secrets: Secrets) -> None:
     running, _ = await replaced(secrets)
     await running.refresh()
-    secrets.stored = None
+    secrets.empty()
     newest = await Replica(secrets).certificate.obtain()
     await running.refresh()
     assert running.served == []

@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint format generate verify toolchain test unit e2e demo bench fuzz attack lock clean
+.PHONY: help setup lint format generate verify toolchain test unit e2e demo bench fuzz attack mutate lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
@@ -68,9 +68,12 @@ fuzz: $(STAMP) ## Fuzz the parsers of signatures and the choice among the images
 attack: $(STAMP) toolchain ## Attack a running tidegate and print each bound with what was measured. ARGS=NAME for one
 	$(BIN)/python -m tests.attack $(ARGS)
 
+mutate: $(STAMP) ## Put faults into the modules that decide and count those that no test notices. MODULES=checks/tag.py for one
+	@$(BIN)/python -m tests.mutation $(MODULES)
+
 lock: $(STAMP) ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --output-file locks/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml --output-file locks/dev.txt
 
 clean: ## Remove what was made here (the built programs in the user's cache stay)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .bench dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .bench .mutation dist

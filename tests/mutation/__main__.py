@@ -1,0 +1,138 @@
+"""Mutate modules and write the score: ``make mutate MODULES="checks/tag.py admission"``; without MODULES all of them.
+
+mutmut changes one thing at a time (a comparison, a constant, a call) and runs the tests that reach it. What no test
+notices has survived: a line that could be wrong without anybody knowing, or one that changes no behaviour.
+
+It works in .mutation/, on a copy, with an environment of its own. The score of the modules that ran is written into
+docs/security/mutation.md; the survivors, as patches, into .mutation/survivors.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+
+from tests.mutation.areas import PACKAGE, ROOT, chosen, tests_of
+from tests.mutation.page import write_scores
+
+MUTMUT = "mutmut==3.8.1"
+WORK = ROOT / ".mutation"
+TREE, ENVIRONMENT, SURVIVORS = WORK / "tree", WORK / "environment", WORK / "survivors.txt"
+NOT_KILLED = frozenset({"survived", "no tests"})
+
+SETTLED = """
+
+def _settle_examples():
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "mutation",
+        suppress_health_check=list(HealthCheck),
+        deadline=None,
+        derandomize=True,
+        database=None,
+        max_examples=25,
+    )
+    settings.load_profile("mutation")
+
+
+_settle_examples()
+"""
+"""What is added to the copy's conftest: one process runs the same tests again and again, with the same examples."""
+
+
+def main() -> int:
+    """Mutate, and write what came of it."""
+    parser = argparse.ArgumentParser(prog="make mutate", description=__doc__)
+    parser.add_argument("modules", nargs="*", help="files or folders below controller/tidegate; all by default")
+    parser.add_argument("--children", type=int, default=os.cpu_count() or 1, help="faults that are tried at one time")
+    options = parser.parse_args()
+    try:
+        areas = chosen(options.modules)
+    except ValueError as problem:
+        parser.error(str(problem))
+    make_environment()
+    make_tree(list(areas))
+    run("mutmut", "run", "--max-children", str(options.children), check=False)
+    results = read_results(run("mutmut", "results", "--all", "true", capture=True))
+    survivors = [name for name, status in results.items() if status in NOT_KILLED]
+    SURVIVORS.write_text("\n".join(run("mutmut", "show", name, capture=True) for name in survivors))
+    write_scores(scores(results))
+    print(f"{len(survivors)} of {len(results)} survived; see {SURVIVORS.relative_to(ROOT)}")
+    return 0
+
+
+def make_environment() -> None:
+    """Make an environment with the locked dependencies and mutmut, where there is none."""
+    if (ENVIRONMENT / "bin" / "mutmut").exists():
+        return
+    uv = [sys.executable, "-m", "uv"]
+    python = str(ENVIRONMENT / "bin" / "python")
+    subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT)], check=True)
+    install = [*uv, "pip", "install", "--quiet", "--python", python]
+    subprocess.run([*install, "--require-hashes", "-r", str(ROOT / "locks" / "dev.txt")], check=True)
+    subprocess.run([*install, MUTMUT], check=True)
+
+
+def make_tree(areas: list[str]) -> None:
+    """Copy what the tests need. mutmut names modules from src/ on."""
+    shutil.rmtree(TREE, ignore_errors=True)
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, TREE / "src" / "tidegate", ignore=ignore)
+    for folder in ("tests", "docs", "deploy"):
+        shutil.copytree(ROOT / folder, TREE / folder, ignore=ignore)
+    with (TREE / "tests" / "conftest.py").open("a") as conftest:
+        conftest.write(SETTLED)
+    settings = {
+        "source_paths": ["src"],
+        "only_mutate": [f"src/tidegate/{area}" for area in areas],
+        "also_copy": ["docs", "deploy"],
+        "pytest_add_cli_args_test_selection": tests_of(areas),
+        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-W", "ignore"],
+    }
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+    text = "\n".join(
+        [(ROOT / "pyproject.toml").read_text(), "[tool.mutmut]", "use_git_change_detection = false", *lines]
+    )
+    (TREE / "pyproject.toml").write_text(text + "\n")
+
+
+def run(program: str, *arguments: str, capture: bool = False, check: bool = True) -> str:
+    """Run a program of the environment in the copy, with a low priority."""
+    done = subprocess.run(
+        ["nice", "-n", "19", str(ENVIRONMENT / "bin" / program), *arguments],
+        cwd=TREE,
+        env=os.environ | {"CI": "1"},
+        stdout=subprocess.PIPE if capture else None,
+        text=True,
+        check=check,
+    )
+    return done.stdout or ""
+
+
+def read_results(printed: str) -> dict[str, str]:
+    """Return the status of each fault, as ``mutmut results`` prints them."""
+    return dict(re.findall(r"^\s*(\S+__mutmut_\d+): ([a-z ]+)$", printed, re.MULTILINE))
+
+
+def scores(results: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """Return for each module how many faults were noticed, and how many there were; those not tried are left out."""
+    noticed, all_of_them = Counter[str](), Counter[str]()
+    for name, status in results.items():
+        if status == "not checked":
+            continue
+        module = name.split(".x", 1)[0].removeprefix("tidegate.").replace(".", "/") + ".py"
+        all_of_them[module] += 1
+        noticed[module] += status not in NOT_KILLED
+    return {module: (noticed[module], count) for module, count in all_of_them.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Which modules are mutated, and which tests have to notice: those that say what a module does, not the whole suite.
+
+The large model tests are left out on purpose. They would notice more, and take minutes a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "controller" / "tidegate"
+
+AREAS: dict[str, tuple[str, ...]] = {
+    "admission/decision.py": ("tests/unit/admission/test_decision.py",),
+    "admission/verdict.py": ("tests/unit/admission/test_verdict.py",),
+    "checks/attestation.py": ("tests/unit/checks/test_proofs.py",),
+    "checks/judge.py": ("tests/unit/checks/test_judge.py",),
+    "checks/proof.py": ("tests/unit/checks/test_proofs.py",),
+    "checks/registry.py": ("tests/unit/checks/test_registry.py",),
+    "checks/result.py": ("tests/unit/checks/test_judge.py",),
+    "checks/scan.py": ("tests/unit/checks/test_scan.py", "tests/unit/checks/test_settling.py"),
+    "checks/signature.py": ("tests/unit/checks/test_proofs.py",),
+    "checks/subject.py": ("tests/unit/checks/test_subject.py",),
+    "checks/tag.py": ("tests/unit/checks/test_tag.py",),
+    "checks/vulnerabilities.py": ("tests/unit/checks/test_vulnerabilities.py",),
+    "checks/words.py": ("tests/unit/checks/test_words.py",),
+    "images/manifest.py": ("tests/unit/images/test_manifest.py",),
+    "images/platform.py": ("tests/unit/images",),
+    "policy/match.py": ("tests/unit/policy/test_match.py", "tests/unit/policy/test_snapshot.py"),
+    "verify/notation/procedure.py": (
+        "tests/unit/verify/notation/test_procedure.py",
+        "tests/unit/verify/notation/test_aws_signer.py",
+        "tests/unit/verify/notation/test_timestamps.py",
+    ),
+}
+"""Modules below the package, and their tests."""
+
+
+def chosen(wanted: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the areas that are named, by file or by folder; all for none. Raise ValueError for a name of no area."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in wanted or [""]:
+        fitting = {area: tests for area, tests in AREAS.items() if area.startswith(name) or area == f"{name}.py"}
+        if not fitting:
+            raise ValueError(f"there is no area {name}; there are {', '.join(AREAS)}")
+        found |= fitting
+    return found
+
+
+def tests_of(areas: Iterable[str]) -> list[str]:
+    """Return the tests of the areas, each once."""
+    return list(dict.fromkeys(test for area in areas for test in AREAS[area]))

@@ -13,6 +13,7 @@ from tidegate.admission.decision import (
     MAX_MESSAGE_CHARACTERS,
     MAX_WARNING_CHARACTERS,
     Mark,
+    Status,
     decide,
     pass_without_work,
     refuse_unreadable,
@@ -258,7 +259,19 @@ def test_what_cannot_be_judged_is_refused_unless_nothing_is_enforced(refuse, cod
     assert audited.response.allowed
     assert audited.response.status is None
     assert audited.response.warnings == [enforced.response.status.message]
-    assert enforced.response.audit_annotations == audited.response.audit_annotations != {}
+    mark = Mark.UNREADABLE if code == 400 else Mark.UNSYNCED
+    assert enforced.mark is audited.mark is mark
+    assert enforced.response.audit_annotations == audited.response.audit_annotations == {"decision": mark.value}
+
+
+def test_kubernetes_words_and_ours_say_why_nothing_was_judged():
+    unreadable = refuse_unreadable("no object", audit_only=False).response.status
+    assert unreadable == Status(400, "tidegate cannot judge this request: no object", "BadRequest")
+    text = (
+        "tidegate has not read its policies yet, so nothing can be judged; retry in some seconds, "
+        "and tell the platform team if it persists"
+    )
+    assert refuse_unsynced(audit_only=False).response.status == Status(503, text, "ServiceUnavailable")
 
 
 def test_an_unreadable_request_is_described_only_so_far():
@@ -274,6 +287,8 @@ def test_a_refusal_is_encoded_as_the_api_server_reads_it():
     response = review["response"]
     assert (response["uid"], response["allowed"]) == (UID, False)
     assert set(response) == {"uid", "allowed", "status", "auditAnnotations"}
+    assert response["auditAnnotations"] == answer(BAD).response.audit_annotations
+    assert response["auditAnnotations"]["decision"] == "denied"
     assert response["status"] == {"code": 403, "message": message(BAD), "reason": "Forbidden"}
 
 
@@ -281,3 +296,11 @@ def test_an_allow_is_encoded_with_its_warnings_and_without_a_status():
     response = json.loads(answer(WARNED).encode(UID))["response"]
     assert response["allowed"] is True
     assert set(response) == {"uid", "allowed", "warnings", "auditAnnotations"}
+
+
+def test_the_audit_annotations_separate_policies_and_findings():
+    both = answer(verdict(Outcome.FAIL, name="a"), verdict(Outcome.FAIL, image=f"{IMAGE}2", name="b"))
+    annotations = both.response.audit_annotations
+    assert annotations["policies"] == "a/1, b/1"
+    assert len(annotations["findings"].splitlines()) == 2
+    assert all(line.startswith(IMAGE) for line in annotations["findings"].splitlines())

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from tests.unit.builders import DIGEST, HOUR, IMAGE, MINUTE, NOW, broken, full_policy, policy
-from tidegate.admission.verdict import Judgement, conclude, describe, effective_actions
+from tidegate.admission.verdict import (
+    MAX_ALSO,
+    MAX_FOUND,
+    MAX_REMEDY,
+    Judgement,
+    conclude,
+    describe,
+    effective_actions,
+)
 from tidegate.checks.judge import demanded_checks
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.policy.model import Action, ScanRules, Tolerance
@@ -160,6 +168,33 @@ def test_notes_beside_a_pass_are_warnings_with_the_policys_name_unless_it_only_a
         assert not found.denied
         assert found.warnings == (("old evidence [policy rules]", "grace [policy rules]") if warned else ())
         assert found.records == ()
+
+
+def test_the_notes_of_every_policy_are_told():
+    noted = (result(notes=("grace",)),)
+    judged = [Judgement(policy=policy(name, **SCAN_ONLY), results=noted) for name in ("a", "b")]
+    assert verdict(*judged).warnings == ("grace [policy a]", "grace [policy b]")
+
+
+def test_a_verdict_is_not_stale_unless_that_is_said():
+    assert not verdict(judgement(PASS)).stale
+    assert conclude(IMAGE, DIGEST, [judgement(PASS)], audit_only=False, stale=True).stale
+
+
+def test_finding_remedy_and_further_checks_are_cut_each_at_its_own_length():
+    first = result(FAIL, found="f" * 1_000, remedy="r" * 1_000)
+    other = result(FAIL, check=Check.TAG, found="a" * 1_000)
+    line = describe(Judgement(policy=full_policy(), results=(first, other)))
+    assert f": {'f' * (MAX_FOUND - 1)}…." in line
+    assert f": {'r' * (MAX_REMEDY - 1)}…." in line
+    assert f": {'a' * (MAX_ALSO - 1)}…." in line
+
+
+def test_causes_are_told_with_check_reason_and_policy_and_are_no_part_of_what_users_read():
+    caused = result(FAIL, cause="AWS said so")
+    found = verdict(Judgement(policy=policy(**SCAN_ONLY, actions=frozenset({DENY})), results=(caused, result())))
+    assert found.causes == ("scan NotScanned: AWS said so [policy rules]",)
+    assert "AWS said so" not in "".join((found.denial, *found.warnings, *found.records, found.label))
 
 
 def test_the_same_line_twice_is_said_once():

@@ -4,12 +4,27 @@ from typing import Any
 
 import pytest
 
-from tests.unit.builders import DAY, IMAGE, broken, ecr, evidence, full_policy, missing, policy, subject
+from tests.unit.builders import (
+    DAY,
+    HOUR,
+    IMAGE,
+    broken,
+    ecr,
+    evidence,
+    full_policy,
+    known,
+    missing,
+    policy,
+    settings,
+    subject,
+)
 from tidegate.checks import judge as module
 from tidegate.checks.judge import demanded_checks, judge
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.subject import MAX_PROBLEM
 from tidegate.evidence.collected import nothing_asked
 from tidegate.evidence.fact import Cause
+from tidegate.evidence.repository import TagMutability
 from tidegate.evidence.scan import Severity
 from tidegate.policy.model import ScanRules, TagRules, VulnerabilityRules
 
@@ -57,6 +72,7 @@ def test_a_policy_that_cannot_be_judged_by_is_undetermined(unusable, found, caus
     (result,) = judge(unusable, subject())
     assert (result.check, result.outcome, result.reason) == (Check.POLICY, Outcome.UNDETERMINED, Reason.POLICY_INVALID)
     assert (result.found, result.cause) == (found, cause)
+    assert result.remedy == "the platform team has to correct the policy; its status says what is wrong"
 
 
 def test_a_broken_policy_names_a_problem_only_so_far():
@@ -117,3 +133,25 @@ def test_what_could_not_be_looked_up_is_undetermined_in_every_check_that_needs_i
 def test_only_pass_and_exempt_let_through(outcome):
     result = CheckResult(check=Check.TAG, outcome=outcome, reason=Reason.OK)
     assert result.lets_through is (outcome in (Outcome.PASS, Outcome.EXEMPT))
+
+
+def test_an_error_of_ours_is_told_as_one_and_its_cause_to_operators_alone(monkeypatch):
+    monkeypatch.setitem(module._CHECKS, Check.REGISTRY, _raise)
+    (result,) = judge(policy(registries=(ecr(),)), subject())
+    assert result.found == "an error inside tidegate"
+    assert result.remedy == "retry, and tell the platform team if it persists"
+    assert result.cause == "RuntimeError('a secret of the inside')"
+
+
+def test_of_a_broken_policy_the_first_problem_is_told():
+    (result,) = judge(broken(problems=("first", "second")), subject())
+    assert result.cause == "first"
+    (result,) = judge(broken(problems=("x" * 10_000,)), subject())
+    assert len(result.cause) == MAX_PROBLEM
+
+
+def test_each_policy_s_own_max_stale_bounds_its_check_of_tags():
+    old = evidence(settings=known(settings(TagMutability.IMMUTABLE), stale=Cause.THROTTLED, old=HOUR))
+    for max_stale, outcome in ((2 * HOUR, Outcome.PASS), (HOUR / 2, Outcome.UNDETERMINED)):
+        (result,) = judge(policy(tags=TagRules(immutable=True), max_stale=max_stale), subject(IMAGE, old))
+        assert result.outcome is outcome

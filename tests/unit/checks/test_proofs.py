@@ -299,6 +299,12 @@ def test_a_refusal_says_step_and_words_of_each_authority_and_how_to_sign():
     assert result.remedy == f"have one of the authorities sign {IMAGE.rpartition(':')[0]}@{DIGEST}"
 
 
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (2, " (and 1 more tried)"), (3, " (and 2 more tried)")])
+def test_a_refusal_says_how_many_signatures_were_tried(count, more):
+    tried = conclude([attempt(ProofState.FAILED)] * count, outage=None)
+    assert of(signing(RELEASE), tried).found == f"authority release: failed to look for revocations{more}"
+
+
 def test_hostile_words_of_a_signature_are_made_harmless():
     result = of(signing(RELEASE), proof(ProofState.FAILED, text="\x1b[31m" + "x" * 1000))
     assert "\x1b" not in result.found + result.cause

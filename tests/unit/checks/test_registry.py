@@ -69,3 +69,8 @@ def test_a_refusal_of_another_registry_names_host_and_path():
 
 def test_a_scope_is_described_with_at_most_three_globs():
     assert describe_scope(host("ghcr.io", "a", "b", "c", "d")) == "ghcr.io/a or b or c"
+
+
+def test_three_scopes_are_all_that_there_are():
+    result = check_registry((host("a.test"), host("b.test"), host("c.test")), reference("nginx"))
+    assert result.remedy == "use an image from a.test/**, b.test/**, c.test/**"

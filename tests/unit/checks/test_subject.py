@@ -146,7 +146,22 @@ def test_what_is_wrong_with_a_manifest_is_said_without_control_characters_and_cu
     assert "no?[2J?xxx" in lacking.cause
     assert lacking.cause.isprintable()
     assert len(lacking.cause) < 400
-    assert "xxx" not in lacking.found
+    assert lacking.found == "what is stored is not an image, or not an index of images, that can be judged"
+    assert lacking.remedy == "rebuild and push the image"
+    assert lacking.of(Check.SCAN) == CheckResult(
+        check=Check.SCAN,
+        outcome=lacking.outcome,
+        reason=lacking.reason,
+        found=lacking.found,
+        remedy=lacking.remedy,
+        cause=lacking.cause,
+    )
+
+
+def test_children_that_are_too_stale_or_missing_are_no_children():
+    for fact in (missing(), known((AMD,), stale=Cause.THROTTLED, old=2 * HOUR)):
+        lacking = short(runnable_images(subject(collected=evidence(runnable=fact)), policy(max_stale=HOUR)))
+        assert lacking.outcome is Outcome.UNDETERMINED
 
 
 AMD, ARM64 = child("b", "linux/amd64"), child("c", "linux/arm64")

@@ -20,7 +20,7 @@ from tests.unit.builders import (
     settings,
     subject,
 )
-from tidegate.checks.result import Check, Outcome, Reason
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.tag import check_tag
 from tidegate.evidence.collected import nothing_asked
 from tidegate.evidence.fact import Cause
@@ -186,3 +186,46 @@ def test_a_refusal_on_a_stale_fact_holds_no_longer_than_the_fact():
     stale = known(settings(Mode.MUTABLE), old=10 * MINUTE, stale=Cause.THROTTLED)
     result = check(IMMUTABLE, collected=evidence(settings=stale))
     assert (result.outcome, result.notes, result.holds_until) == (Outcome.FAIL, (), NOW + 50 * MINUTE)
+
+
+PASSES = [
+    pytest.param(IMMUTABLE, PINNED, None, id="a digest"),
+    pytest.param(TagRules(forbidden=globs("latest")), IMAGE, nothing_asked(), id="a tag that is not forbidden"),
+    pytest.param(IMMUTABLE, IMAGE, evidence(settings=settings(Mode.IMMUTABLE)), id="a tag that stays"),
+]
+
+
+@pytest.mark.parametrize(("rules", "image", "collected"), PASSES)
+def test_a_pass_is_one_of_this_check_and_says_nothing(rules, image, collected):
+    assert check(rules, image, collected) == CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
+
+
+REFUSED = [
+    pytest.param(
+        TagRules(digest_required=True),
+        IMAGE,
+        "the policy wants a digest and the reference has none",
+        "name the image by its digest",
+        id="no digest",
+    ),
+    pytest.param(
+        TagRules(forbidden=globs("v1")),
+        IMAGE,
+        "the tag v1 is forbidden",
+        "deploy a version tag or a digest",
+        id="a forbidden tag",
+    ),
+    pytest.param(
+        IMMUTABLE,
+        "ghcr.io/team/app:v1",
+        "ghcr.io is not Amazon ECR, so nobody says whether the tag can be moved",
+        "name the image by its digest, or copy it into Amazon ECR",
+        id="another registry",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rules", "image", "found", "remedy"), REFUSED)
+def test_a_refusal_says_what_is_wrong_and_what_to_do(rules, image, found, remedy):
+    result = check(rules, image, nothing_asked())
+    assert (result.found, result.remedy) == (found, remedy)

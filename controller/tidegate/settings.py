@@ -122,9 +122,10 @@ class TrustStores(_Section, frozen=True, kw_only=True):
 
 
 class Cache(_Section, frozen=True, kw_only=True):
-    """``images`` bounds every cache of facts."""
+    """``images`` bounds every cache of facts, and ``memory_mebibytes`` what all of them take in memory together."""
 
     images: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 50_000
+    memory_mebibytes: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 96
 
 
 class Log(_Section, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from tidegate.evidence.image import ImageDetail, ImageStatus
 from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import Coverage, Finding, ScanState, Severity, VulnerablePackage
+from tidegate.gather.budget import Budget
 from tidegate.gather.clock import SystemClock
 from tidegate.gather.collector import Collector
 from tidegate.gather.facts import Facts
@@ -101,7 +102,7 @@ async def _fill(count: int) -> None:
     sources = Sources(
         images=memory, manifests=memory, repositories=memory, scan_types=memory, basic_scans=memory, inspections=memory
     )
-    facts = Facts(sources=sources, lines=lines, clock=clock, limit=1_000_000)
+    facts = Facts(sources=sources, lines=lines, clock=clock, limit=1_000_000, budget=Budget(1 << 34))
     gate = Reviewer(
         policies=fixed,
         namespaces=fixed,
@@ -117,7 +118,7 @@ async def _fill(count: int) -> None:
     kept = len(facts.scans)
     if kept != count:
         raise SystemExit(f"expected {count} images in the cache, got {kept}")
-    print(json.dumps({"images": count, "rss_mib": resident_mib()}))
+    print(json.dumps({"images": count, "rss_mib": resident_mib(), "accounted_mib": facts.budget.used / 2**20}))
     lines.close()
 
 

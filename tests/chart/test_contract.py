@@ -51,7 +51,7 @@ OTHER_THAN_DEFAULT: dict[str, Any] = {
     "registries": [{"host": "ghcr.io", "pullSecret": "ghcr-login", "blobHosts": ["*.example.com"]}],
     "revocation": {"allowedHosts": ["*.ocsp.example.com"], "privateHosts": ["pki.example.internal:8080"]},
     "trustStores": {"privateHosts": ["tuf.example.internal"]},
-    "cache": {"images": 1_000_000},
+    "cache": {"images": 1_000_000, "memoryMebibytes": 1_024},
     "log": {"level": "debug", "format": "console"},
 }
 FILES = {"certificate": {"mode": "secret", "secretName": "mine", "caBundle": PEM}}

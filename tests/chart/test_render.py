@@ -499,7 +499,7 @@ class TestConfiguration:
                         "ratePerSecond": 7.5,
                         "burst": 9,
                     },
-                    "cache": {"images": 1_000_000},
+                    "cache": {"images": 1_000_000, "memoryMebibytes": 1_024},
                     "log": {"level": "debug", "format": "console"},
                 },
                 namespace="gate",
@@ -513,7 +513,7 @@ class TestConfiguration:
             "ratePerSecond": 7.5,
             "burst": 9,
         }
-        assert config["cache"] == {"images": 1_000_000}
+        assert config["cache"] == {"images": 1_000_000, "memoryMebibytes": 1_024}
         assert config["log"] == {"level": "debug", "format": "console"}
 
 

@@ -33,6 +33,7 @@ class Plan:
 
     ``cluster_platforms`` are those that the facts were chosen for, so that they are judged for no others.
     From ``renew_at`` on, a use of the verdict is worth telling the evidence's source, once, so that it is renewed in time.
+    ``policy_set`` is the set that it was made for.
     """
 
     text: str
@@ -45,6 +46,7 @@ class Plan:
     verdict: ImageVerdict | None = None
     until: float = 0.0
     renew_at: float = float("inf")
+    policy_set: PolicySet | None = None
 
 
 def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform, ...]) -> Plan:
@@ -56,7 +58,7 @@ def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform,
     try:
         reference = parse_reference(text)
     except InvalidReferenceError as problem:
-        return Plan(text, None, policies.policies, None, cluster_platforms, problem=str(problem))
+        return Plan(text, None, policies.policies, None, cluster_platforms, problem=str(problem), policy_set=policies)
     about = tuple(policy for policy in policies.policies if image_matches(policy.match, reference))
     asking = [
         policy
@@ -65,7 +67,7 @@ def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform,
         and (policy.registries is None or check_registry(policy.registries, reference).lets_through)
     ]
     wanted = _wanted(reference, asking, policies.trust, cluster_platforms)
-    return Plan(text, reference, about, wanted, cluster_platforms, trust=policies.trust)
+    return Plan(text, reference, about, wanted, cluster_platforms, trust=policies.trust, policy_set=policies)
 
 
 def _wanted(
@@ -117,13 +119,7 @@ def judge_plan(plan: Plan, evidence: ImageEvidence, *, now: datetime, audit_only
             trust=plan.trust,
         )
         judgements = [Judgement(policy=policy, results=judge(policy, subject)) for policy in plan.policies]
-    return conclude(plan.text, _digest(plan, evidence), judgements, audit_only=audit_only, stale=_is_stale(evidence))
-
-
-def _is_stale(evidence: ImageEvidence) -> bool:
-    single = (evidence.detail, evidence.settings, evidence.runnable, evidence.scan_type)
-    facts = (*single, *evidence.scans.values(), *evidence.proofs.values())
-    return any(isinstance(fact, Known) and fact.stale is not None for fact in facts)
+    return conclude(plan.text, _digest(plan, evidence), judgements, audit_only=audit_only, stale=evidence.is_stale)
 
 
 def _digest(plan: Plan, evidence: ImageEvidence) -> Digest | None:

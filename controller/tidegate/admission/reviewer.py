@@ -6,6 +6,7 @@ nothing up itself: policies, namespaces, platforms and evidence come through the
 
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from tidegate.admission.decision import Decision, Mark, decide, pass_without_work, refuse_unreadable, refuse_unsynced
@@ -62,14 +63,23 @@ class EvidenceSource(Protocol):
         """Return what is known at once."""
         ...
 
-    def renew(self, reference: ImageReference, wanted: Needs) -> None:
+    def renew(self, reference: ImageReference, wanted: Needs, *, share: str) -> None:
         """Take note that remembered evidence is still of use and expires soon; nothing waits for its renewal."""
         ...
 
     async def collect_all(
-        self, wanted: Sequence[tuple[ImageReference, Needs]], *, deadline: float
+        self,
+        wanted: Sequence[tuple[ImageReference, Needs]],
+        *,
+        deadline: float,
+        share: str,
+        is_patient: bool = True,
     ) -> Sequence[ImageEvidence]:
-        """Return the evidence of each image, in order, by the deadline (monotonic seconds)."""
+        """Return the evidence of each image, in order, by the deadline (monotonic seconds).
+
+        ``share`` is the namespace on whose behalf it is collected. Without patience it is what is known, as soon as that
+        takes longer than usual.
+        """
         ...
 
 
@@ -167,7 +177,7 @@ class Reviewer:
         plans = [self._remembered.plan(use.text, policies, platforms) for use in uses]
         used: list[tuple[str, ImageVerdict]] = []
         for use, plan in zip(uses, plans, strict=True):
-            verdict = self._verdict(plan, moment)
+            verdict = self._verdict(plan, moment, request.namespace)
             if verdict is None:
                 return self._review_cold(request, uses, plans, started, deadline_seconds)
             used.append((use.path, verdict))
@@ -198,36 +208,56 @@ class Reviewer:
         started: float,
         deadline_seconds: float | None,
     ) -> bytes:
-        """Collect evidence for the images without a verdict that holds, judge them, and answer."""
+        """Collect evidence for the images without a verdict that holds, judge them, and answer.
+
+        What is known of all of them may be past its time to live: then AWS is waited for as long as it usually takes,
+        and if it takes longer, an answer that allows is given by what is known. A refusal waits for AWS.
+        """
         moment = self._clock.monotonic()
         cold = {plan.text: plan for plan in plans if plan.verdict is None or plan.until <= moment}
-        lookups = [plan for plan in cold.values() if plan.reference is not None and plan.wanted is not None]
+        lookups = {
+            plan.text: (plan.reference, plan.wanted)
+            for plan in cold.values()
+            if plan.reference is not None and plan.wanted is not None
+        }
         deadline = started + inner_timeout(self._timeout_seconds if deadline_seconds is None else deadline_seconds)
-        collected = await self._evidence.collect_all(
-            [(plan.reference, plan.wanted) for plan in lookups if plan.reference and plan.wanted], deadline=deadline
+        collect = partial(
+            self._evidence.collect_all, list(lookups.values()), deadline=deadline, share=request.namespace
         )
-        evidence = {plan.text: found for plan, found in zip(lookups, collected, strict=True)}
+        if lookups and all(self._evidence.known(*one).is_whole for one in lookups.values()):
+            collected = await collect(is_patient=False)
+            decision = self._decide(uses, plans, cold, dict(zip(lookups, collected, strict=True)))
+            is_fresh = not any(one.is_stale for one in collected)
+            if all(one.is_whole for one in collected) and (is_fresh or decision.response.allowed):
+                return self._finish(request, decision, started, waited=True)
+        collected = await collect()
+        decision = self._decide(uses, plans, cold, dict(zip(lookups, collected, strict=True)))
+        return self._finish(request, decision, started, waited=bool(lookups))
+
+    def _decide(
+        self, uses: Uses, plans: Sequence[Plan], cold: Mapping[str, Plan], evidence: Mapping[str, ImageEvidence]
+    ) -> Decision:
+        """Judge the images without a verdict that holds by what was collected of them."""
         verdicts = {text: self._judge(plan, evidence.get(text)) for text, plan in cold.items()}
         used = [
             (use.path, verdict)
             for use, plan in zip(uses, plans, strict=True)
             if (verdict := verdicts.get(use.text) or plan.verdict) is not None
         ]
-        decision = decide(used, expected=len(uses))
-        return self._finish(request, decision, started, waited=bool(lookups))
+        return decide(used, expected=len(uses))
 
-    def _verdict(self, plan: Plan, moment: float) -> ImageVerdict | None:
+    def _verdict(self, plan: Plan, moment: float, share: str) -> ImageVerdict | None:
         """Return the last verdict while it holds, else one on what is known; None where evidence has to be waited for."""
         if plan.verdict is not None and moment < plan.until:
             if plan.renew_at <= moment:
-                self._renew(plan)
+                self._renew(plan, share)
             return plan.verdict
         if plan.reference is None or plan.wanted is None:
             return self._judge(plan, None)
         evidence = self._evidence.known(plan.reference, plan.wanted)
         if evidence.valid_until <= moment:
             return None
-        self._evidence.renew(plan.reference, plan.wanted)
+        self._evidence.renew(plan.reference, plan.wanted, share=share)
         return self._judge(plan, evidence)
 
     def _judge(self, plan: Plan, evidence: ImageEvidence | None) -> ImageVerdict:
@@ -242,13 +272,14 @@ class Reviewer:
             until = min(until, monotonic + (verdict.holds_until - now).total_seconds())
         plan.verdict, plan.until = verdict, until
         plan.renew_at = until - (until - monotonic) * RENEWED_SHARE
+        self._remembered.judged(plan)
         return verdict
 
-    def _renew(self, plan: Plan) -> None:
+    def _renew(self, plan: Plan, share: str) -> None:
         """Have the evidence of a verdict that is used late in its time renewed, once, so that nobody waits for it."""
         plan.renew_at = float("inf")
         if plan.reference is not None and plan.wanted is not None:
-            self._evidence.renew(plan.reference, plan.wanted)
+            self._evidence.renew(plan.reference, plan.wanted, share=share)
 
     def _finish(self, request: AdmissionRequest, decision: Decision, started: float, *, waited: bool = False) -> bytes:
         answer = decision.encode(request.uid)

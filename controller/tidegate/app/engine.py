@@ -13,6 +13,7 @@ from tidegate.aws.inspector import Inspector
 from tidegate.aws.kms import Kms
 from tidegate.aws.signer import Signer
 from tidegate.egress.hosts import HostList
+from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock, SystemClock
 from tidegate.gather.collector import Collector
 from tidegate.gather.facts import Facts
@@ -27,6 +28,8 @@ from tidegate.settings import Aws, OtherRegistry, Revocation, Settings, TrustSto
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
 from tidegate.trusted_roots.repository import TufRoots
+
+MEBIBYTE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +85,11 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     )
     rate = RateLimit(per_second=settings.aws.rate_per_second, burst=settings.aws.burst)
     lines = Lines(clock=clock, rate=rate, observer=observer, meter=meter)
-    facts = Facts(sources=sources, lines=lines, clock=clock, limit=settings.cache.images)
+    budget = Budget(settings.cache.memory_mebibytes * MEBIBYTE)
+    facts = Facts(sources=sources, lines=lines, clock=clock, limit=settings.cache.images, budget=budget)
     for name, cache in facts.caches().items():
         metrics.watch(f"tidegate_cached_{name}", f"Facts kept of the kind {name}.", cache.__len__)
+    metrics.watch("tidegate_cached_bytes", "About what all facts take in memory.", lambda: budget.used)
     return Engine(
         clock=clock,
         collector=Collector(facts, clock),

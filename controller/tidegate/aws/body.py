@@ -2,19 +2,39 @@
 
 The SDK takes a body that is cut short, empty or no JSON at all for an answer without members, and says so to nobody:
 "no findings" would be what it reads out of half a list of them, or of a text where the list should be. Every client
-checks here what it received.
+checks here what it received, and reads it in pieces, so that neither size nor time is the sender's to choose.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import msgspec
-from botocore.awsrequest import AWSResponse
+from botocore import exceptions as sdk
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.client import BaseClient
+from botocore.httpsession import URLLib3Session
 from botocore.model import OperationModel
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from tidegate.aws.errors import unexpected
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.unavailable import AwsUnavailableError
+
+MAX_ANSWER_BYTES = 5 * 1024 * 1024
+"""Bytes of one answer: a manifest of 4 MiB, quoted as JSON. A hundred images with a thousand tags each have more, and are
+asked for in smaller batches then."""
+SMALL_ANSWER_BYTES = 256 * 1024
+"""What any number of threads may read at the same time, as most answers are."""
+LARGE_ANSWERS = 3
+"""Larger answers that are read and taken apart at the same time: that takes several times their size in memory."""
+LARGE_WAIT_SECONDS = 2.0
+"""How long an answer waits for that."""
+MAX_BODY_SECONDS = 4.0
+"""How long a body may take, however slowly it trickles."""
+CHUNK_BYTES = 64 * 1024
 
 _JSON = frozenset({"json", "rest-json"})
 _FIRST_ERROR_STATUS = 300
@@ -22,9 +42,93 @@ _LIST_OR_NULL = frozenset({b"[", b"n"})
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def require_whole_bodies(client: BaseClient) -> None:
-    """Make a client raise AwsUnavailableError for a successful answer whose body is not whole."""
+class Bodies:
+    """Reads the bodies of all clients, and bounds what they take in memory together. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._large = threading.BoundedSemaphore(LARGE_ANSWERS)
+        self._thread = threading.local()
+
+    @contextmanager
+    def taken_apart(self) -> Iterator[None]:
+        """Let one answer be a large one until it was taken apart, in this thread."""
+        self._thread.holds = False
+        try:
+            yield
+        finally:
+            if self._thread.holds:
+                self._large.release()
+            del self._thread.holds
+
+    def read(self, response: AWSResponse, url: str) -> bytes:
+        """Return the body; raise AwsUnavailableError for one that is too long, and what the SDK raises for a broken one."""
+        began, body = monotonic(), bytearray()
+        try:
+            while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
+                body += piece
+                self._check_size(len(body))
+                if monotonic() - began > MAX_BODY_SECONDS:
+                    raise sdk.ReadTimeoutError(endpoint_url=url)
+        except ReadTimeoutError as exc:
+            raise sdk.ReadTimeoutError(endpoint_url=url, error=exc) from exc
+        except (HTTPError, OSError) as exc:
+            raise sdk.ConnectionClosedError(endpoint_url=url, error=exc) from exc
+        return bytes(body)
+
+    def _check_size(self, size: int) -> None:
+        if size > MAX_ANSWER_BYTES:
+            raise unexpected("", f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+        holds: bool | None = getattr(self._thread, "holds", None)
+        if size <= SMALL_ANSWER_BYTES or holds:
+            return
+        if holds is None:
+            raise unexpected("", f"the answer is longer than {SMALL_ANSWER_BYTES} bytes")
+        if not self._large.acquire(timeout=LARGE_WAIT_SECONDS):
+            raise AwsUnavailableError(Cause.OVERLOADED, "", "too many large answers at the same time")
+        self._thread.holds = True
+
+
+class _Session:
+    """The SDK's connections, with bodies that are read here."""
+
+    def __init__(self, session: URLLib3Session, bodies: Bodies) -> None:
+        self._session = session
+        self._bodies = bodies
+
+    def send(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Send a request and return the response with its body."""
+        request.stream_output = True
+        response = self._session.send(request)
+        try:
+            body = self._bodies.read(response, request.url)
+        except BaseException:
+            response.raw.close()
+            raise
+        headers: Any = response.headers
+        return AWSResponse(response.url, response.status_code, headers, _Read(body))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+class _Read:
+    """A body that was read, as the SDK reads it."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        """Yield all of it."""
+        yield self._body
+
+
+def require_whole_bodies(client: BaseClient, bodies: Bodies) -> None:
+    """Make a client read its answers by ``bodies``, and raise AwsUnavailableError for a successful one that is not whole."""
     client.meta.events.register("after-call", _check)
+    sdk_client: Any = client
+    endpoint = sdk_client._endpoint  # noqa: SLF001 - the SDK has no other way to bound what it reads
+    endpoint.http_session = _Session(endpoint.http_session, bodies)
 
 
 def _check(http_response: AWSResponse, model: OperationModel, **_: Any) -> None:

@@ -25,7 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tidegate import __version__
 from tidegate.aws.accounts import AwsSettings, RegistryAccount
-from tidegate.aws.body import require_whole_bodies
+from tidegate.aws.body import Bodies, require_whole_bodies
 from tidegate.aws.errors import EXPIRED_CODES, again, classify, error_code, error_message
 from tidegate.aws.role import RoleCredentials
 from tidegate.errors import ConfigurationError
@@ -95,6 +95,7 @@ class Clients:
         self._session = botocore.session.Session()
         self._regions = _regions(self._session)
         self._creating = threading.RLock()
+        self._bodies = Bodies()
         self._clients: dict[tuple[str, str | None, str], _Client] = {}
         self._roles: dict[str, tuple[botocore.session.Session, RoleCredentials]] = {}
         self._no_credentials: tuple[float, AwsUnavailableError] | None = None
@@ -177,13 +178,16 @@ class Clients:
     ) -> Mapping[str, Any]:
         try:
             client = self._client(api.service, self.account(registry.account), registry.region)
-            answer = self._send(client, api, parameters)
+            with self._bodies.taken_apart():
+                answer = self._send(client, api, parameters)
         except ClientError as exc:
             if (code := error_code(exc)) in answers:
                 raise AnsweredError(code, error_message(exc)) from exc
             raise classify(exc, api.source) from exc
-        except AwsUnavailableError:
-            raise
+        except AwsUnavailableError as exc:
+            if exc.source:
+                raise
+            raise AwsUnavailableError(exc.cause, api.source, exc.detail) from exc
         except Exception as exc:
             raise classify(exc, api.source) from exc
         return answer
@@ -237,7 +241,7 @@ class Clients:
                 user_agent_extra=f"tidegate/{__version__}",
             ),
         )
-        require_whole_bodies(made)
+        require_whole_bodies(made, self._bodies)
         return made
 
     def _become(self, account: RegistryAccount, region: str) -> tuple[botocore.session.Session, RoleCredentials]:

@@ -6,7 +6,7 @@ A registry that scans with Amazon Inspector answers here too, with Inspector's f
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.aws.findings import kept, read_finding, shared_finding, shared_package
+from tidegate.aws.findings import kept, package, read_finding, vulnerability_id
 from tidegate.aws.reply import Reply, member
 from tidegate.evidence.scan import (
     Coverage,
@@ -76,15 +76,13 @@ def _count(counts: Reply, name: str) -> int:
 def _basic(described: Reply) -> Finding:
     attributes = {each.text("key"): each.optional_text("value") for each in described.objects("attributes")}
     word = described.text("severity")
-    return shared_finding(
-        Finding(
-            id=described.text("name"),
-            severity=Severity.UNTRIAGED if word == _NO_SEVERITY else member(Severity, word, Severity.UNKNOWN),
-            packages=_packages(attributes),
-        )
+    return Finding(
+        id=vulnerability_id(described, "name"),
+        severity=Severity.UNTRIAGED if word == _NO_SEVERITY else member(Severity, word, Severity.UNKNOWN),
+        packages=_packages(attributes),
     )
 
 
 def _packages(attributes: Mapping[str, str]) -> tuple[VulnerablePackage, ...]:
     name = attributes.get("package_name")
-    return (shared_package(name, attributes.get("package_version", ""), ""),) if name else ()
+    return (package(name, attributes.get("package_version", ""), ""),) if name else ()

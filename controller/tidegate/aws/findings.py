@@ -1,12 +1,9 @@
 """Findings in Amazon Inspector's words, read into evidence.
 
-A finding that cannot be read raises: left out, it would make an image look better than it is. Equal packages and
-findings are one object, since images built on one base share them by the hundred.
+A finding that cannot be read raises: left out, it would make an image look better than it is.
 """
 
-import sys
 from collections.abc import Sequence
-from functools import lru_cache
 
 from tidegate.aws.reply import Reply, member
 from tidegate.evidence.inspection import FoundFindings
@@ -16,6 +13,8 @@ MAX_PACKAGES = 10
 """Packages kept for one finding; they are for messages, and further ones are more of the same."""
 MAX_TEXT = 256
 """Characters kept of a package's name or version."""
+MAX_ID = 256
+"""Characters of a vulnerability's name; more is no name."""
 
 _NOT_AVAILABLE = "NotAvailable"
 _WORST_FIRST = {severity: rank for rank, severity in enumerate(Severity)} | {Severity.UNKNOWN: -1}
@@ -33,18 +32,24 @@ def read_finding(described: Reply) -> Finding | None:
     if status not in (_ACTIVE, _SUPPRESSED):
         raise described.wrong("status", f"expected ACTIVE, SUPPRESSED or CLOSED, got {status[:40]!r}")
     details = described.object("packageVulnerabilityDetails")
-    return shared_finding(
-        Finding(
-            id=sys.intern(details.text("vulnerabilityId")),
-            severity=member(Severity, described.text("severity"), Severity.UNKNOWN),
-            packages=tuple(_package(each) for each in details.objects("vulnerablePackages")[:MAX_PACKAGES]),
-            fix=member(Answer, described.optional_text("fixAvailable"), Answer.UNKNOWN),
-            exploit=member(Answer, described.optional_text("exploitAvailable"), Answer.UNKNOWN),
-            epss=_probability(described),
-            first_observed_at=described.time("firstObservedAt"),
-            suppressed=status == _SUPPRESSED,
-        )
+    return Finding(
+        id=vulnerability_id(details, "vulnerabilityId"),
+        severity=member(Severity, described.text("severity"), Severity.UNKNOWN),
+        packages=tuple(_package(each) for each in details.objects("vulnerablePackages")[:MAX_PACKAGES]),
+        fix=member(Answer, described.optional_text("fixAvailable"), Answer.UNKNOWN),
+        exploit=member(Answer, described.optional_text("exploitAvailable"), Answer.UNKNOWN),
+        epss=_probability(described),
+        first_observed_at=described.time("firstObservedAt"),
+        suppressed=status == _SUPPRESSED,
     )
+
+
+def vulnerability_id(described: Reply, member_name: str) -> str:
+    """Return the name of a vulnerability; one that is too long is no name, and cut it would be another's."""
+    found = described.text(member_name)
+    if len(found) > MAX_ID:
+        raise described.wrong(member_name, f"expected at most {MAX_ID} characters, got {len(found)}")
+    return found
 
 
 def kept(findings: Sequence[Finding], *, complete: bool = True) -> FoundFindings:
@@ -53,27 +58,16 @@ def kept(findings: Sequence[Finding], *, complete: bool = True) -> FoundFindings
     return FoundFindings(findings=tuple(ordered[:MAX_FINDINGS]), complete=complete and len(ordered) <= MAX_FINDINGS)
 
 
-@lru_cache(maxsize=16_384)
-def shared_package(name: str, installed: str, fixed_in: str) -> VulnerablePackage:
-    """Return the package, the same object for the same words."""
-    return VulnerablePackage(
-        name=sys.intern(name[:MAX_TEXT]),
-        installed=sys.intern(installed[:MAX_TEXT]),
-        fixed_in=sys.intern(fixed_in[:MAX_TEXT]),
-    )
-
-
-@lru_cache(maxsize=16_384)
-def shared_finding(finding: Finding) -> Finding:
-    """Return the first finding seen that equals this one."""
-    return finding
+def package(name: str, installed: str, fixed_in: str) -> VulnerablePackage:
+    """Return the package, its texts cut."""
+    return VulnerablePackage(name=name[:MAX_TEXT], installed=installed[:MAX_TEXT], fixed_in=fixed_in[:MAX_TEXT])
 
 
 def _package(described: Reply) -> VulnerablePackage:
     fixed_in = described.optional_text("fixedInVersion")
     release, epoch = described.optional_text("release"), described.optional_number("epoch")
     installed = described.text("version") + (f"-{release}" if release else "")
-    return shared_package(
+    return package(
         described.text("name"),
         f"{int(epoch)}:{installed}" if epoch else installed,
         "" if fixed_in == _NOT_AVAILABLE else fixed_in,

@@ -11,8 +11,9 @@ from typing import TypeVar
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.unavailable import AwsUnavailableError
 
-MAX_CALLS = 32
-"""Calls for one batch: enough for fifteen missing ids of a hundred. The ids left over are not answered."""
+MAX_CALLS = 8
+"""Calls for one batch, which are one turn of who asks: enough for three missing ids of a hundred. The ids left over are
+OVERLOADED, which is to say that they may be asked for again."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -34,7 +35,8 @@ def ask_for_each(
 
     ``ask`` makes one call and raises RefusedError where one id fails it; ``name`` is how messages name an id. The first
     call's AwsUnavailableError is raised; that of a later one becomes the answer of all ids not yet answered, and no
-    further call is made.
+    further call is made. An answer that cannot be relied on is no outage: it may be the fault of one of the ids, so that
+    their batch is halved.
     """
     answers: dict[K, V | AwsUnavailableError] = {}
     parts = deque([tuple(dict.fromkeys(ids))] if ids else [])
@@ -53,8 +55,14 @@ def ask_for_each(
             else:
                 parts.extend(_split(part, exc.message, name))
         except AwsUnavailableError as exc:
+            if len(part) > 1 and exc.cause is Cause.UNEXPECTED_ANSWER:
+                parts.extend(_split(part, "", name))
+                continue
             if calls == 1:
                 raise
+            if exc.cause is Cause.UNEXPECTED_ANSWER:
+                answers[part[0]] = exc
+                continue
             return answers | {each: exc for rest in (part, *parts) for each in rest}
     return answers
 

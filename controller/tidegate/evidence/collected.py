@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tidegate.evidence.fact import Cause, Fact, Missing
+from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
 from tidegate.evidence.proofs import Proofs
 from tidegate.evidence.repository import RepositorySettings, ScanType
@@ -33,6 +33,28 @@ class ImageEvidence:
     scans: Mapping[Digest, Fact[ScanReport]] = field(default_factory=dict)
     proofs: Mapping[Digest, Fact[Proofs]] = field(default_factory=dict)
     valid_until: float = 0.0
+
+    @property
+    def facts(self) -> tuple[Fact[object], ...]:
+        """Return every fact."""
+        return (
+            self.detail,
+            self.settings,
+            self.runnable,
+            self.scan_type,
+            *self.scans.values(),
+            *self.proofs.values(),
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether everything that was asked for is known, if only from an earlier look-up."""
+        return all(isinstance(fact, Known) or fact.cause is Cause.NOT_ASKED for fact in self.facts)
+
+    @property
+    def is_stale(self) -> bool:
+        """Tell whether a fact is past its time to live."""
+        return any(isinstance(fact, Known) and fact.stale is not None for fact in self.facts)
 
 
 def not_asked(source: str) -> Missing:

@@ -1,12 +1,14 @@
 """Collects the evidence for one image of a request, in numbered steps, and remembers it while all of it is fresh.
 
 One collection serves everybody who waits for the same image. A request that runs out of time gets what is known by
-then; the collection goes on and is kept, so that the retry is answered at once.
+then; the collection goes on and is kept, so that the retry is answered at once. Each is made on behalf of the namespaces
+that wait for it.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 import structlog
@@ -24,6 +26,8 @@ from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.facts import Facts
 from tidegate.gather.manifests import OTHER_SOURCE, Runnable
+from tidegate.gather.patience import Patience
+from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
@@ -33,6 +37,8 @@ from tidegate.verify.demands import Demand
 
 MAX_COLLECTIONS = 10_000
 """Images being collected at once; further ones are told that too much is waiting."""
+MAX_COLLECTIONS_OF_A_SHARE = 2_048
+"""As MAX_COLLECTIONS, for one namespace: eight Pods with as many new images as a Pod may have."""
 
 _log = structlog.get_logger(__name__)
 
@@ -43,13 +49,24 @@ _Scans: TypeAlias = tuple[Fact[ScanType], dict[Digest, tuple[Fact[ScanReport], f
 """What chose the scanner, and the scan of each image with the monotonic second until which it may be used again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Collection:
+    """What is being collected for one image, for whom, and since when (monotonic)."""
+
+    task: asyncio.Task[ImageEvidence]
+    claim: Claim
+    began: float
+
+
 class Collector:
     """Collects evidence; see the module."""
 
     def __init__(self, facts: Facts, clock: Clock) -> None:
         self._facts = facts
         self._clock = clock
-        self._collections: dict[_Key, asyncio.Task[ImageEvidence]] = {}
+        self._collections: dict[_Key, _Collection] = {}
+        self._counts: Counter[str] = Counter()
+        self._patience = Patience(clock)
 
     def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
         """Return what is known without any look-up; what is not is Missing, or stale where it was known before.
@@ -58,8 +75,12 @@ class Collector:
         """
         return self._known(*_identity(reference), wanted, otherwise=Cause.DEADLINE)
 
-    def renew(self, reference: ImageReference, wanted: Needs) -> None:
+    def renew(self, reference: ImageReference, wanted: Needs, *, share: str = "") -> None:
         """Take note that remembered evidence was used again: facts late in their life are looked up meanwhile."""
+        with on_behalf_of(Claim(share)):
+            self._renew(reference, wanted)
+
+    def _renew(self, reference: ImageReference, wanted: Needs) -> None:
         repository, image = _identity(reference)
         facts, evidence = self._facts, self.known(reference, wanted)
         facts.details.renew((repository, image))
@@ -76,20 +97,42 @@ class Collector:
                 facts.scans.renew((repository, digest, evidence.scan_type.value))
 
     async def collect_all(
-        self, wanted: Sequence[tuple[ImageReference, Needs]], *, deadline: float
+        self,
+        wanted: Sequence[tuple[ImageReference, Needs]],
+        *,
+        deadline: float,
+        share: str = "",
+        is_patient: bool = True,
     ) -> Sequence[ImageEvidence]:
-        """Return the evidence of each image, in order, collected side by side."""
-        return await asyncio.gather(*(self.collect(*one, deadline=deadline) for one in wanted))
+        """Return the evidence of each image, in order, collected side by side; see ``collect``."""
+        return await asyncio.gather(
+            *(self.collect(*one, deadline=deadline, share=share, is_patient=is_patient) for one in wanted)
+        )
 
-    async def collect(self, reference: ImageReference, wanted: Needs, *, deadline: float) -> ImageEvidence:
-        """Return the evidence, looked up where it is not fresh; past the deadline (monotonic) what is known by then."""
+    async def collect(
+        self,
+        reference: ImageReference,
+        wanted: Needs,
+        *,
+        deadline: float,
+        share: str = "",
+        is_patient: bool = True,
+    ) -> ImageEvidence:
+        """Return the evidence, looked up where it is not fresh; past the deadline (monotonic) what is known by then.
+
+        Without patience the wait ends as soon as the collection takes longer than it usually does. ``share`` is the
+        namespace on whose behalf it is collected.
+        """
         key = (*_identity(reference), wanted)
-        task = self._collections.get(key)
-        if task is None:
-            if len(self._collections) >= MAX_COLLECTIONS:
+        collection = self._collections.get(key)
+        if collection is None:
+            if len(self._collections) >= MAX_COLLECTIONS or self._counts[share] >= MAX_COLLECTIONS_OF_A_SHARE:
                 return self._known(*key, otherwise=Cause.OVERLOADED)
-            task = self._collections[key] = asyncio.get_running_loop().create_task(self._collect(*key))
-            task.add_done_callback(lambda done: self._collected(key, done))
+            collection = self._start(key, share)
+        collection.claim.join(share)
+        if not is_patient:
+            deadline = min(deadline, collection.began + self._patience.seconds)
+        task = collection.task
         # The task is waited for, never cancelled: others wait for it too, and its answer is kept for the retry.
         await asyncio.wait({task}, timeout=max(0.0, deadline - self._clock.monotonic()))
         if not task.done():
@@ -98,11 +141,30 @@ class Collector:
             return self._known(*key, otherwise=Cause.INTERNAL)
         return task.result()
 
-    def _collected(self, key: _Key, task: asyncio.Task[ImageEvidence]) -> None:
+    def _start(self, key: _Key, share: str) -> _Collection:
+        """Start the collection of an image for a share, which it counts for until it ends."""
+        claim = Claim(share)
+        with on_behalf_of(claim):
+            task = asyncio.get_running_loop().create_task(self._collect(*key))
+        collection = _Collection(task=task, claim=claim, began=self._clock.monotonic())
+        self._collections[key] = collection
+        self._counts[share] += 1
+        task.add_done_callback(lambda _: self._ended(key, share, collection))
+        return collection
+
+    def _ended(self, key: _Key, share: str, collection: _Collection) -> None:
         """Forget a collection that ended, and say so when it did not end well, whether or not anybody waited for it."""
         self._collections.pop(key, None)
-        if not task.cancelled() and (problem := task.exception()) is not None:
+        self._counts[share] -= 1
+        if not self._counts[share]:
+            del self._counts[share]
+        task = collection.task
+        if task.cancelled():
+            return
+        if (problem := task.exception()) is not None:
             _log.error("collecting evidence failed unexpectedly", repository=str(key[0]), exc_info=problem)
+        elif (found := task.result()).is_whole and not found.is_stale:
+            self._patience.learn(self._clock.monotonic() - collection.began)
 
     async def _collect(self, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
         """Collect in numbered steps; each step starts what does not depend on an earlier one at the same time."""

@@ -2,21 +2,25 @@
 
 The look-up is owned by the cache and not by the request that started it: a request that is cancelled or out of time
 leaves it running for the others, and its answer is kept for the retry. What could not be looked up is never kept; the
-last good fact is given in its place, marked stale. A fact that is read late in its life is renewed meanwhile.
+last good fact is given in its place, marked stale. A fact that is read late in its life is renewed meanwhile. Where the
+bytes of all caches together are bounded, a cache forgets for the others, too.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from tidegate.evidence.collected import RENEWED_SHARE
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
+from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.lifetimes import RETRY_SECONDS, kept_seconds
+from tidegate.gather.shares import Claim, current, on_behalf_of
+from tidegate.gather.size import ENTRY_BYTES, size_of
 
 _log = structlog.get_logger(__name__)
 
@@ -29,12 +33,14 @@ class Entry(Generic[V]):
     """A fact and its moments (monotonic seconds). There may be a hundred thousand, so what can be computed is not kept.
 
     Fresh until ``fresh_until``, for ``fresh_seconds`` in all. A failed renewal left what was
-    missing, and is not repeated before ``retry_at``. ``weight`` is its share of what is kept.
+    missing, and is not repeated before ``retry_at``. ``weight`` is its share of what is kept, ``size`` about how many
+    bytes it takes, but for what its value shares with others.
     """
 
     value: V
     observed_at: datetime
     weight: int
+    size: int
     fresh_until: float
     fresh_seconds: float
     retry_at: float = 0.0
@@ -57,10 +63,31 @@ class Entry(Generic[V]):
         return Known(self.value, self.observed_at, stale.cause, stale.source)
 
 
+class Sharing(Protocol[V]):
+    """Keeps parts of values that are equal once."""
+
+    def take(self, value: V) -> tuple[V, int]:
+        """Return the value to keep, and about how many bytes it adds to what is kept."""
+        ...
+
+    def drop(self, value: V) -> int:
+        """Let go of a value; return the bytes that this frees."""
+        ...
+
+
+class _NoSharing(Sharing[V]):
+    def take(self, value: V) -> tuple[V, int]:
+        return value, size_of(value)
+
+    def drop(self, value: V) -> int:
+        return size_of(value)
+
+
 class FactCache(Generic[K, V]):
     """Facts of one kind. ``look_up`` gives the value or Missing; ``seconds`` gives a value's time to live.
 
-    ``limit`` bounds the facts that are kept, or where they are weighed with ``weigh``, their weight together.
+    ``limit`` bounds the facts that are kept, or where they are weighed with ``weigh``, their weight together; ``budget``
+    bounds the bytes of this and other caches. ``sharing`` keeps equal parts of values once.
     """
 
     def __init__(
@@ -72,6 +99,8 @@ class FactCache(Generic[K, V]):
         look_up: Callable[[K], Awaitable[V | Missing]],
         seconds: Callable[[K, V], float],
         weigh: Callable[[V], int] = lambda _: 1,
+        budget: Budget | None = None,
+        sharing: Sharing[V] | None = None,
     ) -> None:
         self.source = source
         self._limit = limit
@@ -79,13 +108,28 @@ class FactCache(Generic[K, V]):
         self._look_up = look_up
         self._seconds = seconds
         self._weigh = weigh
-        self._weight = 0
+        self._weighed = 0
+        self._bytes = 0
+        self._budget = budget
+        self._sharing: Sharing[V] = _NoSharing[V]() if sharing is None else sharing
+        if budget is not None:
+            budget.add(self)
         self._entries: dict[K, Entry[V]] = {}
-        self._flights: dict[K, asyncio.Task[tuple[Fact[V], float]]] = {}
+        self._flights: dict[K, tuple[asyncio.Task[tuple[Fact[V], float]], Claim]] = {}
 
     def __len__(self) -> int:
         """Return the number of facts kept."""
         return len(self._entries)
+
+    @property
+    def weight(self) -> int:
+        """Return about how many bytes the facts take."""
+        return self._bytes
+
+    def forget_oldest(self) -> None:
+        """Forget what was not used for the longest time."""
+        if self._entries:
+            self._forget(next(iter(self._entries)))
 
     def peek(self, key: K) -> tuple[Fact[V], float]:
         """Return what is known now and until when, without any look-up; unknown is Missing, good until 0."""
@@ -135,11 +179,15 @@ class FactCache(Generic[K, V]):
         return max(entry.fresh_until, entry.retry_at)
 
     def _flight(self, key: K) -> asyncio.Task[tuple[Fact[V], float]]:
-        """Return the look-up that is under way for the key, or start one."""
+        """Return the look-up that is under way for the key, or start one; who joins one adds their share to it."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = asyncio.get_running_loop().create_task(self._fly(key))
-        return flight
+            claim = Claim()
+            with on_behalf_of(claim):
+                flight = asyncio.get_running_loop().create_task(self._fly(key)), claim
+            self._flights[key] = flight
+        current().listen(flight[1].join)
+        return flight[0]
 
     async def _fly(self, key: K) -> tuple[Fact[V], float]:
         asked_at = self._clock.now()
@@ -158,23 +206,30 @@ class FactCache(Generic[K, V]):
         It was observed when it was asked for: what changed while the answer was under way may not be in it.
         """
         now, seconds = self._clock.monotonic(), self._seconds(key, value)
+        self._forget(key)
+        kept, added = self._sharing.take(value)
         entry = Entry(
-            value=value,
+            value=kept,
             observed_at=asked_at,
-            weight=self._weigh(value),
+            weight=self._weigh(kept),
+            size=ENTRY_BYTES + size_of(key),
             fresh_until=now + seconds,
             fresh_seconds=seconds,
         )
-        self._forget(key)
         self._entries[key] = entry
-        self._weight += entry.weight
-        while self._weight > self._limit:
-            self._forget(next(iter(self._entries)))
+        self._weighed += entry.weight
+        self._bytes += entry.size + added
+        while self._weighed > self._limit:
+            self.forget_oldest()
+        if self._budget is not None:
+            self._budget.keep_to_it()
         return entry.known(), entry.fresh_until
 
     def _forget(self, key: K) -> None:
         entry = self._entries.pop(key, None)
-        self._weight -= 0 if entry is None else entry.weight
+        if entry is not None:
+            self._weighed -= entry.weight
+            self._bytes -= entry.size + self._sharing.drop(entry.value)
 
     def _failed(self, key: K, missing: Missing) -> tuple[Fact[V], float]:
         """Return the last good fact, marked stale, or what is missing where there is none.

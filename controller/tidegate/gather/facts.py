@@ -20,12 +20,14 @@ from tidegate.evidence.scan import Coverage, Scanner, ScanReport
 from tidegate.evidence.unavailable import UnknownRegionError
 from tidegate.gather import lifetimes
 from tidegate.gather.batch import Batcher
+from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lines import Lines
 from tidegate.gather.manifests import Manifests, no_region
 from tidegate.gather.proving import Prover
 from tidegate.gather.revocations import Revocations
+from tidegate.gather.shared_findings import SharedFindings
 from tidegate.gather.signatures import Signatures
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest
@@ -42,21 +44,31 @@ Settings = RepositorySettings | Absence
 class Facts:
     """The caches of all kinds of facts."""
 
-    def __init__(self, *, sources: Sources, lines: Lines, clock: Clock, limit: int) -> None:
+    def __init__(
+        self, *, sources: Sources, lines: Lines, clock: Clock, limit: int, budget: Budget | None = None
+    ) -> None:
         self._sources = sources
         self._lines = lines
         self._clock = clock
+        self.budget = budget = budget or Budget()
         self._batch_calls()
-        self.manifests = Manifests(sources=sources, lines=lines, clock=clock, limit=limit)
-        self.revocations = Revocations(sources=sources, lines=lines, clock=clock)
-        self.prover = Prover(revocations=self.revocations, clock=clock, limit=limit)
+        self.manifests = Manifests(sources=sources, lines=lines, clock=clock, limit=limit, budget=budget)
+        self.revocations = Revocations(sources=sources, lines=lines, clock=clock, budget=budget)
+        self.prover = Prover(revocations=self.revocations, clock=clock, limit=limit, budget=budget)
         self.signatures = Signatures(
-            sources=sources, lines=lines, clock=clock, manifests=self.manifests, prover=self.prover, limit=limit
+            sources=sources,
+            lines=lines,
+            clock=clock,
+            manifests=self.manifests,
+            prover=self.prover,
+            limit=limit,
+            budget=budget,
         )
         self.details = FactCache[tuple[Repository, ImageId], Detail](
             source="ecr:DescribeImages",
             limit=limit,
             clock=clock,
+            budget=budget,
             look_up=self._detail,
             seconds=self._detail_seconds,
         )
@@ -64,6 +76,7 @@ class Facts:
             source="ecr:DescribeRepositories",
             limit=limit,
             clock=clock,
+            budget=budget,
             look_up=self._repository_settings,
             seconds=lambda _, value: (
                 lifetimes.ABSENT_SECONDS if isinstance(value, Absence) else lifetimes.SETTINGS_SECONDS
@@ -73,6 +86,7 @@ class Facts:
             source=SCAN_TYPE_SOURCE,
             limit=limit,
             clock=clock,
+            budget=budget,
             look_up=self._scan_type,
             seconds=lambda *_: lifetimes.SCAN_TYPE_SECONDS,
         )
@@ -80,6 +94,8 @@ class Facts:
             source="inspector2:ListFindings",
             limit=limit,
             clock=clock,
+            budget=budget,
+            sharing=SharedFindings(),
             look_up=self._scan,
             seconds=lambda _, report: lifetimes.scan_seconds(report, now=clock.now()),
         )

@@ -15,6 +15,7 @@ from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.gather.clock import Clock
 from tidegate.gather.meter import MadeCall, Meter
+from tidegate.gather.shares import Claim, Given, Lanes, Room, current
 from tidegate.gather.throttle import CircuitBreaker, TokenBucket
 from tidegate.images.repository import Registry
 
@@ -46,7 +47,8 @@ class RateLimit:
 class Line:
     """One API of one registry.
 
-    ``room`` bounds the calls under way to the registry. Without a ``meter`` every look-up counts as one call.
+    ``room`` bounds the calls under way to the registry, and ``threads`` those to all. Without a ``meter`` every look-up
+    counts as one call. Tokens and places are shared by namespace.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class Line:
         source: str,
         registry: Registry,
         executor: Executor,
-        room: asyncio.Semaphore,
+        room: Room,
+        threads: Room,
         clock: Clock,
         rate: RateLimit,
         observer: CallObserver,
@@ -65,29 +68,37 @@ class Line:
         self.registry = registry
         self._executor = executor
         self._room = room
+        self._threads = threads
         self._clock = clock
         self._observer = observer
         self._meter = meter
         self._bucket = TokenBucket(rate=rate.per_second, burst=rate.burst, clock=clock)
         self._breaker = CircuitBreaker(clock)
+        self._waiting = Lanes()
+        self._given = Given()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, function: Callable[[], R]) -> R | Missing | UnknownRegionError:
         """Wait for the line's turn and call."""
-        missing = await self.turn()
-        return await self.call(function) if missing is None else missing
+        claim = current()
+        missing = await self.turn(claim)
+        return await self.call(function, claim) if missing is None else missing
 
-    async def turn(self) -> Missing | None:
+    async def turn(self, claim: Claim | None = None) -> Missing | None:
         """Wait for a token; return None when a call may be made now, or at once why none is made."""
-        while not self._breaker.is_open:
-            wait = self._bucket.wait_seconds()
-            if wait <= 0:
-                return None if self._breaker.admits() else self._refused()
-            await asyncio.sleep(wait)
-        return self._refused()
+        if self._breaker.is_open:
+            return self._refused()
+        waiter = self._waiting.wait(claim or current())
+        self._hand_out()
+        answer = await waiter
+        return answer if isinstance(answer, Missing) else None
 
-    async def call(self, function: Callable[[], R]) -> R | Missing | UnknownRegionError:
-        """Run the blocking function in a thread and return its result, or what is missing for want of it."""
-        async with self._room:
+    async def call(self, function: Callable[[], R], claim: Claim) -> R | Missing | UnknownRegionError:
+        """Run the blocking function in a thread and return its result, or what is missing for want of it.
+
+        The first share of the claim pays for calls beyond the one of its turn.
+        """
+        async with self._room.place(claim), self._threads.place(claim):
             started, made = self._clock.monotonic(), list[MadeCall]()
             run = function if self._meter is None else partial(self._meter.run, function, made)
             try:
@@ -95,12 +106,12 @@ class Line:
             except UnknownRegionError as unknown:
                 return unknown  # Nothing was contacted, so there is nothing to note.
             except AwsUnavailableError as unavailable:
-                self._note(made, self._clock.monotonic() - started, unavailable)
+                self._note(made, self._clock.monotonic() - started, unavailable, claim)
                 return unavailable.missing()
             except Exception as unexpected:  # noqa: BLE001 - an unforeseen error is one more way of not knowing
-                self._note(made, self._clock.monotonic() - started, unexpected)
+                self._note(made, self._clock.monotonic() - started, unexpected, claim)
                 return Missing(Cause.INTERNAL, self.source)
-            self._note(made, self._clock.monotonic() - started, None)
+            self._note(made, self._clock.monotonic() - started, None, claim)
             return result
 
     def unanswered(self, problems: Iterable[AwsUnavailableError]) -> None:
@@ -110,13 +121,38 @@ class Line:
         for problem in {each.cause: each for each in reversed(found)}.values():
             self._observer.unanswered(self.source, self.registry, counts[problem.cause], problem)
 
-    def _note(self, made: list[MadeCall], seconds: float, problem: Exception | None) -> None:
+    def _hand_out(self) -> None:
+        """Give the tokens that there are to those whose turn it is; come back when there is the next one."""
+        while self._waiting:
+            answer: Missing | None = self._refused()
+            if not self._breaker.is_open:
+                if (wait := self._bucket.wait_seconds()) > 0:
+                    self._come_back(wait)
+                    return
+                answer = None if self._breaker.admits() else answer
+            found = self._waiting.next(self._given.rank)
+            assert found is not None
+            waiter, share = found
+            self._given.give(share)
+            waiter.set_result(answer)
+
+    def _come_back(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._hand_out)
+
+    def _note(self, made: list[MadeCall], seconds: float, problem: Exception | None, claim: Claim) -> None:
         """Let bucket, breaker and operator learn from the calls that a look-up made; the problem is the last one's."""
         if self._meter is None or (problem is not None and not made):
             cause = _cause(problem)
             made = [MadeCall(source=self.source, registry=self.registry, seconds=seconds, cause=cause)]
-        self._bucket.charge(max(0, sum(call.source == self.source for call in made) - 1))
+        more = max(0, sum(call.source == self.source for call in made) - 1)
+        self._bucket.charge(more)
+        if more:
+            self._given.charge(next(iter(claim.shares)), more)
         self._pace(made, problem)
+        if self._breaker.is_open:
+            self._hand_out()
         for at, call in enumerate(made):
             last = problem if at == len(made) - 1 else None
             earlier = None if call.cause is None else AwsUnavailableError(call.cause, call.source)

@@ -1,11 +1,11 @@
 """All lines to AWS: one for each API, account and region, made on first use, sharing one bounded pool of threads."""
 
-import asyncio
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from tidegate.gather.clock import Clock
 from tidegate.gather.line import CallObserver, Line, RateLimit
 from tidegate.gather.meter import Meter
+from tidegate.gather.shares import Room
 from tidegate.images.repository import Registry
 
 THREADS = 32
@@ -37,7 +37,8 @@ class Lines:
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
         self._meter = meter
         self._lines: dict[tuple[str, Registry], Line] = {}
-        self._rooms: dict[tuple[Registry, int], asyncio.Semaphore] = {}
+        self._rooms: dict[tuple[Registry, int], Room] = {}
+        self._threads = Room(THREADS)
 
     def line(self, source: str, registry: Registry, *, calls: int = REGISTRY_CALLS) -> Line:
         """Return the line of one API, for instance ``ecr:DescribeImages``, at one registry.
@@ -61,14 +62,15 @@ class Lines:
             registry=registry,
             executor=self._executor,
             room=self._room(registry, calls),
+            threads=self._threads,
             clock=self._clock,
             rate=self._rate,
             observer=self._observer,
             meter=self._meter,
         )
 
-    def _room(self, registry: Registry, calls: int) -> asyncio.Semaphore:
-        room = self._rooms.pop((registry, calls), None) or asyncio.Semaphore(calls)
+    def _room(self, registry: Registry, calls: int) -> Room:
+        room = self._rooms.pop((registry, calls), None) or Room(calls)
         self._rooms[registry, calls] = room
         if len(self._rooms) > MAX_LINES:
             del self._rooms[next(iter(self._rooms))]

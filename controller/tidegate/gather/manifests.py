@@ -18,6 +18,7 @@ from tidegate.evidence.signature_artifacts import Descriptor
 from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.gather import lifetimes
 from tidegate.gather.batch import Batcher
+from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lines import Lines
@@ -41,7 +42,7 @@ Runnable: TypeAlias = tuple[PlatformImage, ...] | BadContent
 class Manifests:
     """Manifests, indexes expanded, and descriptors."""
 
-    def __init__(self, *, sources: Sources, lines: Lines, clock: Clock, limit: int) -> None:
+    def __init__(self, *, sources: Sources, lines: Lines, clock: Clock, limit: int, budget: Budget) -> None:
         self._sources = sources
         self._lines = lines
         self._large = asyncio.Semaphore(1)
@@ -51,10 +52,10 @@ class Manifests:
             call=self._fetch,
         )
         self.runnable = FactCache[tuple[Repository, Digest, str], Runnable](
-            source=ECR_SOURCE, limit=limit, clock=clock, look_up=self._runnable, seconds=_seconds
+            source=ECR_SOURCE, limit=limit, budget=budget, clock=clock, look_up=self._runnable, seconds=_seconds
         )
         self.descriptors = FactCache[tuple[Repository, Digest], Descriptor | BadContent](
-            source=ECR_SOURCE, limit=limit, clock=clock, look_up=self._descriptor, seconds=_seconds
+            source=ECR_SOURCE, limit=limit, budget=budget, clock=clock, look_up=self._descriptor, seconds=_seconds
         )
 
     def caches(self) -> dict[str, Sized]:

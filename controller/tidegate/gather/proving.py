@@ -16,8 +16,11 @@ import structlog
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.proofs import Attempt, Proof, ProofState, conclude
 from tidegate.evidence.signature_artifacts import FoundArtifacts, SignatureArtifact
+from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.revocations import Answer, Revocations
+from tidegate.gather.shares import Room, current
+from tidegate.gather.size import ENTRY_BYTES, size_of
 from tidegate.verify.demands import Demand
 from tidegate.verify.notation.revocation_material import NoAnswer, Question, RevocationMaterial
 from tidegate.verify.prepare import prepare
@@ -69,19 +72,42 @@ class _Round:
 
 
 class Prover:
-    """Proves; see the module. ``limit`` bounds what is remembered."""
+    """Proves; see the module. ``limit`` and ``budget`` bound what is remembered."""
 
-    def __init__(self, *, revocations: Revocations, clock: Clock, limit: int, executor: Executor | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        revocations: Revocations,
+        clock: Clock,
+        limit: int,
+        executor: Executor | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         self._revocations = revocations
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="verify")
+        self._room = Room(THREADS)
         self._clock = clock
         self._limit = limit
         self._memory: dict[_Key, _Remembered] = {}
         self._lock = threading.Lock()
+        self._bytes = 0
+        self._budget = budget
+        if budget is not None:
+            budget.add(self)
 
     def __len__(self) -> int:
         """Return how many verifications are remembered."""
         return len(self._memory)
+
+    @property
+    def weight(self) -> int:
+        """Return about how many bytes the verifications take."""
+        return self._bytes
+
+    def forget_oldest(self) -> None:
+        """Forget the verification that was remembered first."""
+        with self._lock:
+            self._forget_oldest()
 
     def close(self) -> None:
         """Let running verifications end by themselves and start no further ones."""
@@ -116,7 +142,10 @@ class Prover:
         loop = asyncio.get_running_loop()
         for _ in range(MAX_ROUNDS):
             # 2. Everything else is verified in one thread: cryptography lets the others run.
-            result = await loop.run_in_executor(self._executor, self._verified, image, found, demands, answers)
+            async with self._room.place(current()):
+                result = await loop.run_in_executor(self._executor, self._verified, image, found, demands, answers)
+            if self._budget is not None:
+                self._budget.keep_to_it()
             # 3. Answers that are wanted are asked for, and the signatures that want them are verified again.
             new = [question for question in result.questions if question not in answers.material.answers]
             if not new:
@@ -203,10 +232,26 @@ class Prover:
 
     def _remember(self, key: _Key, remembered: _Remembered) -> None:
         with self._lock:
-            self._memory.pop(key, None)
+            self._forget(key)
             self._memory[key] = remembered
+            self._bytes += _size(key, remembered)
             while len(self._memory) > self._limit:
-                del self._memory[next(iter(self._memory))]
+                self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        if self._memory:
+            self._forget(next(iter(self._memory)))
+
+    def _forget(self, key: _Key) -> None:
+        remembered = self._memory.pop(key, None)
+        if remembered is not None:
+            self._bytes -= _size(key, remembered)
+
+
+def _size(key: _Key, remembered: _Remembered) -> int:
+    """Return about how many bytes a verification takes; demands are the policies', and questions mostly shared."""
+    _, image, fingerprint = key
+    return ENTRY_BYTES + sum(map(size_of, (image, fingerprint, remembered.attempt, remembered.questions)))
 
 
 def _unforeseen(artifact: SignatureArtifact, problem: BaseException) -> Attempt:

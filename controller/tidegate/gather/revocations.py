@@ -16,6 +16,7 @@ from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lifetimes import RETRY_SECONDS
@@ -74,7 +75,7 @@ class _Kept:
 class Revocations:
     """The answers of AWS Signer, OCSP responders and CRL distribution points."""
 
-    def __init__(self, *, sources: Sources, lines: Lines, clock: Clock) -> None:
+    def __init__(self, *, sources: Sources, lines: Lines, clock: Clock, budget: Budget | None = None) -> None:
         self._sources = sources
         self._lines = lines
         self._clock = clock
@@ -87,6 +88,7 @@ class Revocations:
             look_up=self._look_up,
             seconds=self._seconds,
             weigh=lambda kept: kept.size,
+            budget=budget,
         )
         self.crls = FactCache[CrlQuestion, _Kept](
             source="revocation",
@@ -95,6 +97,7 @@ class Revocations:
             look_up=self._look_up,
             seconds=self._seconds,
             weigh=lambda kept: kept.size,
+            budget=budget,
         )
 
     def caches(self) -> dict[str, Sized]:

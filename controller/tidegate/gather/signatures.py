@@ -21,6 +21,7 @@ from tidegate.evidence.signature_artifacts import (
     SigningState,
     WantedArtifacts,
 )
+from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lines import REGISTRY_SEARCHES, Lines
@@ -58,7 +59,15 @@ class Signatures:
     """Finds and proves; see the module."""
 
     def __init__(
-        self, *, sources: Sources, lines: Lines, clock: Clock, manifests: Manifests, prover: Prover, limit: int
+        self,
+        *,
+        sources: Sources,
+        lines: Lines,
+        clock: Clock,
+        manifests: Manifests,
+        prover: Prover,
+        limit: int,
+        budget: Budget,
     ) -> None:
         self._sources = sources
         self._lines = lines
@@ -72,11 +81,17 @@ class Signatures:
             look_up=self._find,
             seconds=_artifact_seconds,
             weigh=lambda found: max(found.size, MAX_KEPT_BYTES // limit),
+            budget=budget,
         )
         # The latest demands, which order a search and are no part of what was found.
         self._searched_for: dict[_Found, Sequence[Demand]] = {}
         self.hints = FactCache[tuple[EcrRepository, Digest], tuple[SigningHint, ...]](
-            source=HINT_SOURCE, limit=limit, clock=clock, look_up=self._ask_hints, seconds=lambda *_: HINT_SECONDS
+            source=HINT_SOURCE,
+            limit=limit,
+            budget=budget,
+            clock=clock,
+            look_up=self._ask_hints,
+            seconds=lambda *_: HINT_SECONDS,
         )
 
     def caches(self) -> dict[str, Sized]:

@@ -28,8 +28,10 @@ MAX_PATH_LENGTH = 255
 """Characters of a repository's path, without the host, with ``library/`` where it is implied."""
 MIN_ECR_NAME_LENGTH = 2
 """Characters of the shortest repository name that Amazon ECR holds."""
-REMEMBERED_REFERENCES = 8192
-"""Parsed references that are kept; about 1 KB each."""
+REMEMBERED_REFERENCES = 2048
+"""Parsed references that are kept, 1 to 4 KB each."""
+REMEMBERED_REPOSITORIES = 8192
+"""Repositories that are kept, half a KB each."""
 
 _DEFAULT_DOMAIN = "docker.io"
 _LEGACY_DEFAULT_DOMAIN = "index.docker.io"
@@ -161,7 +163,7 @@ def _ecr_repository(text: str, domain: str, path: str) -> EcrRepository | None:
     return _shared(registry, path)
 
 
-@lru_cache(maxsize=REMEMBERED_REFERENCES)
+@lru_cache(maxsize=REMEMBERED_REPOSITORIES)
 def _shared(registry: EcrRegistry, name: str) -> EcrRepository:
     """Return one object for one repository: what is remembered of its images holds on to it."""
     return EcrRepository(registry, name)

@@ -7,13 +7,51 @@ import logging
 import logging.handlers
 import queue
 import sys
+from collections import deque
+from collections.abc import Mapping
 from typing import TextIO
 
 import structlog
 
 MAX_QUEUED_LINES = 10_000
+MAX_QUEUED_BYTES = 8 * 1024 * 1024
+"""What the lines that wait to be written may take in memory together."""
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class Lines(queue.Queue[logging.LogRecord]):
+    """Lines that wait to be written, bounded in bytes: each counts for as much as its texts, and for one of many at least."""
+
+    def __init__(self) -> None:
+        super().__init__(MAX_QUEUED_BYTES)
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
+
+    def _qsize(self) -> int:
+        return self._bytes
+
+    def _put(self, item: logging.LogRecord) -> None:
+        size = MAX_QUEUED_BYTES // MAX_QUEUED_LINES + _size(getattr(item, "msg", None))
+        super()._put(item)
+        self._sizes.append(size)
+        self._bytes += size
+
+    def _get(self) -> logging.LogRecord:
+        self._bytes -= self._sizes.popleft()
+        return super()._get()
+
+
+def _size(value: object) -> int:
+    """Return about how many bytes the texts of a line take."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_size(name) + _size(each) for name, each in value.items())
+    return sum(map(_size, value)) if isinstance(value, list | tuple) else 0
 
 
 class DroppingQueueHandler(logging.handlers.QueueHandler):
@@ -70,7 +108,7 @@ def configure_logging(*, level: str, form: str, stream: TextIO | None = None) ->
             ],
         )
     )
-    lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_QUEUED_LINES)
+    lines = Lines()
     root = logging.getLogger()
     root.handlers[:] = [DroppingQueueHandler(lines)]
     root.setLevel(_LEVELS[level])

@@ -4,6 +4,7 @@ The users' text is not repeated here in full; the operator's cause (error code, 
 """
 
 import time
+from collections.abc import Hashable, Sequence
 
 import structlog
 
@@ -19,6 +20,10 @@ from tidegate.telemetry.registries import RegistryLabels
 REPEAT_SECONDS = 10.0
 """The same refusal, or the same failure of AWS, is logged again only after this long."""
 MAX_REMEMBERED = 5_000
+"""Lines of which it is remembered when they were written; of each only a hash is kept, whatever it is about."""
+MAX_LOGGED_IMAGES = 20
+"""Images, and findings, that one line tells of."""
+MAX_FINDING_CHARACTERS = 1_500
 
 _log = structlog.get_logger(__name__)
 
@@ -30,16 +35,22 @@ class Repeats:
     """Tells which lines were written a moment ago."""
 
     def __init__(self) -> None:
-        self._last: dict[object, float] = {}
+        self._last: dict[int, float] = {}
 
-    def is_new(self, key: object, now: float) -> bool:
+    def __len__(self) -> int:
+        """Return how many lines are remembered."""
+        return len(self._last)
+
+    def is_new(self, key: Hashable, now: float) -> bool:
         """Tell whether the key was not seen within REPEAT_SECONDS."""
-        last = self._last.get(key)
+        known = hash(key)
+        last = self._last.pop(known, None)
         if last is not None and now - last < REPEAT_SECONDS:
+            self._last[known] = last
             return False
         if len(self._last) >= MAX_REMEMBERED:
-            self._last.clear()
-        self._last[key] = now
+            del self._last[next(iter(self._last))]
+        self._last[known] = now
         return True
 
 
@@ -117,11 +128,18 @@ class Observer:
             name=harmless(request.name),
             user=harmless(request.user),
             dry_run=request.dry_run,
-            images=[verdict.label for verdict in decision.verdicts],
-            findings=[record for verdict in decision.verdicts for record in verdict.records],
-            causes=[cause for verdict in decision.verdicts for cause in verdict.causes],
+            images=_first([verdict.label for verdict in decision.verdicts]),
+            findings=_first([record for verdict in decision.verdicts for record in verdict.records]),
+            causes=_first([cause for verdict in decision.verdicts for cause in verdict.causes]),
             seconds=round(seconds, 6),
         )
+
+
+def _first(texts: Sequence[str]) -> list[str]:
+    """Return as many texts as a line tells of, each cut, and how many more there are."""
+    more = len(texts) - MAX_LOGGED_IMAGES
+    found = [text[:MAX_FINDING_CHARACTERS] for text in texts[:MAX_LOGGED_IMAGES]]
+    return [*found, f"{more} more"] if more > 0 else found
 
 
 def _cause(problem: Exception | None) -> Cause | None:

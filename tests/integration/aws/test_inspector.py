@@ -218,14 +218,6 @@ def test_inspector_that_is_off_is_denied_access(aws, world):
     assert (raised.value.cause, raised.value.source) == (Cause.ACCESS_DENIED, "inspector2:ListFindings")
 
 
-def test_equal_findings_of_many_images_are_one_object(aws, world):
-    images = [pushed(world, f"team/app{number}") for number in range(3)]
-    for name, _ in images:
-        world.add_finding(name, "v1", id="CVE-1", first_observed_at="2026-01-01T00:00:00+00:00")
-    answers = aws.inspector.findings(OWN, images)
-    assert len({id(each.findings[0]) for each in answers.values()}) == 1
-
-
 def test_the_same_digest_elsewhere_takes_no_pages(aws, sim, world):
     """A base image that lies in every team's repository has its findings there too: they are not even read."""
     image = pushed(world, content="same")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +11,13 @@ from tidegate.admission.decision import Decision
 from tidegate.admission.request import AdmissionRequest
 from tidegate.admission.reviewer import Reviewer
 from tidegate.evidence.collected import ImageEvidence, nothing_asked
+from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.needs import Needs
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference
 from tidegate.policy.snapshot import PolicySnapshot
 
+UNKNOWN = replace(nothing_asked(), detail=Missing(Cause.DEADLINE, "ecr:DescribeImages"))
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
 
@@ -105,14 +107,19 @@ class FakeEvidence:
     meanwhile: Callable[[], None] = lambda: None
 
     def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
-        return self.remembered.get(reference.text, nothing_asked())
+        return self.remembered.get(reference.text, UNKNOWN)
 
-    def renew(self, reference: ImageReference, wanted: Needs) -> None:
+    def renew(self, reference: ImageReference, wanted: Needs, *, share: str) -> None:
         self.renewed.append(reference.text)
         self.wanted.append(wanted)
 
     async def collect_all(
-        self, wanted: Sequence[tuple[ImageReference, Needs]], *, deadline: float
+        self,
+        wanted: Sequence[tuple[ImageReference, Needs]],
+        *,
+        deadline: float,
+        share: str,
+        is_patient: bool = True,
     ) -> Sequence[ImageEvidence]:
         self.asked.append(([reference.text for reference, _ in wanted], deadline))
         self.wanted += [needs for _, needs in wanted]

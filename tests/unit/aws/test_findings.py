@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tidegate.aws.findings import MAX_PACKAGES, MAX_TEXT, kept, read_finding
+from tidegate.aws.findings import MAX_ID, MAX_PACKAGES, MAX_TEXT, kept, read_finding
 from tidegate.aws.reply import Reply
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Answer, Finding, Severity, VulnerablePackage
@@ -129,11 +129,10 @@ def test_packages_and_their_texts_are_bounded():
     assert {len(each.name) for each in finding.packages} == {MAX_TEXT}
 
 
-def test_equal_findings_and_packages_are_one_object():
-    first, second = read(wire()), read(wire())
-    assert first is second
-    other = read(wire(severity="LOW"))
-    assert other.packages[0] is first.packages[0]
+def test_a_name_that_is_too_long_is_no_name():
+    assert read(wire(details={"vulnerabilityId": "C" * MAX_ID})).id == "C" * MAX_ID
+    with pytest.raises(AwsUnavailableError, match="at most"):
+        read(wire(details={"vulnerabilityId": "C" * (MAX_ID + 1)}))
 
 
 def found(number, severity=Severity.LOW, **members):

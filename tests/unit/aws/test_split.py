@@ -78,9 +78,9 @@ def test_a_message_alone_is_no_answer():
 
 def test_without_a_name_the_batch_is_halved():
     registry = Registry(missing=["v7"], names=False)
-    answers = registry.answers(IDS)
-    assert answers == {each: each.upper() for each in IDS} | {"v7": GONE}
-    assert len(registry.calls) <= 2 * 7 + 1
+    answers = registry.answers(IDS[:8])
+    assert answers == {each: each.upper() for each in IDS[:8]} | {"v7": GONE}
+    assert len(registry.calls) <= 2 * 3 + 1
 
 
 def test_ids_beyond_the_bound_of_calls_are_not_answered():
@@ -93,11 +93,31 @@ def test_ids_beyond_the_bound_of_calls_are_not_answered():
     assert {(each.cause, each.source) for each in left} == {(Cause.OVERLOADED, SOURCE)}
 
 
-def test_fifteen_missing_of_a_hundred_are_all_answered():
-    registry = Registry(missing=IDS[:15])
+def test_three_missing_of_a_hundred_are_all_answered():
+    registry = Registry(missing=IDS[:3])
     answers = registry.answers(IDS)
-    assert [each for each in IDS if answers[each] == GONE] == IDS[:15]
+    assert answers == {each: each.upper() for each in IDS} | dict.fromkeys(IDS[:3], GONE)
     assert len(registry.calls) <= MAX_CALLS
+
+
+class TooLong(Registry):
+    """An answer about more than ten ids is no answer, nor is any about one of the missing."""
+
+    def ask(self, ids):
+        self.calls.append(tuple(ids))
+        if len(ids) > 10 or self.missing.intersection(ids):
+            raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, SOURCE)
+        return {each: each.upper() for each in ids}
+
+
+def test_a_batch_whose_answer_cannot_be_relied_on_is_halved():
+    assert TooLong().answers(IDS[:40]) == {each: each.upper() for each in IDS[:40]}
+
+
+def test_an_id_of_which_no_answer_can_be_relied_on_costs_the_others_none():
+    answers = TooLong(missing=["v1"]).answers(IDS[:8])
+    assert answers.pop("v1").cause is Cause.UNEXPECTED_ANSWER
+    assert answers == {each: each.upper() for each in IDS[:8] if each != "v1"}
 
 
 def test_a_failing_first_call_is_raised():

@@ -11,6 +11,7 @@ from tidegate.evidence.unavailable import UnknownRegionError
 from tidegate.gather.line import RateLimit
 from tidegate.gather.lines import MAX_LINES, REGISTRY_CALLS, THREADS
 from tidegate.gather.meter import Meter
+from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.gather.throttle import FAILURES_TO_OPEN, OPEN_SECONDS, PAUSE_SECONDS
 from tidegate.images.repository import EcrRegistry
 
@@ -222,7 +223,10 @@ class TestLines:
         executor = LateExecutor(3_600.0)
         lines = build_lines(clock, executor, Seen(), rate=PATIENT)
         apis = [lines.line(f"ecr:Api{number}", REGISTRY) for number in range(10)]
-        tasks = [asyncio.create_task(line.ask(lambda: None)) for line in apis for _ in range(10)]
+        tasks = []
+        for share in ("a", "b"):
+            with on_behalf_of(Claim(share)):
+                tasks += [asyncio.create_task(line.ask(lambda: None)) for line in apis for _ in range(10)]
         await asyncio.sleep(1)
         assert executor.running == REGISTRY_CALLS < THREADS
         executor.seconds = 0.1

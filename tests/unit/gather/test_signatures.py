@@ -28,6 +28,7 @@ from tidegate.gather import proving, signatures
 from tidegate.gather.collector import Collector
 from tidegate.gather.facts import Facts
 from tidegate.gather.lines import REGISTRY_SEARCHES, THREADS
+from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.gather.signatures import FOUND_SECONDS, MAX_SEARCHED_FOR, Signatures
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
@@ -229,7 +230,10 @@ async def test_searches_leave_room_for_the_registrys_other_calls(aws, source, cl
     executor = LateExecutor(seconds=60.0)
     lines = build_lines(clock, executor, seen)
     facts = Facts(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
-    searches = [asyncio.ensure_future(facts.signatures.artifacts.get((APP, image, frozenset()))) for image in images]
+    searches = []
+    for number, image in enumerate(images):
+        with on_behalf_of(Claim(f"namespace-{number % 2}")):
+            searches.append(asyncio.ensure_future(facts.signatures.artifacts.get((APP, image, frozenset()))))
     await asyncio.sleep(1)
     assert executor.running == REGISTRY_SEARCHES
     executor.seconds = 0.1

@@ -119,4 +119,24 @@ def test_the_queue_is_bounded(written):
     (handler,) = logging.getLogger().handlers
     assert isinstance(handler, DroppingQueueHandler)
     assert isinstance(handler.queue, queue.Queue)
-    assert handler.queue.maxsize == log_module.MAX_QUEUED_LINES
+    assert isinstance(handler.queue, log_module.Lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        pytest.param("short", log_module.MAX_QUEUED_LINES, id="in lines"),
+        pytest.param("x" * (1 << 20), log_module.MAX_QUEUED_BYTES >> 20, id="in bytes"),
+    ],
+)
+def test_lines_that_wait_are_bounded(text, most):
+    lines = log_module.Lines()
+    record = logging.LogRecord("x", logging.INFO, __file__, 1, "", (), None)
+    record.msg = {"event": "e", "images": [text], "more": {"of": (text[:1],)}}  # type: ignore[assignment]
+    with pytest.raises(queue.Full):
+        for _ in range(2 * most):
+            lines.put_nowait(record)
+    assert len(lines.queue) <= most
+    while not lines.empty():
+        assert lines.get_nowait() is record
+    lines.put_nowait(record)

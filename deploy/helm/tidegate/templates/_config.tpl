@@ -52,6 +52,7 @@ trustStores:
   privateHosts: {{ toJson .Values.trustStores.privateHosts }}
 cache:
   images: {{ int .Values.cache.images }}
+  memoryMebibytes: {{ int .Values.cache.memoryMebibytes }}
 log:
   level: {{ .Values.log.level }}
   format: {{ .Values.log.format }}

@@ -1,0 +1,31 @@
+"""About how many bytes a value takes in memory: what a cache is bounded by. Values only, no two of which share parts."""
+
+import sys
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+ENTRY_BYTES = 320
+"""What a fact takes beside its key and value: the entry, its moments, its place in a dictionary."""
+
+
+def size_of(value: object) -> int:
+    """Return the bytes of a value, with all that it is made of but what all values share: enums, small numbers, None."""
+    if value is None or isinstance(value, bool | Enum):
+        return 0
+    if isinstance(value, str | bytes | int | float | datetime):
+        return sys.getsizeof(value)
+    if isinstance(value, tuple | list | frozenset | set):
+        return sys.getsizeof(value) + sum(map(size_of, value))
+    if hasattr(value, "items"):
+        return sys.getsizeof(value) + sum(size_of(name) + size_of(each) for name, each in value.items())
+    if is_dataclass(value) and not isinstance(value, type):
+        return sys.getsizeof(value) + sum(size_of(getattr(value, name)) for name in _names(type(value)))
+    return sys.getsizeof(value)
+
+
+@lru_cache(maxsize=256)
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))

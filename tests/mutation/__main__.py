@@ -62,6 +62,9 @@ def main() -> int:
     make_tree(list(areas))
     run("mutmut", "run", "--max-children", str(options.children), check=False)
     results = read_results(run("mutmut", "results", "--all", "true", capture=True))
+    if not scores(results):
+        print("mutmut tried nothing; the tests have to pass in the copy first", file=sys.stderr)
+        return 1
     survivors = [name for name, status in results.items() if status in NOT_KILLED]
     SURVIVORS.write_text("\n".join(run("mutmut", "show", name, capture=True) for name in survivors))
     write_scores(scores(results))

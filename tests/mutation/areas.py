@@ -26,7 +26,7 @@ AREAS: dict[str, tuple[str, ...]] = {
     "checks/vulnerabilities.py": ("tests/unit/checks/test_vulnerabilities.py",),
     "checks/words.py": ("tests/unit/checks/test_words.py",),
     "images/manifest.py": ("tests/unit/images/test_manifest.py",),
-    "images/platform.py": ("tests/unit/images",),
+    "images/platform.py": ("tests/unit/images/test_platform.py",),
     "policy/match.py": ("tests/unit/policy/test_match.py", "tests/unit/policy/test_snapshot.py"),
     "verify/notation/procedure.py": (
         "tests/unit/verify/notation/test_procedure.py",

@@ -30,7 +30,7 @@ MAX_NAME_CHARACTERS = 63
 MAX_USES = 32
 """Decisions about more images than that are composed each time."""
 
-PLAN_BYTES, USE_BYTES, DECISION_BYTES, VERDICT_BYTES, RESULT_BYTES = 1_000, 400, 1_500, 700, 500
+PLAN_BYTES, USE_BYTES, DECISION_BYTES, VERDICT_BYTES, RESULT_BYTES, TEXT_BYTES = 800, 300, 1_000, 400, 250, 50
 """About what each takes in memory beside its texts."""
 
 K = TypeVar("K", bound=Hashable)
@@ -152,4 +152,4 @@ def _verdict_size(verdict: ImageVerdict) -> int:
 
 def _text_size(text: str) -> int:
     """Return about how many bytes a text takes: up to four a character where one is outside ASCII."""
-    return len(text) if text.isascii() else 4 * len(text)
+    return TEXT_BYTES + len(text) * (1 if text.isascii() else 4) if text else 0

@@ -22,8 +22,8 @@ from tidegate.policy.snapshot import PolicySet, PolicySnapshot
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 """The webhook timeout where the API server does not send it."""
-ANSWER_MARGIN_SECONDS = 1.0
-"""What is kept of the webhook timeout to answer in."""
+ANSWER_MARGIN_SECONDS = 1.25
+"""What is kept of the webhook timeout to answer in: a second is left when the API server has the answer."""
 NO_EVIDENCE_SECONDS = 3_600.0
 """How long a verdict that rests on no evidence is remembered."""
 

@@ -7,6 +7,10 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
+from tidegate.images.repository import EcrRepository, OciRepository
+
+REPOSITORY_BYTES = 128
+"""What a repository adds to a key beside its name: the repository itself is mostly shared."""
 ENTRY_BYTES = 320
 """What a fact takes beside its key and value: the entry, its moments, its place in a dictionary."""
 
@@ -17,6 +21,8 @@ def size_of(value: object) -> int:
         return 0
     if isinstance(value, str | bytes | int | float | datetime):
         return sys.getsizeof(value)
+    if isinstance(value, EcrRepository | OciRepository):
+        return REPOSITORY_BYTES + len(value.name)
     if isinstance(value, tuple | list | frozenset | set):
         return sys.getsizeof(value) + sum(map(size_of, value))
     if hasattr(value, "items"):

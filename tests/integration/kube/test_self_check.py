@@ -63,14 +63,19 @@ class Sources:
     def platforms(self) -> tuple[Platform, ...]:
         return ()
 
-    def renew(self, _reference: ImageReference, _wanted: Needs) -> None:
+    def renew(self, _reference: ImageReference, _wanted: Needs, *, share: str) -> None:
         raise AssertionError
 
     def known(self, _reference: ImageReference, _wanted: Needs) -> ImageEvidence:
         raise AssertionError
 
     async def collect_all(
-        self, wanted: Sequence[tuple[ImageReference, Needs]], *, deadline: float
+        self,
+        wanted: Sequence[tuple[ImageReference, Needs]],
+        *,
+        deadline: float,
+        share: str,
+        is_patient: bool = True,
     ) -> Sequence[ImageEvidence]:
         assert not wanted
         return []

@@ -95,7 +95,7 @@ class FakePlatforms:
 class FakeEvidence:
     """Gives what ``answers`` holds for a reference, else ``otherwise``; notes what it was asked and by when.
 
-    Nothing is known without being asked for but what ``remembered`` holds.
+    Nothing is known without being asked for but what ``remembered`` holds. ``impatient`` is given to who does not wait.
     """
 
     remembered: dict[str, ImageEvidence] = field(default_factory=dict)
@@ -104,6 +104,9 @@ class FakeEvidence:
     asked: list[tuple[list[str], float]] = field(default_factory=list)
     wanted: list[Needs] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
+    impatient: dict[str, ImageEvidence] = field(default_factory=dict)
+    patience: list[bool] = field(default_factory=list)
+    shares: list[str] = field(default_factory=list)
     meanwhile: Callable[[], None] = lambda: None
 
     def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
@@ -121,10 +124,13 @@ class FakeEvidence:
         share: str,
         is_patient: bool = True,
     ) -> Sequence[ImageEvidence]:
+        self.patience.append(is_patient)
+        self.shares.append(share)
         self.asked.append(([reference.text for reference, _ in wanted], deadline))
         self.wanted += [needs for _, needs in wanted]
         self.meanwhile()
-        return [self.answers.get(reference.text, self.otherwise) for reference, _ in wanted]
+        answers = self.answers if is_patient else self.answers | self.impatient
+        return [answers.get(reference.text, self.otherwise) for reference, _ in wanted]
 
     @property
     def looked_up(self) -> list[str]:

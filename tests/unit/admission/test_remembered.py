@@ -149,3 +149,41 @@ async def test_what_could_fill_the_memory_is_answered_without_being_remembered(i
     assert await world.review(body(*images)) == first
     kept = world.reviewer._remembered
     assert (len(kept._plans), len(kept._decisions)) == (plans, decisions)
+
+
+async def test_decisions_are_bounded_in_bytes(monkeypatch):
+    """Thousands of Pods of many images, with long messages and warnings, take no more than their share of memory."""
+    monkeypatch.setattr(remembered, "MAX_DECISION_BYTES", 400_000)
+    world = World(full_policy())
+    world.evidence.otherwise = BAD
+    for number in range(20):
+        await warm(world, *[f"{IMAGE}-{number}-{one}" for one in range(remembered.MAX_USES)])
+    kept = world.reviewer._remembered._decisions
+    assert 0 < len(kept) < 10
+    assert kept.bytes <= 400_000
+
+
+async def test_plans_are_bounded_in_bytes_with_their_verdicts(monkeypatch):
+    monkeypatch.setattr(remembered, "MAX_PLAN_BYTES", 60_000)
+    world = World(*[full_policy(f"p{number}") for number in range(10)])
+    world.evidence.otherwise = BAD
+    for number in range(20):
+        await world.review(body(f"{IMAGE}-{number}"))
+    kept = world.reviewer._remembered._plans
+    assert 0 < len(kept) < 10
+    assert kept.bytes <= 60_000
+
+
+async def test_another_verdict_on_an_image_takes_the_place_of_the_one_before():
+    world = World(full_policy())
+    world.evidence.otherwise = evidence(valid_until=1010.0)
+    await world.review(body(IMAGE))
+    kept = world.reviewer._remembered._plans
+    good = kept.bytes
+    world.clock.seconds = 1010.0
+    world.evidence.otherwise = BAD
+    await world.review(body(IMAGE))
+    assert kept.bytes > good
+    assert len(kept) == 1
+    world.reviewer._remembered.clear()
+    assert (kept.bytes, len(kept)) == (0, 0)

@@ -31,8 +31,9 @@ from tidegate.admission.decision import Mark
 from tidegate.admission.plan import judge_plan
 from tidegate.admission.request import MAX_IMAGES, BadReviewError
 from tidegate.admission.reviewer import ANSWER_MARGIN_SECONDS, NO_EVIDENCE_SECONDS, inner_timeout
+from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.scan import ScanState, Severity
+from tidegate.evidence.scan import ScanReport, ScanState, Severity
 from tidegate.policy.model import Action, Match, ScanRules, TagRules, Tolerance, VulnerabilityRules
 from tidegate.policy.snapshot import PolicySnapshot
 
@@ -357,8 +358,8 @@ async def test_a_pending_scan_is_refused_and_asked_for_again_when_it_may_be_done
 
 
 DEADLINES = [
-    pytest.param(10.0, 9.0, id="a second is kept to answer in"),
-    pytest.param(30.0, 29.0, id="the longest timeout"),
+    pytest.param(10.0, 8.75, id="a second and more is kept to answer in"),
+    pytest.param(30.0, 28.75, id="the longest timeout"),
     pytest.param(2.0, 1.0, id="as much as half"),
     pytest.param(1.0, 0.5, id="half where a second is too much"),
     pytest.param(0.0, 0.0, id="no time at all"),
@@ -389,3 +390,62 @@ async def test_stale_evidence_is_not_used_an_instant_beyond_max_stale():
     assert (await world.review(body(IMAGE)))["allowed"] is True
     world.clock.seconds += TICK
     assert (await world.review(body(IMAGE)))["allowed"] is False
+
+
+def stale(found: ScanReport, old: timedelta = MINUTE) -> ImageEvidence:
+    """What was known of an image before AWS stopped answering."""
+    return evidence(known(found, old=old, stale=Cause.DEADLINE))
+
+
+GOOD_STALE, BAD_STALE = stale(report()), stale(report(finding()))
+NOT_WHOLE = evidence(missing(Cause.DEADLINE))
+
+
+class TestLastGoodEvidence:
+    """AWS is waited for as long as it usually takes; then what is known decides, where that allows."""
+
+    def world(self, early: ImageEvidence, **options):
+        world = World(policy(scan=ScanRules(), **COUNTS, **options))
+        world.evidence.remembered = {IMAGE: GOOD_STALE}
+        world.evidence.impatient = {IMAGE: early}
+        return world
+
+    async def test_an_image_that_is_known_to_be_good_is_allowed_by_it_with_a_warning(self):
+        world = self.world(GOOD_STALE)
+        response = await world.review(body(IMAGE, namespace="shop"))
+        assert response["allowed"] is True
+        assert "judged by evidence" in response["warnings"][0]
+        assert (world.evidence.patience, world.evidence.shares) == ([False], ["shop"])
+
+    async def test_it_is_not_remembered_as_an_answer(self):
+        world = self.world(GOOD_STALE)
+        for _ in range(2):
+            await world.review(body(IMAGE))
+        assert world.evidence.patience == [False, False]
+
+    async def test_an_answer_that_came_meanwhile_counts_whatever_it_says(self):
+        world = self.world(BAD)
+        assert (await world.review(body(IMAGE)))["allowed"] is False
+        assert world.evidence.patience == [False]
+
+    async def test_a_refusal_waits_for_aws(self):
+        world = self.world(BAD_STALE)
+        assert (await world.review(body(IMAGE)))["allowed"] is True
+        assert world.evidence.patience == [False, True]
+
+    async def test_evidence_beyond_max_stale_waits_for_aws(self):
+        world = self.world(stale(report(), old=2 * HOUR), max_stale=HOUR)
+        assert (await world.review(body(IMAGE)))["allowed"] is True
+        assert world.evidence.patience == [False, True]
+
+    async def test_what_is_not_known_is_waited_for_even_where_it_would_be_tolerated(self):
+        world = self.world(NOT_WHOLE, on_undetermined=Tolerance.ALLOW)
+        world.evidence.answers = {IMAGE: BAD}
+        assert (await world.review(body(IMAGE)))["allowed"] is False
+        assert world.evidence.patience == [False, True]
+
+    async def test_an_image_that_is_not_known_is_waited_for(self):
+        world = self.world(GOOD_STALE)
+        world.evidence.remembered = {}
+        await world.review(body(IMAGE))
+        assert world.evidence.patience == [True]

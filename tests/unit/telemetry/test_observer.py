@@ -279,3 +279,16 @@ def test_the_metrics_are_rendered_for_prometheus_with_version_and_gauges(metrics
     assert "tidegate_cached_details 7.0" in text
     assert "tidegate_build_info{version=" in text
     assert "process_resident_memory_bytes" in text
+
+
+def test_what_is_remembered_of_a_line_holds_none_of_its_texts(observer, time):
+    tell(observer, decision(), namespace="n" * 1_000)
+    assert all(isinstance(key, int) for key in observer._repeats._last)
+
+
+def test_the_oldest_line_is_forgotten_first_and_the_others_are_still_known(observer, time, monkeypatch):
+    monkeypatch.setattr(observer_module, "MAX_REMEMBERED", 3)
+    for namespace in "abcd":
+        tell(observer, decision(), namespace=namespace)
+    assert [len(tell(observer, decision(), namespace=namespace)) for namespace in "bcd"] == [0, 0, 0]
+    assert len(observer._repeats) == 3

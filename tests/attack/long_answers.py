@@ -1,0 +1,85 @@
+"""An AWS whose answers are long: every image is there and has a thousand tags, and any answer can be padded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+TAGS = [f"{number:04}-" + "t" * 245 for number in range(1_000)]
+
+
+class LongAnswers:
+    """Serves ``ecr:DescribeImages`` and ``ecr:DescribeRepositories``; ``padding`` is added to each answer, in bytes."""
+
+    def __init__(self) -> None:
+        self.padding = 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Return where it listens."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                operation = self.headers.get("x-amz-target", "").rpartition(".")[2]
+                said = _ANSWERS[operation](asked) if operation in _ANSWERS else {}
+                if outer.padding:
+                    said["padding"] = "p" * outer.padding
+                body = json.dumps(said).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        return Handler
+
+
+def _images(asked: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "imageDetails": [
+            {
+                "registryId": asked["registryId"],
+                "repositoryName": asked["repositoryName"],
+                "imageDigest": f"sha256:{hashlib.sha256(one['imageTag'].encode()).hexdigest()}",
+                "imageTags": [one["imageTag"], *TAGS],
+                "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json",
+                "imagePushedAt": 1_700_000_000.0,
+            }
+            for one in asked["imageIds"]
+        ]
+    }
+
+
+def _repositories(asked: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "repositories": [
+            {"registryId": asked["registryId"], "repositoryName": name, "imageTagMutability": "IMMUTABLE"}
+            for name in asked["repositoryNames"]
+        ]
+    }
+
+
+_ANSWERS = {"DescribeImages": _images, "DescribeRepositories": _repositories}

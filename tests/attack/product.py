@@ -1,0 +1,115 @@
+"""The product under attack: a real API server, the controller's process, and Pods that a tenant creates as dry runs."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster import ControlPlane
+from tests.gate import Gate
+
+ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+REGISTRIES = {"registries": [{"account": "111122223333", "region": "eu-west-1"}]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the API server said to the creation of a Pod, and after how many seconds."""
+
+    status: int
+    text: str
+    seconds: float
+
+    @property
+    def allowed(self) -> bool:
+        """Tell whether the Pod would have been created."""
+        return self.status == http.client.CREATED
+
+
+class Product:
+    """A running tidegate."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        kubeconfig = yaml.safe_load(gate.cluster.admin_kubeconfig.read_text())
+        self._context = _context(kubeconfig)
+        self._host = kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("https://")
+        self._local = threading.local()
+
+    def create_pod(self, *images: str, namespace: str = "default", dry_run: bool = True) -> Answer:
+        """Create a Pod of these images as a dry run; each thread has a connection of its own."""
+        containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"generateName": "try-", "namespace": namespace},
+            "spec": {"containers": containers},
+        }
+        path = f"/api/v1/namespaces/{namespace}/pods{'?dryRun=All' if dry_run else ''}"
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = http.client.HTTPSConnection(self._host, context=self._context, timeout=60)
+            self._local.connection = connection
+        began = time.monotonic()
+        connection.request("POST", path, json.dumps(pod), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+        return Answer(status=answer.status, text=text, seconds=time.monotonic() - began)
+
+    @property
+    def resident_mib(self) -> float:
+        """Return the resident memory of the controller's process."""
+        return self._status("VmRSS")
+
+    @property
+    def most_resident_mib(self) -> float:
+        """Return the most resident memory that the controller's process ever had."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> float:
+        process = self.gate.process
+        assert process is not None
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
+
+
+@contextmanager
+def product(
+    aws_url: str,
+    aws_environment: Mapping[str, str],
+    *,
+    demands: Mapping[str, Any],
+    namespaces: Sequence[str] = (),
+    values: Mapping[str, Any] | None = None,
+) -> Iterator[Product]:
+    """Run the product with one policy of these demands, beside a simulated AWS."""
+    with (
+        ControlPlane(extra_arguments={"kube-apiserver": ["--audit-log-path="]}) as cluster,
+        Gate(cluster, aws_url=aws_url, aws_environment=aws_environment, values=values) as gate,
+    ):
+        for namespace in namespaces:
+            cluster.kubectl("create", "namespace", namespace)
+        gate.apply_policy("attacked", {**REGISTRIES, **demands})
+        yield Product(gate)
+
+
+def _context(kubeconfig: Any) -> ssl.SSLContext:
+    cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
+    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    with tempfile.NamedTemporaryFile() as pair:
+        pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+        pair.flush()
+        context.load_cert_chain(pair.name)
+    return context

@@ -1,0 +1,124 @@
+"""What all caches take in memory is bounded together; equal findings are kept once, and no longer than their reports."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.unit.gather.fakes import APP, REGISTRY, SCANNED, detail, finding
+from tidegate.evidence.fact import Known
+from tidegate.evidence.scan import Finding, Scanner, ScanReport, VulnerablePackage
+from tidegate.gather.budget import Budget
+from tidegate.gather.fact_cache import FactCache
+from tidegate.gather.facts import Facts
+from tidegate.gather.shared_findings import SharedFindings
+from tidegate.gather.size import ENTRY_BYTES, size_of
+from tidegate.images.image_id import ImageId
+from tidegate.images.repository import EcrRepository
+
+
+class Cache:
+    """Facts of so many characters."""
+
+    def __init__(self, clock, budget):
+        self.length = 1_000
+        self.cache = FactCache(
+            source="test",
+            limit=1_000_000,
+            clock=clock,
+            look_up=self.look_up,
+            seconds=lambda *_: 60.0,
+            budget=budget,
+        )
+
+    async def look_up(self, _key):
+        return "x" * self.length
+
+    async def fill(self, *keys):
+        for key in keys:
+            await self.cache.get(key)
+
+    def kept(self, keys):
+        return "".join(key for key in keys if self.cache.peek(key)[1] > 0)
+
+
+ONE = ENTRY_BYTES + size_of("a") + size_of("x" * 1_000)
+
+
+async def test_the_oldest_of_the_largest_cache_goes_first(clock):
+    budget = Budget(5 * ONE)
+    large, small = Cache(clock, budget), Cache(clock, budget)
+    await large.fill(*"abc")
+    await small.fill(*"ab")
+    assert budget.used == 5 * ONE
+    await large.cache.get("a")
+    await small.fill("c")
+    assert (large.kept("abc"), small.kept("abc")) == ("ac", "abc")
+    assert budget.used == 5 * ONE
+
+
+async def test_a_fact_larger_than_the_budget_is_not_kept_and_answers_all_the_same(clock):
+    budget = Budget(5 * ONE)
+    cache = Cache(clock, budget)
+    cache.length = 100_000
+    fact, _ = await cache.cache.get("a")
+    assert isinstance(fact, Known)
+    assert len(fact.value) == 100_000
+    assert (len(cache.cache), budget.used) == (0, 0)
+
+
+async def test_all_facts_of_the_engine_are_in_one_budget(aws, lines, clock):
+    budget = Budget(200_000)
+    facts = Facts(sources=aws.sources(), lines=lines, clock=clock, limit=100_000, budget=budget)
+    for number in range(500):
+        tag = ImageId.of_tag(f"{number:0128}")
+        aws.images[tag] = detail()
+        await facts.details.get((EcrRepository(REGISTRY, f"team/{number}"), tag))
+        await facts.settings.get(EcrRepository(REGISTRY, f"team/{number}"))
+    assert budget.used <= 200_000
+    assert len(facts.details) + len(facts.settings) < 500
+    assert facts.details.peek((APP, ImageId.of_tag("v1")))[1] == 0
+
+
+SIZES = [
+    pytest.param(None, 0, 0, id="nothing"),
+    pytest.param(True, 0, 0, id="a truth"),
+    pytest.param(SCANNED.state, 0, 0, id="a word of an enum"),
+    pytest.param("x" * 1_000, 1_000, 1_100, id="a text"),
+    pytest.param(b"x" * 1_000, 1_000, 1_100, id="bytes"),
+    pytest.param(("x" * 1_000,) * 3, 3_000, 3_400, id="a tuple"),
+    pytest.param(frozenset({"x" * 1_000}), 1_000, 1_400, id="a set"),
+    pytest.param({"x" * 1_000: "y" * 1_000}, 2_000, 2_500, id="a mapping"),
+    pytest.param(Finding(id="x" * 1_000, severity=finding("a").severity), 1_000, 1_400, id="a value"),
+    pytest.param(datetime(2026, 1, 1, tzinfo=UTC), 40, 100, id="a time"),
+    pytest.param(EcrRepository(REGISTRY, "x" * 200), 200, 400, id="a repository, which is mostly shared"),
+]
+
+
+@pytest.mark.parametrize(("value", "least", "most"), SIZES)
+def test_the_size_counts_all_that_a_value_is_made_of(value, least, most):
+    assert least <= size_of(value) <= most
+
+
+def report(*names):
+    packages = (VulnerablePackage(name="x" * 200, installed="1", fixed_in="2"),)
+    findings = tuple(replace(finding(name), packages=packages) for name in names)
+    return ScanReport(scanner=Scanner.INSPECTOR, coverage=SCANNED, findings=findings)
+
+
+def test_equal_findings_are_one_object_and_count_once():
+    shared = SharedFindings()
+    first, added = shared.take(report("a", "b"))
+    second, more = shared.take(report("b", "c"))
+    assert first.findings[1] is second.findings[0]
+    assert first == report("a", "b")
+    assert more < added
+    assert len(shared) == 3
+
+
+def test_what_is_dropped_frees_as_much_as_it_added():
+    shared = SharedFindings()
+    taken = [shared.take(report(*names)) for names in ("ab", "bc", "abc", "", "aa")]
+    added = sum(size for _, size in taken)
+    assert sum(shared.drop(kept) for kept, _ in taken) == added
+    assert len(shared) == 0

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+PIECE_BYTES = 64 * 1024
 TAGS = [f"{number:04}-" + "t" * 245 for number in range(1_000)]
 
 
 class LongAnswers:
-    """Serves ``ecr:DescribeImages`` and ``ecr:DescribeRepositories``; ``padding`` is added to each answer, in bytes."""
+    """Serves ``ecr:DescribeImages`` and ``ecr:DescribeRepositories``; ``padding`` is added to each answer, in bytes.
+
+    With a pause, an answer comes in pieces of 64 KiB with so many seconds between them.
+    """
 
     def __init__(self) -> None:
         self.padding = 0
+        self.pause_seconds = 0.0
+        self.connections = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -49,7 +57,17 @@ class LongAnswers:
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                for at in range(0, len(body), PIECE_BYTES):
+                    self.wfile.write(body[at : at + PIECE_BYTES])
+                    time.sleep(outer.pause_seconds)
+
+            def setup(self) -> None:
+                super().setup()
+                outer.connections += 1
+
+            def handle(self) -> None:
+                with contextlib.suppress(ConnectionError):
+                    super().handle()
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""

@@ -6,6 +6,7 @@ checks here what it received, and reads it in pieces, so that neither size nor t
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -21,6 +22,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from tidegate.aws.errors import unexpected
 from tidegate.evidence.fact import Cause
+from tidegate.evidence.share import SHARE
 from tidegate.evidence.unavailable import AwsUnavailableError
 
 MAX_ANSWER_BYTES = 5 * 1024 * 1024
@@ -30,6 +32,8 @@ SMALL_ANSWER_BYTES = 256 * 1024
 """What any number of threads may read at the same time, as most answers are."""
 LARGE_ANSWERS = 3
 """Larger answers that are read and taken apart at the same time: that takes several times their size in memory."""
+LARGE_ANSWERS_OF_A_SHARE = 2
+"""As LARGE_ANSWERS, on behalf of one namespace."""
 LARGE_WAIT_SECONDS = 2.0
 """How long an answer waits for that."""
 MAX_BODY_SECONDS = 4.0
@@ -46,7 +50,8 @@ class Bodies:
     """Reads the bodies of all clients, and bounds what they take in memory together. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._large = threading.BoundedSemaphore(LARGE_ANSWERS)
+        self._large = Counter[str]()
+        self._freed = threading.Condition()
         self._thread = threading.local()
 
     @contextmanager
@@ -57,7 +62,10 @@ class Bodies:
             yield
         finally:
             if self._thread.holds:
-                self._large.release()
+                with self._freed:
+                    self._large[SHARE.get()] -= 1
+                    self._large += Counter()  # Forget those that hold none.
+                    self._freed.notify_all()
             del self._thread.holds
 
     def read(self, response: AWSResponse, url: str) -> bytes:
@@ -83,9 +91,14 @@ class Bodies:
             return
         if holds is None:
             raise unexpected("", f"the answer is longer than {SMALL_ANSWER_BYTES} bytes")
-        if not self._large.acquire(timeout=LARGE_WAIT_SECONDS):
-            raise AwsUnavailableError(Cause.OVERLOADED, "", "too many large answers at the same time")
+        with self._freed:
+            if not self._freed.wait_for(self._has_room, LARGE_WAIT_SECONDS):
+                raise AwsUnavailableError(Cause.OVERLOADED, "", "too many large answers at the same time")
+            self._large[SHARE.get()] += 1
         self._thread.holds = True
+
+    def _has_room(self) -> bool:
+        return self._large.total() < LARGE_ANSWERS and self._large[SHARE.get()] < LARGE_ANSWERS_OF_A_SHARE
 
 
 class _Session:

@@ -5,13 +5,16 @@ Turns every exception of a call into Missing, told to the operator once with its
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import AsyncExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
 from tidegate.evidence.fact import Cause, Missing
+from tidegate.evidence.share import SHARE
 from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.gather.clock import Clock
 from tidegate.gather.meter import MadeCall, Meter
@@ -47,8 +50,8 @@ class RateLimit:
 class Line:
     """One API of one registry.
 
-    ``room`` bounds the calls under way to the registry, and ``threads`` those to all. Without a ``meter`` every look-up
-    counts as one call. Tokens and places are shared by namespace.
+    ``rooms`` bound the calls under way: to the registry, and to all. Without a ``meter`` every look-up counts as one call.
+    Tokens and places are shared by namespace.
     """
 
     def __init__(
@@ -57,8 +60,7 @@ class Line:
         source: str,
         registry: Registry,
         executor: Executor,
-        room: Room,
-        threads: Room,
+        rooms: Sequence[Room],
         clock: Clock,
         rate: RateLimit,
         observer: CallObserver,
@@ -67,8 +69,7 @@ class Line:
         self.source = source
         self.registry = registry
         self._executor = executor
-        self._room = room
-        self._threads = threads
+        self._rooms = rooms
         self._clock = clock
         self._observer = observer
         self._meter = meter
@@ -98,11 +99,15 @@ class Line:
 
         The first share of the claim pays for calls beyond the one of its turn.
         """
-        async with self._room.place(claim), self._threads.place(claim):
+        async with AsyncExitStack() as places:
+            for room in self._rooms:
+                await places.enter_async_context(room.place(claim))
             started, made = self._clock.monotonic(), list[MadeCall]()
             run = function if self._meter is None else partial(self._meter.run, function, made)
             try:
-                result = await asyncio.get_running_loop().run_in_executor(self._executor, run)
+                context = copy_context()
+                context.run(SHARE.set, next(iter(claim.shares)))
+                result = await asyncio.get_running_loop().run_in_executor(self._executor, context.run, run)
             except UnknownRegionError as unknown:
                 return unknown  # Nothing was contacted, so there is nothing to note.
             except AwsUnavailableError as unavailable:

@@ -12,9 +12,11 @@ THREADS = 32
 """Calls to AWS under way at once; the HTTP connection pool has the same size."""
 REGISTRY_CALLS = THREADS // 2
 """Calls to one registry under way at once, so that one that hangs leaves threads for the others."""
-REGISTRY_SEARCHES = THREADS // 4
+REGISTRY_SEARCHES = THREADS // 8
 """Searches for signatures in one registry under way at once. Each is many calls, as many as whoever may push likes, so
 that they wait for one another, and never the registry's other calls for them."""
+SEARCHES = 6
+"""Searches for signatures under way at once. Each may hold 24 MiB until it ends: MAX_FOUND_BYTES and the manifests."""
 MAX_LINES = 4_096
 """Lines kept, and registries; far more than any installation has accounts, regions and APIs."""
 
@@ -38,7 +40,7 @@ class Lines:
         self._meter = meter
         self._lines: dict[tuple[str, Registry], Line] = {}
         self._rooms: dict[tuple[Registry, int], Room] = {}
-        self._threads = Room(THREADS)
+        self._threads, self._searches = Room(THREADS), Room(SEARCHES)
 
     def line(self, source: str, registry: Registry, *, calls: int = REGISTRY_CALLS) -> Line:
         """Return the line of one API, for instance ``ecr:DescribeImages``, at one registry.
@@ -57,12 +59,12 @@ class Lines:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _make(self, source: str, registry: Registry, calls: int) -> Line:
+        searches = (self._searches,) if calls == REGISTRY_SEARCHES else ()
         return Line(
             source=source,
             registry=registry,
             executor=self._executor,
-            room=self._room(registry, calls),
-            threads=self._threads,
+            rooms=(self._room(registry, calls), *searches, self._threads),
             clock=self._clock,
             rate=self._rate,
             observer=self._observer,

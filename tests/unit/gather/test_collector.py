@@ -290,7 +290,7 @@ class TestScans:
     async def test_a_registry_that_scans_by_itself_is_asked_itself(self, aws, collect):
         aws.type = ScanType.BASIC
         aws.basic[IMAGE] = ScanReport(scanner=Scanner.ECR_BASIC, coverage=Coverage(state=ScanState.PENDING))
-        assert (await collect()).scans[IMAGE].value is aws.basic[IMAGE]
+        assert (await collect()).scans[IMAGE].value == aws.basic[IMAGE]
         assert asked(aws) == [DETAIL, TYPE, BASIC]
 
     @pytest.mark.parametrize("reference", [TAG, PINNED], ids=["by tag", "by digest"])

@@ -24,6 +24,9 @@ from tidegate.images.repository import Registry
 
 R = TypeVar("R")
 
+MAX_OWING = 256
+"""Shares of which it is remembered what they owe one line."""
+
 
 class CallObserver(Protocol):
     """Is told of every call to AWS, and of what a call left open; for logs and metrics."""
@@ -77,6 +80,7 @@ class Line:
         self._breaker = CircuitBreaker(clock)
         self._waiting = Lanes()
         self._given = Given()
+        self._owed: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, function: Callable[[], R]) -> R | Missing | UnknownRegionError:
@@ -127,19 +131,28 @@ class Line:
             self._observer.unanswered(self.source, self.registry, counts[problem.cause], problem)
 
     def _hand_out(self) -> None:
-        """Give the tokens that there are to those whose turn it is; come back when there is the next one."""
-        while self._waiting:
+        """Give the tokens that there are to those whose turn it is; come back when there is the next one.
+
+        A share whose look-ups took more calls than it had tokens for pays for them in its own next turn.
+        """
+        while (share := self._waiting.next(self._given.rank)) is not None:
             answer: Missing | None = self._refused()
             if not self._breaker.is_open:
-                if (wait := self._bucket.wait_seconds()) > 0:
+                if (wait := self._bucket.wait_seconds(1.0 + self._owed.get(share, 0.0))) > 0:
                     self._come_back(wait)
                     return
+                self._owed.pop(share, None)
                 answer = None if self._breaker.admits() else answer
-            found = self._waiting.next(self._given.rank)
-            assert found is not None
-            waiter, share = found
             self._given.give(share)
-            waiter.set_result(answer)
+            self._waiting.take(share).set_result(answer)
+
+    def _charge(self, share: str, calls: int) -> None:
+        """Count calls beyond the one of a turn."""
+        self._given.charge(share, calls)
+        if (missing := self._bucket.charge(calls)) > 0:
+            if len(self._owed) >= MAX_OWING:
+                del self._owed[next(iter(self._owed))]
+            self._owed[share] = self._owed.get(share, 0.0) + missing
 
     def _come_back(self, seconds: float) -> None:
         if self._timer is not None:
@@ -152,9 +165,8 @@ class Line:
             cause = _cause(problem)
             made = [MadeCall(source=self.source, registry=self.registry, seconds=seconds, cause=cause)]
         more = max(0, sum(call.source == self.source for call in made) - 1)
-        self._bucket.charge(more)
         if more:
-            self._given.charge(next(iter(claim.shares)), more)
+            self._charge(next(iter(claim.shares)), more)
         self._pace(made, problem)
         if self._breaker.is_open:
             self._hand_out()

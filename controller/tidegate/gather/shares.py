@@ -65,18 +65,14 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[str, deque[asyncio.Future[object]]] = {}
 
-    def __bool__(self) -> bool:
-        """Tell whether anybody waits."""
-        return any(not one.done() for lane in self._lanes.values() for one in lane)
-
     def wait(self, claim: Claim) -> asyncio.Future[object]:
         """Return what is set when it is the turn of one of the claim's shares."""
         waiter: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         claim.listen(partial(self._line_up, waiter))
         return waiter
 
-    def next(self, rank: Callable[[str], float | None]) -> tuple[asyncio.Future[object], str] | None:
-        """Take out the first waiter of the share with the lowest rank, the one that waits longest among equals.
+    def next(self, rank: Callable[[str], float | None]) -> str | None:
+        """Return the share with the lowest rank of those that wait, the one that waits longest among equals.
 
         A share whose rank is None has no turn now.
         """
@@ -88,13 +84,13 @@ class Lanes:
                 del self._lanes[share]
             elif (its := rank(share)) is not None and (best is None or its < best[0]):
                 best = its, share
-        if best is None:
-            return None
-        share = best[1]
-        waiter = self._lanes[share].popleft()
+        return None if best is None else best[1]
+
+    def take(self, share: str) -> asyncio.Future[object]:
+        """Take out the first waiter of the share that is next."""
         # The share goes to the end, so that among equals the others are next.
-        self._lanes[share] = self._lanes.pop(share)
-        return waiter, share
+        lane = self._lanes[share] = self._lanes.pop(share)
+        return lane.popleft()
 
     def _line_up(self, waiter: asyncio.Future[object], share: str) -> None:
         if not waiter.done():
@@ -152,11 +148,10 @@ class Room:
             self._leave(share)
 
     def _admit(self) -> None:
-        while self._free and (found := self._waiting.next(self._rank)) is not None:
-            waiter, share = found
+        while self._free and (share := self._waiting.next(self._rank)) is not None:
             self._free -= 1
             self._held[share] += 1
-            waiter.set_result(share)
+            self._waiting.take(share).set_result(share)
 
     def _rank(self, share: str) -> float | None:
         held = self._held.get(share, 0)

@@ -30,21 +30,24 @@ class TokenBucket:
         self._at = clock.monotonic()
         self._pause = PAUSE_SECONDS
 
-    def wait_seconds(self) -> float:
-        """Take a token and return 0, or return how long to wait before asking again."""
+    def wait_seconds(self, tokens: float = 1.0) -> float:
+        """Take so many tokens, a burst at most, and return 0, or return how long to wait before asking again."""
         now = self._clock.monotonic()
         if now < self._at:  # Paused by a throttled answer: no tokens accrue until then.
             return self._at - now
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        if self._tokens >= 1.0:
-            self._tokens -= 1.0
+        wanted = min(tokens, self._burst)
+        if self._tokens >= wanted:
+            self._tokens -= wanted
             return 0.0
-        return (1.0 - self._tokens) / self._rate
+        return (wanted - self._tokens) / self._rate
 
-    def charge(self, calls: int) -> None:
-        """Take the tokens of calls that were made without asking; what is missing is waited for, up to one burst."""
-        self._tokens = max(-self._burst, self._tokens - calls)
+    def charge(self, calls: int) -> float:
+        """Take the tokens of calls that were made without asking; return how many are missing."""
+        missing = max(0.0, calls - max(0.0, self._tokens))
+        self._tokens = min(self._tokens, max(0.0, self._tokens - calls))
+        return missing
 
     def throttled(self, retry_after_seconds: float | None) -> None:
         """Pause, for as long as AWS asked or else twice as long as the last time.

@@ -14,7 +14,8 @@ from tests.integration.gather.gate import (
     until,
 )
 from tidegate.aws import role as role_module
-from tidegate.gather.lines import THREADS
+from tidegate.gather.lines import REGISTRY_CALLS, THREADS
+from tidegate.gather.shares import RESERVED
 from tidegate.gather.throttle import FAILURES_TO_OPEN, OPEN_SECONDS
 from tidegate.settings import RegistryAccount
 
@@ -236,7 +237,7 @@ async def test_a_registry_that_hangs_does_not_hold_up_another(sim, world, app, m
     gate = start(accounts=THEIRS)
     names = [f"team/app-{number}" for number in range(2 * THREADS)]
     stuck = [asyncio.create_task(gate.review(image(name, account=OTHER), seconds=20.0)) for name in names]
-    await until(lambda: hang.hits >= THREADS // 2)
+    await until(lambda: hang.hits >= REGISTRY_CALLS - REGISTRY_CALLS // RESERVED)
     assert (await gate.review(app, seconds=10.0)).allowed
     assert not any(task.done() for task in stuck)
     for task in stuck:

@@ -14,6 +14,7 @@ from tidegate.gather.batch import Batcher
 from tidegate.gather.facts import Facts
 from tidegate.gather.line import RateLimit
 from tidegate.gather.lines import THREADS
+from tidegate.gather.meter import Meter
 from tidegate.gather.shares import RESERVED, Claim, Given, Lanes, Room, current, on_behalf_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.reference import parse_reference
@@ -36,9 +37,9 @@ async def settled():
 class TestLanes:
     def order(self, lanes, rank=lambda _: 0.0):
         found = []
-        while (one := lanes.next(rank)) is not None:
-            one[0].set_result(None)
-            found.append(one[1])
+        while (share := lanes.next(rank)) is not None:
+            lanes.take(share).set_result(None)
+            found.append(share)
         return found
 
     async def test_equals_take_turns_and_each_is_served_in_order(self):
@@ -46,7 +47,6 @@ class TestLanes:
         for share in "aaabb":
             lanes.wait(Claim(share))
         assert self.order(lanes) == ["a", "b", "a", "b", "a"]
-        assert not lanes
 
     async def test_the_lowest_rank_is_next_and_none_has_no_turn(self):
         lanes = Lanes()
@@ -54,13 +54,14 @@ class TestLanes:
             lanes.wait(Claim(share))
         ranks = {"a": 2.0, "b": None, "c": 1.0}
         assert self.order(lanes, ranks.__getitem__) == ["c", "a"]
-        assert lanes
+        assert self.order(lanes) == ["b"]
 
     async def test_who_gave_up_has_no_turn(self):
         lanes = Lanes()
         waiters = [lanes.wait(Claim("a")) for _ in range(2)]
         waiters[0].cancel()
-        assert lanes.next(lambda _: 0.0) == (waiters[1], "a")
+        assert lanes.next(lambda _: 0.0) == "a"
+        assert lanes.take("a") is waiters[1]
 
     async def test_what_waits_for_several_has_the_first_turn_of_any_and_only_one(self):
         lanes, claim = Lanes(), Claim("a")
@@ -167,6 +168,24 @@ class TestLine:
         await asyncio.sleep(0.2)
         assert other.result() == "answer"
         await asyncio.gather(*flood)
+
+    async def test_who_made_more_calls_than_a_turn_has_pays_for_them_alone(self, clock, executor, seen):
+        """A look-up for images that do not exist takes many calls; another namespace's turn comes all the same."""
+        meter = Meter()
+        rate = RateLimit(per_second=1.0, burst=10)
+        line = build_lines(clock, executor, seen, rate=rate, meter=meter).line(SOURCE, REGISTRY)
+
+        def costly():
+            for _ in range(30):
+                meter.leave(SOURCE, REGISTRY, seconds=0.01, cause=None)
+
+        await start("flood", line.ask(costly))
+        began = clock.monotonic()
+        flood = start("flood", line.turn())
+        await start("other", line.turn())
+        assert clock.monotonic() - began < 1.5
+        await flood
+        assert clock.monotonic() - began > 9
 
     async def test_an_outage_is_told_at_once_to_all_who_wait(self, clock, executor, seen):
         line = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=5)).line(SOURCE, REGISTRY)

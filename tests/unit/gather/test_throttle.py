@@ -62,15 +62,20 @@ class TestTokenBucket:
         assert bucket.wait_seconds() == 0
 
     def test_calls_made_without_asking_are_paid_for_later(self, bucket, clock):
-        bucket.charge(4)
+        owed = bucket.charge(4)
         clock.advance(0.2 - INSTANT)
-        assert bucket.wait_seconds() > 0
+        assert bucket.wait_seconds(1.0 + owed) > 0
         clock.advance(2 * INSTANT)
+        assert bucket.wait_seconds(1.0 + owed) == 0
+
+    def test_others_do_not_pay_for_them(self, bucket, clock):
+        assert bucket.charge(4) == 1.0
+        clock.advance(0.1 + INSTANT)
         assert bucket.wait_seconds() == 0
 
     def test_the_debt_is_bounded_by_a_burst(self, bucket, clock):
-        bucket.charge(1_000_000)
-        assert bucket.wait_seconds() == pytest.approx(0.4)
+        owed = bucket.charge(1_000_000)
+        assert bucket.wait_seconds(1.0 + owed) == pytest.approx(0.3)
 
     def test_a_throttled_call_pauses_and_spends_what_was_saved(self, bucket, clock):
         bucket.throttled(None)

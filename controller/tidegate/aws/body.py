@@ -20,7 +20,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.model import OperationModel
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from tidegate.aws.errors import unexpected
+from tidegate.aws.errors import TOO_LONG, unexpected
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.share import SHARE
 from tidegate.evidence.unavailable import AwsUnavailableError
@@ -85,12 +85,12 @@ class Bodies:
 
     def _check_size(self, size: int) -> None:
         if size > MAX_ANSWER_BYTES:
-            raise unexpected("", f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+            raise unexpected("", f"{TOO_LONG} {MAX_ANSWER_BYTES} bytes")
         holds: bool | None = getattr(self._thread, "holds", None)
         if size <= SMALL_ANSWER_BYTES or holds:
             return
         if holds is None:
-            raise unexpected("", f"the answer is longer than {SMALL_ANSWER_BYTES} bytes")
+            raise unexpected("", f"{TOO_LONG} {SMALL_ANSWER_BYTES} bytes")
         with self._freed:
             if not self._freed.wait_for(self._has_room, LARGE_WAIT_SECONDS):
                 raise AwsUnavailableError(Cause.OVERLOADED, "", "too many large answers at the same time")

@@ -42,7 +42,9 @@ Runnable: TypeAlias = tuple[PlatformImage, ...] | BadContent
 class Manifests:
     """Manifests, indexes expanded, and descriptors."""
 
-    def __init__(self, *, sources: Sources, lines: Lines, clock: Clock, limit: int, budget: Budget) -> None:
+    def __init__(
+        self, *, sources: Sources, lines: Lines, clock: Clock, limit: int, budget: Budget | None = None
+    ) -> None:
         self._sources = sources
         self._lines = lines
         self._large = asyncio.Semaphore(1)

@@ -67,7 +67,7 @@ class Signatures:
         manifests: Manifests,
         prover: Prover,
         limit: int,
-        budget: Budget,
+        budget: Budget | None = None,
     ) -> None:
         self._sources = sources
         self._lines = lines

@@ -25,7 +25,7 @@ async def test_a_namespace_not_known_is_asked_for_before_the_deadline(labels, al
     if labels is not None:
         world.namespaces.fetched = {"shop": labels}
     assert (await world.review(body(IMAGE), 5.0))["allowed"] is allowed
-    assert world.namespaces.deadlines == [1004.0]
+    assert world.namespaces.deadlines == [1003.75]
 
 
 @pytest.mark.parametrize(("labels", "allowed"), [case.values for case in FETCHED[:3]], ids=["selected", "not", "none"])
@@ -47,7 +47,7 @@ async def test_waiting_for_labels_and_for_evidence_is_one_wait():
     world.namespaces.fetched = {"shop": {"team": "a"}}
     world.namespaces.meanwhile = lambda: setattr(world.clock, "seconds", 1003.0)
     assert (await world.review(body(IMAGE), 5.0))["allowed"] is True
-    assert world.evidence.asked == [([IMAGE], 1004.0)]
+    assert world.evidence.asked == [([IMAGE], 1003.75)]
     assert [seconds for _, _, seconds, _ in world.observer.seen] == [3.0]
 
 

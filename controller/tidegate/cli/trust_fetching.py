@@ -50,7 +50,8 @@ async def fetch_trust(trust: TrustOfFiles, engine: Engine, *, seconds: float, pr
         return TrustSnapshot.of(trust.stores)
     advance = progress.begin("fetching trusted roots and keys", len(repositories) + len(trust.keys))
     keys = KmsKeys(engine.kms)
-    roots = FetchedRoots(_InTime(engine.trusted_roots, monotonic() + seconds * ASKING_SHARE), now=engine.clock.now)
+    source = _InTime(engine.trusted_roots, monotonic() + seconds * ASKING_SHARE)
+    roots = FetchedRoots(source, now=engine.clock.now, name_causes=True)
     for one in (keys, roots):
         one.notify(advance)
     roots.want(repositories)

@@ -15,7 +15,7 @@ from tidegate.kube.rereading import Read, Rereading
 from tidegate.kube.status import TIME_FORMAT
 from tidegate.kube.trust_content import TRUSTED_ROOT_KEY, Content
 from tidegate.policy.trust_store_object import TufRepository
-from tidegate.trusted_roots.repository import FetchedRoot, known
+from tidegate.trusted_roots.repository import PUBLIC_URL, FetchedRoot
 
 REFRESH_SECONDS: Final = 4 * 3600.0
 NOT_YET: Final = "the trusted root has not been fetched yet"
@@ -40,11 +40,17 @@ def _utc_now() -> datetime:
 
 
 class FetchedRoots:
-    """Keeps the trusted roots that are wanted."""
+    """Keeps the trusted roots that are wanted.
 
-    def __init__(self, source: RootSource, *, now: Callable[[], datetime] = _utc_now) -> None:
+    ``name_causes`` puts the cause of a failure into the text: for a terminal, not for a status that tenants may read.
+    """
+
+    def __init__(
+        self, source: RootSource, *, now: Callable[[], datetime] = _utc_now, name_causes: bool = False
+    ) -> None:
         self._source = source
         self._now = now
+        self._name_causes = name_causes
         self._rereading: Rereading[TufRepository, FetchedRoot | str] = Rereading(self._ask)
         self.run = self._rereading.run
         self.wait = self._rereading.wait
@@ -73,7 +79,8 @@ class FetchedRoots:
             return Read(answer=self._source.fetch(repository), again_seconds=REFRESH_SECONDS)
         except UndeterminedError as error:
             _log.warning("cannot fetch a trusted root", error=str(error))
-            why = f"it could not be fetched from {known(repository)[0]}; tidegate's log says why"
+            hidden = f"it could not be fetched from {repository.url or PUBLIC_URL}; tidegate's log says why"
+            why = str(error) if self._name_causes else hidden
         except Exception as error:  # noqa: BLE001 - the next try may work, and nobody else would make one
             _log.warning("cannot fetch a trusted root", error=type(error).__name__)
             why = "it could not be fetched, by a fault of tidegate"

@@ -120,9 +120,9 @@ async def test_no_kind_verifies_for_another_image(review, part):
 @pytest.mark.parametrize(
     ("part", "complaint"),
     [
-        ({"kind": "awsSigner", "expired": True}, "expired"),
-        ({"kind": "notation", "expired": True}, "expired"),
-        ({"kind": "awsSigner", "revoked": True}, "have been revoked"),
+        ({"kind": "awsSigner", "expired": True}, "failed to look at the signature's expiry"),
+        ({"kind": "notation", "expired": True}, "failed to look at the signature's expiry"),
+        ({"kind": "awsSigner", "revoked": True}, "SignatureRevoked"),
     ],
     ids=["AWS Signer, expired", "Notation, expired", "AWS Signer, revoked"],
 )

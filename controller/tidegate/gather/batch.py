@@ -100,7 +100,7 @@ class Batcher(Generic[G, I, V]):
                 if not queue:
                     break
                 missing = await line.turn(claim)
-                batch = self._take(group, share, queue)
+                batch = self._take(line, group, share, queue)
                 if not batch:
                     continue
                 if missing is None:
@@ -112,16 +112,21 @@ class Batcher(Generic[G, I, V]):
             self._drop(group, share)
             _settle(queue, {}, line.source)
 
-    def _take(self, group: G, share: str, own: _Queue[I, V]) -> _Queue[I, V]:
-        """Take ids for one call out of the queues: the share's own, and one in turn of each other share that waits."""
+    def _take(self, line: Line, group: G, share: str, own: _Queue[I, V]) -> _Queue[I, V]:
+        """Take ids for one call out of the queues: the share's own, and one in turn of each other share that waits.
+
+        Ids of a share that made calls costly a while ago go alone, so that no other waits and pays for them.
+        """
         batch: _Queue[I, V] = {}
         room = self._size
         for one, wanted in own.items():
             if len(batch) >= min(room, wanted.beside):
                 break
             batch[one], room = wanted, min(room, wanted.beside)
-        if room == self._size:
-            queues = [queue for name, queue in self._queues[group].items() if name != share]
+        if room == self._size and not line.is_costly(share):
+            queues = [
+                queue for name, queue in self._queues[group].items() if name != share and not line.is_costly(name)
+            ]
             others = [[item for item in queue.items() if item[1].beside == self._size] for queue in queues]
             for at in range(max(map(len, others), default=0)):
                 batch |= dict([ids[at] for ids in others if at < len(ids)][: max(0, room - len(batch))])

@@ -24,6 +24,8 @@ from tidegate.images.repository import Registry
 
 R = TypeVar("R")
 
+COSTLY_SECONDS = 60.0
+"""How long a share whose look-ups took more than one call has batches of its own."""
 MAX_OWING = 256
 """Shares of which it is remembered what they owe one line."""
 
@@ -81,6 +83,7 @@ class Line:
         self._waiting = Lanes()
         self._given = Given()
         self._owed: dict[str, float] = {}
+        self._costly: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, function: Callable[[], R]) -> R | Missing | UnknownRegionError:
@@ -146,8 +149,16 @@ class Line:
             self._given.give(share)
             self._waiting.take(share).set_result(answer)
 
+    def is_costly(self, share: str) -> bool:
+        """Tell whether look-ups of a share took more than one call each a while ago."""
+        return self._clock.monotonic() < self._costly.get(share, 0.0)
+
     def _charge(self, share: str, calls: int) -> None:
         """Count calls beyond the one of a turn."""
+        self._costly.pop(share, None)
+        self._costly[share] = self._clock.monotonic() + COSTLY_SECONDS
+        if len(self._costly) > MAX_OWING:
+            del self._costly[next(iter(self._costly))]
         self._given.charge(share, calls)
         if (missing := self._bucket.charge(calls)) > 0:
             if len(self._owed) >= MAX_OWING:

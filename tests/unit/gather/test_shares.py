@@ -227,6 +227,24 @@ class TestBatches:
         await asyncio.gather(*flood, other)
         assert calls == ["abcd", "xefg", "hijk", "l"]
 
+    async def test_ids_of_who_made_calls_costly_are_in_no_call_of_another(self, clock, executor, seen):
+        meter, calls = Meter(), []
+        lines = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=2), meter=meter)
+
+        def call(_, ids):
+            calls.append("".join(ids))
+            for _ in range(5 if "a" in ids else 1):
+                meter.leave(SOURCE, REGISTRY, seconds=0.01, cause=None)
+            return dict.fromkeys(ids, "found")
+
+        batcher = self.batcher(lines, call)
+        await start("flood", batcher.get(REGISTRY, "a"))
+        flood = [start("flood", batcher.get(REGISTRY, one)) for one in "bc"]
+        await settled()
+        await start("other", batcher.get(REGISTRY, "x"))
+        await asyncio.gather(*flood)
+        assert sorted(calls) == ["a", "bc", "x"]
+
     async def test_who_joins_is_served_in_the_turn_of_either(self, slow):
         calls = []
 

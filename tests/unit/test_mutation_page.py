@@ -37,7 +37,9 @@ def test_areas_are_chosen_by_file_or_folder():
         chosen(["nowhere"])
 
 
-def test_only_what_was_tried_counts_and_what_no_test_reaches_has_survived():
+def test_what_no_test_reaches_has_survived_and_a_module_counts_once_it_was_tried_whole():
     results = read_results(PRINTED)
     assert len(results) == 5
-    assert scores(results) == {"checks/tag.py": (2, 3), "policy/match.py": (0, 1)}
+    assert scores(results) == {"checks/tag.py": (2, 3)}
+    tried = {name: status.replace("not checked", "killed") for name, status in results.items()}
+    assert scores(tried) == {"checks/tag.py": (2, 3), "policy/match.py": (1, 2)}

@@ -162,5 +162,5 @@ async def test_a_copy_where_the_policy_binds_signatures_to_the_repository(
     assert (await start(bound).review(image())).allowed
     refused = await start(bound).review(image("copied/app"))
     assert not refused.allowed
-    assert "signed for repository" in refused.message
+    assert "signed for repository" in refused.causes
     assert (await start(signed_by(by_cosign(pushed))).review(image("copied/app"))).allowed

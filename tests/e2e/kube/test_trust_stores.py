@@ -261,7 +261,7 @@ async def test_without_the_right_to_read_trust_stores_only_policies_that_need_th
         await until(lambda: edge.policy(name), what="the policy")
         assert isinstance(edge.trust_store(name), BrokenTrustStore)
         said = await condition(cluster, "imagepolicy", name, "TrustIncomplete")
-        assert "have not been read yet" in said["message"]
+        assert f"trust store {name} is broken" in said["message"]
     async with run_edge(rights) as second:
         await until(lambda: second.trust_stores.relisting.failures, what="a refused list")
         assert await second.policies.relisting.refresh_once()

@@ -299,6 +299,15 @@ def test_a_refusal_says_step_and_words_of_each_authority_and_how_to_sign():
     assert result.remedy == f"have one of the authorities sign {IMAGE.rpartition(':')[0]}@{DIGEST}"
 
 
+def test_what_is_only_logged_holds_no_longer_than_it_may_be_believed_and_repeats_no_words_of_others():
+    logged = ("expiry: at https://host.internal: late", "revocation: a: b")
+    result = of(signing(RELEASE), proof(ProofState.LOGGED, good_until=NOW + DAY, logged=logged))
+    assert result.outcome is Outcome.EXEMPT
+    assert result.holds_until == NOW + DAY
+    assert result.found == "authority release only logs what failed: expiry, revocation"
+    assert result.remedy == "set its level to strict"
+
+
 @pytest.mark.parametrize(("count", "more"), [(1, ""), (2, " (and 1 more tried)"), (3, " (and 2 more tried)")])
 def test_a_refusal_says_how_many_signatures_were_tried(count, more):
     tried = conclude([attempt(ProofState.FAILED)] * count, outage=None)

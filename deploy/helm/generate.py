@@ -1,15 +1,16 @@
-"""Make the chart's closed values.schema.json and the table of values in its README from values.yaml, the manual.
+"""Make the chart's generated files: values.schema.json and the README's table from values.yaml, the CRDs by ``crds``.
 
-    python deploy/helm/generate.py            writes both
+    python deploy/helm/generate.py            writes them all
     python deploy/helm/generate.py --verify   changes nothing; fails where one is out of date
 
-A key's comment is what stands directly above it. ``@schema`` in it adds to what the default's type says (a JSON Schema
-in YAML's flow form, going on where the next lines are indented), ``Example:`` gives a value. A mapping that has an
-``@schema`` is one value; any other is a group of keys, and its schema is closed. It does not render the chart.
+values.yaml is the manual, and its schema is closed. A key's comment is what stands directly above it. ``@schema`` in it
+adds to what the default's type says (a JSON Schema in YAML's flow form, going on where the next lines are indented),
+``Example:`` gives a value. A mapping that has an ``@schema`` is one value; any other is a group of keys. It does not
+render the chart.
 """
 
 # A script beside the chart, not a package; printing is how it answers.
-# ruff: noqa: INP001, T201
+# ruff: noqa: T201
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from crds import crd_texts
 
 CHART = Path(__file__).resolve().parent / "tidegate"
 MAX_KEYS = 120
@@ -195,6 +198,7 @@ def outputs(chart: Path) -> dict[Path, str]:
     return {
         chart / "values.schema.json": schema_text(entries),
         readme: readme_text(readme.read_text(), entries),
+        **{chart / "crds" / name: text for name, text in crd_texts().items()},
     }
 
 

@@ -10,24 +10,11 @@ import jsonschema
 import pytest
 import yaml
 
+import generate
 from tests.chart.render import CHART, HelmError, render
 
 GENERATE = CHART.parent / "generate.py"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-
-
-@pytest.fixture(scope="module")
-def manual() -> Any:
-    """Give the generator as a module; it is a script beside the chart, not a package."""
-    import importlib.util
-
-    specification = importlib.util.spec_from_file_location("generate", GENERATE)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["generate"] = module
-    specification.loader.exec_module(module)
-    return module
 
 
 def refusal(values: dict[str, Any]) -> str:
@@ -96,10 +83,10 @@ class TestSchema:
             ".webhook.annotations",
         ]
 
-    def test_the_defaults_and_the_examples_of_the_manual_are_valid(self, manual):
+    def test_the_defaults_and_the_examples_of_the_manual_are_valid(self):
         schema = yaml.safe_load((CHART / "values.schema.json").read_text())
         jsonschema.validate(yaml.safe_load((CHART / "values.yaml").read_text()), schema)
-        for entry in manual.leaves(manual.read_manual((CHART / "values.yaml").read_text())):
+        for entry in generate.leaves(generate.read_manual((CHART / "values.yaml").read_text())):
             if entry.example:
                 value = yaml.safe_load(entry.example)
                 for key in reversed(entry.path):
@@ -189,7 +176,7 @@ class TestGenerate:
             [sys.executable, str(GENERATE), *arguments], capture_output=True, text=True, timeout=60, check=False
         )
 
-    def test_schema_and_readme_are_up_to_date(self):
+    def test_the_generated_files_are_up_to_date(self):
         done = self.run("--verify")
         assert done.returncode == 0, done.stderr
 
@@ -217,9 +204,9 @@ class TestGenerate:
             pytest.param("".join(f"# Key.\nk{n}: 1\n" for n in range(120)), "has 120 keys", id="too many keys"),
         ],
     )
-    def test_a_manual_that_does_not_say_what_it_must_is_refused(self, manual, text, says):
-        with pytest.raises(manual.ManualError, match=says):
-            manual.read_manual(text)
+    def test_a_manual_that_does_not_say_what_it_must_is_refused(self, text, says):
+        with pytest.raises(generate.ManualError, match=says):
+            generate.read_manual(text)
 
-    def test_one_key_fewer_than_too_many_is_fine(self, manual):
-        assert len(manual.read_manual("".join(f"# Key.\nk{n}: 1\n" for n in range(119)))) == 119
+    def test_one_key_fewer_than_too_many_is_fine(self):
+        assert len(generate.read_manual("".join(f"# Key.\nk{n}: 1\n" for n in range(119)))) == 119

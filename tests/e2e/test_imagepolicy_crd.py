@@ -143,4 +143,4 @@ def test_a_person_reads_the_policy_with_kubectl(create, control_plane):
 def test_kubectl_shows_the_sentence(create, control_plane):
     shown = control_plane.apply(with_spec(REFUSED["Deny with Warn"].spec), check=False)
     assert shown.returncode != 0
-    assert "spec.validationActions: Invalid value: Deny and Warn exclude each other" in shown.stderr
+    assert "spec.validationActions: Invalid value: expected at most one of Deny and Warn" in shown.stderr

@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import new_client_from_config
 
 from tests.cluster import ControlPlane, wait_for
-from tests.unit.policy.test_trust_stores_object import CRD_FILE
+from tests.unit.policy.schema import TRUST_STORE_FILE
 from tests.unit.policy.trust_store_examples import ACCEPTED, REFUSED, with_spec
 from tidegate.policy.objects import GROUP, VERSION
 from tidegate.policy.trust_store_object import PLURAL, StoreObject, read_trust_store
@@ -23,7 +23,7 @@ Create = Callable[[Any], dict[str, Any]]
 @pytest.fixture(scope="module")
 def create(control_plane: ControlPlane) -> Iterator[Create]:
     """Install the CRD as the chart ships it; give a function that asks for an object, stored nowhere, and returns it."""
-    control_plane.apply(CRD_FILE)
+    control_plane.apply(TRUST_STORE_FILE)
     control_plane.kubectl("wait", "--for=condition=Established", f"crd/{PLURAL}.{GROUP}", "--timeout=30s")
     with new_client_from_config(str(control_plane.admin_kubeconfig)) as connection:
         api = client.CustomObjectsApi(connection)

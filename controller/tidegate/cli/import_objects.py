@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.import_scopes import image_scopes, is_unreachable
 from tidegate.errors import PolicyError
-from tidegate.policy.authorities import IDENTITY_PATTERN, MAX_AUTHORITIES, MAX_IDENTITIES
+from tidegate.policy.authorities import MAX_AUTHORITIES
+from tidegate.policy.notation_authority import IDENTITY_PATTERN, MAX_IDENTITIES
 from tidegate.policy.objects import API_VERSION
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_store_object import MAX_TEXT, parse_trust_store

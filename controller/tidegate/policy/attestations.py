@@ -7,15 +7,10 @@ with attestations have no signature beside them.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from tidegate.policy.authorities import (
-    MAX_AUTHORITIES,
-    PRINTABLE_PATTERN,
-    SIGSTORE_AUTHORITY,
-    authorities_of,
-    name_text,
-)
+from tidegate.policy.authorities import MAX_AUTHORITIES, SIGSTORE_AUTHORITY, authorities_of
 from tidegate.policy.conditions import MAX_CONDITION, MAX_CONDITIONS, Condition, make_condition
-from tidegate.policy.shape import Field, ListOf, Objection, Section, Text, describe, problem
+from tidegate.policy.names import PRINTABLE_PATTERN, name_text
+from tidegate.policy.shape import Field, ListOf, Section, Text, describe, exactly_one, problem
 from tidegate.policy.signatures import (
     AttestationRules,
     Authority,
@@ -40,14 +35,6 @@ class Written(NamedTuple):
     conditions: tuple[Condition, ...]
 
 
-def _one_list(written: Mapping[str, Any]) -> Objection | None:
-    if ("authorities" in written) != ("anyOf" in written):
-        return None
-    got = "both authorities and anyOf" if "anyOf" in written else "neither authorities nor anyOf"
-    do = "name authorities of signatures, or write the attestation's own below anyOf"
-    return Objection(got, "exactly one of authorities and anyOf", do)
-
-
 def _build(
     *,
     name: str,
@@ -61,28 +48,38 @@ def _build(
 
 ATTESTATION: Final = Section(
     build=_build,
-    checks=(_one_list,),
+    description="One attestation.",
+    checks=(
+        exactly_one(
+            "authorities", "anyOf", do="name authorities of signatures, or write the attestation's own below anyOf"
+        ),
+    ),
     fields=(
-        Field("name", name_text("attestation"), into="name", required=True),
+        Field("name", name_text("attestation"), "The attestation's name, which answers refer to.", required=True),
         Field(
             "predicateType",
             Text(
                 expected="the URI of a predicate type, such as https://slsa.dev/provenance/v1",
-                do="write it as it stands in the attestation",
+                do="write it as it is in the attestation, on one line and without spaces around it",
                 make=str,
                 maximum=MAX_PREDICATE_TYPE,
                 pattern=PRINTABLE_PATTERN,
                 by_rule=True,
             ),
-            into="predicate_type",
+            "The type of its predicate, as it is in the signed statement, such as https://slsa.dev/provenance/v1.",
             required=True,
         ),
         Field(
             "authorities",
-            ListOf(item=name_text("authority"), minimum=1, maximum=MAX_AUTHORITIES, unique=str),
-            into="authorities",
+            ListOf(item=name_text("authority"), minimum=1, maximum=MAX_AUTHORITIES, unique=True),
+            "Names of sigstore authorities of signatures; one must have signed the attestation.",
         ),
-        Field("anyOf", authorities_of(SIGSTORE_AUTHORITY, MAX_OWN_AUTHORITIES), into="any_of"),
+        Field(
+            "anyOf",
+            authorities_of(SIGSTORE_AUTHORITY, MAX_OWN_AUTHORITIES),
+            "The attestation's own authorities, instead of names, for images that have attestations and no signature. One"
+            " must have signed it.",
+        ),
         Field(
             "conditions",
             ListOf(
@@ -94,12 +91,13 @@ ATTESTATION: Final = Section(
                 ),
                 maximum=MAX_CONDITIONS,
             ),
-            into="conditions",
+            "What must be true of the predicate, each an expression in CEL over the variable predicate. All must hold; one"
+            " that cannot be computed does not.",
         ),
     ),
 )
 
-ATTESTATIONS: Final = ListOf(item=ATTESTATION, minimum=1, maximum=MAX_ATTESTATIONS, unique=lambda written: written.name)
+ATTESTATIONS: Final = ListOf(item=ATTESTATION, minimum=1, maximum=MAX_ATTESTATIONS, key="name")
 
 
 def unknown_authorities(spec: object, path: str) -> Iterator[str]:

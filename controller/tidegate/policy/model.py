@@ -1,7 +1,7 @@
 """The ImagePolicy as values: what an operator demands of images. Parsed by ``parse``; judged by ``tidegate.checks``.
 
-Field names and meanings are those of the CRD in the chart and of docs/reference/imagepolicy.md. The defaults stand here
-and nowhere else in the package; a test holds those of the CRD to them.
+Field names and meanings are those of the CRD in the chart and of docs/reference/imagepolicy.md. The defaults are
+those that the API server fills in, which ``sections`` states; a test compares them.
 """
 
 from collections.abc import Mapping

@@ -12,7 +12,7 @@ from tidegate.policy import attestations, objects, sections
 from tidegate.policy.authorities import SIGNATURES
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, Match
 from tidegate.policy.objects import bounded, collect, fault, identity, salvaged_identity
-from tidegate.policy.shape import Field, Objection, Section
+from tidegate.policy.shape import Check, Field, Section
 
 GROUP = objects.GROUP
 VERSION = objects.VERSION
@@ -22,31 +22,100 @@ PLURAL = "imagepolicies"
 _CHECKS = ("registries", "tags", "scan", "vulnerabilities", "signatures", "attestations")
 
 
-def _demands(written: Mapping[str, Any]) -> Objection | None:
-    if any(section in written for section in _CHECKS):
-        return None
-    sentence = "add the section that says what you demand of images"
-    return Objection("nothing that is demanded", f"at least one of {', '.join(_CHECKS)}", sentence)
+def _requires_nothing(written: Mapping[str, Any]) -> str | None:
+    return None if any(section in written for section in _CHECKS) else "no requirement"
 
 
 SPEC: Final[Section[dict[str, Any]]] = Section(
     build=dict,
-    checks=(_demands,),
+    description="The requirements. At least one of registries, tags, scan, vulnerabilities, signatures and attestations"
+    " must be set; a section that is left out requires nothing.",
+    checks=(
+        Check(
+            expected=f"at least one of {', '.join(_CHECKS)}",
+            do="add the section with what you require of images",
+            got=_requires_nothing,
+            rule=" || ".join(f"has(self.{section})" for section in _CHECKS),
+        ),
+        # ``unknown_authorities`` names each of them to the users of the parser.
+        Check(
+            expected="attestations whose authorities are sigstore authorities of signatures.anyOf",
+            do="add the authority there, or use anyOf in the attestation",
+            rule="!has(self.attestations) || self.attestations.all(attestation, !has(attestation.authorities) ||"
+            " attestation.authorities.all(name, has(self.signatures) &&"
+            " self.signatures.anyOf.exists(authority, authority.name == name && has(authority.sigstore))))",
+        ),
+    ),
     fields=(
-        Field("validationActions", sections.ACTIONS, into="actions"),
-        Field("match", sections.MATCH, into="match"),
-        Field("registries", sections.REGISTRIES, into="registries"),
-        Field("tags", sections.TAGS, into="tags"),
-        Field("scan", sections.SCAN, into="scan"),
-        Field("vulnerabilities", sections.VULNERABILITIES, into="vulnerabilities"),
-        Field("signatures", SIGNATURES, into="signatures"),
-        Field("attestations", attestations.ATTESTATIONS, into="attestations"),
-        Field("platforms", sections.PLATFORMS, into="platforms"),
-        Field("onUndetermined", sections.TOLERANCE, into="on_undetermined"),
-        Field("maxStale", sections.MAX_STALE, into="max_stale"),
+        Field(
+            "validationActions",
+            sections.ACTIONS,
+            "What happens when an image does not meet the policy. Deny refuses the object, Warn admits it and returns a"
+            " warning to the client, Audit records it in the API server's audit log. Deny and Warn exclude each other.",
+            default=["Deny"],
+            into="actions",
+        ),
+        Field(
+            "match",
+            sections.MATCH,
+            "The namespaces and images that the policy applies to. They must fit every field; a field that is left out or"
+            " empty fits all, so without match the policy applies to every image.",
+        ),
+        Field(
+            "registries",
+            sections.REGISTRIES,
+            "The only registries and repositories that images may come from. tidegate refuses any other image without"
+            " looking anything up, not even the address of its host.",
+        ),
+        Field("tags", sections.TAGS, "What is required of tags. At least one field must require something."),
+        Field(
+            "scan",
+            sections.SCAN,
+            "What is required of the scan by Amazon Inspector or Amazon ECR; an empty mapping requires a finished scan. An"
+            " image that was not scanned, whose scan failed or is switched off, or that is not in Amazon ECR never meets"
+            " this.",
+        ),
+        Field(
+            "vulnerabilities",
+            sections.VULNERABILITIES,
+            "Which findings count, and how many are allowed. At least one of maxCounts, epssThreshold and exploitAvailable"
+            " (Deny) must be set. A finished scan is required as well, by the rules of scan or by its defaults.",
+        ),
+        Field(
+            "signatures",
+            SIGNATURES,
+            "Who must have signed the image; one of the authorities is enough. A signature that is missing, invalid or"
+            " could not be verified never meets this.",
+        ),
+        Field(
+            "attestations",
+            attestations.ATTESTATIONS,
+            "Signed statements about the image, such as where it was built. All attestations of the list are required.",
+        ),
+        Field(
+            "platforms",
+            sections.PLATFORMS,
+            "The platforms of the nodes that run the images, as os/architecture. tidegate judges every image of an index"
+            " that containerd may run on one of them. A variant may be given and excludes no image. Left out or empty, the"
+            " platforms of the cluster's nodes.",
+        ),
+        Field(
+            "onUndetermined",
+            sections.TOLERANCE,
+            "What to do with an image that could not be judged, because AWS did not answer or gave an answer that tidegate"
+            " does not understand. Deny treats it as not meeting the policy.",
+            default="Deny",
+        ),
+        Field(
+            "maxStale",
+            sections.MAX_STALE,
+            "How long evidence that could not be renewed may still be used, from 0s to 7d, such as 1h. After that, the"
+            " image is undetermined.",
+            default="1h",
+        ),
     ),
 )
-"""The whole spec; its value is the arguments of ImagePolicy."""
+"""The whole spec; its value is the arguments of ImagePolicy. The CRD is generated from it."""
 
 
 def parse_policy(obj: Mapping[str, Any]) -> ImagePolicy:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate.policy.model import EcrScope, Glob, HostScope, RegistryScope
-from tidegate.policy.shape import Field, ListOf, Objection, Section, Text, describe
+from tidegate.policy.shape import Check, Field, ListOf, Section, Text, describe, exactly_one
 
 MAX_SCOPES = 100
 MAX_REPOSITORIES = 50
@@ -65,31 +65,22 @@ def _make_host(text: str) -> str | None:
     return None if re.match(ECR_HOST_PATTERN, text) else canonical_host(text)
 
 
-def _one_registry(written: Mapping[str, Any]) -> Objection | None:
-    """Refuse a scope of both kinds or of none, and ECR's fields on a host."""
-    expected = "exactly one of account and host"
-    if "account" in written and "host" in written:
-        return Objection("both account and host", expected, "keep account for Amazon ECR, host for any other registry")
-    if "account" not in written and "host" not in written:
-        return Objection(
-            "neither account nor host", expected, "add account for Amazon ECR, host for any other registry"
-        )
+def _fields_of_ecr(written: Mapping[str, Any]) -> str | None:
     stray = [name for name in ("region", "partition") if name in written and "host" in written]
-    if stray:
-        return Objection(f"{' and '.join(stray)} beside host", "region and partition only with account", "remove it")
-    return None
+    return f"{' and '.join(stray)} beside host" if stray else None
 
 
-def _partition_fits(written: Mapping[str, Any]) -> Objection | None:
-    """Refuse a region outside of the partition: such a scope would never match."""
+def _partition_misfit(written: Mapping[str, Any]) -> str | None:
+    """Tell of a region outside of the partition: such a scope would never match."""
     region, partition = written.get("region"), written.get("partition")
     if not isinstance(region, str) or not isinstance(partition, str) or partition_of(region) == partition:
         return None
-    return Objection(
-        f"partition {describe(partition)} with region {describe(region)}",
-        f"partition {partition_of(region)}",
-        "leave partition out: the region says it",
-    )
+    return f"partition {describe(partition)} with region {describe(region)}, which is in {partition_of(region)}"
+
+
+_PARTITION_IN_CEL = " : ".join(
+    (*(f"self.region.startsWith('{at}') ? '{name}'" for at, name in _PARTITION_OF_PREFIX.items()), f"'{_COMMERCIAL}'")
+)
 
 
 def _build(
@@ -117,7 +108,22 @@ _REPOSITORY = Text(
 
 REGISTRY_SCOPE: Final = Section(
     build=_build,
-    checks=(_one_registry, _partition_fits),
+    description="Repositories of one Amazon ECR account (account) or of another registry (host).",
+    checks=(
+        exactly_one("account", "host", do="use account for Amazon ECR, host for any other registry"),
+        Check(
+            expected="region and partition only with account",
+            do="remove them",
+            got=_fields_of_ecr,
+            rule="!has(self.host) || (!has(self.region) && !has(self.partition))",
+        ),
+        Check(
+            expected="the partition that the region is in",
+            do="leave partition out: the region says it",
+            got=_partition_misfit,
+            rule=f"!has(self.region) || !has(self.partition) || self.partition == ({_PARTITION_IN_CEL})",
+        ),
+    ),
     fields=(
         Field(
             "account",
@@ -129,7 +135,8 @@ REGISTRY_SCOPE: Final = Section(
                 maximum=12,
                 pattern=ACCOUNT_PATTERN,
             ),
-            into="account",
+            "The AWS account that owns the ECR registry: 12 digits, in quotes. There is no wildcard, because every AWS"
+            " account has an ECR registry.",
         ),
         Field(
             "partition",
@@ -140,7 +147,8 @@ REGISTRY_SCOPE: Final = Section(
                 maximum=32,
                 pattern=PARTITION_PATTERN,
             ),
-            into="partition",
+            "The AWS partition, needed only for an account outside of the commercial one when no region is given. Left out,"
+            " it is the region's partition, or aws without a region.",
         ),
         Field(
             "region",
@@ -151,7 +159,7 @@ REGISTRY_SCOPE: Final = Section(
                 maximum=32,
                 pattern=REGION_PATTERN,
             ),
-            into="region",
+            "The AWS region, such as eu-west-1. Left out, every region of the account.",
         ),
         Field(
             "host",
@@ -161,13 +169,17 @@ REGISTRY_SCOPE: Final = Section(
                 make=_make_host,
                 maximum=MAX_HOST,
                 pattern=HOST_PATTERN,
+                rule=f"!self.matches(r'{ECR_HOST_PATTERN}')",
             ),
-            into="host",
+            "The host of a registry that is not a private Amazon ECR registry, with its port if it has one, such as"
+            " public.ecr.aws or docker.io. It is compared exactly.",
         ),
         Field(
             "repositories",
             ListOf(item=_REPOSITORY, minimum=1, maximum=MAX_REPOSITORIES),
-            into="repositories",
+            "Repository names without the host; * stands for any characters but a slash, ** for any characters. Docker"
+            " Hub's short names are below library/.",
+            default=["**"],
         ),
     ),
 )

@@ -1,9 +1,9 @@
-"""The sections of an ImagePolicy's spec as shapes: the parser's half of the CRD, field by field.
+"""The sections of an ImagePolicy's spec as shapes, field by field: the parser reads by them, the CRD is made from them.
 
-Names, limits and patterns are the CRD's; a test compares them. Defaults are the values' own, in ``model``.
+The values that they are read into are in ``model``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -23,7 +23,7 @@ from tidegate.policy.model import (
 )
 from tidegate.policy.scopes import MAX_SCOPES, REGISTRY_SCOPE, make_glob
 from tidegate.policy.selectors import LABEL_SELECTOR
-from tidegate.policy.shape import Choice, Field, Flag, ListOf, Number, Objection, Section, Text
+from tidegate.policy.shape import Check, Choice, Field, Flag, ListOf, Number, Section, Text
 
 MAX_NAMESPACES = 100
 MAX_FORBIDDEN_TAGS = 50
@@ -55,13 +55,17 @@ def _duration(minimum: timedelta, maximum: timedelta) -> Text[timedelta]:
         duration = parse_duration(text)
         return duration if duration is not None and minimum <= duration <= maximum else None
 
+    days, exact = "int(self.substring(0, self.size() - 1))", "duration(self)"
+    in_days, in_time = f"{days} <= {maximum.days}", f"{exact} <= duration('{maximum // timedelta(hours=1)}h')"
+    if minimum:
+        in_days = f"{days} >= {-(-minimum // timedelta(days=1))} && {in_days}"
+        in_time = f"{exact} >= duration('{minimum // timedelta(seconds=1)}s') && {in_time}"
     return Text(
         expected=f"a duration from {format_duration(minimum)} to {format_duration(maximum)}",
         do="write days alone such as 7d, or hours, minutes and seconds such as 1h30m",
         make=make,
         maximum=16,
-        pattern=DURATION_PATTERN,
-        by_rule=True,
+        rule=f"self.matches(r'{DURATION_PATTERN}') && (self.endsWith('d') ? {in_days} : {in_time})",
     )
 
 
@@ -84,36 +88,20 @@ class _Day(Text[datetime]):
         return Text.read(self, value.isoformat() if unquoted and isinstance(value, date) else value, path)
 
 
-def _deny_or_warn(actions: tuple[Action, ...]) -> Objection | None:
-    if {Action.DENY, Action.WARN} <= set(actions):
-        do = "keep Deny: a refusal says all that a warning would"
-        return Objection("Deny and Warn", "at most one of Deny and Warn", do)
-    return None
+def _deny_and_warn(actions: Sequence[Action]) -> str | None:
+    return "Deny and Warn" if {Action.DENY, Action.WARN} <= set(actions) else None
 
 
-def _demands_of_tags(written: Mapping[str, Any]) -> Objection | None:
+def _no_rule_for_tags(written: Mapping[str, Any]) -> str | None:
     if written.get("immutable", False) is not False or written.get("digestRequired", False) is not False:
         return None
-    if written.get("forbidden"):
-        return None
-    do = "set one of them, or remove tags"
-    return Objection("nothing that is demanded", "immutable, digestRequired or forbidden", do)
+    return None if written.get("forbidden") else "no requirement"
 
 
-def _demands_of_vulnerabilities(written: Mapping[str, Any]) -> Objection | None:
+def _no_rule_for_vulnerabilities(written: Mapping[str, Any]) -> str | None:
     if "maxCounts" in written or "epssThreshold" in written or written.get("exploitAvailable", "Allow") != "Allow":
         return None
-    return Objection(
-        "nothing that is demanded",
-        "maxCounts, exploitAvailable: Deny or epssThreshold",
-        "set one of them; to demand only that images are scanned, use scan",
-    )
-
-
-def _demands_of_counts(written: Mapping[str, Any]) -> Objection | None:
-    if written:
-        return None
-    return Objection("no severity", "at least one severity", "write CRITICAL: 0, or remove maxCounts")
+    return "no requirement"
 
 
 def _counts(**limits: int) -> Mapping[Severity, int]:
@@ -137,15 +125,48 @@ _TAG = _glob(
     "write it such as latest or *-snapshot",
 )
 
-ACTIONS: Final = ListOf(item=Choice(words=Action), minimum=1, maximum=len(Action), unique=str, check=_deny_or_warn)
+ACTIONS: Final = ListOf(
+    item=Choice(words=Action),
+    minimum=1,
+    maximum=len(Action),
+    unique=True,
+    checks=(
+        Check(
+            expected="at most one of Deny and Warn",
+            do="keep Deny: a refusal says all that a warning would",
+            got=_deny_and_warn,
+            rule="!(self.exists(action, action == 'Deny') && self.exists(action, action == 'Warn'))",
+        ),
+    ),
+)
 
 MATCH: Final = Section(
     build=Match,
     fields=(
-        Field("namespaceSelector", LABEL_SELECTOR, into="namespace_selector"),
-        Field("namespaces", ListOf(item=_NAMESPACE, maximum=MAX_NAMESPACES), into="namespaces"),
-        Field("excludedNamespaces", ListOf(item=_NAMESPACE, maximum=MAX_NAMESPACES), into="excluded_namespaces"),
-        Field("images", ListOf(item=REGISTRY_SCOPE, maximum=MAX_SCOPES), into="images"),
+        Field(
+            "namespaceSelector",
+            LABEL_SELECTOR,
+            "Selects namespaces by their labels, as label selectors do everywhere in Kubernetes. A user who may label a"
+            " namespace can exempt it from the policy; the label kubernetes.io/metadata.name is the namespace's name and"
+            " cannot be changed.",
+        ),
+        Field(
+            "namespaces",
+            ListOf(item=_NAMESPACE, maximum=MAX_NAMESPACES),
+            "Names of namespaces; a star stands for any characters. The namespace must fit one of them.",
+        ),
+        Field(
+            "excludedNamespaces",
+            ListOf(item=_NAMESPACE, maximum=MAX_NAMESPACES),
+            "Names of namespaces that the policy does not apply to, whatever the other fields say; a star stands for any"
+            " characters.",
+        ),
+        Field(
+            "images",
+            ListOf(item=REGISTRY_SCOPE, maximum=MAX_SCOPES),
+            "Repositories whose images the policy applies to; the image must be in one of them. The parsed reference is"
+            " compared, so every host name of an ECR registry is the same registry.",
+        ),
     ),
 )
 
@@ -153,27 +174,62 @@ REGISTRIES: Final = ListOf(item=REGISTRY_SCOPE, minimum=1, maximum=MAX_SCOPES)
 
 TAGS: Final = Section(
     build=TagRules,
-    checks=(_demands_of_tags,),
+    checks=(
+        Check(
+            expected="a requirement: immutable, digestRequired or forbidden",
+            do="set one of them, or remove tags",
+            got=_no_rule_for_tags,
+            rule="self.immutable || self.digestRequired || (has(self.forbidden) && self.forbidden.size() > 0)",
+        ),
+    ),
     fields=(
-        Field("immutable", Flag(), into="immutable"),
-        Field("digestRequired", Flag(), into="digest_required"),
-        Field("forbidden", ListOf(item=_TAG, maximum=MAX_FORBIDDEN_TAGS), into="forbidden"),
+        Field(
+            "immutable",
+            Flag(),
+            "The tag must not be able to move to another image: the repository's settings in Amazon ECR, with their"
+            " exclusion filters, decide. An image named by digest always meets this, a tag of another registry never.",
+            default=False,
+        ),
+        Field("digestRequired", Flag(), "The image must be named by digest; it may have a tag as well.", default=False),
+        Field(
+            "forbidden",
+            ListOf(item=_TAG, maximum=MAX_FORBIDDEN_TAGS),
+            "Tags that may not be used, such as latest; a star stands for any characters. An image without tag and digest"
+            " has the tag latest. Images named by digest are not checked: the digest is what runs.",
+        ),
     ),
 )
 
 SCAN: Final = Section(
     build=ScanRules,
     fields=(
-        Field("whenPending", TOLERANCE, into="when_pending"),
-        Field("whenExpired", TOLERANCE, into="when_expired"),
-        Field("whenUnsupported", TOLERANCE, into="when_unsupported"),
-        Field("maxAge", _duration(MIN_SCAN_AGE, MAX_SCAN_AGE), into="max_age"),
-        Field("settlingPeriod", _duration(timedelta(0), MAX_SETTLING), into="settling_period"),
+        Field("whenPending", TOLERANCE, "What to do while the first scan has not finished.", default="Deny"),
+        Field(
+            "whenExpired",
+            TOLERANCE,
+            "What to do with an image that Amazon Inspector no longer re-scans: Inspector closes its findings then, so an"
+            " image without findings is not known to be clean.",
+            default="Deny",
+        ),
+        Field("whenUnsupported", TOLERANCE, "What to do with an image that the scanner cannot read.", default="Deny"),
+        Field(
+            "maxAge",
+            _duration(MIN_SCAN_AGE, MAX_SCAN_AGE),
+            "The longest time since the last scan, from 1m to 365d, such as 30d or 36h. Left out, any time.",
+        ),
+        Field(
+            "settlingPeriod",
+            _duration(timedelta(0), MAX_SETTLING),
+            "How long after the push or the first scan findings may still be arriving, from 0s to 1h; until then the image"
+            " counts as pending. 0s switches this off.",
+            default="2m",
+        ),
     ),
 )
 
 _IGNORED = Section(
     build=IgnoredVulnerability,
+    description="One vulnerability.",
     fields=(
         Field(
             "id",
@@ -185,7 +241,7 @@ _IGNORED = Section(
                 maximum=128,
                 pattern=VULNERABILITY_PATTERN,
             ),
-            into="id",
+            "The id as the findings state it, such as CVE-2026-12345.",
             required=True,
         ),
         Field(
@@ -199,20 +255,20 @@ _IGNORED = Section(
                 pattern=DATE_PATTERN,
                 wire_format="date",
             ),
-            into="until",
+            "The day from which it counts again, as YYYY-MM-DD; the day begins at 00:00 UTC.",
             required=True,
         ),
         Field(
             "reason",
             Text(
-                expected=f"one line of 1 to {MAX_REASON} characters",
+                expected=f"one line of 1 to {MAX_REASON} characters that is not blank",
                 do="say why it may be ignored, and who said so",
                 make=str,
                 maximum=MAX_REASON,
                 pattern=REASON_PATTERN,
                 by_rule=True,
             ),
-            into="reason",
+            "Why it may be ignored and who decided so, in one line.",
             required=True,
         ),
     ),
@@ -220,28 +276,78 @@ _IGNORED = Section(
 
 MAX_COUNTS: Final = Section(
     build=_counts,
-    checks=(_demands_of_counts,),
+    minimum=1,
     fields=tuple(
-        Field(severity.value, Number(minimum=0, maximum=MAX_COUNT, whole=True), into=severity.value)
+        Field(
+            severity.value,
+            Number(minimum=0, maximum=MAX_COUNT, whole=True),
+            "How many findings that have no severity yet are allowed."
+            if severity is Severity.UNTRIAGED
+            else f"How many findings of severity {severity.value} are allowed.",
+            into=severity.value,
+        )
         for severity in SEVERITIES
     ),
 )
 
 VULNERABILITIES: Final = Section(
     build=VulnerabilityRules,
-    checks=(_demands_of_vulnerabilities,),
+    checks=(
+        Check(
+            expected="a requirement: maxCounts, epssThreshold or exploitAvailable: Deny",
+            do="set one of them; to require only that images are scanned, use scan",
+            got=_no_rule_for_vulnerabilities,
+            rule="has(self.maxCounts) || has(self.epssThreshold) || self.exploitAvailable == 'Deny'",
+        ),
+    ),
     fields=(
-        Field("maxCounts", MAX_COUNTS, into="max_counts"),
-        Field("onlyFixable", Flag(), into="only_fixable"),
-        Field("exploitAvailable", TOLERANCE, into="exploit_available"),
-        Field("epssThreshold", Number(minimum=0, maximum=1, whole=False), into="epss_threshold"),
-        Field("whenEpssUnknown", TOLERANCE, into="when_epss_unknown"),
-        Field("gracePeriod", _duration(timedelta(0), MAX_GRACE), into="grace_period"),
-        Field("suppressed", TOLERANCE, into="suppressed"),
+        Field(
+            "maxCounts",
+            MAX_COUNTS,
+            "How many counting findings of each severity are allowed. A severity that is not named is not limited.",
+        ),
+        Field(
+            "onlyFixable",
+            Flag(),
+            "Ignores findings that certainly have no fix. A finding with a known exploit still counts for exploitAvailable.",
+            default=False,
+        ),
+        Field(
+            "exploitAvailable",
+            TOLERANCE,
+            "Deny refuses an image with any finding for which an exploit is known, of any severity and without grace"
+            " period. Only Amazon Inspector reports exploits.",
+            default="Allow",
+        ),
+        Field(
+            "epssThreshold",
+            Number(minimum=0, maximum=1, whole=False),
+            "Refuses an image with a counting finding of at least this EPSS score, the probability from 0 to 1 that it will"
+            " be exploited within 30 days. gracePeriod and onlyFixable apply. Only Amazon Inspector reports scores.",
+        ),
+        Field(
+            "whenEpssUnknown",
+            TOLERANCE,
+            "What epssThreshold does with a counting finding without an EPSS score, such as one that has no CVE id. Deny"
+            " makes the image undetermined; Allow leaves the finding to maxCounts alone.",
+            default="Deny",
+        ),
+        Field(
+            "gracePeriod",
+            _duration(timedelta(0), MAX_GRACE),
+            "How long a finding does not count after it was first observed, from 0s to 365d, such as 7d.",
+            default="0s",
+        ),
+        Field(
+            "suppressed",
+            TOLERANCE,
+            "Allow ignores findings that a suppression rule of Amazon Inspector hides; Deny counts them.",
+            default="Allow",
+        ),
         Field(
             "ignore",
-            ListOf(item=_IGNORED, maximum=MAX_IGNORED, unique=lambda ignored: ignored.id),
-            into="ignore",
+            ListOf(item=_IGNORED, maximum=MAX_IGNORED, key="id"),
+            "Vulnerabilities that do not count until a given day, each with a reason.",
         ),
     ),
 )
@@ -257,7 +363,7 @@ PLATFORMS: Final = ListOf(
         by_rule=True,
     ),
     maximum=MAX_PLATFORMS,
-    unique=str,
+    unique=True,
 )
 
 MAX_STALE: Final = _duration(timedelta(0), MAX_STALENESS)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate.policy.model import Requirement, SelectorOperator
-from tidegate.policy.shape import Choice, Field, ListOf, MapOf, Objection, Section, Text
+from tidegate.policy.shape import Check, Choice, Field, ListOf, MapOf, Section, Text
 
 MAX_REQUIREMENTS = 20
 MAX_VALUES = 50
@@ -41,13 +41,12 @@ _VALUE = Text(
 )
 
 
-def _values_fit(written: Mapping[str, Any]) -> Objection | None:
-    """Refuse values where the operator takes none, and their absence where it needs some."""
+def _values_misfit(written: Mapping[str, Any]) -> str | None:
     operator, values = written.get("operator"), written.get("values")
     if operator in _WITH_VALUES and not values:
-        return Objection(f"operator {operator} without values", "at least one value", "add values")
+        return f"operator {operator} without values"
     if operator in _WITHOUT_VALUES and values:
-        return Objection(f"operator {operator} with values", "no values", "remove values, or use In or NotIn")
+        return f"operator {operator} with values"
     return None
 
 
@@ -60,18 +59,42 @@ def _requirements(
 
 REQUIREMENT: Final = Section(
     build=Requirement,
-    checks=(_values_fit,),
+    description="One requirement.",
+    checks=(
+        Check(
+            expected="at least one value with In and NotIn, none with Exists and DoesNotExist",
+            do="correct the values or the operator",
+            got=_values_misfit,
+            rule="self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0"
+            " : !has(self.values) || self.values.size() == 0",
+        ),
+    ),
     fields=(
-        Field("key", _KEY, into="key", required=True),
-        Field("operator", Choice(words=SelectorOperator), into="operator", required=True),
-        Field("values", ListOf(item=_VALUE, maximum=MAX_VALUES), into="values"),
+        Field("key", _KEY, "The label's key.", required=True),
+        Field(
+            "operator",
+            Choice(words=SelectorOperator),
+            "How the label is compared with the values. NotIn also holds for namespaces without the label.",
+            required=True,
+        ),
+        Field("values", ListOf(item=_VALUE, maximum=MAX_VALUES), "The values for In and NotIn."),
     ),
 )
 
 LABEL_SELECTOR: Final = Section(
     build=_requirements,
     fields=(
-        Field("matchLabels", MapOf(key=_KEY, value=_VALUE, maximum=MAX_REQUIREMENTS), into="labels"),
-        Field("matchExpressions", ListOf(item=REQUIREMENT, maximum=MAX_REQUIREMENTS), into="expressions"),
+        Field(
+            "matchLabels",
+            MapOf(key=_KEY, value=_VALUE, maximum=MAX_REQUIREMENTS),
+            "Labels that the namespace must have, with exactly these values.",
+            into="labels",
+        ),
+        Field(
+            "matchExpressions",
+            ListOf(item=REQUIREMENT, maximum=MAX_REQUIREMENTS),
+            "Requirements on the namespace's labels; all of them must hold.",
+            into="expressions",
+        ),
     ),
 )

@@ -1,13 +1,14 @@
 """Shapes of plain data: each reads a value at a path, or raises PolicyError with every problem below that path.
 
-A shape is data as well as a reader: the test that holds the CRD and the parser together walks both. Nothing here knows
-what a policy is. Defaults do not stand here either: what is absent is not passed on, so the value's own default holds.
+A shape is data as well as a reader: the schemas of the CRDs are generated from the shapes (deploy/helm/crds.py). Nothing
+here knows what a policy is. What is absent is not passed on, so the value's own default holds; the default of a field is
+what the API server fills in, and a test compares the two.
 """
 
 import difflib
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -86,14 +87,57 @@ def below(path: str, name: object) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A rule about a whole section or list, in Python for the parser and in CEL for the API server.
+
+    ``got`` looks at a section as it was written, before any field is known to be valid, or at the items of a list, and
+    returns what is wrong. It is None where the parser finds the problem in another way, ``rule`` where CEL cannot.
+    """
+
+    expected: str
+    do: str
+    got: Callable[[Any], str | None] | None = None
+    rule: str | None = None
+
+    def problems(self, value: object, path: str) -> Iterable[str]:
+        """Yield the problem, if there is one."""
+        if self.got is not None and (got := self.got(value)):
+            yield problem(path, got=got, expected=self.expected, do=self.do)
+
+
+def exactly_one(first: str, second: str, do: str = "write one of them") -> Check:
+    """Return the check that a section has one of two fields and not both."""
+
+    def got(written: Mapping[str, Any]) -> str | None:
+        if (first in written) != (second in written):
+            return None
+        return f"both {first} and {second}" if first in written else f"neither {first} nor {second}"
+
+    expected = f"exactly one of {first} and {second}"
+    return Check(expected=expected, do=do, got=got, rule=f"has(self.{first}) != has(self.{second})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
-    """True or false."""
+    """True or false; with ``only_true`` a field that is true or left out."""
+
+    only_true: bool = False
+
+    @property
+    def expected(self) -> str:
+        """What may be written."""
+        return "true" if self.only_true else "true or false"
+
+    @property
+    def do(self) -> str:
+        """What to do about anything else."""
+        return "write true without quotes, or remove it" if self.only_true else "write true or false without quotes"
 
     def read(self, value: object, path: str) -> bool:
         """Return the flag."""
-        if isinstance(value, bool):
+        if isinstance(value, bool) and (value or not self.only_true):
             return value
-        raise refusal(path, got=describe(value), expected="true or false", do="write true or false without quotes")
+        raise refusal(path, got=describe(value), expected=self.expected, do=self.do)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +169,9 @@ class Number:
 class Text(Generic[T]):
     """A string of a pattern, turned into a value by ``make``.
 
-    ``make`` returns None for what it refuses, or an Objection where more can be said than what was expected. ``minimum`` and ``maximum`` bound the length in characters. ``by_rule`` says that the CRD states the pattern in a
-    rule with a sentence instead of as a bare pattern.
+    ``make`` returns None for what it refuses, or an Objection where more can be said than what was expected. ``minimum``
+    and ``maximum`` bound the length in characters. The CRD states the pattern as it is, or in a rule with a sentence where
+    ``by_rule`` is set; ``rule`` is one in CEL for what the pattern cannot say.
     """
 
     expected: str
@@ -136,6 +181,7 @@ class Text(Generic[T]):
     minimum: int = 1
     pattern: str | None = None
     by_rule: bool = False
+    rule: str | None = None
     wire_format: str | None = None
 
     def read(self, value: object, path: str) -> T:
@@ -174,14 +220,16 @@ class Choice(Generic[E]):
 class ListOf(Generic[T]):
     """A list of one shape, bounded.
 
-    Two items with the same ``unique`` key are refused; ``check`` objects to items that contradict each other.
+    ``unique`` refuses an item that occurs twice; ``key`` is the field, of the item and of its value, that must differ
+    between items. ``checks`` look at items that are all valid.
     """
 
     item: Shape[T]
     maximum: int
     minimum: int = 0
-    unique: Callable[[T], Hashable] | None = None
-    check: Callable[[tuple[T, ...]], Objection | None] | None = None
+    unique: bool = False
+    key: str | None = None
+    checks: tuple[Check, ...] = ()
 
     def read(self, value: object, path: str) -> tuple[T, ...]:
         """Return the items in their order."""
@@ -202,17 +250,18 @@ class ListOf(Generic[T]):
             except PolicyError as error:
                 problems.extend(error.problems)
         problems.extend(self._doubles(items, path))
-        if not problems and self.check is not None and (found := self.check(tuple(items))):
-            problems.append(found.at(path))
+        if not problems:
+            problems.extend(found for check in self.checks for found in check.problems(items, path))
         if problems:
             raise PolicyError(tuple(problems))
         return tuple(items)
 
     def _doubles(self, items: list[T], path: str) -> Iterable[str]:
-        if self.unique is None:
+        if not self.unique and self.key is None:
             return
         seen: set[Hashable] = set()
-        for key in map(self.unique, items):
+        for item in items:
+            key: Any = getattr(item, self.key) if self.key else item
             if key in seen:
                 yield problem(path, got=f"{quote(str(key))} twice", expected="each once", do="remove one of the two")
             seen.add(key)
@@ -246,25 +295,36 @@ class MapOf(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a section: its name on the wire, its shape, and the argument of ``build`` that it becomes."""
+    """One field of a section: its name on the wire, its shape, and what ``kubectl explain`` says about it.
+
+    ``default`` is what the API server fills in, as it is written in YAML; None for no default. ``into`` is the argument
+    of ``build`` that the field becomes: its name in snake case unless given.
+    """
 
     name: str
     shape: Shape[Any]
-    into: str
+    description: str
+    default: Any = None
     required: bool = False
+    into: str = ""
 
-
-Check = Callable[[Mapping[str, Any]], Objection | None]
-"""Looks at a whole section as it was written, before any field is known to be well."""
+    def __post_init__(self) -> None:
+        if not self.into:
+            object.__setattr__(self, "into", re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", self.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section(Generic[T]):
-    """A closed mapping: every field is known, and ``build`` gets the fields that are present."""
+    """A closed mapping: every field is known, and ``build`` gets the fields that are present, at least ``minimum``.
+
+    ``description`` explains it where it is the item of a list, or the whole spec: elsewhere the field does.
+    """
 
     fields: tuple[Field, ...]
     build: Callable[..., T]
-    checks: tuple[Check, ...] = field(default=())
+    description: str = ""
+    minimum: int = 0
+    checks: tuple[Check, ...] = ()
 
     def read(self, value: object, path: str) -> T:
         """Return what ``build`` makes of the fields."""
@@ -275,7 +335,10 @@ class Section(Generic[T]):
         problems = list(self._unknown(value, path))
         arguments, wrong = self.read_fields(value, path)
         problems.extend(wrong)
-        problems.extend(found.at(path) for check in self.checks if (found := check(value)))
+        if len(value) < self.minimum:
+            expected = f"at least one of {', '.join(known.name for known in self.fields)}"
+            problems.append(problem(path, got="no field", expected=expected, do="write one, or remove the section"))
+        problems.extend(found for check in self.checks for found in check.problems(value, path))
         if problems:
             raise PolicyError(tuple(problems))
         return self.build(**arguments)

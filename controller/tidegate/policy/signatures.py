@@ -1,4 +1,4 @@
-"""What an operator demands of signatures and attestations, as values. The shapes they are read by are ``authorities``.
+"""What an operator demands of signatures and attestations, as values. The shapes they are read by are in ``authorities``.
 
 An authority says who may sign: by Notation, by Sigstore without a key, or by Sigstore with one. Trust stores are named,
 not held: what a name means is looked up when a signature is verified.

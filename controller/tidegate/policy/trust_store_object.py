@@ -1,7 +1,7 @@
 """TrustStore objects, from the API server or from a file, into values: which kind of store, and where its content is.
 
 The content itself is not looked at here beyond what the API server can see: certificates are judged where they are
-verified by. Names, limits and patterns are the CRD's; a test compares them.
+verified by. The CRD is made from ``SPEC``.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tidegate.errors import PolicyError
 from tidegate.policy.objects import bounded, collect, fault, identity, salvaged_identity
-from tidegate.policy.shape import Choice, Field, Flag, ListOf, Objection, Section, Text
+from tidegate.policy.shape import Check, Choice, Field, Flag, ListOf, Section, Text
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType
 
 KIND: Final = "TrustStore"
@@ -93,40 +93,32 @@ _SIGSTORE_ONLY = ("trustedRoot", "publicGood", "tuf")
 _OTHERS_ONLY = ("certificates", "builtIn")
 
 
-def _one_source(written: Mapping[str, Any]) -> Objection | None:
+def _not_one_source(written: Mapping[str, Any]) -> str | None:
     named = [name for name in _SOURCES if name in written]
     if len(named) == 1:
         return None
-    got = f"{' and '.join(named)} together" if named else "no source"
-    do = "keep one of them, or make two TrustStores" if named else "add the one that has the content"
-    return Objection(got, f"exactly one of {', '.join(_SOURCES)}", do)
+    return f"{' and '.join(named)} together" if named else "no source"
 
 
-def _source_fits(written: Mapping[str, Any]) -> Objection | None:
-    """Refuse a source that can't hold what the type needs."""
+def _source_of_another_type(written: Mapping[str, Any]) -> str | None:
     wanted = written.get("type")
     if wanted not in [one.value for one in StoreType]:
         return None
-    for name in _OTHERS_ONLY if wanted == StoreType.SIGSTORE.value else _SIGSTORE_ONLY:
-        if name in written:
-            return Objection(
-                f"{name} with type {wanted}",
-                f"{', '.join(_SIGSTORE_ONLY)} or configMap with type sigstore, certificates, builtIn or configMap else",
-                "change the type or the source",
-            )
-    if "builtIn" in written and wanted != StoreType.SIGNING_AUTHORITY.value:
-        return Objection(f"builtIn with type {wanted}", "builtIn with type signingAuthority", "change the type")
+    unfit = _OTHERS_ONLY if wanted == StoreType.SIGSTORE.value else _SIGSTORE_ONLY
+    return next((f"{name} with type {wanted}" for name in unfit if name in written), None)
+
+
+def _built_in_of_another_type(written: Mapping[str, Any]) -> str | None:
+    wanted = written.get("type")
+    other = "builtIn" in written and wanted in (StoreType.CA.value, StoreType.TSA.value)
+    return f"builtIn with type {wanted}" if other else None
+
+
+def _trusted_roots(written: Mapping[str, Any]) -> str | None:
     source = written.get("configMap")
     keys = source.get("keys") if isinstance(source, Mapping) else None
-    if wanted == StoreType.SIGSTORE.value and isinstance(keys, list | tuple) and len(keys) > 1:
-        return Objection(f"{len(keys)} keys with type sigstore", "one key", "name the key with the trusted root")
-    return None
-
-
-def _public_good_is_true(written: Mapping[str, Any]) -> Objection | None:
-    if written.get("publicGood") is False:
-        return Objection("publicGood: false", "publicGood: true", "remove it, and name another source")
-    return None
+    several = written.get("type") == StoreType.SIGSTORE.value and isinstance(keys, list | tuple) and len(keys) > 1
+    return f"{len(keys)} keys with type sigstore" if several and keys else None
 
 
 def _pem(text: str) -> str | None:
@@ -138,7 +130,8 @@ def _json_object(text: str) -> str | None:
 
 
 def _document(expected: str, do: str) -> Text[str]:
-    return Text(expected=expected, do=do, make=_json_object, maximum=MAX_DOCUMENT)
+    rule = r"self.matches(r'^[ \t\r\n]*\{')"
+    return Text(expected=expected, do=do, make=_json_object, maximum=MAX_DOCUMENT, rule=rule)
 
 
 def _spec(
@@ -173,7 +166,7 @@ CONFIG_MAP: Final = Section(
                 maximum=253,
                 pattern=NAME_PATTERN,
             ),
-            into="name",
+            "The name of the ConfigMap.",
             required=True,
         ),
         Field(
@@ -185,7 +178,8 @@ CONFIG_MAP: Final = Section(
                 maximum=63,
                 pattern=NAMESPACE_PATTERN,
             ),
-            into="namespace",
+            "The namespace of the ConfigMap. Left out, tidegate's own; any other must be listed in the chart's value"
+            " trustStores.configMapNamespaces, because tidegate may not read other ConfigMaps.",
         ),
         Field(
             "keys",
@@ -199,9 +193,10 @@ CONFIG_MAP: Final = Section(
                 ),
                 minimum=1,
                 maximum=MAX_KEYS,
-                unique=str,
+                unique=True,
             ),
-            into="keys",
+            "The keys that hold certificates, as PEM or DER. Left out, all keys. With type sigstore, the one key that holds"
+            " the trusted root; left out, trusted_root.json or the only key.",
         ),
     ),
 )
@@ -219,13 +214,14 @@ TUF: Final = Section(
                 pattern=URL_PATTERN,
                 by_rule=True,
             ),
-            into="url",
+            "The address of the repository, such as https://tuf.example.com.",
             required=True,
         ),
         Field(
             "root",
             _document("the JSON of the repository's root.json", "write the whole of a root.json that you trust"),
-            into="root",
+            "A root.json of the repository that you trust. tidegate starts from it, and accepts a later version if the version"
+            " before signed it.",
             required=True,
         ),
     ),
@@ -233,9 +229,45 @@ TUF: Final = Section(
 
 SPEC: Final[Section[dict[str, Any]]] = Section(
     build=_spec,
-    checks=(_one_source, _source_fits, _public_good_is_true),
+    description="What the trust store is trusted for, and the one source of its content.",
+    checks=(
+        Check(
+            expected=f"exactly one of {', '.join(_SOURCES)}",
+            do="keep one of them; make a TrustStore for each source",
+            got=_not_one_source,
+            rule=f"[{', '.join(f'has(self.{name})' for name in _SOURCES)}].filter(named, named).size() == 1",
+        ),
+        Check(
+            expected="trustedRoot, publicGood, tuf or configMap with type sigstore, certificates, builtIn or configMap with"
+            " another type",
+            do="change the type or the source",
+            got=_source_of_another_type,
+            rule="self.type == 'sigstore' ? !has(self.certificates) && !has(self.builtIn)"
+            " : !has(self.trustedRoot) && !has(self.publicGood) && !has(self.tuf)",
+        ),
+        Check(
+            expected="builtIn with type signingAuthority",
+            do="change the type or the source",
+            got=_built_in_of_another_type,
+            rule="self.type == 'signingAuthority' || self.type == 'sigstore' || !has(self.builtIn)",
+        ),
+        Check(
+            expected="one key of the ConfigMap with type sigstore",
+            do="name the key that holds the trusted root",
+            got=_trusted_roots,
+            rule="self.type != 'sigstore' || !has(self.configMap) || !has(self.configMap.keys) ||"
+            " self.configMap.keys.size() <= 1",
+        ),
+    ),
     fields=(
-        Field("type", Choice(words=StoreType), into="type", required=True),
+        Field(
+            "type",
+            Choice(words=StoreType),
+            "What the trust store is trusted for. ca: signers' own certificates, with Notation. signingAuthority: services"
+            " that sign for others and vouch for the time, such as AWS Signer. tsa: timestamps, with Notation. sigstore:"
+            " everything that Sigstore needs, as one trusted root.",
+            required=True,
+        ),
         Field(
             "certificates",
             ListOf(
@@ -244,21 +276,42 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
                     do="write them from their BEGIN CERTIFICATE to their END CERTIFICATE line",
                     make=_pem,
                     maximum=MAX_TEXT,
+                    rule=f"self.contains('{BEGIN}')",
                 ),
                 minimum=1,
                 maximum=MAX_TEXTS,
             ),
-            into="certificates",
+            "Certificates as PEM, one or more in each text. Each must be of a certificate authority or self-signed; with"
+            " type tsa, both.",
         ),
-        Field("configMap", CONFIG_MAP, into="config_map"),
-        Field("builtIn", Choice(words=BuiltIn), into="built_in"),
+        Field(
+            "configMap",
+            CONFIG_MAP,
+            "A ConfigMap with the content, which tidegate reads again every minute. A user who may change it decides which"
+            " signers are trusted.",
+        ),
+        Field(
+            "builtIn",
+            Choice(words=BuiltIn),
+            "Roots that come with tidegate. AWSSigner: those of AWS Signer in the commercial regions. AWSSignerGovCloud:"
+            " those of its GovCloud regions.",
+        ),
         Field(
             "trustedRoot",
             _document("the JSON of a trusted_root.json", "write the whole file, as a text"),
-            into="trusted_root",
+            "The whole trusted_root.json of a Sigstore instance, for your own instance and for clusters without internet.",
         ),
-        Field("publicGood", Flag(), into="public_good"),
-        Field("tuf", TUF, into="tuf"),
+        Field(
+            "publicGood",
+            Flag(only_true=True),
+            "True for the trusted root of Sigstore's public instance, which tidegate fetches from its TUF repository every"
+            " few hours.",
+        ),
+        Field(
+            "tuf",
+            TUF,
+            "Your own TUF repository with a trusted_root.json, which tidegate fetches every few hours.",
+        ),
     ),
 )
 """The whole spec; its value is the arguments of StoreObject."""

@@ -106,6 +106,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "an empty match": SCANNED | {"match": {}},
     "empty lists in match": matching(namespaces=[], excludedNamespaces=[], images=[]),
     "an empty selector": matching(namespaceSelector={}),
+    "a matched account": matching(images=[ECR]),
     "a label with an empty value": matching(namespaceSelector={"matchLabels": {"team": ""}}),
     "the label with the namespace's name": matching(
         namespaceSelector={"matchLabels": {"kubernetes.io/metadata.name": "shop"}}
@@ -179,22 +180,23 @@ ACCEPTED: dict[str, dict[str, Any]] = {
 }
 
 
-DENY_AND_WARN = "Deny and Warn exclude each other"
-ONE_REGISTRY = "name exactly one of account and host"
+NO_REQUIREMENT = "expected at least one of registries, tags, scan"
+NO_TAG_RULE = "expected a requirement: immutable, digestRequired or forbidden"
+NO_RULE = "expected a requirement: maxCounts, epssThreshold or exploitAvailable: Deny"
+VALUES = "expected at least one value with In and NotIn, none with Exists and DoesNotExist"
+DENY_AND_WARN = "expected at most one of Deny and Warn; keep Deny"
+ONE_REGISTRY = "expected exactly one of account and host; use account for Amazon ECR"
+NO_ECR_HOST = "that is not an Amazon ECR host; write the host alone, such as ghcr.io; name an Amazon ECR registry by"
 DURATION = "expected a duration from"
-NAMESPACE = "expected a namespace name or a glob such as team-*"
-REPOSITORY = "expected a repository name or a glob such as team/*"
-TAG = "expected a tag or a glob such as latest"
+NAMESPACE = "expected a namespace name or a glob of lower-case"
+REPOSITORY = "expected a repository name or a glob of lower-case"
+TAG = "expected a tag or a glob of letters"
 PLATFORM = "expected a platform such as linux/amd64"
 
 REFUSED: dict[str, Refused] = {
     "no spec": Refused(None, "spec: got nothing, expected a mapping", "spec: Required value"),
-    "a policy that demands nothing": Refused(
-        {}, "spec: got nothing that is demanded", "spec: Invalid value: the policy demands nothing"
-    ),
-    "a match without a demand": Refused(
-        {"match": {}}, "spec: got nothing that is demanded", "the policy demands nothing"
-    ),
+    "a policy without requirement": Refused({}, "spec: got no requirement", f"spec: Invalid value: {NO_REQUIREMENT}"),
+    "a match without requirement": Refused({"match": {}}, "spec: got no requirement", NO_REQUIREMENT),
     "an unknown field": Refused(SCANNED | {"sacn": {}}, "did you mean scan?", f'{UNKNOWN} "spec.sacn"'),
     "an unknown field deep down": Refused(
         ignoring(expires="2027-01-01"),
@@ -265,7 +267,7 @@ REFUSED: dict[str, Refused] = {
     "a label key with a space": Refused(
         matching(namespaceSelector={"matchLabels": {"a b": "v"}}),
         "spec.match.namespaceSelector.matchLabels['a b']: got 'a b', expected a label key",
-        "expected label keys such as team",
+        "expected a label key such as team",
     ),
     "a label value with a space": Refused(
         matching(namespaceSelector={"matchLabels": {"a": "v w"}}),
@@ -290,16 +292,16 @@ REFUSED: dict[str, Refused] = {
     ),
     "In without values": Refused(
         requiring(key="team", operator="In"),
-        "matchExpressions[0]: got operator In without values, expected at least one value; add values",
-        "In and NotIn need at least one value",
+        f"matchExpressions[0]: got operator In without values, {VALUES}",
+        VALUES,
     ),
     "NotIn with empty values": Refused(
-        requiring(key="team", operator="NotIn", values=[]), "got operator NotIn without", "In and NotIn need at least"
+        requiring(key="team", operator="NotIn", values=[]), "got operator NotIn without", VALUES
     ),
     "Exists with values": Refused(
         requiring(key="team", operator="Exists", values=["a"]),
-        "matchExpressions[0]: got operator Exists with values, expected no values",
-        "Exists and DoesNotExist take none",
+        f"matchExpressions[0]: got operator Exists with values, {VALUES}",
+        VALUES,
     ),
     "a requirement without its key": Refused(
         requiring(operator="Exists"), "matchExpressions[0].key: got nothing", "key: Required value"
@@ -325,7 +327,7 @@ REFUSED: dict[str, Refused] = {
     ),
     "a registry that is neither": Refused(
         image(repositories=["a"]),
-        "spec.registries[0]: got neither account nor host, expected exactly one of account and host; add account",
+        "spec.registries[0]: got neither account nor host, expected exactly one of account and host; use account",
         f"spec.registries[0]: Invalid value: {ONE_REGISTRY}",
     ),
     "a registry that is both": Refused(
@@ -339,17 +341,17 @@ REFUSED: dict[str, Refused] = {
     "a host with a region": Refused(
         image(host="ghcr.io", region="eu-west-1"),
         "spec.registries[0]: got region beside host, expected region and partition only with account",
-        "region and partition go with account",
+        "expected region and partition only with account",
     ),
     "a host with a partition": Refused(
         image(host="ghcr.io", partition="aws"),
         "spec.registries[0]: got partition beside host",
-        "region and partition go with account",
+        "expected region and partition only with account",
     ),
     "a region outside of the partition": Refused(
         image(account=ACCOUNT, region="cn-north-1", partition="aws"),
-        "spec.registries[0]: got partition 'aws' with region 'cn-north-1', expected partition aws-cn; leave partition out",
-        "the region is not in that partition",
+        "spec.registries[0]: got partition 'aws' with region 'cn-north-1', which is in aws-cn, expected the partition that",
+        "expected the partition that the region is in; leave partition out",
     ),
     "an account that is a number": Refused(
         image(account=123456789012),
@@ -382,18 +384,16 @@ REFUSED: dict[str, Refused] = {
     "an ECR host": Refused(
         image(host=f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"),
         "name an Amazon ECR registry by account and region",
-        "name an Amazon ECR registry by account and region",
+        NO_ECR_HOST,
     ),
     "an ECR host with its port": Refused(
-        image(host=f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com:443"), "host: got '1234", "name an Amazon ECR registry"
+        image(host=f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com:443"), "host: got '1234", NO_ECR_HOST
     ),
-    "a dual-stack ECR host": Refused(
-        image(host=f"{ACCOUNT}.dkr-ecr.us-west-2.on.aws"), "host: got '1234", "name an Amazon ECR registry"
-    ),
+    "a dual-stack ECR host": Refused(image(host=f"{ACCOUNT}.dkr-ecr.us-west-2.on.aws"), "host: got '1234", NO_ECR_HOST),
     "a look-alike of an ECR host": Refused(
         image(host=f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com.example.com"),
         "host: got '1234",
-        "name an Amazon ECR registry",
+        NO_ECR_HOST,
     ),
     "no repository": Refused(
         image(account=ACCOUNT, repositories=[]),
@@ -418,15 +418,15 @@ REFUSED: dict[str, Refused] = {
     "a repository longer than any": Refused(
         image(account=ACCOUNT, repositories=["a" * 257]), "repositories[0]: got", "may not be more than 256"
     ),
-    "tags that demand nothing": Refused(
+    "tags without requirement": Refused(
         {"tags": {}},
-        "spec.tags: got nothing that is demanded, expected immutable, digestRequired or forbidden; set one of them",
-        "spec.tags: Invalid value: tags demands nothing",
+        f"spec.tags: got no requirement, {NO_TAG_RULE}; set one of them",
+        f"spec.tags: Invalid value: {NO_TAG_RULE}",
     ),
-    "tags with every demand off": Refused(
+    "tags with every requirement off": Refused(
         {"tags": {"immutable": False, "digestRequired": False, "forbidden": []}},
-        "spec.tags: got nothing that is demanded",
-        "tags demands nothing",
+        "spec.tags: got no requirement",
+        NO_TAG_RULE,
     ),
     "a flag in quotes": Refused(
         {"tags": {"immutable": "true"}},
@@ -448,7 +448,7 @@ REFUSED: dict[str, Refused] = {
     "a scan without its mapping": Refused(
         {"scan": None},
         "spec.scan: got nothing, expected a mapping; write its fields below it, or {} for the defaults",
-        "the policy demands nothing",
+        NO_REQUIREMENT,
     ),
     "an unknown tolerance": Refused(
         {"scan": {"whenPending": "Warn"}},
@@ -488,17 +488,17 @@ REFUSED: dict[str, Refused] = {
         {"scan": {"settlingPeriod": "1h1s"}}, "settlingPeriod: got '1h1s', expected a duration from 0s to 1h", DURATION
     ),
     "settling for a day": Refused({"scan": {"settlingPeriod": "1d"}}, "settlingPeriod: got '1d'", DURATION),
-    "vulnerabilities that demand nothing": Refused(
+    "vulnerabilities without requirement": Refused(
         {"vulnerabilities": {"onlyFixable": True}},
-        "spec.vulnerabilities: got nothing that is demanded, expected maxCounts, exploitAvailable: Deny or epssThreshold",
-        "spec.vulnerabilities: Invalid value: vulnerabilities demands nothing",
+        f"spec.vulnerabilities: got no requirement, {NO_RULE}",
+        f"spec.vulnerabilities: Invalid value: {NO_RULE}",
     ),
     "vulnerabilities that only allow": Refused(
-        {"vulnerabilities": {"exploitAvailable": "Allow"}}, "got nothing that is", "vulnerabilities demands nothing"
+        {"vulnerabilities": {"exploitAvailable": "Allow"}}, "got no requirement", NO_RULE
     ),
     "no severity": Refused(
         {"vulnerabilities": {"maxCounts": {}}},
-        "spec.vulnerabilities.maxCounts: got no severity, expected at least one severity",
+        "spec.vulnerabilities.maxCounts: got no field, expected at least one of CRITICAL, HIGH, MEDIUM",
         "spec.vulnerabilities.maxCounts in body should have at least 1 properties",
     ),
     "a negative count": Refused(
@@ -557,7 +557,7 @@ REFUSED: dict[str, Refused] = {
     ),
     "no reason": Refused(
         counting(ignore=[{"id": "CVE-1", "until": "2027-01-31"}]),
-        "ignore[0].reason: got nothing, expected one line of 1 to 512 characters; say why it may be ignored",
+        "ignore[0].reason: got nothing, expected one line of 1 to 512 characters that is not blank; say why it may be ignored",
         "reason: Required value",
     ),
     "a day that does not exist": Refused(
@@ -571,8 +571,12 @@ REFUSED: dict[str, Refused] = {
     "a day in another order": Refused(ignoring(until="31-01-2027"), "until: got '31-01-2027'", "of type date"),
     "a day in the year nought": Refused(ignoring(until="0000-01-01"), "until: got '0000-01-01'", "should match"),
     "an empty reason": Refused(ignoring(reason=""), "reason: got ''", "should be at least 1 chars long"),
-    "a blank reason": Refused(ignoring(reason="  "), "reason: got '  '", "expected one line that is not blank"),
-    "a reason of two lines": Refused(ignoring(reason="a\nb"), r"reason: got 'a\nb'", "expected one line that is not"),
+    "a blank reason": Refused(
+        ignoring(reason="  "), "reason: got '  '", "expected one line of 1 to 512 characters that is not blank"
+    ),
+    "a reason of two lines": Refused(
+        ignoring(reason="a\nb"), r"reason: got 'a\nb'", "expected one line of 1 to 512 characters"
+    ),
     "a reason longer than any": Refused(ignoring(reason="r" * 513), "reason: got", "may not be more than 512"),
     "five hundred and one ignored": Refused(
         counting(ignore=[IGNORED | {"id": f"CVE-{index}"} for index in range(501)]),

@@ -1,4 +1,4 @@
-"""The CRD's schema as tests read it: loaded once, walked field by field, defaults filled in as the API server does."""
+"""The CRDs' schemas as tests read them: loaded once, walked field by field, defaults filled in as the API server does."""
 
 import copy
 from collections.abc import Iterator
@@ -7,11 +7,21 @@ from typing import Any
 
 import yaml
 
-CRD_FILE = Path(__file__).parents[3] / "deploy/helm/tidegate/crds/imagepolicies.tidegate.dev.yaml"
-CRD: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text())
-VERSION: dict[str, Any] = CRD["spec"]["versions"][0]
-OBJECT: dict[str, Any] = VERSION["schema"]["openAPIV3Schema"]
+CRDS = Path(__file__).parents[3] / "deploy/helm/tidegate/crds"
+CRD_FILE = CRDS / "imagepolicies.tidegate.dev.yaml"
+TRUST_STORE_FILE = CRDS / "truststores.tidegate.dev.yaml"
+
+
+def schema_of(file: Path) -> dict[str, Any]:
+    """Return the schema of the objects of a CRD."""
+    schema: dict[str, Any] = yaml.safe_load(file.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+OBJECT = schema_of(CRD_FILE)
 SPEC: dict[str, Any] = OBJECT["properties"]["spec"]
+TRUST_STORE = schema_of(TRUST_STORE_FILE)
+TRUST_STORE_SPEC: dict[str, Any] = TRUST_STORE["properties"]["spec"]
 
 
 def walk(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -200,9 +200,11 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "the longest predicate type": attested(predicateType="t" * 512),
 }
 
-ONE_LINE = "expected one line, without spaces around it"
+LINE = "on one line and without spaces around it; write it"
+STAR = "expected * alone; remove *, which trusts every signer, or all the others"
+ROOT = "expected trustedRoot, the name of a TrustStore of type sigstore"
 IDENTITY = "expected *, x509.subject: with a distinguished name"
-METADATA_KEY = "expected keys of 1 to 256 characters on one line"
+METADATA_KEY = "expected a key of 1 to 256 characters on one line"
 
 REFUSED: dict[str, Refused] = {
     "signatures without authorities": Refused(
@@ -237,12 +239,12 @@ REFUSED: dict[str, Refused] = {
     "an authority of no kind": Refused(
         any_of({"name": "a"}),
         "spec.signatures.anyOf[0]: got neither notation nor sigstore, expected exactly one of notation and sigstore",
-        "name exactly one of notation and sigstore",
+        "expected exactly one of notation and sigstore",
     ),
     "an authority of both kinds": Refused(
         any_of({"name": "a", "notation": NOTATION, "sigstore": KEYLESS}),
         "spec.signatures.anyOf[0]: got both notation and sigstore",
-        "name exactly one of notation and sigstore",
+        "expected exactly one of notation and sigstore",
     ),
     "an unknown kind of authority": Refused(
         any_of({"name": "a", "cosign": {}}),
@@ -285,8 +287,8 @@ REFUSED: dict[str, Refused] = {
     ),
     "the star beside another": Refused(
         by_notation(trustedIdentities=["*", PROFILE]),
-        "trustedIdentities: got * beside other identities, expected * alone; remove *, or all the others",
-        "the star trusts everybody: write it alone",
+        f"trustedIdentities: got * beside other identities, {STAR}",
+        STAR,
     ),
     "an identity of no kind": Refused(
         by_notation(trustedIdentities=["release"]),
@@ -313,7 +315,7 @@ REFUSED: dict[str, Refused] = {
     ),
     "no override": Refused(
         by_notation(overrides={}),
-        "notation.overrides: got no validation, expected at least one validation",
+        "notation.overrides: got no field, expected at least one of authenticity, authenticTimestamp",
         "overrides in body should have at least 1 properties",
     ),
     "integrity overridden": Refused(
@@ -356,7 +358,9 @@ REFUSED: dict[str, Refused] = {
         by_notation(requiredMetadata={"k" * 257: "v"}), "requiredMetadata", METADATA_KEY
     ),
     "metadata with a space behind its value": Refused(
-        by_notation(requiredMetadata={"k": "v "}), "requiredMetadata.k: got 'v '", "expected a value on one line"
+        by_notation(requiredMetadata={"k": "v "}),
+        "requiredMetadata.k: got 'v '",
+        "expected a value of 1 to 1024 characters on one line, without spaces around it",
     ),
     "metadata with a long value": Refused(
         by_notation(requiredMetadata={"k": "v" * 1025}), "requiredMetadata.k: got", "may not be more than 1024"
@@ -364,25 +368,25 @@ REFUSED: dict[str, Refused] = {
     "Sigstore without anybody": Refused(
         by_sigstore(trustedRoot="public-good"),
         "sigstore: got neither identities nor key, expected exactly one of identities and key",
-        "name exactly one of identities and key",
+        "expected exactly one of identities and key",
     ),
     "Sigstore with identities and key": Refused(
         by_sigstore(**KEYLESS, key={"pem": P256}),
         "sigstore: got both identities and key",
-        "name exactly one of identities and key",
+        "expected exactly one of identities and key",
     ),
     "identities without trusted root": Refused(
         by_sigstore(identities=[WHO]),
-        "sigstore: got no trustedRoot, expected trustedRoot; name a TrustStore of type sigstore",
-        "name the trustedRoot, a TrustStore of type sigstore",
+        f"sigstore: got no trustedRoot, {ROOT}; add it",
+        ROOT,
     ),
     "a key with log but without trusted root": Refused(
-        by_sigstore(key={"pem": P256}), "sigstore: got no trustedRoot", "name the trustedRoot"
+        by_sigstore(key={"pem": P256}), "sigstore: got no trustedRoot", ROOT
     ),
     "identities without log": Refused(
         by_sigstore(**KEYLESS, transparencyLog="NotRequired"),
-        "sigstore: got identities without transparency log, expected transparencyLog: Required",
-        "a signature without key is proved by the transparency log",
+        "sigstore: got identities without transparency log, expected transparencyLog: Required with identities",
+        "expected transparencyLog: Required with identities",
     ),
     "a trusted root in upper case": Refused(
         by_sigstore(**(KEYLESS | {"trustedRoot": "Public"})),
@@ -398,58 +402,70 @@ REFUSED: dict[str, Refused] = {
     "a subject without issuer": Refused(
         by_identity(subject=WORKFLOW),
         "identities[0]: got neither issuer nor issuerRegExp, expected exactly one of issuer and issuerRegExp",
-        "name exactly one of issuer and issuerRegExp",
+        "expected exactly one of issuer and issuerRegExp",
     ),
     "an issuer without subject": Refused(
         by_identity(issuer=GITHUB),
         "identities[0]: got neither subject nor subjectRegExp",
-        "name exactly one of subject and subjectRegExp",
+        "expected exactly one of subject and subjectRegExp",
     ),
     "an issuer both ways": Refused(
         by_identity(**WHO, issuerRegExp="x"),
         "identities[0]: got both issuer and issuerRegExp",
-        "name exactly one of issuer and issuerRegExp",
+        "expected exactly one of issuer and issuerRegExp",
     ),
     "a subject both ways": Refused(
         by_identity(**WHO, subjectRegExp="x"),
         "identities[0]: got both subject and subjectRegExp",
-        "name exactly one of subject and subjectRegExp",
+        "expected exactly one of subject and subjectRegExp",
     ),
     "an empty issuer": Refused(by_identity(issuer="", subject="s"), "issuer: got ''", "at least 1 chars long"),
     "an issuer with a line break": Refused(
-        by_identity(issuer=GITHUB + "\n", subject="s"), r"issuer: got 'https://token.actions.githubuser", ONE_LINE
+        by_identity(issuer=GITHUB + "\n", subject="s"),
+        r"issuer: got 'https://token.actions.githubuser",
+        f"expected the issuer as it is in the certificate, {LINE}",
     ),
     "a subject with a space before": Refused(
-        by_identity(issuer="i", subject=" s"), "subject: got ' s', expected the subject as it stands", ONE_LINE
+        by_identity(issuer="i", subject=" s"),
+        "subject: got ' s', expected the subject as it is",
+        f"expected the subject as it is in the certificate, {LINE}",
     ),
     "a subject longer than any": Refused(
         by_identity(issuer="i", subject="s" * 513), "subject: got 'sss", "may not be more than 512"
     ),
     "an issuer's expression of two lines": Refused(
-        by_identity(issuerRegExp="a\nb", subject="s"), r"issuerRegExp: got 'a\nb'", ONE_LINE
+        by_identity(issuerRegExp="a\nb", subject="s"),
+        r"issuerRegExp: got 'a\nb'",
+        f"expected an RE2 expression for the whole issuer, {LINE}",
     ),
     "a subject's expression longer than any": Refused(
         by_identity(issuer="i", subjectRegExp="s" * 513), "subjectRegExp: got 'sss", "may not be more than 512"
     ),
     "a key of no kind": Refused(
-        by_key(), "sigstore.key: got neither pem nor kms, expected exactly one of", "name exactly one of pem and kms"
+        by_key(),
+        "sigstore.key: got neither pem nor kms, expected exactly one of",
+        "expected exactly one of pem and kms",
     ),
     "a key of both kinds": Refused(
-        by_key(pem=P256, kms=KMS), "sigstore.key: got both pem and kms", "name exactly one of pem and kms"
+        by_key(pem=P256, kms=KMS), "sigstore.key: got both pem and kms", "expected exactly one of pem and kms"
     ),
     "a private key": Refused(
         by_key(pem=P256.replace("PUBLIC", "PRIVATE")),
         "key.pem: got '-----BEGIN PRIVATE KEY-----",
-        "expected the PEM of a public key",
+        "expected the PEM of an ECDSA (P-256, P-384, P-521), Ed25519 or RSA",
     ),
-    "two keys": Refused(by_key(pem=P256 + P256), "key.pem: got '-----BEGIN", "expected the PEM of a public key"),
+    "two keys": Refused(
+        by_key(pem=P256 + P256),
+        "key.pem: got '-----BEGIN",
+        "expected the PEM of an ECDSA (P-256, P-384, P-521), Ed25519 or RSA",
+    ),
     "a key longer than any": Refused(
         by_key(pem=P256 + "\n" * 4096), "key.pem: got '-----BEGIN", "may not be more than 4096"
     ),
     "an alias of a KMS key": Refused(
         by_key(kms="arn:aws:kms:eu-west-1:111122223333:alias/release"),
         "key.kms: got 'arn:aws:kms:eu-west-1:111122223333:alias/release', expected the ARN of a key in AWS KMS",
-        "expected the ARN of a key in AWS KMS, not of an alias",
+        "name the key itself; an alias can be pointed at another key",
     ),
     "a KMS key by URI": Refused(
         by_key(kms=f"awskms:///{KMS}"), "key.kms: got 'awskms", "expected the ARN of a key in AWS KMS"
@@ -497,7 +513,9 @@ REFUSED: dict[str, Refused] = {
         "predicateType: Required value",
     ),
     "a predicate type with a line break": Refused(
-        attested(predicateType="t\n"), r"attestations[0].predicateType: got 't\n'", ONE_LINE
+        attested(predicateType="t\n"),
+        r"attestations[0].predicateType: got 't\n'",
+        "expected the URI of a predicate type",
     ),
     "a predicate type longer than any": Refused(
         attested(predicateType="t" * 513), "predicateType: got 'ttt", "may not be more than 512"
@@ -505,12 +523,12 @@ REFUSED: dict[str, Refused] = {
     "an attestation by nobody": Refused(
         attested(authorities=None),
         "spec.attestations[0]: got neither authorities nor anyOf, expected exactly one of authorities and anyOf",
-        "name exactly one of authorities and anyOf",
+        "expected exactly one of authorities and anyOf",
     ),
     "an attestation by names and by its own": Refused(
         attested(anyOf=[{"name": "a", "sigstore": KEYLESS}]),
         "spec.attestations[0]: got both authorities and anyOf",
-        "name exactly one of authorities and anyOf",
+        "expected exactly one of authorities and anyOf",
     ),
     "no named authority": Refused(
         attested(authorities=[]), "authorities: got a list of 0", "authorities in body should have at least 1 items"
@@ -522,18 +540,18 @@ REFUSED: dict[str, Refused] = {
         attested(authorities=["ci", "cd"]),
         "spec.attestations[0].authorities[1]: got 'cd', which signatures does not have, expected the name of a sigstore"
         " authority of signatures.anyOf; use one of 'ci'",
-        "attestations name an authority that is not a sigstore authority of signatures.anyOf",
+        "expected attestations whose authorities are sigstore authorities of signatures.anyOf",
     ),
     "an authority by name without signatures": Refused(
         {"attestations": attested()["attestations"]},
         "authorities[0]: got 'ci', which signatures does not have, expected the name of a sigstore authority of"
         " signatures.anyOf; add it there, or use anyOf here",
-        "attestations name an authority that is not a sigstore authority",
+        "expected attestations whose authorities are sigstore authorities",
     ),
     "an attestation by Notation": Refused(
         attested(authorities=["aws"]),
         "spec.attestations[0].authorities[0]: got 'aws', an authority of notation, expected",
-        "attestations name an authority that is not a sigstore authority",
+        "expected attestations whose authorities are sigstore authorities",
     ),
     "an own authority of Notation": Refused(
         attested(authorities=None, anyOf=[{"name": "a", "notation": NOTATION}]),
@@ -577,7 +595,7 @@ UNSEEN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a distinguished name that contains another": (
         by_notation(trustedIdentities=[SUBJECT, f"{SUBJECT}, OU=Release"]),
-        "trustedIdentities: got a distinguished name that contains another, expected names apart",
+        "trustedIdentities: got a distinguished name that contains another, expected names of which none contains another",
     ),
     "an expression that fits everybody": (
         by_identity(issuer=GITHUB, subjectRegExp=".*"),

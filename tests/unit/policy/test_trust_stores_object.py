@@ -1,15 +1,12 @@
-"""TrustStore objects: read whole with what they mean, or refused with every problem; and the CRD says the same."""
+"""TrustStore objects: read whole with what they mean, or refused with every problem."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.policy import schema
-from tests.unit.policy.test_crd_in_step import RULES, differences
+from tests.unit.policy.schema import TRUST_STORE_SPEC
 from tests.unit.policy.trust_store_examples import (
     ACCEPTED,
     CONFIG_MAP,
@@ -34,12 +31,6 @@ from tidegate.policy.trust_store_object import (
     read_trust_store,
 )
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType
-
-CRD_FILE = Path(__file__).parents[3] / "deploy/helm/tidegate/crds/truststores.tidegate.dev.yaml"
-CRD: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text())
-VERSION: dict[str, Any] = CRD["spec"]["versions"][0]
-OBJECT: dict[str, Any] = VERSION["schema"]["openAPIV3Schema"]
-SPEC: dict[str, Any] = OBJECT["properties"]["spec"]
 
 MEANINGS: dict[str, tuple[dict[str, Any], StoreType, Any]] = {
     "certificates": (inline(PEM, PEM), StoreType.CA, InlineCertificates(texts=(PEM, PEM))),
@@ -111,7 +102,9 @@ def test_a_fault_of_our_own_breaks_one_store_only(monkeypatch):
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.sampled_from([PEM, "{}", "ca", "a"])
-names = st.sampled_from(["type", "certificates", "configMap", "keys", "name", "tuf", "url", "root", "spec", "metadata"])
+names = st.sampled_from(
+    ["type", "builtIn", "certificates", "configMap", "keys", "name", "tuf", "url", "root", "spec", "metadata"]
+)
 data = st.recursive(
     scalars,
     lambda below: st.lists(below, max_size=4) | st.dictionaries(names | st.text(max_size=5), below, max_size=5),
@@ -129,50 +122,9 @@ def test_whatever_it_is_it_is_a_trust_store_or_a_broken_one(value, whole):
         assert read.source is not None
 
 
-def test_every_field_has_the_same_name_type_words_and_limits():
-    assert differences(module.SPEC, SPEC, "spec") == []
-
-
-def test_a_difference_would_be_seen():
-    assert differences(module.SPEC, SPEC | {"required": []}, "spec") != []
-
-
-def test_the_object_is_the_one_that_the_parser_expects():
-    assert CRD["spec"]["group"] == "tidegate.dev"
-    assert CRD["spec"]["scope"] == "Cluster"
-    assert CRD["spec"]["names"]["kind"] == module.KIND
-    assert CRD["spec"]["names"]["plural"] == module.PLURAL
-    assert [version["name"] for version in CRD["spec"]["versions"]] == ["v1alpha1"]
-    assert OBJECT["required"] == ["spec"]
-    assert VERSION["subresources"] == {"status": {}}
-
-
-def test_the_schema_is_closed_bounded_and_explained():
-    bounds = {"array": "maxItems", "string": "maxLength"}
-    for path, crd in schema.walk(OBJECT, "object"):
-        assert "x-kubernetes-preserve-unknown-fields" not in crd, path
-        if path in {"object.metadata", "object.apiVersion", "object.kind"}:
-            continue
-        if crd["type"] in bounds and not {"enum", "format"} & set(crd):
-            assert bounds[crd["type"]] in crd, path
-        if crd["type"] == "object":
-            assert crd["properties"], path
-        if not path.endswith("[]"):
-            assert crd["description"].strip().endswith("."), path
-
-
-def test_every_rule_is_refused_by_an_example():
-    """Each sentence of the CRD appears in the answer that an example expects of the API server."""
-    answers = [refused.answer for refused in REFUSED.values()]
-    for path, crd in schema.walk(SPEC, "spec"):
-        for rule in crd.get(RULES, ()):
-            sentence = rule["message"]
-            assert any(sentence[:20] in answer for answer in answers), f"{path}: {sentence}"
-
-
 def test_the_examples_use_every_field():
     used = {name for spec in ACCEPTED.values() for name in spec}
-    assert used == set(SPEC["properties"])
+    assert used == set(TRUST_STORE_SPEC["properties"])
     assert {name for spec in ACCEPTED.values() for name in spec.get("configMap", CONFIG_MAP)} == {
         "name",
         "namespace",

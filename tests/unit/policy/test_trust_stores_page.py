@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.unit.policy import schema
-from tests.unit.policy.test_trust_stores_object import OBJECT, SPEC
+from tests.unit.policy.schema import TRUST_STORE, TRUST_STORE_SPEC
 from tidegate.kube.trust_roots import REFRESH_SECONDS
 from tidegate.policy import trust_store_object as module
 from tidegate.policy.trust_store_object import BuiltIn, parse_trust_store
@@ -26,7 +26,9 @@ EXAMPLES: list[dict[str, Any]] = [
     yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 ]
 FIELDS = {
-    path.removeprefix("spec."): crd for path, crd in schema.walk(SPEC, "spec") if path != "spec" and path[-2:] != "[]"
+    path.removeprefix("spec."): crd
+    for path, crd in schema.walk(TRUST_STORE_SPEC, "spec")
+    if path != "spec" and path[-2:] != "[]"
 }
 
 
@@ -37,14 +39,14 @@ def test_every_field_has_a_row_and_every_row_a_field():
 @pytest.mark.parametrize("path", FIELDS, ids=str)
 def test_the_row_is_whole(path):
     default, meaning, example = ROWS[path]
-    parent = FIELDS.get(path.rpartition(".")[0], SPEC)
+    parent = FIELDS.get(path.rpartition(".")[0], TRUST_STORE_SPEC)
     assert (default == "required") is (path.rpartition(".")[2] in parent.get("required", ()))
     assert meaning.endswith((".", "](#sigstore).", "](#configmaps)."))
     assert example
 
 
 def test_every_field_of_the_status_has_a_row():
-    assert set(STATUS) == set(OBJECT["properties"]["status"]["properties"])
+    assert set(STATUS) == set(TRUST_STORE["properties"]["status"]["properties"])
 
 
 def test_every_word_of_a_choice_is_explained():
@@ -59,7 +61,7 @@ def test_the_example_is_a_trust_store(example):
 
 def test_the_examples_show_every_kind_of_source():
     used = {name for example in EXAMPLES for name in example["spec"]}
-    assert used == set(SPEC["properties"])
+    assert used == set(TRUST_STORE_SPEC["properties"])
 
 
 def test_the_numbers_are_the_program_s():

@@ -64,9 +64,11 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "the longest address": by_tuf(url=f"{URL}/" + "a" * (2047 - len(URL))),
 }
 
-ONE_SOURCE = "name exactly one source: certificates, configMap, builtIn, trustedRoot, publicGood or tuf"
-FITTING = "type sigstore has trustedRoot, publicGood, tuf or configMap; the other types have certificates, builtIn"
-ADDRESS = "expected an address such as https://tuf.example.com, without query"
+ONE_SOURCE = "expected exactly one of certificates, configMap, builtIn, trustedRoot, publicGood, tuf; keep one of them"
+FITTING = (
+    "expected trustedRoot, publicGood, tuf or configMap with type sigstore, certificates, builtIn or configMap with"
+)
+ADDRESS = "expected the address of a TUF repository, without query; write it such as https://tuf.example.com"
 
 REFUSED: dict[str, Refused] = {
     "nothing": Refused({}, "spec.type: got nothing, expected ca or signingAuthority or tsa", "spec.type: Required"),
@@ -79,6 +81,11 @@ REFUSED: dict[str, Refused] = {
     "no type": Refused({"certificates": [PEM]}, "spec.type: got nothing", "spec.type: Required value"),
     "an unknown type": Refused(
         inline(PEM) | {"type": "CA"}, "spec.type: got 'CA', expected ca or", 'spec.type: Unsupported value: "CA"'
+    ),
+    "a type that is a list": Refused(
+        {"type": ["ca"], "builtIn": "AWSSigner"},
+        "spec.type: got a list of 1, expected ca",
+        "spec.type in body must be of",
     ),
     "an unknown field": Refused(
         inline(PEM) | {"certificate": PEM},
@@ -103,7 +110,7 @@ REFUSED: dict[str, Refused] = {
     "AWS Signer as ca": Refused(
         {"type": "ca", "builtIn": "AWSSigner"},
         "spec: got builtIn with type ca, expected builtIn with type signingAuthority",
-        "builtIn goes with type signingAuthority",
+        "expected builtIn with type signingAuthority; change the type",
     ),
     "an unknown built-in": Refused(
         {"type": "signingAuthority", "builtIn": "Acme"},
@@ -119,7 +126,7 @@ REFUSED: dict[str, Refused] = {
     "a key": Refused(
         inline("-----BEGIN PRIVATE KEY-----\nTUlJQg==\n-----END PRIVATE KEY-----\n"),
         "spec.certificates[0]: got '-----BEGIN PRIVATE KEY-----",
-        "expected PEM, from its BEGIN CERTIFICATE to its END CERTIFICATE line",
+        "expected certificates as PEM; write them from their BEGIN CERTIFICATE to their END CERTIFICATE line",
     ),
     "a ConfigMap without name": Refused(
         {"type": "ca", "configMap": {}}, "spec.configMap.name: got nothing", "configMap.name: Required value"
@@ -143,10 +150,12 @@ REFUSED: dict[str, Refused] = {
     "two keys with trusted roots": Refused(
         by_map("sigstore", keys=["a", "b"]),
         "spec: got 2 keys with type sigstore, expected one key",
-        "a trusted root is one key of the ConfigMap",
+        "expected one key of the ConfigMap with type sigstore",
     ),
     "a trusted root that is a list": Refused(
-        by_root("[]"), "spec.trustedRoot: got '[]', expected the JSON of a trusted_root", "expected a JSON object"
+        by_root("[]"),
+        "spec.trustedRoot: got '[]', expected the JSON of a trusted_root",
+        "expected the JSON of a trusted_root.json",
     ),
     "an empty trusted root": Refused(
         by_root(""), "spec.trustedRoot: got ''", "spec.trustedRoot in body should be at l"
@@ -156,8 +165,8 @@ REFUSED: dict[str, Refused] = {
     ),
     "no public instance": Refused(
         {"type": "sigstore", "publicGood": False},
-        "spec: got publicGood: false, expected publicGood: true",
-        "publicGood is true, or left out",
+        "spec.publicGood: got false, expected true; write true without quotes, or remove it",
+        "expected true; write true without quotes, or remove it",
     ),
     "a public instance in quotes": Refused(
         {"type": "sigstore", "publicGood": "true"}, "spec.publicGood: got 'true'", "spec.publicGood in body must be of"
@@ -172,6 +181,8 @@ REFUSED: dict[str, Refused] = {
         by_tuf(url=f"{URL}/" + "a" * (2048 - len(URL))), "spec.tuf.url: got", "may not be more than 2048"
     ),
     "a TUF root that is no object": Refused(
-        by_tuf(root="root"), "spec.tuf.root: got 'root', expected the JSON of the", "expected a JSON object"
+        by_tuf(root="root"),
+        "spec.tuf.root: got 'root', expected the JSON of the",
+        "expected the JSON of the repository's root.json",
     ),
 }

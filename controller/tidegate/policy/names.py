@@ -1,0 +1,30 @@
+"""Names and other short texts that several sections of a policy have."""
+
+from typing import Final
+
+from tidegate.policy.shape import Text
+
+NAME_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+STORE_PATTERN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+PRINTABLE_PATTERN: Final = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
+"""One line without spaces around it."""
+
+
+def name_text(what: str) -> Text[str]:
+    """Return the shape of a name that other parts of the policy, or its answers, refer to."""
+    return Text(
+        expected=f"the {what}'s name, of at most 63 lower-case letters, digits and -",
+        do="write it such as release or ci-2",
+        make=str,
+        maximum=63,
+        pattern=NAME_PATTERN,
+    )
+
+
+TRUST_STORE_NAME: Final = Text(
+    expected="the name of a TrustStore",
+    do="see kubectl get truststores",
+    make=str,
+    maximum=253,
+    pattern=STORE_PATTERN,
+)

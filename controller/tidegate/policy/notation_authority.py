@@ -1,0 +1,172 @@
+"""Signers with Notation as shapes: the field ``notation`` of an authority.
+
+Distinguished names are read here, beyond what the API server can see, so that a policy that no image could meet is
+refused.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final
+
+from tidegate.policy.names import PRINTABLE_PATTERN, TRUST_STORE_NAME
+from tidegate.policy.shape import Check, Choice, Field, ListOf, MapOf, Objection, Section, Text
+from tidegate.policy.signatures import (
+    AnyEnforcement,
+    Enforcement,
+    Level,
+    NotationAuthority,
+    RevocationEnforcement,
+    TimestampRule,
+    Validation,
+)
+from tidegate.policy.subject_name import PREFIX, overlap, read_subject
+
+MAX_TRUST_STORES: Final = 8
+MAX_IDENTITIES: Final = 16
+MAX_METADATA: Final = 16
+
+WILDCARD: Final = "*"
+IDENTITY_PATTERN: Final = (
+    r"^(\*|x509\.subject:[^\x00-\x1f\x7f]+|"
+    r"arn:aws(-[a-z]+)*:signer:[a-z0-9-]+:[0-9]{12}:/signing-profiles/[A-Za-z0-9_]{2,64}(/[A-Za-z0-9]{10})?)$"
+)
+
+
+def _make_identity(text: str) -> str | Objection:
+    if text.startswith(PREFIX):
+        subject = read_subject(text)
+        return subject if isinstance(subject, Objection) else text
+    return text
+
+
+def _star_beside_others(identities: Sequence[str]) -> str | None:
+    return "* beside other identities" if WILDCARD in identities and len(identities) > 1 else None
+
+
+def _overlapping(identities: Sequence[str]) -> str | None:
+    read = [read_subject(identity) for identity in identities if identity.startswith(PREFIX)]
+    names = [subject for subject in read if not isinstance(subject, Objection)]
+    return "a distinguished name that contains another" if overlap(names) else None
+
+
+def _overrides(**written: AnyEnforcement) -> Mapping[Validation, AnyEnforcement]:
+    return MappingProxyType({Validation(name): enforcement for name, enforcement in written.items()})
+
+
+def _notation(*, metadata: tuple[tuple[str, str], ...] = (), **fields: Any) -> Callable[..., NotationAuthority]:
+    return partial(NotationAuthority, required_metadata=MappingProxyType(dict(metadata)), **fields)
+
+
+_ENFORCEMENT = Choice(words=Enforcement)
+
+_OVERRIDABLE: Final[Mapping[Validation, tuple[Choice[Any], str]]] = {
+    Validation.AUTHENTICITY: (_ENFORCEMENT, "Whether the signer is trusted."),
+    Validation.AUTHENTIC_TIMESTAMP: (
+        _ENFORCEMENT,
+        "Whether the certificates were valid when the signature was made.",
+    ),
+    Validation.EXPIRY: (_ENFORCEMENT, "Whether the signature itself has expired."),
+    Validation.REVOCATION: (
+        Choice(words=RevocationEnforcement),
+        "Whether a certificate or AWS Signer profile was revoked; skip does not look it up.",
+    ),
+}
+
+OVERRIDES: Final = Section(
+    build=_overrides,
+    minimum=1,
+    fields=tuple(
+        Field(validation.value, shape, description, into=validation.value)
+        for validation, (shape, description) in _OVERRIDABLE.items()
+    ),
+)
+
+NOTATION: Final = Section(
+    build=_notation,
+    fields=(
+        Field(
+            "trustStores",
+            ListOf(item=TRUST_STORE_NAME, minimum=1, maximum=MAX_TRUST_STORES, unique=True),
+            "Names of the TrustStores with the certificates that a signer's chain must lead to: type ca for signers' own"
+            " certificates, type signingAuthority for AWS Signer, type tsa for timestamps.",
+            required=True,
+        ),
+        Field(
+            "trustedIdentities",
+            ListOf(
+                item=Text(
+                    expected="*, x509.subject: with a distinguished name, or the ARN of an AWS Signer profile",
+                    do="write it such as x509.subject: C=US, ST=WA, O=Acme",
+                    make=_make_identity,
+                    maximum=1024,
+                    pattern=IDENTITY_PATTERN,
+                    by_rule=True,
+                ),
+                minimum=1,
+                maximum=MAX_IDENTITIES,
+                unique=True,
+                checks=(
+                    Check(
+                        expected="* alone",
+                        do="remove *, which trusts every signer, or all the others",
+                        got=_star_beside_others,  # N9
+                        rule="self.size() == 1 || !self.exists(identity, identity == '*')",
+                    ),
+                    Check(
+                        expected="names of which none contains another",
+                        do="remove the longer one, which the shorter one includes",
+                        got=_overlapping,  # N10
+                    ),
+                ),
+            ),
+            "Which of those signers to trust: x509.subject with a distinguished name whose attributes must all be in the"
+            " certificate's subject, the ARN of an AWS Signer profile or of one of its versions, or a star alone for all of"
+            " them.",
+            required=True,
+        ),
+        Field(
+            "level",
+            Choice(words=Level),
+            "Which failed validations refuse a signature. strict: all. permissive: all but timestamp, expiry and revocation,"
+            " which are only logged. audit: integrity alone, so that a signature by anyone passes.",
+            default="strict",
+        ),
+        Field(
+            "overrides",
+            OVERRIDES,
+            "What single validations do instead of what the level says: enforce refuses the signature, log only records the"
+            " failure. Integrity is always enforced.",
+        ),
+        Field(
+            "verifyTimestamp",
+            Choice(words=TimestampRule),
+            "When the timestamp of a signature is verified, where a trust store of type tsa is named: always, or only after"
+            " a certificate of the signer has expired.",
+            default="always",
+        ),
+        Field(
+            "requiredMetadata",
+            MapOf(
+                key=Text(
+                    expected="a key of 1 to 256 characters on one line",
+                    do="write the key that notation sign --user-metadata was given",
+                    make=str,
+                    maximum=256,
+                    pattern=PRINTABLE_PATTERN,
+                ),
+                value=Text(
+                    expected="a value of 1 to 1024 characters on one line, without spaces around it",
+                    do="write the value that notation sign --user-metadata was given",
+                    make=str,
+                    maximum=1024,
+                    pattern=PRINTABLE_PATTERN,
+                    by_rule=True,
+                ),
+                maximum=MAX_METADATA,
+            ),
+            "Metadata that the signer must have signed with the image, with exactly these values.",
+            into="metadata",
+        ),
+    ),
+)

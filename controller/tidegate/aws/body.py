@@ -17,7 +17,7 @@ from botocore import exceptions as sdk
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.client import BaseClient
 from botocore.httpsession import URLLib3Session
-from botocore.model import OperationModel
+from botocore.model import ListShape, OperationModel, Shape, StructureShape
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from tidegate.aws.errors import TOO_LONG, unexpected
@@ -42,8 +42,8 @@ CHUNK_BYTES = 64 * 1024
 
 _JSON = frozenset({"json", "rest-json"})
 _FIRST_ERROR_STATUS = 300
-_LIST_OR_NULL = frozenset({b"[", b"n"})
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_DEEP = (ListShape, StructureShape)
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Bodies:
@@ -154,15 +154,24 @@ def _check(http_response: AWSResponse, model: OperationModel, **_: Any) -> None:
         raise AwsUnavailableError(Cause.UNREACHABLE, source, problem)
     if model.service_model.protocol in _JSON:
         try:
-            members = _MEMBERS.decode(body)
-        except msgspec.MsgspecError as exc:
+            members = _decode(body)
+        except (msgspec.MsgspecError, RecursionError) as exc:
             raise unexpected(source, f"the body is not a JSON object: {exc}") from exc
-        _check_lists(members, model, source)
+        if model.output_shape is not None:
+            _check_lists(members, model.output_shape, source, "answer")
 
 
-def _check_lists(members: dict[str, msgspec.Raw], model: OperationModel, source: str) -> None:
-    if model.output_shape is None:
+def _check_lists(value: Any, shape: Shape, source: str, path: str) -> None:
+    """Raise for anything that stands where a list should, at any depth: the SDK makes an empty list of it."""
+    if value is None:
         return
-    for name, shape in model.output_shape.members.items():
-        if shape.type_name == "list" and name in members and bytes(memoryview(members[name])[:1]) not in _LIST_OR_NULL:
-            raise unexpected(source, f"{name}: expected a list")
+    if isinstance(shape, ListShape):
+        if not isinstance(value, list):
+            raise unexpected(source, f"{path}: expected a list, got {type(value).__name__}")
+        if isinstance(shape.member, _DEEP):
+            for at, each in enumerate(value):
+                _check_lists(each, shape.member, source, f"{path}[{at}]")
+    elif isinstance(shape, StructureShape) and isinstance(value, dict):
+        for name, member in shape.members.items():
+            if isinstance(member, _DEEP):
+                _check_lists(value.get(member.serialization.get("name", name)), member, source, f"{path}.{name}")

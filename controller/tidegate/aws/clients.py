@@ -26,7 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tidegate import __version__
 from tidegate.aws.accounts import AwsSettings, RegistryAccount
 from tidegate.aws.body import Bodies, require_whole_bodies
-from tidegate.aws.errors import EXPIRED_CODES, again, classify, error_code, error_message
+from tidegate.aws.errors import EXPIRED_CODES, again, classify, error_code, error_message, is_clients_fault
 from tidegate.aws.role import RoleCredentials
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.fact import Cause
@@ -181,7 +181,7 @@ class Clients:
             with self._bodies.taken_apart():
                 answer = self._send(client, api, parameters)
         except ClientError as exc:
-            if (code := error_code(exc)) in answers:
+            if (code := error_code(exc)) in answers and is_clients_fault(exc):
                 raise AnsweredError(code, error_message(exc)) from exc
             raise classify(exc, api.source) from exc
         except AwsUnavailableError as exc:

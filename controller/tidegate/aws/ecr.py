@@ -11,9 +11,10 @@ from typing import Any
 from tidegate.aws.accounts import ScannerChoice
 from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.ecr_images import can_exist, read_images, read_manifests, read_repositories
-from tidegate.aws.ecr_scan import not_scanned, read_report
+from tidegate.aws.ecr_scan import check_subject, not_scanned, read_report
 from tidegate.aws.errors import INVALID_CODES, MAX_DETAIL, is_too_long
 from tidegate.aws.identity import Identity
+from tidegate.aws.pages import PageTokens
 from tidegate.aws.pull_through import PullThroughRules
 from tidegate.aws.reply import Reply
 from tidegate.aws.split import RefusedError, ask_for_each
@@ -123,12 +124,7 @@ class Ecr:
         reply = Reply(self._clients.call(_SCANNING, registry, {}), _SCANNING.source)
         if (answered := reply.text("registryId")) != registry.account:
             raise _foreign(_SCANNING, registry, f"ECR answered for {answered}: name the scanner of this account, or")
-        configuration = reply.object("scanningConfiguration")
-        word = configuration.text("scanType")
-        try:
-            return ScanType(word)
-        except ValueError as exc:
-            raise configuration.wrong("scanType", f"expected BASIC or ENHANCED, got {word[:40]!r}") from exc
+        return reply.object("scanningConfiguration").word(ScanType, "scanType")
 
     def basic_report(self, repository: EcrRepository, digest: Digest) -> ScanReport:
         """Return ECR's scan of one image. See ``evidence.ports.BasicScanSource``.
@@ -143,22 +139,24 @@ class Ecr:
             "maxResults": MAX_FINDINGS,
         }
         pages: list[Mapping[str, Any]] = []
-        token: str | None = ""
+        tokens, token = PageTokens(_FINDINGS.source), ""
         try:
-            while token is not None and len(pages) < MAX_SCAN_PAGES:
+            while len(pages) < MAX_SCAN_PAGES and (token or not pages):
                 page = self._clients.call(
                     _FINDINGS,
                     repository.registry,
                     parameters | ({"nextToken": token} if token else {}),
-                    answers=frozenset({_NO_SCAN, _NO_IMAGE, _NO_REPOSITORY}),
+                    # That there is no scan is no answer any more once there was a page of it.
+                    answers=frozenset() if pages else frozenset({_NO_SCAN, _NO_IMAGE, _NO_REPOSITORY}),
                 )
+                check_subject(page, repository, digest, _FINDINGS.source)
                 pages.append(page)
-                token = Reply(page, _FINDINGS.source).optional_text("nextToken") or None
+                token = tokens.next(page)
         except AnsweredError as exc:
             if exc.code == _NO_SCAN and self._is_foreign(repository.registry):
                 raise _foreign(_FINDINGS, repository.registry, "ECR shows no scan to another account:") from exc
             return not_scanned(exc.code, exc.message[:MAX_DETAIL])
-        return read_report(pages, _FINDINGS.source, more=token is not None)
+        return read_report(pages, _FINDINGS.source, more=bool(token))
 
     def _describe_images(self, repository: EcrRepository, ids: Sequence[ImageId]) -> dict[ImageId, DescribedImage]:
         parameters = {

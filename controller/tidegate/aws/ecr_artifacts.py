@@ -6,10 +6,11 @@ Pure: from the SDK's objects to evidence. Whether an artifact is a signature at 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.aws.ecr_images import read_failure, require_same
-from tidegate.aws.errors import MAX_DETAIL
+from tidegate.aws.ecr_images import is_text, read_failure, require_same
+from tidegate.aws.errors import MAX_DETAIL, unexpected
 from tidegate.aws.reply import Reply, member
 from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageStatus
 from tidegate.evidence.signature_artifacts import (
     ArtifactRef,
@@ -21,6 +22,7 @@ from tidegate.evidence.signature_artifacts import (
     bounded_annotations,
 )
 from tidegate.evidence.signature_search import StoredArtifact
+from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRepository
@@ -42,9 +44,15 @@ def read_referrers(answer: Mapping[str, Any], source: str) -> tuple[list[Artifac
     refs: list[ArtifactRef] = []
     skipped: list[SkippedArtifact] = []
     for described in Reply(answer, source).listed("referrers"):
-        status, digest = described.optional_text("artifactStatus"), described.text("digest")
-        if status not in ("", ImageStatus.ACTIVE):
-            skipped.append(_skipped(digest, SkipReason.INACTIVE, f"its status is {status[:40]!a}"))
+        digest = described.text("digest")
+        try:
+            active = not described.has("artifactStatus")
+            active = active or described.word(ImageStatus, "artifactStatus") is ImageStatus.ACTIVE
+        except AwsUnavailableError as exc:
+            skipped.append(_skipped(digest, SkipReason.UNAVAILABLE, exc.detail, exc.cause))
+            continue
+        if not active:
+            skipped.append(_skipped(digest, SkipReason.INACTIVE, "it is archived"))
         elif (known := parse_digest(digest)) is not None:
             refs.append(_ref(described, known))
         elif ":" in digest and not digest.startswith("sha256:"):
@@ -59,25 +67,31 @@ def read_artifacts(
 ) -> dict[ImageId, StoredArtifact]:
     """Read ``images`` and ``failures``, each by the tag or digest that was asked for; what was not answered is left out.
 
-    What is archived is gone: nobody can pull it, and asking again does not help. What ECR would have to get from an
-    upstream registry is not in the cache.
+    What is archived is gone: it cannot be pulled, and asking again does not help. What ECR would have to get from an
+    upstream registry is not in the cache. Several answers for one id that differ are none, but for bytes that have the
+    digest they were asked for by.
     """
-    found: dict[ImageId, StoredArtifact] = {}
+    found: dict[ImageId, list[StoredArtifact]] = {each: [] for each in ids}
     reply = Reply(answer, source)
     for failure in reply.objects("failures"):
         for bears in _ids(failure.object("imageId")):
             known = _ABSENCES.get(failure.text("failureCode"))
-            found[bears] = known or read_failure(failure, absent)
+            found.get(bears, []).append(known or read_failure(failure, absent))
     for image in reply.listed("images"):
         require_same(image, repository)
         named = image.object("imageId")
         for bears in _ids(named):
-            found[bears] = _content(image, named)
-    return {each: found[each] for each in ids if each in found}
+            found.get(bears, []).append(_content(image, named))
+    return {each: _only(answers, each, source) for each, answers in found.items() if answers}
 
 
-def read_signing_statuses(answer: Mapping[str, Any], source: str) -> tuple[SigningHint, ...]:
-    """Read ``signingStatuses``."""
+def read_signing_statuses(
+    answer: Mapping[str, Any], repository: EcrRepository, digest: Digest, source: str
+) -> tuple[SigningHint, ...]:
+    """Read ``signingStatuses`` of one image."""
+    reply = Reply(answer, source)
+    require_same(reply, repository)
+    reply.object("imageId").require_same("imageDigest", digest)
     return tuple(
         SigningHint(
             profile_arn=each.optional_text("signingProfileArn"),
@@ -85,7 +99,7 @@ def read_signing_statuses(answer: Mapping[str, Any], source: str) -> tuple[Signi
             failure_code=each.optional_text("failureCode")[:MAX_DETAIL],
             failure_reason=each.optional_text("failureReason")[:MAX_DETAIL],
         )
-        for each in Reply(answer, source).objects("signingStatuses")[:MAX_HINTS]
+        for each in reply.listed("signingStatuses")[:MAX_HINTS]
     )
 
 
@@ -104,8 +118,8 @@ def _ref(described: Reply, digest: Digest) -> ArtifactRef:
     )
 
 
-def _skipped(digest: str, reason: SkipReason, detail: str) -> SkippedArtifact:
-    return SkippedArtifact(what=digest[:80], reason=reason, detail=detail)
+def _skipped(digest: str, reason: SkipReason, detail: str, cause: Cause | None = None) -> SkippedArtifact:
+    return SkippedArtifact(what=digest[:80], reason=reason, detail=detail, cause=cause)
 
 
 def _ids(named: Reply) -> list[ImageId]:
@@ -113,12 +127,24 @@ def _ids(named: Reply) -> list[ImageId]:
     return [ImageId("digest", digest)] * bool(digest) + [ImageId("tag", tag)] * bool(tag)
 
 
+def _only(answers: Sequence[StoredArtifact], asked: ImageId, source: str) -> StoredArtifact:
+    whole = [each for each in answers if isinstance(each, StoredManifest)]
+    if whole and asked.kind == "digest":
+        return whole[0]
+    same = all(each == answers[0] for each in answers) or len(answers) == 1
+    return answers[0] if same else unexpected(source, f"{len(answers)} answers for {asked} that differ")
+
+
 def _content(image: Reply, named: Reply) -> StoredArtifact:
     """Return the manifest, unless these are not the bytes that were pushed.
 
-    That is no trouble with ECR: who may push may push bytes that are no text, which is all that an answer can hold.
+    Who may push can bring that about: bytes that are no text, which is all that an answer can hold, and under a tag a
+    format that ECR translates. With neither, ECR gave bytes that are not those of the digest.
     """
-    content = image.text("imageManifest").encode(errors="surrogatepass")
-    if digest_of(content) != named.text("imageDigest"):
+    text, digest = image.text("imageManifest"), named.text("imageDigest")
+    content = text.encode(errors="surrogatepass")
+    if digest_of(content) == digest:
+        return StoredManifest(content=content, media_type=image.optional_text("imageManifestMediaType"))
+    if not is_text(text) or named.has("imageTag"):
         return UnusableArtifactError(SkipReason.BAD_CONTENT, "the manifest's bytes have another digest")
-    return StoredManifest(content=content, media_type=image.optional_text("imageManifestMediaType"))
+    return unexpected(image.source, f"{image.path}.imageManifest: the bytes are not those of {digest[:80]!a}")

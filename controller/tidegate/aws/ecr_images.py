@@ -8,24 +8,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.aws.errors import MAX_DETAIL, unexpected
-from tidegate.aws.reply import Reply, member
+from tidegate.aws.reply import Reply
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.ports import DescribedRepository, FetchedManifest
 from tidegate.evidence.repository import RepositorySettings, TagMutability
 from tidegate.evidence.unavailable import AwsUnavailableError
-from tidegate.images.digest import Digest, parse_digest
+from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 MAX_EXCLUSION_FILTERS = 5
 MAX_WILDCARDS = 2
 """What ECR allows in one filter; more would make matching a tag expensive."""
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+"""What stands in an answer for bytes that are no text."""
 
 _REPOSITORY_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _SHORTEST_NAME, _LONGEST_NAME = 2, 256
 _FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
+_WITH_FILTERS = frozenset({TagMutability.IMMUTABLE_WITH_EXCLUSION, TagMutability.MUTABLE_WITH_EXCLUSION})
 _FAILURES: Mapping[str, Cause] = {
     "KmsError": Cause.ACCESS_DENIED,
     "ImageInaccessible": Cause.ACCESS_DENIED,
@@ -61,16 +64,17 @@ def read_manifests(
 ) -> dict[Digest, FetchedManifest]:
     """Read ``images`` and ``failures``; ``absent`` is what a missing image means in this repository."""
     found: dict[str, FetchedManifest] = {}
+
+    def note(digest: str, answered: FetchedManifest) -> None:
+        known = found.get(digest, answered)
+        found[digest] = answered if known == answered else unexpected(source, f"several answers for {digest[:80]}")
+
     for failure in Reply(answer, source).objects("failures"):
-        found[failure.object("imageId").text("imageDigest")] = read_failure(failure, absent)
+        note(failure.object("imageId").text("imageDigest"), read_failure(failure, absent))
     for image in Reply(answer, source).listed("images"):
         require_same(image, repository)
         digest = image.object("imageId").text("imageDigest")
-        known = found.get(digest)
-        content: FetchedManifest = _manifest(image)
-        if known is not None and known != content:
-            content = unexpected(source, f"several answers for {digest}")
-        found[digest] = content
+        note(digest, _manifest(image, digest))
     none = unexpected(source, "no answer for an image that was asked for")
     return {each: found.get(each, none) for each in digests}
 
@@ -78,23 +82,28 @@ def read_manifests(
 def read_repositories(
     answer: Mapping[str, Any], registry: EcrRegistry, names: Sequence[str], source: str
 ) -> dict[str, DescribedRepository]:
-    """Read ``repositories``; a name without one is UNEXPECTED_ANSWER."""
+    """Read ``repositories``; a name without one, or with several that differ, is UNEXPECTED_ANSWER."""
     found: dict[str, DescribedRepository] = {}
     for described in Reply(answer, source).listed("repositories"):
         name = described.text("repositoryName")
         require_same(described, EcrRepository(registry, name))
-        found[name] = _settings(described)
+        try:
+            read: DescribedRepository = _settings(described)
+        except AwsUnavailableError as exc:
+            read = exc
+        if found.get(name, read) != read:
+            read = unexpected(source, f"several answers for {name[:80]!a} that differ")
+        found[name] = read
     none = unexpected(source, "no answer for a repository that was asked for")
     return {each: found.get(each, none) for each in names}
 
 
 def _detail(described: Reply) -> ImageDetail:
-    status = described.optional_text("imageStatus")
     return ImageDetail(
         digest=_digest(described, "imageDigest"),
-        media_type=described.optional_text("imageManifestMediaType"),
+        media_type=described.text("imageManifestMediaType"),
         # Regions without archiving do not say: there every image is active.
-        status=member(ImageStatus, status, ImageStatus.UNKNOWN) if status else ImageStatus.ACTIVE,
+        status=described.word(ImageStatus, "imageStatus") if described.has("imageStatus") else ImageStatus.ACTIVE,
         pushed_at=described.optional_time("imagePushedAt"),
         restored_at=described.optional_time("lastActivatedAt"),
     )
@@ -106,10 +115,21 @@ def _only(details: set[ImageDetail], image: ImageId, source: str) -> ImageDetail
     return unexpected(source, f"{len(details)} answers for {image}, expected one")
 
 
-def _manifest(image: Reply) -> StoredManifest:
-    """Return the manifest. Who pushed it may have written what is no text; its digest then tells, and no outage is seen."""
-    content = image.text("imageManifest").encode(errors="surrogatepass")
-    return StoredManifest(content=content, media_type=image.optional_text("imageManifestMediaType"))
+def _manifest(image: Reply, digest: str) -> StoredManifest | AwsUnavailableError:
+    """Return the manifest; other bytes than those of the digest are no answer, unless who pushed it brought that about."""
+    text = image.text("imageManifest")
+    content = text.encode(errors="surrogatepass")
+    if digest_of(content) != digest and is_text(text):
+        return unexpected(image.source, f"{image.path}.imageManifest: the bytes are not those of {digest[:80]!a}")
+    return StoredManifest(content=content, media_type=image.text("imageManifestMediaType"))
+
+
+def is_text(text: str) -> bool:
+    """Tell whether an answer can hold what was pushed: who may push may push bytes that are no text.
+
+    Something else stands for those in the answer, whose digest then tells.
+    """
+    return REPLACEMENT not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def read_failure(failure: Reply, absent: Absence) -> Absence | AwsUnavailableError:
@@ -123,19 +143,20 @@ def read_failure(failure: Reply, absent: Absence) -> Absence | AwsUnavailableErr
 
 
 def _settings(described: Reply) -> RepositorySettings:
-    filters = [_exclusion(each) for each in described.objects("imageTagMutabilityExclusionFilters")]
-    known = tuple(each for each in filters if each is not None)
-    if len(known) < len(filters) or len(known) > MAX_EXCLUSION_FILTERS:
-        return RepositorySettings(mutability=TagMutability.UNKNOWN)
-    mode = member(TagMutability, described.optional_text("imageTagMutability"), TagMutability.UNKNOWN)
-    return RepositorySettings(mutability=mode, exclusion_filters=known)
+    """Return the mode with its filters; raise where they do not fit together, since either may be the wrong one."""
+    mode = described.word(TagMutability, "imageTagMutability")
+    filters = tuple(_exclusion(each) for each in described.objects("imageTagMutabilityExclusionFilters"))
+    if len(filters) > MAX_EXCLUSION_FILTERS or bool(filters) is not (mode in _WITH_FILTERS):
+        raise described.wrong("imageTagMutabilityExclusionFilters", f"{len(filters)} filters beside the mode {mode}")
+    return RepositorySettings(mutability=mode, exclusion_filters=filters)
 
 
-def _exclusion(described: Reply) -> str | None:
-    """Return a wildcard filter, or None for a kind or a text of which this version does not know what it matches."""
-    text = described.text("filter")
-    known = described.optional_text("filterType") == "WILDCARD"
-    return text if known and _FILTER.fullmatch(text) and text.count("*") <= MAX_WILDCARDS else None
+def _exclusion(described: Reply) -> str:
+    """Return a wildcard filter; raise for a kind or a text of which this version does not know what it matches."""
+    text, kind = described.text("filter"), described.text("filterType")
+    if kind != "WILDCARD" or not _FILTER.fullmatch(text) or text.count("*") > MAX_WILDCARDS:
+        raise described.wrong("filter", f"this version does not know what {kind[:40]!a} {text[:140]!a} matches")
+    return text
 
 
 def _digest(described: Reply, name: str) -> Digest:
@@ -146,7 +167,6 @@ def _digest(described: Reply, name: str) -> Digest:
 
 
 def require_same(described: Reply, repository: EcrRepository) -> None:
-    """Raise when an answer is about another repository than the one that was asked for."""
-    for name, asked in (("registryId", repository.registry.account), ("repositoryName", repository.name)):
-        if described.optional_text(name) not in ("", asked):
-            raise described.wrong(name, "not the one that was asked for")
+    """Raise unless an answer says that it is about the repository that was asked for."""
+    described.require_same("registryId", repository.registry.account)
+    described.require_same("repositoryName", repository.name)

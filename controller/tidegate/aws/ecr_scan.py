@@ -3,12 +3,15 @@
 A registry that scans with Amazon Inspector answers here too, with Inspector's findings: they count as such.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidegate.aws.ecr_images import require_same
 from tidegate.aws.findings import kept, package, read_finding, vulnerability_id
 from tidegate.aws.reply import Reply, member
 from tidegate.evidence.scan import (
+    MAX_FINDINGS,
     Coverage,
     Finding,
     Scanner,
@@ -18,6 +21,8 @@ from tidegate.evidence.scan import (
     VulnerablePackage,
     basic_state,
 )
+from tidegate.images.digest import Digest
+from tidegate.images.repository import EcrRepository
 
 _BELIEVED = (ScanState.SCANNED, ScanState.SCANNED_ONCE)
 _NO_SEVERITY = "UNDEFINED"
@@ -29,6 +34,13 @@ def not_scanned(code: str, reason: str) -> ScanReport:
     return ScanReport(scanner=Scanner.ECR_BASIC, coverage=coverage)
 
 
+def check_subject(page: Mapping[str, Any], repository: EcrRepository, digest: Digest, source: str) -> None:
+    """Raise unless a page is about the image that was asked for."""
+    reply = Reply(page, source)
+    require_same(reply, repository)
+    reply.object("imageId").require_same("imageDigest", digest)
+
+
 def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) -> ScanReport:
     """Read all pages of one image; ``more`` is True where there are pages that were not read."""
     answers = [Reply(page, source) for page in pages]
@@ -36,17 +48,26 @@ def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) 
     status, *others = (each.object("imageScanStatus") for each in answers)
     word = status.text("status")
     state = basic_state(word)
+    if state is ScanState.UNKNOWN:
+        raise status.wrong("status", f"this version does not know {word[:40]!a}")
     parts = [part for part in (each.optional_object("imageScanFindings") for each in answers) if part is not None]
     if state in _BELIEVED and len(parts) < len(answers):
         raise answers[0].wrong("imageScanFindings", "expected the findings of a finished scan, got none")
     times = {part.optional_time("imageScanCompletedAt") for part in parts}
     if len(times) > 1 or any(other.text("status") != word for other in others):
         raise answers[0].wrong("imageScanStatus", "expected pages of one scan, got pages of several")
-    basic = [_basic(each) for part in parts for each in part.objects("findings")]
+    for part in parts if state in _BELIEVED else ():
+        if not part.has("findings") and not part.has("enhancedFindings"):
+            raise part.wrong("findings", "expected a list, got none")
+    listed = [each for part in parts for each in part.objects("findings")]
     enhanced = [read_finding(each) for part in parts for each in part.objects("enhancedFindings")]
-    counted = sum(_counts(parts[0])) if parts else 0
+    number = len(listed) + len(enhanced)
+    if more and number < MAX_FINDINGS:
+        raise answers[-1].wrong("nextToken", f"too many pages for {number} findings")
+    if parts and not more:
+        _check_counts(parts[0], listed, others=len(enhanced))
     scanned_at = next(iter(times), None)
-    found = kept([each for each in (*basic, *enhanced) if each is not None])
+    found = kept([each for each in (*map(_basic, listed), *enhanced) if each is not None])
     return ScanReport(
         scanner=Scanner.INSPECTOR if enhanced or word == "ACTIVE" else Scanner.ECR_BASIC,
         coverage=Coverage(
@@ -56,21 +77,24 @@ def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) 
             last_scanned_at=scanned_at,
         ),
         findings=found.findings,
-        # ECR counts before it lists: fewer findings than counted are findings that are still to come.
-        complete=found.complete and not more and counted <= len(basic) + len(enhanced),
+        complete=found.complete and not more,
     )
 
 
-def _counts(findings: Reply) -> list[int]:
+def _check_counts(findings: Reply, listed: Sequence[Reply], *, others: int) -> None:
+    """Raise where ECR counts more findings of a severity than it lists: they are still to come.
+
+    ``others`` are Amazon Inspector's, of any severity, closed ones included.
+    """
     counts = findings.optional_object("findingSeverityCounts")
-    return [] if counts is None else [_count(counts, name) for name in counts.names()]
-
-
-def _count(counts: Reply, name: str) -> int:
-    count = counts.optional_number(name) or 0
-    if count < 0:
-        raise counts.wrong(name, f"expected a count, got {count}")
-    return int(count)
+    if counts is None:
+        return
+    severities = Counter(each.text("severity") for each in listed)
+    for name in counts.names():
+        counted = counts.optional_number(name) or 0
+        if not 0 <= counted <= severities[name] + others:
+            raise counts.wrong(name, f"{counted:g} are counted, and {severities[name]} listed")
+        others -= max(0, int(counted) - severities[name])
 
 
 def _basic(described: Reply) -> Finding:

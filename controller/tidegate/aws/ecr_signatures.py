@@ -12,11 +12,13 @@ from tidegate.aws.ecr_artifacts import read_artifacts, read_referrers, read_sign
 from tidegate.aws.ecr_images import can_exist
 from tidegate.aws.errors import is_too_long, unexpected
 from tidegate.aws.layers import LayerDownloads
+from tidegate.aws.pages import PageTokens
 from tidegate.aws.pull_through import PullThroughRules
 from tidegate.aws.reply import Reply
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.signature_artifacts import (
+    MAX_DETAIL,
     MAX_LISTED,
     ArtifactRef,
     Descriptor,
@@ -80,7 +82,7 @@ class EcrSignatures:
             answer = self._clients.call(_SIGNING_STATUS, repository.registry, parameters, answers=answers)
         except AnsweredError:
             return ()
-        return read_signing_statuses(answer, _SIGNING_STATUS.source)
+        return read_signing_statuses(answer, repository, digest, _SIGNING_STATUS.source)
 
 
 class _Store:
@@ -113,6 +115,7 @@ class _Store:
         }
         refs: list[ArtifactRef] = []
         skipped: list[SkippedArtifact] = []
+        tokens = PageTokens(_REFERRERS.source)
         token = ""
         for page in range(MAX_PAGES):
             try:
@@ -120,10 +123,10 @@ class _Store:
                     _REFERRERS,
                     self._repository.registry,
                     {**parameters, **({"nextToken": token} if token else {})},
-                    answers=frozenset({_NO_REPOSITORY}),
+                    answers=frozenset({_NO_REPOSITORY}) if page == 0 else frozenset(),
                 )
                 read = read_referrers(answer, _REFERRERS.source)
-                token = Reply(answer, _REFERRERS.source).optional_text("nextToken")
+                token = tokens.next(answer)
             except AnsweredError:
                 return Listing(refs=())
             except AwsUnavailableError as exc:
@@ -202,12 +205,11 @@ class _Store:
                 raise UnusableArtifactError(SkipReason.GONE, "the blob is not in the pull-through cache") from exc
             raise
         reply = Reply(answer, _DOWNLOAD_URL.source)
-        if reply.optional_text("layerDigest") not in ("", blob.digest):
-            raise reply.wrong("layerDigest", "not the one that was asked for")
+        reply.require_same("layerDigest", blob.digest)
         return self._downloads.fetch(
             reply.text("downloadUrl"),
             endpoint=self._clients.endpoint_url("ecr", self._repository.registry),
-            size=blob.size,
+            blob=blob,
             seconds_left=self.seconds_left,
         )
 
@@ -217,4 +219,6 @@ def _where(repository: EcrRepository) -> dict[str, str]:
 
 
 def _unlisted(exc: AwsUnavailableError) -> SkippedArtifact:
-    return SkippedArtifact(what="referrers", reason=SkipReason.UNAVAILABLE, detail=exc.source, cause=exc.cause)
+    return SkippedArtifact(
+        what="referrers", reason=SkipReason.UNAVAILABLE, detail=str(exc)[:MAX_DETAIL], cause=exc.cause
+    )

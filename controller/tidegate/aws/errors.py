@@ -111,7 +111,7 @@ _EXCEPTIONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Cause], 
     ((sdk.HTTPClientError, sdk.ConnectionError, sdk.IncompleteReadError), Cause.UNREACHABLE),
     (ResponseParserError, Cause.UNEXPECTED_ANSWER),
 )
-_TOO_MANY_REQUESTS, _SERVER_STATUS = 429, 500
+_CLIENTS_FAULT, _TOO_MANY_REQUESTS, _SERVER_STATUS = 400, 429, 500
 _UNAUTHORIZED = frozenset({401, 403})
 
 
@@ -145,6 +145,12 @@ def error_message(exc: sdk.ClientError) -> str:
     """Return the message of an answer, or the empty text where it has none."""
     message = _member(exc.response, "Error").get("Message")
     return message if isinstance(message, str) else ""
+
+
+def is_clients_fault(exc: sdk.ClientError) -> bool:
+    """Tell whether the HTTP status of an answer is of the kind that answers have: a failing server says nothing."""
+    status = _member(exc.response, "ResponseMetadata").get("HTTPStatusCode")
+    return isinstance(status, int) and _CLIENTS_FAULT <= status < _SERVER_STATUS
 
 
 def unexpected(source: str, problem: str) -> AwsUnavailableError:

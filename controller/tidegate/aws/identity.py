@@ -1,5 +1,6 @@
 """Who the process is to AWS: said at start and by the preflight check, since it explains most denials."""
 
+import re
 import threading
 
 from tidegate.aws.clients import Clients
@@ -7,6 +8,7 @@ from tidegate.aws.errors import classify
 from tidegate.aws.reply import Reply
 
 SOURCE = "sts:GetCallerIdentity"
+_ARN = re.compile(r"arn:[a-z0-9-]+:(?:sts|iam)::(?P<account>[0-9]{12}):\S{1,600}", re.ASCII)
 
 
 class Identity:
@@ -32,5 +34,14 @@ class Identity:
                     reply = Reply(self._clients.sts().get_caller_identity(), SOURCE)  # type: ignore[attr-defined]
                 except Exception as exc:
                     raise classify(exc, SOURCE) from exc
-                self._known = (reply.text("Arn"), reply.text("Account"))
+                self._known = _read(reply)
             return self._known
+
+
+def _read(reply: Reply) -> tuple[str, str]:
+    """Return ARN and account, which have to fit together: what is read here is believed until the process ends."""
+    arn, account = reply.text("Arn"), reply.text("Account")
+    named = _ARN.fullmatch(arn)
+    if named is None or named["account"] != account:
+        raise reply.wrong("Arn", f"not that of an identity in account {account[:40]!a}: {arn[:200]!a}")
+    return arn, account

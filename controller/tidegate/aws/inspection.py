@@ -11,16 +11,19 @@ from typing import Any
 from tidegate.aws.errors import unexpected
 from tidegate.aws.findings import kept, read_finding
 from tidegate.aws.reply import Reply
-from tidegate.evidence.inspection import FoundFindings, ImageKey
+from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import CoverageAnswer, FindingsAnswer
-from tidegate.evidence.scan import Coverage, Finding, ScanState, inspector_state
+from tidegate.evidence.scan import MAX_FINDINGS, Coverage, Finding, ScanState, inspector_state
 from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 PACKAGE = "PACKAGE"
 """The type of scan that finds vulnerable packages."""
 
-_IMAGE_ARN = re.compile(r"arn:[a-z0-9-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/[^:]+/sha256:[0-9a-f]{64}")
+_IMAGE_ARN = re.compile(
+    r"arn:[a-z0-9-]+:ecr:[a-z0-9-]+:(?P<account>[0-9]{12}):repository/(?P<name>[^:]+)/(?P<digest>sha256:[0-9a-f]{64})"
+)
 
 
 class Targets:
@@ -29,6 +32,7 @@ class Targets:
     def __init__(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> None:
         self.images = tuple(dict.fromkeys(images))
         self._account = registry.account
+        self._names, self._digests = ({each[part] for each in self.images} for part in (0, 1))
         self._by_arn = {f"{EcrRepository(registry, name).arn}/{digest}": (name, digest) for name, digest in self.images}
 
     @property
@@ -36,22 +40,37 @@ class Targets:
         """Return the resource ids that Inspector uses."""
         return tuple(self._by_arn)
 
-    def named(self, arn: str) -> ImageKey | None:
-        """Return the image of a resource id, or None for another resource."""
-        return self._by_arn.get(arn)
+    def covered(self, row: Reply) -> ImageKey:
+        """Return the image that a row of coverage is about; raise for a row that was not asked for."""
+        image = self._by_arn.get(row.text("resourceId"))
+        if image is None:
+            raise row.wrong("resourceId", "the row is about something that was not asked for")
+        row.require_same("scanType", PACKAGE)
+        row.require_same("accountId", self._account)
+        return image
 
     def of(self, resource: Reply) -> ImageKey | None:
-        """Return the image that a resource of a finding is, or None when it certainly is another one."""
+        """Return the image that a resource of a finding is, or None for one that the question did not leave out.
+
+        Images are asked for by repository and by digest, so that one of a batch may be found in the repository of
+        another. Raise for any other: an answer about something else says nothing of what was asked for.
+        """
         arn = resource.text("id")
-        if (known := self._by_arn.get(arn)) is not None:
-            return known
+        named = self._by_arn.get(arn)
         details = resource.optional_object("details")
         image = None if details is None else details.optional_object("awsEcrContainerImage")
         if image is not None:
-            names = (image.text("registry"), image.text("repositoryName"), image.text("imageHash"))
-            return next((each for each in self.images if (self._account, *each) == names), None)
-        if _IMAGE_ARN.fullmatch(arn) is None:
-            raise resource.wrong("id", "expected the ARN of an image")
+            image.require_same("registry", self._account)
+            described = (image.text("repositoryName"), Digest(image.text("imageHash")))
+            if named not in (None, described):
+                raise resource.wrong("details", f"about another image than {arn[:300]!a}")
+            named = described
+        elif named is None and (parts := _IMAGE_ARN.fullmatch(arn)) is not None and parts["account"] == self._account:
+            named = (parts["name"], Digest(parts["digest"]))
+        if named in self.images:
+            return named
+        if named is None or named[0] not in self._names or named[1] not in self._digests:
+            raise resource.wrong("id", f"the finding is about something that was not asked for: {arn[:300]!a}")
         return None
 
 
@@ -63,12 +82,10 @@ class CoverageRows:
         self._source = source
         self._found: dict[ImageKey, CoverageAnswer] = {}
 
-    def add(self, page: Mapping[str, Any]) -> None:
-        """Read one page."""
+    def add(self, page: Mapping[str, Any]) -> bool:
+        """Read one page, and tell that more are wanted; raise AwsUnavailableError for a row that was not asked for."""
         for row in Reply(page, self._source).listed("coveredResources"):
-            image = self._targets.named(row.text("resourceId"))
-            if image is None or row.text("scanType") != PACKAGE:
-                continue
+            image = self._targets.covered(row)
             try:
                 read: CoverageAnswer = _coverage(row)
             except AwsUnavailableError as exc:
@@ -76,6 +93,7 @@ class CoverageRows:
             if self._found.get(image, read) != read:
                 read = unexpected(self._source, f"several rows for {image[0]}@{image[1]}")
             self._found[image] = read
+        return True
 
     def answers(self, *, complete: bool) -> dict[ImageKey, CoverageAnswer]:
         """Return the coverage of each image; no row means NOT_SCANNED only when all rows were read."""
@@ -96,14 +114,18 @@ class ImageFindings:
         self._found: dict[ImageKey, list[Finding]] = {each: [] for each in targets.images}
         self._broken: dict[ImageKey, AwsUnavailableError] = {}
 
-    def add(self, page: Mapping[str, Any]) -> None:
-        """Read one page; raise AwsUnavailableError for a finding of which it is not clear whose it is."""
+    def add(self, page: Mapping[str, Any]) -> bool:
+        """Read one page, and tell whether more are wanted of any image.
+
+        Raise AwsUnavailableError for a finding of which it is not clear whose it is, or that nobody asked for.
+        """
         for described in Reply(page, self._source).listed("findings"):
             resources = described.objects("resources")
             if not resources:
                 raise described.wrong("resources", "expected at least one")
             images = {self._targets.of(each) for each in resources}
             self._add(described, [each for each in images if each is not None])
+        return any(len(each) < MAX_FINDINGS for each in self._found.values())
 
     def answers(self, *, complete: bool) -> dict[ImageKey, FindingsAnswer]:
         """Return the findings of each image; one that could not be read makes its image unavailable."""
@@ -119,12 +141,17 @@ class ImageFindings:
             for image in images:
                 self._found[image].append(finding)
 
-    def _kept(self, image: ImageKey, *, complete: bool) -> FoundFindings:
-        return kept(self._found[image], complete=complete)
+    def _kept(self, image: ImageKey, *, complete: bool) -> FindingsAnswer:
+        found = self._found[image]
+        if not complete and len(found) < MAX_FINDINGS:
+            return unexpected(self._source, f"too many pages for {len(found)} findings")
+        return kept(found, complete=complete)
 
 
 def _coverage(row: Reply) -> Coverage:
     status, scanned_at = row.object("scanStatus"), row.optional_time("lastScannedAt")
     code, reason = status.text("statusCode"), status.text("reason")
     state = inspector_state(code, reason, last_scanned_at=scanned_at)
+    if state is ScanState.UNKNOWN:
+        raise row.wrong("scanStatus", f"this version does not know {code[:40]!a} with {reason[:80]!a}")
     return Coverage(state=state, code=code, reason=reason, last_scanned_at=scanned_at)

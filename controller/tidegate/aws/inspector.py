@@ -8,7 +8,7 @@ from typing import Any
 
 from tidegate.aws.clients import Api, Clients
 from tidegate.aws.inspection import PACKAGE, CoverageRows, ImageFindings, Targets
-from tidegate.aws.reply import Reply
+from tidegate.aws.pages import PageTokens
 from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import MAX_INSPECTED_IMAGES, CoverageAnswer, FindingsAnswer
 from tidegate.evidence.scan import MAX_FINDINGS
@@ -20,9 +20,10 @@ PAGE_OF_COVERAGE = 200
 """The largest pages that Inspector gives."""
 MAX_COVERAGE_PAGES = 5
 """Ten images are ten rows; more pages than one only come empty."""
-MAX_IMAGE_PAGES = MAX_FINDINGS // PAGE_OF_FINDINGS
 MAX_BATCH_PAGES = 30
 """Pages read for a batch, before each of its images is read alone so that one cannot hide the findings of another."""
+MAX_IMAGE_PAGES = 2 * MAX_FINDINGS // PAGE_OF_FINDINGS
+"""Pages read for one image: pages may come short. No more are read once there are as many findings as are kept."""
 
 _COVERAGE = Api("inspector2", "ListCoverage")
 _FINDINGS = Api("inspector2", "ListFindings")
@@ -94,18 +95,20 @@ class Inspector:
         api: Api,
         registry: EcrRegistry,
         parameters: Mapping[str, Any],
-        add: Callable[[Mapping[str, Any]], None],
+        add: Callable[[Mapping[str, Any]], bool],
         *,
         pages: int,
     ) -> bool:
-        """Hand up to so many pages to ``add``; tell whether those were all."""
-        token = ""
+        """Hand up to so many pages to ``add``, which tells whether more are of use; tell whether those were all."""
+        tokens, token = PageTokens(api.source), ""
         for _ in range(pages):
             page = self._clients.call(api, registry, {**parameters, **({"nextToken": token} if token else {})})
-            add(page)
-            token = Reply(page, api.source).optional_text("nextToken")
+            more = add(page)
+            token = tokens.next(page)
             if not token:
                 return True
+            if not more:
+                return False
         return False
 
 

@@ -7,6 +7,9 @@ import base64
 import re
 import textwrap
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
 from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.reply import Reply
 from tidegate.errors import PolicyError
@@ -33,6 +36,8 @@ _UNUSABLE = frozenset(
     }
 )
 """Codes by which KMS says that there is no such key to verify by, now: not that it could not say."""
+_USAGES = frozenset({"ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"})
+"""What keys are for that verify nothing."""
 _PEM_WIDTH = 64
 
 
@@ -65,8 +70,15 @@ def _pem(reply: Reply, der: object, arn: str) -> bytes:
         raise reply.wrong("KeyId", "it is another key's answer")
     if not isinstance(der, bytes) or not 0 < len(der) <= MAX_DER:
         raise reply.wrong("PublicKey", f"expected 1 to {MAX_DER} bytes")
-    if (usage := reply.text("KeyUsage")) != "SIGN_VERIFY":
-        raise PolicyError((f"the key in AWS KMS is for {usage[:40]!a}, not for signing",))
+    if (usage := reply.text("KeyUsage")) in _USAGES:
+        raise PolicyError((f"the key in AWS KMS is for {usage}, not for signing",))
+    reply.require_same("KeyUsage", "SIGN_VERIFY")
+    try:
+        load_der_public_key(der)
+    except UnsupportedAlgorithm:
+        pass
+    except Exception as exc:
+        raise reply.wrong("PublicKey", "it is no public key") from exc
     lines = "\n".join(textwrap.wrap(base64.b64encode(der).decode("ascii"), _PEM_WIDTH))
     pem = f"-----BEGIN PUBLIC KEY-----\n{lines}\n-----END PUBLIC KEY-----\n"
     made = make_pem(pem)

@@ -17,8 +17,9 @@ from urllib3.exceptions import HTTPError
 from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.errors import classify, unexpected
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.signature_artifacts import SkipReason, UnusableArtifactError
+from tidegate.evidence.signature_artifacts import MAX_ENVELOPE_BYTES, Descriptor, SkipReason, UnusableArtifactError
 from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.digest import digest_of
 
 SOURCE = "s3:GetObject"
 """What a policy of an S3 endpoint must allow for a download."""
@@ -26,8 +27,10 @@ MAX_URL_CHARACTERS = 8192
 MAX_HOSTS = 64
 """Hosts to which connections are kept: one or two for each region."""
 CHUNK_BYTES = 64 * 1024
+MAX_DIGITS = 20
+"""Of a length that is announced."""
 
-_OK, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 200, 403, 404, 429, 500
+_OK, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 200, 403, 429, 500
 _HTTPS_PORT = 443
 _TRANSIENT = frozenset({Cause.UNREACHABLE, Cause.SERVER_ERROR})
 
@@ -44,24 +47,24 @@ class LayerDownloads:
         self._lock = threading.Lock()
         self._sessions: dict[str, URLLib3Session] = {}
 
-    def fetch(self, url: str, *, endpoint: str, size: int, seconds_left: Callable[[], float]) -> bytes:
-        """Return the body, whose length must be ``size``, within about so many seconds.
+    def fetch(self, url: str, *, endpoint: str, blob: Descriptor, seconds_left: Callable[[], float]) -> bytes:
+        """Return the bytes of a blob, within about so many seconds.
 
-        ``endpoint`` is where ECR itself was asked. Raise UnusableArtifactError where the blob has another length or is
-        not there, and AwsUnavailableError for everything that is not an answer. A failure that may pass is tried as
-        often as calls are.
+        ``endpoint`` is where ECR itself was asked. Raise UnusableArtifactError where the bytes are the blob's and their
+        number is not the one that the manifest tells, which is for who pushed it to tell, and AwsUnavailableError for
+        everything else: a page of a proxy, half a blob, nothing. A failure that may pass is tried as often as calls are.
         """
         target = _checked(url, endpoint)
         attempts = self._settings.attempts
         while True:
             attempts -= 1
             try:
-                return self._fetch(url, target, size, seconds_left)
+                return self._fetch(url, target, blob, seconds_left)
             except AwsUnavailableError as exc:
                 if attempts <= 0 or exc.cause not in _TRANSIENT or seconds_left() <= 0:
                     raise
 
-    def _fetch(self, url: str, target: SplitResult, size: int, seconds_left: Callable[[], float]) -> bytes:
+    def _fetch(self, url: str, target: SplitResult, blob: Descriptor, seconds_left: Callable[[], float]) -> bytes:
         host = target.hostname or ""
         try:
             request = AWSRequest(method="GET", url=url, stream_output=True).prepare()
@@ -71,7 +74,7 @@ class LayerDownloads:
             raise AwsUnavailableError(classify(exc, SOURCE).cause, SOURCE, f"{type(exc).__name__} at {host}") from None
         try:
             self._check_status(response, host)
-            return _body(response, size, seconds_left)
+            return _checked_blob(_body(response, seconds_left), blob)
         except (HTTPError, OSError) as exc:
             problem = f"{type(exc).__name__} at {host}: the connection ended early"
             raise AwsUnavailableError(Cause.UNREACHABLE, SOURCE, problem) from None
@@ -83,8 +86,7 @@ class LayerDownloads:
         status = response.status_code
         if status == _OK:
             return
-        if status == _NOT_FOUND:
-            raise UnusableArtifactError(SkipReason.GONE, "the blob is not in the registry's storage")
+        # 404 is none either: ECR has just said that the blob is there.
         problem = f"HTTP {status} from {host}"
         if status == _FORBIDDEN:
             problem += ": does the policy of a VPC endpoint for S3 allow s3:GetObject on ECR's layer bucket?"
@@ -127,22 +129,35 @@ def _checked(url: str, endpoint: str) -> SplitResult:
     return parts
 
 
-def _body(response: AWSResponse, size: int, seconds_left: Callable[[], float]) -> bytes:
+def _body(response: AWSResponse, seconds_left: Callable[[], float]) -> bytes:
     """Read the body in pieces, so that neither size nor time is the sender's to choose."""
-    announced = response.headers.get("content-length")
-    if announced is not None and announced != str(size):
-        raise UnusableArtifactError(SkipReason.BAD_CONTENT, f"the blob has {announced[:20]!a} bytes, not {size}")
+    announced = response.headers.get("content-length", "")
+    if announced.isdigit() and int(announced[:MAX_DIGITS]) > MAX_ENVELOPE_BYTES:
+        raise _too_large()
     body = bytearray()
     while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
         body += piece
-        if len(body) > size:
-            raise UnusableArtifactError(SkipReason.BAD_CONTENT, f"the blob has more than {size} bytes")
+        if len(body) > MAX_ENVELOPE_BYTES:
+            raise _too_large()
         if seconds_left() <= 0:
-            raise AwsUnavailableError(Cause.DEADLINE, SOURCE, f"{len(body)} of {size} bytes came in time")
-    if announced is not None and len(body) < size:
-        problem = f"the connection ended after {len(body)} of {size} bytes"
+            raise AwsUnavailableError(Cause.DEADLINE, SOURCE, f"{len(body)} bytes came in time")
+    if announced and announced != str(len(body)):
+        problem = f"the connection ended after {len(body)} of {announced[:MAX_DIGITS]} bytes"
         raise AwsUnavailableError(Cause.UNREACHABLE, SOURCE, problem)
     return bytes(body)
+
+
+def _too_large() -> UnusableArtifactError:
+    """Return the error of a blob with more bytes than its manifest tells, which are not read to learn whose they are."""
+    return UnusableArtifactError(SkipReason.TOO_LARGE, f"the blob has more than {MAX_ENVELOPE_BYTES} bytes")
+
+
+def _checked_blob(content: bytes, blob: Descriptor) -> bytes:
+    if digest_of(content) != blob.digest:
+        raise unexpected(SOURCE, f"{len(content)} bytes that are not those of {blob.digest}")
+    if len(content) != blob.size:
+        raise UnusableArtifactError(SkipReason.BAD_CONTENT, f"the blob has {len(content)} bytes, not {blob.size}")
+    return content
 
 
 def _origin(parts: SplitResult) -> tuple[str, str, int]:

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from time import monotonic
 
 from tidegate.aws.clients import AnsweredError, Api, Clients
+from tidegate.aws.errors import unexpected
+from tidegate.aws.pages import PageTokens
 from tidegate.aws.reply import Reply
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.repository import EcrRegistry, EcrRepository
@@ -34,7 +36,7 @@ class PullThroughRules:
         self._prefixes: OrderedDict[EcrRegistry, tuple[float, frozenset[str]]] = OrderedDict()
 
     def cover(self, repository: EcrRepository) -> bool:
-        """Tell whether a rule fills this repository; False where the rules cannot be read."""
+        """Tell whether a rule fills this repository; what the rules last said where they cannot be read, else False."""
         prefixes = self._of(repository.registry)
         return _EVERY_REPOSITORY in prefixes or any(repository.name.startswith(f"{each}/") for each in prefixes)
 
@@ -46,7 +48,7 @@ class PullThroughRules:
         try:
             prefixes, seconds = self._read(registry), RULES_SECONDS
         except AwsUnavailableError:
-            prefixes, seconds = frozenset(), UNREADABLE_SECONDS
+            seconds = UNREADABLE_SECONDS
         with self._lock:
             self._prefixes[registry] = (monotonic() + seconds, prefixes)
             self._prefixes.move_to_end(registry)
@@ -57,13 +59,16 @@ class PullThroughRules:
     def _read(self, registry: EcrRegistry) -> frozenset[str]:
         prefixes: set[str] = set()
         parameters = {"registryId": registry.account, "maxResults": 1000}
+        tokens = PageTokens(_API.source)
         for _ in range(MAX_PAGES):
             try:
-                reply = Reply(self._clients.call(_API, registry, parameters, answers=_NO_RULES), _API.source)
+                page = self._clients.call(_API, registry, parameters, answers=_NO_RULES)
             except AnsweredError:
-                break
-            prefixes |= {each.text("ecrRepositoryPrefix") for each in reply.objects("pullThroughCacheRules")}
-            if not (token := reply.optional_text("nextToken")):
-                break
+                return frozenset(prefixes)
+            for rule in Reply(page, _API.source).listed("pullThroughCacheRules"):
+                rule.require_same("registryId", registry.account)
+                prefixes.add(rule.text("ecrRepositoryPrefix"))
+            if not (token := tokens.next(page)):
+                return frozenset(prefixes)
             parameters = {**parameters, "nextToken": token}
-        return frozenset(prefixes)
+        raise unexpected(_API.source, f"more than {MAX_PAGES} pages of rules")

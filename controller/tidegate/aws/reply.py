@@ -18,7 +18,10 @@ EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
 
 
 def member(kind: type[E], word: str, unknown: E) -> E:
-    """Return the member of an enum that a word of the wire names, and ``unknown`` for one that is new."""
+    """Return the member of an enum that a word of the wire names, and ``unknown`` for one that is new.
+
+    For words that only add to an answer; ``Reply.word`` is for those that an answer rests on.
+    """
     try:
         return kind(word)
     except ValueError:
@@ -56,6 +59,22 @@ class Reply:
         if not isinstance(value, str):
             raise self.wrong(name, f"expected a text, got {type(value).__name__}")
         return value
+
+    def word(self, kind: type[E], name: str) -> E:
+        """Return the member of an enum that a word names; raise for one that is new, and for UNKNOWN, which is ours."""
+        word = self.text(name)
+        try:
+            found = kind(word)
+        except ValueError:
+            found = None
+        if found is None or found.name == "UNKNOWN":
+            raise self.wrong(name, f"this version does not know {word[:40]!a}")
+        return found
+
+    def require_same(self, name: str, asked: str) -> None:
+        """Raise unless a member that says what the answer is about names what was asked for."""
+        if (found := self.text(name)) != asked:
+            raise self.wrong(name, f"the answer is about {found[:100]!a}, not about what was asked for")
 
     def optional_time(self, name: str) -> datetime | None:
         """Return a time in UTC, or None where there is none."""
@@ -102,6 +121,10 @@ class Reply:
             raise self.wrong(name, "expected an object, got none")
         return found
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a member."""
+        return self._members.get(name) is not None
+
     def names(self) -> list[str]:
         """Return the names of the members."""
         return [str(name) for name in self._members]
@@ -117,7 +140,7 @@ class Reply:
 
     def listed(self, name: str) -> "list[Reply]":
         """Return the objects of a list that must be there, if only empty."""
-        if self._members.get(name) is None:
+        if not self.has(name):
             raise self.wrong(name, "expected a list, got none")
         return self.objects(name)
 

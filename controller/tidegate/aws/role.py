@@ -40,6 +40,7 @@ class RoleCredentials(DeferredRefreshableCredentials):
 
     def __init__(self, account: RegistryAccount, assume_role: AssumeRole, *, session_name: str) -> None:
         super().__init__(refresh_using=self._assume, method="assume-role")
+        self._account = account.role_account or ""
         self._request = {
             "RoleArn": account.role_arn,
             "RoleSessionName": session_name,
@@ -72,7 +73,7 @@ class RoleCredentials(DeferredRefreshableCredentials):
         if self._refusal is not None and monotonic() - self._refusal[0] < REFUSAL_SECONDS:
             raise again(self._refusal[1])
         try:
-            renewed = _credentials(self._assume_role(**self._request))
+            renewed = _credentials(self._assume_role(**self._request), self._account)
         except Exception as exc:
             error = classify(exc, SOURCE)
             self._refusal = (monotonic(), error)
@@ -84,8 +85,12 @@ class RoleCredentials(DeferredRefreshableCredentials):
         return renewed
 
 
-def _credentials(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an AssumeRole answer in the SDK's words for refreshed credentials."""
+def _credentials(answer: Mapping[str, Any], account: str) -> dict[str, Any]:
+    """Return an AssumeRole answer in the SDK's words for refreshed credentials, those of a role in the account."""
+    user = answer.get("AssumedRoleUser")
+    arn = user.get("Arn") if isinstance(user, Mapping) else None
+    if not isinstance(arn, str) or f"::{account}:assumed-role/" not in arn:
+        raise unexpected(SOURCE, f"the credentials are not those of the role that was asked for: {str(arn)[:200]!a}")
     found = answer.get("Credentials")
     parts = found if isinstance(found, Mapping) else {}
     key, secret, token = (parts.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))

@@ -45,8 +45,10 @@ class Signer:
             },
         )
         reply = Reply(answer, _REVOCATION.source)
-        # No list is the same as an empty one to AWS's own plugin; the body itself was seen to be whole.
+        # AWS's own plugin takes no list for an empty one; here an answer that does not say is none.
         revoked = reply.values("revokedEntities")
+        if not reply.has("revokedEntities"):
+            raise reply.wrong("revokedEntities", "expected a list, got none")
         if not all(isinstance(each, str) and each for each in revoked):
             raise reply.wrong("revokedEntities", "expected texts")
         return SignerRevocations(revoked=tuple(revoked[:MAX_REVOKED]))

@@ -293,7 +293,7 @@ class _Search:
             self._note(what, exc.reason, str(exc))
         except AwsUnavailableError as exc:
             spent = enough and exc.cause in _SPENT
-            self._note(what, SkipReason.OVER_LIMIT if spent else SkipReason.UNAVAILABLE, exc.source, exc.cause)
+            self._note(what, SkipReason.OVER_LIMIT if spent else SkipReason.UNAVAILABLE, str(exc), exc.cause)
         return None
 
     def _note(self, what: str, reason: SkipReason, detail: str, cause: Cause | None = None) -> None:

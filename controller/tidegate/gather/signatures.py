@@ -19,8 +19,10 @@ from tidegate.evidence.signature_artifacts import (
     FoundArtifacts,
     SigningHint,
     SigningState,
+    SkipReason,
     WantedArtifacts,
 )
+from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
@@ -185,6 +187,12 @@ class Signatures:
         found = await line.ask(search)
         if not isinstance(found, FoundArtifacts):
             return found if isinstance(found, Missing) else Missing(Cause.UNEXPECTED_ANSWER, line.source)
+        # What could not be looked at is told with its cause: the calls themselves may all have been answered.
+        line.unanswered(
+            AwsUnavailableError(each.cause, line.source, f"{each.what}: {each.detail}")
+            for each in found.skipped
+            if each.reason is SkipReason.UNAVAILABLE and each.cause is not None
+        )
         return self._whole(key, found)
 
     def _whole(self, key: _Found, found: FoundArtifacts) -> FoundArtifacts | Missing:

@@ -33,6 +33,10 @@ class WatchedNamespaces(Relisted):
         self._api = api
         self._labels: dict[str, Mapping[str, str]] = {}
         self._told_meanwhile: set[str] = set()
+        self._lists = 0
+        """Lists begun and ended: odd while one is under way."""
+        self._asking: set[str] = set()
+        """Namespaces that are asked for live, and of which nothing was told since the question."""
         self._fetches: dict[str, asyncio.Task[Mapping[str, str] | None]] = {}
         self._fetching = asyncio.Semaphore(FETCHES_AT_ONCE)
         super().__init__("namespaces", every_seconds=every_seconds)
@@ -48,11 +52,13 @@ class WatchedNamespaces(Relisted):
     def told(self, name: str, labels: Mapping[str, str]) -> None:
         """Take the labels that a watch event carries."""
         self._told_meanwhile.add(name)
+        self._asking.discard(name)
         self._put(name, labels)
 
     def told_gone(self, name: str) -> None:
         """Forget a namespace whose deletion a watch event tells."""
         self._told_meanwhile.add(name)
+        self._asking.discard(name)
         self._labels.pop(name, None)
 
     async def fetch_labels(self, name: str, *, deadline: float) -> Mapping[str, str] | None:
@@ -80,6 +86,8 @@ class WatchedNamespaces(Relisted):
             async with asyncio.timeout(FETCH_SECONDS), self._fetching:
                 if (known := self._labels.get(name)) is not None:
                     return known
+                self._asking.add(name)
+                lists = self._lists
                 found = await self._api.list_metadata(
                     NAMESPACES_PATH, field_selector=f"metadata.name={name}", seconds=FETCH_SECONDS
                 )
@@ -88,15 +96,25 @@ class WatchedNamespaces(Relisted):
             return None
         if len(found) != 1 or found[0].name != name:
             return None
-        self.told(name, found[0].labels)
+        if name in self._asking:
+            # Nothing was told since the question. A list that was read meanwhile may be older or newer than the answer:
+            # which of them is right, the next list shows.
+            self.told(name, found[0].labels)
+            if lists % 2 or self._lists != lists:
+                self.mark_dirty()
         return self._labels.get(name)
 
     async def _refresh(self) -> None:
         self._told_meanwhile.clear()
-        listed = await self._api.list_metadata(NAMESPACES_PATH)
+        self._lists += 1
+        try:
+            listed = await self._api.list_metadata(NAMESPACES_PATH)
+        finally:
+            self._lists += 1
         # What a watch told while the list was read may be newer than the list, and what it told gone is gone.
         for one in listed:
             if one.name not in self._told_meanwhile:
+                self._asking.discard(one.name)
                 self._put(one.name, one.labels)
         kept = {one.name for one in listed} | self._told_meanwhile
         for name in [name for name in self._labels if name not in kept]:

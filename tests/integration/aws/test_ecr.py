@@ -50,10 +50,11 @@ def test_an_archived_image_is_described_as_such(aws, world):
     assert aws.ecr.describe_images(APP, [V1])[V1].status is ImageStatus.ACTIVATING
 
 
-def test_a_status_that_is_new_is_unknown(aws, sim, world):
+def test_a_status_that_is_new_is_no_answer(aws, sim, world):
     world.add_image("team/app", "v1")
     sim.inject("unknown_enum", operation="DescribeImages", field="imageStatus")
-    assert aws.ecr.describe_images(APP, [V1])[V1].status is ImageStatus.UNKNOWN
+    with pytest.raises(AwsUnavailableError, match="does not know 'SIMULATED_UNKNOWN'"):
+        aws.ecr.describe_images(APP, [V1])
 
 
 def test_a_missing_tag_does_not_fail_the_others(aws, sim, world):
@@ -225,10 +226,10 @@ def test_every_mode_of_mutability_is_read(aws, world, mode):
 
 
 @pytest.mark.parametrize("field", ["imageTagMutability", "filterType"])
-def test_a_mode_or_kind_of_filter_that_is_new_is_unknown(aws, sim, world, field):
+def test_a_mode_or_kind_of_filter_that_is_new_is_no_answer(aws, sim, world, field):
     world.add_repository("team/app", mutability="IMMUTABLE_WITH_EXCLUSION", exclusions=["dev-*"])
     sim.inject("unknown_enum", operation="DescribeRepositories", field=field)
-    assert aws.ecr.describe_repositories(OWN, ["team/app"])["team/app"].mutability is TagMutability.UNKNOWN
+    assert aws.ecr.describe_repositories(OWN, ["team/app"])["team/app"].cause is Cause.UNEXPECTED_ANSWER
 
 
 def test_a_missing_repository_does_not_fail_the_others(aws, sim, world):
@@ -256,7 +257,7 @@ def test_a_kind_of_scanning_that_is_new_chooses_no_scanner(aws, sim):
     with pytest.raises(AwsUnavailableError) as raised:
         aws.ecr.scan_type(OWN)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
-    assert "expected BASIC or ENHANCED" in raised.value.detail
+    assert "does not know 'SIMULATED_UNKNOWN'" in raised.value.detail
 
 
 @pytest.mark.parametrize(
@@ -294,7 +295,7 @@ def test_a_basic_scan_is_read_with_its_findings(aws, world):
 
 @pytest.mark.parametrize(
     ("status", "state"),
-    [("IN_PROGRESS", ScanState.PENDING), ("FAILED", ScanState.FAILED), ("SOMETHING_NEW", ScanState.UNKNOWN)],
+    [("IN_PROGRESS", ScanState.PENDING), ("FAILED", ScanState.FAILED)],
 )
 def test_a_basic_scan_that_is_not_finished_says_why(aws, world, status, state):
     world.set_scanning("BASIC")

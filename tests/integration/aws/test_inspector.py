@@ -111,10 +111,10 @@ def test_coverage_says_whether_findings_count(aws, world, status, reason, state)
 
 
 @pytest.mark.parametrize("field", ["statusCode", "reason"])
-def test_a_status_that_is_new_is_unknown(aws, sim, world, field):
+def test_a_status_that_is_new_is_no_answer(aws, sim, world, field):
     image = pushed(world)
     sim.inject("unknown_enum", operation="ListCoverage", field=field)
-    assert only(aws.inspector.coverage(OWN, [image])).state is ScanState.UNKNOWN
+    assert only(aws.inspector.coverage(OWN, [image])).cause is Cause.UNEXPECTED_ANSWER
 
 
 def test_a_severity_that_is_new_is_unknown(aws, sim, world):
@@ -133,15 +133,18 @@ def test_a_status_of_a_finding_that_is_new_leaves_its_image_unanswered(aws, sim,
     assert answers[clean].findings == ()
 
 
-@pytest.mark.parametrize("field", ["id", "resourceId"])
-def test_an_answer_about_something_else_never_makes_an_image_clean(aws, sim, world, field):
-    """A finding under a strange resource id still counts by what it says of the image; a strange row covers nothing."""
+def test_a_finding_under_a_strange_resource_id_counts_by_what_it_says_of_the_image(aws, sim, world):
     image = pushed(world)
     world.add_finding("team/app", "v1", id="CVE-1")
-    sim.inject("unknown_enum", service="inspector2", field=field)
-    covered = only(aws.inspector.coverage(OWN, [image])).state is ScanState.SCANNED
-    found = [each.id for each in only(aws.inspector.findings(OWN, [image])).findings]
-    assert not covered or found == ["CVE-1"]
+    sim.inject("unknown_enum", service="inspector2", field="id")
+    assert [each.id for each in only(aws.inspector.findings(OWN, [image])).findings] == ["CVE-1"]
+
+
+def test_a_row_about_something_else_is_no_answer(aws, sim, world):
+    image = pushed(world)
+    sim.inject("unknown_enum", service="inspector2", field="resourceId")
+    with pytest.raises(AwsUnavailableError):
+        aws.inspector.coverage(OWN, [image])
 
 
 def with_findings(world, name, number, *, severity="LOW"):

@@ -15,8 +15,9 @@ from tidegate.aws import layers
 from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.layers import CHUNK_BYTES, MAX_URL_CHARACTERS, LayerDownloads
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.signature_artifacts import SkipReason, UnusableArtifactError
+from tidegate.evidence.signature_artifacts import MAX_ENVELOPE_BYTES, Descriptor, SkipReason, UnusableArtifactError
 from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.digest import digest_of
 
 BLOB = b"an envelope of some bytes"
 SIZE = len(BLOB)
@@ -34,9 +35,15 @@ def _clean(environment):
         environment.delenv(name, raising=False)
 
 
-def fetch(storage, *, size=SIZE, downloads=None, seconds_left=PLENTY, url=None):
+def blob(content, size=None):
+    return Descriptor(media_type="x", digest=digest_of(content), size=len(content) if size is None else size)
+
+
+def fetch(storage, *, content=BLOB, size=None, downloads=None, seconds_left=PLENTY, url=None):
     downloads = downloads or LayerDownloads(SETTINGS)
-    return downloads.fetch(url or storage.url + PATH, endpoint=storage.url, size=size, seconds_left=seconds_left)
+    return downloads.fetch(
+        url or storage.url + PATH, endpoint=storage.url, blob=blob(content, size), seconds_left=seconds_left
+    )
 
 
 def trouble(storage, **options):
@@ -58,13 +65,13 @@ def test_a_blob_comes_without_a_credential_being_sent():
 
 def test_an_empty_blob_is_a_blob():
     with Storage(whole(b"")) as storage:
-        assert fetch(storage, size=0) == b""
+        assert fetch(storage, content=b"") == b""
 
 
 def test_a_large_blob_comes_in_pieces():
     large = bytes(range(256)) * (CHUNK_BYTES // 64)
     with Storage(whole(large)) as storage:
-        assert fetch(storage, size=len(large)) == large
+        assert fetch(storage, content=large) == large
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -76,7 +83,7 @@ def test_no_redirect_is_followed(status):
     assert len(storage.seen) == 1
 
 
-def test_an_endless_body_is_left_after_its_size():
+def test_an_endless_body_is_left_after_what_any_envelope_may_have():
     def endless(handler):
         handler.give(200)
         while True:
@@ -85,24 +92,46 @@ def test_an_endless_body_is_left_after_its_size():
     with Storage(endless) as storage:
         error = trouble(storage)
         assert storage.left.wait(10)
-    assert (error.reason, str(error)) == (SkipReason.BAD_CONTENT, f"the blob has more than {len(BLOB)} bytes")
+    assert (error.reason, str(error)) == (SkipReason.TOO_LARGE, f"the blob has more than {MAX_ENVELOPE_BYTES} bytes")
 
 
-@pytest.mark.parametrize("announced", ["24", "26", "99999999999", "-1", "many"])
-def test_another_length_than_the_manifests_is_refused(announced):
+@pytest.mark.parametrize("size", [0, SIZE - 1, SIZE + 1, MAX_ENVELOPE_BYTES])
+def test_a_blob_of_another_size_than_its_manifest_tells_is_for_who_pushed_it_to_answer_for(size):
+    with Storage(whole(BLOB)) as storage:
+        error = trouble(storage, size=size)
+    assert (error.reason, len(storage.seen)) == (SkipReason.BAD_CONTENT, 1)
+
+
+def test_so_is_one_with_more_bytes_than_any_envelope():
+    with Storage(whole(bytes(MAX_ENVELOPE_BYTES + 1))) as storage:
+        assert trouble(storage).reason is SkipReason.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(BLOB[: SIZE // 2], id="half"),
+        pytest.param(BLOB + b" ", id="more"),
+        pytest.param(bytes(SIZE), id="as many other bytes"),
+        pytest.param(b"<html><body>sign in</body></html>", id="a page"),
+    ],
+)
+@pytest.mark.parametrize("stated", [True, False])
+def test_other_bytes_than_those_of_the_digest_are_no_answer(body, stated):
+    length = {"content_length": str(len(body))} if stated else {}
+    with Storage(lambda handler: handler.give(200, body, **length)) as storage:
+        error = trouble(storage)
+    assert (error.cause, len(storage.seen)) == (Cause.UNEXPECTED_ANSWER, 1)
+
+
+@pytest.mark.parametrize("announced", ["24", "26", "-1", "many"])
+def test_a_length_that_does_not_fit_is_no_answer(announced):
     def lies(handler):
         handler.give(200, BLOB, content_length=announced)
 
     with Storage(lies) as storage:
-        error = trouble(storage)
-    assert (error.reason, len(storage.seen)) == (SkipReason.BAD_CONTENT, 1)
-    assert announced in str(error)
-
-
-def test_a_body_without_a_stated_length_is_taken_as_it_comes():
-    """The caller compares it with its digest and size."""
-    with Storage(lambda handler: handler.give(200, BLOB[:5])) as storage:
-        assert fetch(storage) == BLOB[:5]
+        assert trouble(storage).cause in {Cause.UNREACHABLE, Cause.UNEXPECTED_ANSWER}
 
 
 @pytest.mark.parametrize("sent", [0, 10])
@@ -151,7 +180,7 @@ def test_storage_that_drips_is_left_when_the_time_is_up():
 
     with Storage(drips) as storage:
         error = trouble(storage, seconds_left=seconds_left)
-    assert (error.cause, error.detail) == (Cause.DEADLINE, f"3 of {len(BLOB)} bytes came in time")
+    assert (error.cause, error.detail) == (Cause.DEADLINE, "3 bytes came in time")
     assert len(storage.seen) == 1
 
 
@@ -162,6 +191,7 @@ def test_storage_that_drips_is_left_when_the_time_is_up():
         (429, Cause.THROTTLED, 1),
         (500, Cause.SERVER_ERROR, 2),
         (503, Cause.SERVER_ERROR, 2),
+        (404, Cause.UNEXPECTED_ANSWER, 1),
         (204, Cause.UNEXPECTED_ANSWER, 1),
         (206, Cause.UNEXPECTED_ANSWER, 1),
         (400, Cause.UNEXPECTED_ANSWER, 1),
@@ -174,11 +204,6 @@ def test_every_status_has_its_cause(status, cause, tries):
     assert (error.cause, error.source, len(storage.seen)) == (cause, "s3:GetObject", tries)
     assert str(status) in error.detail
     assert ("VPC endpoint" in error.detail) is (status == 403)
-
-
-def test_a_blob_that_storage_does_not_have_is_gone():
-    with Storage(lambda handler: handler.give(404)) as storage:
-        assert trouble(storage).reason is SkipReason.GONE
 
 
 @pytest.mark.parametrize(
@@ -253,7 +278,7 @@ def test_the_proxy_of_the_environment_stands_between(environment):
         environment.setenv("http_proxy", proxy.url)
         downloads = LayerDownloads(SETTINGS)
         endpoint = "http://ecr.example:8080"
-        assert downloads.fetch(endpoint + PATH, endpoint=endpoint, size=len(BLOB), seconds_left=PLENTY) == BLOB
+        assert downloads.fetch(endpoint + PATH, endpoint=endpoint, blob=blob(BLOB), seconds_left=PLENTY) == BLOB
     ((path, _),) = proxy.seen
     assert path == endpoint + PATH
 
@@ -264,6 +289,6 @@ def test_connections_to_few_hosts_are_kept(monkeypatch):
     with Storage(whole(BLOB), "0.0.0.0") as storage:
         for number in (1, 2, 3, 1, 3):
             url = f"http://127.0.0.{number}:{storage.server_port}"
-            assert downloads.fetch(url + PATH, endpoint=url, size=len(BLOB), seconds_left=PLENTY) == BLOB
+            assert downloads.fetch(url + PATH, endpoint=url, blob=blob(BLOB), seconds_left=PLENTY) == BLOB
     assert len(storage.seen) == 5
     assert len(downloads._sessions) == 2

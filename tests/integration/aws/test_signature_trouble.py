@@ -59,7 +59,8 @@ def test_a_list_that_fails_leaves_what_stands_under_tags(source, sim, kind):
     found = find(source)
     assert [each.kind for each in found.artifacts] == [ArtifactKind.COSIGN_SIGNATURE]
     assert (found.complete, found.outage) == (False, TROUBLE[kind])
-    assert [(each.what, each.detail) for each in found.skipped] == [("referrers", "ecr:ListImageReferrers")]
+    ((what, detail),) = [(each.what, each.detail) for each in found.skipped]
+    assert (what, detail.partition(": ")[0]) == ("referrers", "ecr:ListImageReferrers")
 
 
 @pytest.mark.parametrize("kind", TROUBLE)
@@ -93,7 +94,8 @@ def test_a_blob_that_cannot_be_had_leaves_the_others(source, sim, kind):
     assert [each.envelope for each in found.artifacts] == [ENVELOPE + b" "]
     assert (found.complete, found.outage) == (False, S3_TROUBLE[kind])
     ((what, reason, detail),) = [(each.what, each.reason, each.detail) for each in found.skipped]
-    assert (what, reason, detail) == (digest_of(ENVELOPE), SkipReason.UNAVAILABLE, "s3:GetObject")
+    assert (what, reason) == (digest_of(ENVELOPE), SkipReason.UNAVAILABLE)
+    assert detail.startswith("s3:GetObject: ")
 
 
 @pytest.mark.parametrize(

@@ -208,12 +208,12 @@ def test_an_archived_signature_is_none(find, world, image, status):
     assert (found.artifacts, found.complete, found.outage) == ((), True, None)
 
 
-def test_a_referrer_with_a_status_that_is_new_is_left_aside(find, sim, world, image):
+def test_a_referrer_with_a_status_that_is_new_may_be_a_signature(find, sim, world, image):
     pushed = world.add_signature("team/app", "v1", ENVELOPE)
     sim.inject("unknown_enum", operation="ListImageReferrers", field="artifactStatus")
     found = find(image)
-    assert [(each.what, each.reason) for each in found.skipped] == [(pushed, SkipReason.INACTIVE)]
-    assert (found.artifacts, found.complete) == ((), True)
+    assert [(each.what, each.reason) for each in found.skipped] == [(pushed, SkipReason.UNAVAILABLE)]
+    assert (found.artifacts, found.outage) == ((), Cause.UNEXPECTED_ANSWER)
 
 
 def test_a_signature_that_is_gone_from_the_list_it_stands_in_is_gone(find, world, image):
@@ -284,9 +284,18 @@ def test_a_tag_of_cosign_that_names_another_image_is_left_aside(find, world, ima
     assert (found.artifacts, reasons(found)) == ((), [SkipReason.WRONG_SUBJECT])
 
 
-def test_a_manifest_with_other_bytes_is_left_aside(find, world, image):
+def test_a_manifest_with_other_bytes_is_an_outage(find, world, image):
+    """Who may push has no way to that."""
     pushed = world.add_signature("team/app", "v1", ENVELOPE)
     world.set_manifest_bytes("team/app", pushed, world.image("team/app", pushed).manifest.data + b" ")
+    found = find(image)
+    assert (found.artifacts, reasons(found), found.complete) == ((), [SkipReason.UNAVAILABLE], False)
+
+
+def test_a_manifest_with_bytes_that_are_no_text_is_left_aside(find, world, image):
+    """Who may push may push such bytes, and ECR answers with what stands for them."""
+    pushed = world.add_signature("team/app", "v1", ENVELOPE)
+    world.set_manifest_bytes("team/app", pushed, world.image("team/app", pushed).manifest.data + b"\xff")
     found = find(image)
     assert (found.artifacts, reasons(found), found.complete) == ((), [SkipReason.BAD_CONTENT], True)
 
@@ -299,11 +308,11 @@ def test_a_tag_whose_manifest_has_other_bytes_is_left_aside(find, world, image, 
     assert (found.artifacts, reasons(found), found.outage) == ((), [SkipReason.BAD_CONTENT], None)
 
 
-def test_a_blob_with_other_bytes_is_left_aside(find, sim, world, image):
+def test_a_blob_with_other_bytes_is_an_outage(find, sim, world, image):
     world.add_signature("team/app", "v1", ENVELOPE)
     sim.inject("wrong_bytes", service="s3")
     found = find(image)
-    assert (found.artifacts, reasons(found), found.complete) == ((), [SkipReason.BAD_CONTENT], True)
+    assert (found.artifacts, reasons(found), found.outage) == ((), [SkipReason.UNAVAILABLE], Cause.UNEXPECTED_ANSWER)
 
 
 @pytest.mark.parametrize("size", [0, len(ENVELOPE) - 1, len(ENVELOPE) + 1])

@@ -1,6 +1,7 @@
 """The SDK reads a body that is not whole as an answer that says nothing; here it is no answer."""
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -131,6 +132,28 @@ def test_members_of_another_kind_are_no_answer(aws, members):
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
 
 
+@pytest.mark.parametrize("strange", [b'""', b"{}", b'"x"', b"0", b"false", b'{"0": {}}'])
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [
+        (
+            "DescribeImageScanFindings",
+            b'{"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": {"findings": %b}}',
+        ),
+        ("ListFindings", b'{"findings": [{"resources": %b}]}'),
+        ("ListFindings", b'{"findings": [{"packageVulnerabilityDetails": {"vulnerablePackages": %b}}]}'),
+        ("DescribeImages", b'{"imageDetails": [{"imageTags": %b}]}'),
+        ("DescribeRepositories", b'{"repositories": [{"imageTagMutabilityExclusionFilters": %b}]}'),
+    ],
+)
+def test_what_stands_for_a_list_within_is_no_answer(aws, operation, answer, strange):
+    """The SDK would make an empty list of it: no findings."""
+    aws.bodies = [answer % strange]
+    with pytest.raises(AwsUnavailableError) as raised:
+        ASK[operation](aws)
+    assert raised.value.cause is Cause.UNEXPECTED_ANSWER
+
+
 def test_a_later_page_that_says_nothing_is_no_end_of_the_findings(aws):
     aws.bodies = [b'{"findings": [], "nextToken": "t"}', b"{}"]
     with pytest.raises(AwsUnavailableError):
@@ -138,7 +161,15 @@ def test_a_later_page_that_says_nothing_is_no_end_of_the_findings(aws):
 
 
 def test_a_later_page_that_says_nothing_is_no_end_of_a_scan(aws):
-    first = b'{"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": {"findings": []}, "nextToken": "t"}'
-    aws.bodies = [first, b"{}"]
+    first = {
+        "registryId": REGISTRY.account,
+        "repositoryName": APP.name,
+        "imageId": {"imageDigest": DIGEST},
+        "imageScanStatus": {"status": "COMPLETE"},
+        "imageScanFindings": {"findings": []},
+    }
+    aws.bodies = [json.dumps(first).encode()]
+    assert ASK["DescribeImageScanFindings"](aws).complete
+    aws.bodies = [json.dumps(first | {"nextToken": "t"}).encode(), b"{}"]
     with pytest.raises(AwsUnavailableError):
         ASK["DescribeImageScanFindings"](aws)

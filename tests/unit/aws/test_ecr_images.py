@@ -16,7 +16,8 @@ from tidegate.images.repository import EcrRegistry, EcrRepository
 
 REGISTRY = EcrRegistry("aws", "111122223333", "eu-west-1")
 REPOSITORY = EcrRepository(REGISTRY, "team/app")
-A, B = digest_of(b"a"), digest_of(b"b")
+MANIFEST_A, MANIFEST_B = "{}", '{"é":1}'
+A, B = (digest_of(each.encode()) for each in (MANIFEST_A, MANIFEST_B))
 SOURCE = "ecr:Operation"
 PUSHED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -91,8 +92,11 @@ def test_an_id_that_was_not_clearly_answered_is_not_answered(details):
         pytest.param([described(imageManifestMediaType=["x"])], id="a media type that is no text"),
         pytest.param([described(imagePushedAt="yesterday")], id="a time that is none"),
         pytest.param([described(imagePushedAt=datetime(2026, 1, 1))], id="a time without a zone"),  # noqa: DTZ001
+        pytest.param([described(imageManifestMediaType=None)], id="no media type"),
         pytest.param([described(repositoryName="team/other")], id="another repository"),
+        pytest.param([described(repositoryName=None)], id="no repository"),
         pytest.param([described(registryId="999999999999")], id="another registry"),
+        pytest.param([described(registryId=None)], id="no registry"),
         pytest.param(["x"], id="an image that is no object"),
         pytest.param("x", id="images that are no list"),
     ],
@@ -108,8 +112,11 @@ def test_every_status_is_known(status):
     assert images(described(imageStatus=status.value), ids=[TAG])[TAG].status is status
 
 
-def test_a_status_that_is_new_is_unknown():
-    assert images(described(imageStatus="FROZEN"), ids=[TAG])[TAG].status is ImageStatus.UNKNOWN
+@pytest.mark.parametrize("status", ["FROZEN", "UNKNOWN"])
+def test_a_status_that_is_new_is_no_answer(status):
+    """UNKNOWN is a word of this program, and none of ECR's."""
+    with pytest.raises(AwsUnavailableError):
+        images(described(imageStatus=status), ids=[TAG])
 
 
 def test_an_image_without_a_status_is_active_since_regions_without_archiving_say_none():
@@ -121,9 +128,8 @@ def test_an_image_that_was_restored_from_the_archive_says_when():
     assert images(described(), ids=[TAG])[TAG].restored_at is None
 
 
-def test_what_is_not_said_stays_unsaid():
-    detail = images(described(imagePushedAt=None, imageManifestMediaType=None), ids=[TAG])[TAG]
-    assert (detail.pushed_at, detail.media_type) == (None, "")
+def test_a_time_of_push_that_is_not_said_stays_unsaid():
+    assert images(described(imagePushedAt=None), ids=[TAG])[TAG].pushed_at is None
 
 
 def test_tags_that_are_no_texts_are_nobodys():
@@ -133,7 +139,7 @@ def test_tags_that_are_no_texts_are_nobodys():
 # Manifests
 
 
-def image(digest=A, content="{}", **members):
+def image(digest=A, content=MANIFEST_A, **members):
     return {
         "registryId": "111122223333",
         "repositoryName": "team/app",
@@ -154,11 +160,20 @@ def manifests(*found, failures=(), ids=(A,), absent=Absence.IMAGE):
 
 
 def test_manifests_are_given_by_digest_as_bytes():
-    answers = manifests(image(B, '{"é":1}'), image(A), ids=[A, B])
+    answers = manifests(image(B, MANIFEST_B), image(A), ids=[A, B])
     assert answers == {
         A: StoredManifest(content=b"{}", media_type="type"),
-        B: StoredManifest(content='{"é":1}'.encode(), media_type="type"),
+        B: StoredManifest(content=MANIFEST_B.encode(), media_type="type"),
     }
+
+
+def test_bytes_of_another_digest_are_no_answer():
+    assert unanswered(manifests(image(B, MANIFEST_A), ids=[B])[B])
+
+
+def test_bytes_that_are_no_text_are_for_who_pushed_them_to_answer_for():
+    """What stands in their place is given on, to be refused by its digest."""
+    assert manifests(image(A, "{\ufffd}"))[A] == StoredManifest(content="{\ufffd}".encode(), media_type="type")
 
 
 def test_a_missing_image_is_what_its_repository_makes_of_it():
@@ -182,17 +197,18 @@ def test_a_missing_image_is_what_its_repository_makes_of_it():
     ],
 )
 def test_any_other_failure_is_no_answer_for_its_image_alone(code, cause):
-    answers = manifests(image(B), failures=[failure(code)], ids=[A, B])
+    answers = manifests(image(B, MANIFEST_B), failures=[failure(code)], ids=[A, B])
     assert isinstance(answers[A], AwsUnavailableError)
     assert (answers[A].cause, answers[A].source) == (cause, SOURCE)
     assert code in answers[A].detail
-    assert answers[B] == StoredManifest(content=b"{}", media_type="type")
+    assert answers[B] == StoredManifest(content=MANIFEST_B.encode(), media_type="type")
 
 
 @pytest.mark.parametrize(
     ("found", "failures"),
     [
         pytest.param([], [], id="neither found nor failed"),
+        pytest.param([], [failure("ImageNotFound"), failure("KmsError")], id="failed twice, differently"),
         pytest.param([image(A, "x"), image(A, "y")], [], id="found twice, differently"),
         pytest.param([image(A)], [failure("ImageNotFound")], id="found and failed"),
     ],
@@ -213,6 +229,7 @@ def test_a_manifest_that_is_no_text_is_an_answer_whose_digest_does_not_fit():
     [
         pytest.param([image(content=None)], [], id="no manifest"),
         pytest.param([image(content=7)], [], id="a manifest that is no text"),
+        pytest.param([image(imageManifestMediaType=None)], [], id="a manifest without its media type"),
         pytest.param([image(imageId={})], [], id="an image without a digest"),
         pytest.param([image(imageId=None)], [], id="an image without an id"),
         pytest.param([image(repositoryName="x")], [], id="another repository"),
@@ -239,6 +256,9 @@ def repository(mutability="IMMUTABLE", filters=None, name="team/app", **members)
     }
 
 
+EXCLUDING = "IMMUTABLE_WITH_EXCLUSION"
+
+
 def wildcard(text, kind="WILDCARD"):
     return {"filterType": kind, "filter": text}
 
@@ -249,28 +269,39 @@ def settings(*found, names=("team/app",)):
 
 @pytest.mark.parametrize("mode", [each for each in TagMutability if each is not TagMutability.UNKNOWN])
 def test_every_mode_of_mutability_is_known(mode):
-    assert settings(repository(mode.value))["team/app"].mutability is mode
+    filters = [wildcard("v*")] if mode.value.endswith("EXCLUSION") else None
+    assert settings(repository(mode.value, filters))["team/app"].mutability is mode
 
 
 @pytest.mark.parametrize(
     "found",
     [
         pytest.param(repository("FROZEN"), id="a mode that is new"),
+        pytest.param(repository("UNKNOWN"), id="our own word for a mode that is new"),
         pytest.param(repository(None), id="no mode"),
         pytest.param(
-            repository("IMMUTABLE", [wildcard("v*"), wildcard("x", "REGEX")]), id="a kind of filter that is new"
+            repository(EXCLUDING, [wildcard("v*"), wildcard("x", "REGEX")]), id="a kind of filter that is new"
         ),
-        pytest.param(repository("IMMUTABLE", [{"filter": "x"}]), id="a filter without a kind"),
-        pytest.param(repository("IMMUTABLE", [wildcard("a b")]), id="a filter that ECR does not allow"),
-        pytest.param(repository("IMMUTABLE", [wildcard("x" * 129)]), id="a filter that is too long"),
-        pytest.param(repository("IMMUTABLE", [wildcard("*a*b*")]), id="a filter with three wildcards"),
-        pytest.param(repository("IMMUTABLE", [wildcard(f"v{n}") for n in range(6)]), id="six filters"),
+        pytest.param(repository(EXCLUDING, [{"filter": "x"}]), id="a filter without a kind"),
+        pytest.param(repository(EXCLUDING, [wildcard("a b")]), id="a filter that ECR does not allow"),
+        pytest.param(repository(EXCLUDING, [wildcard("x" * 129)]), id="a filter that is too long"),
+        pytest.param(repository(EXCLUDING, [wildcard("*a*b*")]), id="a filter with three wildcards"),
+        pytest.param(repository(EXCLUDING, [wildcard(f"v{n}") for n in range(6)]), id="six filters"),
+        pytest.param(repository(EXCLUDING), id="a mode with filters and none of them"),
+        pytest.param(repository("MUTABLE_WITH_EXCLUSION", []), id="the other mode with filters and none of them"),
+        pytest.param(repository("IMMUTABLE", [wildcard("v*")]), id="filters beside a mode without any"),
     ],
 )
-def test_settings_of_which_it_is_not_known_what_they_match_are_unknown_and_movable(found):
-    read = settings(found)["team/app"]
-    assert read.mutability is TagMutability.UNKNOWN
-    assert read.can_move("v1")
+def test_settings_of_which_it_is_not_known_what_they_mean_are_no_answer_for_their_repository(found):
+    answers = settings(found, repository(name="team/web"), names=["team/app", "team/web"])
+    assert unanswered(answers["team/app"])
+    assert answers["team/web"].mutability is TagMutability.IMMUTABLE
+
+
+@pytest.mark.parametrize("modes", [("IMMUTABLE", "MUTABLE"), ("MUTABLE", "IMMUTABLE"), ("IMMUTABLE", "FROZEN")])
+def test_two_answers_for_one_repository_that_differ_are_none(modes):
+    assert unanswered(settings(*map(repository, modes))["team/app"])
+    assert not unanswered(settings(repository(), repository())["team/app"])
 
 
 def test_five_filters_of_two_wildcards_are_read():
@@ -289,6 +320,8 @@ def test_repositories_are_told_apart_by_name():
 def test_a_repository_of_another_registry_is_no_answer():
     with pytest.raises(AwsUnavailableError):
         settings(repository(registryId="999999999999"))
+    with pytest.raises(AwsUnavailableError):
+        settings(repository(registryId=None))
 
 
 @pytest.mark.parametrize(

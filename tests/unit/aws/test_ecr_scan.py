@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.unit.aws.test_findings import wire
-from tidegate.aws.ecr_scan import not_scanned, read_report
+from tidegate.aws.ecr_scan import check_subject, not_scanned, read_report
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.scan import Scanner, ScanState, Severity, VulnerablePackage
+from tidegate.evidence.scan import MAX_FINDINGS, Scanner, ScanState, Severity, VulnerablePackage
 from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.images.digest import digest_of
+from tidegate.images.repository import EcrRegistry, EcrRepository
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=1)
@@ -59,7 +61,6 @@ def test_a_finished_scan_without_findings_is_clean():
         ("LIMIT_EXCEEDED", ScanState.LIMITED),
         ("IMAGE_SIZE_EXCEEDED", ScanState.UNSUPPORTED),
         ("IMAGE_ARCHIVED", ScanState.ARCHIVED),
-        ("SOMETHING_NEW", ScanState.UNKNOWN),
     ],
 )
 def test_any_other_status_is_not_scanned_and_says_why(status, state):
@@ -85,17 +86,30 @@ def test_pages_are_put_together():
     assert report.complete
 
 
-def test_pages_that_were_not_read_make_it_incomplete():
-    assert not read(page(finding()), more=True).complete
+def test_more_findings_than_are_kept_make_it_incomplete():
+    found = [finding(f"CVE-{number}") for number in range(MAX_FINDINGS)]
+    assert not read(page(*found), more=True).complete
 
 
-def test_findings_that_are_counted_but_not_listed_make_it_incomplete():
-    assert not read(page(finding(), counts={"HIGH": 2})).complete
-    assert read(page(finding(), counts={"HIGH": 1})).complete
+def test_pages_without_end_for_few_findings_are_no_answer():
+    with pytest.raises(AwsUnavailableError):
+        read(page(finding()), page(), more=True)
 
 
-def test_findings_of_amazon_inspector_that_are_counted_but_not_listed_make_it_incomplete_too():
-    assert not read(page(status="ACTIVE", enhancedFindings=[wire()], counts={"HIGH": 2})).complete
+@pytest.mark.parametrize("counts", [{"HIGH": 2}, {"CRITICAL": 1}, {"HIGH": -1}, {"HIGH": 1, "SOMETHING_NEW": 1}])
+def test_findings_that_are_counted_but_not_listed_are_still_to_come(counts):
+    with pytest.raises(AwsUnavailableError):
+        read(page(finding(), counts=counts))
+
+
+@pytest.mark.parametrize("counts", [{"HIGH": 1}, {"HIGH": 1, "CRITICAL": 0}, {}, None])
+def test_findings_that_are_listed_need_not_be_counted(counts):
+    assert read(page(finding(), counts=counts)).complete
+
+
+def test_findings_of_amazon_inspector_that_are_counted_but_not_listed_are_still_to_come_too():
+    with pytest.raises(AwsUnavailableError):
+        read(page(status="ACTIVE", enhancedFindings=[wire()], counts={"HIGH": 2}))
     assert read(page(status="ACTIVE", enhancedFindings=[wire(), wire(status="CLOSED")], counts={"HIGH": 2})).complete
 
 
@@ -113,6 +127,9 @@ def test_findings_of_amazon_inspector_that_come_this_way_count():
         pytest.param({"imageScanStatus": {}}, id="an empty status"),
         pytest.param({"imageScanStatus": {"status": "COMPLETE"}}, id="finished without findings"),
         pytest.param({"imageScanStatus": {"status": "ACTIVE"}}, id="covered without findings"),
+        pytest.param({"imageScanStatus": {"status": "SOMETHING_NEW"}}, id="a status that is new"),
+        pytest.param(page() | {"imageScanFindings": {}}, id="neither kind of findings"),
+        pytest.param(page() | {"imageScanFindings": {"findings": None}}, id="no list of findings"),
         pytest.param(page({"severity": "HIGH"}), id="a finding without a name"),
         pytest.param(page({"name": "CVE-1"}), id="a finding without a severity"),
         pytest.param(page("CVE-1"), id="a finding that is no object"),
@@ -136,12 +153,32 @@ def test_a_report_that_is_not_as_promised_is_no_answer(broken):
         pytest.param(page(completed_at=NOW), id="another time"),
         pytest.param(page(completed_at=None), id="no time"),
         pytest.param({"imageScanStatus": {"status": "COMPLETE"}}, id="no findings"),
+        pytest.param({}, id="nothing"),
     ],
 )
 def test_pages_of_two_scans_are_no_report(second):
     """A scan that began while pages were read shows some of the old findings and some of the new ones."""
     with pytest.raises(AwsUnavailableError):
         read(page(finding()), second)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"registryId": "999999999999"},
+        {"registryId": None},
+        {"repositoryName": "team/other"},
+        {"imageId": {"imageDigest": digest_of(b"other")}},
+        {"imageId": {}},
+        {"imageId": None},
+    ],
+)
+def test_a_page_about_another_image_is_no_answer(changes):
+    about = {"registryId": "111122223333", "repositoryName": "team/app", "imageId": {"imageDigest": digest_of(b"a")}}
+    where = EcrRepository(EcrRegistry("aws", "111122223333", "eu-west-1"), "team/app")
+    check_subject(about, where, digest_of(b"a"), "x")
+    with pytest.raises(AwsUnavailableError):
+        check_subject(about | changes, where, digest_of(b"a"), "x")
 
 
 def test_no_scan_is_never_clean():

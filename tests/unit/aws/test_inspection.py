@@ -7,7 +7,7 @@ import pytest
 from tests.unit.aws.test_findings import wire
 from tidegate.aws.inspection import CoverageRows, ImageFindings, Targets
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.scan import Coverage, ScanState
+from tidegate.evidence.scan import MAX_FINDINGS, Coverage, ScanState
 from tidegate.evidence.unavailable import AwsUnavailableError
 from tidegate.images.digest import digest_of
 from tidegate.images.repository import EcrRegistry
@@ -26,6 +26,7 @@ def row(resource=None, code="ACTIVE", reason="SUCCESSFUL", **members):
     return {
         "resourceId": resource or arn(),
         "scanType": "PACKAGE",
+        "accountId": "111122223333",
         "scanStatus": {"statusCode": code, "reason": reason},
         "lastScannedAt": SCANNED,
         **members,
@@ -58,23 +59,37 @@ def test_coverage_is_given_to_its_image():
 
 def test_no_row_is_not_scanned():
     assert coverage()[APP].state is ScanState.NOT_SCANNED
-    assert coverage(row(arn("team/app", B)))[APP].state is ScanState.NOT_SCANNED
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(row(arn("team/app", B)), id="another digest"),
+        pytest.param(row(arn("team/web")), id="another repository"),
+        pytest.param(row(arn(account="999999999999")), id="another account"),
+        pytest.param(row(accountId="999999999999"), id="an account that does not fit"),
+        pytest.param(row(accountId=None), id="no account"),
+        pytest.param(row(scanType="CODE"), id="another kind of scan"),
+        pytest.param(row(scanType="SOMETHING_NEW"), id="a kind of scan that is new"),
+    ],
+)
+def test_a_row_about_something_else_is_no_answer_and_never_no_row(other):
+    for rows in ([other], [other, row()], [row(), other]):
+        with pytest.raises(AwsUnavailableError):
+            coverage(*rows)
 
 
 def test_no_row_says_nothing_while_rows_are_unread():
     assert unanswered(coverage(complete=False)[APP])
 
 
-def test_another_kind_of_scan_does_not_cover_packages():
-    assert coverage(row(scanType="CODE"))[APP].state is ScanState.NOT_SCANNED
-    assert coverage(row(scanType="SOMETHING_NEW"), row())[APP].state is ScanState.SCANNED
-
-
 @pytest.mark.parametrize(
     ("code", "reason"), [("ACTIVE", "SOMETHING_NEW"), ("SOMETHING_NEW", "SUCCESSFUL"), ("INACTIVE", "SUCCESSFUL")]
 )
-def test_a_status_that_is_new_or_does_not_fit_is_unknown(code, reason):
-    assert coverage(row(code=code, reason=reason))[APP].state is ScanState.UNKNOWN
+def test_a_status_that_is_new_or_does_not_fit_leaves_its_image_unanswered(code, reason):
+    answers = coverage(row(code=code, reason=reason), row(arn("team/web", B)), images=(APP, WEB))
+    assert unanswered(answers[APP])
+    assert answers[WEB].state is ScanState.SCANNED
 
 
 @pytest.mark.parametrize(
@@ -144,13 +159,27 @@ def test_an_image_without_findings_has_none():
     assert ids(findings()[APP]) == []
 
 
-def test_the_same_digest_elsewhere_is_another_image():
-    answers = findings(
-        finding("CVE-1", resource("other/app")),
-        finding("CVE-2", resource(account="999999999999")),
-        finding("CVE-3", {"id": arn("third/app")}),
-    )
-    assert ids(answers[APP]) == []
+def test_one_digest_in_the_repository_of_another_is_another_image():
+    """The question names repositories and digests, and not which belong together."""
+    answers = findings(finding("CVE-1", resource("team/web", A)), finding("CVE-2", {"id": arn("team/app", B)}))
+    assert (ids(answers[APP]), ids(answers[WEB])) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(resource("other/app"), id="another repository"),
+        pytest.param(resource(digest=digest_of(b"c")), id="another digest"),
+        pytest.param(resource(account="999999999999"), id="another account"),
+        pytest.param({"id": arn("third/app")}, id="another repository, by its name alone"),
+        pytest.param({"id": arn(account="999999999999")}, id="another account, by its name alone"),
+        pytest.param(resource(id=arn("team/web", B)), id="two images at once"),
+    ],
+)
+def test_a_finding_about_something_else_is_no_answer_and_never_no_finding(other):
+    for found in ([finding("CVE-1", other)], [finding("CVE-1", resource(), other)]):
+        with pytest.raises(AwsUnavailableError):
+            findings(*found)
 
 
 def test_an_image_named_in_another_form_is_still_that_image():
@@ -191,7 +220,12 @@ def test_a_closed_finding_counts_for_nothing():
     assert ids(findings(finding("CVE-1", resource(), status="CLOSED"))[APP]) == []
 
 
-def test_unread_pages_leave_every_image_incomplete():
+def test_unread_pages_leave_an_image_incomplete_that_has_more_findings_than_are_kept():
+    found = [finding("CVE-1", resource()) for _ in range(MAX_FINDINGS)]
+    assert not findings(*found, images=(APP,), complete=False)[APP].complete
+
+
+def test_pages_without_end_for_few_findings_are_no_answer():
     answers = findings(finding("CVE-1", resource()), complete=False)
-    assert not answers[APP].complete
-    assert not answers[WEB].complete
+    assert unanswered(answers[APP])
+    assert unanswered(answers[WEB])

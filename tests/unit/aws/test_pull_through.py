@@ -30,7 +30,8 @@ class Asked:
 
 
 def page(*prefixes, token=None):
-    return {"pullThroughCacheRules": [{"ecrRepositoryPrefix": each} for each in prefixes], "nextToken": token}
+    rules = [{"ecrRepositoryPrefix": each, "registryId": "111122223333"} for each in prefixes]
+    return {"pullThroughCacheRules": rules, "nextToken": token}
 
 
 def rules(asked: Any):
@@ -44,9 +45,37 @@ def test_rules_of_later_pages_count():
 
 
 def test_pages_without_end_are_not_read_for_ever():
-    asked = Asked(page("quay", token="again"))
-    assert not rules(asked).cover(HUB)
+    asked = Asked(*(page("docker-hub", token=str(number)) for number in range(10)))
+    assert not rules(asked).cover(HUB), "rules of which the end was not seen are not the rules"
     assert len(asked.tokens) == pull_through.MAX_PAGES
+
+
+def test_pages_in_a_circle_are_left():
+    asked = Asked(page("docker-hub", token="again"))
+    assert not rules(asked).cover(HUB)
+    assert len(asked.tokens) == 2
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"pullThroughCacheRules": [{"registryId": "111122223333"}]}, id="a rule without a prefix"),
+        pytest.param({"pullThroughCacheRules": [{"ecrRepositoryPrefix": "x"}]}, id="a rule of no registry"),
+        pytest.param(
+            {"pullThroughCacheRules": [{"ecrRepositoryPrefix": "x", "registryId": "9" * 12}]}, id="of another registry"
+        ),
+        pytest.param(AwsUnavailableError(Cause.UNREACHABLE, "x"), id="no answer"),
+    ],
+)
+def test_an_answer_that_is_none_leaves_the_rules_as_they_were(monkeypatch, strange):
+    now = [100.0]
+    monkeypatch.setattr(pull_through, "monotonic", lambda: now[0])
+    one = rules(Asked(page("docker-hub"), strange))
+    assert one.cover(HUB)
+    now[0] += pull_through.RULES_SECONDS
+    assert one.cover(HUB)
+    assert not rules(Asked(strange)).cover(HUB)
 
 
 def test_a_registry_without_rules_has_no_caches():

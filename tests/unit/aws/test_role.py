@@ -16,15 +16,17 @@ from tidegate.evidence.unavailable import AwsUnavailableError
 
 ACCOUNT = RegistryAccount(account="444455556666", role_arn="arn:aws:iam::444455556666:role/reader", external_id="x1")
 THREADS = 8
+USER = {"AssumedRoleUser": {"Arn": "arn:aws:sts::444455556666:assumed-role/reader/tidegate"}}
 
 
 class Sts:
     """Hands out numbered credentials, or fails."""
 
-    def __init__(self, *, lifetime=timedelta(hours=1), error=None, answer=None):
+    def __init__(self, *, lifetime=timedelta(hours=1), error=None, answer=None, user=None):
         self.lifetime = lifetime
         self.error = error
         self.answer = answer
+        self.user = USER if user is None else user
         self.requests = []
         self.entered = threading.Event()
         self.go = threading.Event()
@@ -45,7 +47,8 @@ class Sts:
                 "SecretAccessKey": "secret",
                 "SessionToken": "token",
                 "Expiration": datetime.now(UTC) + self.lifetime,
-            }
+            },
+            **self.user,
         }
 
 
@@ -168,10 +171,17 @@ def test_rejected_credentials_that_cannot_be_renewed_are_not_used_again():
         pytest.param(Sts(error=denied()), Cause.ROLE_DENIED, id="the role does not trust us"),
         pytest.param(Sts(error=denied("ExpiredToken")), Cause.CREDENTIALS, id="our own credentials are expired"),
         pytest.param(Sts(error=denied("Throttling")), Cause.THROTTLED, id="STS throttles"),
-        pytest.param(Sts(answer={}), Cause.UNEXPECTED_ANSWER, id="an answer without credentials"),
-        pytest.param(Sts(answer={"Credentials": "x"}), Cause.UNEXPECTED_ANSWER, id="credentials that are none"),
+        pytest.param(Sts(user={}), Cause.UNEXPECTED_ANSWER, id="credentials of nobody knows whom"),
+        pytest.param(Sts(user={"AssumedRoleUser": "x"}), Cause.UNEXPECTED_ANSWER, id="credentials of something else"),
         pytest.param(
-            Sts(answer={"Credentials": {"AccessKeyId": "k", "SecretAccessKey": "s", "SessionToken": "t"}}),
+            Sts(user={"AssumedRoleUser": {"Arn": "arn:aws:sts::999999999999:assumed-role/reader/tidegate"}}),
+            Cause.UNEXPECTED_ANSWER,
+            id="credentials of another account",
+        ),
+        pytest.param(Sts(answer={}), Cause.UNEXPECTED_ANSWER, id="an answer without credentials"),
+        pytest.param(Sts(answer=USER | {"Credentials": "x"}), Cause.UNEXPECTED_ANSWER, id="credentials that are none"),
+        pytest.param(
+            Sts(answer=USER | {"Credentials": {"AccessKeyId": "k", "SecretAccessKey": "s", "SessionToken": "t"}}),
             Cause.UNEXPECTED_ANSWER,
             id="credentials without an end",
         ),

@@ -23,9 +23,10 @@ class FakeApi:
 
     async def list_metadata(self, _path: str, *, field_selector: str = "", seconds: float = 0) -> list[Metadata]:
         self.asked.append(field_selector)
+        may_answer = self.may_answer
         name = field_selector.removeprefix("metadata.name=")
         found = [Metadata(name=one, labels=labels) for one, labels in self.cluster.items() if not name or one == name]
-        await self.may_answer.wait()
+        await may_answer.wait()
         if self.broken:
             raise ApiError("no API server")
         return found
@@ -131,6 +132,51 @@ async def test_a_question_waits_no_longer_than_its_deadline():
     assert await again == {"x": "1"}
     assert source.labels("a") == {"x": "1"}
     assert len(api.asked) == 1
+
+
+@pytest.mark.parametrize("newer", [{"x": "new"}, None])
+async def test_a_live_answer_never_takes_the_place_of_what_was_told_since_the_question(newer):
+    api = FakeApi(a={"x": "old"})
+    api.may_answer.clear()
+    source = watched(api)
+    question = asyncio.create_task(source.fetch_labels("a", deadline=soon()))
+    await asked(api)
+    source.told("a", {"x": "new"})
+    if newer is None:
+        source.told_gone("a")
+    api.may_answer.set()
+    assert await question == newer
+    assert source.labels("a") == newer
+
+
+async def test_nor_that_of_what_was_listed_since():
+    api = FakeApi(a={"x": "old"})
+    api.may_answer.clear()
+    source = watched(api)
+    question = asyncio.create_task(source.fetch_labels("a", deadline=soon()))
+    await asked(api)
+    held, api.may_answer = api.may_answer, asyncio.Event()
+    api.may_answer.set()
+    api.cluster = {"a": {"x": "new"}}
+    assert await source.relisting.refresh_once()
+    held.set()
+    assert await question == {"x": "new"}
+    assert source.labels("a") == {"x": "new"}
+
+
+async def test_a_live_answer_during_a_list_stands_until_the_next_list_which_follows_at_once():
+    """Which of the two was read later is not known."""
+    api = FakeApi(b={})
+    source = watched(api)
+    task = await listing(source, api)
+    held, api.may_answer = api.may_answer, asyncio.Event()
+    api.may_answer.set()
+    api.cluster = {"a": {"x": "1"}}
+    assert await source.fetch_labels("a", deadline=soon()) == {"x": "1"}
+    held.set()
+    assert await task
+    assert source.labels("a") == {"x": "1"}
+    assert source.relisting._wanted.is_set()
 
 
 async def test_a_failed_question_is_not_kept():

@@ -15,7 +15,12 @@ class FaultKind(StrEnum):
 
     The first four are worded as each service words them; ERROR is any code. LATENCY answers late, HANG never and cuts
     the connection after `seconds`, DROP cuts it within the answer, DOWN before it. ONE_ANSWER answers once for several ids
-    that mean one image. The rest answer 200 with something wrong. boto3 raises nothing for half or malformed JSON: its result is empty.
+    that mean one image. The rest answer 200 with something wrong. boto3 raises nothing for half or malformed JSON: its
+    result is empty.
+
+    MEMBER gives every member named `field`, at any depth, the `value`, which may be any JSON; MISSING leaves them out; TWICE
+    says each element of every such list twice. SAME_PAGE says that the next page is the first one again, ENDLESS that there
+    is always one more, and it is empty. BODY is the `value` in place of the body, HALF half of it, each with its own length.
     """
 
     THROTTLE = "throttle"
@@ -32,6 +37,13 @@ class FaultKind(StrEnum):
     WRONG_BYTES = "wrong_bytes"
     HUGE_INDEX = "huge_index"
     ONE_ANSWER = "one_answer"
+    MEMBER = "member"
+    MISSING = "missing"
+    TWICE = "twice"
+    SAME_PAGE = "same_page"
+    ENDLESS = "endless"
+    BODY = "body"
+    HALF = "half"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -48,7 +60,7 @@ class Fault:
     rate: float = 1.0
     seconds: float = 1.0
     field: str = ""
-    value: str = "SIMULATED_UNKNOWN"
+    value: Any = "SIMULATED_UNKNOWN"
     code: str = ""
     message: str = ""
     status: int = 400

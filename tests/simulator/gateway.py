@@ -84,7 +84,7 @@ class Gateway:
             blob = holder.blobs[digest]
             if any(fault.kind is FaultKind.WRONG_BYTES for fault in faults):
                 blob = bytes([blob[0] ^ 1]) + blob[1:]
-            return Reply(status=200, body=blob, content_type="application/octet-stream")
+            return Reply(status=200, body=_other_body(blob, faults), content_type="application/octet-stream")
         return Reply(status=404, body=b"<Error/>", content_type="application/xml")
 
     def _parse(self, service: Service, raw: Raw, scope: tuple[str, str, str] | None) -> _Parsed:
@@ -125,7 +125,7 @@ class Gateway:
         reply = wire.write(call.operation, result)
         if any(fault.kind is FaultKind.MALFORMED_JSON for fault in faults):
             return replace(reply, body=reply.body[: len(reply.body) // 2] + b'"\x00')
-        return reply
+        return replace(reply, body=_other_body(reply.body, faults))
 
     def _request(self, call: _Parsed, base_url: str) -> Request:
         return Request(
@@ -159,6 +159,15 @@ def _ordered_status(faults: list[Fault]) -> int | None:
     return None
 
 
+def _other_body(body: bytes, faults: list[Fault]) -> bytes:
+    for fault in faults:
+        if fault.kind is FaultKind.BODY:
+            return str(fault.value).encode()
+        if fault.kind is FaultKind.HALF:
+            return body[: len(body) // 2]
+    return body
+
+
 def _outcome(reply: Reply, faults: list[Fault]) -> Outcome:
     kinds = {fault.kind for fault in faults}
     hangs = [fault.seconds for fault in faults if fault.kind is FaultKind.HANG]
@@ -184,7 +193,35 @@ def _distorted(result: dict[str, Any], fault: Fault) -> dict[str, Any]:
     elif fault.kind is FaultKind.ONE_ANSWER:
         by_digest = {each["imageId"]["imageDigest"]: each for each in result["images"]}
         result = result | {"images": list(by_digest.values())}
+    elif fault.kind in _CHANGES:
+        result = copy.deepcopy(result)
+        _change(result, fault)
+    elif fault.kind is FaultKind.SAME_PAGE:
+        result = result | {"nextToken": "page-0"}
+    elif fault.kind is FaultKind.ENDLESS:
+        result = result | {"nextToken": f"page-{_BEYOND + fault.hits}"}
     return result
+
+
+_BEYOND = 1_000_000
+_CHANGES = frozenset({FaultKind.MEMBER, FaultKind.MISSING, FaultKind.TWICE})
+
+
+def _change(value: Any, fault: Fault) -> None:
+    """Change every member of the fault's name, at any depth."""
+    if isinstance(value, list):
+        for inner in value:
+            _change(inner, fault)
+    elif isinstance(value, dict):
+        for name, inner in list(value.items()):
+            if name != fault.field:
+                _change(inner, fault)
+            elif fault.kind is FaultKind.MISSING:
+                del value[name]
+            elif fault.kind is FaultKind.TWICE:
+                value[name] = [*inner, *inner]
+            else:
+                value[name] = fault.value
 
 
 def _replace(value: Any, field: str, text: str) -> None:

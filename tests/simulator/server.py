@@ -78,7 +78,8 @@ class Simulator:
         Which calls: `service`, `operation`, `account` (the one asked about), `region`, `about` (text that the request
         body holds, such as a digest); what is left out means any. How often: `times` (None for always), `rate` (0 to 1).
         Further words: `seconds` (latency, hang), `field` and `value` (unknown_enum: every member of that name gets the
-        value), `code`, `message`, `status` (error), `count` (huge_index).
+        value; member, missing, twice: the like, see `FaultKind`), `code`, `message`, `status` (error), `count` (huge_index),
+        `value` alone (body).
         """
         return self.faults.add(Fault(kind=FaultKind(kind), **order))
 

@@ -95,6 +95,8 @@ async def serve(settings: Settings) -> None:
         host=own_address(settings.server.host),
         audit_only=settings.audit_only,
         client=lambda: tls.own_client,
+        is_loading=policies.is_loading,
+        expect=lambda status, count: server.expect(status, count),  # noqa: PLW0108 - the server is made below
     )
     build = partial(build_reviewer, settings, engine, policies, namespaces, platforms)
     server = AdmissionServer(

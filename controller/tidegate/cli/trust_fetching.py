@@ -56,7 +56,9 @@ async def fetch_trust(trust: TrustOfFiles, engine: Engine, *, seconds: float, pr
         one.notify(advance)
     roots.want(repositories)
     async with _running(keys, roots):
-        answers, _ = await asyncio.gather(keys.answers(trust.keys, wait_seconds=seconds), roots.wait(seconds))
+        keys.answers(trust.keys)
+        await asyncio.gather(keys.wait(seconds), roots.wait(seconds))
+        answers = keys.answers(trust.keys)
     late = f"it was not there within {seconds:g} seconds, half of --timeout"
     fetched = [_store(one.store, roots, one.repository, late) for one in trust.to_fetch]
     return TrustSnapshot.of((*trust.stores, *fetched), _keys(answers, late))

@@ -1,11 +1,13 @@
 """The image policies of the cluster: listed, compiled, swapped as one snapshot; then told in each policy's status.
 
-Events of a watch only ask for the next list. Until the first list succeeded the snapshot is unsynced, and so it is until
-what signatures rely on was read; when a later list fails, the last snapshot stays, and ``age_seconds`` says how old it is.
-What it takes to verify signatures is made ready before a snapshot is swapped in, so that no request pays for it.
+Events of a watch only ask for the next list. Until the first list succeeded the snapshot is unsynced; when a later list
+fails, the last snapshot stays, and ``age_seconds`` says how old it is. A policy is in force as soon as it is listed: it waits
+for no key, trusted root or trust store. What is not loaded yet is undetermined for the authority that relies on it, and only
+the readiness of a process that just started waits for it a moment.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -22,6 +24,8 @@ from tidegate.policy.snapshot import Policy, PolicySnapshot
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 
 POLICIES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
+LOADING_SECONDS: Final = 10.0
+"""How long the readiness of a process that just started waits for what its policies rely on."""
 
 _log = structlog.get_logger(__name__)
 
@@ -38,10 +42,10 @@ class TrustSource(Protocol):
         ...
 
     def is_read(self, policies: Iterable[Policy]) -> bool:
-        """Tell whether what the policies rely on was ever read."""
+        """Tell whether what the policies rely on was ever asked for, whatever came of it."""
         ...
 
-    async def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
+    def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
         """Return the trust, the same object while nothing changes. What was not read is in it as broken."""
         ...
 
@@ -72,6 +76,8 @@ class WatchedPolicies(Relisted):
         self._warm_up = warm_up
         self._compiled: tuple[Sequence[object], Sequence[Policy]] = ((), ())
         self._taken: Sequence[Policy] = ()
+        self._warming: asyncio.Task[None] | None = None
+        self._first_at: float | None = None
         self._missing = False
         self.on_return: Callable[[], None] | None = None
         """Called when policies can be listed after the resource was not there."""
@@ -83,15 +89,24 @@ class WatchedPolicies(Relisted):
         """Return the present snapshot; the same object for as long as no policy changes."""
         return self._snapshot
 
+    def is_loading(self) -> bool:
+        """Tell whether what the first policies rely on is still being read, or made ready, since a moment ago."""
+        return self._is_first_reading() or (self._has_just_started() and self._warming is not None)
+
+    def _is_first_reading(self) -> bool:
+        return self._has_just_started() and self._trust is not None and not self._trust.is_read(self._taken)
+
+    def _has_just_started(self) -> bool:
+        return self._first_at is not None and time.monotonic() - self._first_at <= LOADING_SECONDS
+
     async def _refresh(self) -> None:
         objects = await self._list()
         policies = self._compile(objects)
-        trust = NO_TRUST if self._trust is None else await self._trust.snapshot(policies)
-        if not self._snapshot.synced and self._trust is not None and not self._trust.is_read(policies):
-            # The source asks for the next list once it has read. Later on no policy waits for that.
-            _log.info("not ready: policies rely on trust stores, which have not been read yet")
+        trust = NO_TRUST if self._trust is None else self._trust.snapshot(policies)
+        self._take(policies, trust)
+        if self._is_first_reading():
+            # News of it ask for the next list. Other replicas know more, and what they told stands.
             return
-        await self._take(policies, trust)
         await self._write_status(objects, {policy.uid: policy for policy in policies})
 
     async def _list(self) -> Sequence[Mapping[str, Any]]:
@@ -113,23 +128,30 @@ class WatchedPolicies(Relisted):
             self._compiled = (material, [compile_policy(one) for one in objects])
         return self._compiled[1]
 
-    async def _take(self, policies: Sequence[Policy], trust: TrustSnapshot) -> None:
-        """Swap, unless nothing has changed."""
+    def _take(self, policies: Sequence[Policy], trust: TrustSnapshot) -> None:
+        """Swap, unless nothing has changed, and have ready meanwhile what the first request would have to."""
         if self._snapshot.synced and self._taken is policies and self._snapshot.trust is trust:
             return
-        await self._make_ready(policies, trust)
+        if not self._snapshot.synced:
+            self._first_at = time.monotonic()
         snapshot = PolicySnapshot.of([*policies, KNOWN_BAD_POLICY], trust)
         self._snapshot, self._taken = snapshot, policies
         broken = [policy.name for policy in snapshot.broken]
         _log.info("policies in force", revision=snapshot.revision, policies=len(policies), broken=broken)
+        if self._warm_up is not None and self._warming is None:
+            self._warming = asyncio.create_task(self._make_ready(self._warm_up), name="make verifiers ready")
 
-    async def _make_ready(self, policies: Sequence[Policy], trust: TrustSnapshot) -> None:
-        """Make ready what verifies. Whatever goes wrong there is told by the verification itself, and delays no policy."""
-        if self._warm_up is not None:
-            try:
-                await asyncio.to_thread(self._warm_up, policies, trust)
-            except Exception as error:  # noqa: BLE001 - the policies must be in force none the less
-                _log.warning("cannot make verifiers ready", error=type(error).__name__)
+    async def _make_ready(self, warm_up: WarmUp) -> None:
+        """Make ready what verifies, for the newest snapshot. What goes wrong there is told by the verification itself."""
+        ready: PolicySnapshot | None = None
+        try:
+            while ready is not self._snapshot:
+                ready = self._snapshot
+                await asyncio.to_thread(warm_up, self._taken, ready.trust)
+        except Exception as error:  # noqa: BLE001 - it is a convenience
+            _log.warning("cannot make verifiers ready", error=type(error).__name__)
+        finally:
+            self._warming = None
 
     async def _write_status(self, objects: Sequence[Mapping[str, Any]], compiled: Mapping[str, Policy]) -> None:
         """Tell each policy what became of it."""

@@ -8,12 +8,14 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 FIRST_RETRY_SECONDS: Final = 5.0
 LAST_RETRY_SECONDS: Final = 600.0
-READS_AT_ONCE: Final = 2
+READS_AT_ONCE: Final = 8
+"""Threads that read, which nothing else has to wait for."""
 JITTER: Final = 0.1
 """Part of an interval by which it may be shorter, so that replicas do not ask all at once."""
 
@@ -52,7 +54,7 @@ class Rereading(Generic[Name, Answer]):
         self._known: dict[Name, _Known[Answer]] = {}
         self._wake = asyncio.Event()
         self._answered = asyncio.Event()
-        self._reading = asyncio.Semaphore(READS_AT_ONCE)
+        self._threads = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="rereading")
         self.on_change: Callable[[], None] | None = None
         """Called when an answer is new, or another one than before."""
 
@@ -69,11 +71,15 @@ class Rereading(Generic[Name, Answer]):
         known = self._known.get(name)
         return None if known is None else known.answer
 
+    def is_answered(self) -> bool:
+        """Tell whether something is known of every wanted name."""
+        return all(name in self._known for name in self._wanted)
+
     async def wait(self, seconds: float) -> None:
         """Wait until something is known of every wanted name, or for so long."""
         try:
             async with asyncio.timeout(seconds):
-                while not all(name in self._known for name in self._wanted):
+                while not self.is_answered():
                     self._answered.clear()
                     await self._answered.wait()
         except TimeoutError:
@@ -93,14 +99,17 @@ class Rereading(Generic[Name, Answer]):
         finally:
             for task in reading.values():
                 task.cancel()
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def read_due(self) -> None:
         """Read once what is due now."""
         await asyncio.gather(*(self._read_one(name) for name in self._due()))
 
     def _due(self) -> list[Name]:
+        """Return what is to be read now, first that of which nothing is known yet."""
         now = self._now()
-        return [name for name in self._wanted if name not in self._known or self._known[name].due <= now]
+        new = [name for name in self._wanted if name not in self._known]
+        return new + [name for name in self._wanted if name in self._known and self._known[name].due <= now]
 
     async def _pause(self, reading: set[Name]) -> None:
         """Wait until a name is due that is not being read, or for news."""
@@ -113,8 +122,8 @@ class Rereading(Generic[Name, Answer]):
 
     async def _read_one(self, name: Name) -> None:
         before = self._known.get(name)
-        async with self._reading:
-            made = await asyncio.to_thread(self._read, name, None if before is None else before.answer)
+        loop, answer = asyncio.get_running_loop(), None if before is None else before.answer
+        made = await loop.run_in_executor(self._threads, self._read, name, answer)
         self._wake.set()
         if name not in self._wanted:
             return

@@ -26,17 +26,19 @@ class WatchedTrust:
         self.keys.notify(changed)
 
     def is_read(self, policies: Iterable[Policy]) -> bool:
-        """Tell whether the trust stores were read, as far as the policies rely on any."""
-        return self.stores.current() is not None or not named_trust_stores(policies)
+        """Tell whether the trust stores were read, as far as the policies rely on any, and their keys asked for."""
+        policies = tuple(policies)
+        stores = self.stores.current() is not None or not named_trust_stores(policies)
+        return stores and self.keys.is_read()
 
-    async def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
-        """Return the trust for the policies: the same object while nothing changes.
+    def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
+        """Return the trust for the policies: the same object while nothing changes. Nothing waits for any of it.
 
         Before the trust stores were first read, those that policies rely on are there, and broken: that none of them was
         seen is not that there is none.
         """
         policies = tuple(policies)
-        keys = await self.keys.answers(kms_keys_of(policies))
+        keys = self.keys.answers(kms_keys_of(policies))
         stores = self.stores.current()
         if stores is None:
             named = named_trust_stores(policies)

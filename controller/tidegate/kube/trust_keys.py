@@ -1,6 +1,6 @@
 """Public keys that policies name by ARN: read in the background when a policy first names them, and again every day.
 
-No request waits for them. That AWS says there is no such key ends its use at once; that AWS does not say leaves the last
+Neither a request nor a policy waits for them. That AWS says there is no such key ends its use at once; that AWS does not say leaves the last
 good one in use, since the key behind an ARN never changes.
 """
 
@@ -16,8 +16,6 @@ from tidegate.kube.rereading import Read, Rereading
 MAX_KEYS: Final = 256
 """Keys in AWS KMS of all policies; those beyond it, by ARN, are not read."""
 RENEW_SECONDS: Final = 24 * 3600.0
-WAIT_SECONDS: Final = 5.0
-"""How long a change of policies waits for the keys that it names first."""
 
 NOT_YET: Final = "it has not been read yet"
 TOO_MANY: Final = f"it is not read, since policies name more than {MAX_KEYS} keys"
@@ -40,26 +38,34 @@ class KmsKeys:
         self._source = source
         self._rereading: Rereading[str, bytes | str] = Rereading(self._ask)
         self.run = self._rereading.run
+        self.wait = self._rereading.wait
 
     def notify(self, changed: Callable[[], None]) -> None:
         """Have it called whenever an answer is new or another one."""
         self._rereading.on_change = changed
 
-    async def answers(self, arns: Sequence[str], *, wait_seconds: float = WAIT_SECONDS) -> Mapping[str, bytes | str]:
+    def answers(self, arns: Sequence[str]) -> Mapping[str, bytes | str]:
         """Say which keys are wanted, and no others; return the PEM of each as bytes, or a text that says why not.
 
-        Wait a moment for those that are new. ``run`` does the reading.
+        Nothing waits: one that is new has not been read yet. ``run`` does the reading.
         """
         wanted = sorted(set(arns))
         self._rereading.want(wanted[:MAX_KEYS])
-        await self._rereading.wait(wait_seconds)
         read = {arn: self._rereading.answer(arn) for arn in wanted[:MAX_KEYS]}
         return {arn: read.get(arn, TOO_MANY) or NOT_YET for arn in wanted}
+
+    def is_read(self) -> bool:
+        """Tell whether each key that is wanted was asked for once, whatever came of it."""
+        return self._rereading.is_answered()
 
     def _ask(self, arn: str, before: bytes | str | None) -> Read[bytes | str]:
         """Ask for one key; runs in a thread."""
         try:
-            return Read(answer=self._source.public_key(arn), again_seconds=RENEW_SECONDS)
+            key = self._source.public_key(arn)
+            if isinstance(before, bytes) and key != before:
+                _log.error("AWS KMS gave another public key than before, which no key in it ever has", key=arn)
+                return Read(answer=before)
+            return Read(answer=key, again_seconds=RENEW_SECONDS)
         except PolicyError as error:
             # The answer is read in the policy's status too: AWS's own words are for the log.
             _log.warning("a public key cannot be used", key=arn, error=str(error.__cause__ or error))

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
+import structlog
 
 from tidegate.admission.decision import Decision
 from tidegate.admission.request import AdmissionRequest
@@ -24,8 +25,8 @@ from tidegate.kube.api import KubernetesApi
 from tidegate.kube.certificate import ServingPair
 from tidegate.kube.certificate.material import KeyPair, make_authority, make_serving
 from tidegate.kube.policies import WatchedPolicies
-from tidegate.kube.self_check import UNREAD, SelfCheck, WithoutSelfChecks
-from tidegate.kube.server import AdmissionServer, Responder, ServerTLS
+from tidegate.kube.self_check import LOADING, UNREAD, SelfCheck, WithoutSelfChecks
+from tidegate.kube.server import AdmissionServer, Responder, ServerLimits, ServerTLS
 from tidegate.kube.server.client_certificate import make_client_certificate
 
 NOW = dt.datetime.now(dt.UTC)
@@ -367,6 +368,71 @@ async def test_nobody_is_told_of_the_checks_own_request():
     answer = responder(json.dumps(review).encode(), None)
     answer if isinstance(answer, bytes) else await answer
     assert told.namespaces == ["shop"]
+
+
+async def test_a_start_requests_and_checks_log_no_warning():
+    """Nor do the checks' own refusals, which are counted all the same."""
+    policies = watched()
+    certificate, present = Certificate(), Certificate().present
+    certificate.present = None
+    responder = reviewer(policies)
+    with structlog.testing.capture_logs() as lines:
+        tls = ServerTLS(SERVING.certificate_pem, SERVING.key_pem)
+        limits = ServerLimits(summary_seconds=0.0, sweep_seconds=0.01)
+        server = AdmissionServer(responder=responder, readiness=list, tls=tls, limits=limits)
+        await server.start("127.0.0.1", 0)
+        check = SelfCheck(policies=policies, certificate=certificate, port=lambda: server.port, expect=server.expect)
+        await check.check()
+        certificate.present = present
+        await check.check()
+        assert check.problem == "the running server has not read the policies yet"
+        await policies.relisting.refresh_once()
+        for _ in range(3):
+            await check.check()
+            assert check.unmet() == []
+        await asyncio.sleep(0.05)
+        assert server.listener.ledger.answers[404] == 4
+        await server.drain(0.1)
+    assert [line for line in lines if line["log_level"] not in {"debug", "info"}] == []
+    assert [line["event"] for line in lines if "ready" in line["event"]] == ["not ready yet", "not ready yet"]
+
+
+async def test_what_keeps_a_process_from_getting_ready_is_warned_of_after_a_while(monkeypatch):
+    check = SelfCheck(policies=watched(), certificate=Certificate(serving=None), port=lambda: 1)
+    with structlog.testing.capture_logs() as lines:
+        await check.check()
+        await check.check()
+        monkeypatch.setattr("tidegate.kube.self_check.START_SECONDS", -1.0)
+        await check.check()
+        await check.check()
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("not ready yet", "info"),
+        ("not ready", "warning"),
+    ]
+
+
+async def test_a_process_that_was_ready_is_warned_of_at_once():
+    policies = watched()
+    await policies.relisting.refresh_once()
+    async with serving(reviewer(policies)) as port:
+        check = SelfCheck(policies=policies, certificate=Certificate(), port=port)
+        await check.check()
+    async with serving(answering(allowed=True)) as port:
+        check._port = port
+        with structlog.testing.capture_logs() as lines:
+            await check.check()
+    assert ("not ready", "warning") in [(line["event"], line["log_level"]) for line in lines]
+
+
+async def test_what_is_still_being_loaded_is_not_ready():
+    policies, loading = watched(), True
+    await policies.relisting.refresh_once()
+    async with serving(reviewer(policies)) as port:
+        check = SelfCheck(policies=policies, certificate=Certificate(), port=port, is_loading=lambda: loading)
+        await check.check()
+        assert check.unmet() == [LOADING]
+        loading = False
+        assert check.unmet() == []
 
 
 async def test_a_server_that_answers_on_every_path_is_not_ready(monkeypatch):

@@ -1,7 +1,8 @@
 """Public keys that policies name, read in the background from a simulated AWS KMS."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import base64
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 
@@ -55,78 +56,121 @@ async def until(question: Callable[[], object]) -> None:
             await asyncio.sleep(0.002)
 
 
-async def answer_of(keys: KmsKeys, arn: str) -> bytes | str:
-    return (await keys.answers([arn], wait_seconds=0))[arn]
+async def read(keys: KmsKeys, *arns: str) -> Mapping[str, bytes | str]:
+    """Say which keys are wanted, and return what became of them."""
+    keys.answers(arns)
+    await keys.wait(20)
+    return keys.answers(arns)
 
 
-async def test_a_change_of_policies_waits_for_the_keys_that_it_names(keys, world, sim):
+def answer_of(keys: KmsKeys, arn: str) -> bytes | str:
+    return keys.answers([arn])[arn]
+
+
+async def test_keys_are_read_once_they_are_wanted(keys, world, sim):
     one, two = world.add_kms_key("1"), world.add_kms_key("2")
-    assert await keys.answers([one.arn, two.arn]) == {one.arn: one.public_pem, two.arn: two.public_pem}
-    assert await keys.answers([one.arn, two.arn]) == {one.arn: one.public_pem, two.arn: two.public_pem}
+    for _ in range(2):
+        assert await read(keys, one.arn, two.arn) == {one.arn: one.public_pem, two.arn: two.public_pem}
     assert sim.calls(service="kms") == 2
 
 
-async def test_it_waits_no_longer_than_a_moment_and_is_told_later(keys, world, sim):
+async def test_nothing_waits_for_a_key_and_its_news_are_told(keys, world):
     """A key that is not read yet is no reason to hold up policies."""
     key, told = world.add_kms_key(), []
     keys.notify(lambda: told.append("news"))
-    assert await keys.answers([key.arn], wait_seconds=0) == {key.arn: NOT_YET}
+    assert keys.answers([key.arn]) == {key.arn: NOT_YET}
+    assert not keys.is_read()
     await until(lambda: told)
-    assert await answer_of(keys, key.arn) == key.public_pem
+    assert answer_of(keys, key.arn) == key.public_pem
+    assert keys.is_read()
+
+
+async def test_keys_that_aws_is_slow_about_hold_up_no_other(keys, world, sim):
+    slow, quick = [world.add_kms_key(f"slow-{number}") for number in range(4)], world.add_kms_key("quick")
+    for each in slow:
+        sim.inject(FaultKind.LATENCY, service="kms", about=each.arn, seconds=1.5)
+    keys.answers([*(each.arn for each in slow), quick.arn])
+    await until(lambda: keys.answers([*(each.arn for each in slow), quick.arn])[quick.arn] == quick.public_pem)
+    assert all(answer == NOT_YET for arn, answer in keys.answers([each.arn for each in slow]).items())
+
+
+OTHER_KEY = base64.b64encode(World().add_kms_key().public_der).decode()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("PublicKey", OTHER_KEY),
+        ("PublicKey", "AAAA"),
+        ("PublicKey", None),
+        ("KeyUsage", "SIMULATED_UNKNOWN"),
+        ("KeyUsage", None),
+        ("KeyId", "arn:aws:kms:eu-west-1:111122223333:key/other"),
+        ("KeyId", None),
+    ],
+)
+async def test_an_answer_that_cannot_be_right_leaves_the_last_good_key(keys, world, sim, monkeypatch, field, value):
+    """The key behind an ARN never changes, so that another one is no answer either."""
+    monkeypatch.setattr(trust_keys, "RENEW_SECONDS", 0.01)
+    key = world.add_kms_key()
+    await read(keys, key.arn)
+    fault = sim.inject(FaultKind.MEMBER, service="kms", field=field, value=value)
+    await until(lambda: fault.hits >= 3)
+    assert answer_of(keys, key.arn) == key.public_pem
 
 
 async def test_that_there_is_no_such_key_is_told_and_looked_at_again(keys, world):
     key = world.add_kms_key()
     world.set_kms_key_state(key.arn, "Disabled")
-    assert "no such key to verify by" in str((await keys.answers([key.arn]))[key.arn])
+    assert "no such key to verify by" in str((await read(keys, key.arn))[key.arn])
     told: list[str] = []
     keys.notify(lambda: told.append("news"))
     world.set_kms_key_state(key.arn, "Enabled")
     await until(lambda: told)
-    assert await answer_of(keys, key.arn) == key.public_pem
+    assert answer_of(keys, key.arn) == key.public_pem
 
 
 async def test_what_aws_did_not_say_is_told_with_its_cause_and_tried_again(keys, world, sim):
     key = world.add_kms_key()
     sim.inject(FaultKind.ACCESS_DENIED, service="kms")
-    assert (await keys.answers([key.arn]))[key.arn] == "it could not be read from AWS KMS (AccessDenied)"
+    assert (await read(keys, key.arn))[key.arn] == "it could not be read from AWS KMS (AccessDenied)"
     told: list[str] = []
     keys.notify(lambda: told.append("news"))
     sim.clear()
     await until(lambda: told)
-    assert await answer_of(keys, key.arn) == key.public_pem
+    assert answer_of(keys, key.arn) == key.public_pem
 
 
 async def test_while_aws_does_not_say_the_last_good_key_stays(keys, world, sim, monkeypatch):
     monkeypatch.setattr(trust_keys, "RENEW_SECONDS", 0.01)
     key = world.add_kms_key()
-    await keys.answers([key.arn])
+    await read(keys, key.arn)
     sim.inject(FaultKind.SERVER_ERROR, service="kms")
     asked = sim.calls(service="kms")
     await until(lambda: sim.calls(service="kms") >= asked + 3)
-    assert await answer_of(keys, key.arn) == key.public_pem
+    assert answer_of(keys, key.arn) == key.public_pem
 
 
 async def test_a_key_that_was_disabled_is_of_no_use_at_the_next_reading(keys, world, monkeypatch):
     monkeypatch.setattr(trust_keys, "RENEW_SECONDS", 0.01)
     key = world.add_kms_key()
-    await keys.answers([key.arn])
+    await read(keys, key.arn)
     told: list[str] = []
     keys.notify(lambda: told.append("news"))
     world.set_kms_key_state(key.arn, "Disabled")
     await until(lambda: told)
-    assert "no such key to verify by" in str(await answer_of(keys, key.arn))
+    assert "no such key to verify by" in str(answer_of(keys, key.arn))
 
 
 async def test_an_unknown_region_is_told(keys):
     arn = "arn:aws:kms:evil-example-1:111122223333:key/1"
-    assert "it cannot be read from AWS KMS: " in str((await keys.answers([arn]))[arn])
+    assert "it cannot be read from AWS KMS: " in str((await read(keys, arn))[arn])
 
 
 async def test_more_keys_than_can_be_are_not_read(keys, world, monkeypatch):
     monkeypatch.setattr(trust_keys, "MAX_KEYS", 1)
     one, two = world.add_kms_key("1"), world.add_kms_key("2")
-    assert await keys.answers([two.arn, one.arn]) == {one.arn: one.public_pem, two.arn: TOO_MANY}
+    assert await read(keys, two.arn, one.arn) == {one.arn: one.public_pem, two.arn: TOO_MANY}
 
 
 class Faulty:
@@ -137,7 +181,7 @@ class Faulty:
 async def test_a_fault_of_our_own_ends_nothing():
     keys = KmsKeys(Faulty())
     task = asyncio.create_task(keys.run())
-    assert await keys.answers(["a"]) == {"a": "it could not be read, by a fault of tidegate"}
+    assert await read(keys, "a") == {"a": "it could not be read, by a fault of tidegate"}
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

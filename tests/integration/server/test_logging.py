@@ -64,6 +64,27 @@ async def test_a_failed_handshake_is_no_warning(start):
     assert [(line["log_level"], line["by_reason"]) for line in lines] == [("info", {"handshake-failed": 1})]
 
 
+async def test_a_refusal_that_the_process_itself_provokes_is_counted_and_not_told(start):
+    """Announced before it comes; one more than announced is told, and so is what else was refused meanwhile."""
+    site = await start(summary_seconds=3_600.0)
+
+    def summarized():
+        site.ledger._summarized_at -= 3_600
+        with structlog.testing.capture_logs() as lines:
+            site.ledger.summarize()
+        return [line["by_status"] for line in lines]
+
+    site.ledger.expected[404] += 1
+    assert summarized() == []
+    await site.ask(get("/validate"))
+    assert summarized() == [{405: 1}]
+    await site.ask(get("/nope"))
+    assert summarized() == []
+    assert site.ledger.answers[404] == 1
+    await site.ask(get("/nope"))
+    assert summarized() == [{404: 1}]
+
+
 async def test_many_refusals_are_not_many_lines(start):
     site = await start(summary_seconds=3_600.0)
     with structlog.testing.capture_logs() as lines:

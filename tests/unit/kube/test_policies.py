@@ -1,5 +1,6 @@
 """Policies from lists: compiled and swapped whole, kept through failures, told their status without a fight."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -194,7 +195,7 @@ class FakeTrust:
     def is_read(self, policies: Iterable[Policy]) -> bool:
         return self.read
 
-    async def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
+    def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
         self.asked_for = [policy.name for policy in policies]
         return self.trust
 
@@ -216,14 +217,26 @@ class TestTrust:
     def source(self, api, trust) -> WatchedPolicies:
         return WatchedPolicies(cast("KubernetesApi", api), trust=trust, now=lambda: NOW)
 
-    async def test_nothing_is_known_until_what_policies_rely_on_was_read(self, source, trust, api):
+    async def test_policies_are_in_force_before_what_they_rely_on_was_read(self, source, trust, api):
+        """A process that just started is not ready meanwhile, and tells no status that another replica knows better."""
         trust.read = False
+        assert not source.is_loading()
         assert await source.relisting.refresh_once()
-        assert not source.current().synced
+        assert names(source) == ["a"]
+        assert source.is_loading()
         assert api.patched == []
         trust.read = True
+        assert not source.is_loading()
         assert await source.relisting.refresh_once()
-        assert source.current().synced
+        assert len(api.patched) == 1
+
+    async def test_readiness_waits_for_it_no_longer_than_a_moment(self, source, trust, api, monkeypatch):
+        trust.read = False
+        assert await source.relisting.refresh_once()
+        monkeypatch.setattr(module, "LOADING_SECONDS", -1.0)
+        assert not source.is_loading()
+        assert await source.relisting.refresh_once()
+        assert len(api.patched) == 1
 
     async def test_later_no_policy_waits_for_it(self, source, trust, api):
         """A policy that was tightened must be in force, whatever of its trust can be read."""
@@ -268,19 +281,31 @@ class TestTrust:
         (condition,) = api.policies[0]["status"]["conditions"]
         assert (condition["status"], condition["reason"]) == ("True", "Applied")
 
-    async def test_verifiers_are_made_ready_before_the_swap(self, api, trust):
+    async def test_verifiers_are_made_ready_beside_and_no_policy_waits_for_that(self, api, trust):
+        """Readiness waits; a policy that changes meanwhile is in force at once, and is made ready for after that."""
         seen: list[tuple[list[str], TrustSnapshot, bool]] = []
+        may_end = threading.Event()
 
         def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:
-            on_loop = threading.current_thread() is threading.main_thread()
-            seen.append(([one.name for one in policies], trust, source.current().synced or on_loop))
+            seen.append(([one.name for one in policies], trust, threading.current_thread() is threading.main_thread()))
+            may_end.wait(20)
 
         trust.trust = trusted("acme")
         source = WatchedPolicies(cast("KubernetesApi", api), trust=trust, warm_up=warm_up)
         await source.relisting.refresh_once()
+        async with asyncio.timeout(20):
+            while not seen:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert source.is_loading()
+        api.policies = [policy("b")]
         await source.relisting.refresh_once()
-        assert seen == [(["a"], trust.trust, False)]
+        assert names(source) == ["b"]
         assert source.current().trust is trust.trust
+        may_end.set()
+        async with asyncio.timeout(20):
+            while source.is_loading():  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert seen == [(["a"], trust.trust, False), (["b"], trust.trust, False)]
 
     async def test_a_failure_to_make_ready_delays_no_policy(self, api):
         def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.policy.examples import SCANNED, with_spec
 from tests.unit.policy.signature_examples import KEYLESS, KMS, by_notation, by_sigstore
 from tidegate.kube.trust import UNREAD, WatchedTrust
-from tidegate.kube.trust_keys import KmsKeys
+from tidegate.kube.trust_keys import NOT_YET, KmsKeys
 from tidegate.kube.trust_stores import WatchedTrustStores
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore, StoreType, TrustStore
@@ -51,18 +51,20 @@ async def trust(stores):
 
 
 async def test_it_holds_the_stores_and_the_keys_that_policies_name(trust):
-    snapshot = await trust.snapshot([KEYED, UNSIGNED])
+    assert dict(trust.snapshot([KEYED, UNSIGNED]).keys) == {KMS: NOT_YET}, "nothing waits for a key"
+    await trust.keys.wait(20)
+    snapshot = trust.snapshot([KEYED, UNSIGNED])
     assert dict(snapshot.stores) == {"acme": STORE}
     assert dict(snapshot.keys) == {KMS: f"pem of {KMS}".encode()}
 
 
 async def test_it_is_the_same_object_until_something_changes(trust, stores):
-    first = await trust.snapshot([SIGNED])
-    assert await trust.snapshot([SIGNED, UNSIGNED]) is first
+    first = trust.snapshot([SIGNED])
+    assert trust.snapshot([SIGNED, UNSIGNED]) is first
     stores.stores = (STORE, BrokenTrustStore(name="b", uid="", generation=1, problems=("p",)))
-    second = await trust.snapshot([SIGNED])
+    second = trust.snapshot([SIGNED])
     assert second is not first
-    assert await trust.snapshot([SIGNED, KEYED]) is not second
+    assert trust.snapshot([SIGNED, KEYED]) is not second
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ async def test_it_was_read_where_nobody_needs_more(trust, stores, policies, read
 
 async def test_what_was_not_read_is_broken_and_not_missing(trust, stores):
     stores.stores = None
-    snapshot = await trust.snapshot([SIGNED, UNSIGNED])
+    snapshot = trust.snapshot([SIGNED, UNSIGNED])
     assert {name: store.problems for name, store in snapshot.stores.items()} == {
         "acme": (UNREAD,),
         "acme-tsa": (UNREAD,),
@@ -95,5 +97,13 @@ async def test_news_of_either_are_told(trust, stores):
     trust.notify(lambda: told.append("news"))
     assert stores.on_change is not None
     stores.on_change()
-    await trust.snapshot([KEYED])
+    trust.snapshot([KEYED])
+    await trust.keys.wait(20)
     assert told == ["news", "news"]
+
+
+async def test_a_key_was_read_once_it_was_asked_for(trust):
+    trust.snapshot([KEYED])
+    assert not trust.is_read([KEYED])
+    await trust.keys.wait(20)
+    assert trust.is_read([KEYED])

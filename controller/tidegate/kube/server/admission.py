@@ -78,6 +78,10 @@ class AdmissionServer:
         """End in order; see `Listener.drain`. /readyz says 503 from the first moment."""
         await self.listener.drain(seconds)
 
+    def expect(self, status: int, count: int) -> None:
+        """Take note that this process itself will provoke so many refusals with a status, which the log need not tell."""
+        self.listener.ledger.expected[status] += count
+
     def reload(self, certificate_pem: bytes, key_pem: bytes) -> None:
         """Serve another certificate from now on; see `ServerTLS.reload`."""
         self.tls.reload(certificate_pem, key_pem)

@@ -45,8 +45,10 @@ class Ledger:
         """Set when a connection has ended."""
         self.empty = asyncio.Event()
         self.empty.set()
-        self._refused_before: Counter[int] = Counter()
         self._ended_before: Counter[Ended] = Counter()
+        self.expected: Counter[int] = Counter()
+        """Refusals that this process itself provokes, by status: they are counted in `answers`, and not logged."""
+        self._summarized: Counter[int] = Counter()
         self._summarized_at = 0.0
         self._failure_logged_at = float("-inf")
 
@@ -108,9 +110,11 @@ class Ledger:
             return
         self._summarized_at = now
         refused = Counter({status: count for status, count in self.answers.items() if status >= 400})  # noqa: PLR2004
+        refused.subtract(self.expected)
         ended = self.ended.copy()
-        statuses, reasons = refused - self._refused_before, ended - self._ended_before
-        self._refused_before, self._ended_before = refused, ended
+        statuses, reasons = refused - self._summarized, ended - self._ended_before
+        self._summarized |= refused
+        self._ended_before = ended
         if statuses:
             _log.warning("requests refused", listener=self.name, by_status=dict(sorted(statuses.items())))
         if reasons:

@@ -38,6 +38,8 @@ from tidegate.policy.model import (
 )
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
+MOMENT = 1_000.0
+"""NOW, by the monotonic clock."""
 INSTANT = timedelta(microseconds=1)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -48,6 +50,11 @@ DIGEST = digest_of(b"the image")
 PINNED = f"{HOST}/team/app@{DIGEST}"
 PUSHED = NOW - 10 * DAY
 SCANNED = NOW - DAY
+
+
+def moment(now: datetime) -> float:
+    """A wall time by the monotonic clock, where neither was ever set."""
+    return MOMENT + (now - NOW).total_seconds()
 
 
 def digest(name: str) -> Digest:
@@ -74,7 +81,7 @@ def child(name: str, on: str | None = None) -> PlatformImage:
 
 def known(value: Any, *, old: timedelta = MINUTE, stale: Cause | None = None, source: str = "") -> Any:
     """A fact observed some time before NOW, fresh unless a cause is given."""
-    return Known(value, NOW - old, stale, source)
+    return Known(value, NOW - old, stale, source, MOMENT - old.total_seconds())
 
 
 def short(outcome: object) -> Shortfall:
@@ -214,5 +221,9 @@ def subject(
     now: datetime = NOW,
 ) -> Subject:
     return Subject(
-        reference=parse_reference(image), evidence=collected or evidence(), cluster_platforms=cluster, now=now
+        reference=parse_reference(image),
+        evidence=collected or evidence(),
+        cluster_platforms=cluster,
+        now=now,
+        monotonic=moment(now),
     )

@@ -24,6 +24,7 @@ from tests.unit.builders import (
     finding,
     globs,
     host,
+    known,
     missing,
     platforms,
     policy,
@@ -31,7 +32,7 @@ from tests.unit.builders import (
     settings,
 )
 from tidegate.evidence.collected import ImageEvidence
-from tidegate.evidence.fact import Cause, Fact, Known
+from tidegate.evidence.fact import Cause, Fact
 from tidegate.evidence.image import Absence, BadContent, ImageStatus, PlatformImage
 from tidegate.evidence.repository import ScanType, TagMutability
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, ScanState, Severity
@@ -82,8 +83,8 @@ def mostly(good: Any, *others: Any, weight: int = 4) -> st.SearchStrategy[Any]:
 def facts(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Fact[Any]]:
     """Facts that are fresh, stale around an hour, or missing."""
     ages = st.sampled_from([SECOND, 30 * MINUTE, HOUR, HOUR + INSTANT, 3 * HOUR])
-    fresh = st.builds(lambda value, old: Known(value, NOW - old), values, ages)
-    stale = st.builds(lambda value, old, why: Known(value, NOW - old, why), values, ages, st.sampled_from(Cause))
+    fresh = st.builds(lambda value, old: known(value, old=old), values, ages)
+    stale = st.builds(lambda value, old, why: known(value, old=old, stale=why), values, ages, st.sampled_from(Cause))
     return mostly(fresh, stale, st.builds(missing, st.sampled_from(Cause)), weight=30)
 
 

@@ -99,8 +99,10 @@ def _wanted(
     )
 
 
-def judge_plan(plan: Plan, evidence: ImageEvidence, *, now: datetime, audit_only: bool) -> ImageVerdict:
-    """Return the verdict on the plan's image by each of its policies."""
+def judge_plan(
+    plan: Plan, evidence: ImageEvidence, *, now: datetime, monotonic: float, audit_only: bool
+) -> ImageVerdict:
+    """Return the verdict on the plan's image by each of its policies, at one moment of either clock."""
     if plan.reference is None:
         result = CheckResult(
             check=Check.REFERENCE,
@@ -116,6 +118,7 @@ def judge_plan(plan: Plan, evidence: ImageEvidence, *, now: datetime, audit_only
             evidence=evidence,
             cluster_platforms=plan.cluster_platforms,
             now=now,
+            monotonic=monotonic,
             trust=plan.trust,
         )
         judgements = [Judgement(policy=policy, results=judge(policy, subject)) for policy in plan.policies]

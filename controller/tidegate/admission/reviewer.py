@@ -130,6 +130,10 @@ class Reviewer:
         self._platforms: tuple[Platform, ...] = ()
         self._snapshot: PolicySnapshot | None = None
 
+    def forget(self) -> None:
+        """Judge everything anew from what is known: the wall clock jumped, by which verdicts were to end."""
+        self._remembered.clear()
+
     def review(self, body: bytes, deadline_seconds: float | None) -> bytes | Awaitable[bytes]:
         """Return the answer, or what to wait for; raise BadReviewError when there is not even a uid to answer to."""
         started = self._clock.monotonic()
@@ -266,7 +270,7 @@ class Reviewer:
         if plan.verdict is not None and monotonic < plan.until:
             return plan.verdict  # Judged meanwhile, for another request that waited for the same evidence.
         found = nothing_asked() if evidence is None else evidence
-        verdict = judge_plan(plan, found, now=now, audit_only=self._audit_only)
+        verdict = judge_plan(plan, found, now=now, monotonic=monotonic, audit_only=self._audit_only)
         until = monotonic + NO_EVIDENCE_SECONDS if evidence is None else evidence.valid_until
         if verdict.holds_until is not None:
             until = min(until, monotonic + (verdict.holds_until - now).total_seconds())

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tidegate.app.fatal import end_clearly
 from tidegate.app.server_metrics import ServerMetrics
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.gather.clock import ClockWatch
 from tidegate.kube.api import KubernetesApi
 from tidegate.kube.certificate import CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
 from tidegate.kube.connection import load_configuration
@@ -99,9 +100,11 @@ async def serve(settings: Settings) -> None:
         expect=lambda status, count: server.expect(status, count),  # noqa: PLW0108 - the server is made below
     )
     build = partial(build_reviewer, settings, engine, policies, namespaces, platforms)
+    reviewers = [build(audit_only=settings.audit_only), build(audit_only=True)]
+    clock_watch = watch_clock(engine, reviewers)
     server = AdmissionServer(
-        responder=responder(build(audit_only=settings.audit_only)),
-        audit_responder=responder(build(audit_only=True)),
+        responder=responder(reviewers[0]),
+        audit_responder=responder(reviewers[1]),
         readiness=readiness.unmet,
         tls=tls,
         limits=ServerLimits(max_connections=settings.server.max_connections),
@@ -133,6 +136,7 @@ async def serve(settings: Settings) -> None:
                 trust.keys.run,
                 roots.run,
                 readiness.run,
+                clock_watch.run,
                 lambda: certificate.run(server.reload),
                 lambda: give_memory_back(lambda: server.listener.connections_closed),
             ),
@@ -176,6 +180,19 @@ def watched_trust(settings: Settings, api: KubernetesApi, engine: Engine, roots:
 def watched_policies(api: KubernetesApi, trust: WatchedTrust) -> WatchedPolicies:
     """Return the policies, whose verifiers are ready before they are in force."""
     return WatchedPolicies(api, trust=trust, warm_up=warm_up)
+
+
+def watch_clock(engine: Engine, reviewers: Sequence[Reviewer]) -> ClockWatch:
+    """Return what has reviewers judge anew when the wall clock jumps, and counts the jumps."""
+
+    def jumped() -> None:
+        for one in reviewers:
+            one.forget()
+
+    watch = ClockWatch(engine.clock, jumped=jumped)
+    text = "Jumps of the wall clock by five seconds or more, since the start."
+    engine.metrics.watch("tidegate_clock_jumps", text, lambda: watch.jumps)
+    return watch
 
 
 def own_namespace(settings: Settings) -> str | None:

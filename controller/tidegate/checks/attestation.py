@@ -23,7 +23,7 @@ def check_attestations(policy: ImagePolicy, subject: Subject) -> CheckResult:
     results: list[CheckResult] = []
     for rules, demands in demands_of(policy, subject.trust).attestations:
         result = judge_proofs(_words(rules), demands, detail.digest, policy, subject)
-        results.append(resting_on(result, subject.evidence.detail, policy=policy, now=subject.now))
+        results.append(resting_on(result, subject.evidence.detail, policy=policy, subject=subject))
     if not all(one.lets_through for one in results):
         return worst(results)
     return CheckResult(

@@ -46,12 +46,12 @@ def judge_proofs(
 ) -> CheckResult:
     """Return the result of an image of which any one of the demands has to be proved."""
     fact = subject.evidence.proofs.get(digest, not_asked("signatures"))
-    proofs = usable(fact, policy=policy, now=subject.now)
+    proofs = usable(fact, policy=policy, subject=subject)
     if isinstance(proofs, Shortfall):
         return proofs.of(words.check)
     found = [(demand, _in_force(proofs.by_demand.get(demand), subject.now)) for demand in demands]
     result = _first(words, found) or _refused(words, found, proofs, digest, subject)
-    return resting_on(result, fact, policy=policy, now=subject.now)
+    return resting_on(result, fact, policy=policy, subject=subject)
 
 
 def _in_force(proof: Proof | None, now: datetime) -> Proof | None:

@@ -118,7 +118,7 @@ def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> tupl
     if isinstance(images, Shortfall):
         return images
     # Who scans is evidence too: what another scanner says says nothing, however lately it was asked.
-    scan_type = usable(subject.evidence.scan_type, policy=policy, now=subject.now)
+    scan_type = usable(subject.evidence.scan_type, policy=policy, subject=subject)
     if isinstance(scan_type, Shortfall):
         return scan_type
     return tuple(_judge_one(rules, policy, subject, detail, image) for image in images)
@@ -127,7 +127,7 @@ def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> tupl
 def resting_on_scans(result: CheckResult, policy: ImagePolicy, subject: Subject) -> CheckResult:
     """Return the result with what follows from stale facts below all scans; see ``resting_on``."""
     facts = (subject.evidence.detail, subject.evidence.runnable, subject.evidence.scan_type)
-    return resting_on(result, *facts, policy=policy, now=subject.now)
+    return resting_on(result, *facts, policy=policy, subject=subject)
 
 
 def worst(results: list[CheckResult]) -> CheckResult:
@@ -148,13 +148,13 @@ def _judge_one(
     rules: ScanRules, policy: ImagePolicy, subject: Subject, detail: ImageDetail, image: PlatformImage
 ) -> ScannedImage:
     fact = subject.evidence.scans.get(image.digest, Missing(Cause.NOT_ASKED, "the scan"))
-    report = usable(fact, policy=policy, now=subject.now)
+    report = usable(fact, policy=policy, subject=subject)
     if isinstance(report, Shortfall):
         return ScannedImage(image=image, report=None, result=report.of(Check.SCAN))
     result = _judge_report(rules, detail, report, subject.now, observed_at=_observed_at(fact, subject.now))
     if image.platform is not None and result.found:
         result = replace(result, found=f"{image.platform}: {result.found}")
-    result = resting_on(result, fact, policy=policy, now=subject.now)
+    result = resting_on(result, fact, policy=policy, subject=subject)
     return ScannedImage(image=image, report=report, result=result)
 
 
@@ -168,7 +168,7 @@ def _judge_report(
         return replace(_not_scanned(rules, coverage.state, _own_words(report)), cause=_all_words(report))
     # 2. It says when. Without a time there was no scan: "will be scanned one time" is how AWS explains one such status.
     scanned_at = coverage.last_scanned_at
-    if scanned_at is None or scanned_at - now > MAX_CLOCK_SKEW:
+    if scanned_at is None or scanned_at - max(now, observed_at) > MAX_CLOCK_SKEW:
         return _no_time(report)
     # 3. The findings of the first scan had arrived when they were looked up.
     if rules.settling_period and (unsettled := _unsettled(rules, detail, report, scanned_at, now, observed_at)):
@@ -219,8 +219,13 @@ def _unsettled(
 
 
 def _observed_at(fact: Fact[ScanReport], now: datetime) -> datetime:
-    """Return when the scanner was asked, which a clock that was set back does not put into the future."""
-    return now if isinstance(fact, Missing) else min(now, fact.observed_at)
+    """Return when the scanner was asked, which a clock that was set back a little does not put into the future.
+
+    AWS refuses who is further off: then the clock was right when AWS answered, and is wrong now.
+    """
+    if isinstance(fact, Missing):
+        return now
+    return fact.observed_at if fact.observed_at - now > MAX_CLOCK_SKEW else min(now, fact.observed_at)
 
 
 def _not_scanned(rules: ScanRules, state: ScanState, words: str) -> CheckResult:

@@ -42,7 +42,7 @@ def check_signatures(rules: SignatureRules, policy: ImagePolicy, subject: Subjec
         return detail.of(Check.SIGNATURES)
     demands = demands_of(policy, subject.trust).signatures
     result = judge_proofs(_WORDS, demands, detail.digest, policy, subject)
-    result = resting_on(result, subject.evidence.detail, policy=policy, now=subject.now)
+    result = resting_on(result, subject.evidence.detail, policy=policy, subject=subject)
     if not result.lets_through or rules.children is not Children.ALL:
         return result
     children = runnable_images(subject, policy)

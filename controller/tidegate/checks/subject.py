@@ -4,7 +4,7 @@ The functions here return either the wanted value or a Shortfall, so that a chec
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
@@ -20,6 +20,8 @@ from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 
 T = TypeVar("T")
 
+_MOST_SECONDS = 1e9
+"""An age that is beyond every bound."""
 MAX_PROBLEM = 300
 """Characters kept of what is wrong with a manifest or a policy; parts of it may be quoted."""
 
@@ -28,14 +30,20 @@ MAX_PROBLEM = 300
 class Subject:
     """One image to judge at one time. ``cluster_platforms`` are those of the nodes; empty means not known: all count.
 
-    ``trust`` is what the policies' signatures rely on.
+    ``now`` is the wall time, for what is about times that others tell; ``monotonic`` is the second, by the clock that never
+    jumps, that ages of evidence are measured by. ``trust`` is what the policies' signatures rely on.
     """
 
     reference: ImageReference
     evidence: ImageEvidence
     cluster_platforms: tuple[Platform, ...]
     now: datetime
+    monotonic: float
     trust: TrustSnapshot = NO_TRUST
+
+    def age(self, fact: Known[object]) -> timedelta:
+        """Return how long ago a fact was looked up, however the wall clock was set since."""
+        return timedelta(seconds=min(max(0.0, self.monotonic - fact.monotonic), _MOST_SECONDS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +119,7 @@ _OTHER_DIGEST = Shortfall(
 )
 
 
-def usable(fact: Fact[T], *, policy: ImagePolicy, now: datetime) -> T | Shortfall:
+def usable(fact: Fact[T], *, policy: ImagePolicy, subject: Subject) -> T | Shortfall:
     """Return the fact's value when it is fresh, or stale within the policy's ``maxStale``; else the shortfall."""
     if isinstance(fact, Missing):
         return Shortfall(
@@ -122,7 +130,7 @@ def usable(fact: Fact[T], *, policy: ImagePolicy, now: datetime) -> T | Shortfal
         )
     if fact.stale is None:
         return fact.value
-    old = now - fact.observed_at
+    old = subject.age(fact)
     if old <= policy.max_stale:
         return fact.value
     return Shortfall(
@@ -136,7 +144,7 @@ def usable(fact: Fact[T], *, policy: ImagePolicy, now: datetime) -> T | Shortfal
 
 def existing_image(subject: Subject, policy: ImagePolicy) -> ImageDetail | Shortfall:
     """Return the detail of an image that exists and can be pulled; else the shortfall."""
-    detail = usable(subject.evidence.detail, policy=policy, now=subject.now)
+    detail = usable(subject.evidence.detail, policy=policy, subject=subject)
     if isinstance(detail, Absence):
         return absent(detail, subject.reference)
     if isinstance(detail, Shortfall):
@@ -156,7 +164,7 @@ def absent(absence: Absence, reference: ImageReference) -> Shortfall:
 
 def runnable_images(subject: Subject, policy: ImagePolicy) -> tuple[PlatformImage, ...] | Shortfall:
     """Return the images that nodes may run: the image, or the children of an index on the wanted platforms."""
-    children = usable(subject.evidence.runnable, policy=policy, now=subject.now)
+    children = usable(subject.evidence.runnable, policy=policy, subject=subject)
     if isinstance(children, Shortfall):
         return children
     if isinstance(children, BadContent):
@@ -179,16 +187,14 @@ def runnable_images(subject: Subject, policy: ImagePolicy) -> tuple[PlatformImag
     )
 
 
-def resting_on(result: CheckResult, *facts: Fact[object], policy: ImagePolicy, now: datetime) -> CheckResult:
+def resting_on(result: CheckResult, *facts: Fact[object], policy: ImagePolicy, subject: Subject) -> CheckResult:
     """Return the result with what follows from stale facts below it: how long it holds, and a note beside a pass."""
-    stale = [
-        fact for fact in facts if isinstance(fact, Known) and fact.stale and now - fact.observed_at <= policy.max_stale
-    ]
+    stale = [fact for fact in facts if isinstance(fact, Known) and fact.stale and subject.age(fact) <= policy.max_stale]
     if not stale:
         return result
-    limits = [fact.observed_at + policy.max_stale for fact in stale]
+    limits = [subject.now - subject.age(fact) + policy.max_stale for fact in stale]
     notes = [
-        f"judged by evidence {age(now - fact.observed_at)} old: {cause_words(fact.stale, fact.source)}"
+        f"judged by evidence {age(subject.age(fact))} old: {cause_words(fact.stale, fact.source)}"
         for fact in stale
         if fact.stale
     ]

@@ -27,7 +27,7 @@ def check_tag(rules: TagRules, policy: ImagePolicy, subject: Subject) -> CheckRe
     if not rules.immutable:
         return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
     result = _immutable(policy, subject, tag)
-    return resting_on(result, subject.evidence.settings, subject.evidence.detail, policy=policy, now=subject.now)
+    return resting_on(result, subject.evidence.settings, subject.evidence.detail, policy=policy, subject=subject)
 
 
 def _immutable(policy: ImagePolicy, subject: Subject, tag: str) -> CheckResult:
@@ -37,7 +37,7 @@ def _immutable(policy: ImagePolicy, subject: Subject, tag: str) -> CheckResult:
             f"{harmless(subject.reference.domain)} is not Amazon ECR, so nobody says whether the tag can be moved",
             "name the image by its digest, or copy it into Amazon ECR",
         )
-    settings = usable(subject.evidence.settings, policy=policy, now=subject.now)
+    settings = usable(subject.evidence.settings, policy=policy, subject=subject)
     if isinstance(settings, Absence):
         settings = absent(settings, subject.reference)
     if isinstance(settings, Shortfall):

@@ -61,5 +61,6 @@ async def _judge(engine: Engine, policies: PolicySnapshot, image: FoundImage, de
     evidence = nothing_asked()
     if plan.reference is not None and plan.wanted is not None:
         evidence = await engine.collector.collect(plan.reference, plan.wanted, deadline=deadline)
-    verdict = judge_plan(plan, evidence, now=engine.clock.now(), audit_only=False)
+    clock = engine.clock
+    verdict = judge_plan(plan, evidence, now=clock.now(), monotonic=clock.monotonic(), audit_only=False)
     return JudgedImage(image=image, plan=plan, verdict=verdict, evidence=evidence)

@@ -3,7 +3,7 @@
 A fact is either Known or Missing; there is no third state, so that "could not look" never reads as an answer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar
@@ -32,7 +32,8 @@ class Cause(StrEnum):
 class Known(Generic[T_co]):
     """A fact as it was observed.
 
-    ``observed_at`` is the time of the look-up (UTC). ``stale`` is the cause why it could not be looked up again after
+    ``observed_at`` is the time of the look-up (UTC), to be compared with times that the source tells. ``monotonic`` is the
+    second of the look-up by the clock that never jumps: ages are measured by that alone. ``stale`` is the cause why it could not be looked up again after
     its time to live had passed, or None while it is fresh; ``source`` names the API that was asked for it then.
     """
 
@@ -40,6 +41,7 @@ class Known(Generic[T_co]):
     observed_at: datetime
     stale: Cause | None = None
     source: str = ""
+    monotonic: float = field(default=float("-inf"), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,23 @@
-"""The two clocks: wall time for what AWS says, monotonic seconds for times to live and deadlines. Replaced in tests."""
+"""The two clocks: wall time for what AWS says, monotonic seconds for times to live, ages and deadlines. Replaced in tests.
 
+The wall clock may jump, forward and back: when NTP sets a clock that was wrong, or somebody does. Nothing that is measured
+by the monotonic clock notices, and ``ClockWatch`` tells whoever compares with the wall clock.
+"""
+
+import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
+
+import structlog
+
+JUMP_SECONDS = 5.0
+"""A difference that is a jump. NTP that slews a clock moves it by less than a tenth of the time that passes."""
+LOOK_SECONDS = 1.0
+"""How often the clocks are compared."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Clock(Protocol):
@@ -27,3 +42,33 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never go back."""
         return time.monotonic()
+
+
+class ClockWatch:
+    """Notices jumps of the wall clock, logs each once, and tells of it. ``jumps`` counts them."""
+
+    def __init__(self, clock: Clock, *, jumped: Callable[[], None]) -> None:
+        self._clock = clock
+        self._jumped = jumped
+        self._before = self._look()
+        self.jumps = 0
+
+    async def run(self) -> None:
+        """Compare the clocks until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.compare()
+
+    def compare(self) -> None:
+        """Compare what passed on the two clocks since the last time; small differences are how clocks are set right."""
+        before, self._before = self._before, self._look()
+        wall, monotonic = self._before
+        seconds = (wall - before[0]).total_seconds() - (monotonic - before[1])
+        if abs(seconds) < JUMP_SECONDS:
+            return
+        self.jumps += 1
+        _log.warning("the wall clock jumped", seconds=round(seconds, 3), now=wall.isoformat(timespec="seconds"))
+        self._jumped()
+
+    def _look(self) -> tuple[datetime, float]:
+        return self._clock.now(), self._clock.monotonic()

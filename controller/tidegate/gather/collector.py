@@ -321,7 +321,7 @@ def _itself(detail: ImageDetail, fact: Known[ImageDetail | Absence]) -> Fact[Run
     runnable: Runnable = (PlatformImage(digest=detail.digest, platform=None),)
     if detail.media_type not in IMAGE_TYPES | INDEX_TYPES:
         runnable = BadContent(f"its media type {harmless(detail.media_type)} is not that of a container image")
-    return Known(runnable, fact.observed_at, fact.stale, fact.source)
+    return Known(runnable, fact.observed_at, fact.stale, fact.source, fact.monotonic)
 
 
 def _is_expanded(detail: ImageDetail, wanted: Needs) -> bool:

@@ -32,13 +32,15 @@ V = TypeVar("V")
 class Entry(Generic[V]):
     """A fact and its moments (monotonic seconds). There may be a hundred thousand, so what can be computed is not kept.
 
-    Fresh until ``fresh_until``, for ``fresh_seconds`` in all. A failed renewal left what was
-    missing, and is not repeated before ``retry_at``. ``weight`` is its share of what is kept, ``size`` about how many
-    bytes it takes, but for what its value shares with others.
+    ``observed_at`` and ``monotonic`` are the moment of the look-up by either clock. Fresh until ``fresh_until``, for
+    ``fresh_seconds`` in all. A failed renewal left what was missing, and is not repeated before ``retry_at``.
+    ``weight`` is its share of what is kept, ``size`` about how many bytes it takes, but for what its value shares with
+    others.
     """
 
     value: V
     observed_at: datetime
+    monotonic: float
     weight: int
     size: int
     fresh_until: float
@@ -59,8 +61,8 @@ class Entry(Generic[V]):
     def known(self, stale: Missing | None = None) -> Known[V]:
         """Return it as a fact, with why it could not be renewed where it is stale."""
         if stale is None:
-            return Known(self.value, self.observed_at)
-        return Known(self.value, self.observed_at, stale.cause, stale.source)
+            return Known(self.value, self.observed_at, monotonic=self.monotonic)
+        return Known(self.value, self.observed_at, stale.cause, stale.source, self.monotonic)
 
 
 class Sharing(Protocol[V]):
@@ -190,7 +192,7 @@ class FactCache(Generic[K, V]):
         return flight[0]
 
     async def _fly(self, key: K) -> tuple[Fact[V], float]:
-        asked_at = self._clock.now()
+        asked_at = self._clock.now(), self._clock.monotonic()
         try:
             answer: V | Missing = await self._look_up(key)
             return self._failed(key, answer) if isinstance(answer, Missing) else self._keep(key, answer, asked_at)
@@ -200,7 +202,7 @@ class FactCache(Generic[K, V]):
         finally:
             self._flights.pop(key, None)
 
-    def _keep(self, key: K, value: V, asked_at: datetime) -> tuple[Fact[V], float]:
+    def _keep(self, key: K, value: V, asked_at: tuple[datetime, float]) -> tuple[Fact[V], float]:
         """Keep what was looked up, and forget what was not used for the longest time.
 
         It was observed when it was asked for: what changed while the answer was under way may not be in it.
@@ -210,7 +212,8 @@ class FactCache(Generic[K, V]):
         kept, added = self._sharing.take(value)
         entry = Entry(
             value=kept,
-            observed_at=asked_at,
+            observed_at=asked_at[0],
+            monotonic=asked_at[1],
             weight=self._weigh(kept),
             size=ENTRY_BYTES + size_of(key),
             fresh_until=now + seconds,

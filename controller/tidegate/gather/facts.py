@@ -164,14 +164,14 @@ class Facts:
     async def _scan(self, key: ScanKey) -> ScanReport | Missing:
         """Ask the scanner that the registry uses, and keep in mind that the image was scanned already the last time."""
         repository, digest, scan_type = key
-        began = self._clock.now()
+        began = self._clock.monotonic()
         ask = self._inspected if scan_type is ScanType.ENHANCED else self._basic
         report = await ask(repository, digest)
         before, _ = self.scans.peek(key)
         if isinstance(report, Missing) or isinstance(before, Missing):
             return report
-        gap = began - before.observed_at
-        return report.follow(before.value) if timedelta(0) <= gap <= lifetimes.FOLLOWING else report
+        gap = began - before.monotonic
+        return report.follow(before.value) if 0 <= gap <= lifetimes.FOLLOWING.total_seconds() else report
 
     async def _inspected(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
         image, began = (repository.name, digest), self._clock.now()

@@ -61,10 +61,11 @@ _SIGNER_ANSWER_BYTES = 1_024
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An answer, and until when it counts by its own word (UTC)."""
+    """An answer, until when it counts by its own word (UTC), and when it was asked for (monotonic)."""
 
-    answer: Answer
-    good_until: datetime
+    answer: bytes | SignerRevocations
+    good_until: datetime | None
+    asked: float
 
     @property
     def size(self) -> int:
@@ -113,14 +114,14 @@ class Revocations:
         )
         if isinstance(fact, Missing):
             return self._no_answer(question, fact), self._clock.monotonic() + NO_ANSWER_SECONDS
-        return fact.value.answer, until
+        return self._given(fact.value), until
 
     def recall(self, question: Question) -> Answer | NoAnswer:
         """Return the answer that is kept, or why there is none, without asking anybody."""
         if (refused := self._refusal(question)) is not None:
             return refused
         fact, _ = self.crls.peek(question) if isinstance(question, CrlQuestion) else self.answers.peek(question)
-        return self._no_answer(question, fact) if isinstance(fact, Missing) else fact.value.answer
+        return self._no_answer(question, fact) if isinstance(fact, Missing) else self._given(fact.value)
 
     def renew(self, question: Question) -> None:
         """Take note that an answer was of use, so that it is asked for again before it is too old."""
@@ -129,9 +130,19 @@ class Revocations:
         else:
             self.answers.renew(question)
 
+    def _given(self, kept: _Kept) -> Answer:
+        """Return an answer as it counts now: that of AWS Signer for an hour, by the clock that never jumps."""
+        if isinstance(kept.answer, bytes):
+            return kept.answer
+        age = timedelta(seconds=self._clock.monotonic() - kept.asked)
+        good_until = self._clock.now() + SIGNER_WINDOW - age
+        return SignerAnswer(revoked_entities=kept.answer.revoked, good_until=good_until)
+
     def _seconds(self, question: Question, kept: _Kept) -> float:
         """Return the time to live of an answer: one that is over is never in use."""
         usual = {OcspQuestion: OCSP_SECONDS, CrlQuestion: CRL_SECONDS}.get(type(question), SIGNER_SECONDS)
+        if kept.good_until is None:
+            return usual
         return min(usual, max(RETRY_SECONDS, (kept.good_until - self._clock.now()).total_seconds()))
 
     def _refusal(self, question: Question) -> NoAnswer | None:
@@ -154,11 +165,10 @@ class Revocations:
         if signer is None:
             return Missing(Cause.NOT_ASKED, SIGNER_SOURCE)
         line = self._lines.line(SIGNER_SOURCE, _place(question))
-        asked_at = self._clock.now()
+        asked = self._clock.monotonic()
         answer = await line.ask(partial(signer.revocation_status, question))
         if isinstance(answer, SignerRevocations):
-            until = asked_at + SIGNER_WINDOW
-            return _Kept(SignerAnswer(revoked_entities=answer.revoked, good_until=until), until)
+            return _Kept(answer, None, asked)
         return answer if isinstance(answer, Missing) else Missing(Cause.UNEXPECTED_ANSWER, SIGNER_SOURCE)
 
     async def _fetch(self, question: OcspQuestion | CrlQuestion) -> _Kept | Missing:
@@ -173,7 +183,7 @@ class Revocations:
         if services is None:
             return Missing(Cause.NOT_ASKED, source)
         line = self._lines.line(source, OciRegistry((urlsplit(question.url).hostname or "")[:255]))
-
+        asked = self._clock.monotonic()
         reasons: list[str] = []
 
         def fetch() -> _Kept:
@@ -182,7 +192,7 @@ class Revocations:
                 reasons.append(answer.reason)
                 raise AwsUnavailableError(Cause.UNREACHABLE, source, answer.reason)
             try:
-                return _Kept(answer, good_until(question, answer, now=self._clock.now()))
+                return _Kept(answer, good_until(question, answer, now=self._clock.now()), asked)
             except UndeterminedError as exc:
                 reasons.append(str(exc))
                 raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, source, str(exc)) from exc

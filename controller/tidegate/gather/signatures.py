@@ -252,7 +252,8 @@ def wanted_of(kinds: frozenset[ArtifactKind], demands: Sequence[Demand]) -> Want
 def _fact(
     found: Known[FoundArtifacts], proofs: Mapping[Demand, Proof], hints: tuple[SigningHint, ...]
 ) -> Known[Proofs]:
-    return Known(Proofs(by_demand=proofs, hints=hints), found.observed_at, found.stale, found.source)
+    proved = Proofs(by_demand=proofs, hints=hints)
+    return Known(proved, found.observed_at, found.stale, found.source, found.monotonic)
 
 
 def _artifact_seconds(_key: object, found: FoundArtifacts) -> float:

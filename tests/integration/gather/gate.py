@@ -41,12 +41,17 @@ class SharedClock:
     def __init__(self, world: Clock) -> None:
         self._world = world
         self._ahead = 0.0
+        self._off = 0.0
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self._world.now(), UTC)
+        return datetime.fromtimestamp(self._world.now() + self._off, UTC)
 
     def monotonic(self) -> float:
         return time.monotonic() + self._ahead
+
+    def jump(self, seconds: float) -> None:
+        """Set the controller's wall clock alone."""
+        self._off += seconds
 
     def advance(self, seconds: float) -> None:
         self._world.advance(seconds)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.builders import DIGEST, IMAGE, NOW, evidence, finding, full_policy, package, policy, report
+from tests.unit.builders import DIGEST, IMAGE, MOMENT, NOW, evidence, finding, full_policy, package, policy, report
 from tidegate.admission.decision import (
     MAX_ALL_WARNINGS_CHARACTERS,
     MAX_ANNOTATION_CHARACTERS,
@@ -99,7 +99,7 @@ def test_the_refusal_says_image_check_reason_finding_remedy_and_policy():
     rules = full_policy("production")
     plan = make_plan(IMAGE, PolicySet.of([rules]), ())
     scanned = report(finding("CVE-2026-7", packages=(package("openssl", "3.0.1", "3.0.2"),)))
-    judged = judge_plan(plan, evidence(scanned), now=NOW, audit_only=False)
+    judged = judge_plan(plan, evidence(scanned), now=NOW, monotonic=MOMENT, audit_only=False)
     assert message(judged, GOOD) == (
         "1 of 2 images refused by tidegate\n"
         f"- spec.containers[0].image: image {IMAGE}: vulnerabilities VulnerabilitiesFound:"

@@ -16,7 +16,20 @@ from hypothesis import strategies as st
 
 from tests.unit import strategies as some
 from tests.unit.admission import oracle
-from tests.unit.builders import DAY, IMAGE, MINUTE, NOW, detail, evidence, finding, full_policy, known, report
+from tests.unit.builders import (
+    DAY,
+    IMAGE,
+    MINUTE,
+    MOMENT,
+    NOW,
+    detail,
+    evidence,
+    finding,
+    full_policy,
+    known,
+    moment,
+    report,
+)
 from tidegate.admission import plan as planning
 from tidegate.admission.decision import decide
 from tidegate.admission.plan import judge_plan, make_plan
@@ -45,7 +58,7 @@ def verdict_on(
     text: str, collected: ImageEvidence, policies: Any, nodes: tuple[Platform, ...] = (), now: datetime = NOW
 ) -> ImageVerdict:
     made = make_plan(text, PolicySet.of(policies), nodes)
-    return judge_plan(made, collected, now=now, audit_only=False)
+    return judge_plan(made, collected, now=now, monotonic=moment(now), audit_only=False)
 
 
 def decided(policies: Any, images: Images, nodes: tuple[Platform, ...] = (), now: datetime = NOW) -> bool:
@@ -191,6 +204,6 @@ def test_stale_evidence_never_allows_beyond_max_stale(policy, collected, stale):
 def test_where_nothing_is_enforced_nothing_is_refused(policies, images, nodes):
     for text, collected in images.items():
         made = make_plan(text, PolicySet.of(policies), nodes)
-        found = judge_plan(made, collected, now=NOW, audit_only=True)
+        found = judge_plan(made, collected, now=NOW, monotonic=MOMENT, audit_only=True)
         assert not found.denied
         assert decide([("place", found)], expected=1).response.allowed

@@ -8,6 +8,7 @@ from tests.unit.builders import (
     DIGEST,
     HOST,
     IMAGE,
+    MOMENT,
     NOW,
     PINNED,
     broken,
@@ -47,7 +48,9 @@ def plan(*policies, image=IMAGE, cluster=()):
 
 
 def judged(made, collected=None, *, audit_only=False):
-    return judge_plan(made, evidence() if collected is None else collected, now=NOW, audit_only=audit_only)
+    return judge_plan(
+        made, evidence() if collected is None else collected, now=NOW, monotonic=MOMENT, audit_only=audit_only
+    )
 
 
 WANTED = [

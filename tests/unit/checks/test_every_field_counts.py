@@ -19,6 +19,7 @@ from tests.unit.builders import (
     DIGEST,
     HOST,
     IMAGE,
+    MOMENT,
     NOW,
     child,
     detail,
@@ -257,7 +258,7 @@ def compiled(spec: Spec, **identity: Any) -> Any:
 def verdict(policy: Any, case: Case) -> Any:
     policies = PolicySnapshot.of([policy]).for_namespace(case.namespace, case.labels)
     plan = make_plan(case.image, policies, ())
-    return judge_plan(plan, case.collected, now=NOW, audit_only=False)
+    return judge_plan(plan, case.collected, now=NOW, monotonic=MOMENT, audit_only=False)
 
 
 @pytest.mark.parametrize("name", CASES)

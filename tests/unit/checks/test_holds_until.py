@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit import strategies as some
-from tests.unit.builders import DAY, HOUR, INSTANT, MINUTE, NOW
+from tests.unit.builders import DAY, HOUR, INSTANT, MINUTE, NOW, moment
 from tidegate.admission.plan import judge_plan, make_plan
 from tidegate.policy.snapshot import PolicySet
 
@@ -26,8 +26,8 @@ LATER = st.sampled_from(
 def test_nothing_changes_before_a_verdict_ends(policies, text, collected, nodes, later):
     plan = make_plan(text, PolicySet.of(policies), nodes)
 
-    def judged_at(moment):
-        verdict = judge_plan(plan, collected, now=moment, audit_only=False)
+    def judged_at(at):
+        verdict = judge_plan(plan, collected, now=at, monotonic=moment(at), audit_only=False)
         results = [(one.check, one.outcome, one.reason) for each in verdict.judgements for one in each.results]
         return verdict, (verdict.denied, verdict.outcome, results)
 
@@ -35,6 +35,6 @@ def test_nothing_changes_before_a_verdict_ends(policies, text, collected, nodes,
     end = verdict.holds_until
     assert end is None or end >= NOW
     moments = [NOW + later] if end is None else [min(NOW + later, end - INSTANT), end - INSTANT]
-    for moment in moments:
-        if moment >= NOW:
-            assert judged_at(moment)[1] == outcome
+    for each in moments:
+        if each >= NOW:
+            assert judged_at(each)[1] == outcome

@@ -216,6 +216,13 @@ def test_findings_that_were_read_too_early_do_not_become_complete_by_getting_old
     assert result.remedy == ("retry in 1 s" if outcome is Outcome.FAIL else "")
 
 
-def test_a_look_up_in_the_future_counts_as_one_of_now():
-    """The clock was set back since: what is not settled by now was not settled then."""
-    assert check(MINUTE, MINUTE, looked_up=-HOUR).outcome is Outcome.FAIL
+@pytest.mark.parametrize(
+    ("looked_up", "outcome"),
+    [
+        pytest.param(-5 * MINUTE, Outcome.FAIL, id="set back by no more than AWS tolerates of who asks"),
+        pytest.param(-5 * MINUTE - INSTANT, Outcome.PASS, id="by more: it was right then and is wrong now"),
+        pytest.param(-2 * DAY, Outcome.PASS, id="by two days"),
+    ],
+)
+def test_a_look_up_in_the_future_was_before_the_clock_was_set_back(looked_up, outcome):
+    assert check(MINUTE, MINUTE, looked_up=looked_up).outcome is outcome

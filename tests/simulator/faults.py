@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+UNKNOWN = "SIMULATED_UNKNOWN"
+
 
 class FaultKind(StrEnum):
     """Everything that can be made to go wrong with a call.
@@ -19,7 +21,7 @@ class FaultKind(StrEnum):
     result is empty.
 
     MEMBER gives every member named `field`, at any depth, the `value`, which may be any JSON; MISSING leaves them out; TWICE
-    says each element of every such list twice. SAME_PAGE says that the next page is the first one again, ENDLESS that there
+    says each element of every such list twice. SAME_PAGE says that the next page is the first one again, or gives the token's `value`, ENDLESS that there
     is always one more, and it is empty. BODY is the `value` in place of the body, HALF half of it, each with its own length.
     """
 
@@ -60,7 +62,7 @@ class Fault:
     rate: float = 1.0
     seconds: float = 1.0
     field: str = ""
-    value: Any = "SIMULATED_UNKNOWN"
+    value: Any = UNKNOWN
     code: str = ""
     message: str = ""
     status: int = 400

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.simulator import manifests
-from tests.simulator.faults import Fault, FaultKind, Faults
+from tests.simulator.faults import UNKNOWN, Fault, FaultKind, Faults
 from tests.simulator.identity import Identities, credential_scope
 from tests.simulator.journal import Call, Journal
 from tests.simulator.service import Request, Service
@@ -197,7 +197,7 @@ def _distorted(result: dict[str, Any], fault: Fault) -> dict[str, Any]:
         result = copy.deepcopy(result)
         _change(result, fault)
     elif fault.kind is FaultKind.SAME_PAGE:
-        result = result | {"nextToken": "page-0"}
+        result = result | {"nextToken": "page-0" if fault.value == UNKNOWN else fault.value}
     elif fault.kind is FaultKind.ENDLESS:
         result = result | {"nextToken": f"page-{_BEYOND + fault.hits}"}
     return result

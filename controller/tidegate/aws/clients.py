@@ -26,7 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tidegate import __version__
 from tidegate.aws.accounts import AwsSettings, RegistryAccount
 from tidegate.aws.body import Bodies, require_whole_bodies
-from tidegate.aws.errors import EXPIRED_CODES, again, classify, error_code, error_message, is_clients_fault
+from tidegate.aws.errors import REJECTED_CODES, again, classify, error_code, error_message, is_clients_fault
 from tidegate.aws.role import RoleCredentials
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.fact import Cause
@@ -194,7 +194,7 @@ class Clients:
 
     @staticmethod
     def _send(client: _Client, api: Api, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Send one call; once more with renewed credentials when a role's were called expired."""
+        """Send one call; once more with renewed credentials when AWS rejects a role's."""
         operation: Callable[..., Mapping[str, Any]] = getattr(client.sdk, xform_name(api.operation))
         if client.role is None:
             return operation(**parameters)
@@ -202,7 +202,7 @@ class Clients:
         try:
             return operation(**parameters)
         except ClientError as exc:
-            if error_code(exc) not in EXPIRED_CODES:
+            if error_code(exc) not in REJECTED_CODES:
                 raise
             client.role.reject(generation)
         return operation(**parameters)

@@ -37,21 +37,28 @@ THROTTLE_CODES = frozenset(
         "TransactionInProgressException",
     }
 )
-EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
-"""Codes after which fresh credentials are worth one more try."""
-_CREDENTIAL_CODES = EXPIRED_CODES | {
-    "AuthFailure",
+REJECTED_CODES = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+        "UnrecognizedClientException",
+    }
+)
+"""Codes by which AWS rejects the credentials themselves: fresh ones are worth one more try, and these are not kept."""
+_CREDENTIAL_CODES = REJECTED_CODES | {
     "IncompleteSignature",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
     "InvalidIdentityToken",
-    "InvalidSignatureException",
-    "InvalidToken",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
     "RequestTimeTooSkewed",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
 }
 _DENIED_CODES = frozenset(
     {

@@ -96,12 +96,10 @@ class CoverageRows:
         return True
 
     def answers(self, *, complete: bool) -> dict[ImageKey, CoverageAnswer]:
-        """Return the coverage of each image; no row means NOT_SCANNED only when all rows were read."""
-        none = (
-            Coverage(state=ScanState.NOT_SCANNED, reason="Amazon Inspector does not cover this image")
-            if complete
-            else unexpected(self._source, "too many pages")
-        )
+        """Return the coverage of each image, and none where not all rows were read: one of the others may differ."""
+        if not complete:
+            return dict.fromkeys(self._targets.images, unexpected(self._source, "too many pages"))
+        none = Coverage(state=ScanState.NOT_SCANNED, reason="Amazon Inspector does not cover this image")
         return {each: self._found.get(each, none) for each in self._targets.images}
 
 

@@ -6,7 +6,7 @@ Times to live are seconds. What could not be looked up has none: it is never kep
 from datetime import datetime, timedelta
 
 from tidegate.evidence.image import Absence
-from tidegate.evidence.scan import ScanReport, ScanState
+from tidegate.evidence.scan import ScanReport, ScanState, Severity
 
 MOVABLE_TAG_SECONDS = 5.0
 """A tag that can move, or of which that is not known: the window in which a moved tag is judged by its old digest."""
@@ -54,7 +54,12 @@ _SCAN_SECONDS = {
 
 
 def scan_seconds(report: ScanReport, *, now: datetime) -> float:
-    """Return the time to live of a scan report."""
+    """Return the time to live of a scan report.
+
+    A finding of a severity that is not known is bad news that counts at once; the next answer may say it in other words.
+    """
+    if any(one.severity is Severity.UNKNOWN for one in report.findings):
+        return RETRY_SECONDS
     scanned_at = report.coverage.last_scanned_at
     if report.coverage.state in {ScanState.SCANNED, ScanState.SCANNED_AGAIN, ScanState.SCANNED_ONCE}:
         if scanned_at is None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import quote, urljoin, urlsplit
 
+import msgspec
+
 from tidegate.egress.exchange import Reply
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.artifact_manifest import parse_referrers
@@ -19,6 +21,7 @@ from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import FetchedManifest
 from tidegate.evidence.signature_artifacts import (
     MAX_DETAIL,
+    MAX_ENVELOPE_BYTES,
     MAX_LISTED,
     ArtifactRef,
     Descriptor,
@@ -56,6 +59,7 @@ MANIFEST, BLOB, REFERRERS = "oci:GetManifest", "oci:GetBlob", "oci:referrers"
 
 _ACCEPT = ", ".join(ACCEPTED_TYPES)
 _NEXT = re.compile(r'<(?P<url>[^<>]{0,4096})>\s*;\s*rel="?next"?', re.ASCII)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _HOPELESS = frozenset({Cause.THROTTLED, Cause.DEADLINE, Cause.CREDENTIALS})
 
 
@@ -87,6 +91,8 @@ class RepositoryContent:
             return Absence.REPOSITORY if "NAME_UNKNOWN" in error_codes(reply) else Absence.IMAGE
         if reply.status in WITHHELD:
             return TOO_LARGE
+        if not _is_manifest_of(image, reply.body):
+            raise unexpected(MANIFEST, f"{self._place.access.host} gave other bytes than those of {image}")
         media_type = reply.header("content-type").partition(";")[0].strip()
         return StoredManifest(content=reply.body, media_type=media_type)
 
@@ -135,20 +141,26 @@ class RepositoryContent:
         return Listing(refs=tuple(refs), skipped=tuple(skipped), more=True)
 
     def blob(self, blob: Descriptor) -> bytes:
-        """Fetch one blob; raise UnusableArtifactError where there is none of that size and digest."""
-        wanted = Wanted(source=BLOB, path=f"blobs/{blob.digest}", max_bytes=blob.size, answers=WITHHELD)
+        """Fetch one blob; raise UnusableArtifactError where there is none, or where it has not the size that is told.
+
+        Bytes that are not those of the digest are no answer: a page of a proxy, or half of a blob.
+        """
+        path = f"blobs/{blob.digest}"
+        wanted = Wanted(source=BLOB, path=path, max_bytes=MAX_ENVELOPE_BYTES, answers=WITHHELD)
         try:
             reply = self._get(wanted)
         except AwsUnavailableError as exc:
             if is_too_large(exc, BLOB):
-                raise UnusableArtifactError(
-                    SkipReason.BAD_CONTENT, f"the blob has more than {blob.size} bytes"
-                ) from exc
+                problem = f"the blob has more than {MAX_ENVELOPE_BYTES} bytes"
+                raise UnusableArtifactError(SkipReason.TOO_LARGE, problem) from exc
             raise
         if reply.status != HTTPStatus.OK:
             raise UnusableArtifactError(SkipReason.GONE, f"the registry gives no such blob: HTTP {reply.status}")
-        if len(reply.body) != blob.size or digest_of(reply.body) != blob.digest:
-            raise UnusableArtifactError(SkipReason.BAD_CONTENT, "the bytes of the blob have another digest or size")
+        if digest_of(reply.body) != blob.digest:
+            raise unexpected(BLOB, f"{self._place.access.host} gave other bytes than those of {blob.digest}")
+        if len(reply.body) != blob.size:
+            problem = f"the blob has {len(reply.body)} bytes, not {blob.size}"
+            raise UnusableArtifactError(SkipReason.BAD_CONTENT, problem)
         return reply.body
 
     def _page(self, subject: Digest, query: str, *, first: bool) -> tuple[Listing, str | None]:
@@ -160,6 +172,9 @@ class RepositoryContent:
             if first:
                 return Listing(refs=()), None
             raise unexpected(REFERRERS, f"{self._place.access.host} has no such page as it said")
+        # What a list says, who may push has a say in; that it is one is the registry's own affair.
+        if not _is_list(reply.body):
+            raise unexpected(REFERRERS, f"{self._place.access.host} gave no list of referrers but something else")
         listed = parse_referrers(reply.body)
         detail = f"{listed.unreadable} entries without a sha256 digest"
         unreadable = SkippedArtifact(what="referrers", reason=SkipReason.UNSUPPORTED, detail=detail)
@@ -209,7 +224,27 @@ class RecentManifests:
                 self._bytes -= len(self._kept.pop(next(iter(self._kept))).content)
 
 
+def _is_manifest_of(image: ImageId, content: bytes) -> bool:
+    """Tell whether bytes can be what a registry keeps: those of the digest, and under a tag at least an object in JSON.
+
+    Registries take nothing else for a manifest; what is in the object is for who pushed it to say.
+    """
+    if image.kind == "digest":
+        return digest_of(content) == image.value
+    text = content.strip(b" \t\r\n")
+    return text.startswith(b"{") and text.endswith(b"}")
+
+
+def _is_list(content: bytes) -> bool:
+    try:
+        return "manifests" in _members(content)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+
+
 def _unlisted(exc: AwsUnavailableError | UnusableArtifactError) -> SkippedArtifact:
     if isinstance(exc, UnusableArtifactError):
         return SkippedArtifact(what="referrers", reason=exc.reason, detail=str(exc)[:MAX_DETAIL])
-    return SkippedArtifact(what="referrers", reason=SkipReason.UNAVAILABLE, detail=exc.source, cause=exc.cause)
+    return SkippedArtifact(
+        what="referrers", reason=SkipReason.UNAVAILABLE, detail=str(exc)[:MAX_DETAIL], cause=exc.cause
+    )

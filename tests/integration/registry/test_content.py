@@ -60,6 +60,28 @@ def test_other_bytes_than_those_of_the_digest_are_refused(serve, connect):
     assert "other bytes than those of" in error.detail
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>sign in</html>", b"[]", b"null", b'{"schemaVersion": 2,', b"\xff{}"])
+def test_what_is_no_manifest_at_all_is_no_answer(serve, connect, body):
+    """A registry takes nothing else for a manifest, so that who may push has no way to that."""
+    registry = serve()
+    digest = Digest(registry.push_image("team/app", "v1"))
+    registry.inject(about="/manifests/", status=200, body=body, headers={"Content-Type": "text/html"})
+    edge = connect(registry)
+    for each in (V1, ImageId.of_digest(digest)):
+        assert failure(edge, registry, each).cause is Cause.UNEXPECTED_ANSWER
+    found = edge.registries.get_manifests(repository(registry), [digest])[digest]
+    assert isinstance(found, AwsUnavailableError)
+    assert found.cause is Cause.UNEXPECTED_ANSWER
+
+
+@pytest.mark.parametrize("body", [b'{"\xff": 1}', b" {} ", b'{"a": 1, "a": }'])
+def test_an_object_under_a_tag_is_for_who_pushed_it_to_answer_for(serve, connect, body):
+    registry = serve()
+    registry.push_image("team/app", "v1")
+    registry.inject(about="/manifests/", status=200, body=body)
+    assert describe(connect(registry), registry).digest == digest_of(body)
+
+
 def test_what_is_not_there(serve, connect):
     registry = serve()
     registry.push_image("team/app", "v1")

@@ -213,6 +213,14 @@ def test_an_api_that_fails_is_not_one_that_is_missing(with_api, connect, status)
     assert found.outage is not None
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"{}", b'{"manifests":', b'{"schemaVersion":2}'])
+def test_an_answer_that_is_no_list_is_not_an_empty_one(with_api, connect, body):
+    sign(with_api, b"envelope")
+    with_api.inject(about="/referrers/", status=200, body=body)
+    found = find(connect(with_api), with_api)
+    assert (found.artifacts, found.outage) == ((), Cause.UNEXPECTED_ANSWER)
+
+
 def test_a_list_of_too_many_bytes_is_more_than_is_looked_at_and_no_outage(with_api, connect):
     """Who may push can make it so long."""
     with_api.inject(about="/referrers/", raw=[b"HTTP/1.1 200 OK\r\n\r\n", b" " * 60_000], endless=True)
@@ -267,27 +275,28 @@ class TestBlobs:
     def blob(self) -> str:
         return f"/blobs/{sha256(b'envelope')}"
 
-    @pytest.mark.parametrize("body", [b"envelopf", b"envelope!", b"envelop", b""])
-    def test_with_other_bytes_are_no_signature_and_no_outage(self, signed, connect, body):
+    @pytest.mark.parametrize("body", [b"envelopf", b"envelope!", b"envelop", b"", b"<html>sign in</html>"])
+    def test_with_other_bytes_are_no_answer(self, signed, connect, body):
+        """A registry keeps blobs by their digest: who may push has no way to that."""
         signed.inject(about=self.blob(), status=200, body=body)
         assert outcome(find(connect(signed), signed)) == {
             "envelopes": [],
-            "skipped": [(SkipReason.BAD_CONTENT, None)],
+            "skipped": [(SkipReason.UNAVAILABLE, Cause.UNEXPECTED_ANSWER)],
         }
 
-    @pytest.mark.parametrize("body", [b"envelopf", b"envelop", b""])
-    def test_are_compared_before_anybody_has_them(self, signed, connect, body):
-        signed.inject(about=self.blob(), status=200, body=body)
+    @pytest.mark.parametrize("size", [0, 7, 9])
+    def test_of_another_size_than_their_manifest_tells_are_for_who_pushed_it_to_answer_for(self, signed, connect, size):
         content = connect(signed).registries._content(repository(signed), 20.0)
-        wanted = Descriptor(media_type="text/plain", digest=Digest(sha256(b"envelope")), size=8)
-        with pytest.raises(UnusableArtifactError, match="another digest or size"):
+        wanted = Descriptor(media_type="text/plain", digest=Digest(sha256(b"envelope")), size=size)
+        with pytest.raises(UnusableArtifactError, match=f"has 8 bytes, not {size}"):
             content.blob(wanted)
 
     def test_without_end(self, signed, connect):
         for head in (b"Transfer-Encoding: chunked\r\n\r\n", b"\r\n"):
-            piece = b"8\r\nenvelope\r\n" if b"chunked" in head else b"envelope"
+            data = b"envelope" * 8_000
+            piece = b"FA00\r\n" + data + b"\r\n" if b"chunked" in head else data
             signed.inject(about=self.blob(), raw=[b"HTTP/1.1 200 OK\r\n" + head, piece], endless=True)
-            assert outcome(find(connect(signed), signed))["skipped"] == [(SkipReason.BAD_CONTENT, None)]
+            assert outcome(find(connect(signed), signed))["skipped"] == [(SkipReason.TOO_LARGE, None)]
 
     def test_that_trickle_end_with_the_time(self, signed, connect):
         raw = [b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", b""]

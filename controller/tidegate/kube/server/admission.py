@@ -80,7 +80,7 @@ class AdmissionServer:
 
     def expect(self, status: int, count: int) -> None:
         """Take note that this process itself will provoke so many refusals with a status, which the log need not tell."""
-        self.listener.ledger.expected[status] += count
+        self.listener.expected[status] += count
 
     def reload(self, certificate_pem: bytes, key_pem: bytes) -> None:
         """Serve another certificate from now on; see `ServerTLS.reload`."""

@@ -9,6 +9,7 @@ from asn1crypto import crl as asn1_crl
 from asn1crypto import ocsp as asn1_ocsp
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
@@ -23,6 +24,14 @@ NOW = SIGNED_AT + timedelta(days=1)
 def responder(issuer: Identity, **options) -> Identity:
     """Return an identity to which the issuer delegated the signing of OCSP answers."""
     return issue("OCSP responder", issuer, **({"purposes": [OCSP_SIGNING]} | options))
+
+
+def ocsp_question(certificate: Identity) -> bytes:
+    """Return a request for one certificate."""
+    assert certificate.issuer is not None
+    builder = ocsp.OCSPRequestBuilder()
+    builder = builder.add_certificate(certificate.certificate, certificate.issuer.certificate, SHA1())
+    return builder.build().public_bytes(Encoding.DER)
 
 
 def ocsp_answer(

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.simulator.pki.certificates import issue
-from tests.simulator.pki.revocation import crl, ocsp_answer, ocsp_refusal
+from tests.simulator.pki.revocation import crl, ocsp_answer, ocsp_question, ocsp_refusal
 from tests.unit.gather.virtual_time import EPOCH
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.gather.revocations import (
@@ -24,7 +24,10 @@ from tidegate.verify.notation.signer import SignerAnswer
 
 ROOT = issue("Root", ca=True, not_before=EPOCH - timedelta(days=1))
 LEAF = issue("leaf", ROOT, not_before=EPOCH - timedelta(days=1))
-OCSP, CRL = OcspQuestion(url="http://ocsp.test", request=b""), CrlQuestion(url="http://crl.test/root.crl")
+OCSP, CRL = (
+    OcspQuestion(url="http://ocsp.test", request=ocsp_question(LEAF)),
+    CrlQuestion(url="http://crl.test/root.crl"),
+)
 SIGNER = SignerQuestion(
     profile_version_arn="arn:aws:signer:eu-west-1:111122223333:/signing-profiles/release/AbCdEf1234",
     job_arn="arn:aws:signer:eu-west-1:111122223333:/signing-jobs/1",
@@ -114,7 +117,18 @@ async def test_an_answer_is_used_for_its_time_and_not_beyond_its_own_end(
     [pytest.param(OCSP, ocsp(), OCSP_SECONDS, id="ocsp"), pytest.param(CRL, listing(), CRL_SECONDS, id="crl")],
 )
 @pytest.mark.parametrize(
-    "bad", [DOWN, GARBAGE, ocsp_refusal(), b"", ocsp(lives=-MINUTE), listing(lives=-MINUTE)], ids=range(6)
+    "bad",
+    [
+        DOWN,
+        GARBAGE,
+        ocsp_refusal(),
+        b"",
+        ocsp(lives=-MINUTE),
+        listing(lives=-MINUTE),
+        ocsp("unknown"),
+        ocsp_answer(issue("other", ROOT, not_before=EPOCH - timedelta(days=1)), next_update=EPOCH + DAY),
+    ],
+    ids=range(8),
 )
 async def test_what_is_no_answer_does_not_take_the_place_of_one(ask, services, question, good, seconds, bad):
     """Else who stands between us and a service over plain HTTP makes "not known" of "revoked", once and for an hour."""

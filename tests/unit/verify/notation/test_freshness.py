@@ -6,18 +6,21 @@ import pytest
 from cryptography.x509 import ocsp
 
 from tests.simulator.pki.certificates import issue
-from tests.simulator.pki.revocation import NOW, crl, ocsp_answer, ocsp_refusal
+from tests.simulator.pki.revocation import NOW, crl, ocsp_answer, ocsp_question, ocsp_refusal
 from tidegate.errors import UndeterminedError
 from tidegate.verify.notation.freshness import good_until
 from tidegate.verify.notation.revocation_material import MAX_CRL_BYTES, MAX_OCSP_BYTES, CrlQuestion, OcspQuestion
 
 ROOT = issue("Root", ca=True)
 LEAF = issue("leaf", ROOT)
-OCSP, CRL = OcspQuestion(url="http://ocsp.test", request=b""), CrlQuestion(url="http://crl.test/root.crl")
+OCSP, CRL = (
+    OcspQuestion(url="http://ocsp.test", request=ocsp_question(LEAF)),
+    CrlQuestion(url="http://crl.test/root.crl"),
+)
 LATER = NOW + timedelta(hours=2)
 
 
-@pytest.mark.parametrize("status", ["good", "revoked", "unknown"])
+@pytest.mark.parametrize("status", ["good", "revoked"])
 def test_an_answer_counts_until_its_next_update_whatever_it_says(status):
     assert good_until(OCSP, ocsp_answer(LEAF, status=status, next_update=LATER), now=LATER) == LATER
 
@@ -45,6 +48,10 @@ def test_so_does_a_list():
             "was to be renewed",
             id="an answer of the past",
         ),
+        pytest.param(OCSP, ocsp_answer(issue("other", ROOT)), "about another certificate", id="another certificate"),
+        pytest.param(OCSP, ocsp_answer(LEAF, status="unknown"), "does not know", id="a certificate that is not known"),
+        pytest.param(OCSP, ocsp_answer(LEAF, this_update=LATER), "from the future", id="an answer of the future"),
+        pytest.param(CRL, crl(ROOT, last_update=LATER), "from the future", id="a list of the future"),
         pytest.param(CRL, crl(ROOT, next_update=NOW - timedelta(seconds=1)), "was to be renewed", id="an old list"),
         pytest.param(OCSP, bytes(MAX_OCSP_BYTES + 1), "bytes", id="too long an answer"),
         pytest.param(CRL, bytes(MAX_CRL_BYTES + 1), "bytes", id="too long a list"),

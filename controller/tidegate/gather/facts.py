@@ -6,7 +6,6 @@ Read this to learn which call to AWS answers which question. What is looked up f
 
 import asyncio
 from collections.abc import Sized
-from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 

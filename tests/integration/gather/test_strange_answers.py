@@ -48,8 +48,6 @@ class Call:
     scan: str = "ENHANCED"
     kept: bool = True
     """Whether it is asked for again within the hour: what a digest fixes is not, nor are credentials."""
-    bounded: bool = True
-    """Whether what is judged rests on it: how a registry scans only says whom to ask."""
 
     def __str__(self) -> str:
         return self.operation
@@ -90,7 +88,6 @@ CALLS = [
         service="ecr",
         operation="GetRegistryScanningConfiguration",
         texts={"registryId": OTHER, "scanType": "UNKNOWN"},
-        bounded=False,
     ),
     Call(
         service="inspector2",
@@ -306,8 +303,6 @@ async def test_it_never_takes_the_place_of_good_evidence(prepare, sim, call):
         for seconds, allowed in ((HOUR - 120.0, True), (30.0, True), (100.0, False)):
             gate.clock.advance(seconds)
             answer = await gate.review(call.image)
-            if not allowed and not call.bounded:
-                continue
             if answer.allowed is not allowed:
                 wrong.append(f"{name}: {'allowed' if answer.allowed else answer.message}")
         if not fault.hits:

@@ -204,8 +204,19 @@ class TestContent:
         assert sim.ids("inspector2", "ListCoverage") == [2]
 
     @pytest.mark.parametrize("kind", ["wrong_bytes", "huge_index"])
-    async def test_a_manifest_that_lies_is_refused_and_not_scanned(self, sim, index, start, kind):
+    async def test_other_bytes_than_those_of_the_digest_are_no_answer_and_nothing_is_scanned(
+        self, sim, index, start, kind
+    ):
         sim.inject(kind, service="ecr", operation="BatchGetImage")
+        answer = await start().review(image("team/multi"))
+        assert not answer.allowed
+        assert "CouldNotCheck" in answer.message
+        assert sim.calls("inspector2") == 0
+
+    async def test_bytes_that_are_no_text_are_refused_and_not_scanned(self, sim, world, index, start):
+        """Who may push may push such, so that it is no outage."""
+        pushed = world.image("team/multi", "v1").manifest.data
+        world.set_manifest_bytes("team/multi", "v1", pushed + b"\xff")
         answer = await start().review(image("team/multi"))
         assert not answer.allowed
         assert "ContentInvalid" in answer.message
@@ -264,9 +275,9 @@ class TestWordsOfTheFuture:
         gate.clock.advance(3_601)
         assert (await gate.review(app)).allowed
 
-    async def test_a_type_of_scan_of_a_later_row_is_no_row(self, sim, app, start):
+    async def test_a_row_of_another_type_of_scan_is_no_answer(self, sim, app, start):
         sim.inject("unknown_enum", operation="ListCoverage", field="scanType")
-        assert "NotScanned" in (await start().review(app)).message
+        assert "CouldNotCheck" in (await start().review(app)).message
 
 
 class TestBasicScanning:

@@ -12,10 +12,20 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.integration.gather.gate import IMMUTABLE, NO_CRITICAL, OTHER, OWN, READER, REGION, Gate, image
+from tests.integration.gather.gate import (
+    IMMUTABLE,
+    NO_CRITICAL,
+    OTHER,
+    OWN,
+    READER,
+    REGION,
+    Gate,
+    image,
+    make_impatient,
+)
 from tests.integration.gather.test_signatures import AWS_SIGNER, signed_by
 from tests.integration.gather.trust import trust_of
-from tests.simulator import Simulator, World
+from tests.simulator import World
 from tests.simulator.faults import FaultKind
 from tidegate.settings import RegistryAccount
 from tidegate.telemetry.observer import REPEAT_SECONDS
@@ -222,8 +232,9 @@ def strange(call: Call) -> Iterator[tuple[str, FaultKind, dict[str, Any]]]:
 
 
 @pytest.fixture
-def prepare(world: World, sim: Simulator, start: Callable[..., Gate], impatient: None) -> Callable[[Call], Gate]:
-    """Make a world in which a call is needed for a good image, and start a controller."""
+def prepare(world: World, start: Callable[..., Gate], monkeypatch: pytest.MonkeyPatch) -> Callable[[Call], Gate]:
+    """Make a world in which a call is needed for a good image, and start a controller that asks once."""
+    make_impatient(monkeypatch, read_timeout_seconds=10.0)
 
     def make(call: Call) -> Gate:
         account, more = call.account, dict[str, Any]()
@@ -234,7 +245,7 @@ def prepare(world: World, sim: Simulator, start: Callable[..., Gate], impatient:
         world.add_image("team/app", "v1", account=account)
         world.add_finding("team/app", "v1", severity="LOW", first_observed_at="-1d", account=account)
         if call.scan == "BASIC":
-            world.set_basic_scan("team/app", "v1", "COMPLETE")
+            world.set_basic_scan("team/app", "v1", "COMPLETE", at="-1h")
         if "signatures" in call.spec:
             world.authorities.authority("acme")
             world.signing.sign_with_aws_signer("team/app", "v1")

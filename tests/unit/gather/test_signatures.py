@@ -187,9 +187,9 @@ KEY = (APP, digest_of(b"image 0"), frozenset({ArtifactKind.NOTATION}))
 @pytest.mark.parametrize(
     "reason", [SkipReason.UNAVAILABLE, SkipReason.OVER_LIMIT], ids=["outage", "too much to look at"]
 )
-@pytest.mark.parametrize("seen", [(), (b"other",)], ids=["nothing", "something else"])
-async def test_a_search_that_saw_less_takes_the_place_of_no_complete_one(found, source, clock, reason, seen):
-    source.answers = [whole_find(b"good"), partial_find(reason, *seen)]
+@pytest.mark.parametrize("envelopes", [(), (b"other",)], ids=["nothing", "something else"])
+async def test_a_search_that_saw_less_takes_the_place_of_no_complete_one(found, source, clock, reason, envelopes):
+    source.answers = [whole_find(b"good"), partial_find(reason, *envelopes)]
     await found.artifacts.get(KEY)
     clock.advance(FOUND_SECONDS + 1)
 

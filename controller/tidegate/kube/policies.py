@@ -105,7 +105,9 @@ class WatchedPolicies(Relisted):
         trust = NO_TRUST if self._trust is None else self._trust.snapshot(policies)
         self._take(policies, trust)
         if self._is_first_reading():
-            # News of it ask for the next list. Other replicas know more, and what they told stands.
+            # News of it ask for the next list, and so does the end of the moment that readiness waits. Until then other
+            # replicas know more, and what they told stands.
+            asyncio.get_running_loop().call_later(LOADING_SECONDS, self.mark_dirty)
             return
         await self._write_status(objects, {policy.uid: policy for policy in policies})
 

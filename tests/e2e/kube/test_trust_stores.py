@@ -248,10 +248,10 @@ async def test_a_trusted_root_that_cannot_be_fetched_says_why(
         assert repository.requests == []
 
 
-async def test_without_the_right_to_read_trust_stores_only_policies_that_need_them_wait(
+async def test_without_the_right_to_read_trust_stores_only_authorities_that_need_them_are_undetermined(
     rights: Rights, run_edge: RunEdge, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not ready at first; a policy that comes later is in force at once, and what it relies on is broken."""
+    """Policies are in force at once, and what they rely on is broken. Only a process that just started is not ready."""
     cluster = rights.cluster
     refused = "/apis/tidegate.dev/v1alpha1/nothing-that-may-be-read"
     monkeypatch.setattr("tidegate.kube.trust_stores.TRUST_STORES_PATH", refused)
@@ -264,8 +264,9 @@ async def test_without_the_right_to_read_trust_stores_only_policies_that_need_th
         assert f"trust store {name} is broken" in said["message"]
     async with run_edge(rights) as second:
         await until(lambda: second.trust_stores.relisting.failures, what="a refused list")
-        assert await second.policies.relisting.refresh_once()
-        assert not second.policies.current().synced
+        await until(lambda: second.policy(name), what="the policy")
+        assert second.policies.is_loading()
+        await until(lambda: not second.policies.is_loading(), what="the end of the wait")
 
 
 async def test_without_the_crd_there_are_none_and_policies_are_watched_all_the_same(

@@ -380,10 +380,12 @@ async def test_a_start_requests_and_checks_log_no_warning():
         tls = ServerTLS(SERVING.certificate_pem, SERVING.key_pem)
         limits = ServerLimits(summary_seconds=0.0, sweep_seconds=0.01)
         server = AdmissionServer(responder=responder, readiness=list, tls=tls, limits=limits)
-        await server.start("127.0.0.1", 0)
         check = SelfCheck(policies=policies, certificate=certificate, port=lambda: server.port, expect=server.expect)
         await check.check()
         certificate.present = present
+        await check.check()
+        assert check.problem == "the running server does not answer its own check"
+        await server.start("127.0.0.1", 0)
         await check.check()
         assert check.problem == "the running server has not read the policies yet"
         await policies.relisting.refresh_once()
@@ -394,7 +396,7 @@ async def test_a_start_requests_and_checks_log_no_warning():
         assert server.listener.ledger.answers[404] == 4
         await server.drain(0.1)
     assert [line for line in lines if line["log_level"] not in {"debug", "info"}] == []
-    assert [line["event"] for line in lines if "ready" in line["event"]] == ["not ready yet", "not ready yet"]
+    assert [line["event"] for line in lines if "ready" in line["event"]] == ["not ready yet"] * 3
 
 
 async def test_what_keeps_a_process_from_getting_ready_is_warned_of_after_a_while(monkeypatch):

@@ -26,7 +26,15 @@ class Ledger:
     how often connections had to wait in the kernel's queue since there was no room.
     """
 
-    def __init__(self, *, name: str, routes: RouteTable, limits: ServerLimits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        routes: RouteTable,
+        limits: ServerLimits,
+        loop: asyncio.AbstractEventLoop,
+        expected: Counter[int],
+    ) -> None:
         self.name = name
         self.routes = routes
         self.limits = limits
@@ -46,8 +54,7 @@ class Ledger:
         self.empty = asyncio.Event()
         self.empty.set()
         self._ended_before: Counter[Ended] = Counter()
-        self.expected: Counter[int] = Counter()
-        """Refusals that this process itself provokes, by status: they are counted in `answers`, and not logged."""
+        self.expected = expected
         self._summarized: Counter[int] = Counter()
         self._summarized_at = 0.0
         self._failure_logged_at = float("-inf")

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -36,6 +37,8 @@ class Listener:
         self._routes = RouteTable(routes)
         self._limits = limits if limits is not None else ServerLimits()
         self._tls = tls
+        self.expected: Counter[int] = Counter()
+        """Refusals that this process itself provokes, by status: they are counted, and not logged."""
         self._ledger: Ledger | None = None
         self._server: web.Server | None = None
         self._sockets: list[socket.socket] = []
@@ -69,7 +72,9 @@ class Listener:
     async def start(self, host: str | None, port: int) -> None:
         """Listen on host and port; None means every interface, IPv4 and IPv6. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._ledger = Ledger(name=self._name, routes=self._routes, limits=self._limits, loop=loop)
+        self._ledger = Ledger(
+            name=self._name, routes=self._routes, limits=self._limits, loop=loop, expected=self.expected
+        )
         self._server = make_server(self._ledger)
         self._sockets = [_listen(host, port, self._limits)]
         self._port = self._sockets[0].getsockname()[1]

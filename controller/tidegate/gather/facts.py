@@ -5,18 +5,18 @@ Read this to learn which call to AWS answers which question. What is looked up f
 """
 
 import asyncio
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from functools import partial
 from typing import TypeVar
 
 from tidegate.evidence.collected import SCAN_TYPE_SOURCE
-from tidegate.evidence.fact import Known, Missing
+from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail
 from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.ports import MAX_IMAGE_IDS, MAX_INSPECTED_IMAGES, MAX_REPOSITORIES
 from tidegate.evidence.repository import RepositorySettings, ScanType
-from tidegate.evidence.scan import Coverage, Scanner, ScanReport
-from tidegate.evidence.unavailable import UnknownRegionError
+from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState
+from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.gather import lifetimes
 from tidegate.gather.batch import Batcher
 from tidegate.gather.budget import Budget
@@ -167,10 +167,27 @@ class Facts:
         ask = self._inspected if scan_type is ScanType.ENHANCED else self._basic
         report = await ask(repository, digest)
         before, _ = self.scans.peek(key)
+        if not isinstance(report, Missing) and report.coverage.state is ScanState.UNKNOWN:
+            return self._not_understood(
+                repository, report, () if isinstance(before, Missing) else before.value.findings
+            )
         if isinstance(report, Missing) or isinstance(before, Missing):
             return report
         gap = began - before.monotonic
         return report.follow(before.value) if 0 <= gap <= lifetimes.FOLLOWING.total_seconds() else report
+
+    def _not_understood(
+        self, repository: EcrRepository, report: ScanReport, known: Sequence[Finding]
+    ) -> ScanReport | Missing:
+        """Return a report of which the status is not known, where it has findings that are news, and else no answer.
+
+        Findings are bad news, which counts whatever the status means. Without any it is no reason to give up what is known.
+        """
+        source = "inspector2:ListCoverage" if report.scanner is Scanner.INSPECTOR else "ecr:DescribeImageScanFindings"
+        words = f"this version does not know the status {report.coverage.code[:40]!a} {report.coverage.reason[:80]!a}"
+        problem = AwsUnavailableError(Cause.UNEXPECTED_ANSWER, source, words)
+        self._lines.line(source, repository.registry).unanswered([problem])
+        return problem.missing() if set(report.findings) <= set(known) else report
 
     async def _inspected(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
         image, began = (repository.name, digest), self._clock.now()

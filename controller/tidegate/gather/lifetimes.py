@@ -49,7 +49,7 @@ _SCAN_SECONDS = {
     ScanState.FAILED: 60.0,
     ScanState.LIMITED: 600.0,
     ScanState.ARCHIVED: 300.0,
-    ScanState.UNKNOWN: 60.0,
+    ScanState.UNKNOWN: RETRY_SECONDS,
 }
 
 

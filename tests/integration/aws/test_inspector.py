@@ -111,10 +111,10 @@ def test_coverage_says_whether_findings_count(aws, world, status, reason, state)
 
 
 @pytest.mark.parametrize("field", ["statusCode", "reason"])
-def test_a_status_that_is_new_is_no_answer(aws, sim, world, field):
+def test_a_status_that_is_new_is_unknown(aws, sim, world, field):
     image = pushed(world)
     sim.inject("unknown_enum", operation="ListCoverage", field=field)
-    assert only(aws.inspector.coverage(OWN, [image])).cause is Cause.UNEXPECTED_ANSWER
+    assert only(aws.inspector.coverage(OWN, [image])).state is ScanState.UNKNOWN
 
 
 def test_a_severity_that_is_new_is_unknown(aws, sim, world):

@@ -85,6 +85,18 @@ async def test_a_refusal_that_the_process_itself_provokes_is_counted_and_not_tol
     assert summarized() == [{404: 1}]
 
 
+async def test_a_probe_that_comes_before_it_is_ready_is_no_refusal(start):
+    """The kubelet asks from the first second on."""
+    site = await start(summary_seconds=0.0)
+    site.script.unmet = ["the policies have not been read yet"]
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            assert (await site.ask(get("/readyz"))).status == 503
+        await site.until(lambda: not site.ledger.guards)
+        site.ledger.summarize()
+    assert lines == []
+
+
 async def test_many_refusals_are_not_many_lines(start):
     site = await start(summary_seconds=3_600.0)
     with structlog.testing.capture_logs() as lines:

@@ -86,10 +86,8 @@ def test_no_row_says_nothing_while_rows_are_unread():
 @pytest.mark.parametrize(
     ("code", "reason"), [("ACTIVE", "SOMETHING_NEW"), ("SOMETHING_NEW", "SUCCESSFUL"), ("INACTIVE", "SUCCESSFUL")]
 )
-def test_a_status_that_is_new_or_does_not_fit_leaves_its_image_unanswered(code, reason):
-    answers = coverage(row(code=code, reason=reason), row(arn("team/web", B)), images=(APP, WEB))
-    assert unanswered(answers[APP])
-    assert answers[WEB].state is ScanState.SCANNED
+def test_a_status_that_is_new_or_does_not_fit_is_unknown(code, reason):
+    assert coverage(row(code=code, reason=reason))[APP].state is ScanState.UNKNOWN
 
 
 @pytest.mark.parametrize(

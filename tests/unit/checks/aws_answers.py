@@ -55,7 +55,7 @@ def inspected(row: Mapping[str, Any] | None, *found: Mapping[str, Any]) -> Any:
 
 def row(code: Any = "ACTIVE", reason: Any = "SUCCESSFUL", at: Any = NOW - DAY, kind: str = "PACKAGE") -> dict[str, Any]:
     status = having(statusCode=code, reason=reason)
-    return having(resourceId=ARN, scanType=kind, scanStatus=status, lastScannedAt=at)
+    return having(resourceId=ARN, accountId=REGISTRY.account, scanType=kind, scanStatus=status, lastScannedAt=at)
 
 
 def basic(status: Any, at: Any = NOW - DAY, *found: Mapping[str, Any]) -> Any:

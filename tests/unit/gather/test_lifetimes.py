@@ -23,7 +23,7 @@ SECONDS = {
     ScanState.FAILED: 60,
     ScanState.LIMITED: 600,
     ScanState.ARCHIVED: 300,
-    ScanState.UNKNOWN: 60,
+    ScanState.UNKNOWN: 1,
 }
 FINISHED = [ScanState.SCANNED, ScanState.SCANNED_ONCE]
 INSTANT = timedelta(microseconds=1)

@@ -98,6 +98,8 @@ class AdmissionServer:
         reasons += self._readiness()
         if not reasons:
             return _OK
+        # That it is not ready is an answer to the probe, and no refusal for the log.
+        self.expect(HTTPStatus.SERVICE_UNAVAILABLE, 1)
         body = "".join(f"{reason}\n" for reason in reasons).encode()
         return Reply(status=HTTPStatus.SERVICE_UNAVAILABLE, body=body, content_type=TEXT)
 

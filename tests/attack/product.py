@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,12 @@ class Product:
         self._context = _context(kubeconfig)
         self._host = kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("https://")
         self._local = threading.local()
+        self._connections: list[http.client.HTTPSConnection] = []
+
+    def close(self) -> None:
+        """Close every connection to the API server."""
+        for connection in self._connections:
+            connection.close()
 
     def create_pod(self, *images: str, namespace: str = "default", dry_run: bool = True) -> Answer:
         """Create a Pod of these images as a dry run; each thread has a connection of its own."""
@@ -62,6 +68,7 @@ class Product:
         if connection is None:
             connection = http.client.HTTPSConnection(self._host, context=self._context, timeout=60)
             self._local.connection = connection
+            self._connections.append(connection)
         began = time.monotonic()
         connection.request("POST", path, json.dumps(pod), {"Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -102,7 +109,8 @@ def product(
         for namespace in namespaces:
             cluster.kubectl("create", "namespace", namespace)
         gate.apply_policy("attacked", {**REGISTRIES, **demands})
-        yield Product(gate)
+        with closing(Product(gate)) as running:
+            yield running
 
 
 def _context(kubeconfig: Any) -> ssl.SSLContext:

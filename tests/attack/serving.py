@@ -29,7 +29,16 @@ from tidegate.admission.decision import Mark, pass_without_work, refuse_unreadab
 from tidegate.admission.request import BadReviewError, decode_review
 from tidegate.app.allocator import give_memory_back, set_up_allocator
 from tidegate.app.fatal import end_clearly
-from tidegate.kube.server import AdmissionServer, BadRequest, Listener, Reply, Request, Route, ServerLimits, ServerTLS
+from tidegate.webhook.server import (
+    AdmissionServer,
+    BadRequest,
+    Listener,
+    Reply,
+    Request,
+    Route,
+    ServerLimits,
+    ServerTLS,
+)
 
 START_SECONDS = 30.0
 MIB = 1024 * 1024

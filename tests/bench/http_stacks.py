@@ -68,7 +68,7 @@ LOGIC: dict[str, Callable[[bytes], bytes]] = {"constant": constant, "decode": de
 def run_tidegate(answer: Callable[[bytes], bytes], port: int, cert: Path, key: Path) -> None:
     import uvloop
 
-    from tidegate.kube.server import AdmissionServer, ServerTLS, TLSFiles
+    from tidegate.webhook.server import AdmissionServer, ServerTLS, TLSFiles
 
     async def main() -> None:
         server = AdmissionServer(

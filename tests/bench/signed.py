@@ -31,8 +31,8 @@ from tidegate.images.digest import Digest
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
-from tidegate.verify.demands import Demand, demands_of
-from tidegate.verify.verifier import SignedImage
+from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.verifier import SignedImage
 
 PROGRAMS = ("notation", "cosign")
 PROVENANCE = "https://slsa.dev/provenance/v1"

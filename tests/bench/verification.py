@@ -20,15 +20,15 @@ from typing import Any, cast
 
 from tests.bench.signed import SIGNED, Case, signed_images
 from tests.e2e.interop.programs import Program
-from tidegate.evidence.proofs import ProofState
 from tidegate.evidence.signature_artifacts import FoundArtifacts
+from tidegate.evidence.verification_result import ProofState
 from tidegate.gather.clock import SystemClock
 from tidegate.gather.proving import Prover
 from tidegate.gather.revocations import Revocations
-from tidegate.verify.demands import Demand
-from tidegate.verify.notation.revocation_material import Question, RevocationMaterial
+from tidegate.signing.prepare import prepare
+from tidegate.signing.requirements import Demand
+from tidegate.verify.notation.revocation.material import Question, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
-from tidegate.verify.prepare import prepare
 from tidegate.verify.sigstore import preload
 
 COLD, WARM, REMEMBERED = 21, 201, 2001

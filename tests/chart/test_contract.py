@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from tests.chart.render import CHART, config_text, controller_config, find, render, webhooks
-from tidegate.kube.server.admission import AUDIT_PATH, VALIDATE_PATH
 from tidegate.policy.model import Action, ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.signatures import Children
 from tidegate.settings import Settings, parse_settings
+from tidegate.webhook.server.admission import AUDIT_PATH, VALIDATE_PATH
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 FIXED = {"server.host", "trustStores.cacheFolder"}

@@ -24,8 +24,8 @@ from tests.chart.render import (
     webhooks,
     webhooks_by_url,
 )
-from tidegate.kube.certificate.secret import OWNER, OWNER_LABEL, SECRET_TYPE
 from tidegate.settings import parse_settings
+from tidegate.webhook.certificate.secret import OWNER, OWNER_LABEL, SECRET_TYPE
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 SECRET = {"certificate": {"mode": "secret", "secretName": "mine", "caBundle": PEM}}

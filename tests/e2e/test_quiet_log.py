@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.e2e.conftest import Installation
 from tests.e2e.workloads import GOOD, POLICY, apply, pod
-from tidegate.kube.server.limits import ServerLimits
+from tidegate.webhook.server.limits import ServerLimits
 
 
 def test_a_start_requests_and_a_self_check_log_no_warning(installation: Installation, gated_namespace: str) -> None:

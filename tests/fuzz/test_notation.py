@@ -15,10 +15,10 @@ from tests.simulator.pki.envelopes import COSE, JWS, SIGNED_AT, TARGET, sign
 from tests.simulator.pki.revocation import crl, ocsp_answer
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import statement, stores, verify
-from tidegate.verify.notation.envelope import parse_envelope
+from tidegate.verify.notation.envelope.content import SealedEnvelope
+from tidegate.verify.notation.envelope.envelope import parse_envelope
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
-from tidegate.verify.notation.revocation_material import RevocationMaterial
-from tidegate.verify.notation.sealed import SealedEnvelope
+from tidegate.verify.notation.revocation.material import RevocationMaterial
 
 CA = authority()
 TSA = timestamp_authority()

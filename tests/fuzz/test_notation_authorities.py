@@ -27,16 +27,16 @@ from tests.simulator.pki.revocation import (
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import statement, stores, verify
 from tidegate.errors import UndeterminedError, VerificationError
-from tidegate.verify.notation.certificate import Certificate, load_certificate
-from tidegate.verify.notation.chain import Purpose, validate_chain
-from tidegate.verify.notation.cms import parse_signed_token, read_timestamp_info, verify_signer
-from tidegate.verify.notation.crl import crl_standing, load_crl
-from tidegate.verify.notation.ocsp import ocsp_standing
 from tidegate.verify.notation.outcome import Conclusion
-from tidegate.verify.notation.revocation import chain_standing
-from tidegate.verify.notation.revocation_material import RevocationMaterial, Standing
-from tidegate.verify.notation.timestamp import verify_timestamp
-from tidegate.verify.notation.trust_store import read_certificates
+from tidegate.verify.notation.revocation.chain import chain_standing
+from tidegate.verify.notation.revocation.crl import crl_standing, load_crl
+from tidegate.verify.notation.revocation.material import RevocationMaterial, Standing
+from tidegate.verify.notation.revocation.ocsp import ocsp_standing
+from tidegate.verify.notation.timestamp.cms import parse_signed_token, read_timestamp_info, verify_signer
+from tidegate.verify.notation.timestamp.timestamp import verify_timestamp
+from tidegate.verify.notation.trust_store.store import read_certificates
+from tidegate.verify.notation.x509.certificate import Certificate, load_certificate
+from tidegate.verify.notation.x509.chain import Purpose, validate_chain
 
 URL = "http://crl.test/a.crl"
 CA = authority()

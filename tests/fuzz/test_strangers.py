@@ -22,7 +22,6 @@ from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, LocalSigstore, pu
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.image import Absence
-from tidegate.evidence.proofs import ProofState
 from tidegate.evidence.signature_artifacts import (
     ArtifactRef,
     Descriptor,
@@ -32,15 +31,16 @@ from tidegate.evidence.signature_artifacts import (
     WantedArtifacts,
 )
 from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
+from tidegate.evidence.verification_result import ProofState
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
-from tidegate.verify.demands import Demand, demands_of
-from tidegate.verify.notation.revocation_material import NOTHING_KNOWN
-from tidegate.verify.prepare import prepare
-from tidegate.verify.verifier import SignedImage
+from tidegate.signing.prepare import prepare
+from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.verifier import SignedImage
+from tidegate.verify.notation.revocation.material import NOTHING_KNOWN
 
 IMAGE = image("app")
 DIGEST = Digest(IMAGE.digest)

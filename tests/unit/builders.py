@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tidegate.checks.subject import Shortfall, Subject
-from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus, PlatformImage
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import (
     Answer,

@@ -31,9 +31,9 @@ from tests.unit.builders import (
     report,
     settings,
 )
-from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause, Fact
 from tidegate.evidence.image import Absence, BadContent, ImageStatus, PlatformImage
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.repository import ScanType, TagMutability
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, ScanState, Severity
 from tidegate.policy.model import (

@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from tidegate.admission.verdict import ImageVerdict
-from tidegate.checks.words import harmless, plural
+from tidegate.checks.messages import harmless, plural
 
 MAX_MESSAGE_CHARACTERS = 8_000
 """Characters of a refusal; the API server and kubectl carry more, a person does not read more."""

@@ -12,9 +12,9 @@ from tidegate.checks.registry import check_registry
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.subject import Subject
 from tidegate.errors import InvalidReferenceError
-from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Known
 from tidegate.evidence.image import ImageDetail
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.needs import Needs, needs
 from tidegate.images.digest import Digest
 from tidegate.images.platform import Platform
@@ -24,7 +24,7 @@ from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import Children
 from tidegate.policy.snapshot import PolicySet
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
-from tidegate.verify.demands import demands_of
+from tidegate.signing.requirements import demands_of
 
 
 @dataclass(slots=True, eq=False)

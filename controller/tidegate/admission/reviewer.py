@@ -14,7 +14,7 @@ from tidegate.admission.plan import Plan, judge_plan
 from tidegate.admission.remembered import Remembered, Uses
 from tidegate.admission.request import AdmissionRequest, BadReviewError, changed_images, decode_review
 from tidegate.admission.verdict import ImageVerdict
-from tidegate.evidence.collected import RENEWED_SHARE, ImageEvidence, nothing_asked
+from tidegate.evidence.image_evidence import RENEWED_SHARE, ImageEvidence, nothing_asked
 from tidegate.evidence.needs import Needs
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference

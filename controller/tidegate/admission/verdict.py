@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tidegate.checks.judge import demanded_checks
+from tidegate.checks.messages import harmless
 from tidegate.checks.result import CheckResult, Outcome
-from tidegate.checks.words import harmless
 from tidegate.images.digest import Digest
 from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy, Tolerance
 

@@ -12,25 +12,35 @@ import structlog
 import uvloop
 
 from tidegate import __version__
+from tidegate.admission.known_bad import POLICY as KNOWN_BAD
 from tidegate.admission.request import BadReviewError
 from tidegate.admission.reviewer import Reviewer
 from tidegate.app.allocator import give_memory_back, set_up_allocator
 from tidegate.app.engine import Engine, build_engine
 from tidegate.app.fatal import end_clearly
 from tidegate.app.server_metrics import ServerMetrics
+from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.connection import load_configuration
+from tidegate.cluster.namespaces import WatchedNamespaces
+from tidegate.cluster.platforms import NodePlatforms
+from tidegate.cluster.policies import WatchedPolicies
+from tidegate.cluster.trust import WatchedTrust
+from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.errors import ConfigurationError
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.gather.clock import ClockWatch
-from tidegate.kube.api import KubernetesApi
-from tidegate.kube.certificate import CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
-from tidegate.kube.connection import load_configuration
-from tidegate.kube.known_bad import POLICY as KNOWN_BAD
-from tidegate.kube.namespaces import WatchedNamespaces
-from tidegate.kube.operator import run_operator
-from tidegate.kube.platforms import NodePlatforms
-from tidegate.kube.policies import WatchedPolicies
-from tidegate.kube.self_check import SelfCheck, WithoutSelfChecks
-from tidegate.kube.server import (
+from tidegate.policy.trust_stores import BrokenTrustStore
+from tidegate.settings import Settings
+from tidegate.signing.prepare import warm_up
+from tidegate.telemetry.log import configure_logging
+from tidegate.telemetry.metrics import Metrics
+from tidegate.telemetry.registries import Place, listed_places
+from tidegate.trust.kms_keys import KmsKeys
+from tidegate.trust.trusted_roots import FetchedRoots
+from tidegate.webhook.certificate import CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
+from tidegate.webhook.operator import run_operator
+from tidegate.webhook.self_check import SelfCheck, WithoutSelfChecks
+from tidegate.webhook.server import (
     AdmissionServer,
     BadRequest,
     KopfHost,
@@ -42,16 +52,6 @@ from tidegate.kube.server import (
     ServerLimits,
     ServerTLS,
 )
-from tidegate.kube.trust import WatchedTrust
-from tidegate.kube.trust_keys import KmsKeys
-from tidegate.kube.trust_roots import FetchedRoots
-from tidegate.kube.trust_stores import WatchedTrustStores
-from tidegate.policy.trust_stores import BrokenTrustStore
-from tidegate.settings import Settings
-from tidegate.telemetry.log import configure_logging
-from tidegate.telemetry.metrics import Metrics
-from tidegate.telemetry.registries import Place, listed_places
-from tidegate.verify.prepare import warm_up
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METRICS_CONNECTIONS = 64

@@ -27,7 +27,7 @@ from tidegate.revocation.services import HttpRevocationServices
 from tidegate.settings import Aws, OtherRegistry, Revocation, Settings, TrustStores
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
-from tidegate.trusted_roots.repository import TufRoots
+from tidegate.trust.tuf.repository import TufRoots
 
 MEBIBYTE = 1024 * 1024
 

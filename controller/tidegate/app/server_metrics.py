@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from tidegate.kube.server import Ended, Listener
+from tidegate.webhook.server import Ended, Listener
 
 _LABELS = ("listener",)
 

@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from tidegate.aws.errors import TOO_LONG, unexpected
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.share import SHARE
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 
 MAX_ANSWER_BYTES = 5 * 1024 * 1024
 """Bytes of one answer: a manifest of 4 MiB, quoted as JSON. A hundred images with a thousand tags each have more, and are

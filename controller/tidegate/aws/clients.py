@@ -31,7 +31,7 @@ from tidegate.aws.role import RoleCredentials
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.ports import CallGate
-from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.images.repository import EcrRegistry
 
 NO_CREDENTIALS_SECONDS = 5.0

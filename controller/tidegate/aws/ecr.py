@@ -30,7 +30,7 @@ from tidegate.evidence.ports import (
 )
 from tidegate.evidence.repository import ScanType
 from tidegate.evidence.scan import MAX_FINDINGS, ScanReport
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES

@@ -22,7 +22,7 @@ from tidegate.evidence.signature_artifacts import (
     bounded_annotations,
 )
 from tidegate.evidence.signature_search import StoredArtifact
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRepository

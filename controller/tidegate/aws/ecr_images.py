@@ -14,7 +14,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.ports import DescribedRepository, FetchedManifest
 from tidegate.evidence.repository import RepositorySettings, TagMutability
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository

@@ -14,7 +14,7 @@ from tidegate.aws.reply import Reply
 from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import CoverageAnswer, FindingsAnswer
 from tidegate.evidence.scan import MAX_FINDINGS, Coverage, Finding, ScanState, inspector_state
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 

@@ -12,7 +12,7 @@ from tidegate.aws.pages import PageTokens
 from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import MAX_INSPECTED_IMAGES, CoverageAnswer, FindingsAnswer
 from tidegate.evidence.scan import MAX_FINDINGS
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.repository import EcrRegistry
 
 PAGE_OF_FINDINGS = 100

@@ -18,7 +18,7 @@ from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.errors import classify, unexpected
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.signature_artifacts import MAX_ENVELOPE_BYTES, Descriptor, SkipReason, UnusableArtifactError
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import digest_of
 
 SOURCE = "s3:GetObject"

@@ -11,7 +11,7 @@ from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.errors import unexpected
 from tidegate.aws.pages import PageTokens
 from tidegate.aws.reply import Reply
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 RULES_SECONDS = 300.0

@@ -17,7 +17,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.errors import again, classify, unexpected
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 
 SOURCE = "sts:AssumeRole"
 SESSION_SECONDS = 3600

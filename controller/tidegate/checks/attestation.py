@@ -3,14 +3,14 @@
 The attestations of an image are those of the digest that the reference means.
 """
 
-from tidegate.checks.proof import ProofWords, judge_proofs
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.scan import worst
 from tidegate.checks.signature import NOT_SUPPORTED, may_be_asked
 from tidegate.checks.subject import Shortfall, Subject, earliest, existing_image, resting_on
+from tidegate.checks.verification import ProofWords, judge_proofs
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import AttestationRules
-from tidegate.verify.demands import demands_of
+from tidegate.signing.requirements import demands_of
 
 
 def check_attestations(policy: ImagePolicy, subject: Subject) -> CheckResult:

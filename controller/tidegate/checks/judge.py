@@ -6,6 +6,7 @@ Pure: the same policy, evidence and time give the same results. An unexpected ex
 from collections.abc import Callable
 
 from tidegate.checks.attestation import check_attestations
+from tidegate.checks.messages import harmless
 from tidegate.checks.registry import check_registry
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.scan import check_scan
@@ -13,7 +14,6 @@ from tidegate.checks.signature import check_signatures
 from tidegate.checks.subject import MAX_PROBLEM, Subject
 from tidegate.checks.tag import check_tag
 from tidegate.checks.vulnerabilities import check_vulnerabilities
-from tidegate.checks.words import harmless
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 
 

@@ -8,6 +8,7 @@ the first one, so the last scan counts as the first until something proves an ea
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from tidegate.checks.messages import age, harmless
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.subject import (
     Shortfall,
@@ -18,7 +19,6 @@ from tidegate.checks.subject import (
     runnable_images,
     usable,
 )
-from tidegate.checks.words import age, harmless
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import ImageDetail, PlatformImage
 from tidegate.evidence.scan import DOCUMENTED_WORDS, Scanner, ScanReport, ScanState

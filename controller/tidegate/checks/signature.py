@@ -6,14 +6,14 @@ An index image is signed as one: its digest fixes its children. ``children: All`
 
 from dataclasses import replace
 
-from tidegate.checks.proof import ProofWords, judge_proofs
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.scan import worst
 from tidegate.checks.subject import Shortfall, Subject, existing_image, resting_on, runnable_images
+from tidegate.checks.verification import ProofWords, judge_proofs
 from tidegate.images.platform import Platform
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import Children, SignatureRules
-from tidegate.verify.demands import demands_of
+from tidegate.signing.requirements import demands_of
 
 NOT_SUPPORTED = Shortfall(
     outcome=Outcome.FAIL,

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from tidegate.checks.messages import age, cause_words, harmless
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.words import age, cause_words, harmless
-from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.index_children import select_platforms
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference

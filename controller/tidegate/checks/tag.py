@@ -5,9 +5,9 @@ filters. A reference with a digest cannot be moved, whatever its tag says. "Cann
 immutable tag can still be deleted and pushed again by whoever holds those rights; only a digest is proof against that.
 """
 
+from tidegate.checks.messages import harmless
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.subject import Shortfall, Subject, absent, existing_image, resting_on, usable
-from tidegate.checks.words import harmless
 from tidegate.evidence.image import Absence
 from tidegate.policy.model import ImagePolicy, TagRules
 

@@ -9,10 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from tidegate.checks.messages import harmless, plural
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.scan import MAX_CLOCK_SKEW, ScannedImage, judge_scans, resting_on_scans, worst
 from tidegate.checks.subject import Shortfall, Subject, earliest
-from tidegate.checks.words import harmless, plural
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, Severity
 from tidegate.policy.model import ImagePolicy, ScanRules, Tolerance, VulnerabilityRules
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from tidegate.checks.proof import MAX_WORDS
+from tidegate.checks.messages import age, cause_words, harmless
+from tidegate.checks.verification import MAX_WORDS
 from tidegate.checks.vulnerabilities import describe_finding
-from tidegate.checks.words import age, cause_words, harmless
 from tidegate.cli.check import as_json, exit_code, word
 from tidegate.cli.documents import FoundImage, read_policies
 from tidegate.cli.judged import JudgedImage
@@ -19,9 +19,9 @@ from tidegate.cli.options import settings_of, shared_options
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
 from tidegate.evidence.index_children import images_within
-from tidegate.evidence.proofs import Proofs
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
+from tidegate.evidence.verification_result import Proofs
 from tidegate.telemetry.log import configure_logging
 
 SHOWN_FINDINGS = 10

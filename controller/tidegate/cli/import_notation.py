@@ -12,8 +12,8 @@ from tidegate.cli.argument_files import ArgumentError, read_file
 from tidegate.cli.import_objects import Import, ImportedObject, Loss, import_document
 from tidegate.cli.trust_policy_file import place_of, read_trust_policy_file
 from tidegate.cli.trust_store_folder import read_trust_stores, store_names
-from tidegate.verify.notation.trust_policy_document import MAX_POLICY_BYTES
-from tidegate.verify.notation.trust_store import StoreName, TrustStores
+from tidegate.verify.notation.trust_policy.document import MAX_POLICY_BYTES
+from tidegate.verify.notation.trust_store.store import StoreName, TrustStores
 
 FIRST_ACTIONS = ("Warn", "Audit")
 """With these nothing is refused: one of the objects is about every image of the cluster, which no document foresaw."""

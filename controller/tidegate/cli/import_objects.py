@@ -19,10 +19,10 @@ from tidegate.policy.notation_authority import IDENTITY_PATTERN, MAX_IDENTITIES
 from tidegate.policy.objects import API_VERSION
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_store_object import MAX_TEXT, parse_trust_store
-from tidegate.verify.notation.quotation import quoted
-from tidegate.verify.notation.registry_scope import GLOBAL_SCOPE
-from tidegate.verify.notation.trust_policy import Level, TrustPolicyDocument, TrustPolicyStatement
-from tidegate.verify.notation.trust_store import StoreKind, StoreName, TrustStore, TrustStores
+from tidegate.strict.quotation import quoted
+from tidegate.verify.notation.trust_policy.registry_scope import GLOBAL_SCOPE
+from tidegate.verify.notation.trust_policy.statement import Level, TrustPolicyDocument, TrustPolicyStatement
+from tidegate.verify.notation.trust_store.store import StoreKind, StoreName, TrustStore, TrustStores
 
 MAX_STEM = 40
 """Characters of an object's name that a statement's or a store's name makes."""

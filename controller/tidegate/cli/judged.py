@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tidegate.admission.plan import Plan
 from tidegate.admission.verdict import ImageVerdict
 from tidegate.cli.documents import FoundImage
-from tidegate.evidence.collected import ImageEvidence
+from tidegate.evidence.image_evidence import ImageEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from tidegate.cli.documents import FoundImage, ReadPolicies
 from tidegate.cli.judged import JudgedImage
 from tidegate.cli.progress import ShownProgress
 from tidegate.cli.trust_fetching import fetch_trust
-from tidegate.evidence.collected import nothing_asked
+from tidegate.evidence.image_evidence import nothing_asked
 from tidegate.policy.snapshot import PolicySnapshot
 
 CONCURRENT: Final = 200

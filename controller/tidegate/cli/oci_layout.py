@@ -25,11 +25,11 @@ from tidegate.evidence.signature_artifacts import (
 )
 from tidegate.evidence.signature_candidates import signature_tags
 from tidegate.evidence.signature_search import Listing, StoredArtifact
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES, MAX_VALUES
-from tidegate.verify.notation.strict_json import strict_object
+from tidegate.strict.json_text import strict_object
 
 MAX_ENTRIES = 2000
 """Manifests of index.json that are looked at for being about an image."""

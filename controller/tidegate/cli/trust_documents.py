@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.errors import Error, PolicyError
-from tidegate.kube.config_map_content import config_map_content
-from tidegate.kube.trust_content import Content, broken_store, compile_store, inline_content
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.trust_problems import kms_keys_of, named_trust_stores
 from tidegate.policy.trust_store_object import KIND, ConfigMapSource, StoreObject, TufRepository, read_trust_store
 from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore
+from tidegate.trust.config_map import config_map_content
+from tidegate.trust.store_content import Content, broken_store, compile_store, inline_content
 
 
 class TrustDocumentError(Error):

@@ -14,13 +14,14 @@ from tidegate.app.engine import Engine
 from tidegate.cli.progress import ShownProgress
 from tidegate.cli.trust_documents import TrustOfFiles
 from tidegate.errors import PolicyError
-from tidegate.kube import trust_keys, trust_roots
-from tidegate.kube.trust_content import broken_store, compile_store
-from tidegate.kube.trust_keys import KmsKeys
-from tidegate.kube.trust_roots import FetchedRoots
 from tidegate.policy.trust_store_object import StoreObject, TufRepository
 from tidegate.policy.trust_stores import AnyTrustStore, TrustSnapshot
-from tidegate.trusted_roots.repository import FetchedRoot, TufRoots
+from tidegate.trust import kms_keys as trust_keys
+from tidegate.trust import trusted_roots as trust_roots
+from tidegate.trust.kms_keys import KmsKeys
+from tidegate.trust.store_content import broken_store, compile_store
+from tidegate.trust.trusted_roots import FetchedRoots
+from tidegate.trust.tuf.repository import FetchedRoot, TufRoots
 
 DO_ABOUT_KEY: Final = "try aws kms get-public-key, or write the key itself as pem"
 DO_ABOUT_ROOT: Final = "correct that, or write the file itself as trustedRoot"

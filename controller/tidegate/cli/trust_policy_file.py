@@ -8,8 +8,8 @@ import yaml
 
 from tidegate.cli.argument_files import ArgumentError, read_file
 from tidegate.errors import PolicyError
-from tidegate.verify.notation.trust_policy import TrustPolicyDocument
-from tidegate.verify.notation.trust_policy_document import MAX_POLICY_BYTES, parse_trust_policy
+from tidegate.verify.notation.trust_policy.document import MAX_POLICY_BYTES, parse_trust_policy
+from tidegate.verify.notation.trust_policy.statement import TrustPolicyDocument
 
 _PATH = re.compile(r"(?P<path>[A-Za-z][A-Za-z0-9_.\[\]-]*): ")
 _PART = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_-]*)|\[(?P<index>[0-9]{1,6})\]")

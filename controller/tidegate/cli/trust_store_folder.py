@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tidegate.cli.argument_files import AbsentFileError, ArgumentError, list_below, read_below
 from tidegate.errors import PolicyError
-from tidegate.verify.notation.trust_store import (
+from tidegate.verify.notation.trust_store.store import (
     MAX_FILE_BYTES,
     MAX_STORE_FILES,
     StoreFile,

@@ -15,17 +15,17 @@ from tidegate.cli.verify_report import LeftAside, ReportedSignature, StepOutcome
 from tidegate.cli.verify_sigstore import KIND_NAMES, reported_sigstore
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Known
-from tidegate.evidence.proofs import Attempt, Proof, ProofState
 from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, SignatureArtifact
+from tidegate.evidence.verification_result import Attempt, Proof, ProofState
 from tidegate.gather.signatures import kinds_of
 from tidegate.images.reference import ImageReference
 from tidegate.images.repository import OciRegistry, OciRepository, Repository
 from tidegate.policy.model import ImagePolicy
-from tidegate.verify.by_notation import NotationVerifier
-from tidegate.verify.demands import Demand, demands_of
-from tidegate.verify.notation.revocation_material import RevocationMaterial
-from tidegate.verify.prepare import prepare
-from tidegate.verify.verifier import SignedImage
+from tidegate.signing.notation import NotationVerifier
+from tidegate.signing.prepare import prepare
+from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.verifier import SignedImage
+from tidegate.verify.notation.revocation.material import RevocationMaterial
 
 MAX_ROUNDS = 4
 """Times that a signature is verified: OCSP, then a CRL in its place, then a delta of that."""

@@ -25,18 +25,18 @@ from tidegate.cli.verify_report import (
 from tidegate.errors import VerificationError
 from tidegate.evidence.revocation import SignerQuestion
 from tidegate.images.digest import parse_digest
-from tidegate.verify.notation.cose import COSE_MEDIA_TYPE
-from tidegate.verify.notation.envelope import MAX_ENVELOPE_BYTES
-from tidegate.verify.notation.jws import JWS_MEDIA_TYPE
+from tidegate.strict.json_text import strict_object
+from tidegate.verify.notation.envelope.cose import COSE_MEDIA_TYPE
+from tidegate.verify.notation.envelope.envelope import MAX_ENVELOPE_BYTES
+from tidegate.verify.notation.envelope.jws import JWS_MEDIA_TYPE
+from tidegate.verify.notation.envelope.payload import TargetArtifact
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome, Result, StepRecord
-from tidegate.verify.notation.payload import TargetArtifact
 from tidegate.verify.notation.procedure import verify_notation
-from tidegate.verify.notation.registry_scope import scope_of_reference
-from tidegate.verify.notation.revocation_material import MAX_CRL_BYTES, MAX_OCSP_BYTES, RevocationMaterial
+from tidegate.verify.notation.revocation.material import MAX_CRL_BYTES, MAX_OCSP_BYTES, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
-from tidegate.verify.notation.strict_json import strict_object
-from tidegate.verify.notation.trust_policy import Action, Level, TrustPolicyStatement
-from tidegate.verify.notation.trust_store import TrustStores
+from tidegate.verify.notation.trust_policy.registry_scope import scope_of_reference
+from tidegate.verify.notation.trust_policy.statement import Action, Level, TrustPolicyStatement
+from tidegate.verify.notation.trust_store.store import TrustStores
 
 MAX_DESCRIPTOR_BYTES = 1024 * 1024
 MAX_SIGNER_ANSWER_BYTES = 1024 * 1024

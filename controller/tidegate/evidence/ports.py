@@ -22,7 +22,7 @@ from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.scan import Coverage, ScanReport
 from tidegate.evidence.signature_artifacts import FoundArtifacts, SigningHint, WantedArtifacts
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository, Registry

@@ -45,7 +45,7 @@ from tidegate.evidence.signature_candidates import (
     refusal,
     signature_tags,
 )
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 

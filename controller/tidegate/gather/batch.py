@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from tidegate.evidence.fact import Cause, Missing
-from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.gather.line import Line
 from tidegate.gather.shares import Claim, current
 

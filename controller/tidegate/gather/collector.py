@@ -13,15 +13,15 @@ from typing import TypeAlias, TypeVar
 
 import structlog
 
-from tidegate.checks.words import harmless
-from tidegate.evidence.collected import ImageEvidence, not_asked, nothing_asked
+from tidegate.checks.messages import harmless
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
+from tidegate.evidence.image_evidence import ImageEvidence, not_asked, nothing_asked
 from tidegate.evidence.index_children import select_platforms
 from tidegate.evidence.needs import Needs
-from tidegate.evidence.proofs import Proofs, ProofState
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
+from tidegate.evidence.verification_result import Proofs, ProofState
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.facts import Facts
@@ -33,7 +33,7 @@ from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
 from tidegate.images.reference import ImageReference
 from tidegate.images.repository import EcrRepository, OciRegistry, OciRepository, Repository
-from tidegate.verify.demands import Demand
+from tidegate.signing.requirements import Demand
 
 MAX_COLLECTIONS = 10_000
 """Images being collected at once; further ones are told that too much is waiting."""

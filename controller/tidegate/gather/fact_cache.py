@@ -14,8 +14,8 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from tidegate.evidence.collected import RENEWED_SHARE
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
+from tidegate.evidence.image_evidence import RENEWED_SHARE
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.lifetimes import RETRY_SECONDS, kept_seconds

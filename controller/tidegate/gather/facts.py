@@ -9,14 +9,14 @@ from collections.abc import Sequence, Sized
 from functools import partial
 from typing import TypeVar
 
-from tidegate.evidence.collected import SCAN_TYPE_SOURCE
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail
+from tidegate.evidence.image_evidence import SCAN_TYPE_SOURCE
 from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.ports import MAX_IMAGE_IDS, MAX_INSPECTED_IMAGES, MAX_REPOSITORIES
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState
-from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.gather import lifetimes
 from tidegate.gather.batch import Batcher
 from tidegate.gather.budget import Budget

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.share import SHARE
-from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.gather.clock import Clock
 from tidegate.gather.meter import MadeCall, Meter
 from tidegate.gather.shares import Claim, Given, Lanes, Room, current

@@ -15,7 +15,7 @@ from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatu
 from tidegate.evidence.index_children import images_within, index_children
 from tidegate.evidence.ports import MAX_IMAGE_IDS, FetchedManifest
 from tidegate.evidence.signature_artifacts import Descriptor
-from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.gather import lifetimes
 from tidegate.gather.batch import Batcher
 from tidegate.gather.budget import Budget

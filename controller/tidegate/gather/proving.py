@@ -14,17 +14,17 @@ from typing import TypeAlias
 import structlog
 
 from tidegate.errors import UndeterminedError
-from tidegate.evidence.proofs import Attempt, Proof, ProofState, conclude
 from tidegate.evidence.signature_artifacts import FoundArtifacts, SignatureArtifact
+from tidegate.evidence.verification_result import Attempt, Proof, ProofState, conclude
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.revocations import Answer, Revocations
 from tidegate.gather.shares import Room, current
 from tidegate.gather.size import ENTRY_BYTES, size_of
-from tidegate.verify.demands import Demand
-from tidegate.verify.notation.revocation_material import NoAnswer, Question, RevocationMaterial
-from tidegate.verify.prepare import prepare
-from tidegate.verify.verifier import Examination, SignedImage, Verifier
+from tidegate.signing.prepare import prepare
+from tidegate.signing.requirements import Demand
+from tidegate.signing.verifier import Examination, SignedImage, Verifier
+from tidegate.verify.notation.revocation.material import NoAnswer, Question, RevocationMaterial
 
 THREADS = 4
 """Images whose signatures are verified at once."""

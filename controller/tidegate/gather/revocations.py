@@ -11,11 +11,11 @@ from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from tidegate.checks.words import cause_words
+from tidegate.checks.messages import cause_words
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
@@ -23,8 +23,8 @@ from tidegate.gather.lifetimes import RETRY_SECONDS
 from tidegate.gather.lines import Lines
 from tidegate.gather.sources import Sources
 from tidegate.images.repository import EcrRegistry, OciRegistry
-from tidegate.verify.notation.freshness import good_until
-from tidegate.verify.notation.revocation_material import (
+from tidegate.verify.notation.revocation.freshness import good_until
+from tidegate.verify.notation.revocation.material import (
     CRL_TIMEOUT_SECONDS,
     OCSP_TIMEOUT_SECONDS,
     CrlQuestion,

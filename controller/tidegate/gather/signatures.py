@@ -12,7 +12,6 @@ from typing import TypeAlias
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import BadContent
-from tidegate.evidence.proofs import Proof, Proofs, ProofState
 from tidegate.evidence.signature_artifacts import (
     ArtifactKind,
     Descriptor,
@@ -22,7 +21,8 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     WantedArtifacts,
 )
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.verification_result import Proof, Proofs, ProofState
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
@@ -33,9 +33,9 @@ from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRepository, Repository
 from tidegate.policy.signatures import NotationAuthority
-from tidegate.verify.demands import Demand
-from tidegate.verify.prepare import prepare
-from tidegate.verify.verifier import SignedImage
+from tidegate.signing.prepare import prepare
+from tidegate.signing.requirements import Demand
+from tidegate.signing.verifier import SignedImage
 
 FOUND_SECONDS = 300.0
 """How long found signatures are used: in that time one that was removed still counts."""

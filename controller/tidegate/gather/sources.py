@@ -21,7 +21,7 @@ from tidegate.evidence.signature_artifacts import Descriptor
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRepository, OciRepository
-from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, OcspQuestion
+from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, OcspQuestion
 
 
 class OtherRegistry(SignatureSource[OciRepository], Protocol):

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from tidegate.evidence.scan import Severity
 from tidegate.images.platform import Platform
 from tidegate.policy.signatures import AttestationRules, SignatureRules
-from tidegate.policy.wildcard import compile_glob
+from tidegate.strict.wildcard import compile_glob
 
 
 class Action(StrEnum):

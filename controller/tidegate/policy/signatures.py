@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from tidegate.policy.conditions import Condition
-from tidegate.policy.pattern import Wanted
+from tidegate.strict.pattern import Wanted
 
 
 class Level(StrEnum):

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Final
 
 from tidegate.policy.names import PRINTABLE_PATTERN, TRUST_STORE_NAME
-from tidegate.policy.pattern import Wanted, make_exact, make_pattern
 from tidegate.policy.public_key import EXPECTED, MAX_PEM, PEM_PATTERN, has_own_hash, make_pem
 from tidegate.policy.shape import Check, Choice, Field, ListOf, Objection, Section, Text, exactly_one
 from tidegate.policy.signatures import (
@@ -23,6 +22,7 @@ from tidegate.policy.signatures import (
     SigstoreIdentity,
     TransparencyLog,
 )
+from tidegate.strict.pattern import Wanted, make_exact, make_pattern
 
 MAX_IDENTITIES: Final = 16
 KMS_PATTERN: Final = r"^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}$"

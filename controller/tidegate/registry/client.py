@@ -14,7 +14,7 @@ from tidegate.egress.exchange import Reply, Request
 from tidegate.egress.hosts import Reach, Target
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.repository import OciRepository
 from tidegate.registry.access import Place
 from tidegate.registry.challenge import read_challenge

@@ -30,7 +30,7 @@ from tidegate.evidence.signature_artifacts import (
     UnusableArtifactError,
 )
 from tidegate.evidence.signature_search import Listing
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, OCI_INDEX

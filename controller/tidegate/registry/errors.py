@@ -6,7 +6,7 @@ from http import HTTPStatus
 from tidegate.egress.errors import EgressError, Problem
 from tidegate.egress.exchange import Reply
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 
 MAX_DETAIL = 300
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 
 MAX_FILE_BYTES = 1024 * 1024
 """What a Secret holds at most."""

@@ -15,7 +15,7 @@ from tidegate.egress.exchange import Request
 from tidegate.egress.hosts import Target
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.repository import OciRepository
 from tidegate.registry.access import Place
 from tidegate.registry.challenge import Challenge

@@ -15,7 +15,7 @@ from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.ports import CallGate
 from tidegate.images.repository import OciRegistry
-from tidegate.verify.notation.revocation_material import (
+from tidegate.verify.notation.revocation.material import (
     MAX_CRL_BYTES,
     MAX_OCSP_BYTES,
     CrlQuestion,

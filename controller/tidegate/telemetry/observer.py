@@ -10,9 +10,9 @@ import structlog
 
 from tidegate.admission.decision import Decision, Mark
 from tidegate.admission.request import AdmissionRequest
-from tidegate.checks.words import asked, harmless
+from tidegate.checks.messages import asked, harmless
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.repository import Registry
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.registries import RegistryLabels

@@ -9,11 +9,11 @@ from tests.attack.scenario import Outcome, Scenario
 from tests.integration.gather.gate import NO_CRITICAL, Gate, image
 from tests.simulator import Simulator, World
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.repository import EcrRegistry
+from tidegate.telemetry.counters import MAX_SERIES
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
-from tidegate.telemetry.tally import MAX_SERIES
 
 STEP_SECONDS, STEPS = 10, 24
 API = "ecr:DescribeImages"

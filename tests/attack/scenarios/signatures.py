@@ -42,9 +42,9 @@ from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
-from tidegate.verify.demands import Demand, demands_of
-from tidegate.verify.prepare import warm_up
-from tidegate.verify.verifier import SignedImage
+from tidegate.signing.prepare import warm_up
+from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.verifier import SignedImage
 
 SIGNATURES = 50
 """Of 1 MiB each, as many as are looked at for one image."""

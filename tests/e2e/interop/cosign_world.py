@@ -29,8 +29,8 @@ from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.keys import key as new_key
 from tests.simulator.pki.sigstore import LocalSigstore
 from tidegate.images.digest import Digest
-from tidegate.policy.pattern import Exact
 from tidegate.policy.signatures import SigstoreIdentity
+from tidegate.strict.pattern import Exact
 from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority
 from tidegate.verify.sigstore.claims import Artifact, Claims
 from tidegate.verify.sigstore.layer import Layer

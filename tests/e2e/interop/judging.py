@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from tests.e2e.interop.layout import REPOSITORY, Artifact, Layout
 from tests.e2e.interop.programs import Notation
 from tests.simulator.artifacts import NOTATION_TYPE
+from tidegate.verify.notation.envelope.payload import TargetArtifact
 from tidegate.verify.notation.outcome import NotationOutcome, Result
-from tidegate.verify.notation.payload import TargetArtifact
 from tidegate.verify.notation.procedure import verify_notation
-from tidegate.verify.notation.revocation_material import CrlQuestion, OcspQuestion, Question, RevocationMaterial
-from tidegate.verify.notation.trust_policy_document import parse_trust_policy
-from tidegate.verify.notation.trust_store import (
+from tidegate.verify.notation.revocation.material import CrlQuestion, OcspQuestion, Question, RevocationMaterial
+from tidegate.verify.notation.trust_policy.document import parse_trust_policy
+from tidegate.verify.notation.trust_store.store import (
     StoreFile,
     StoreKind,
     StoreName,

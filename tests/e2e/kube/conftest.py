@@ -15,8 +15,8 @@ from tests.chart.render import custom_resource_definitions, find_all, rbac, rend
 from tests.cluster import ControlPlane, wait_for
 from tests.cluster.ports import free_ports
 from tests.e2e.kube.edge import CRD, Edge, Rights
-from tidegate.kube.connection import load_configuration
-from tidegate.kube.watches import CLOSE_SECONDS
+from tidegate.cluster.connection import load_configuration
+from tidegate.cluster.watches import CLOSE_SECONDS
 
 
 def install_rights(cluster: ControlPlane) -> Rights:

@@ -13,20 +13,20 @@ from kubernetes.client import Configuration
 
 from tests.cluster import ControlPlane
 from tests.cluster.processes import Process
+from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.namespaces import WatchedNamespaces
+from tidegate.cluster.platforms import NodePlatforms
+from tidegate.cluster.policies import WatchedPolicies
+from tidegate.cluster.trust import WatchedTrust
+from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.errors import PolicyError
-from tidegate.kube.api import KubernetesApi
-from tidegate.kube.namespaces import WatchedNamespaces
-from tidegate.kube.operator import run_operator
-from tidegate.kube.platforms import NodePlatforms
-from tidegate.kube.policies import WatchedPolicies
-from tidegate.kube.server import KopfHost
-from tidegate.kube.trust import WatchedTrust
-from tidegate.kube.trust_keys import KmsKeys
-from tidegate.kube.trust_roots import FetchedRoots
-from tidegate.kube.trust_stores import WatchedTrustStores
 from tidegate.policy.snapshot import Policy
 from tidegate.policy.trust_stores import AnyTrustStore
-from tidegate.trusted_roots.repository import TufRoots
+from tidegate.trust.kms_keys import KmsKeys
+from tidegate.trust.trusted_roots import FetchedRoots
+from tidegate.trust.tuf.repository import TufRoots
+from tidegate.webhook.operator import run_operator
+from tidegate.webhook.server import KopfHost
 
 T = TypeVar("T")
 

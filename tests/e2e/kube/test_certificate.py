@@ -13,10 +13,10 @@ from cryptography import x509
 
 from tests.chart.render import find_all, render, webhook_configuration
 from tests.e2e.kube.edge import Edge, Rights, aside
+from tidegate.cluster.api import ApiError
 from tidegate.errors import ConfigurationError
-from tidegate.kube.api import ApiError
-from tidegate.kube.certificate import CaBundle, ServingPair, SharedCertificate
-from tidegate.kube.certificate.material import make_authority
+from tidegate.webhook.certificate import CaBundle, ServingPair, SharedCertificate
+from tidegate.webhook.certificate.material import make_authority
 
 NOW = dt.datetime.now(dt.UTC)
 Replica = Callable[..., SharedCertificate]

@@ -16,10 +16,10 @@ import sys
 sys.path[:0] = [ROOT, ROOT + "/controller"]
 import asyncio, uvloop
 from tests.e2e.kube.edge import Edge
-from tidegate.kube.certificate import CaBundle, SharedCertificate
-from tidegate.kube.connection import load_configuration
-from tidegate.kube.operator import run_operator
-from tidegate.kube.server import AdmissionServer, KopfHost, ServerTLS
+from tidegate.webhook.certificate import CaBundle, SharedCertificate
+from tidegate.cluster.connection import load_configuration
+from tidegate.webhook.operator import run_operator
+from tidegate.webhook.server import AdmissionServer, KopfHost, ServerTLS
 
 async def main():
     edge = Edge(load_configuration(), None)

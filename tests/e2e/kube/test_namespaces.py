@@ -43,7 +43,7 @@ async def test_the_same_labels_are_the_same_object(rights: Rights, run_edge: Run
 
 async def test_a_relist_purges_what_a_lost_watch_missed(rights: Rights, run_edge: RunEdge, monkeypatch: Any) -> None:
     """With every event of the watches lost, a deleted namespace is forgotten and a change is seen."""
-    monkeypatch.setattr("tidegate.kube.watches.Watches._tell", lambda *_: None)
+    monkeypatch.setattr("tidegate.cluster.watches.Watches._tell", lambda *_: None)
     cluster = rights.cluster
     gone = await aside(cluster.create_namespace)
     kept = await aside(cluster.create_namespace)

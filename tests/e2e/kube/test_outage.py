@@ -16,7 +16,7 @@ async def test_an_outage_keeps_the_snapshot_and_ends_with_it(
     lonely_rights: Rights, run_edge: RunEdge, monkeypatch: Any
 ) -> None:
     """The API server is stopped, not ended: connections hang, as they do when a network is lost."""
-    monkeypatch.setattr("tidegate.kube.api.READ_SECONDS", 1.0)
+    monkeypatch.setattr("tidegate.cluster.api.READ_SECONDS", 1.0)
     name, cluster = f"policy-{uuid.uuid4().hex[:8]}", lonely_rights.cluster
     server = api_server(cluster)
     await aside(cluster.apply, policy(name))

@@ -11,7 +11,7 @@ from tests.chart.render import custom_resource_definitions
 from tests.cluster import ControlPlane
 from tests.e2e.kube.conftest import RunEdge
 from tests.e2e.kube.edge import CRD, Rights, aside, policy, until
-from tidegate.kube.policies import POLICIES_PATH
+from tidegate.cluster.policies import POLICIES_PATH
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 
 
@@ -122,7 +122,7 @@ async def test_replicas_do_not_write_against_each_other(rights: Rights, run_edge
 
 async def test_a_relist_purges_what_a_lost_watch_missed(rights: Rights, run_edge: RunEdge, monkeypatch: Any) -> None:
     """With every event of the watches lost, a deleted policy still goes, and a new one still comes."""
-    monkeypatch.setattr("tidegate.kube.watches.Watches._tell", lambda *_: None)
+    monkeypatch.setattr("tidegate.cluster.watches.Watches._tell", lambda *_: None)
     gone, new, cluster = fresh_name(), fresh_name(), rights.cluster
     await aside(cluster.apply, policy(gone))
     async with run_edge(rights, every_seconds=0.5) as edge:

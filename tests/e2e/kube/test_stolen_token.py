@@ -12,7 +12,7 @@ import pytest
 from tests.chart.render import find, render
 from tests.cluster import wait_for
 from tests.e2e.kube.edge import Edge, Rights, aside, policy
-from tidegate.kube.policies import POLICIES_PATH
+from tidegate.cluster.policies import POLICIES_PATH
 
 TOKEN_TYPE = "kubernetes.io/service-account-token"
 

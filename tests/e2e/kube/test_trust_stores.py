@@ -19,7 +19,7 @@ from tests.simulator.tuf_repository import TufRepository
 from tests.unit.kube.trust_examples import inline, pem, trusted_root
 from tidegate.egress.hosts import HostList
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustStore
-from tidegate.trusted_roots.repository import TufRoots
+from tidegate.trust.tuf.repository import TufRoots
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ async def test_without_the_right_to_read_trust_stores_only_authorities_that_need
     """Policies are in force at once, and what they rely on is broken. Only a process that just started is not ready."""
     cluster = rights.cluster
     refused = "/apis/tidegate.dev/v1alpha1/nothing-that-may-be-read"
-    monkeypatch.setattr("tidegate.kube.trust_stores.TRUST_STORES_PATH", refused)
+    monkeypatch.setattr("tidegate.cluster.trust_stores.TRUST_STORES_PATH", refused)
     async with run_edge(rights) as edge:
         await edge.ready()
         await aside(cluster.apply, signed_by(name, name))

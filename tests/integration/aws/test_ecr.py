@@ -15,7 +15,7 @@ from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import MAX_FINDINGS, Scanner, ScanState, Severity
 from tidegate.evidence.signature_artifacts import SkipReason, WantedArtifacts
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_INDEX, OCI_MANIFEST

@@ -7,7 +7,7 @@ from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.inspector import MAX_BATCH_PAGES
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Answer, ScanState, Severity
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import digest_of
 
 READER = "arn:aws:iam::444455556666:role/tidegate-reader"

@@ -9,7 +9,7 @@ from tidegate.aws.clients import Clients
 from tidegate.aws.kms import Kms
 from tidegate.errors import PolicyError
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
 
 
 def kms_of(sim, **settings):

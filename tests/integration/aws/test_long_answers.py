@@ -16,7 +16,7 @@ from tidegate.aws.identity import Identity
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import ImageDetail
 from tidegate.evidence.share import SHARE
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository
 

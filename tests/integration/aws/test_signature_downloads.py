@@ -16,7 +16,7 @@ from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.layers import CHUNK_BYTES, MAX_URL_CHARACTERS, LayerDownloads
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.signature_artifacts import MAX_ENVELOPE_BYTES, Descriptor, SkipReason, UnusableArtifactError
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import digest_of
 
 BLOB = b"an envelope of some bytes"

@@ -22,7 +22,7 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     WantedArtifacts,
 )
-from tidegate.evidence.unavailable import UnknownRegionError
+from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.repository import EcrRegistry, EcrRepository
 

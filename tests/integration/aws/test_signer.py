@@ -13,7 +13,7 @@ from tidegate.aws.signer import MAX_CERTIFICATE_HASHES, MAX_REVOKED, Signer
 from tidegate.errors import VerificationError
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.revocation import SignerQuestion
-from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
 
 PROFILE = "arn:aws:signer:us-east-1:444455556666:/signing-profiles/release_1"
 VERSION = f"{PROFILE}/AbCdEf1234"

@@ -15,7 +15,7 @@ from tidegate.aws import clients as clients_module
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository

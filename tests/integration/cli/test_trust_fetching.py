@@ -15,7 +15,7 @@ from tests.simulator import World
 from tests.simulator.kms_changes import KmsKey
 from tests.simulator.tuf_repository import TufRepository
 from tests.unit.cli.commands import Ended
-from tidegate.trusted_roots import repository as trusted_roots
+from tidegate.trust.tuf import repository as trusted_roots
 
 ALLOWED, REFUSED, UNKNOWN = 0, 1, 2
 APP = image()

@@ -19,8 +19,8 @@ from tests.integration.gather.test_signatures import AWS_SIGNER, PROFILE, signed
 from tests.integration.gather.trust import trust_of
 from tests.simulator import Simulator, World
 from tests.unit.gather.virtual_time import VirtualLoop
-from tidegate.kube.api import KubernetesApi, Metadata
-from tidegate.kube.platforms import NodePlatforms
+from tidegate.cluster.api import KubernetesApi, Metadata
+from tidegate.cluster.platforms import NodePlatforms
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "concepts" / "limits.md"
 STEP_SECONDS = 2.0

@@ -18,7 +18,11 @@ from tests.simulator.manifests import OCI_MANIFEST, Manifest, sha256
 from tests.simulator.pki.certificates import Identity, authority, issue
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, SIGNED_AT, sign
 from tidegate.policy.trust_stores import TrustSnapshot
-from tidegate.verify.notation.plugin import AWS_SIGNER_PLUGIN, VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION
+from tidegate.verify.notation.envelope.plugin import (
+    AWS_SIGNER_PLUGIN,
+    VERIFICATION_PLUGIN,
+    VERIFICATION_PLUGIN_MIN_VERSION,
+)
 
 UNTIL = SIGNED_AT + timedelta(days=900)
 RELEASE = {

@@ -38,7 +38,11 @@ from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, COSE, JWS, sign
 from tests.simulator.pki.sigstore import LocalSigstore, statement
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tidegate.evidence.signature_artifacts import MAX_ENVELOPE_BYTES, MAX_EVALUATED, MAX_MANIFEST_BYTES
-from tidegate.verify.notation.plugin import AWS_SIGNER_PLUGIN, VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION
+from tidegate.verify.notation.envelope.plugin import (
+    AWS_SIGNER_PLUGIN,
+    VERIFICATION_PLUGIN,
+    VERIFICATION_PLUGIN_MIN_VERSION,
+)
 
 REPOSITORY = "team/app"
 ATTESTED = {"name": "build", "predicateType": PROVENANCE, "anyOf": [CI]}

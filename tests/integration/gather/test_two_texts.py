@@ -32,7 +32,7 @@ from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutabi
 from tidegate.evidence.revocation import SignerRevocations
 from tidegate.evidence.scan import Coverage, Scanner, ScanReport, ScanState
 from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, SigningHint, SigningState
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.gather import sources
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.manifest import OCI_INDEX, OCI_MANIFEST
@@ -42,7 +42,7 @@ from tidegate.policy.trust_stores import BrokenTrustStore, TrustSnapshot, TrustS
 from tidegate.registry.registries import OciRegistries
 from tidegate.revocation.services import HttpRevocationServices
 from tidegate.settings import Revocation
-from tidegate.verify.notation.revocation_material import NoAnswer
+from tidegate.verify.notation.revocation.material import NoAnswer
 
 MARK = "marked7f3a"
 ARN = f"arn:aws:iam::999988887777:role/{MARK}"

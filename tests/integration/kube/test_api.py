@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kubernetes.client import Configuration
 
-from tidegate.kube import api as module
-from tidegate.kube.api import ApiError, KubernetesApi, Metadata
+from tidegate.cluster import api as module
+from tidegate.cluster.api import ApiError, KubernetesApi, Metadata
 
 PATH = "/api/v1/things"
 Answer = tuple[int, bytes]

@@ -12,22 +12,22 @@ from typing import Any, cast
 import pytest
 import structlog
 
+from tidegate.admission import known_bad
 from tidegate.admission.decision import Decision
 from tidegate.admission.request import AdmissionRequest
 from tidegate.admission.reviewer import Reviewer
-from tidegate.evidence.collected import ImageEvidence
+from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.policies import WatchedPolicies
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.needs import Needs
 from tidegate.gather.clock import SystemClock
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference
-from tidegate.kube import known_bad
-from tidegate.kube.api import KubernetesApi
-from tidegate.kube.certificate import ServingPair
-from tidegate.kube.certificate.material import KeyPair, make_authority, make_serving
-from tidegate.kube.policies import WatchedPolicies
-from tidegate.kube.self_check import LOADING, UNREAD, SelfCheck, WithoutSelfChecks
-from tidegate.kube.server import AdmissionServer, Responder, ServerLimits, ServerTLS
-from tidegate.kube.server.client_certificate import make_client_certificate
+from tidegate.webhook.certificate import ServingPair
+from tidegate.webhook.certificate.material import KeyPair, make_authority, make_serving
+from tidegate.webhook.self_check import LOADING, UNREAD, SelfCheck, WithoutSelfChecks
+from tidegate.webhook.server import AdmissionServer, Responder, ServerLimits, ServerTLS
+from tidegate.webhook.server.client_certificate import make_client_certificate
 
 NOW = dt.datetime.now(dt.UTC)
 NAME = "tidegate.tidegate.svc"
@@ -404,7 +404,7 @@ async def test_what_keeps_a_process_from_getting_ready_is_warned_of_after_a_whil
     with structlog.testing.capture_logs() as lines:
         await check.check()
         await check.check()
-        monkeypatch.setattr("tidegate.kube.self_check.START_SECONDS", -1.0)
+        monkeypatch.setattr("tidegate.webhook.self_check.START_SECONDS", -1.0)
         await check.check()
         await check.check()
     assert [(line["event"], line["log_level"]) for line in lines] == [
@@ -439,7 +439,7 @@ async def test_what_is_still_being_loaded_is_not_ready():
 
 async def test_a_server_that_answers_on_every_path_is_not_ready(monkeypatch):
     """Such as kopf's own, which allows what it does not know."""
-    monkeypatch.setattr("tidegate.kube.self_check.UNKNOWN_PATH", "/validate")
+    monkeypatch.setattr("tidegate.webhook.self_check.UNKNOWN_PATH", "/validate")
     policies = watched()
     await policies.relisting.refresh_once()
     check = await checked(reviewer(policies), policies)

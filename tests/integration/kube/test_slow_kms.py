@@ -13,12 +13,12 @@ from tests.unit.policy.signature_examples import by_sigstore
 from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.clients import Clients
 from tidegate.aws.kms import Kms
-from tidegate.kube.api import KubernetesApi
-from tidegate.kube.policies import WatchedPolicies
-from tidegate.kube.trust import WatchedTrust
-from tidegate.kube.trust_keys import NOT_YET, KmsKeys
-from tidegate.kube.trust_stores import WatchedTrustStores
+from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.policies import WatchedPolicies
+from tidegate.cluster.trust import WatchedTrust
+from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.policy.model import ImagePolicy
+from tidegate.trust.kms_keys import NOT_YET, KmsKeys
 
 SLOW_SECONDS = 8.0
 

@@ -11,8 +11,9 @@ from tests.simulator.faults import FaultKind
 from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.clients import Clients
 from tidegate.aws.kms import Kms
-from tidegate.kube import rereading, trust_keys
-from tidegate.kube.trust_keys import NOT_YET, TOO_MANY, KmsKeys
+from tidegate.trust import kms_keys as trust_keys
+from tidegate.trust import refresh as rereading
+from tidegate.trust.kms_keys import NOT_YET, TOO_MANY, KmsKeys
 
 
 @pytest.fixture

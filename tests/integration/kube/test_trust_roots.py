@@ -12,10 +12,11 @@ from structlog.testing import capture_logs
 from tests.simulator.tuf_repository import TufRepository
 from tidegate.egress.hosts import HostList
 from tidegate.errors import PolicyError
-from tidegate.kube import rereading, trust_roots
-from tidegate.kube.trust_roots import NOT_YET, FetchedRoots
 from tidegate.policy.trust_store_object import TufRepository as Named
-from tidegate.trusted_roots.repository import FetchedRoot, TufRoots
+from tidegate.trust import refresh as rereading
+from tidegate.trust import trusted_roots as trust_roots
+from tidegate.trust.trusted_roots import NOT_YET, FetchedRoots
+from tidegate.trust.tuf.repository import FetchedRoot, TufRoots
 
 FIRST, SECOND = b'{"first": true}', b'{"second": true}'
 

@@ -11,7 +11,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import MAX_IMAGE_IDS
 from tidegate.evidence.signature_artifacts import Descriptor
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import MAX_MANIFEST_BYTES

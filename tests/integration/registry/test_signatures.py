@@ -31,7 +31,7 @@ from tidegate.evidence.signature_artifacts import (
     UnusableArtifactError,
     WantedArtifacts,
 )
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.registry.client import MAX_REDIRECTS
 from tidegate.registry.content import MAX_PAGES, WITHHELD

@@ -11,7 +11,7 @@ from tests.integration.registry.conftest import place, repository
 from tests.simulator.http_faults import HttpFault
 from tests.simulator.manifests import OCI_MANIFEST
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.image_id import ImageId
 from tidegate.registry.tokens import LONGEST_SECONDS, MARGIN_SECONDS, MAX_ANSWER_BYTES, MAX_TOKENS
 

@@ -8,7 +8,7 @@ from tests.integration.egress.peer import Peer
 from tidegate.egress.exchange import Egress
 from tidegate.egress.hosts import HostList
 from tidegate.revocation.services import MAX_REDIRECTS, HttpRevocationServices
-from tidegate.verify.notation.revocation_material import (
+from tidegate.verify.notation.revocation.material import (
     MAX_CRL_BYTES,
     MAX_OCSP_BYTES,
     CrlQuestion,

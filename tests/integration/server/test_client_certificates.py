@@ -7,9 +7,9 @@ import pytest
 from tests.integration.server import certificates
 from tests.integration.server.peer import client_context, get, post
 from tidegate.errors import ConfigurationError
-from tidegate.kube.server import ServerTLS
-from tidegate.kube.server.client_certificate import make_client_certificate
-from tidegate.kube.server.tls import load_pair
+from tidegate.webhook.server import ServerTLS
+from tidegate.webhook.server.client_certificate import make_client_certificate
+from tidegate.webhook.server.tls import load_pair
 
 
 @pytest.fixture(scope="module")

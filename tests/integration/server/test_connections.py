@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from tests.integration.server.peer import Peer, first_answer, get, post
-from tidegate.kube.server import Listener, Reply, Route
-from tidegate.kube.server.ended import Ended
-from tidegate.kube.server.guard import Phase
+from tidegate.webhook.server import Listener, Reply, Route
+from tidegate.webhook.server.connection_limits import Phase
+from tidegate.webhook.server.ended import Ended
 
 
 def phases(site):

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 from tests.integration.server.peer import get, post
 from tests.unit.telemetry.test_metrics import SERVER_LABELS
 from tidegate.app.server_metrics import ServerMetrics
-from tidegate.kube.server import Ended
+from tidegate.webhook.server import Ended
 
 
 def samples(site):

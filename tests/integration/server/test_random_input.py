@@ -10,7 +10,7 @@ from tests.integration.server import certificates
 from tests.integration.server.conftest import FAST, Script
 from tests.integration.server.peer import Peer, get
 from tests.integration.server.waiting import until
-from tidegate.kube.server import AdmissionServer, Listener, Reply, Route, ServerLimits, ServerTLS
+from tidegate.webhook.server import AdmissionServer, Listener, Reply, Route, ServerLimits, ServerTLS
 
 LIMITS = ServerLimits(
     **{**FAST, "sweep_seconds": 0.01, "linger_seconds": 0.02, "close_seconds": 0.1},

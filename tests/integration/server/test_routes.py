@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.integration.server.peer import get, post
-from tidegate.kube.server import BadRequest
+from tidegate.webhook.server import BadRequest
 
 
 async def test_a_ready_answer_is_the_responders_bytes(site):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.integration.server.peer import first_answer, get, post
-from tidegate.kube.server.ended import Ended
+from tidegate.webhook.server.ended import Ended
 
 EIGHT_MIB = 8 * 1024 * 1024
 
@@ -330,7 +330,7 @@ async def test_what_could_be_read_in_two_ways_is_refused_and_ends_the_connection
 async def test_aiohttp_refuses_these_by_itself(site, data, monkeypatch):
     """head.py relies on it: should a new version let one through, this is where it is seen."""
     judged = []
-    monkeypatch.setattr("tidegate.kube.server.dispatch.accept_head", lambda **head: judged.append(head))
+    monkeypatch.setattr("tidegate.webhook.server.dispatch.accept_head", lambda **head: judged.append(head))
     peer = await site.peer()
     await peer.send(data + SMUGGLED)
     answer = await peer.answer()

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from tests.integration.server import certificates
 from tests.integration.server.peer import client_context, get, post
 from tidegate.errors import ConfigurationError
-from tidegate.kube.server import ServerTLS, TLSFiles
+from tidegate.webhook.server import ServerTLS, TLSFiles
 
 
 async def test_new_connections_get_the_new_certificate_and_old_ones_live_on(site):

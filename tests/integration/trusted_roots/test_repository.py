@@ -13,9 +13,9 @@ from tests.simulator.tuf_repository import TARGET, TufRepository
 from tidegate.egress.hosts import HostList
 from tidegate.errors import UndeterminedError
 from tidegate.policy.trust_store_object import TufRepository as Named
-from tidegate.trusted_roots import repository as module
-from tidegate.trusted_roots.alone import alone_in
-from tidegate.trusted_roots.repository import PUBLIC_URL, TufRoots, known
+from tidegate.trust.tuf import repository as module
+from tidegate.trust.tuf.lock import alone_in
+from tidegate.trust.tuf.repository import PUBLIC_URL, TufRoots, known
 
 FIRST, SECOND = b'{"first": true}', b'{"second": true}'
 

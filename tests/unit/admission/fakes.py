@@ -10,8 +10,8 @@ from tests.unit.builders import NOW, evidence
 from tidegate.admission.decision import Decision
 from tidegate.admission.request import AdmissionRequest
 from tidegate.admission.reviewer import Reviewer
-from tidegate.evidence.collected import ImageEvidence, nothing_asked
 from tidegate.evidence.fact import Cause, Missing
+from tidegate.evidence.image_evidence import ImageEvidence, nothing_asked
 from tidegate.evidence.needs import Needs
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.errors import InvalidReferenceError
-from tidegate.evidence.collected import ImageEvidence
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference, parse_reference
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, ScanRules, VulnerabilityRules
 from tidegate.policy.trust_stores import NO_TRUST
-from tidegate.verify.demands import demands_of
+from tidegate.signing.requirements import demands_of
 
 GOOD, EXEMPT, BAD, UNKNOWN = "good", "exempt", "bad", "unknown"
 SKEW = timedelta(minutes=5)

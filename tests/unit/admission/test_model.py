@@ -36,8 +36,8 @@ from tidegate.admission.plan import judge_plan, make_plan
 from tidegate.admission.verdict import ImageVerdict, Judgement, conclude
 from tidegate.checks import judge as judging
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause, Known
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.scan import Severity
 from tidegate.images.platform import Platform
 from tidegate.policy.model import ScanRules, Tolerance

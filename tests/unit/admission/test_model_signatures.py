@@ -14,10 +14,10 @@ from tests.unit import strategies as some
 from tests.unit.admission.test_model import EXAMPLES, FAULTS, decided, expected, faulty
 from tests.unit.builders import DIGEST, HOUR, IMAGE, INSTANT, NOW, child, digest, ecr, evidence, host, known, policy
 from tidegate.checks.result import Check
-from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.proofs import Attempt, Proof, Proofs, ProofState, conclude
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.signature_artifacts import SigningHint, SigningState
+from tidegate.evidence.verification_result import Attempt, Proof, Proofs, ProofState, conclude
 from tidegate.policy.model import Action, ImagePolicy, ScanRules, Tolerance
 from tidegate.policy.signatures import (
     AttestationRules,
@@ -28,7 +28,7 @@ from tidegate.policy.signatures import (
     SignatureRules,
 )
 from tidegate.policy.trust_stores import NO_TRUST
-from tidegate.verify.demands import demands_of
+from tidegate.signing.requirements import demands_of
 
 RELEASE = NotationAuthority(name="release", trust_stores=("ca",), trusted_identities=("*",))
 VENDOR = KeyedAuthority(name="vendor", key=PemKey(pem="a key"))

@@ -29,9 +29,9 @@ from tests.unit.builders import (
 )
 from tidegate.admission.plan import judge_plan, make_plan
 from tidegate.checks.result import Check, Outcome, Reason
-from tidegate.evidence.collected import nothing_asked
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
+from tidegate.evidence.image_evidence import nothing_asked
 from tidegate.evidence.scan import Severity
 from tidegate.policy.model import Match, ScanRules, TagRules, VulnerabilityRules
 from tidegate.policy.snapshot import PolicySet

@@ -31,8 +31,8 @@ from tidegate.admission.decision import Mark
 from tidegate.admission.plan import judge_plan
 from tidegate.admission.request import MAX_IMAGES, BadReviewError
 from tidegate.admission.reviewer import ANSWER_MARGIN_SECONDS, NO_EVIDENCE_SECONDS, inner_timeout
-from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.scan import ScanReport, ScanState, Severity
 from tidegate.policy.model import Action, Match, ScanRules, TagRules, Tolerance, VulnerabilityRules
 from tidegate.policy.snapshot import PolicySnapshot

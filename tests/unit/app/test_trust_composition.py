@@ -10,19 +10,19 @@ from tests.unit.policy.examples import with_spec
 from tests.unit.policy.signature_examples import by_notation
 from tidegate.app.admission import own_namespace, watch_trust_stores, watched_policies
 from tidegate.app.engine import tuf_roots
+from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.trust import WatchedTrust
+from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.egress.hosts import Reach
-from tidegate.kube.api import KubernetesApi
-from tidegate.kube.trust import WatchedTrust
-from tidegate.kube.trust_content import broken_store, compile_store, inline_content
-from tidegate.kube.trust_keys import KmsKeys
-from tidegate.kube.trust_stores import WatchedTrustStores
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.trust_stores import AnyTrustStore
 from tidegate.settings import Settings, TrustStores
+from tidegate.signing.notation import NotationVerifier
+from tidegate.signing.prepare import prepare
+from tidegate.signing.requirements import demands_of
 from tidegate.telemetry.metrics import Metrics
-from tidegate.verify.by_notation import NotationVerifier
-from tidegate.verify.demands import demands_of
-from tidegate.verify.prepare import prepare
+from tidegate.trust.kms_keys import KmsKeys
+from tidegate.trust.store_content import broken_store, compile_store, inline_content
 
 
 class Api:

@@ -16,7 +16,7 @@ from tidegate.aws.ecr_images import read_images, read_manifests, read_repositori
 from tidegate.aws.ecr_scan import read_report
 from tidegate.aws.inspection import CoverageRows, ImageFindings, Targets
 from tidegate.evidence.image import Absence
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.repository import EcrRepository
 
 TEAM_APP = EcrRepository(REGISTRY, "team/app")

@@ -13,7 +13,7 @@ from tidegate.aws.ecr import Ecr
 from tidegate.aws.identity import Identity
 from tidegate.aws.inspector import Inspector
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository

@@ -8,7 +8,7 @@ from tests.unit.aws.test_findings import wire
 from tidegate.aws.ecr_scan import check_subject, not_scanned, read_report
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Scanner, ScanState, Severity, VulnerablePackage
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.digest import digest_of
 from tidegate.images.repository import EcrRegistry, EcrRepository
 

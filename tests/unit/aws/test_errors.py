@@ -8,7 +8,7 @@ from botocore.parsers import ResponseParserError, create_parser
 
 from tidegate.aws.errors import MAX_DETAIL, THROTTLE_CODES, again, classify
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 
 SOURCE = "ecr:DescribeImages"
 

@@ -8,7 +8,7 @@ from tidegate.aws.findings import MAX_ID, MAX_PACKAGES, MAX_TEXT, kept, read_fin
 from tidegate.aws.reply import Reply
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Answer, Finding, Severity, VulnerablePackage
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 
 SEEN = datetime(2026, 1, 2, tzinfo=UTC)
 PACKAGE = {"name": "openssl", "version": "3.0.11", "fixedInVersion": "3.0.13"}

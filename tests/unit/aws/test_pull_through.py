@@ -8,7 +8,7 @@ from tidegate.aws import pull_through
 from tidegate.aws.clients import AnsweredError
 from tidegate.aws.pull_through import PullThroughRules
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 HUB = EcrRepository(EcrRegistry("aws", "111122223333", "eu-west-1"), "docker-hub/library/nginx")

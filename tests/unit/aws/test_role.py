@@ -12,7 +12,7 @@ from tidegate.aws import role as role_module
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.role import RoleCredentials
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 
 ACCOUNT = RegistryAccount(account="444455556666", role_arn="arn:aws:iam::444455556666:role/reader", external_id="x1")
 THREADS = 8

@@ -4,7 +4,7 @@ import pytest
 
 from tidegate.aws.split import MAX_CALLS, RefusedError, ask_for_each
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 
 SOURCE = "ecr:DescribeImages"
 GONE = "gone"

@@ -9,7 +9,7 @@ from tidegate.aws.ecr_scan import read_report
 from tidegate.aws.inspection import CoverageRows, ImageFindings, Targets
 from tidegate.evidence.fact import Known
 from tidegate.evidence.scan import Scanner, ScanReport
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository
 

@@ -32,8 +32,8 @@ from tests.unit.builders import (
 )
 from tests.unit.policy.signature_examples import KEYLESS
 from tidegate.admission.plan import judge_plan, make_plan
-from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.repository import TagMutability
 from tidegate.evidence.scan import Answer, ScanState, Severity
 from tidegate.policy.model import ImagePolicy

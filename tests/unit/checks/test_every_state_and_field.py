@@ -49,9 +49,9 @@ from tests.unit.checks.aws_answers import (
 from tests.unit.checks.aws_words import BAD, CLOSED, EXEMPT, GOOD, UNKNOWN
 from tests.unit.checks.policy_pairs import EXCUSED, POLICIES, Policy
 from tidegate.admission.plan import judge_plan, make_plan
-from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause, Known
 from tidegate.evidence.image import Absence, BadContent
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.repository import ScanType
 from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.policy.model import ScanRules, TagRules, Tolerance, VulnerabilityRules

@@ -22,8 +22,8 @@ from tidegate.checks import judge as module
 from tidegate.checks.judge import demanded_checks, judge
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.subject import MAX_PROBLEM
-from tidegate.evidence.collected import nothing_asked
 from tidegate.evidence.fact import Cause
+from tidegate.evidence.image_evidence import nothing_asked
 from tidegate.evidence.repository import TagMutability
 from tidegate.evidence.scan import Severity
 from tidegate.policy.model import ScanRules, TagRules, VulnerabilityRules

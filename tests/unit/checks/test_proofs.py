@@ -29,11 +29,11 @@ from tests.unit.builders import (
 )
 from tidegate.checks.judge import demanded_checks, judge
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.evidence.collected import ImageEvidence
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
-from tidegate.evidence.proofs import MAX_ATTEMPTS, Attempt, Proof, Proofs, ProofState, conclude
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.signature_artifacts import SigningHint, SigningState
+from tidegate.evidence.verification_result import MAX_ATTEMPTS, Attempt, Proof, Proofs, ProofState, conclude
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import (
     AttestationRules,
@@ -44,7 +44,7 @@ from tidegate.policy.signatures import (
     SignatureRules,
 )
 from tidegate.policy.trust_stores import NO_TRUST
-from tidegate.verify.demands import PolicyDemands, demands_of
+from tidegate.signing.requirements import PolicyDemands, demands_of
 
 RELEASE = NotationAuthority(name="release", trust_stores=("ca",), trusted_identities=("*",))
 VENDOR = KeyedAuthority(name="vendor", key=PemKey(pem="a key"))

@@ -24,9 +24,9 @@ from tests.unit.builders import (
 )
 from tidegate.checks.result import Check, Outcome, Reason
 from tidegate.checks.scan import check_scan
-from tidegate.evidence.collected import nothing_asked
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, BadContent
+from tidegate.evidence.image_evidence import nothing_asked
 from tidegate.evidence.repository import ScanType
 from tidegate.evidence.scan import Scanner, ScanState
 from tidegate.policy.model import ScanRules, Tolerance

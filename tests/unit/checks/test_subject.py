@@ -24,6 +24,7 @@ from tests.unit.builders import (
     short,
     subject,
 )
+from tidegate.checks.messages import cause_words
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.subject import (
     Shortfall,
@@ -34,7 +35,6 @@ from tidegate.checks.subject import (
     runnable_images,
     usable,
 )
-from tidegate.checks.words import cause_words
 from tidegate.evidence.fact import Cause, Known
 from tidegate.evidence.image import Absence, BadContent, ImageStatus
 

@@ -22,9 +22,9 @@ from tests.unit.builders import (
 )
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.tag import check_tag
-from tidegate.evidence.collected import nothing_asked
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageStatus
+from tidegate.evidence.image_evidence import nothing_asked
 from tidegate.evidence.repository import TagMutability as Mode
 from tidegate.policy.model import TagRules
 

@@ -24,8 +24,8 @@ from tests.unit.builders import (
 )
 from tidegate.checks.result import Check, Outcome, Reason
 from tidegate.checks.vulnerabilities import check_vulnerabilities, describe_finding
-from tidegate.evidence.collected import nothing_asked
 from tidegate.evidence.fact import Cause
+from tidegate.evidence.image_evidence import nothing_asked
 from tidegate.evidence.scan import Answer, Scanner, ScanState, Severity
 from tidegate.policy.model import IgnoredVulnerability, ScanRules, Tolerance, VulnerabilityRules
 

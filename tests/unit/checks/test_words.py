@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.checks.words import MAX_FOREIGN_TEXT, age, harmless, plural
+from tidegate.checks.messages import MAX_FOREIGN_TEXT, age, harmless, plural
 
 AGES = [
     (-5, "0 s"),

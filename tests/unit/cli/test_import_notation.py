@@ -14,8 +14,8 @@ from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.cli.commands import Ended, run
 from tests.unit.cli.notation_files import NotationFiles, signer, statement, stranger
-from tidegate.evidence.proofs import ProofState
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, SignatureArtifact
+from tidegate.evidence.verification_result import ProofState
 from tidegate.images.digest import Digest
 from tidegate.images.reference import parse_reference
 from tidegate.policy.match import image_matches, scope_contains
@@ -24,9 +24,9 @@ from tidegate.policy.parse import parse_policy
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_store_object import InlineCertificates, parse_trust_store
 from tidegate.policy.trust_stores import TrustSnapshot, TrustStore
-from tidegate.verify.by_notation import NotationVerifier
-from tidegate.verify.notation.revocation_material import RevocationMaterial
-from tidegate.verify.verifier import SignedImage
+from tidegate.signing.notation import NotationVerifier
+from tidegate.signing.verifier import SignedImage
+from tidegate.verify.notation.revocation.material import RevocationMaterial
 
 ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 

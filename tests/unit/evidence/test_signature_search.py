@@ -25,7 +25,6 @@ from tests.simulator.manifests import Manifest
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
-from tidegate.evidence.proofs import Attempt, ProofState, conclude
 from tidegate.evidence.signature_artifacts import (
     ENOUGH_EVALUATED,
     MAX_ENVELOPE_BYTES,
@@ -41,7 +40,8 @@ from tidegate.evidence.signature_artifacts import (
     WantedArtifacts,
 )
 from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.verification_result import Attempt, ProofState, conclude
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 

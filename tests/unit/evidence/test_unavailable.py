@@ -2,7 +2,7 @@
 
 from tidegate.errors import Error, UndeterminedError
 from tidegate.evidence.fact import Cause, Missing
-from tidegate.evidence.unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
 
 
 def test_it_leaves_a_missing_fact_with_its_cause_and_source_but_not_the_operators_text():

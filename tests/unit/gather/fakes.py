@@ -12,7 +12,7 @@ from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.inspection import FoundFindings
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState, Severity
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.gather.line import RateLimit
 from tidegate.gather.lines import Lines
 from tidegate.gather.meter import Meter

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.gather.fakes import OTHER, REGISTRY, build_lines, unavailable
 from tidegate.evidence.fact import Cause, Missing
-from tidegate.evidence.unavailable import UnknownRegionError
+from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.gather import batch as batch_module
 from tidegate.gather.batch import WINDOW_SECONDS, Batcher
 from tidegate.gather.line import RateLimit

@@ -9,15 +9,15 @@ import pytest
 
 from tests.unit.gather.fakes import APP, IMAGE, REGISTRY, SCANNED, detail, finding, unavailable
 from tests.unit.gather.virtual_time import EPOCH, START_SECONDS
-from tidegate.evidence.collected import RENEWED_SHARE
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageStatus, PlatformImage
+from tidegate.evidence.image_evidence import RENEWED_SHARE
 from tidegate.evidence.inspection import FoundFindings
 from tidegate.evidence.needs import needs
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import Coverage, Scanner, ScanReport, ScanState
-from tidegate.evidence.unavailable import UnknownRegionError
+from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.gather import collector as collector_module
 from tidegate.gather.collector import Collector
 from tidegate.gather.lifetimes import CONTENT_SECONDS, FOLLOWING, JUST_SCANNED

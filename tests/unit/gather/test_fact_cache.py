@@ -7,9 +7,9 @@ from unittest.mock import Mock
 import pytest
 
 from tests.unit.gather.virtual_time import EPOCH, START_SECONDS
-from tidegate.evidence.collected import RENEWED_SHARE
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence
+from tidegate.evidence.image_evidence import RENEWED_SHARE
 from tidegate.gather import fact_cache as fact_cache_module
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lifetimes import KEPT_SECONDS, RETRY_SECONDS

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.gather.fakes import OTHER, PATIENT, REGISTRY, Seen, build_lines, unavailable
 from tests.unit.gather.virtual_time import LateExecutor
 from tidegate.evidence.fact import Cause, Missing
-from tidegate.evidence.unavailable import UnknownRegionError
+from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.gather.line import RateLimit
 from tidegate.gather.lines import MAX_LINES, REGISTRY_CALLS, THREADS
 from tidegate.gather.meter import Meter

@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.gather.fakes import APP, IMAGE, build_lines
 from tests.unit.gather.virtual_time import EPOCH
-from tidegate.evidence.proofs import Attempt, ProofState
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, FoundArtifacts, SignatureArtifact
+from tidegate.evidence.verification_result import Attempt, ProofState
 from tidegate.gather import proving
 from tidegate.gather.proving import PROVED_SECONDS, REFUTED_SECONDS, Prover
 from tidegate.gather.revocations import Revocations
@@ -17,9 +17,9 @@ from tidegate.images.digest import digest_of
 from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import NO_TRUST
-from tidegate.verify.demands import Demand
-from tidegate.verify.notation.revocation_material import CrlQuestion
-from tidegate.verify.verifier import Examination, SignedImage
+from tidegate.signing.requirements import Demand
+from tidegate.signing.verifier import Examination, SignedImage
+from tidegate.verify.notation.revocation.material import CrlQuestion
 
 SIGNED = SignedImage(
     repository=f"{APP.registry.host}/{APP.name}", manifest=Descriptor(media_type=OCI_MANIFEST, digest=IMAGE, size=7)

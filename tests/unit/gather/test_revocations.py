@@ -19,7 +19,7 @@ from tidegate.gather.revocations import (
     SIGNER_WINDOW,
     Revocations,
 )
-from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, OcspQuestion, Question
+from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, OcspQuestion, Question
 from tidegate.verify.notation.signer import SignerAnswer
 
 ROOT = issue("Root", ca=True, not_before=EPOCH - timedelta(days=1))

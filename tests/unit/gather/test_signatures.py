@@ -11,11 +11,10 @@ import pytest
 
 from tests.unit.gather.fakes import APP, build_lines, detail
 from tests.unit.gather.virtual_time import LateExecutor
-from tidegate.evidence.collected import RENEWED_SHARE
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause, Known, Missing
+from tidegate.evidence.image_evidence import RENEWED_SHARE
 from tidegate.evidence.needs import needs
-from tidegate.evidence.proofs import Attempt, ProofState
 from tidegate.evidence.signature_artifacts import (
     ArtifactKind,
     FoundArtifacts,
@@ -24,6 +23,7 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     WantedArtifacts,
 )
+from tidegate.evidence.verification_result import Attempt, ProofState
 from tidegate.gather import proving, signatures
 from tidegate.gather.collector import Collector
 from tidegate.gather.facts import Facts
@@ -38,8 +38,8 @@ from tidegate.images.reference import parse_reference
 from tidegate.images.repository import EcrRepository
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import NO_TRUST
-from tidegate.verify.demands import Demand
-from tidegate.verify.verifier import Examination
+from tidegate.signing.requirements import Demand
+from tidegate.signing.verifier import Examination
 
 
 class Source:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tidegate.errors import ConfigurationError
-from tidegate.kube.certificate import CertificateFiles
-from tidegate.kube.certificate.files import MAX_FILE_BYTES
-from tidegate.kube.certificate.material import KeyPair, make_authority, make_serving
-from tidegate.kube.server import ServerTLS
+from tidegate.webhook.certificate import CertificateFiles
+from tidegate.webhook.certificate.files import MAX_FILE_BYTES
+from tidegate.webhook.certificate.material import KeyPair, make_authority, make_serving
+from tidegate.webhook.server import ServerTLS
 
 NOW = dt.datetime.now(dt.UTC)
 AUTHORITY = make_authority(NOW)

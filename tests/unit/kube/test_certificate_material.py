@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from tidegate.kube.certificate.material import (
+from tidegate.webhook.certificate.material import (
     AUTHORITY_REPLACED_BEFORE,
     AUTHORITY_VALIDITY,
     MAX_NAMES,

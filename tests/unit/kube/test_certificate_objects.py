@@ -8,9 +8,9 @@ import pytest
 from cryptography import x509
 
 from tidegate.errors import ConfigurationError
-from tidegate.kube.certificate.bundle import MAX_AUTHORITIES, bundle_patch, extended
-from tidegate.kube.certificate.material import AUTHORITY_VALIDITY, make_authority, make_serving
-from tidegate.kube.certificate.secret import fill_secret, read_secret
+from tidegate.webhook.certificate.bundle import MAX_AUTHORITIES, bundle_patch, extended
+from tidegate.webhook.certificate.material import AUTHORITY_VALIDITY, make_authority, make_serving
+from tidegate.webhook.certificate.secret import fill_secret, read_secret
 
 NOW = dt.datetime(2026, 5, 4, 3, 2, 1, tzinfo=dt.UTC)
 AUTHORITY = make_authority(NOW)

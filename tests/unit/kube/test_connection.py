@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from kubernetes.client import Configuration
 
+from tidegate.cluster import connection
+from tidegate.cluster.connection import KopfLogin, connection_info, load_configuration
+from tidegate.cluster.kopf_settings import FIRST_BACKOFFS, LAST_BACKOFF, UnboundedBackoffs, common_settings
 from tidegate.errors import ConfigurationError
-from tidegate.kube import connection
-from tidegate.kube.connection import KopfLogin, connection_info, load_configuration
-from tidegate.kube.kopf_settings import FIRST_BACKOFFS, LAST_BACKOFF, UnboundedBackoffs, common_settings
 
 EXPIRATION = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from tidegate.kube import namespaces as module
-from tidegate.kube.api import ApiError, KubernetesApi, Metadata
-from tidegate.kube.namespaces import WatchedNamespaces
+from tidegate.cluster import namespaces as module
+from tidegate.cluster.api import ApiError, KubernetesApi, Metadata
+from tidegate.cluster.namespaces import WatchedNamespaces
 
 
 class FakeApi:

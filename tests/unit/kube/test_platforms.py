@@ -2,9 +2,9 @@
 
 import pytest
 
+from tidegate.cluster.api import Metadata
+from tidegate.cluster.platforms import MAX_PLATFORMS, platforms_of
 from tidegate.images.platform import Platform
-from tidegate.kube.api import Metadata
-from tidegate.kube.platforms import MAX_PLATFORMS, platforms_of
 
 AMD64, ARM64 = Platform(os="linux", architecture="amd64"), Platform(os="linux", architecture="arm64")
 WINDOWS = Platform(os="windows", architecture="amd64")

@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 
 from tests.unit.policy.signature_examples import by_notation
-from tidegate.kube import known_bad
-from tidegate.kube import policies as module
-from tidegate.kube.api import ApiError, KubernetesApi
-from tidegate.kube.policies import WatchedPolicies
+from tidegate.admission import known_bad
+from tidegate.cluster import policies as module
+from tidegate.cluster.api import ApiError, KubernetesApi
+from tidegate.cluster.policies import WatchedPolicies
 from tidegate.policy.model import BrokenPolicy
 from tidegate.policy.snapshot import Policy
 from tidegate.policy.trust_stores import NO_TRUST, StoreType, TrustSnapshot, TrustStore
@@ -154,7 +154,7 @@ async def test_a_status_that_cannot_be_written_is_tried_again_and_stops_nothing(
 
 
 async def test_statuses_of_one_round_are_bounded_and_the_rest_follows(monkeypatch):
-    monkeypatch.setattr("tidegate.kube.status_writing.MAX_STATUS_WRITES", 2)
+    monkeypatch.setattr("tidegate.cluster.status_writing.MAX_STATUS_WRITES", 2)
     api = FakeApi(*(policy(name) for name in "abcde"))
     source = watched(api)
     await source.relisting.refresh_once()

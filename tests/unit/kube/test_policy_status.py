@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.kube.policy_status import status_patch
-from tidegate.kube.status import MAX_MESSAGE_CHARACTERS
+from tidegate.cluster.policy_status import status_patch
+from tidegate.cluster.status import MAX_MESSAGE_CHARACTERS
 from tidegate.policy.parse import compile_policy
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tidegate.kube import relisting
-from tidegate.kube.relisting import Relisting
+from tidegate.cluster import resync as relisting
+from tidegate.cluster.resync import Relisting
 
 
 class Source:

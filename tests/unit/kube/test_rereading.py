@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tidegate.kube import rereading
-from tidegate.kube.rereading import Read, Rereading
+from tidegate.trust import refresh as rereading
+from tidegate.trust.refresh import Read, Rereading
 
 
 class Clock:

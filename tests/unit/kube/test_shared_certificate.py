@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from tidegate.kube.api import KubernetesApi
-from tidegate.kube.certificate import CaBundle, SharedCertificate
-from tidegate.kube.certificate.secret import OWNER, OWNER_LABEL, SECRET_TYPE
+from tidegate.cluster.api import KubernetesApi
+from tidegate.webhook.certificate import CaBundle, SharedCertificate
+from tidegate.webhook.certificate.secret import OWNER, OWNER_LABEL, SECRET_TYPE
 
 NOW = dt.datetime(2026, 5, 4, 3, 2, 1, tzinfo=dt.UTC)
 

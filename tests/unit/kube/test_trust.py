@@ -7,11 +7,11 @@ import pytest
 
 from tests.unit.policy.examples import SCANNED, with_spec
 from tests.unit.policy.signature_examples import KEYLESS, KMS, by_notation, by_sigstore
-from tidegate.kube.trust import UNREAD, WatchedTrust
-from tidegate.kube.trust_keys import NOT_YET, KmsKeys
-from tidegate.kube.trust_stores import WatchedTrustStores
+from tidegate.cluster.trust import UNREAD, WatchedTrust
+from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore, StoreType, TrustStore
+from tidegate.trust.kms_keys import NOT_YET, KmsKeys
 
 UNSIGNED = parse_policy(with_spec(SCANNED))
 SIGNED = parse_policy(with_spec(by_notation(trustStores=["acme", "acme-tsa"])))

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
+from tidegate.cluster.api import ApiError, KubernetesApi
+from tidegate.cluster.trust_config_maps import ConfigMaps
 from tidegate.errors import PolicyError
-from tidegate.kube.api import ApiError, KubernetesApi
-from tidegate.kube.trust_config_maps import ConfigMaps
 from tidegate.policy.trust_store_object import ConfigMapSource
 
 

@@ -8,13 +8,17 @@ from urllib.parse import quote
 import pytest
 
 from tests.unit.kube.trust_examples import inline, leaf_pem, parsed, pem, root, trusted_root
-from tidegate.kube import trust_content as module
-from tidegate.kube.trust_content import Content, broken_store, compile_store, inline_content
 from tidegate.policy.objects import MAX_KEPT_PROBLEMS
 from tidegate.policy.trust_store_object import StoreObject
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustStore
-from tidegate.trusted_roots.repository import PUBLIC_URL
-from tidegate.verify.notation.aws_signer_roots import AWS_GOVCLOUD_SIGNER_STORE, AWS_SIGNER_STORE, FINGERPRINTS
+from tidegate.trust import store_content as module
+from tidegate.trust.store_content import Content, broken_store, compile_store, inline_content
+from tidegate.trust.tuf.repository import PUBLIC_URL
+from tidegate.verify.notation.trust_store.aws_signer_roots import (
+    AWS_GOVCLOUD_SIGNER_STORE,
+    AWS_SIGNER_STORE,
+    FINGERPRINTS,
+)
 
 BY_MAP = {"type": "ca", "configMap": {"name": "acme-ca"}}
 SIGSTORE_BY_MAP = BY_MAP | {"type": "sigstore"}

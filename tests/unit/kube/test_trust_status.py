@@ -9,11 +9,11 @@ import pytest
 
 from tests.unit.kube.trust_examples import inline, parsed, pem, root, store, trusted_root
 from tests.unit.policy.trust_store_examples import TUF
-from tidegate.kube import trust_status as module
-from tidegate.kube.trust_content import CompiledStore, Content, broken_store, compile_store, inline_content
-from tidegate.kube.trust_status import status_patch
+from tidegate.cluster import trust_status as module
+from tidegate.cluster.trust_status import status_patch
 from tidegate.policy.trust_store_object import read_trust_store
 from tidegate.policy.trust_stores import BrokenTrustStore
+from tidegate.trust.store_content import CompiledStore, Content, broken_store, compile_store, inline_content
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=10)

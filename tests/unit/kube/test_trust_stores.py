@@ -8,13 +8,13 @@ import pytest
 
 from tests.unit.kube.trust_examples import inline, pem, store, trusted_root
 from tests.unit.policy.trust_store_examples import TUF
+from tidegate.cluster import trust_stores as module
+from tidegate.cluster.api import ApiError, KubernetesApi
+from tidegate.cluster.trust_stores import TRUST_STORES_PATH, WatchedTrustStores
 from tidegate.errors import PolicyError
-from tidegate.kube import trust_stores as module
-from tidegate.kube.api import ApiError, KubernetesApi
-from tidegate.kube.trust_content import Content
-from tidegate.kube.trust_stores import TRUST_STORES_PATH, WatchedTrustStores
 from tidegate.policy.trust_store_object import TufRepository
 from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore, TrustStore
+from tidegate.trust.store_content import Content
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 BY_MAP = {"type": "ca", "configMap": {"name": "acme-ca"}}
@@ -299,7 +299,7 @@ class TestStatus:
         assert len(api.patched) == 2
 
     async def test_those_of_one_round_are_bounded_and_the_rest_follows(self, monkeypatch):
-        monkeypatch.setattr("tidegate.kube.status_writing.MAX_STATUS_WRITES", 2)
+        monkeypatch.setattr("tidegate.cluster.status_writing.MAX_STATUS_WRITES", 2)
         api = FakeApi(*(store(inline(pem()), name=name) for name in "abc"))
         source = watched(api)
         await source.relisting.refresh_once()

@@ -9,11 +9,11 @@ import yaml
 
 from tests.unit.policy import schema
 from tests.unit.policy.schema import TRUST_STORE, TRUST_STORE_SPEC
-from tidegate.kube.trust_roots import REFRESH_SECONDS
 from tidegate.policy import trust_store_object as module
 from tidegate.policy.trust_store_object import BuiltIn, parse_trust_store
 from tidegate.policy.trust_stores import StoreType
-from tidegate.trusted_roots import repository
+from tidegate.trust.trusted_roots import REFRESH_SECONDS
+from tidegate.trust.tuf import repository
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/truststore.md").read_text()
 ROWS = {

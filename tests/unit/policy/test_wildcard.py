@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.policy.model import Glob
-from tidegate.policy.wildcard import compile_glob
+from tidegate.strict.wildcard import compile_glob
 
 MATCHES = {
     "a name is itself": ("team/app", "team/app"),

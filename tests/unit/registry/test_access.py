@@ -5,7 +5,7 @@ import pytest
 from tidegate.egress.errors import EgressError
 from tidegate.egress.hosts import Reach
 from tidegate.errors import ConfigurationError
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import OciRegistry, OciRepository
 from tidegate.registry.access import Place, RegistryAccess

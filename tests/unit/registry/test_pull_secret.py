@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.registry.pull_secret import MAX_FILE_BYTES, basic_credentials
 
 

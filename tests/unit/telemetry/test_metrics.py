@@ -8,9 +8,9 @@ import pytest
 from tidegate.app.admission import watch_policies, watch_trust_stores
 from tidegate.app.engine import build_engine
 from tidegate.app.server_metrics import ServerMetrics
-from tidegate.kube.api import KubernetesApi
-from tidegate.kube.policies import WatchedPolicies
-from tidegate.kube.trust_stores import WatchedTrustStores
+from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.policies import WatchedPolicies
+from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.settings import Settings
 from tidegate.telemetry.metrics import Metrics
 

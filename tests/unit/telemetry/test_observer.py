@@ -12,11 +12,11 @@ from tidegate.admission.request import AdmissionRequest, GroupVersionKind, Group
 from tidegate.admission.verdict import Judgement, conclude
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import AwsUnavailableError
 from tidegate.images.repository import EcrRegistry, OciRegistry, Registry
 from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy, Match, ScanRules
+from tidegate.telemetry import counters as tally
 from tidegate.telemetry import observer as observer_module
-from tidegate.telemetry import tally
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import REPEAT_SECONDS, Observer
 from tidegate.telemetry.registries import MAX_ANSWERED, listed_places

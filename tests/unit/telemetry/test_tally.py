@@ -3,8 +3,8 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tidegate.telemetry import tally
-from tidegate.telemetry.tally import Counter, Histogram, TallyCollector
+from tidegate.telemetry import counters as tally
+from tidegate.telemetry.counters import Counter, Histogram, TallyCollector
 
 
 def scraped(*metrics):

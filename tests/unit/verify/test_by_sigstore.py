@@ -11,19 +11,19 @@ from tests.unit.policy.examples import with_spec
 from tests.unit.policy.signature_examples import KMS
 from tests.unit.verify.sigstore.cases import DIGEST, MANIFEST, OTHER, PROVENANCE, key, ours, signer, strangers
 from tidegate.errors import PolicyError, UndeterminedError
-from tidegate.evidence.proofs import ProofState
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, SignatureArtifact
+from tidegate.evidence.verification_result import ProofState
 from tidegate.images.digest import digest_of
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
-from tidegate.verify import by_sigstore
-from tidegate.verify.by_sigstore import SigstoreVerifier
-from tidegate.verify.demands import Demand, demands_of
-from tidegate.verify.notation.revocation_material import RevocationMaterial
-from tidegate.verify.prepare import prepare
+from tidegate.signing import sigstore as by_sigstore
+from tidegate.signing.prepare import prepare
+from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.sigstore import SigstoreVerifier
+from tidegate.signing.verifier import MAX_TEXT, SignedImage
+from tidegate.verify.notation.revocation.material import RevocationMaterial
 from tidegate.verify.sigstore.procedure import Outcome, carry_out
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
-from tidegate.verify.verifier import MAX_TEXT, SignedImage
 
 IMAGE = SignedImage(
     repository="registry.test/app",

@@ -4,7 +4,6 @@ import pytest
 
 from tidegate.errors import UndeterminedError
 from tidegate.policy.model import ImagePolicy
-from tidegate.policy.pattern import Exact
 from tidegate.policy.signatures import (
     Authority,
     KeyedAuthority,
@@ -16,9 +15,10 @@ from tidegate.policy.signatures import (
     TransparencyLog,
 )
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
-from tidegate.verify import prepare as prepare_module
-from tidegate.verify.demands import Demand
-from tidegate.verify.prepare import prepare, warm_up
+from tidegate.signing import prepare as prepare_module
+from tidegate.signing.prepare import prepare, warm_up
+from tidegate.signing.requirements import Demand
+from tidegate.strict.pattern import Exact
 
 TRUST = TrustSnapshot.of(
     [

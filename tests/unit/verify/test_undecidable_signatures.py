@@ -15,16 +15,20 @@ from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, DIGEST, JWS, MANIFES
 from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import NOW
-from tidegate.evidence.proofs import Attempt, ProofState
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, SignatureArtifact
+from tidegate.evidence.verification_result import Attempt, ProofState
 from tidegate.images.digest import Digest, digest_of
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
-from tidegate.verify.by_notation import NotationVerifier
+from tidegate.signing.notation import NotationVerifier
+from tidegate.signing.verifier import SignedImage
 from tidegate.verify.notation import procedure
-from tidegate.verify.notation.plugin import AWS_SIGNER_PLUGIN, VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION
-from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, Question, RevocationMaterial
-from tidegate.verify.verifier import SignedImage
+from tidegate.verify.notation.envelope.plugin import (
+    AWS_SIGNER_PLUGIN,
+    VERIFICATION_PLUGIN,
+    VERIFICATION_PLUGIN_MIN_VERSION,
+)
+from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, Question, RevocationMaterial
 
 IMAGE = SignedImage(
     repository="registry.test/app", manifest=Descriptor(media_type=MANIFEST_TYPE, digest=Digest(DIGEST), size=1234)

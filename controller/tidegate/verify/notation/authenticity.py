@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from tidegate.errors import UndeterminedError, VerificationError
-from tidegate.verify.notation.attributes import SigningScheme
-from tidegate.verify.notation.certificate import Certificate
-from tidegate.verify.notation.distinguished_name import distinguished_name_of
-from tidegate.verify.notation.quotation import quoted, quoted_list
-from tidegate.verify.notation.trust_policy import TrustPolicyStatement
-from tidegate.verify.notation.trust_store import StoreKind, TrustStores
+from tidegate.strict.quotation import quoted, quoted_list
+from tidegate.verify.notation.envelope.attributes import SigningScheme
+from tidegate.verify.notation.trust_policy.statement import TrustPolicyStatement
+from tidegate.verify.notation.trust_store.store import StoreKind, TrustStores
+from tidegate.verify.notation.x509.certificate import Certificate
+from tidegate.verify.notation.x509.distinguished_name import distinguished_name_of
 
 _KIND_OF_SCHEME = {
     SigningScheme.X509: StoreKind.CA,

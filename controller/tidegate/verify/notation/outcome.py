@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from tidegate.verify.notation.attributes import SigningScheme
-from tidegate.verify.notation.revocation_material import Question
+from tidegate.verify.notation.envelope.attributes import SigningScheme
+from tidegate.verify.notation.revocation.material import Question
 from tidegate.verify.notation.signer import SigningProfile
-from tidegate.verify.notation.trust_policy import Action, Check, Level
+from tidegate.verify.notation.trust_policy.statement import Action, Check, Level
 
 
 class Result(StrEnum):

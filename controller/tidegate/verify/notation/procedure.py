@@ -12,17 +12,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tidegate.errors import Error, UndeterminedError, VerificationError
-from tidegate.verify.notation.attributes import SigningScheme
+from tidegate.strict.quotation import quoted_time
 from tidegate.verify.notation.authenticity import check_subject, find_anchor
-from tidegate.verify.notation.certificate import Certificate
-from tidegate.verify.notation.chain import Purpose, validate_chain
-from tidegate.verify.notation.envelope import Envelope, open_envelope, parse_envelope
+from tidegate.verify.notation.envelope.attributes import SigningScheme
+from tidegate.verify.notation.envelope.envelope import Envelope, open_envelope, parse_envelope
+from tidegate.verify.notation.envelope.payload import (
+    SignedPayload,
+    TargetArtifact,
+    check_metadata,
+    check_target,
+    read_payload,
+)
+from tidegate.verify.notation.envelope.plugin import check_critical_attributes, required_plugin
 from tidegate.verify.notation.outcome import NotationOutcome, Result, Signer, Step, StepRecord
-from tidegate.verify.notation.payload import SignedPayload, TargetArtifact, check_metadata, check_target, read_payload
-from tidegate.verify.notation.plugin import check_critical_attributes, required_plugin
-from tidegate.verify.notation.quotation import quoted_time
-from tidegate.verify.notation.revocation import ChainStanding, chain_standing, check_standing
-from tidegate.verify.notation.revocation_material import NOTHING_KNOWN, NoAnswer, Question, RevocationMaterial
+from tidegate.verify.notation.revocation.chain import ChainStanding, chain_standing, check_standing
+from tidegate.verify.notation.revocation.material import NOTHING_KNOWN, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import (
     PROCESSED,
     SignerAnswer,
@@ -33,15 +37,17 @@ from tidegate.verify.notation.signer import (
     revocation_question,
     signing_profile,
 )
-from tidegate.verify.notation.timestamp import (
+from tidegate.verify.notation.timestamp.timestamp import (
     check_timestamp_within,
     check_valid_at_signing,
     check_valid_now,
     is_timestamp_demanded,
     verify_timestamp,
 )
-from tidegate.verify.notation.trust_policy import Action, Check, TrustPolicyStatement
-from tidegate.verify.notation.trust_store import StoreKind, TrustStores
+from tidegate.verify.notation.trust_policy.statement import Action, Check, TrustPolicyStatement
+from tidegate.verify.notation.trust_store.store import StoreKind, TrustStores
+from tidegate.verify.notation.x509.certificate import Certificate
+from tidegate.verify.notation.x509.chain import Purpose, validate_chain
 
 _NO_METADATA: Mapping[str, str] = {}
 

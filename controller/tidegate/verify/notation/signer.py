@@ -13,12 +13,16 @@ from hashlib import sha384
 
 from tidegate.errors import VerificationError
 from tidegate.evidence.revocation import SignerQuestion
-from tidegate.verify.notation.attributes import SignedAttributes, SigningScheme
-from tidegate.verify.notation.certificate import Certificate
-from tidegate.verify.notation.jws import JWS_MEDIA_TYPE
-from tidegate.verify.notation.plugin import AWS_SIGNER_PLUGIN, VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION
-from tidegate.verify.notation.quotation import quoted
-from tidegate.verify.notation.trust_policy import TrustedIdentities
+from tidegate.strict.quotation import quoted
+from tidegate.verify.notation.envelope.attributes import SignedAttributes, SigningScheme
+from tidegate.verify.notation.envelope.jws import JWS_MEDIA_TYPE
+from tidegate.verify.notation.envelope.plugin import (
+    AWS_SIGNER_PLUGIN,
+    VERIFICATION_PLUGIN,
+    VERIFICATION_PLUGIN_MIN_VERSION,
+)
+from tidegate.verify.notation.trust_policy.statement import TrustedIdentities
+from tidegate.verify.notation.x509.certificate import Certificate
 
 PROFILE_VERSION = "com.amazonaws.signer.signingProfileVersion"
 SIGNING_JOB = "com.amazonaws.signer.signingJob"

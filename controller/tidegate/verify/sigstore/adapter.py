@@ -34,7 +34,7 @@ from sigstore_models.common import v1 as common
 from sigstore_models.rekor.v1 import TransparencyLogEntry as EntryModel
 
 from tidegate.errors import Error, UndeterminedError, VerificationError
-from tidegate.verify.notation.quotation import quoted
+from tidegate.strict.quotation import quoted
 from tidegate.verify.sigstore.bundle import Bundle, Envelope, LogEntry, MessageSignature
 from tidegate.verify.sigstore.certificate import Leaf
 from tidegate.verify.sigstore.log_body import Signed, check_body

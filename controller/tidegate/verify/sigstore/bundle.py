@@ -10,10 +10,10 @@ import msgspec
 from cryptography import x509
 
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.base64_text import decode_base64
-from tidegate.verify.notation.quotation import quoted
-from tidegate.verify.notation.strict_json import strict_object
-from tidegate.verify.notation.untrusted import reading
+from tidegate.strict.base64_text import decode_base64
+from tidegate.strict.json_text import strict_object
+from tidegate.strict.parsing import reading
+from tidegate.strict.quotation import quoted
 
 MAX_STATEMENT_BYTES = 16 << 20
 """Bytes of what an envelope holds; large SBOMs have a few MiB."""

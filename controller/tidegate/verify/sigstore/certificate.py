@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.untrusted import reading
+from tidegate.strict.parsing import reading
 from tidegate.verify.sigstore.proof import KeylessSigner
 
 MAX_CERTIFICATE_BYTES = 64 << 10

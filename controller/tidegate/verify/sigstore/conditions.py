@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tidegate.errors import VerificationError
 from tidegate.policy.conditions import MAX_CONDITIONS, NUL, Condition
-from tidegate.verify.notation.quotation import quoted
+from tidegate.strict.quotation import quoted
 
 MAX_VALUES = 200_000
 """Values in a predicate on which conditions are evaluated: the library gets a copy of each."""

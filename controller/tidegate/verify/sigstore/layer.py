@@ -11,9 +11,9 @@ from typing import TypeVar
 import msgspec
 
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.base64_text import decode_base64
-from tidegate.verify.notation.quotation import quoted
-from tidegate.verify.notation.strict_json import strict_object
+from tidegate.strict.base64_text import decode_base64
+from tidegate.strict.json_text import strict_object
+from tidegate.strict.quotation import quoted
 from tidegate.verify.sigstore.bundle import (
     MAX_BODY_BYTES,
     MAX_SECONDS,

@@ -15,10 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.base64_text import decode_base64
-from tidegate.verify.notation.quotation import quoted
-from tidegate.verify.notation.strict_json import strict_object
-from tidegate.verify.notation.untrusted import reading
+from tidegate.strict.base64_text import decode_base64
+from tidegate.strict.json_text import strict_object
+from tidegate.strict.parsing import reading
+from tidegate.strict.quotation import quoted
 from tidegate.verify.sigstore.bundle import HASH_NAMES
 
 HASHES = frozenset({"sha256", "sha384", "sha512"})

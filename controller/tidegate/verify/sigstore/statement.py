@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from tidegate.errors import VerificationError
 from tidegate.images.digest import Digest
-from tidegate.verify.notation.quotation import quoted
-from tidegate.verify.notation.strict_json import strict_object
+from tidegate.strict.json_text import strict_object
+from tidegate.strict.quotation import quoted
 from tidegate.verify.sigstore.bundle import MAX_STATEMENT_BYTES, Envelope, bounded
 from tidegate.verify.sigstore.proof import Statement
 

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from tidegate.errors import PolicyError, VerificationError
-from tidegate.verify.notation.base64_text import decode_base64
-from tidegate.verify.notation.quotation import quoted
-from tidegate.verify.notation.strict_json import strict_object
-from tidegate.verify.notation.untrusted import reading
+from tidegate.strict.base64_text import decode_base64
+from tidegate.strict.json_text import strict_object
+from tidegate.strict.parsing import reading
+from tidegate.strict.quotation import quoted
 
 MAX_TRUST_ROOT_BYTES = 1 << 20
 """Bytes of one trusted_root.json; the public instance's has 7 KiB."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.kube.server.duration import parse_duration, timeout_of
+from tidegate.webhook.server.duration import parse_duration, timeout_of
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 
 from tests.simulator.pki.certificates import Identity, authority, issue
 from tests.simulator.pki.revocation import NOW
-from tidegate.verify.notation.certificate import load_certificate
-from tidegate.verify.notation.revocation import ChainStanding, chain_standing
-from tidegate.verify.notation.revocation_material import (
+from tidegate.verify.notation.revocation.chain import ChainStanding, chain_standing
+from tidegate.verify.notation.revocation.material import (
     CrlQuestion,
     NoAnswer,
     OcspQuestion,
@@ -15,6 +14,7 @@ from tidegate.verify.notation.revocation_material import (
     RevocationMaterial,
 )
 from tidegate.verify.notation.signer import SignerAnswer
+from tidegate.verify.notation.x509.certificate import load_certificate
 
 Answer = bytes | SignerAnswer | NoAnswer
 OCSP_URL, OTHER_OCSP_URL = "http://ocsp.test/a", "http://ocsp.test/b"

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from tests.simulator.pki.keys import key
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.authority_signature import verify_authority_signature
+from tidegate.verify.notation.x509.authority_signature import verify_authority_signature
 
 EC, RSA, ED = key("p256", "authority"), key("rsa2048", "authority"), key("ed25519", "authority")
 DATA = b"data"

@@ -12,10 +12,10 @@ from tests.simulator.pki.aws_signer import JOB, PROFILE, PROFILE_VERSION, sign_a
 from tests.simulator.pki.envelopes import COSE, JWS, SIGNED_AT, X509_SCHEME
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, statement, stores, verify
 from tidegate.evidence.revocation import SignerQuestion
-from tidegate.verify.notation.certificate import load_certificate
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome, Result
-from tidegate.verify.notation.revocation_material import NoAnswer, RevocationMaterial
+from tidegate.verify.notation.revocation.material import NoAnswer, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer, certificate_hashes
+from tidegate.verify.notation.x509.certificate import load_certificate
 
 LEAF = signer_leaf()
 STORES = stores(signingAuthority=LEAF.root, ca=LEAF.root)

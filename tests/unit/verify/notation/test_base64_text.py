@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.base64_text import decode_base64, decode_base64url
+from tidegate.strict.base64_text import decode_base64, decode_base64url
 
 MAXIMUM = 3_000
 

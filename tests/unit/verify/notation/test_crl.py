@@ -11,10 +11,10 @@ from cryptography import x509
 from tests.simulator.pki.certificates import EPOCH, Identity, authority, issue
 from tests.simulator.pki.revocation import NOW, crl, entry
 from tidegate.errors import UndeterminedError
-from tidegate.verify.notation.certificate import load_certificate
-from tidegate.verify.notation.crl import Crl, check_delta, crl_standing, load_crl
-from tidegate.verify.notation.ocsp import CLOCK_SKEW
-from tidegate.verify.notation.revocation_material import MAX_CRL_BYTES, Standing
+from tidegate.verify.notation.revocation.crl import Crl, check_delta, crl_standing, load_crl
+from tidegate.verify.notation.revocation.material import MAX_CRL_BYTES, Standing
+from tidegate.verify.notation.revocation.ocsp import CLOCK_SKEW
+from tidegate.verify.notation.x509.certificate import load_certificate
 
 SECOND = timedelta(seconds=1)
 URL = "http://crl.test/a.crl"

@@ -21,7 +21,7 @@ from tests.unit.verify.notation.revocation_world import (
     reason,
     urls,
 )
-from tidegate.verify.notation.revocation_material import NoAnswer
+from tidegate.verify.notation.revocation.material import NoAnswer
 
 POINTS = [[CRL_URL], [OTHER_CRL_URL]]
 BY_POINTS = issue("by points", CA, crl_urls=POINTS)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.distinguished_name import distinguished_name_of, parse_distinguished_name
+from tidegate.verify.notation.x509.distinguished_name import distinguished_name_of, parse_distinguished_name
 
 BASE = "C=US, ST=WA, O=acme"
 

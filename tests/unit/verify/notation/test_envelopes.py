@@ -10,8 +10,8 @@ import pytest
 
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, COSE, JWS, SIGNED_AT, b64, sign, sign_raw
 from tests.unit.verify.notation.world import failed_step, refusal, signer, statement, stores, verify
-from tidegate.verify.notation.cose import MAX_ITEMS
-from tidegate.verify.notation.envelope import MAX_ENVELOPE_BYTES
+from tidegate.verify.notation.envelope.cose import MAX_ITEMS
+from tidegate.verify.notation.envelope.envelope import MAX_ENVELOPE_BYTES
 from tidegate.verify.notation.outcome import Conclusion
 
 FORMATS = [pytest.param(JWS, id="N28-jws"), pytest.param(COSE, id="N31-cose")]

@@ -8,8 +8,8 @@ from cryptography.x509 import ocsp
 from tests.simulator.pki.certificates import issue
 from tests.simulator.pki.revocation import NOW, crl, ocsp_answer, ocsp_question, ocsp_refusal
 from tidegate.errors import UndeterminedError
-from tidegate.verify.notation.freshness import good_until
-from tidegate.verify.notation.revocation_material import MAX_CRL_BYTES, MAX_OCSP_BYTES, CrlQuestion, OcspQuestion
+from tidegate.verify.notation.revocation.freshness import good_until
+from tidegate.verify.notation.revocation.material import MAX_CRL_BYTES, MAX_OCSP_BYTES, CrlQuestion, OcspQuestion
 
 ROOT = issue("Root", ca=True)
 LEAF = issue("leaf", ROOT)

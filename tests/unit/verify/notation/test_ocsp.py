@@ -15,9 +15,9 @@ from cryptography.x509 import ocsp
 from tests.simulator.pki.certificates import CODE_SIGNING, EPOCH, Identity, authority, issue
 from tests.simulator.pki.revocation import NOW, ocsp_answer, ocsp_refusal, responder, with_single_extension
 from tidegate.errors import UndeterminedError
-from tidegate.verify.notation.certificate import load_certificate
-from tidegate.verify.notation.ocsp import CLOCK_SKEW, MAX_DELEGATES, ocsp_request, ocsp_standing
-from tidegate.verify.notation.revocation_material import MAX_OCSP_BYTES, Standing
+from tidegate.verify.notation.revocation.material import MAX_OCSP_BYTES, Standing
+from tidegate.verify.notation.revocation.ocsp import CLOCK_SKEW, MAX_DELEGATES, ocsp_request, ocsp_standing
+from tidegate.verify.notation.x509.certificate import load_certificate
 
 SECOND = timedelta(seconds=1)
 CA = authority()

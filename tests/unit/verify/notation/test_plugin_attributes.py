@@ -6,9 +6,13 @@ from tests.simulator.pki import aws_signer
 from tests.simulator.pki.envelopes import COSE, JWS, sign
 from tests.unit.verify.notation.world import failed_step, refusal, signer, statement, stores, verify
 from tidegate.errors import VerificationError
+from tidegate.verify.notation.envelope.plugin import (
+    AWS_SIGNER_PLUGIN,
+    VERIFICATION_PLUGIN,
+    VERIFICATION_PLUGIN_MIN_VERSION,
+)
+from tidegate.verify.notation.envelope.semantic_version import precedence
 from tidegate.verify.notation.outcome import Conclusion
-from tidegate.verify.notation.plugin import AWS_SIGNER_PLUGIN, VERIFICATION_PLUGIN, VERIFICATION_PLUGIN_MIN_VERSION
-from tidegate.verify.notation.semantic_version import precedence
 
 
 @pytest.mark.parametrize("media_type", [JWS, COSE])

@@ -15,9 +15,9 @@ from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
 from tidegate.verify.notation import procedure
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome, Result
-from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, Question, RevocationMaterial
+from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
-from tidegate.verify.notation.trust_policy import Level, SignatureVerification, TrustPolicyStatement
+from tidegate.verify.notation.trust_policy.statement import Level, SignatureVerification, TrustPolicyStatement
 
 Answer = bytes | SignerAnswer | NoAnswer
 LEAF_CRL, ISSUER_CRL, FOREIGN_CRL = (f"http://crl.test/{label}.crl" for label in ("leaf", "issuer", "foreign"))

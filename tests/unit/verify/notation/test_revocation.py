@@ -23,9 +23,9 @@ from tests.unit.verify.notation.revocation_world import (
     urls,
 )
 from tidegate.errors import UndeterminedError, VerificationError
-from tidegate.verify.notation.certificate import load_certificate
-from tidegate.verify.notation.revocation import MAX_LOOSE, MAX_REASONS, chain_standing, check_standing
-from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, RevocationMaterial
+from tidegate.verify.notation.revocation.chain import MAX_LOOSE, MAX_REASONS, chain_standing, check_standing
+from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, RevocationMaterial
+from tidegate.verify.notation.x509.certificate import load_certificate
 
 BY_OCSP = issue("by OCSP", CA, ocsp_urls=[OCSP_URL])
 BY_TWO = issue("by two responders", CA, ocsp_urls=[OCSP_URL, OTHER_OCSP_URL])

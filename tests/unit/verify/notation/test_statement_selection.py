@@ -6,8 +6,8 @@ from tests.unit.verify.notation.world import NOW, TARGET, statement, stores
 from tidegate.errors import VerificationError
 from tidegate.verify.notation.outcome import Conclusion, Result
 from tidegate.verify.notation.procedure import verify_notation
-from tidegate.verify.notation.trust_policy import TrustPolicyDocument
-from tidegate.verify.notation.trust_policy_document import read_trust_policy
+from tidegate.verify.notation.trust_policy.document import read_trust_policy
+from tidegate.verify.notation.trust_policy.statement import TrustPolicyDocument
 
 DIGEST = "sha256:" + "0" * 64
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.strict_json import (
+from tidegate.strict.json_text import (
     MAX_DEPTH,
     MAX_NUMBER_CHARACTERS,
     MAX_VALUES,

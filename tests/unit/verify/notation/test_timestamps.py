@@ -16,7 +16,10 @@ from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.timestamps import BASELINE_POLICY, issue_token, timestamp_authority
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.cms import (
+from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
+from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, Question, RevocationMaterial
+from tidegate.verify.notation.signer import SignerAnswer
+from tidegate.verify.notation.timestamp.cms import (
     MAX_ATTRIBUTES,
     MAX_IDENTIFIER,
     MAX_TOKEN_BYTES,
@@ -25,10 +28,7 @@ from tidegate.verify.notation.cms import (
     read_timestamp_info,
     verify_signer,
 )
-from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
-from tidegate.verify.notation.revocation_material import CrlQuestion, NoAnswer, Question, RevocationMaterial
-from tidegate.verify.notation.signer import SignerAnswer
-from tidegate.verify.notation.trust_store import TrustStores
+from tidegate.verify.notation.trust_store.store import TrustStores
 
 Answer = bytes | SignerAnswer | NoAnswer
 SECOND = timedelta(seconds=1)

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.errors import PolicyError
-from tidegate.verify.notation.trust_policy import Action, Check, Level, SignatureVerification, TimestampRule
-from tidegate.verify.notation.trust_policy_document import (
+from tidegate.verify.notation.trust_policy.document import (
     MAX_POLICY_BYTES,
     MAX_SCOPES,
     parse_trust_policy,
     read_trust_policy,
 )
-from tidegate.verify.notation.trust_policy_lists import MAX_IDENTITIES
+from tidegate.verify.notation.trust_policy.lists import MAX_IDENTITIES
+from tidegate.verify.notation.trust_policy.statement import Action, Check, Level, SignatureVerification, TimestampRule
 
 STATEMENT: dict[str, Any] = {
     "name": "acme",

@@ -5,8 +5,8 @@ import pytest
 from tests.simulator.pki.certificates import authority, issue
 from tests.unit.verify.notation.world import signer
 from tidegate.errors import ConfigurationError, PolicyError, UndeterminedError, VerificationError
-from tidegate.verify.notation import aws_signer_roots
-from tidegate.verify.notation.trust_store import (
+from tidegate.verify.notation.trust_store import aws_signer_roots
+from tidegate.verify.notation.trust_store.store import (
     MAX_FILE_BYTES,
     MAX_STORE_CERTIFICATES,
     MAX_STORE_FILES,

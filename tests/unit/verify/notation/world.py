@@ -7,13 +7,13 @@ from typing import Any
 
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
 from tests.simulator.pki.envelopes import DIGEST, JWS, MANIFEST_TYPE, SIGNED_AT
+from tidegate.verify.notation.envelope.payload import TargetArtifact
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
-from tidegate.verify.notation.payload import TargetArtifact
 from tidegate.verify.notation.procedure import verify_notation
-from tidegate.verify.notation.revocation_material import NOTHING_KNOWN, RevocationMaterial
-from tidegate.verify.notation.trust_policy import TrustPolicyStatement
-from tidegate.verify.notation.trust_policy_document import read_trust_policy
-from tidegate.verify.notation.trust_store import (
+from tidegate.verify.notation.revocation.material import NOTHING_KNOWN, RevocationMaterial
+from tidegate.verify.notation.trust_policy.document import read_trust_policy
+from tidegate.verify.notation.trust_policy.statement import TrustPolicyStatement
+from tidegate.verify.notation.trust_store.store import (
     StoreFile,
     StoreKind,
     StoreName,

@@ -342,7 +342,7 @@ def test_preloading_twice_is_fine():
 def test_sigstore_python_is_imported_when_it_is_needed_and_not_before():
     """It costs 0.4 seconds and 55 MiB, and a gate without keyless authorities never needs it."""
     program = (
-        "import sys, tidegate.verify.prepare, tidegate.verify.sigstore as ours\n"
+        "import sys, tidegate.signing.prepare, tidegate.verify.sigstore as ours\n"
         "assert not [name for name in sys.modules if name.split('.')[0] in {'sigstore', 'cel_expr_python'}]\n"
         "ours.preload()\n"
         "assert 'sigstore.verify' in sys.modules\n"

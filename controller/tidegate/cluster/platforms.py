@@ -1,0 +1,51 @@
+"""The platforms of the cluster's nodes, read from their labels in regular time. Nodes are never watched."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from tidegate.cluster.api import KubernetesApi, Metadata
+from tidegate.cluster.resync import RELIST_SECONDS, Relisted
+from tidegate.images.platform import InvalidPlatformError, Platform, parse_platform
+
+NODES_PATH: Final = "/api/v1/nodes"
+OS_LABEL: Final = "kubernetes.io/os"
+ARCHITECTURE_LABEL: Final = "kubernetes.io/arch"
+MAX_PLATFORMS: Final = 32
+
+_log = structlog.get_logger(__name__)
+
+
+class NodePlatforms(Relisted):
+    """Implements the reviewer's PlatformSource."""
+
+    def __init__(self, api: KubernetesApi, *, every_seconds: float = RELIST_SECONDS) -> None:
+        self._api = api
+        self._platforms: tuple[Platform, ...] = ()
+        super().__init__("nodes", every_seconds=every_seconds)
+
+    def platforms(self) -> tuple[Platform, ...]:
+        """Return the platforms, sorted; empty while they are not known. The same tuple until they change."""
+        return self._platforms
+
+    async def _refresh(self) -> None:
+        platforms = platforms_of(await self._api.list_metadata(NODES_PATH))
+        if platforms != self._platforms:
+            self._platforms = platforms
+            _log.info("platforms of the nodes", platforms=[str(one) for one in platforms])
+
+
+def platforms_of(nodes: Iterable[Metadata]) -> tuple[Platform, ...]:
+    """Return the platforms of nodes by their labels, sorted; empty, which is not known, unless every node says its own.
+
+    A node without the labels may run anything, so that leaving it out would leave an image's platform unjudged.
+    """
+    found: set[str] = set()
+    for node in nodes:
+        found.add(f"{node.labels.get(OS_LABEL, '')}/{node.labels.get(ARCHITECTURE_LABEL, '')}")
+    try:
+        platforms = [parse_platform(text) for text in sorted(found)]
+    except InvalidPlatformError:
+        return ()
+    return tuple(platforms) if len(platforms) <= MAX_PLATFORMS else ()

@@ -1,0 +1,28 @@
+"""What a policy's status says: whether it was read and applies, and if not, every problem. It asks nobody."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tidegate.cluster.status import ready_patch
+from tidegate.policy.model import BrokenPolicy
+from tidegate.policy.snapshot import Policy
+from tidegate.policy.trust_problems import trust_problems
+from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
+
+
+def status_patch(
+    obj: Mapping[str, Any], policy: Policy, now: datetime, trust: TrustSnapshot = NO_TRUST
+) -> dict[str, Any] | None:
+    """Return the JSON merge patch that makes a policy's status true, None where it is.
+
+    A policy whose trust stores or keys are of no use stays in force, and is not ready: what it demands of signatures
+    can't be told.
+    """
+    applies, reason, message = True, "Applied", "the policy was read and applies"
+    if isinstance(policy, BrokenPolicy):
+        applies, reason, message = False, "Broken", "; ".join(policy.problems)
+    elif problems := trust_problems(policy, trust):
+        applies, reason = False, "TrustIncomplete"
+        message = f"the policy applies, but signatures cannot be verified by all of it: {'; '.join(problems)}"
+    return ready_patch(obj, now, generation=policy.generation, status=applies, reason=reason, message=message)

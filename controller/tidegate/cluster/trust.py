@@ -1,0 +1,49 @@
+"""What policies' signatures rely on, put together: the trust stores of the cluster and the keys in AWS KMS."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from tidegate.cluster.trust_stores import WatchedTrustStores
+from tidegate.policy.snapshot import Policy
+from tidegate.policy.trust_problems import kms_keys_of, named_trust_stores
+from tidegate.policy.trust_stores import NO_TRUST, BrokenTrustStore, TrustSnapshot
+from tidegate.trust.kms_keys import KmsKeys
+
+UNREAD: Final = "the trust stores of the cluster have not been read yet"
+
+
+class WatchedTrust:
+    """Gives the trust that policies rely on as one immutable value."""
+
+    def __init__(self, stores: WatchedTrustStores, keys: KmsKeys) -> None:
+        self.stores = stores
+        self.keys = keys
+        self._snapshot = NO_TRUST
+
+    def notify(self, changed: Callable[[], None]) -> None:
+        """Have it called whenever the next snapshot may be another."""
+        self.stores.on_change = changed
+        self.keys.notify(changed)
+
+    def is_read(self, policies: Iterable[Policy]) -> bool:
+        """Tell whether the trust stores were read, as far as the policies rely on any, and their keys asked for."""
+        policies = tuple(policies)
+        stores = self.stores.current() is not None or not named_trust_stores(policies)
+        return stores and self.keys.is_read()
+
+    def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
+        """Return the trust for the policies: the same object while nothing changes. Nothing waits for any of it.
+
+        Before the trust stores were first read, those that policies rely on are there, and broken: that none of them was
+        seen is not that there is none.
+        """
+        policies = tuple(policies)
+        keys = self.keys.answers(kms_keys_of(policies))
+        stores = self.stores.current()
+        if stores is None:
+            named = named_trust_stores(policies)
+            stores = tuple(BrokenTrustStore(name=one, uid="", generation=0, problems=(UNREAD,)) for one in named)
+        fresh = TrustSnapshot.of(stores, keys)
+        if fresh.revision != self._snapshot.revision:
+            self._snapshot = fresh
+        return self._snapshot

@@ -1,0 +1,95 @@
+"""What a trust store's status says: whether it is verified by, what it holds, and if not, every problem. It asks nobody."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from tidegate.cluster.status import TIME_FORMAT, ready_patch, stored_status
+from tidegate.policy.trust_stores import BrokenTrustStore, TrustStore
+from tidegate.trust.store_content import CompiledStore
+from tidegate.verify.notation.x509.certificate import Certificate
+from tidegate.verify.sigstore.trust_root import TrustRoot
+
+MAX_LISTED: Final = 32
+"""Certificates that a status describes, as many as the schema takes."""
+MAX_SUBJECT: Final = 1024
+STALE: Final = timedelta(days=1)
+"""Without a refresh for so long, a fetched trusted root is called stale. It is verified by none the less."""
+FORGOTTEN: Final = timedelta(days=14)
+"""For so long a replica that could fetch nothing leaves it to another one to tell, which once could."""
+COARSE: Final = timedelta(hours=1)
+"""Shortest time between two refreshes that are both told, so that replicas write little."""
+
+
+def status_patch(obj: Mapping[str, Any], compiled: CompiledStore, now: datetime) -> dict[str, Any] | None:
+    """Return the JSON merge patch that makes a trust store's status true, None where it is.
+
+    Of several replicas that fetch a trusted root, the one that did so last tells about it.
+    """
+    store = compiled.store
+    told = _told_refresh(obj, store.generation)
+    if told is not None and compiled.refreshed_at is None and now - told < FORGOTTEN:
+        # Another replica has fetched what this one could not yet.
+        return None
+    root, refreshed = _root(store, compiled.root), compiled.refreshed_at
+    if told is not None and refreshed is not None:
+        stored_root = stored_status(obj).get("trustedRoot")
+        if refreshed < told + (COARSE if root == stored_root else timedelta(seconds=1)):
+            root, refreshed = stored_root, told
+    if isinstance(store, BrokenTrustStore):
+        ready, reason, message = False, "Broken", "; ".join(store.problems)
+    elif refreshed is not None and now - refreshed > STALE:
+        ready, reason = True, "Stale"
+        message = (
+            f"signatures are verified by a trusted root that was last fetched at {refreshed.strftime(TIME_FORMAT)}"
+        )
+    else:
+        ready, reason, message = True, "Read", "the trust store was read, and signatures are verified by it"
+    if compiled.root is not None and compiled.root.ignored:
+        message = f"{message}; not used of it: {'; '.join(compiled.root.ignored)}"
+    return ready_patch(
+        obj,
+        now,
+        generation=store.generation,
+        status=ready,
+        reason=reason,
+        message=message,
+        fields={
+            "certificateCount": len(compiled.certificates) if compiled.certificates else None,
+            "certificates": [_certificate(one) for one in compiled.certificates[:MAX_LISTED]] or None,
+            "trustedRoot": root,
+            "refreshedTime": None if refreshed is None else refreshed.strftime(TIME_FORMAT),
+        },
+    )
+
+
+def _told_refresh(obj: Mapping[str, Any], generation: int) -> datetime | None:
+    """Return when a replica last fetched the content of this very spec, as the status tells."""
+    status = stored_status(obj)
+    try:
+        if status.get("observedGeneration") == generation:
+            return datetime.strptime(status["refreshedTime"], TIME_FORMAT).replace(tzinfo=UTC)
+    except (KeyError, TypeError, ValueError):
+        pass
+    return None
+
+
+def _certificate(one: Certificate) -> dict[str, str]:
+    return {
+        "subject": one.subject[:MAX_SUBJECT],
+        "fingerprint": one.fingerprint,
+        "notAfter": one.not_after.strftime(TIME_FORMAT),
+    }
+
+
+def _root(store: TrustStore | BrokenTrustStore, root: TrustRoot | None) -> dict[str, Any] | None:
+    if root is None or not isinstance(store, TrustStore) or store.trusted_root is None:
+        return None
+    return {
+        "sha256": hashlib.sha256(store.trusted_root).hexdigest(),
+        "certificateAuthorities": len(root.authorities),
+        "certificateLogs": len(root.certificate_logs),
+        "transparencyLogs": len(root.logs),
+        "timestampAuthorities": len(root.timestamp_authorities),
+    }

@@ -1,0 +1,72 @@
+"""All that was collected for one image of a request: facts only, so that judging is a pure function of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidegate.evidence.fact import Cause, Fact, Known, Missing
+from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
+from tidegate.evidence.repository import RepositorySettings, ScanType
+from tidegate.evidence.scan import ScanReport
+from tidegate.evidence.verification_result import Proofs
+from tidegate.images.digest import Digest
+
+SCAN_TYPE_SOURCE = "ecr:GetRegistryScanningConfiguration"
+RENEWED_SHARE = 0.2
+"""The last part of the time for which something is remembered: its use then renews it, before anybody has to wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageEvidence:
+    """Evidence for one image. What was not asked for is Missing with ``Cause.NOT_ASKED``.
+
+    ``detail`` holds the resolved digest: every other fact is about that digest or its children. ``runnable`` lists the
+    image itself, or every runnable child of an index; ``scans`` has an entry for each runnable digest that was looked
+    up, which are those that the wanted platforms may run; ``scan_type`` is what chose the scanner. ``proofs`` has an entry
+    for each digest whose signatures were looked for. ``valid_until`` is the monotonic second until which it may
+    be used again.
+    """
+
+    detail: Fact[ImageDetail | Absence]
+    settings: Fact[RepositorySettings | Absence]
+    runnable: Fact[tuple[PlatformImage, ...] | BadContent]
+    scan_type: Fact[ScanType]
+    scans: Mapping[Digest, Fact[ScanReport]] = field(default_factory=dict)
+    proofs: Mapping[Digest, Fact[Proofs]] = field(default_factory=dict)
+    valid_until: float = 0.0
+
+    @property
+    def facts(self) -> tuple[Fact[object], ...]:
+        """Return every fact."""
+        return (
+            self.detail,
+            self.settings,
+            self.runnable,
+            self.scan_type,
+            *self.scans.values(),
+            *self.proofs.values(),
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether everything that was asked for is known, if only from an earlier look-up."""
+        return all(isinstance(fact, Known) or fact.cause is Cause.NOT_ASKED for fact in self.facts)
+
+    @property
+    def is_stale(self) -> bool:
+        """Tell whether a fact is past its time to live."""
+        return any(isinstance(fact, Known) and fact.stale is not None for fact in self.facts)
+
+
+def not_asked(source: str) -> Missing:
+    """Return the fact that nobody asked for."""
+    return Missing(Cause.NOT_ASKED, source)
+
+
+def nothing_asked() -> ImageEvidence:
+    """Return evidence for an image that must not, or need not, be looked up."""
+    return ImageEvidence(
+        detail=not_asked("ecr:DescribeImages"),
+        settings=not_asked("ecr:DescribeRepositories"),
+        runnable=not_asked("ecr:BatchGetImage"),
+        scan_type=not_asked(SCAN_TYPE_SOURCE),
+    )

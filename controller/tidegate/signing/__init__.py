@@ -1,0 +1,1 @@
+"""What policies require of signatures, and which verification answers it. Pure: no file, clock or network."""

@@ -1,0 +1,120 @@
+"""An authority of Notation made ready to verify by: its trust stores parsed, its identities read."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from tidegate.errors import UndeterminedError
+from tidegate.evidence.signature_artifacts import SignatureArtifact
+from tidegate.evidence.verification_result import Attempt, ProofState
+from tidegate.policy.signatures import NotationAuthority
+from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
+from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, store_named
+from tidegate.verify.notation.envelope.payload import TargetArtifact
+from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
+from tidegate.verify.notation.procedure import verify_notation
+from tidegate.verify.notation.revocation.material import RevocationMaterial
+from tidegate.verify.notation.trust_policy import statement as trust_policy
+from tidegate.verify.notation.trust_policy.lists import read_identities
+from tidegate.verify.notation.trust_policy.registry_scope import GLOBAL_SCOPE
+from tidegate.verify.notation.trust_policy.statement import Check
+from tidegate.verify.notation.trust_store import store as trust_store
+
+_STATES: Mapping[Conclusion, ProofState] = {
+    Conclusion.VERIFIED: ProofState.VERIFIED,
+    Conclusion.LOGGED: ProofState.LOGGED,
+    Conclusion.FAILED: ProofState.FAILED,
+}
+"""Whatever else a verification comes to is not known."""
+
+
+class NotationVerifier:
+    """Verifies for one authority; raises UndeterminedError when it is made of what cannot be used."""
+
+    predicates: frozenset[str] = frozenset()
+
+    def __init__(self, wanted: NotationAuthority, trust: TrustSnapshot) -> None:
+        stores = tuple(_notation_store(store_named(trust, name)) for name in wanted.trust_stores)
+        self._stores = trust_store.trust_stores(stores)
+        self._statement = statement_of(wanted, tuple(store.name for store in stores))
+        self._metadata = wanted.required_metadata
+
+    def verify(
+        self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
+    ) -> Examination:
+        """Follow Notation's procedure."""
+        outcome = self.outcome(artifact, image, now=now, revocation=revocation)
+        return Examination(attempt=_attempt(artifact, outcome), questions=outcome.questions)
+
+    def outcome(
+        self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
+    ) -> NotationOutcome:
+        """Return every step of the procedure, for a person to read."""
+        manifest = image.manifest
+        return verify_notation(
+            artifact.envelope,
+            artifact.envelope_media_type,
+            TargetArtifact(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size),
+            self._statement,
+            self._stores,
+            now=now,
+            revocation=revocation,
+            metadata=self._metadata,
+        )
+
+    @property
+    def thumbprints(self) -> frozenset[str]:
+        """Return the SHA-256 of every certificate that anchors a chain."""
+        return frozenset(one.fingerprint for store in self._stores.stores.values() for one in store.certificates)
+
+
+def statement_of(
+    wanted: NotationAuthority, stores: tuple[trust_store.StoreName, ...]
+) -> trust_policy.TrustPolicyStatement:
+    """Return the authority as a statement of a trust policy; the policy's own match says for which images."""
+    problems: list[str] = []
+    statement = trust_policy.TrustPolicyStatement(
+        name=wanted.name,
+        registry_scopes=(GLOBAL_SCOPE,),
+        signature_verification=trust_policy.SignatureVerification(
+            level=trust_policy.Level(wanted.level.value),
+            override={
+                trust_policy.Check(check.value): trust_policy.Action(action.value)
+                for check, action in wanted.overrides.items()
+            },
+            verify_timestamp=trust_policy.TimestampRule(wanted.verify_timestamp.value),
+        ),
+        trust_stores=stores,
+        trusted_identities=read_identities(list(wanted.trusted_identities), wanted.name, "trustedIdentities", problems),
+    )
+    if problems:
+        raise UndeterminedError(problems[0])
+    return statement
+
+
+def _notation_store(store: TrustStore) -> trust_store.TrustStore:
+    if store.type is StoreType.SIGSTORE:
+        raise UndeterminedError(f"the TrustStore {store.name} is of type sigstore; expected one for Notation")
+    files = [
+        trust_store.StoreFile(name=f"{store.name}[{index}]", content=content)
+        for index, content in enumerate(store.certificates)
+    ]
+    name = trust_store.StoreName(trust_store.StoreKind(store.type.value), store.name)
+    return trust_store.build_trust_store(name, files)
+
+
+def _attempt(artifact: SignatureArtifact, outcome: NotationOutcome) -> Attempt:
+    decisive, signer = outcome.decisive, outcome.signer
+    state = _STATES.get(outcome.decision, ProofState.UNKNOWN)
+    name = "" if signer is None else signer.profile.version_arn if signer.profile else signer.subject
+    return Attempt(
+        manifest_digest=artifact.manifest_digest,
+        state=state,
+        step=decisive.step.title if decisive else "",
+        text=(decisive.error or "")[:MAX_TEXT] if decisive else "",
+        signer=name[:MAX_TEXT],
+        revoked=outcome.conclusion is Conclusion.FAILED
+        and decisive is not None
+        and decisive.step.check is Check.REVOCATION,
+        logged=tuple(f"{one.step.check.value}: {one.error or one.result.value}"[:MAX_TEXT] for one in outcome.logged),
+        good_until=outcome.good_until,
+    )

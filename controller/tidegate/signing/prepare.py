@@ -1,0 +1,48 @@
+"""Verifiers ready for demands, kept while the demand is in force. What cannot be made ready says nothing of a signature."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from tidegate.errors import Error, UndeterminedError
+from tidegate.policy.model import ImagePolicy
+from tidegate.policy.signatures import NotationAuthority
+from tidegate.policy.snapshot import Policy
+from tidegate.policy.trust_stores import TrustSnapshot
+from tidegate.signing.notation import NotationVerifier
+from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.sigstore import SigstoreVerifier
+from tidegate.signing.verifier import MAX_TEXT
+from tidegate.verify.sigstore import preload
+
+MAX_PREPARED = 512
+"""Verifiers that are kept."""
+
+
+def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:
+    """Make every verifier ready that the policies demand, in the thread of whoever does not mind to wait for it."""
+    for policy in policies:
+        if isinstance(policy, ImagePolicy):
+            for demand in demands_of(policy, trust).all:
+                prepare(demand)
+                if not isinstance(demand.authority, NotationAuthority) and demand.authority.trusted_root is not None:
+                    preload()
+
+
+@lru_cache(maxsize=MAX_PREPARED)
+def prepare(demand: Demand) -> NotationVerifier | SigstoreVerifier | UndeterminedError:
+    """Return the demand's verifier, or why there can be none. Takes milliseconds the first time."""
+    try:
+        if isinstance(demand.authority, NotationAuthority):
+            return NotationVerifier(demand.authority, demand.trust)
+        return SigstoreVerifier(
+            demand.authority,
+            demand.trust,
+            attestation=demand.attestation,
+            same_repository=demand.same_repository,
+        )
+    except UndeterminedError as error:
+        return error
+    except Error as error:
+        return UndeterminedError(f"it cannot be used: {error}"[:MAX_TEXT])
+    except Exception as error:  # noqa: BLE001 - one authority that nobody foresaw is no trouble of all others
+        return UndeterminedError(f"it cannot be used: an error inside tidegate ({type(error).__name__})")

@@ -1,0 +1,121 @@
+"""An authority of Sigstore made ready to verify by: its trusted root parsed, its identities or its key read."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from tidegate.errors import UndeterminedError
+from tidegate.evidence.signature_artifacts import ArtifactKind, SignatureArtifact
+from tidegate.evidence.verification_result import Attempt, ProofState
+from tidegate.policy.signatures import (
+    AttestationRules,
+    KeyedAuthority,
+    KeylessAuthority,
+    KmsKey,
+    PublicKey,
+    SigstoreAuthority,
+    TransparencyLog,
+)
+from tidegate.policy.trust_stores import StoreType, TrustSnapshot
+from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, store_named
+from tidegate.verify.notation.revocation.material import RevocationMaterial
+from tidegate.verify.sigstore import authority
+from tidegate.verify.sigstore.claims import Artifact, Claims
+from tidegate.verify.sigstore.layer import Layer
+from tidegate.verify.sigstore.procedure import Outcome, Verification
+from tidegate.verify.sigstore.public_key import parse_public_key
+from tidegate.verify.sigstore.trust_root import TrustRoot, parse_trust_root
+from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
+
+
+class SigstoreVerifier:
+    """Verifies for one authority; raises UndeterminedError when it is made of what cannot be used."""
+
+    thumbprints: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        wanted: SigstoreAuthority,
+        trust: TrustSnapshot,
+        *,
+        attestation: AttestationRules | None,
+        same_repository: bool,
+    ) -> None:
+        self._authority = authority.check_root(authority_of(wanted, trust))
+        self._claims = Claims() if attestation is None else claims_of(attestation)
+        self._same_repository = same_repository
+
+    @property
+    def predicates(self) -> frozenset[str]:
+        """Return the type of predicate that is demanded; a plain signature has one, too."""
+        return frozenset({self._claims.predicate_type})
+
+    def verify(
+        self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
+    ) -> Examination:
+        """Follow the procedure for what the artifact is. There are no revocation services: certificates live minutes."""
+        del revocation
+        return Examination(attempt=_attempt(artifact, self.outcome(artifact, image, now=now)))
+
+    def outcome(self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime) -> Verification:
+        """Return every step of the procedure, for a person to read."""
+        about, signers, claims = Artifact(digest=image.manifest.digest), self._authority, self._claims
+        layer = Layer(content=artifact.envelope, annotations=artifact.layer_annotations)
+        if artifact.kind is ArtifactKind.SIGSTORE_BUNDLE:
+            return verify_bundle(artifact.envelope, artifact=about, authority=signers, claims=claims, now=now)
+        if artifact.kind is ArtifactKind.COSIGN_SIGNATURE:
+            # The only format that names the repository it was made for.
+            claims = replace(claims, repository=image.repository) if self._same_repository else claims
+            return verify_signature_layer(layer, artifact=about, authority=signers, claims=claims, now=now)
+        return verify_attestation_layer(layer, artifact=about, authority=signers, claims=claims, now=now)
+
+
+def authority_of(wanted: SigstoreAuthority, trust: TrustSnapshot) -> authority.Authority:
+    """Return the authority with the trusted root and the key that it names."""
+    root = None if wanted.trusted_root is None else _root(trust, wanted.trusted_root)
+    if isinstance(wanted, KeylessAuthority):
+        assert root is not None
+        return authority.KeylessAuthority(identities=wanted.identities, root=root)
+    return _keyed(wanted, root, trust)
+
+
+def claims_of(rules: AttestationRules) -> Claims:
+    """Return what an attestation must say."""
+    return Claims(predicate_type=rules.predicate_type, conditions=rules.conditions)
+
+
+def _keyed(wanted: KeyedAuthority, root: TrustRoot | None, trust: TrustSnapshot) -> authority.KeyAuthority:
+    algorithm = wanted.key.hash_algorithm
+    return authority.KeyAuthority(
+        key=parse_public_key(_pem(wanted.key, trust), hash_name=None if algorithm is None else algorithm.value),
+        root=root,
+        require_log=wanted.transparency_log is TransparencyLog.REQUIRED,
+    )
+
+
+def _pem(key: PublicKey, trust: TrustSnapshot) -> bytes:
+    if not isinstance(key, KmsKey):
+        return key.pem.encode("ascii")
+    found = trust.keys.get(key.arn, "it has not been read yet")
+    if isinstance(found, str):
+        raise UndeterminedError(f"the public key of {key.arn} is not at hand: {found}"[:MAX_TEXT])
+    return found
+
+
+def _root(trust: TrustSnapshot, name: str) -> TrustRoot:
+    store = store_named(trust, name)
+    if store.type is not StoreType.SIGSTORE or store.trusted_root is None:
+        raise UndeterminedError(f"the TrustStore {name} is of type {store.type.value}; expected one of type sigstore")
+    return parse_trust_root(store.trusted_root)
+
+
+def _attempt(artifact: SignatureArtifact, found: Verification) -> Attempt:
+    proof = found.proof if found.outcome is Outcome.OK else None
+    last = found.steps[-1] if found.steps and proof is None else None
+    return Attempt(
+        manifest_digest=artifact.manifest_digest,
+        # The authority was found usable before: what cannot be decided is the signature's fault, and no outage.
+        state=ProofState.FAILED if proof is None else ProofState.VERIFIED,
+        step=f"establish that {last.step.title}" if last else "",
+        text=last.text[:MAX_TEXT] if last else "",
+        signer="" if proof is None else str(proof.signer)[:MAX_TEXT],
+    )

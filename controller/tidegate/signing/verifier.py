@@ -1,0 +1,54 @@
+"""What every format of signature comes to here: one image, one artifact, one demand, and what verifying them proved.
+
+Both formats end in the same few words (``Attempt``), so that nothing above has to know which it was.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from tidegate.errors import UndeterminedError
+from tidegate.evidence.signature_artifacts import Descriptor, SignatureArtifact
+from tidegate.evidence.verification_result import Attempt
+from tidegate.policy.trust_stores import BrokenTrustStore, TrustSnapshot, TrustStore
+from tidegate.verify.notation.revocation.material import Question, RevocationMaterial
+
+MAX_TEXT = 400
+"""Characters of why something failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedImage:
+    """The image whose signatures are verified: ``repository`` as ``host/path``, and its manifest."""
+
+    repository: str
+    manifest: Descriptor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What one verification came to, and what has to be asked before it can come to more."""
+
+    attempt: Attempt
+    questions: tuple[Question, ...] = ()
+
+
+class Verifier(Protocol):
+    """Verifies signatures for one demand."""
+
+    def verify(
+        self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
+    ) -> Examination:
+        """Return what the artifact proves about the image; never raises for bad evidence."""
+        ...
+
+
+def store_named(trust: TrustSnapshot, name: str) -> TrustStore:
+    """Return the trust store; raise UndeterminedError where there is none that could be used."""
+    found = trust.stores.get(name)
+    if found is None:
+        raise UndeterminedError(f"there is no TrustStore {name}")
+    if isinstance(found, BrokenTrustStore):
+        problem = found.problems[0] if found.problems else "it cannot be read"
+        raise UndeterminedError(f"the TrustStore {name} cannot be used: {problem}"[:MAX_TEXT])
+    return found

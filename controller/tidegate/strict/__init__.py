@@ -1,0 +1,1 @@
+"""Bytes from outside, read strictly: one reading only, everything bounded. Pure."""

@@ -1,0 +1,36 @@
+"""The files of a trust store in a ConfigMap, wherever the object was read. Pure: it reads none."""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tidegate.errors import PolicyError
+from tidegate.policy.trust_store_object import ConfigMapSource
+from tidegate.trust.store_content import Content
+
+
+def config_map_content(found: Mapping[str, Any], source: ConfigMapSource, what: str) -> Content:
+    """Return the keys that the source names, or all; raise PolicyError for one that is missing. ``what`` names the object."""
+    data = dict(_data(found, what))
+    if not data:
+        raise PolicyError((f"{what} is empty",))
+    missing = [key for key in source.keys if key not in data]
+    if missing:
+        raise PolicyError(tuple(f"{what} has no key {key}" for key in missing))
+    return Content(files=tuple((key, data[key]) for key in source.keys or sorted(data)))
+
+
+def _data(found: Mapping[str, Any], what: str) -> Iterator[tuple[str, bytes]]:
+    """Give the keys with their bytes, of texts and of binary data."""
+    for name, decode in (("data", str.encode), ("binaryData", _from_base64)):
+        part = found.get(name)
+        for key, value in part.items() if isinstance(part, Mapping) else ():
+            try:
+                yield str(key), decode(value)
+            except (TypeError, ValueError, binascii.Error) as error:
+                raise PolicyError((f"{what} has no readable {name} under {key}",)) from error
+
+
+def _from_base64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

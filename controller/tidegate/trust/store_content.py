@@ -1,0 +1,116 @@
+"""The content of a trust store, judged as soon as it is read: certificates by Notation's rules, trusted roots by Sigstore's.
+
+What is refused here would be refused whenever a signature is verified; here there is somebody to tell. It asks nobody.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from tidegate.errors import PolicyError
+from tidegate.policy.objects import bounded, fault
+from tidegate.policy.trust_store_object import BuiltIn, InlineCertificates, InlineTrustedRoot, Source, StoreObject
+from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustStore
+from tidegate.verify.notation.trust_store.aws_signer_roots import (
+    AWS_GOVCLOUD_SIGNER_STORE,
+    AWS_SIGNER_STORE,
+    aws_signer_store,
+)
+from tidegate.verify.notation.trust_store.store import StoreFile, StoreKind, StoreName, build_trust_store
+from tidegate.verify.notation.x509.certificate import Certificate
+from tidegate.verify.sigstore.trust_root import TrustRoot, parse_trust_root
+
+TRUSTED_ROOT_KEY: Final = "trusted_root.json"
+"""The key of a ConfigMap that holds a trusted root where none is named and there are others."""
+
+_BUILT_IN: Final = {BuiltIn.AWS_SIGNER: AWS_SIGNER_STORE, BuiltIn.AWS_SIGNER_GOV_CLOUD: AWS_GOVCLOUD_SIGNER_STORE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What was found where a trust store's source points: files by their names, in order.
+
+    ``refreshed_at`` is when it was fetched, where it is fetched in regular time.
+    """
+
+    files: tuple[tuple[str, bytes], ...]
+    refreshed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledStore:
+    """A trust store and what its status tells of it."""
+
+    store: TrustStore | BrokenTrustStore
+    certificates: tuple[Certificate, ...] = ()
+    root: TrustRoot | None = None
+    refreshed_at: datetime | None = None
+
+
+def inline_content(source: Source) -> Content | None:
+    """Return the content that a source holds by itself, or None where it has to be fetched."""
+    if isinstance(source, InlineCertificates):
+        named = tuple((f"certificates[{index}]", text.encode()) for index, text in enumerate(source.texts))
+        return Content(files=named)
+    if isinstance(source, InlineTrustedRoot):
+        return Content(files=(("trustedRoot", source.text.encode()),))
+    if isinstance(source, BuiltIn):
+        store = aws_signer_store(_BUILT_IN[source])
+        assert store is not None
+        return Content(files=tuple((source.value, certificate.der) for certificate in store.certificates))
+    return None
+
+
+def compile_store(obj: StoreObject, content: Content) -> CompiledStore:
+    """Return the trust store with its content, or a broken one with everything that is wrong with it. Never raises."""
+    try:
+        if obj.type is StoreType.SIGSTORE:
+            return _with_root(obj, content)
+        return _with_certificates(obj, content)
+    except PolicyError as error:
+        return broken_store(obj, error.problems, content.refreshed_at)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not take every other trust store down with it
+        return broken_store(obj, fault(error), content.refreshed_at)
+
+
+def broken_store(
+    obj: StoreObject | BrokenTrustStore, problems: Iterable[str], refreshed_at: datetime | None = None
+) -> CompiledStore:
+    """Return a trust store that cannot be verified by, and why."""
+    said = bounded(tuple(problems))
+    store = BrokenTrustStore(name=obj.name, uid=obj.uid, generation=obj.generation, problems=said)
+    return CompiledStore(store=store, refreshed_at=refreshed_at)
+
+
+def _with_certificates(obj: StoreObject, content: Content) -> CompiledStore:
+    files = [StoreFile(name=name, content=data) for name, data in content.files]
+    built = build_trust_store(StoreName(StoreKind(obj.type.value), obj.name), files)
+    store = TrustStore(
+        name=obj.name,
+        uid=obj.uid,
+        generation=obj.generation,
+        type=obj.type,
+        certificates=tuple(data for _, data in content.files),
+    )
+    return CompiledStore(store=store, certificates=built.certificates, refreshed_at=content.refreshed_at)
+
+
+def _with_root(obj: StoreObject, content: Content) -> CompiledStore:
+    data = _root_file(content)
+    root = parse_trust_root(data)
+    if not root.authorities and not root.logs:
+        raise PolicyError(("the trusted root names neither certificate authorities nor transparency logs",))
+    store = TrustStore(name=obj.name, uid=obj.uid, generation=obj.generation, type=obj.type, trusted_root=data)
+    return CompiledStore(store=store, root=root, refreshed_at=content.refreshed_at)
+
+
+def _root_file(content: Content) -> bytes:
+    files = dict(content.files)
+    if len(files) == 1:
+        return next(iter(files.values()))
+    if TRUSTED_ROOT_KEY in files:
+        return files[TRUSTED_ROOT_KEY]
+    raise PolicyError(
+        (f"got {len(files)} keys, expected one with the trusted root; name it in keys, or {TRUSTED_ROOT_KEY}",)
+    )

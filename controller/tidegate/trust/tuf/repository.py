@@ -1,0 +1,119 @@
+"""Trusted roots by the TUF repository that a TrustStore names, over bounded exchanges, with the last ones kept on disk."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from math import inf
+from pathlib import Path
+from time import monotonic
+from typing import Final
+from urllib.parse import quote
+
+from tidegate.egress.exchange import Egress, Request
+from tidegate.egress.hosts import HostList, Reach, parse_url
+from tidegate.errors import UndeterminedError
+from tidegate.policy.trust_store_object import TufRepository
+from tidegate.trust.tuf.lock import alone_in
+
+PUBLIC_URL: Final = "https://tuf-repo-cdn.sigstore.dev"
+REFRESH_SECONDS: Final = 30.0
+"""Longest time of one refresh, all its exchanges together."""
+KEPT_SECONDS: Final = 2.0
+"""How long what is on disk is waited for while another process is fetching it."""
+MAX_FILE_BYTES: Final = 1024 * 1024
+"""Bytes of one answer; each kind of metadata has a limit of its own beside that."""
+NOT_FOUND: Final = 404
+OK: Final = 200
+
+_SCHEMES = frozenset({"http", "https"})
+_REFRESHED = "refreshed-at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedRoot:
+    """A trusted_root.json, when the repository last said that it is the present one, and until when that holds."""
+
+    content: bytes
+    refreshed_at: datetime
+    good_until: datetime
+
+
+class TufRoots:
+    """Fetches trusted roots; it blocks. Repositories in a private network have to be among ``hosts``'s private ones."""
+
+    def __init__(self, folder: Path, *, hosts: HostList) -> None:
+        self._folder = folder
+        self._hosts = hosts
+
+    def fetch(self, repository: TufRepository, *, seconds: float = inf) -> FetchedRoot:
+        """Return what the repository says now; raise UndeterminedError, with its address, where it does not say.
+
+        ``seconds`` is how long it may take where that is less than usual.
+        """
+        url, root = known(repository)
+        deadline = monotonic() + min(seconds, REFRESH_SECONDS)
+        egress, now = Egress(), datetime.now(UTC)
+
+        def get(asked: str) -> tuple[int, bytes]:
+            return self._get(egress, asked, lambda: deadline - monotonic())
+
+        try:
+            home = self._home(url, root)
+            with alone_in(home, lambda: deadline - monotonic()):
+                fetched = self._refresh(repository, now, get)
+                home.joinpath(_REFRESHED).write_text(now.isoformat(), encoding="ascii")
+        except UndeterminedError as error:
+            raise UndeterminedError(f"it could not be fetched from {url}: {error}") from error
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise UndeterminedError(
+                f"it could not be kept in {self._folder}: {reason}; set trustStores.cacheFolder"
+            ) from error
+        finally:
+            egress.close()
+        return fetched
+
+    def kept(self, repository: TufRepository) -> FetchedRoot | None:
+        """Return what was fetched before and still holds, verified anew, or None. Nothing is contacted."""
+        home = self._home(*known(repository))
+
+        def from_disk(url: str) -> tuple[int, bytes]:
+            # All but the timestamp is read from the folder by the client itself; there is no later root.
+            stored = home / "metadata" / "timestamp.json"
+            return (OK, stored.read_bytes()) if url.endswith("/timestamp.json") else (NOT_FOUND, b"")
+
+        deadline = monotonic() + KEPT_SECONDS
+        try:
+            refreshed = datetime.fromisoformat(home.joinpath(_REFRESHED).read_text(encoding="ascii"))
+            with alone_in(home, lambda: deadline - monotonic()):
+                return self._refresh(repository, refreshed, from_disk)
+        except (OSError, ValueError, UndeterminedError):
+            return None
+
+    def _refresh(self, repository: TufRepository, at: datetime, get: Callable[[str], tuple[int, bytes]]) -> FetchedRoot:
+        from tidegate.trust.tuf.client import refresh  # noqa: PLC0415 -- costs 0.3 seconds, see there
+
+        url, root = known(repository)
+        content, good_until = refresh(self._home(url, root), url, root, get)
+        return FetchedRoot(content=content, refreshed_at=at, good_until=good_until)
+
+    def _get(self, egress: Egress, url: str, seconds_left: Callable[[], float]) -> tuple[int, bytes]:
+        target = parse_url(url, schemes=_SCHEMES)
+        reach = self._hosts.reach(target.host, target.port) or Reach.PUBLIC
+        request = Request(target=target, reach=reach, max_bytes=MAX_FILE_BYTES)
+        reply = egress.send(request, seconds_left=seconds_left)
+        return reply.status, reply.body
+
+    def _home(self, url: str, root: bytes) -> Path:
+        """Return the folder of a repository: another root to start from is another repository."""
+        return self._folder / hashlib.sha256(url.encode() + b"\0" + root).hexdigest()[:32]
+
+
+def known(repository: TufRepository) -> tuple[str, bytes]:
+    """Return the address and the root to start from; Sigstore's own comes with sigstore-python."""
+    if repository.url is not None and repository.root is not None:
+        return repository.url, repository.root.encode()
+    stored = files("sigstore") / "_store" / quote(PUBLIC_URL, safe="") / "root.json"
+    return PUBLIC_URL, stored.read_bytes()

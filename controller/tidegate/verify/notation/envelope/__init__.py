@@ -1,0 +1,1 @@
+"""Signature envelopes: JWS and COSE, their signed attributes and their payload."""

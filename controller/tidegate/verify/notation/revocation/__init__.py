@@ -1,0 +1,1 @@
+"""Revocation of certificates: OCSP and CRLs. Answers come in as bytes; nothing is asked here."""

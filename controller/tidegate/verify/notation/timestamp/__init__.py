@@ -1,0 +1,1 @@
+"""Timestamp countersignatures (RFC 3161)."""

@@ -1,0 +1,1 @@
+"""Trust policies: the statement that applies to an artifact, and trustpolicy.json."""

@@ -1,0 +1,122 @@
+"""Notation's trust policy as values: which statement holds for an artifact, and what each of its checks does.
+
+Statements are built by ``trust_policy_document`` from Notation's own JSON, or directly from values of another source;
+the rules for a whole document stand there. Nothing is verified here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tidegate.errors import VerificationError
+from tidegate.strict.quotation import quoted
+from tidegate.verify.notation.trust_policy.registry_scope import GLOBAL_SCOPE, scope_of_reference
+from tidegate.verify.notation.trust_store.store import StoreName
+from tidegate.verify.notation.x509.distinguished_name import DistinguishedName
+
+
+class Check(StrEnum):
+    """The five validations of a signature."""
+
+    INTEGRITY = "integrity"
+    AUTHENTICITY = "authenticity"
+    AUTHENTIC_TIMESTAMP = "authenticTimestamp"
+    EXPIRY = "expiry"
+    REVOCATION = "revocation"
+
+
+class Action(StrEnum):
+    """What a failed validation does: stop, be recorded, or not be looked at."""
+
+    ENFORCE = "enforce"
+    LOG = "log"
+    SKIP = "skip"
+
+
+class Level(StrEnum):
+    """The named sets of actions."""
+
+    STRICT = "strict"
+    PERMISSIVE = "permissive"
+    AUDIT = "audit"
+    SKIP = "skip"
+
+
+class TimestampRule(StrEnum):
+    """When a timestamp countersignature is demanded."""
+
+    ALWAYS = "always"
+    AFTER_CERT_EXPIRY = "afterCertExpiry"
+
+
+_LOGGED_BY_PERMISSIVE = frozenset({Check.AUTHENTIC_TIMESTAMP, Check.EXPIRY, Check.REVOCATION})
+_LOGGED_BY_AUDIT = _LOGGED_BY_PERMISSIVE | {Check.AUTHENTICITY}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureVerification:
+    """A level, what it is overridden with, and when a timestamp is demanded."""
+
+    level: Level
+    override: Mapping[Check, Action] = field(default_factory=dict)
+    verify_timestamp: TimestampRule = TimestampRule.ALWAYS
+
+    def action(self, check: Check) -> Action:
+        """Return what the check does. Integrity is enforced at every level but skip, whatever the override says.
+
+        Only revocation can be skipped alone: a signature by nobody in particular must not count as verified (N5).
+        """
+        if self.level is Level.SKIP:
+            return Action.SKIP
+        if check is Check.INTEGRITY:
+            return Action.ENFORCE
+        overridden = self.override.get(check)
+        if overridden is Action.SKIP and check is not Check.REVOCATION:
+            return Action.ENFORCE
+        if overridden is not None:
+            return overridden
+        logged = {Level.PERMISSIVE: _LOGGED_BY_PERMISSIVE, Level.AUDIT: _LOGGED_BY_AUDIT}.get(self.level, frozenset())
+        return Action.LOG if check in logged else Action.ENFORCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedIdentities:
+    """Whose signatures are trusted: anybody's (``wildcard``), subjects of certificates, or names that a plugin knows."""
+
+    wildcard: bool = False
+    subjects: tuple[DistinguishedName, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustPolicyStatement:
+    """One statement: where it holds, how strict it is and whom it trusts."""
+
+    name: str
+    registry_scopes: tuple[str, ...]
+    signature_verification: SignatureVerification
+    trust_stores: tuple[StoreName, ...] = ()
+    trusted_identities: TrustedIdentities = field(default_factory=TrustedIdentities)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustPolicyDocument:
+    """All statements; no scope stands in two of them."""
+
+    statements: tuple[TrustPolicyStatement, ...]
+
+    def select(self, reference: str) -> TrustPolicyStatement:
+        """Return the statement for ``domain/repository@digest``: of its very scope, else the global one.
+
+        Raise VerificationError when there is none, or the reference is not in full. The repository is compared
+        character by character, the domain without regard to case.
+        """
+        scope = scope_of_reference(reference)  # N18
+        for wanted in (scope, GLOBAL_SCOPE):  # N19
+            for statement in self.statements:
+                if wanted in statement.registry_scopes:
+                    return statement
+        raise VerificationError(
+            f"artifact {quoted(reference)} has no applicable oci trust policy statement. Trust policy applicability for"
+            " a given artifact is determined by registryScopes"
+        )

@@ -1,0 +1,1 @@
+"""Trust stores: named sets of certificates by type."""

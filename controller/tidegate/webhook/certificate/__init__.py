@@ -1,0 +1,11 @@
+"""The serving certificate: made here and shared in a Secret, or read from files that others renew.
+
+The server only takes it (`ServerTLS`); whoever serves calls `obtain` before it listens and keeps `run` running.
+"""
+
+from tidegate.webhook.certificate.bundle import CaBundle
+from tidegate.webhook.certificate.files import CertificateFiles
+from tidegate.webhook.certificate.serving import ServingCertificate, ServingPair
+from tidegate.webhook.certificate.shared import SharedCertificate
+
+__all__ = ["CaBundle", "CertificateFiles", "ServingCertificate", "ServingPair", "SharedCertificate"]

@@ -1,0 +1,130 @@
+"""The caBundle of the chart's webhook configuration: our authority is put in where it is missing, and nothing else.
+
+The configuration is the chart's. Authorities of others stay while they are valid, so that replicas that still serve
+under another one are trusted meanwhile.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tidegate.cluster.api import CONFLICT, NOT_FOUND, ApiError, Json, KubernetesApi
+from tidegate.errors import ConfigurationError
+
+CONFIGURATIONS_PATH: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+MAX_AUTHORITIES: Final = 8
+"""Authorities of one caBundle; the oldest entries give way."""
+MAX_TRIES: Final = 5
+_UNPROCESSABLE: Final = 422
+
+_log = structlog.get_logger(__name__)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class CaBundle:
+    """Keeps an authority in every webhook of one ValidatingWebhookConfiguration."""
+
+    def __init__(self, api: KubernetesApi, configuration_name: str, *, now: Callable[[], datetime] = _utc_now) -> None:
+        self._api = api
+        self._name = configuration_name
+        self._path = f"{CONFIGURATIONS_PATH}/{configuration_name}"
+        self._now = now
+        self._unmet = "the caBundle of the webhook configuration has not been looked at yet"
+        self.missing = False
+        """Whether there was no such configuration when it was last looked for: then nobody asks this server."""
+
+    def unmet(self) -> Sequence[str]:
+        """Return why the API server would not trust us.
+
+        A configuration that is not there is no reason: with none, nobody is refused by a server that is not ready.
+        """
+        return [self._unmet] if self._unmet else []
+
+    async def ensure(self, authority_pem: bytes) -> None:
+        """Put the authority in where it is missing; raise ApiError where that fails."""
+        for _ in range(MAX_TRIES):
+            try:
+                configuration = await self._api.get(self._path)
+            except ApiError as error:
+                if error.status == NOT_FOUND:
+                    self._note_missing()
+                    return
+                raise
+            self.missing = False
+            operations = bundle_patch(configuration, authority_pem, self._now())
+            if not operations:
+                self._unmet = ""
+                return
+            self._unmet = f"the caBundle of the webhook configuration {self._name} lacks the authority"
+            await self._patch(operations)
+        raise ApiError(f"the caBundle of {self._name} is changed back as often as it is filled; see who writes it")
+
+    async def _patch(self, operations: Sequence[Json]) -> None:
+        try:
+            await self._api.json_patch(self._path, operations)
+        except ApiError as error:
+            # The test of the resourceVersion failed: somebody else changed it since, so look again.
+            if error.status not in (CONFLICT, _UNPROCESSABLE):
+                raise
+        else:
+            _log.info("authority put into the caBundle", configuration=self._name, webhooks=len(operations) - 1)
+
+    def _note_missing(self) -> None:
+        if not self.missing:
+            _log.warning("there is no webhook configuration, so no request will come", configuration=self._name)
+        self.missing, self._unmet = True, ""
+
+
+def bundle_patch(configuration: Mapping[str, Any], authority_pem: bytes, now: datetime) -> list[Json]:
+    """Return the JSON patch that adds the authority to every webhook without it; empty when none lacks it.
+
+    It holds only for the configuration as it was read.
+    """
+    changes: list[Json] = []
+    for index, webhook in enumerate(configuration.get("webhooks") or []):
+        stored = (webhook.get("clientConfig") or {}).get("caBundle")
+        bundle = extended(_decode(stored), authority_pem, now)
+        if bundle is not None:
+            value = base64.b64encode(bundle).decode()
+            changes.append({"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": value})
+    if not changes:
+        return []
+    version = configuration["metadata"]["resourceVersion"]
+    return [{"op": "test", "path": "/metadata/resourceVersion", "value": version}, *changes]
+
+
+def extended(bundle_pem: bytes, authority_pem: bytes, now: datetime) -> bytes | None:
+    """Return a bundle with the authority added and expired ones left out; None when the authority is in it."""
+    try:
+        (authority,) = x509.load_pem_x509_certificates(authority_pem)
+    except ValueError as exc:
+        raise ConfigurationError(f"expected one PEM certificate of an authority: {exc}") from exc
+    present = _certificates(bundle_pem)
+    if authority in present:
+        return None
+    kept = [one for one in present if one.not_valid_after_utc > now][-(MAX_AUTHORITIES - 1) :]
+    return b"".join(one.public_bytes(Encoding.PEM) for one in [*kept, authority])
+
+
+def _certificates(bundle_pem: bytes) -> list[x509.Certificate]:
+    """Return the certificates of a bundle; none of one that cannot be read, which the API server cannot read either."""
+    try:
+        return x509.load_pem_x509_certificates(bundle_pem)
+    except ValueError:
+        return []
+
+
+def _decode(stored: object) -> bytes:
+    try:
+        return base64.b64decode(stored, validate=True) if isinstance(stored, str) else b""
+    except binascii.Error:
+        return b""

@@ -1,0 +1,84 @@
+"""The kopf operator of the admission role: it hosts the server and ends in order. What it watches is ``watches``.
+
+The host's operator has no handlers but its login: after API discovery it asks the API server nothing, so no outage, no
+refusal and no missing resource can end it, and the server with it.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, cast
+
+import kopf
+from kubernetes.client import Configuration
+
+from tidegate.cluster.connection import KopfLogin
+from tidegate.cluster.kopf_settings import common_settings
+from tidegate.cluster.namespaces import WatchedNamespaces
+from tidegate.cluster.policies import WatchedPolicies
+from tidegate.cluster.trust_stores import WatchedTrustStores
+from tidegate.cluster.watches import Watches
+from tidegate.webhook.server import KopfHost
+
+Forever = Callable[[], Coroutine[Any, Any, None]]
+"""Background work: runs until cancelled."""
+
+
+async def run_operator(
+    *,
+    configuration: Configuration,
+    host: KopfHost,
+    policies: WatchedPolicies,
+    trust_stores: WatchedTrustStores,
+    namespaces: WatchedNamespaces,
+    background: Sequence[Forever] = (),
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run until SIGTERM, SIGINT or ``stop``; the host drains before this returns. Raise what else ended it.
+
+    ``background`` holds what runs beside the lists and watches of policies, trust stores and namespaces. It runs until the
+    host has drained: kopf cancels every task begun after its own, so these are begun before.
+    """
+    watches = Watches(configuration, policies=policies, trust_stores=trust_stores, namespaces=namespaces)
+    works = (policies.run, trust_stores.run, namespaces.run, watches.run, *background)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_forever(work)) for work in works]
+            await kopf.operator(
+                registry=build_registry(configuration),
+                settings=build_settings(host),
+                identity=cast("Any", own_identity()),
+                standalone=True,
+                clusterwide=True,
+                stop_flag=stop,
+            )
+            for task in tasks:
+                task.cancel()
+    except* Exception as failures:  # noqa: BLE001 - unwrapped and raised
+        raise failures.exceptions[0] from None
+
+
+async def _forever(work: Forever) -> None:
+    await work()
+    raise RuntimeError(f"{getattr(work, '__qualname__', work)} ended, which it never should")
+
+
+def own_identity() -> str:
+    """Return the Pod's name, else the host's. Without one kopf asks for the user's name, and a user id need not have one."""
+    return os.environ.get("POD_NAME") or socket.gethostname()
+
+
+def build_settings(host: KopfHost) -> kopf.OperatorSettings:
+    """Return the host's settings. ``admission.managed`` stays unset: kopf would wipe the configuration at exit."""
+    settings = common_settings()
+    # KopfHost is such a server but for the name that kopf has for the dictionary it yields.
+    settings.admission.server = cast("Any", host)
+    return settings
+
+
+def build_registry(configuration: Configuration) -> kopf.OperatorRegistry:
+    """Return a registry of this operator's own; kopf's default one is global."""
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry, id="login")(KopfLogin(configuration).log_in)
+    return registry

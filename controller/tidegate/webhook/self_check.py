@@ -1,0 +1,203 @@
+"""Readiness: policies read, certificate trusted, and a known-bad request refused by the running server over TLS.
+
+A server that allows everything, or that serves a certificate the API server would not trust, is never ready.
+"""
+
+import asyncio
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Final, Protocol
+
+import structlog
+
+from tidegate.admission import known_bad
+from tidegate.admission.decision import Decision
+from tidegate.admission.request import AdmissionRequest
+from tidegate.admission.reviewer import PolicySource, ReviewObserver
+from tidegate.webhook.certificate.serving import ServingPair
+from tidegate.webhook.server.admission import VALIDATE_PATH
+from tidegate.webhook.server.client_certificate import ClientCertificate
+from tidegate.webhook.server.tls import load_pair
+
+EVERY_SECONDS: Final = 60.0
+FIRST_RETRY_SECONDS: Final = 0.1
+LAST_RETRY_SECONDS: Final = 5.0
+CALL_SECONDS: Final = 5.0
+MAX_ANSWER_BYTES: Final = 256 * 1024
+START_SECONDS: Final = 30.0
+"""How long a process may take to get ready before its log warns that it is not."""
+UNREAD: Final = "the policies have not been read yet"
+LOADING: Final = "the trust stores and keys that the policies rely on are being read"
+UNKNOWN_PATH: Final = "/self-check-of-an-unknown-path"
+
+_log = structlog.get_logger(__name__)
+
+
+class CertificateState(Protocol):
+    """Tells what is served and whether it is trusted."""
+
+    @property
+    def present(self) -> ServingPair | None:
+        """The pair that should be served now."""
+
+    def unmet(self) -> Sequence[str]:
+        """Return what keeps clients from trusting it."""
+        ...
+
+
+class WrongAnswerError(Exception):
+    """The running server answered, and not as it must."""
+
+
+class SelfCheck:
+    """Asks the running server what it must refuse, until it does, and then again and again."""
+
+    def __init__(
+        self,
+        *,
+        policies: PolicySource,
+        certificate: CertificateState,
+        port: Callable[[], int],
+        host: str = "127.0.0.1",
+        audit_only: bool = False,
+        every_seconds: float = EVERY_SECONDS,
+        client: Callable[[], ClientCertificate | None] = lambda: None,
+        is_loading: Callable[[], bool] = lambda: False,
+        expect: Callable[[int, int], None] = lambda _status, _count: None,
+    ) -> None:
+        self._policies = policies
+        self._is_loading = is_loading
+        self._expect = expect
+        self._started_at = time.monotonic()
+        self._was_ready = False
+        self._said = ("", True)
+        self._certificate = certificate
+        self._port = port
+        self._host = host
+        self._audit_only = audit_only
+        self._every_seconds = every_seconds
+        self._client = client
+        self.problem = "the running server has not been checked yet"
+        """Why the last check failed; empty after one that held."""
+
+    def unmet(self) -> Sequence[str]:
+        """Return what is not as it must be, as fragments of sentences; empty when the server may be asked."""
+        unread = [] if self._policies.current().synced else [UNREAD]
+        unread += [LOADING] if self._is_loading() else []
+        return [*unread, *self._certificate.unmet(), *([self.problem] if self.problem else [])]
+
+    async def run(self) -> None:
+        """Check until cancelled: soon again while it fails, else in regular time."""
+        retry = FIRST_RETRY_SECONDS
+        while True:
+            await self.check()
+            if self.problem:
+                await asyncio.sleep(retry)
+                retry = min(retry * 2, LAST_RETRY_SECONDS)
+            else:
+                retry = FIRST_RETRY_SECONDS
+                await asyncio.sleep(self._every_seconds)
+
+    async def check(self) -> None:
+        """Check once. Silence after a check that held changes nothing: a busy server is no wrong one."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                problem = await self._find_problem()
+        except (WrongAnswerError, ssl.SSLCertVerificationError) as error:
+            problem = f"the running server is wrong: {error}"
+        except (OSError, TimeoutError, EOFError, LookupError, ValueError) as error:
+            if not self.problem:
+                said = str(error) or type(error).__name__
+                _log.warning("the running server does not answer its own check, as it did before", error=said)
+                return
+            problem = "the running server does not answer its own check"
+        self._note(problem)
+
+    def _note(self, problem: str) -> None:
+        """Log what is new. That a process which just started is not ready yet is no reason to warn."""
+        starting = not self._was_ready and time.monotonic() - self._started_at < START_SECONDS
+        if problem and (problem, starting) != self._said:
+            log = _log.info if starting else _log.warning
+            log("not ready yet" if starting else "not ready", problem=problem)
+        elif self.problem and not problem:
+            _log.info("the known-bad request was refused by the running server")
+        self._said, self.problem = (problem, starting), problem
+        self._was_ready = self._was_ready or not problem
+
+    async def _find_problem(self) -> str:
+        """1. An unknown path must be refused. 2. The known-bad request must be, and for the right reason."""
+        pair = self._certificate.present
+        if pair is None:
+            return "there is no serving certificate yet"
+        trust = client_context(pair)
+        if (client := self._client()) is not None:
+            load_pair(trust, client.certificate_pem, client.key_pem)
+        uid = str(uuid.uuid4())
+        review = known_bad.known_bad_review(uid)
+        # It is a refusal of our own making, and no news in the log.
+        self._expect(HTTPStatus.NOT_FOUND, 1)
+        status = 0
+        try:
+            status, _ = await self._post(UNKNOWN_PATH, review, trust, pair.server_name)
+        finally:
+            if status != HTTPStatus.NOT_FOUND:
+                self._expect(HTTPStatus.NOT_FOUND, -1)
+        if status != HTTPStatus.NOT_FOUND:
+            raise WrongAnswerError(f"an unknown path was answered with {status}, expected 404")
+        status, body = await self._post(VALIDATE_PATH, review, trust, pair.server_name)
+        if status != HTTPStatus.OK:
+            raise WrongAnswerError(f"the known-bad request was answered with HTTP status {status}")
+        return known_bad.problem_of(body, uid, audit_only=self._audit_only)
+
+    async def _post(self, path: str, body: bytes, trust: ssl.SSLContext, server_name: str | None) -> tuple[int, bytes]:
+        """Return status and body of one request on a connection of its own, as a new client would make it."""
+        name = server_name or self._host
+        reader, writer = await asyncio.open_connection(
+            self._host, self._port(), ssl=trust, server_hostname=name, limit=MAX_ANSWER_BYTES
+        )
+        try:
+            head = (
+                f"POST {path} HTTP/1.1\r\nHost: {name}\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            )
+            writer.write(head.encode("ascii") + body)
+            await writer.drain()
+            answer = await reader.readuntil(b"\r\n\r\n")
+            status = int(answer.split(b" ", 2)[1])
+            return status, await _body(reader, answer) if status == HTTPStatus.OK else b""
+        finally:
+            writer.close()
+
+
+async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return await reader.readexactly(min(int(value), MAX_ANSWER_BYTES))
+    raise WrongAnswerError("the answer has no Content-Length")
+
+
+def client_context(pair: ServingPair) -> ssl.SSLContext:
+    """Return what the API server would check: the authority and the Service's name, as far as they are known here."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = pair.server_name is not None
+    if not pair.trust_pem:
+        # Without an authority the certificate itself is looked for: what is served is what was read.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=(pair.trust_pem or pair.certificate_pem).decode("ascii"))
+    return context
+
+
+class WithoutSelfChecks:
+    """A ReviewObserver that tells another one of every decision but those of the self-check."""
+
+    def __init__(self, observer: ReviewObserver) -> None:
+        self._observer = observer
+
+    def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
+        """Take note, unless nobody but ourselves asked."""
+        if request.namespace != known_bad.NAMESPACE:
+            self._observer.decided(request, decision, seconds=seconds, waited=waited)

@@ -1,0 +1,66 @@
+"""Which connections end when there are too many of them, or when they hold too many bytes. It ends none itself.
+
+Worth least is what is slow and has never got an answer; worth most is a request that is worked on. While there is no
+shortage, all of the room may be one address's: API servers can come from a single one.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from tidegate.webhook.server.connection_limits import Guard, Phase
+from tidegate.webhook.server.limits import ServerLimits
+
+MOST_SHARES: Final = 4
+"""The room is shared by as many addresses as hold some of it, but an address that has a quarter of it is never over its
+share: a stranger with many addresses would else take the room of a few API servers."""
+SLOW_AT_ONCE: Final = 32
+"""Slow connections end by 1/32 of the room at once: to look for each one by itself would cost too much."""
+
+
+def connections_to_end(
+    connections: Iterable[Guard], newcomer: str | None, *, limits: ServerLimits, now: float
+) -> Sequence[Guard]:
+    """Return the connections that end so that one from the newcomer's address is served; none where all are worth more.
+
+    1. Slow ones: a handshake, a request that arrives, an answer that is read, or a closing that goes on for
+    `grace_seconds`, or so long a quiet without any request before it. 2. The one that is idle longest. 3. A request that
+    is worked on for an address above its share, where the newcomer's address is within its own. Among equals, those that
+    never got an answer go first, then those of an address above its share, then the oldest. The newcomer is None where
+    its address is not known yet.
+    """
+    counts = Counter([one.peer for one in connections])
+    if newcomer is not None:
+        counts[newcomer] += 1
+    share = limits.max_connections // min(len(counts), MOST_SHARES)
+    slow, idle, working = [], [], []
+    for one in connections:
+        if one.phase is Phase.WORK:
+            if newcomer is not None and counts[one.peer] > share >= counts[newcomer]:
+                working.append(one)
+        elif one.phase is Phase.QUIET and one.was_answered:
+            idle.append(one)
+        elif now - one.since >= limits.grace_seconds:
+            slow.append(one)
+
+    def worth(one: Guard) -> tuple[bool, bool, float]:
+        return one.was_answered, counts[one.peer] <= share, one.since
+
+    if slow:
+        return heapq.nsmallest(max(1, limits.max_connections // SLOW_AT_ONCE), slow, key=worth)
+    return [min(idle or working, key=worth)] if idle or working else []
+
+
+def holder_to_end(connections: Iterable[Guard], *, limits: ServerLimits, now: float) -> Guard:
+    """Return the connection whose request ends for the sake of others' bytes.
+
+    That is the one that has held the most bytes for the longest time, among those of an address above its share if one
+    is, else among all. At least one connection must hold some.
+    """
+    holders = [one for one in connections if one.held_bytes]
+    held: Counter[str] = Counter()
+    for one in holders:
+        held[one.peer] += one.held_bytes
+    share = limits.max_buffered_bytes // min(len(held), MOST_SHARES)
+    return max(holders, key=lambda one: (held[one.peer] > share, one.held_bytes * (now - one.since)))

@@ -1,0 +1,132 @@
+"""The head of a request, judged before its body is read: framing, route, size, media type. Pure: it reads no socket.
+
+aiohttp's parser (llhttp, in its strict mode) already refuses malformed lines and most of what two HTTP implementations may
+read differently, since such a difference smuggles requests (RFC 9112, section 11.2): a missing Host, headers that may be
+given once given twice, a length beside a transfer-encoding, a length that is no number, chunks in HTTP/1.0. The tests in
+tests/integration/server/test_sizes.py show each. Here is what it lets through.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from tidegate.webhook.server.duration import timeout_of
+from tidegate.webhook.server.limits import ServerLimits
+from tidegate.webhook.server.reply import refuse
+from tidegate.webhook.server.route import Route, RouteTable
+
+_HTTP_1_1: Final = (1, 1)
+_VERSIONS: Final = frozenset({(1, 0), _HTTP_1_1})
+_MAX_LENGTH_DIGITS: Final = 19
+_LINE_BYTES: Final = 4
+"""Colon, space, CR and LF of a header line."""
+
+
+class Head(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A head that was accepted."""
+
+    route: Route
+    query: str
+    headers: dict[bytes, bytes]
+    timeout_seconds: float | None
+    has_body: bool
+    expects_continue: bool
+
+
+def accept_head(
+    *,
+    method: str,
+    version: tuple[int, int],
+    target: str,
+    header_lines: Sequence[tuple[bytes, bytes]],
+    routes: RouteTable,
+    limits: ServerLimits,
+) -> Head:
+    """Judge a head in numbered steps; raise Refused with the reply of the first step that fails."""
+    # 1. The version: what is not HTTP/1.x was not meant for us, nor is another protocol.
+    if version not in _VERSIONS:
+        raise refuse(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, f"got HTTP/{version[0]}.{version[1]}, expected HTTP/1.1")
+    # 2. Bounded headers.
+    headers = _index(target, header_lines, limits)
+    # 3. No other protocol.
+    if b"upgrade" in headers:
+        raise refuse(HTTPStatus.BAD_REQUEST, "this server does not upgrade connections")
+    # 4. A length that is understood.
+    length = _length(headers)
+    # 5. The path and the method.
+    path, _, query = target.partition("?")
+    route = routes.find(method, path)
+    # 6. The body that this route takes.
+    _check_body(route, headers, length, limits)
+    # 7. The deadline.
+    try:
+        timeout_seconds = timeout_of(query, limits.max_timeout_seconds) if query else None
+    except ValueError as error:
+        raise refuse(HTTPStatus.BAD_REQUEST, str(error)) from error
+    # 8. Expectations.
+    expects_continue = _expects_continue(headers, version)
+    return Head(
+        route=route,
+        query=query,
+        headers=headers,
+        timeout_seconds=timeout_seconds,
+        has_body=length != 0,
+        expects_continue=expects_continue,
+    )
+
+
+def _index(target: str, header_lines: Sequence[tuple[bytes, bytes]], limits: ServerLimits) -> dict[bytes, bytes]:
+    if len(header_lines) > limits.max_headers:
+        raise refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected at most {limits.max_headers} headers")
+    size = len(target) + sum([len(name) + len(value) + _LINE_BYTES for name, value in header_lines])
+    if size > limits.max_head_bytes:
+        raise refuse(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected a head of at most {limits.max_head_bytes} bytes"
+        )
+    return {name.lower(): value for name, value in header_lines}
+
+
+def _length(headers: dict[bytes, bytes]) -> int | None:
+    """Return the body's length, None for a chunked body, 0 where there is none."""
+    coding, length = headers.get(b"transfer-encoding"), headers.get(b"content-length")
+    if coding is not None:
+        if coding.strip().lower() != b"chunked":
+            raise refuse(HTTPStatus.BAD_REQUEST, "got a transfer-encoding other than chunked")
+        return None
+    if length is None:
+        return 0
+    if len(length) > _MAX_LENGTH_DIGITS:
+        raise refuse(HTTPStatus.BAD_REQUEST, f"got a content-length of more than {_MAX_LENGTH_DIGITS} digits")
+    return int(length)
+
+
+def _check_body(route: Route, headers: dict[bytes, bytes], length: int | None, limits: ServerLimits) -> None:
+    if route.media_type is None:
+        if length != 0:
+            raise refuse(HTTPStatus.BAD_REQUEST, "this path takes no body")
+        return
+    if length == 0 and b"content-length" not in headers:
+        raise refuse(HTTPStatus.LENGTH_REQUIRED, "got no content-length")
+    if length is not None and length > limits.max_body_bytes:
+        raise too_large(limits)
+    if b"content-encoding" in headers:
+        raise refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected no content-encoding")
+    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if media_type != route.media_type.encode("ascii"):
+        raise refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"expected content-type {route.media_type}")
+
+
+def _expects_continue(headers: dict[bytes, bytes], version: tuple[int, int]) -> bool:
+    expectation = headers.get(b"expect")
+    if expectation is None or version != _HTTP_1_1:
+        return False
+    if expectation.strip().lower() != b"100-continue":
+        raise refuse(HTTPStatus.EXPECTATION_FAILED, "got an expectation other than 100-continue")
+    return True
+
+
+def too_large(limits: ServerLimits) -> Exception:
+    """Return the refusal of a body above the limit."""
+    return refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected a body of at most {limits.max_body_bytes} bytes")

@@ -57,9 +57,9 @@ from tests.simulator.pki.sigstore_log import b64
 from tests.unit.verify.sigstore.cases import DIGEST, keyless
 from tests.unit.verify.sigstore.test_predicates import CASES, PREDICATES
 from tidegate.errors import PolicyError, VerificationError
-from tidegate.policy.conditions import Condition, make_condition
 from tidegate.verify.sigstore.authority import Authority
 from tidegate.verify.sigstore.bundle import parse_bundle, parse_envelope
+from tidegate.verify.sigstore.cel import Condition, make_condition
 from tidegate.verify.sigstore.certificate import read_leaf
 from tidegate.verify.sigstore.claims import Claims
 from tidegate.verify.sigstore.conditions import check_conditions

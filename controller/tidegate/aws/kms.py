@@ -14,8 +14,8 @@ from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.reply import Reply
 from tidegate.errors import PolicyError
 from tidegate.images.repository import EcrRegistry
-from tidegate.policy.public_key import make_pem
-from tidegate.policy.shape import Objection
+from tidegate.strict.objection import Objection
+from tidegate.verify.sigstore.pem_key import make_pem
 
 MAX_DER = 2048
 """Bytes of a public key; RSA of 8192 bits has 1,062."""

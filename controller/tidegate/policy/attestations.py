@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from tidegate.policy.authorities import MAX_AUTHORITIES, SIGSTORE_AUTHORITY, authorities_of
-from tidegate.policy.conditions import MAX_CONDITION, MAX_CONDITIONS, Condition, make_condition
 from tidegate.policy.names import PRINTABLE_PATTERN, name_text
-from tidegate.policy.shape import Field, ListOf, Section, Text, describe, exactly_one, problem
+from tidegate.policy.shape import Field, ListOf, Section, Text, exactly_one
 from tidegate.policy.signatures import (
     AttestationRules,
     Authority,
@@ -18,6 +17,8 @@ from tidegate.policy.signatures import (
     SignatureRules,
     SigstoreAuthority,
 )
+from tidegate.strict.objection import describe, problem
+from tidegate.verify.sigstore.cel import MAX_CONDITION, MAX_CONDITIONS, Condition, make_condition
 
 MAX_ATTESTATIONS: Final = 16
 MAX_OWN_AUTHORITIES: Final = 4

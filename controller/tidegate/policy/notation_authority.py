@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tidegate.policy.names import PRINTABLE_PATTERN, TRUST_STORE_NAME
-from tidegate.policy.shape import Check, Choice, Field, ListOf, MapOf, Objection, Section, Text
+from tidegate.policy.shape import Check, Choice, Field, ListOf, MapOf, Section, Text
 from tidegate.policy.signatures import (
     AnyEnforcement,
     Enforcement,
@@ -21,6 +21,7 @@ from tidegate.policy.signatures import (
     Validation,
 )
 from tidegate.policy.subject_name import PREFIX, overlap, read_subject
+from tidegate.strict.objection import Objection
 
 MAX_TRUST_STORES: Final = 8
 MAX_IDENTITIES: Final = 16

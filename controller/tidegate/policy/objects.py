@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from tidegate.errors import PolicyError
-from tidegate.policy.shape import below, describe, problem, refusal
+from tidegate.policy.shape import below, refusal
+from tidegate.strict.objection import describe, problem
 
 T = TypeVar("T")
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate.policy.model import EcrScope, Glob, HostScope, RegistryScope
-from tidegate.policy.shape import Check, Field, ListOf, Section, Text, describe, exactly_one
+from tidegate.policy.shape import Check, Field, ListOf, Section, Text, exactly_one
+from tidegate.strict.objection import describe
 
 MAX_SCOPES = 100
 MAX_REPOSITORIES = 50

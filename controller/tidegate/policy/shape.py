@@ -10,19 +10,17 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tidegate.errors import PolicyError
+from tidegate.strict.objection import MAX_QUOTED, Objection, describe, problem, quote
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
 
-MAX_QUOTED = 80
-"""Characters of a wrong value that a problem repeats."""
 MAX_UNKNOWN_FIELDS = 20
 """Unknown fields of one mapping that are named one by one."""
-_LARGE = 10**15
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._/-]{1,80}")
 
 
@@ -33,50 +31,9 @@ class Shape(Protocol[T_co]):
         """Return what the value means; raise PolicyError with every problem found at or below the path."""
 
 
-def problem(path: str, *, got: str, expected: str, do: str) -> str:
-    """Return one problem as users read it."""
-    return f"{path}: got {got}, expected {expected}; {do}"
-
-
 def refusal(path: str, *, got: str, expected: str, do: str) -> PolicyError:
     """Return the error of a single problem."""
     return PolicyError((problem(path, got=got, expected=expected, do=do),))
-
-
-class Objection(NamedTuple):
-    """What is wrong with a whole section or list whose parts are each well."""
-
-    got: str
-    expected: str
-    do: str
-
-    def at(self, path: str) -> str:
-        """Return the problem at a path."""
-        return problem(path, got=self.got, expected=self.expected, do=self.do)
-
-
-def describe(value: object) -> str:
-    """Return what a value is, short and printable, for the ``got`` of a problem."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int):
-        return f"the number {value}" if abs(value) < _LARGE else "a very large number"
-    if isinstance(value, float):
-        return f"the number {value}"
-    if isinstance(value, str):
-        return quote(value)
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
-    return f"a {type(value).__name__}"
-
-
-def quote(text: str) -> str:
-    """Return the text in quotes, cut, with every unprintable character escaped."""
-    return repr(text[:MAX_QUOTED]) + ("..." if len(text) > MAX_QUOTED else "")
 
 
 def below(path: str, name: object) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from tidegate.policy.conditions import Condition
-from tidegate.strict.pattern import Wanted
+from tidegate.verify.sigstore.cel import Condition
+from tidegate.verify.sigstore.identity import SigstoreIdentity
 
 
 class Level(StrEnum):
@@ -93,21 +93,6 @@ class NotationAuthority:
     overrides: Mapping[Validation, AnyEnforcement] = field(default_factory=lambda: MappingProxyType({}))
     verify_timestamp: TimestampRule = TimestampRule.ALWAYS
     required_metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigstoreIdentity:
-    """Who a Sigstore certificate was issued to, and by whom the name was vouched for. Both must fit."""
-
-    issuer: Wanted
-    subject: Wanted
-
-    def matches(self, *, issuer: str, subject: str) -> bool:
-        """Tell whether both are what is wanted."""
-        return self.issuer.matches(issuer) and self.subject.matches(subject)
-
-    def __str__(self) -> str:
-        return f"subject {self.subject}, issuer {self.issuer}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

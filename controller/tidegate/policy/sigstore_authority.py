@@ -9,8 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from tidegate.policy.names import PRINTABLE_PATTERN, TRUST_STORE_NAME
-from tidegate.policy.public_key import EXPECTED, MAX_PEM, PEM_PATTERN, has_own_hash, make_pem
-from tidegate.policy.shape import Check, Choice, Field, ListOf, Objection, Section, Text, exactly_one
+from tidegate.policy.shape import Check, Choice, Field, ListOf, Section, Text, exactly_one
 from tidegate.policy.signatures import (
     HashAlgorithm,
     KeyedAuthority,
@@ -19,10 +18,12 @@ from tidegate.policy.signatures import (
     PemKey,
     PublicKey,
     SigstoreAuthority,
-    SigstoreIdentity,
     TransparencyLog,
 )
+from tidegate.strict.objection import Objection
 from tidegate.strict.pattern import Wanted, make_exact, make_pattern
+from tidegate.verify.sigstore.identity import SigstoreIdentity
+from tidegate.verify.sigstore.pem_key import EXPECTED, MAX_PEM, PEM_PATTERN, has_own_hash, make_pem
 
 MAX_IDENTITIES: Final = 16
 KMS_PATTERN: Final = r"^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}$"

@@ -7,10 +7,10 @@ this to the parser of ``verify.notation``: it takes every name that is taken her
 import re
 from typing import Final
 
-from tidegate.policy.shape import Objection, quote
+from tidegate.strict.objection import Objection, quote
+from tidegate.verify.notation.x509.attribute_types import ALIASES, MANDATORY
 
 PREFIX: Final = "x509.subject:"
-MANDATORY: Final = ("C", "ST", "O")
 
 _TYPE = r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+"
 _ESCAPED = r"\\[0-9A-Fa-f]{2}|\\[ \"#+,;<=>\\]"
@@ -18,21 +18,6 @@ _PLAIN = r'[^\\,;+"<>\x00]'
 _RDN = re.compile(rf" *({_TYPE}) *= *((?:{_ESCAPED}|{_PLAIN})+?) *(?:[,;]|\Z)", re.ASCII)
 _ONE = re.compile(rb'\\(?:([0-9A-Fa-f]{2})|([ "#+,;<=>\\]))')
 # RFC 4514, section 3, and the two names that Go prints beyond it.
-SHORT_NAMES: Final = {
-    "2.5.4.3": "CN",
-    "2.5.4.5": "SERIALNUMBER",
-    "2.5.4.6": "C",
-    "2.5.4.7": "L",
-    "2.5.4.8": "ST",
-    "2.5.4.9": "STREET",
-    "2.5.4.10": "O",
-    "2.5.4.11": "OU",
-    "2.5.4.17": "POSTALCODE",
-    "0.9.2342.19200300.100.1.25": "DC",
-    "0.9.2342.19200300.100.1.1": "UID",
-}
-ALIASES: Final = {"S": "ST", **SHORT_NAMES}
-"""How attributes may be written, beside their own names."""
 
 Attributes = dict[str, str]
 

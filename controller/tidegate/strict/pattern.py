@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import re2
 
-from tidegate.policy.shape import Objection, quote
+from tidegate.strict.objection import Objection, quote
 
 MAX_COMPILED: Final = 1024
 """Compiled expressions kept; more than that are compiled again when used."""

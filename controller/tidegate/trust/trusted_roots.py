@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 import structlog
 
-from tidegate.cluster.status import TIME_FORMAT
 from tidegate.errors import PolicyError, UndeterminedError
 from tidegate.policy.trust_store_object import TufRepository
 from tidegate.trust.refresh import Read, Rereading
@@ -69,7 +68,7 @@ class FetchedRoots:
         if not isinstance(found, FetchedRoot):
             raise PolicyError((found or NOT_YET,))
         if self._now() >= found.good_until:
-            last, end = (time.strftime(TIME_FORMAT) for time in (found.refreshed_at, found.good_until))
+            last, end = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in (found.refreshed_at, found.good_until))
             raise PolicyError((f"the trusted root that was last fetched at {last} held until {end}",))
         return Content(files=((TRUSTED_ROOT_KEY, found.content),), refreshed_at=found.refreshed_at)
 

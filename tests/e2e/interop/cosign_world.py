@@ -29,10 +29,10 @@ from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.keys import key as new_key
 from tests.simulator.pki.sigstore import LocalSigstore
 from tidegate.images.digest import Digest
-from tidegate.policy.signatures import SigstoreIdentity
 from tidegate.strict.pattern import Exact
 from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority
 from tidegate.verify.sigstore.claims import Artifact, Claims
+from tidegate.verify.sigstore.identity import SigstoreIdentity
 from tidegate.verify.sigstore.layer import Layer
 from tidegate.verify.sigstore.procedure import Verification
 from tidegate.verify.sigstore.public_key import parse_public_key

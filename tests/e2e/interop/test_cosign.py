@@ -17,7 +17,7 @@ from tests.e2e.interop.programs import Cosign
 from tests.e2e.interop.services import Services
 from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.sigstore_log import b64
-from tidegate.policy.conditions import Condition
+from tidegate.verify.sigstore.cel import Condition
 from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, SIGNATURE, Layer
 from tidegate.verify.sigstore.procedure import Outcome, Step, Verification
 from tidegate.verify.sigstore.proof import KeylessSigner, KeySigner

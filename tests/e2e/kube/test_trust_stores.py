@@ -16,7 +16,7 @@ from tests.cluster import ControlPlane
 from tests.e2e.kube.conftest import RunEdge
 from tests.e2e.kube.edge import Edge, Rights, aside, policy, trust_store, until
 from tests.simulator.tuf_repository import TufRepository
-from tests.unit.kube.trust_examples import inline, pem, trusted_root
+from tests.unit.trust.trust_examples import inline, pem, trusted_root
 from tidegate.egress.hosts import HostList
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustStore
 from tidegate.trust.tuf.repository import TufRoots

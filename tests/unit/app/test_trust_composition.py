@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.kube.trust_examples import inline, parsed, pem
 from tests.unit.policy.examples import with_spec
 from tests.unit.policy.signature_examples import by_notation
+from tests.unit.trust.trust_examples import inline, parsed, pem
 from tidegate.app.admission import own_namespace, watch_trust_stores, watched_policies
 from tidegate.app.engine import tuf_roots
 from tidegate.cluster.api import KubernetesApi

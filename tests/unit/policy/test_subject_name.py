@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.policy.shape import Objection
 from tidegate.policy.subject_name import PREFIX, read_subject
+from tidegate.strict.objection import Objection
 
 GOOD = [
     pytest.param("C=US, ST=WA, O=Acme", {"C": "US", "ST": "WA", "O": "Acme"}, id="as it is mostly written"),

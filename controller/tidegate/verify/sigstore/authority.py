@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tidegate.errors import PolicyError, VerificationError
-from tidegate.policy.signatures import SigstoreIdentity
+from tidegate.verify.sigstore.identity import SigstoreIdentity
 from tidegate.verify.sigstore.proof import KeylessSigner
 from tidegate.verify.sigstore.public_key import PublicKey
 from tidegate.verify.sigstore.trust_root import TrustRoot

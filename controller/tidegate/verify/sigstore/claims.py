@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from tidegate.errors import PolicyError, VerificationError
 from tidegate.images.digest import Digest, digest_of
-from tidegate.policy.conditions import Condition
 from tidegate.strict.quotation import quoted
+from tidegate.verify.sigstore.cel import Condition
 from tidegate.verify.sigstore.conditions import check_conditions
 from tidegate.verify.sigstore.procedure import Procedure, Step, moment
 from tidegate.verify.sigstore.proof import Proof

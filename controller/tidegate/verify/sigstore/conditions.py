@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tidegate.errors import VerificationError
-from tidegate.policy.conditions import MAX_CONDITIONS, NUL, Condition
 from tidegate.strict.quotation import quoted
+from tidegate.verify.sigstore.cel import MAX_CONDITIONS, NUL, Condition
 
 MAX_VALUES = 200_000
 """Values in a predicate on which conditions are evaluated: the library gets a copy of each."""

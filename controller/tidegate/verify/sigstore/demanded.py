@@ -6,10 +6,10 @@ What cannot be used is refused before anything is verified: it says nothing abou
 from dataclasses import dataclass
 
 from tidegate.errors import PolicyError
-from tidegate.policy.shape import Objection
-from tidegate.policy.signatures import SigstoreIdentity
+from tidegate.strict.objection import Objection
 from tidegate.strict.pattern import Wanted, make_exact, make_pattern
 from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority, check_root
+from tidegate.verify.sigstore.identity import SigstoreIdentity
 from tidegate.verify.sigstore.public_key import parse_public_key
 from tidegate.verify.sigstore.trust_root import parse_trust_root
 

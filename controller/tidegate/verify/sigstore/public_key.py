@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tidegate.errors import PolicyError, VerificationError
-from tidegate.policy.public_key import MAX_PEM, Key, load_key
-from tidegate.policy.shape import Objection
+from tidegate.strict.objection import Objection
+from tidegate.verify.sigstore.pem_key import MAX_PEM, Key, load_key
 from tidegate.verify.sigstore.proof import KeySigner
 
 MAX_PEM_BYTES = MAX_PEM

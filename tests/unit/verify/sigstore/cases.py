@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, LocalSigstore, PrivateKey, Signer, public_pem
 from tests.simulator.pki.sigstore_log import b64
 from tidegate.images.digest import Digest, digest_of
-from tidegate.policy.signatures import SigstoreIdentity
 from tidegate.strict.pattern import Exact
 from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority
 from tidegate.verify.sigstore.claims import Artifact, Claims
+from tidegate.verify.sigstore.identity import SigstoreIdentity
 from tidegate.verify.sigstore.layer import Layer
 from tidegate.verify.sigstore.procedure import Outcome, Step, Verification
 from tidegate.verify.sigstore.public_key import parse_public_key

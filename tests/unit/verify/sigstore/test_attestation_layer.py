@@ -24,8 +24,8 @@ from tests.unit.verify.sigstore.cases import (
     passes,
     signer,
 )
-from tidegate.policy.conditions import Condition
 from tidegate.verify.sigstore.bundle import MAX_BUNDLE_BYTES
+from tidegate.verify.sigstore.cel import Condition
 from tidegate.verify.sigstore.claims import Claims
 from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, SIGNATURE
 from tidegate.verify.sigstore.procedure import Step

@@ -5,7 +5,7 @@ import pytest
 from tests.simulator.pki.sigstore import statement
 from tests.unit.verify.sigstore.cases import DIGEST, MANIFEST, PROVENANCE, check, ends, ours, passes, signer
 from tidegate.errors import PolicyError, VerificationError
-from tidegate.policy.conditions import MAX_CONDITIONS, Condition
+from tidegate.verify.sigstore.cel import MAX_CONDITIONS, Condition
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
 from tidegate.verify.sigstore.conditions import MAX_LOOP_COST, MAX_VALUES, TEXT_SHARE, check_conditions
 from tidegate.verify.sigstore.procedure import Step

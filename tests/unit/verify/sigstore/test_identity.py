@@ -6,9 +6,9 @@ from cryptography import x509
 from tests.simulator.pki.sigstore import ISSUER, SUBJECT, statement, uri
 from tests.unit.verify.sigstore.cases import DIGEST, check, ends, keyless, ours, passes, root, signer
 from tidegate.errors import PolicyError
-from tidegate.policy.signatures import SigstoreIdentity
 from tidegate.strict.pattern import Exact, Pattern
 from tidegate.verify.sigstore.authority import MAX_SHOWN, KeylessAuthority
+from tidegate.verify.sigstore.identity import SigstoreIdentity
 from tidegate.verify.sigstore.procedure import Step
 
 GITHUB = r"https://github\.com/acme/[^/]+/\.github/workflows/release\.yaml@refs/heads/main"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulator.pki.sigstore import STATEMENT_V01, statement
 from tests.unit.verify.sigstore.cases import DIGEST, check, check_layer, ends, key, keyed, ours, passes, signer
-from tidegate.policy.conditions import Condition, make_condition
+from tidegate.verify.sigstore.cel import Condition, make_condition
 from tidegate.verify.sigstore.claims import Claims
 from tidegate.verify.sigstore.procedure import Step
 

@@ -22,8 +22,8 @@ from tests.unit.verify.sigstore.cases import (
     strangers,
 )
 from tidegate.errors import ConfigurationError, PolicyError, UndeterminedError, VerificationError
-from tidegate.policy.conditions import Condition
 from tidegate.verify.sigstore.adapter import check_all_taken
+from tidegate.verify.sigstore.cel import Condition
 from tidegate.verify.sigstore.claims import Claims
 from tidegate.verify.sigstore.procedure import Outcome, Procedure, Step, StepResult, Verification, carry_out
 from tidegate.verify.sigstore.proof import KeylessSigner, Proof

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.simulator.pki.sigstore import public_pem, sign_with
 from tidegate.errors import PolicyError, VerificationError
-from tidegate.policy.public_key import MAX_PEM, has_own_hash, load_key, make_pem
-from tidegate.policy.shape import Objection
+from tidegate.strict.objection import Objection
+from tidegate.verify.sigstore.pem_key import MAX_PEM, has_own_hash, load_key, make_pem
 from tidegate.verify.sigstore.public_key import PublicKey, parse_public_key
 
 P256, P384, P521 = (ec.generate_private_key(curve()) for curve in (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1))

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.errors import PolicyError, VerificationError
-from tidegate.policy.shape import describe
 from tidegate.strict.json_text import parse_strict_json
+from tidegate.strict.objection import describe
 from tidegate.strict.quotation import quoted
 from tidegate.verify.notation.trust_policy.lists import read_identities, read_stores
 from tidegate.verify.notation.trust_policy.registry_scope import GLOBAL_SCOPE, parse_registry_scope

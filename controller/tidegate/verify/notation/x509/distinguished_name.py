@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from tidegate.errors import VerificationError
-from tidegate.policy.subject_name import ALIASES, MANDATORY, SHORT_NAMES
 from tidegate.strict.parsing import reading
 from tidegate.strict.quotation import quoted
+from tidegate.verify.notation.x509.attribute_types import ALIASES, MANDATORY, SHORT_NAMES
 
 MAX_NAME_CHARACTERS = 2048
 """Characters of one distinguished name in a policy."""

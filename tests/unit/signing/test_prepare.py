@@ -11,7 +11,6 @@ from tidegate.policy.signatures import (
     NotationAuthority,
     PemKey,
     SignatureRules,
-    SigstoreIdentity,
     TransparencyLog,
 )
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
@@ -19,6 +18,7 @@ from tidegate.signing import prepare as prepare_module
 from tidegate.signing.prepare import prepare, warm_up
 from tidegate.signing.requirements import Demand
 from tidegate.strict.pattern import Exact
+from tidegate.verify.sigstore.identity import SigstoreIdentity
 
 TRUST = TrustSnapshot.of(
     [

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.kube.trust_examples import inline, parsed, pem, root, store, trusted_root
 from tests.unit.policy.trust_store_examples import TUF
+from tests.unit.trust.trust_examples import inline, parsed, pem, root, store, trusted_root
 from tidegate.cluster import trust_status as module
 from tidegate.cluster.trust_status import status_patch
 from tidegate.policy.trust_store_object import read_trust_store

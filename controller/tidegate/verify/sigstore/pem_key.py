@@ -6,7 +6,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from tidegate.policy.shape import Objection
+from tidegate.strict.objection import Objection
 
 PEM_PATTERN: Final = (
     r"^[ \t\r\n]*-----BEGIN PUBLIC KEY-----[ \t\r\n]+[A-Za-z0-9+/=\r\n]+-----END PUBLIC KEY-----[ \t\r\n]*$"

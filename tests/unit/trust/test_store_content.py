@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.unit.kube.trust_examples import inline, leaf_pem, parsed, pem, root, trusted_root
+from tests.unit.trust.trust_examples import inline, leaf_pem, parsed, pem, root, trusted_root
 from tidegate.policy.objects import MAX_KEPT_PROBLEMS
 from tidegate.policy.trust_store_object import StoreObject
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustStore

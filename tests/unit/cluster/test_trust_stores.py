@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.kube.trust_examples import inline, pem, store, trusted_root
 from tests.unit.policy.trust_store_examples import TUF
+from tests.unit.trust.trust_examples import inline, pem, store, trusted_root
 from tidegate.cluster import trust_stores as module
 from tidegate.cluster.api import ApiError, KubernetesApi
 from tidegate.cluster.trust_stores import TRUST_STORES_PATH, WatchedTrustStores

@@ -3,8 +3,8 @@
 import pytest
 
 from tidegate.errors import VerificationError
-from tidegate.policy.conditions import MAX_SAID, Condition, make_condition
-from tidegate.policy.shape import Objection
+from tidegate.strict.objection import Objection
+from tidegate.verify.sigstore.cel import MAX_SAID, Condition, make_condition
 
 
 def made(text: str) -> Condition:

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.simulator.pki.sigstore import ISSUER, SUBJECT
-from tidegate.policy.shape import Objection
-from tidegate.policy.signatures import SigstoreIdentity
+from tidegate.strict.objection import Objection
 from tidegate.strict.pattern import MAX_VALUE_CHARACTERS, STRANGERS, Exact, Pattern, make_exact, make_pattern
+from tidegate.verify.sigstore.identity import SigstoreIdentity
 
 WORKFLOW = r"https://github\.com/acme/[^/]+/\.github/workflows/release\.yaml@refs/heads/main"
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tidegate.errors import VerificationError
-from tidegate.policy.shape import Objection, quote
+from tidegate.strict.objection import Objection, quote
 
 VARIABLE: Final = "predicate"
 MAX_CONDITIONS: Final = 16

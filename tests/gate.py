@@ -148,13 +148,13 @@ class Gate:
     def apply_policy(
         self,
         name: str,
-        demands: Mapping[str, Any],
+        requirements: Mapping[str, Any],
         *,
         actions: tuple[str, ...] = ("Deny",),
         match: Mapping[str, Any] | None = None,
     ) -> None:
         """Apply an ImagePolicy and wait until the controller has it in force."""
-        spec: dict[str, Any] = {"validationActions": list(actions), **demands}
+        spec: dict[str, Any] = {"validationActions": list(actions), **requirements}
         if match:
             spec["match"] = dict(match)
         policy = {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": name}}

@@ -97,7 +97,7 @@ def product(
     aws_url: str,
     aws_environment: Mapping[str, str],
     *,
-    demands: Mapping[str, Any],
+    requirements: Mapping[str, Any],
     namespaces: Sequence[str] = (),
     values: Mapping[str, Any] | None = None,
 ) -> Iterator[Product]:
@@ -108,7 +108,7 @@ def product(
     ):
         for namespace in namespaces:
             cluster.kubectl("create", "namespace", namespace)
-        gate.apply_policy("attacked", {**REGISTRIES, **demands})
+        gate.apply_policy("attacked", {**REGISTRIES, **requirements})
         with closing(Product(gate)) as running:
             yield running
 

@@ -26,12 +26,12 @@ from tidegate.evidence.image import ImageDetail, ImageStatus
 from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import Coverage, Finding, ScanState, Severity, VulnerablePackage
+from tidegate.gather.api_limiter import RateLimit
+from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import SystemClock
 from tidegate.gather.collector import Collector
-from tidegate.gather.facts import Facts
-from tidegate.gather.line import RateLimit
-from tidegate.gather.lines import Lines
+from tidegate.gather.lookups import Lookups
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest
 from tidegate.images.manifest import OCI_MANIFEST
@@ -98,11 +98,11 @@ async def _fill(count: int) -> None:
     clock, memory, fixed = SystemClock(), Memory(), Fixed()
     observer = Observer(Metrics())
     rate = RateLimit(per_second=1e9, burst=1_000_000_000)
-    lines = Lines(clock=clock, rate=rate, observer=observer, executor=ThreadPoolExecutor(8))
+    lines = ApiLimiters(clock=clock, rate=rate, observer=observer, executor=ThreadPoolExecutor(8))
     sources = Sources(
         images=memory, manifests=memory, repositories=memory, scan_types=memory, basic_scans=memory, inspections=memory
     )
-    facts = Facts(sources=sources, lines=lines, clock=clock, limit=1_000_000, budget=Budget(1 << 34))
+    facts = Lookups(sources=sources, lines=lines, clock=clock, limit=1_000_000, budget=Budget(1 << 34))
     gate = Reviewer(
         policies=fixed,
         namespaces=fixed,

@@ -31,7 +31,7 @@ from tidegate.images.digest import Digest
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
-from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.verifier import SignedImage
 
 PROGRAMS = ("notation", "cosign")
@@ -56,13 +56,13 @@ class Case:
     program: Program | None = None
     command: tuple[str | Path, ...] = ()
 
-    def demand(self) -> Demand:
+    def requirement(self) -> Requirement:
         """Return a demand that nobody has met yet: nothing is prepared or remembered for it."""
         whole = {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": "bench"}}
         policy = parse_policy({**whole, "spec": dict(self.policy)})
         assert isinstance(policy, ImagePolicy), policy
-        (demand,) = demands_of(policy, TrustSnapshot.of(self.trust)).all
-        return demand
+        (requirement,) = requirements_of(policy, TrustSnapshot.of(self.trust)).all
+        return requirement
 
 
 @contextmanager
@@ -111,7 +111,7 @@ class _Workshop:
         notation = Notation(self.paths["notation"], self.folder / name)
         for kind, identity in anchors.items():
             notation.trust(f"{kind}:{kind}", identity.root)
-        notation.demand(REPOSITORY, stores=[f"{kind}:{kind}" for kind in anchors])
+        notation.requirement(REPOSITORY, stores=[f"{kind}:{kind}" for kind in anchors])
         layout, digest = layout_with_image(self.folder / name / "layout")
         # notation finds its signatures by the type of their config, at this version, too.
         held = artifacts.signature(

@@ -21,12 +21,12 @@ from typing import Any, cast
 from tests.bench.signed import SIGNED, Case, signed_images
 from tests.e2e.interop.programs import Program
 from tidegate.evidence.signature_artifacts import FoundArtifacts
-from tidegate.evidence.verification_result import ProofState
+from tidegate.evidence.verification_result import VerificationState
 from tidegate.gather.clock import SystemClock
-from tidegate.gather.proving import Prover
 from tidegate.gather.revocations import Revocations
+from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.signing.prepare import prepare
-from tidegate.signing.requirements import Demand
+from tidegate.signing.requirements import Requirement
 from tidegate.verify.notation.revocation.material import Question, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
 from tidegate.verify.sigstore import preload
@@ -52,21 +52,23 @@ def run(*, rounds: int) -> dict[str, Any]:
 
 
 def _row(case: Case, rounds: int) -> dict[str, float]:
-    demand = case.demand()
-    material = _material(case, demand)
-    _verify(case, demand, material)
+    requirement = case.requirement()
+    material = _material(case, requirement)
+    _verify(case, requirement, material)
 
-    new = iter([case.demand() for _ in range(COLD * rounds)])
+    new = iter([case.requirement() for _ in range(COLD * rounds)])
     found = FoundArtifacts(artifacts=(case.artifact,), skipped=(), complete=True)
-    prover = Prover(revocations=cast("Revocations", _NothingRevoked()), clock=SystemClock(), limit=LIMIT)
-    proofs, _ = asyncio.run(prover.prove(SIGNED, found, [demand]))
-    prover.close()
-    if proofs[demand].state is not ProofState.VERIFIED:
-        raise SystemExit(f"{case.name}: expected it to be verified, got {proofs[demand]}")
+    verifications = SignatureVerifications(
+        revocations=cast("Revocations", _NothingRevoked()), clock=SystemClock(), limit=LIMIT
+    )
+    proofs, _ = asyncio.run(verifications.prove(SIGNED, found, [requirement]))
+    verifications.close()
+    if proofs[requirement].state is not VerificationState.VERIFIED:
+        raise SystemExit(f"{case.name}: expected it to be verified, got {proofs[requirement]}")
     return {
         "cold_us": _median(lambda: _verify(case, next(new), material), COLD * rounds),
-        "warm_us": _median(lambda: _verify(case, demand, material), WARM * rounds),
-        "remembered_us": _median(lambda: prover.recall(SIGNED, found, [demand]), REMEMBERED * rounds),
+        "warm_us": _median(lambda: _verify(case, requirement, material), WARM * rounds),
+        "remembered_us": _median(lambda: verifications.recall(SIGNED, found, [requirement]), REMEMBERED * rounds),
     }
 
 
@@ -83,19 +85,19 @@ def _start(program: Program, rounds: int) -> float:
     return _median(lambda: program.run("version"), 1 + 2 * rounds, clock=time.perf_counter) / 1000
 
 
-def _verify(case: Case, demand: Demand, material: RevocationMaterial) -> None:
+def _verify(case: Case, requirement: Requirement, material: RevocationMaterial) -> None:
     """Verify once, as the controller does in a thread, and make sure that it was verified."""
-    verifier = prepare(demand)
+    verifier = prepare(requirement)
     if isinstance(verifier, Exception):
         raise SystemExit(f"{case.name}: {verifier}")
     examined = verifier.verify(case.artifact, SIGNED, now=datetime.now(UTC), revocation=material)
-    if examined.attempt.state is not ProofState.VERIFIED:
+    if examined.attempt.state is not VerificationState.VERIFIED:
         raise SystemExit(f"{case.name}: expected it to be verified, got {examined}")
 
 
-def _material(case: Case, demand: Demand) -> RevocationMaterial:
+def _material(case: Case, requirement: Requirement) -> RevocationMaterial:
     """Return the answers to what verification asks of AWS Signer; nothing else is asked here."""
-    verifier = prepare(demand)
+    verifier = prepare(requirement)
     if isinstance(verifier, Exception):
         raise SystemExit(f"{case.name}: {verifier}")
     first = verifier.verify(case.artifact, SIGNED, now=datetime.now(UTC), revocation=RevocationMaterial())

@@ -75,7 +75,7 @@ class Site:
         said: str = wait_for(ask, what=f"{kind} {name} to be {reason}") or ""
         return said
 
-    def demand(self, *authorities: dict[str, Any]) -> None:
+    def requirement(self, *authorities: dict[str, Any]) -> None:
         """Apply the policy that demands a signature by one of the authorities in the namespace."""
         match = {"namespaces": [self.namespace]}
         self.installation.gate.apply_policy(self.name, {"signatures": {"anyOf": list(authorities)}}, match=match)
@@ -123,7 +123,7 @@ def inline(authority: Identity) -> dict[str, Any]:
 def test_a_signed_image_is_admitted_and_an_unsigned_one_is_refused(site: Site):
     acme = authority("Acme")
     site.trust(site.name, inline(acme))
-    site.demand(by_notation(site.name))
+    site.requirement(by_notation(site.name))
     signed, unsigned = site.image("signed"), site.image("unsigned")
     site.sign(acme, "signed")
 
@@ -139,7 +139,7 @@ def test_a_signed_image_is_admitted_and_an_unsigned_one_is_refused(site: Site):
 
 def test_a_signature_by_another_authority_is_refused(site: Site):
     site.trust(site.name, inline(authority("Acme")))
-    site.demand(by_notation(site.name))
+    site.requirement(by_notation(site.name))
     image = site.image()
     site.sign(authority("Mallory"))
 
@@ -156,7 +156,7 @@ def test_the_type_decides_what_a_certificate_is_trusted_for(site: Site):
     site.trust(f"{site.name}-ca", inline(authority("Other")))
     release = by_notation(f"{site.name}-ca")
     release["notation"]["trustStores"].append(f"{site.name}-tsa")
-    site.demand(release)
+    site.requirement(release)
     image = site.image()
     site.sign(acme)
 
@@ -173,7 +173,7 @@ def test_a_certificate_from_a_config_map(site: Site):
     cluster = site.installation.cluster
     cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
     site.trust(site.name, {"type": "ca", "configMap": {"name": site.name, "keys": ["acme.crt"]}})
-    site.demand(by_notation(site.name))
+    site.requirement(by_notation(site.name))
     ours, theirs = site.image("ours"), site.image("theirs")
     site.sign(acme, "ours")
     site.sign(mallory, "theirs")
@@ -202,7 +202,7 @@ def test_a_config_map_of_another_namespace_is_read_where_the_chart_gives_the_rig
         return any(one["reason"] == "Read" for one in conditions)
 
     wait_for(read, what="the ConfigMap to be read")
-    site.demand(by_notation(site.name))
+    site.requirement(by_notation(site.name))
     image = site.image()
     site.sign(acme)
     assert site.try_pod(image)[0]
@@ -211,7 +211,7 @@ def test_a_config_map_of_another_namespace_is_read_where_the_chart_gives_the_rig
 def test_another_content_is_another_verdict(site: Site):
     acme = authority("Acme")
     site.trust(site.name, inline(acme))
-    site.demand(by_notation(site.name))
+    site.requirement(by_notation(site.name))
     image = site.image()
     site.sign(acme)
     assert site.try_pod(image)[0]
@@ -225,7 +225,7 @@ def test_another_content_is_another_verdict(site: Site):
 def test_a_trust_store_that_goes_or_breaks_leaves_it_undecided_and_the_status_says_so(site: Site):
     acme = authority("Acme")
     site.trust(site.name, inline(acme))
-    site.demand(by_notation(site.name))
+    site.requirement(by_notation(site.name))
     image = site.image()
     site.sign(acme)
     assert site.try_pod(image)[0]
@@ -251,7 +251,7 @@ def test_a_missing_trust_store_weakens_nothing_else(site: Site):
     """Another authority of the policy still decides for itself, and another policy still refuses."""
     acme = authority("Acme")
     site.trust(site.name, inline(acme))
-    site.demand(by_notation(f"{site.name}-missing", name="old"), by_notation(site.name, name="new"))
+    site.requirement(by_notation(f"{site.name}-missing", name="old"), by_notation(site.name, name="new"))
     signed, unsigned = site.image("signed"), site.image("unsigned")
     site.sign(acme, "signed")
 
@@ -289,7 +289,7 @@ def test_a_trusted_root_from_a_tuf_repository(site: Site):
             site.name,
             {"type": "sigstore", "tuf": {"url": repository.url, "root": repository.root_json.decode()}},
         )
-        site.demand(by_sigstore(site.name))
+        site.requirement(by_sigstore(site.name))
         asked = len(repository.requests)
 
         assert site.try_pod(ours)[0]
@@ -301,7 +301,7 @@ def test_a_trusted_root_from_a_tuf_repository(site: Site):
 def test_a_trusted_root_of_sigstore(site: Site):
     sigstore = LocalSigstore()
     site.trust(site.name, {"type": "sigstore", "trustedRoot": sigstore.trusted_root_bytes().decode()})
-    site.demand(by_sigstore(site.name))
+    site.requirement(by_sigstore(site.name))
     signed, unsigned = site.image("signed"), site.image("unsigned")
     sign_keyless(site, sigstore, "signed")
 
@@ -321,13 +321,13 @@ def test_a_public_key_in_aws_kms(site: Site):
     payload = statement(world.image(site.name, "v1").digest, predicate_type=COSIGN_SIGN)
     bundle = sigstore.sign_statement_keyed(payload, private)
     world.add_signature(site.name, "v1", json.dumps(bundle).encode(), kind=BUNDLE)
-    site.demand({"name": "vendor", "sigstore": {"key": {"kms": key.arn}, "transparencyLog": "NotRequired"}})
+    site.requirement({"name": "vendor", "sigstore": {"key": {"kms": key.arn}, "transparencyLog": "NotRequired"}})
 
     site.told("imagepolicy", site.name, "Applied")
     assert site.try_pod(image)[0]
 
     missing = key.arn.rpartition("/")[0] + f"/{uuid.uuid4()}"
-    site.demand({"name": "vendor", "sigstore": {"key": {"kms": missing}, "transparencyLog": "NotRequired"}})
+    site.requirement({"name": "vendor", "sigstore": {"key": {"kms": missing}, "transparencyLog": "NotRequired"}})
     said = site.told("imagepolicy", site.name, "TrustIncomplete")
     assert f"authority vendor: key {missing}: AWS KMS has no such key to verify by" in said
     assert "signatures TrustUnusable" in site.try_pod(image)[1]

@@ -15,7 +15,7 @@ from tests.simulator.pki.envelopes import COSE, JWS, SIGNED_AT, TARGET, sign
 from tests.simulator.pki.revocation import crl, ocsp_answer
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import statement, stores, verify
-from tidegate.verify.notation.envelope.content import SealedEnvelope
+from tidegate.verify.notation.envelope.content import EnvelopeContent
 from tidegate.verify.notation.envelope.envelope import parse_envelope
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
 from tidegate.verify.notation.revocation.material import RevocationMaterial
@@ -52,7 +52,7 @@ JWS_SEEDS += [sign_as_aws(AWS_LEAF), sign(LEAVES[0], JWS, scheme="notary.x509.si
 COSE_SEEDS = [sign(leaf, COSE, **options) for leaf in LEAVES for options in OPTIONS]
 
 
-def covered(sealed: SealedEnvelope) -> tuple[bytes, ...]:
+def covered(sealed: EnvelopeContent) -> tuple[bytes, ...]:
     """Return what a signature stands for, and by whom."""
     return (sealed.payload, sealed.signed, sealed.signature, *sealed.chain)
 

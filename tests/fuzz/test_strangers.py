@@ -31,14 +31,14 @@ from tidegate.evidence.signature_artifacts import (
     WantedArtifacts,
 )
 from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
-from tidegate.evidence.verification_result import ProofState
+from tidegate.evidence.verification_result import VerificationState
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
 from tidegate.signing.prepare import prepare
-from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.verifier import SignedImage
 from tidegate.verify.notation.revocation.material import NOTHING_KNOWN
 
@@ -57,7 +57,7 @@ def trust_store(name: str, kind: StoreType, **content: Any) -> TrustStore:
     return TrustStore(name=name, uid=name, generation=1, type=kind, **content)
 
 
-def all_demands() -> list[Demand]:
+def all_requirements() -> list[Requirement]:
     """Return a demand of each kind, all under one policy."""
     named: dict[str, Any] = {"trustStores": ["ca"], "trustedIdentities": ["x509.subject: C=US, ST=WA, O=Release"]}
     keyless = {"trustedRoot": "root", "identities": [{"issuer": ISSUER, "subject": SUBJECT}]}
@@ -84,10 +84,10 @@ def all_demands() -> list[Demand]:
             trust_store("root", StoreType.SIGSTORE, trusted_root=WORLD.trusted_root_bytes()),
         ]
     )
-    return list(demands_of(policy, trust).all)
+    return list(requirements_of(policy, trust).all)
 
 
-DEMANDS = all_demands()
+DEMANDS = all_requirements()
 
 
 @dataclass(frozen=True)
@@ -195,15 +195,15 @@ def push(rng: Random, registry: Registry, seed: Seed) -> None:
 def check_refused(found: FoundArtifacts) -> int:
     """Check that no artifact meets a demand; return how often one was verified."""
     times = 0
-    for demand in DEMANDS:
-        verifier = prepare(demand)
+    for requirement in DEMANDS:
+        verifier = prepare(requirement)
         assert not isinstance(verifier, Exception), verifier
-        for artifact in (one for one in found.artifacts if one.kind in demand.kinds):
+        for artifact in (one for one in found.artifacts if one.kind in requirement.kinds):
             with shown(artifact.envelope):
                 moment = SIGNED_AT if artifact.kind == artifacts.NOTATION else NOW
                 examined = verifier.verify(artifact, SIGNED, now=moment, revocation=NOTHING_KNOWN)
                 assert not examined.questions
-                assert examined.attempt.state is ProofState.FAILED, examined
+                assert examined.attempt.state is VerificationState.FAILED, examined
                 times += 1
     return times
 

@@ -24,7 +24,7 @@ from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import Children
 from tidegate.policy.snapshot import PolicySet
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
-from tidegate.signing.requirements import demands_of
+from tidegate.signing.requirements import requirements_of
 
 
 @dataclass(slots=True, eq=False)
@@ -94,8 +94,10 @@ def _wanted(
         settings=settings,
         scan=bool(scanning),
         platforms=() if () in chosen else tuple(dict.fromkeys(one for some in chosen for one in some)),
-        demands=tuple(demand for one in signing for demand in demands_of(one, trust).all),
-        child_demands=tuple(demand for one in whole for demand in demands_of(one, trust).signatures),
+        requirements=tuple(requirement for one in signing for requirement in requirements_of(one, trust).all),
+        child_requirements=tuple(
+            requirement for one in whole for requirement in requirements_of(one, trust).signatures
+        ),
     )
 
 

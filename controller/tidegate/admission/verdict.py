@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tidegate.checks.judge import demanded_checks
+from tidegate.checks.judge import required_checks
 from tidegate.checks.messages import harmless
 from tidegate.checks.result import CheckResult, Outcome
 from tidegate.images.digest import Digest
@@ -36,7 +36,7 @@ class Judgement:
         return (
             bool(self.results)
             and all(result.lets_through for result in self.results)
-            and passed.issuperset(demanded_checks(self.policy))
+            and passed.issuperset(required_checks(self.policy))
         )
 
 
@@ -124,7 +124,7 @@ def effective_actions(judgement: Judgement, *, audit_only: bool) -> frozenset[Ac
     refusing = [result for result in judgement.results if not result.lets_through]
     only_unknown = bool(refusing) and all(result.outcome is Outcome.UNDETERMINED for result in refusing)
     # A result that is missing altogether is a fault of ours, not something that could not be told.
-    whole = {result.check for result in judgement.results}.issuperset(demanded_checks(judgement.policy))
+    whole = {result.check for result in judgement.results}.issuperset(required_checks(judgement.policy))
     tolerated = only_unknown and whole and judgement.policy.on_undetermined is Tolerance.ALLOW
     return _TOLERATED if (tolerated or audit_only) and Action.DENY in actions else actions
 

@@ -27,7 +27,7 @@ from tidegate.cluster.policies import WatchedPolicies
 from tidegate.cluster.trust import WatchedTrust
 from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.errors import ConfigurationError
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.gather.clock import ClockWatch
 from tidegate.policy.trust_stores import BrokenTrustStore
 from tidegate.settings import Settings
@@ -294,7 +294,7 @@ def _say_identity(engine: Engine) -> None:
     """Log who AWS thinks this process is, which is the first question of every permission problem."""
     try:
         caller = engine.identity.caller_arn()
-    except AwsUnavailableError as problem:
+    except SourceUnavailableError as problem:
         _log.warning("AWS does not say who this process is", cause=problem.cause.value, detail=problem.detail)
     else:
         _log.info("AWS identity", caller=caller, version=__version__)

@@ -13,13 +13,13 @@ from tidegate.aws.inspector import Inspector
 from tidegate.aws.kms import Kms
 from tidegate.aws.signer import Signer
 from tidegate.egress.hosts import HostList
+from tidegate.gather.api_limiter import RateLimit
+from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.budget import Budget
+from tidegate.gather.call_accounting import CallAccounting
 from tidegate.gather.clock import Clock, SystemClock
 from tidegate.gather.collector import Collector
-from tidegate.gather.facts import Facts
-from tidegate.gather.line import RateLimit
-from tidegate.gather.lines import Lines
-from tidegate.gather.meter import Meter
+from tidegate.gather.lookups import Lookups
 from tidegate.gather.sources import Sources
 from tidegate.registry.access import RegistryAccess
 from tidegate.registry.registries import OciRegistries
@@ -41,8 +41,8 @@ class Engine:
 
     clock: Clock
     collector: Collector
-    facts: Facts
-    lines: Lines
+    facts: Lookups
+    lines: ApiLimiters
     metrics: Metrics
     observer: Observer
     identity: Identity
@@ -54,7 +54,7 @@ class Engine:
     def close(self) -> None:
         """Let what is under way end by itself and start nothing further."""
         self.lines.close()
-        self.facts.prover.close()
+        self.facts.verifications.close()
         self.other_registries.close()
         self.revocation_services.close()
 
@@ -64,7 +64,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     clock = clock or SystemClock()
     metrics = Metrics()
     observer = Observer(metrics)
-    meter = Meter()
+    meter = CallAccounting()
     clients = Clients(aws_settings(settings.aws), gate=meter)
     identity = Identity(clients)
     ecr, signatures = Ecr(clients, identity), EcrSignatures(clients)
@@ -84,9 +84,9 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         revocation_services=revocation_services,
     )
     rate = RateLimit(per_second=settings.aws.rate_per_second, burst=settings.aws.burst)
-    lines = Lines(clock=clock, rate=rate, observer=observer, meter=meter)
+    lines = ApiLimiters(clock=clock, rate=rate, observer=observer, meter=meter)
     budget = Budget(settings.cache.memory_mebibytes * MEBIBYTE)
-    facts = Facts(sources=sources, lines=lines, clock=clock, limit=settings.cache.images, budget=budget)
+    facts = Lookups(sources=sources, lines=lines, clock=clock, limit=settings.cache.images, budget=budget)
     for name, cache in facts.caches().items():
         metrics.watch(f"tidegate_cached_{name}", f"Facts kept of the kind {name}.", cache.__len__)
     metrics.watch("tidegate_cached_bytes", "About what all facts take in memory.", lambda: budget.used)

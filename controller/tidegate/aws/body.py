@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from tidegate.aws.errors import TOO_LONG, unexpected
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.share import SHARE
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 MAX_ANSWER_BYTES = 5 * 1024 * 1024
 """Bytes of one answer: a manifest of 4 MiB, quoted as JSON. A hundred images with a thousand tags each have more, and are
@@ -93,7 +93,7 @@ class Bodies:
             raise unexpected("", f"{TOO_LONG} {SMALL_ANSWER_BYTES} bytes")
         with self._freed:
             if not self._freed.wait_for(self._has_room, LARGE_WAIT_SECONDS):
-                raise AwsUnavailableError(Cause.OVERLOADED, "", "too many large answers at the same time")
+                raise SourceUnavailableError(Cause.OVERLOADED, "", "too many large answers at the same time")
             self._large[SHARE.get()] += 1
         self._thread.holds = True
 
@@ -151,7 +151,7 @@ def _check(http_response: AWSResponse, model: OperationModel, **_: Any) -> None:
     body, length = http_response.content, http_response.headers.get("content-length")
     if length is not None and str(len(body)) != length:
         problem = f"the connection ended after {len(body)} of {length[:20]} bytes"
-        raise AwsUnavailableError(Cause.UNREACHABLE, source, problem)
+        raise SourceUnavailableError(Cause.UNREACHABLE, source, problem)
     if model.service_model.protocol in _JSON:
         try:
             members = _decode(body)

@@ -31,7 +31,7 @@ from tidegate.aws.role import RoleCredentials
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.ports import CallGate
-from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 from tidegate.images.repository import EcrRegistry
 
 NO_CREDENTIALS_SECONDS = 5.0
@@ -98,7 +98,7 @@ class Clients:
         self._bodies = Bodies()
         self._clients: dict[tuple[str, str | None, str], _Client] = {}
         self._roles: dict[str, tuple[botocore.session.Session, RoleCredentials]] = {}
-        self._no_credentials: tuple[float, AwsUnavailableError] | None = None
+        self._no_credentials: tuple[float, SourceUnavailableError] | None = None
 
     @property
     def home_region(self) -> str | None:
@@ -163,7 +163,7 @@ class Clients:
         except AnsweredError:
             found = False
             raise
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             cause = exc.cause
             raise
         finally:
@@ -184,10 +184,10 @@ class Clients:
             if (code := error_code(exc)) in answers and is_clients_fault(exc):
                 raise AnsweredError(code, error_message(exc)) from exc
             raise classify(exc, api.source) from exc
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             if exc.source:
                 raise
-            raise AwsUnavailableError(exc.cause, api.source, exc.detail) from exc
+            raise SourceUnavailableError(exc.cause, api.source, exc.detail) from exc
         except Exception as exc:
             raise classify(exc, api.source) from exc
         return answer
@@ -262,7 +262,7 @@ class Clients:
             if self._session.get_credentials() is not None:
                 self._no_credentials = None
                 return
-            error = AwsUnavailableError(
+            error = SourceUnavailableError(
                 Cause.CREDENTIALS,
                 "credentials",
                 "no AWS credentials found: neither IRSA, EKS Pod Identity, environment, profile nor instance role",

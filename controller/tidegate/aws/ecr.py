@@ -30,7 +30,7 @@ from tidegate.evidence.ports import (
 )
 from tidegate.evidence.repository import ScanType
 from tidegate.evidence.scan import MAX_FINDINGS, ScanReport
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES
@@ -96,7 +96,7 @@ class Ecr:
             )
         except AnsweredError:
             return dict.fromkeys(digests, self._absent(repository, Absence.REPOSITORY))
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             if is_too_long(exc):
                 raise RefusedError(TOO_LARGE, "") from exc
             raise
@@ -196,7 +196,7 @@ class Ecr:
         """Tell whether a registry is read from another account: unknown who we are counts as that."""
         try:
             reader = self._clients.account(registry.account).role_account or self._identity.account()
-        except AwsUnavailableError:
+        except SourceUnavailableError:
             return True
         return reader != registry.account
 
@@ -210,10 +210,10 @@ def _wire_id(image: ImageId) -> dict[str, str]:
     return {"imageTag" if image.kind == "tag" else "imageDigest": image.value}
 
 
-def _invalid(api: Api, exc: AnsweredError) -> AwsUnavailableError:
-    return AwsUnavailableError(Cause.INTERNAL, api.source, str(exc)[:MAX_DETAIL])
+def _invalid(api: Api, exc: AnsweredError) -> SourceUnavailableError:
+    return SourceUnavailableError(Cause.INTERNAL, api.source, str(exc)[:MAX_DETAIL])
 
 
-def _foreign(api: Api, registry: EcrRegistry, problem: str) -> AwsUnavailableError:
+def _foreign(api: Api, registry: EcrRegistry, problem: str) -> SourceUnavailableError:
     advice = f"{problem} give account {registry.account} a role to assume"
-    return AwsUnavailableError(Cause.ACCESS_DENIED, api.source, advice)
+    return SourceUnavailableError(Cause.ACCESS_DENIED, api.source, advice)

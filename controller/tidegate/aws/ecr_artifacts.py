@@ -22,7 +22,7 @@ from tidegate.evidence.signature_artifacts import (
     bounded_annotations,
 )
 from tidegate.evidence.signature_search import StoredArtifact
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRepository
@@ -48,7 +48,7 @@ def read_referrers(answer: Mapping[str, Any], source: str) -> tuple[list[Artifac
         try:
             active = not described.has("artifactStatus")
             active = active or described.word(ImageStatus, "artifactStatus") is ImageStatus.ACTIVE
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             skipped.append(_skipped(digest, SkipReason.UNAVAILABLE, exc.detail, exc.cause))
             continue
         if not active:

@@ -14,7 +14,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.ports import DescribedRepository, FetchedManifest
 from tidegate.evidence.repository import RepositorySettings, TagMutability
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository
@@ -46,7 +46,7 @@ def can_exist(repository: str) -> bool:
 
 def read_images(
     answer: Mapping[str, Any], repository: EcrRepository, ids: Sequence[ImageId], source: str
-) -> dict[ImageId, ImageDetail | AwsUnavailableError]:
+) -> dict[ImageId, ImageDetail | SourceUnavailableError]:
     """Read ``imageDetails``; an id that no image of the answer bears, or several do, is UNEXPECTED_ANSWER."""
     found: dict[ImageId, set[ImageDetail]] = {each: set() for each in ids}
     for described in Reply(answer, source).listed("imageDetails"):
@@ -89,7 +89,7 @@ def read_repositories(
         require_same(described, EcrRepository(registry, name))
         try:
             read: DescribedRepository = _settings(described)
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             read = exc
         if found.get(name, read) != read:
             read = unexpected(source, f"several answers for {name[:80]!a} that differ")
@@ -109,13 +109,13 @@ def _detail(described: Reply) -> ImageDetail:
     )
 
 
-def _only(details: set[ImageDetail], image: ImageId, source: str) -> ImageDetail | AwsUnavailableError:
+def _only(details: set[ImageDetail], image: ImageId, source: str) -> ImageDetail | SourceUnavailableError:
     if len(details) == 1:
         return next(iter(details))
     return unexpected(source, f"{len(details)} answers for {image}, expected one")
 
 
-def _manifest(image: Reply, digest: str) -> StoredManifest | AwsUnavailableError:
+def _manifest(image: Reply, digest: str) -> StoredManifest | SourceUnavailableError:
     """Return the manifest; other bytes than those of the digest are no answer, unless who pushed it brought that about."""
     text = image.text("imageManifest")
     content = text.encode(errors="surrogatepass")
@@ -132,14 +132,14 @@ def is_text(text: str) -> bool:
     return REPLACEMENT not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
-def read_failure(failure: Reply, absent: Absence) -> Absence | AwsUnavailableError:
+def read_failure(failure: Reply, absent: Absence) -> Absence | SourceUnavailableError:
     """Return what one of BatchGetImage's ``failures`` means; ``absent`` is what a missing image means."""
     code = failure.text("failureCode")
     if code == "ImageNotFound":
         return absent
     cause = _FAILURES.get(code, Cause.UNEXPECTED_ANSWER)
     detail = f"{code}: {failure.optional_text('failureReason')}"
-    return AwsUnavailableError(cause, failure.source, detail[:MAX_DETAIL])
+    return SourceUnavailableError(cause, failure.source, detail[:MAX_DETAIL])
 
 
 def _settings(described: Reply) -> RepositorySettings:

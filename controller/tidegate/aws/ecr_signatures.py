@@ -30,7 +30,7 @@ from tidegate.evidence.signature_artifacts import (
     WantedArtifacts,
 )
 from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES
@@ -129,7 +129,7 @@ class _Store:
                 token = tokens.next(answer)
             except AnsweredError:
                 return Listing(refs=())
-            except AwsUnavailableError as exc:
+            except SourceUnavailableError as exc:
                 if page == 0:
                     raise
                 # A signature that was listed is as good as ever; that there are no others is not known.
@@ -148,7 +148,7 @@ class _Store:
         """
         try:
             found = self._fetch(ids)
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             alone = exc.cause is Cause.UNEXPECTED_ANSWER or self._is_uncached(exc)
             if not alone:
                 raise
@@ -176,16 +176,16 @@ class _Store:
     def _alone(self, image: ImageId) -> StoredArtifact:
         """Return the answer for one id, or why there is none."""
         if self.seconds_left() <= 0:
-            return AwsUnavailableError(Cause.DEADLINE, _BATCH_GET_IMAGE.source)
+            return SourceUnavailableError(Cause.DEADLINE, _BATCH_GET_IMAGE.source)
         try:
             found = self._fetch([image]).get(image)
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             if is_too_long(exc):
                 return UnusableArtifactError(SkipReason.TOO_LARGE, "a manifest with more bytes than are read")
             return Absence.CACHE_MISS if self._is_uncached(exc) else exc
         return found or unexpected(_BATCH_GET_IMAGE.source, "no answer for an artifact that was asked for")
 
-    def _is_uncached(self, exc: AwsUnavailableError) -> bool:
+    def _is_uncached(self, exc: SourceUnavailableError) -> bool:
         """Tell whether ECR refused a call since it would have to import something from an upstream registry.
 
         tidegate must not be allowed to do that, so that AWS may say that access is denied.
@@ -200,7 +200,7 @@ class _Store:
             answer = self._clients.call(_DOWNLOAD_URL, self._repository.registry, parameters, answers=_NO_LAYER)
         except AnsweredError as exc:
             raise UnusableArtifactError(SkipReason.GONE, f"ECR has no such blob: {exc.code}") from exc
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             if self._is_uncached(exc):
                 raise UnusableArtifactError(SkipReason.GONE, "the blob is not in the pull-through cache") from exc
             raise
@@ -218,7 +218,7 @@ def _where(repository: EcrRepository) -> dict[str, str]:
     return {"registryId": repository.registry.account, "repositoryName": repository.name}
 
 
-def _unlisted(exc: AwsUnavailableError) -> SkippedArtifact:
+def _unlisted(exc: SourceUnavailableError) -> SkippedArtifact:
     return SkippedArtifact(
         what="referrers", reason=SkipReason.UNAVAILABLE, detail=str(exc)[:MAX_DETAIL], cause=exc.cause
     )

@@ -12,7 +12,7 @@ from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 TOO_LONG = "the answer is longer than"
 """How the detail of an error begins that stands for an answer with more bytes than are read."""
@@ -122,22 +122,22 @@ _CLIENTS_FAULT, _TOO_MANY_REQUESTS, _SERVER_STATUS = 400, 429, 500
 _UNAUTHORIZED = frozenset({401, 403})
 
 
-def classify(exc: Exception, source: str) -> AwsUnavailableError:
+def classify(exc: Exception, source: str) -> SourceUnavailableError:
     """Return the error that stands for an exception of the SDK; ``source`` is the API, as ``ecr:DescribeImages``.
 
     An exception that no table knows is Cause.INTERNAL, unless it arose while an answer was being parsed.
     """
-    if isinstance(exc, AwsUnavailableError):
+    if isinstance(exc, SourceUnavailableError):
         return exc
     if isinstance(exc, sdk.ClientError):
         return _classify_answer(exc, source)
     cause = next((cause for kinds, cause in _EXCEPTIONS if isinstance(exc, kinds)), None)
     if cause is None:
         cause = Cause.UNEXPECTED_ANSWER if _arose_in_parsing(exc.__traceback__) else Cause.INTERNAL
-    return AwsUnavailableError(cause, source, f"{type(exc).__name__}: {exc}"[:MAX_DETAIL])
+    return SourceUnavailableError(cause, source, f"{type(exc).__name__}: {exc}"[:MAX_DETAIL])
 
 
-def is_too_long(exc: AwsUnavailableError) -> bool:
+def is_too_long(exc: SourceUnavailableError) -> bool:
     """Tell whether an answer had more bytes than are read: about one manifest alone, that is the doing of who pushed it."""
     return exc.cause is Cause.UNEXPECTED_ANSWER and exc.detail.startswith(TOO_LONG)
 
@@ -160,17 +160,19 @@ def is_clients_fault(exc: sdk.ClientError) -> bool:
     return isinstance(status, int) and _CLIENTS_FAULT <= status < _SERVER_STATUS
 
 
-def unexpected(source: str, problem: str) -> AwsUnavailableError:
+def unexpected(source: str, problem: str) -> SourceUnavailableError:
     """Return the error of an answer that does not say what the operation promises."""
-    return AwsUnavailableError(Cause.UNEXPECTED_ANSWER, source, problem[:MAX_DETAIL])
+    return SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, problem[:MAX_DETAIL])
 
 
-def again(error: AwsUnavailableError) -> AwsUnavailableError:
+def again(error: SourceUnavailableError) -> SourceUnavailableError:
     """Return an equal error to raise in another thread: one object raised twice collects both tracebacks."""
-    return AwsUnavailableError(error.cause, error.source, error.detail, retry_after_seconds=error.retry_after_seconds)
+    return SourceUnavailableError(
+        error.cause, error.source, error.detail, retry_after_seconds=error.retry_after_seconds
+    )
 
 
-def _classify_answer(exc: sdk.ClientError, source: str) -> AwsUnavailableError:
+def _classify_answer(exc: sdk.ClientError, source: str) -> SourceUnavailableError:
     code, metadata = error_code(exc), _member(exc.response, "ResponseMetadata")
     status = metadata.get("HTTPStatusCode")
     cause = _CAUSES.get(code) or _cause_of_status(status if isinstance(status, int) else 0)
@@ -179,7 +181,7 @@ def _classify_answer(exc: sdk.ClientError, source: str) -> AwsUnavailableError:
         cause = Cause.ROLE_DENIED if cause is Cause.ACCESS_DENIED else cause
     detail = f"{code or 'no error code'} (HTTP {status}, request {metadata.get('RequestId', 'unknown')}): "
     detail = (detail + error_message(exc))[:MAX_DETAIL]
-    return AwsUnavailableError(cause, source, detail, retry_after_seconds=_retry_after(exc.response, metadata))
+    return SourceUnavailableError(cause, source, detail, retry_after_seconds=_retry_after(exc.response, metadata))
 
 
 def _cause_of_status(status: int) -> Cause:

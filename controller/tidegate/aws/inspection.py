@@ -14,7 +14,7 @@ from tidegate.aws.reply import Reply
 from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import CoverageAnswer, FindingsAnswer
 from tidegate.evidence.scan import MAX_FINDINGS, Coverage, Finding, ScanState, inspector_state
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -88,7 +88,7 @@ class CoverageRows:
             image = self._targets.covered(row)
             try:
                 read: CoverageAnswer = _coverage(row)
-            except AwsUnavailableError as exc:
+            except SourceUnavailableError as exc:
                 read = exc
             if self._found.get(image, read) != read:
                 read = unexpected(self._source, f"several rows for {image[0]}@{image[1]}")
@@ -110,7 +110,7 @@ class ImageFindings:
         self._targets = targets
         self._source = source
         self._found: dict[ImageKey, list[Finding]] = {each: [] for each in targets.images}
-        self._broken: dict[ImageKey, AwsUnavailableError] = {}
+        self._broken: dict[ImageKey, SourceUnavailableError] = {}
 
     def add(self, page: Mapping[str, Any]) -> bool:
         """Read one page, and tell whether more are wanted of any image.
@@ -132,7 +132,7 @@ class ImageFindings:
     def _add(self, described: Reply, images: Sequence[ImageKey]) -> None:
         try:
             finding = read_finding(described)
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             self._broken |= dict.fromkeys(images, exc)
             return
         if finding is not None:

@@ -12,7 +12,7 @@ from tidegate.aws.pages import PageTokens
 from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import MAX_INSPECTED_IMAGES, CoverageAnswer, FindingsAnswer
 from tidegate.evidence.scan import MAX_FINDINGS
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry
 
 PAGE_OF_FINDINGS = 100
@@ -86,7 +86,7 @@ class Inspector:
         for image in targets.images:
             try:
                 answers |= self._findings(registry, Targets(registry, [image]), pages=MAX_IMAGE_PAGES)[1]
-            except AwsUnavailableError as exc:
+            except SourceUnavailableError as exc:
                 return answers | {each: exc for each in targets.images if each not in answers}
         return answers
 

@@ -18,7 +18,7 @@ from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.errors import classify, unexpected
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.signature_artifacts import MAX_ENVELOPE_BYTES, Descriptor, SkipReason, UnusableArtifactError
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import digest_of
 
 SOURCE = "s3:GetObject"
@@ -60,7 +60,7 @@ class LayerDownloads:
             attempts -= 1
             try:
                 return self._fetch(url, target, blob, seconds_left)
-            except AwsUnavailableError as exc:
+            except SourceUnavailableError as exc:
                 if attempts <= 0 or exc.cause not in _TRANSIENT or seconds_left() <= 0:
                     raise
 
@@ -71,13 +71,15 @@ class LayerDownloads:
             response: AWSResponse = self._session(target).send(request)
         except Exception as exc:  # noqa: BLE001 - classified
             # The SDK puts the whole URL, which is a credential, into its messages.
-            raise AwsUnavailableError(classify(exc, SOURCE).cause, SOURCE, f"{type(exc).__name__} at {host}") from None
+            raise SourceUnavailableError(
+                classify(exc, SOURCE).cause, SOURCE, f"{type(exc).__name__} at {host}"
+            ) from None
         try:
             self._check_status(response, host)
             return _checked_blob(_body(response, seconds_left), blob)
         except (HTTPError, OSError) as exc:
             problem = f"{type(exc).__name__} at {host}: the connection ended early"
-            raise AwsUnavailableError(Cause.UNREACHABLE, SOURCE, problem) from None
+            raise SourceUnavailableError(Cause.UNREACHABLE, SOURCE, problem) from None
         finally:
             response.raw.close()
 
@@ -90,11 +92,11 @@ class LayerDownloads:
         problem = f"HTTP {status} from {host}"
         if status == _FORBIDDEN:
             problem += ": does the policy of a VPC endpoint for S3 allow s3:GetObject on ECR's layer bucket?"
-            raise AwsUnavailableError(Cause.ACCESS_DENIED, SOURCE, problem)
+            raise SourceUnavailableError(Cause.ACCESS_DENIED, SOURCE, problem)
         if status == _TOO_MANY:
-            raise AwsUnavailableError(Cause.THROTTLED, SOURCE, problem)
+            raise SourceUnavailableError(Cause.THROTTLED, SOURCE, problem)
         if status >= _SERVER_ERROR:
-            raise AwsUnavailableError(Cause.SERVER_ERROR, SOURCE, problem)
+            raise SourceUnavailableError(Cause.SERVER_ERROR, SOURCE, problem)
         raise unexpected(SOURCE, f"{problem}, expected {_OK}")
 
     def _session(self, target: SplitResult) -> URLLib3Session:
@@ -140,10 +142,10 @@ def _body(response: AWSResponse, seconds_left: Callable[[], float]) -> bytes:
         if len(body) > MAX_ENVELOPE_BYTES:
             raise _too_large()
         if seconds_left() <= 0:
-            raise AwsUnavailableError(Cause.DEADLINE, SOURCE, f"{len(body)} bytes came in time")
+            raise SourceUnavailableError(Cause.DEADLINE, SOURCE, f"{len(body)} bytes came in time")
     if announced and announced != str(len(body)):
         problem = f"the connection ended after {len(body)} of {announced[:MAX_DIGITS]} bytes"
-        raise AwsUnavailableError(Cause.UNREACHABLE, SOURCE, problem)
+        raise SourceUnavailableError(Cause.UNREACHABLE, SOURCE, problem)
     return bytes(body)
 
 

@@ -11,7 +11,7 @@ from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.errors import unexpected
 from tidegate.aws.pages import PageTokens
 from tidegate.aws.reply import Reply
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 RULES_SECONDS = 300.0
@@ -47,7 +47,7 @@ class PullThroughRules:
             return prefixes
         try:
             prefixes, seconds = self._read(registry), RULES_SECONDS
-        except AwsUnavailableError:
+        except SourceUnavailableError:
             seconds = UNREADABLE_SECONDS
         with self._lock:
             self._prefixes[registry] = (monotonic() + seconds, prefixes)

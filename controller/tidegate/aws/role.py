@@ -17,7 +17,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.errors import again, classify, unexpected
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 SOURCE = "sts:AssumeRole"
 SESSION_SECONDS = 3600
@@ -47,7 +47,7 @@ class RoleCredentials(DeferredRefreshableCredentials):
             "DurationSeconds": SESSION_SECONDS,
         } | ({"ExternalId": account.external_id} if account.external_id is not None else {})
         self._assume_role = assume_role
-        self._refusal: tuple[float, AwsUnavailableError] | None = None
+        self._refusal: tuple[float, SourceUnavailableError] | None = None
         self._rejected = False
         self._rejecting = threading.Lock()
         self.generation = 0
@@ -98,7 +98,7 @@ def _credentials(answer: Mapping[str, Any], account: str) -> dict[str, Any]:
     if not all(isinstance(part, str) and part for part in (key, secret, token)) or not isinstance(expiry, datetime):
         raise unexpected(SOURCE, "the answer holds no credentials")
     if expiry <= datetime.now(UTC):
-        raise AwsUnavailableError(
+        raise SourceUnavailableError(
             Cause.CREDENTIALS, SOURCE, "the credentials that STS gave are expired: check the clock"
         )
     return {"access_key": key, "secret_key": secret, "token": token, "expiry_time": expiry.isoformat()}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 MAX_CALLS = 8
 """Calls for one batch, which are one turn of who asks: enough for three missing ids of a hundred. The ids left over are
@@ -30,7 +30,7 @@ class RefusedError(Exception):
 
 def ask_for_each(
     ids: Sequence[K], ask: Callable[[Sequence[K]], Mapping[K, V]], *, name: Callable[[K], str], source: str
-) -> dict[K, V | AwsUnavailableError]:
+) -> dict[K, V | SourceUnavailableError]:
     """Return an answer for every id, in as few calls as the bad ones allow.
 
     ``ask`` makes one call and raises RefusedError where one id fails it; ``name`` is how messages name an id. The first
@@ -38,12 +38,12 @@ def ask_for_each(
     further call is made. An answer that cannot be relied on is no outage: it may be the fault of one of the ids, so that
     their batch is halved.
     """
-    answers: dict[K, V | AwsUnavailableError] = {}
+    answers: dict[K, V | SourceUnavailableError] = {}
     parts = deque([tuple(dict.fromkeys(ids))] if ids else [])
     calls = 0
     while parts:
         if calls == MAX_CALLS:
-            excess = AwsUnavailableError(Cause.OVERLOADED, source, f"not answered after {calls} calls for one batch")
+            excess = SourceUnavailableError(Cause.OVERLOADED, source, f"not answered after {calls} calls for one batch")
             return answers | {each: excess for part in parts for each in part}
         part = parts.popleft()
         calls += 1
@@ -54,7 +54,7 @@ def ask_for_each(
                 answers[part[0]] = exc.answer  # type: ignore[assignment]  # ask's own type, through an exception
             else:
                 parts.extend(_split(part, exc.message, name))
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             if len(part) > 1 and exc.cause is Cause.UNEXPECTED_ANSWER:
                 parts.extend(_split(part, "", name))
                 continue

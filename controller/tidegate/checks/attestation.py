@@ -7,10 +7,10 @@ from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.scan import worst
 from tidegate.checks.signature import NOT_SUPPORTED, may_be_asked
 from tidegate.checks.subject import Shortfall, Subject, earliest, existing_image, resting_on
-from tidegate.checks.verification import ProofWords, judge_proofs
+from tidegate.checks.verification import VerificationMessages, judge_verification
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import AttestationRules
-from tidegate.signing.requirements import demands_of
+from tidegate.signing.requirements import requirements_of
 
 
 def check_attestations(policy: ImagePolicy, subject: Subject) -> CheckResult:
@@ -21,8 +21,8 @@ def check_attestations(policy: ImagePolicy, subject: Subject) -> CheckResult:
     if isinstance(detail, Shortfall):
         return detail.of(Check.ATTESTATIONS)
     results: list[CheckResult] = []
-    for rules, demands in demands_of(policy, subject.trust).attestations:
-        result = judge_proofs(_words(rules), demands, detail.digest, policy, subject)
+    for rules, requirements in requirements_of(policy, subject.trust).attestations:
+        result = judge_verification(_words(rules), requirements, detail.digest, policy, subject)
         results.append(resting_on(result, subject.evidence.detail, policy=policy, subject=subject))
     if not all(one.lets_through for one in results):
         return worst(results)
@@ -36,9 +36,9 @@ def check_attestations(policy: ImagePolicy, subject: Subject) -> CheckResult:
     )
 
 
-def _words(rules: AttestationRules) -> ProofWords:
+def _words(rules: AttestationRules) -> VerificationMessages:
     noun = f"attestation {rules.name} ({rules.predicate_type})"
-    return ProofWords(
+    return VerificationMessages(
         check=Check.ATTESTATIONS,
         noun=noun.replace("{", "(").replace("}", ")"),
         missing=Reason.ATTESTATION_MISSING,

@@ -17,7 +17,7 @@ from tidegate.checks.vulnerabilities import check_vulnerabilities
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 
 
-def demanded_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
+def required_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
     """Return the checks that a policy demands of each image it is about; never empty for a policy that exists."""
     if isinstance(policy, BrokenPolicy):
         return (Check.POLICY,)
@@ -34,7 +34,7 @@ def demanded_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
 
 def judge(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> tuple[CheckResult, ...]:
     """Return one result for each demanded check, in their order. A registry that is refused ends the matter."""
-    results = tuple(_run(check, policy, subject) for check in demanded_checks(policy))
+    results = tuple(_run(check, policy, subject) for check in required_checks(policy))
     refused = next((one for one in results if one.check is Check.REGISTRY and one.outcome is Outcome.FAIL), None)
     return results if refused is None else (refused,)
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.scan import worst
 from tidegate.checks.subject import Shortfall, Subject, existing_image, resting_on, runnable_images
-from tidegate.checks.verification import ProofWords, judge_proofs
+from tidegate.checks.verification import VerificationMessages, judge_verification
 from tidegate.images.platform import Platform
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import Children, SignatureRules
-from tidegate.signing.requirements import demands_of
+from tidegate.signing.requirements import requirements_of
 
 NOT_SUPPORTED = Shortfall(
     outcome=Outcome.FAIL,
@@ -22,7 +22,7 @@ NOT_SUPPORTED = Shortfall(
     remedy="copy the image into Amazon ECR, or have the platform team list its registry",
 )
 
-_WORDS = ProofWords(
+_WORDS = VerificationMessages(
     check=Check.SIGNATURES,
     noun="signature",
     missing=Reason.SIGNATURE_MISSING,
@@ -40,15 +40,17 @@ def check_signatures(rules: SignatureRules, policy: ImagePolicy, subject: Subjec
     detail = existing_image(subject, policy)
     if isinstance(detail, Shortfall):
         return detail.of(Check.SIGNATURES)
-    demands = demands_of(policy, subject.trust).signatures
-    result = judge_proofs(_WORDS, demands, detail.digest, policy, subject)
+    requirements = requirements_of(policy, subject.trust).signatures
+    result = judge_verification(_WORDS, requirements, detail.digest, policy, subject)
     result = resting_on(result, subject.evidence.detail, policy=policy, subject=subject)
     if not result.lets_through or rules.children is not Children.ALL:
         return result
     children = runnable_images(subject, policy)
     if isinstance(children, Shortfall):
         return children.of(Check.SIGNATURES)
-    judged = [(child.platform, judge_proofs(_WORDS, demands, child.digest, policy, subject)) for child in children]
+    judged = [
+        (child.platform, judge_verification(_WORDS, requirements, child.digest, policy, subject)) for child in children
+    ]
     return worst([result, *(_at(platform, one) for platform, one in judged)])
 
 

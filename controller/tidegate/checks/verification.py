@@ -13,10 +13,10 @@ from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.subject import Shortfall, Subject, resting_on, usable
 from tidegate.evidence.image_evidence import not_asked
 from tidegate.evidence.signature_artifacts import SigningHint, SigningState
-from tidegate.evidence.verification_result import Attempt, Proof, Proofs, ProofState
+from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationResults, VerificationState
 from tidegate.images.digest import Digest, short
 from tidegate.policy.model import ImagePolicy
-from tidegate.signing.requirements import Demand
+from tidegate.signing.requirements import Requirement
 
 MAX_WORDS = 320
 """Characters of why one signature failed; a stranger may have chosen them."""
@@ -24,12 +24,12 @@ MAX_AUTHORITIES = 4
 """Authorities that a message names one by one."""
 
 _ONCE_REVOKED = "find out why it was revoked; until then use another image, and sign no new one of the same build"
-_PROVED = (ProofState.VERIFIED, ProofState.LOGGED)
+_PROVED = (VerificationState.VERIFIED, VerificationState.LOGGED)
 """What satisfies, the better one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProofWords:
+class VerificationMessages:
     """How one of the two checks speaks of what it looks for, and its reason codes. ``revoked`` is None where nothing is."""
 
     check: Check
@@ -41,47 +41,55 @@ class ProofWords:
     revoked: Reason | None = None
 
 
-def judge_proofs(
-    words: ProofWords, demands: Sequence[Demand], digest: Digest, policy: ImagePolicy, subject: Subject
+def judge_verification(
+    words: VerificationMessages,
+    requirements: Sequence[Requirement],
+    digest: Digest,
+    policy: ImagePolicy,
+    subject: Subject,
 ) -> CheckResult:
     """Return the result of an image of which any one of the demands has to be proved."""
     fact = subject.evidence.proofs.get(digest, not_asked("signatures"))
     proofs = usable(fact, policy=policy, subject=subject)
     if isinstance(proofs, Shortfall):
         return proofs.of(words.check)
-    found = [(demand, _in_force(proofs.by_demand.get(demand), subject.now)) for demand in demands]
+    found = [
+        (requirement, _in_force(proofs.by_requirement.get(requirement), subject.now)) for requirement in requirements
+    ]
     result = _first(words, found) or _refused(words, found, proofs, digest, subject)
     return resting_on(result, fact, policy=policy, subject=subject)
 
 
-def _in_force(proof: Proof | None, now: datetime) -> Proof | None:
+def _in_force(proof: VerificationResult | None, now: datetime) -> VerificationResult | None:
     """Return the proof, unless it is good news and the time is over until which that may be believed: nothing is known then."""
     if proof is None or proof.state not in _PROVED or proof.good_until is None:
         return proof
     return proof if now < proof.good_until else None
 
 
-def _first(words: ProofWords, found: Sequence[tuple[Demand, Proof | None]]) -> CheckResult | None:
+def _first(
+    words: VerificationMessages, found: Sequence[tuple[Requirement, VerificationResult | None]]
+) -> CheckResult | None:
     """Return the result of the first authority that is satisfied; one that only wrote failures down passes nothing."""
     for state in _PROVED:
-        for demand, proof in found:
+        for requirement, proof in found:
             if proof is not None and proof.state is state and proof.decisive is not None:
-                return _satisfied(words, demand, proof.decisive)
+                return _satisfied(words, requirement, proof.decisive)
     return None
 
 
-def _satisfied(words: ProofWords, demand: Demand, attempt: Attempt) -> CheckResult:
+def _satisfied(words: VerificationMessages, requirement: Requirement, attempt: Attempt) -> CheckResult:
     signer = f"{words.noun} by {harmless(attempt.signer, MAX_WORDS) or 'an unproved signer'}"
-    if attempt.state is ProofState.VERIFIED and not attempt.logged:
+    if attempt.state is VerificationState.VERIFIED and not attempt.logged:
         return CheckResult(
             check=words.check,
             outcome=Outcome.PASS,
             reason=Reason.OK,
-            found=f"{signer} (authority {demand.authority.name})",
+            found=f"{signer} (authority {requirement.authority.name})",
             holds_until=attempt.good_until,
         )
     logged = ", ".join(dict.fromkeys(each.partition(":")[0] for each in attempt.logged))
-    found = f"authority {demand.authority.name} only logs what failed: {logged}"
+    found = f"authority {requirement.authority.name} only logs what failed: {logged}"
     return CheckResult(
         check=words.check,
         outcome=Outcome.EXEMPT,
@@ -95,14 +103,14 @@ def _satisfied(words: ProofWords, demand: Demand, attempt: Attempt) -> CheckResu
 
 
 def _refused(
-    words: ProofWords,
-    found: Sequence[tuple[Demand, Proof | None]],
-    proofs: Proofs,
+    words: VerificationMessages,
+    found: Sequence[tuple[Requirement, VerificationResult | None]],
+    proofs: VerificationResults,
     digest: Digest,
     subject: Subject,
 ) -> CheckResult:
     """Return why no authority is satisfied: undecided, still to come, invalid, or nothing there at all."""
-    undecided = [(one, proof) for one, proof in found if proof is None or proof.state is ProofState.UNKNOWN]
+    undecided = [(one, proof) for one, proof in found if proof is None or proof.state is VerificationState.UNKNOWN]
     if undecided:
         return _undecided(words, *undecided[0])
     if pending := next((hint for hint in proofs.hints if hint.state is SigningState.IN_PROGRESS), None):
@@ -113,7 +121,7 @@ def _refused(
             "retry in a minute",
             cause=f"with {harmless(pending.profile_arn, MAX_WORDS)}",
         )
-    failed = [(one, proof) for one, proof in found if proof is not None and proof.state is ProofState.FAILED]
+    failed = [(one, proof) for one, proof in found if proof is not None and proof.state is VerificationState.FAILED]
     hint, cause = _failure(proofs.hints)
     if words.revoked is not None and (withdrawn := [pair for pair in failed if _is_revoked(pair[1])]):
         found_text, why = _why(withdrawn)
@@ -132,8 +140,8 @@ def _refused(
     return _result(words, words.missing, missing, _remedy(words, digest, subject), cause=cause)
 
 
-def _undecided(words: ProofWords, demand: Demand, proof: Proof | None) -> CheckResult:
-    name, retry = demand.authority.name, "retry, and tell the platform team if it persists"
+def _undecided(words: VerificationMessages, requirement: Requirement, proof: VerificationResult | None) -> CheckResult:
+    name, retry = requirement.authority.name, "retry, and tell the platform team if it persists"
     reason, found, remedy, cause = Reason.EVIDENCE_LACKING, f"nothing is known of authority {name}", retry, ""
     if proof is not None and proof.problem:
         reason, cause = Reason.TRUST_UNUSABLE, harmless(proof.problem, MAX_WORDS)
@@ -149,11 +157,11 @@ def _undecided(words: ProofWords, demand: Demand, proof: Proof | None) -> CheckR
     )
 
 
-def _why(failed: Sequence[tuple[Demand, Proof]]) -> tuple[str, str]:
+def _why(failed: Sequence[tuple[Requirement, VerificationResult]]) -> tuple[str, str]:
     """Return why the authorities are not satisfied, one by one: for users, and for operators."""
     found, causes = [], []
-    for demand, proof in failed[:MAX_AUTHORITIES]:
-        name, decisive, more = demand.authority.name, proof.decisive, len(proof.attempts) - 1
+    for requirement, proof in failed[:MAX_AUTHORITIES]:
+        name, decisive, more = requirement.authority.name, proof.decisive, len(proof.attempts) - 1
         text = "not satisfied" if decisive is None else _step(decisive)
         found.append(f"authority {name}: {text}" + (f" (and {more} more tried)" if more > 0 else ""))
         cause = harmless(proof.problem, MAX_WORDS) if decisive is None else _cause(decisive)
@@ -161,7 +169,7 @@ def _why(failed: Sequence[tuple[Demand, Proof]]) -> tuple[str, str]:
     return "; ".join(found), "; ".join(causes)
 
 
-def _is_revoked(proof: Proof) -> bool:
+def _is_revoked(proof: VerificationResult) -> bool:
     return proof.decisive is not None and proof.decisive.revoked
 
 
@@ -169,7 +177,7 @@ def _step(attempt: Attempt) -> str:
     """Return at which step a signature ended. What was read there is in the cause: a stranger may have written it."""
     if attempt.revoked:
         return "its signature, or what made it, was revoked"
-    verb = "could not" if attempt.state is ProofState.UNKNOWN else "failed to"
+    verb = "could not" if attempt.state is VerificationState.UNKNOWN else "failed to"
     return f"{verb} {attempt.step}" if attempt.step else "not satisfied"
 
 
@@ -187,10 +195,10 @@ def _failure(hints: Sequence[SigningHint]) -> tuple[str, str]:
     return "; Amazon ECR could not sign it", f"Amazon ECR with {harmless(failed.profile_arn, MAX_WORDS)}: {reason}"
 
 
-def _remedy(words: ProofWords, digest: Digest, subject: Subject) -> str:
+def _remedy(words: VerificationMessages, digest: Digest, subject: Subject) -> str:
     reference = subject.reference
     return words.remedy.format(image=f"{reference.domain}/{reference.path}@{digest}")
 
 
-def _result(words: ProofWords, reason: Reason, found: str, remedy: str, *, cause: str = "") -> CheckResult:
+def _result(words: VerificationMessages, reason: Reason, found: str, remedy: str, *, cause: str = "") -> CheckResult:
     return CheckResult(check=words.check, outcome=Outcome.FAIL, reason=reason, found=found, remedy=remedy, cause=cause)

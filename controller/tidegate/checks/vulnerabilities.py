@@ -22,7 +22,7 @@ _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class SortedFindings:
     """Findings of one image sorted by what the policy makes of them. ``next_change`` is when time alone changes it."""
 
     counting: list[Finding] = field(default_factory=list)
@@ -62,22 +62,26 @@ def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, now: datetime
 
 def _judge_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> CheckResult:
     """Judge the findings, and say until when passing time alone changes nothing of it."""
-    tally = _tally(rules, report, now)
-    return replace(_judge_tally(rules, report, tally), holds_until=min(tally.next_change, default=None))
+    sorted_findings = _sort_findings(rules, report, now)
+    return replace(
+        _judge_sorted(rules, report, sorted_findings), holds_until=min(sorted_findings.next_change, default=None)
+    )
 
 
-def _judge_tally(rules: VulnerabilityRules, report: ScanReport, tally: Tally) -> CheckResult:
+def _judge_sorted(rules: VulnerabilityRules, report: ScanReport, sorted_findings: SortedFindings) -> CheckResult:
     """Judge in numbered steps; the first that refuses is the answer."""
     # 1. Known exploits and likely exploitation refuse at any severity.
-    if tally.exploited:
-        return _refuse(f"{plural(len(tally.exploited), 'finding')} with a known exploit", tally.exploited)
-    if tally.likely:
+    if sorted_findings.exploited:
         return _refuse(
-            f"{plural(len(tally.likely), 'finding')} with an EPSS score of {rules.epss_threshold:g} or more",
-            tally.likely,
+            f"{plural(len(sorted_findings.exploited), 'finding')} with a known exploit", sorted_findings.exploited
+        )
+    if sorted_findings.likely:
+        return _refuse(
+            f"{plural(len(sorted_findings.likely), 'finding')} with an EPSS score of {rules.epss_threshold:g} or more",
+            sorted_findings.likely,
         )
     # 2. Counts per severity.
-    counts = Counter(finding.severity for finding in tally.counting)
+    counts = Counter(finding.severity for finding in sorted_findings.counting)
     over = [
         severity
         for severity in Severity
@@ -85,64 +89,66 @@ def _judge_tally(rules: VulnerabilityRules, report: ScanReport, tally: Tally) ->
     ]
     if over:
         text = ", ".join(f"{counts[one]} {one.value} (allowed {rules.max_counts[one]})" for one in over)
-        return _refuse(text, [finding for finding in tally.counting if finding.severity in over])
+        return _refuse(text, [finding for finding in sorted_findings.counting if finding.severity in over])
     # 3. What could not be weighed is not good news.
-    if lacking := _lacking(rules, report, tally):
+    if lacking := _lacking(rules, report, sorted_findings):
         return lacking
     return CheckResult(
         check=Check.VULNERABILITIES,
         outcome=Outcome.PASS,
         reason=Reason.OK,
-        notes=_grace_notes(tally),
+        notes=_grace_notes(sorted_findings),
     )
 
 
-def _tally(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> Tally:
-    tally = Tally()
+def _sort_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> SortedFindings:
+    sorted_findings = SortedFindings()
     ignored = {one.id: one.until for one in rules.ignore if now < one.until}
     for finding in report.findings:
         if finding.suppressed and rules.suppressed is Tolerance.ALLOW:
             continue
         if finding.id in ignored:
-            tally.next_change.append(ignored[finding.id])
+            sorted_findings.next_change.append(ignored[finding.id])
             continue
         if rules.exploit_available is Tolerance.DENY and finding.exploit is not Answer.NO:
-            (tally.exploited if finding.exploit is Answer.YES else tally.unknown_exploit).append(finding)
+            (sorted_findings.exploited if finding.exploit is Answer.YES else sorted_findings.unknown_exploit).append(
+                finding
+            )
             if finding.exploit is Answer.YES:
                 continue
         if rules.only_fixable and finding.fix is Answer.NO:
             continue
-        _tally_counting(rules, finding, tally, now)
-    return tally
+        _sort_counting(rules, finding, sorted_findings, now)
+    return sorted_findings
 
 
-def _tally_counting(rules: VulnerabilityRules, finding: Finding, tally: Tally, now: datetime) -> None:
+def _sort_counting(rules: VulnerabilityRules, finding: Finding, sorted_findings: SortedFindings, now: datetime) -> None:
     """Put a finding that counts where it belongs, unless it is still within its grace."""
     if finding.first_observed_at is not None and rules.grace_period:
         begins, ends = finding.first_observed_at - MAX_CLOCK_SKEW, finding.first_observed_at + rules.grace_period
         if now < begins:
             # Observed in the future: the grace would last for longer than the policy says.
-            tally.next_change.append(begins)
+            sorted_findings.next_change.append(begins)
         elif now < ends:
-            tally.in_grace.append((ends, finding))
-            tally.next_change.append(ends)
+            sorted_findings.in_grace.append((ends, finding))
+            sorted_findings.next_change.append(ends)
             return
     if rules.epss_threshold is not None:
         if finding.epss is None and rules.when_epss_unknown is Tolerance.DENY:
-            tally.unknown_epss.append(finding)
+            sorted_findings.unknown_epss.append(finding)
         elif finding.epss is not None and finding.epss >= rules.epss_threshold:
-            tally.likely.append(finding)
+            sorted_findings.likely.append(finding)
     if finding.severity is Severity.UNKNOWN:
-        tally.unknown_severity.append(finding)
-    tally.counting.append(finding)
+        sorted_findings.unknown_severity.append(finding)
+    sorted_findings.counting.append(finding)
 
 
-def _lacking(rules: VulnerabilityRules, report: ScanReport, tally: Tally) -> CheckResult | None:
+def _lacking(rules: VulnerabilityRules, report: ScanReport, sorted_findings: SortedFindings) -> CheckResult | None:
     """Return UNDETERMINED where the source does not say what the policy asks, or says it in words not known."""
-    if tally.unknown_severity:
+    if sorted_findings.unknown_severity:
         return _undetermined(
             Reason.STATUS_UNKNOWN,
-            f"{harmless(tally.unknown_severity[0].id)} has a severity that this version does not know",
+            f"{harmless(sorted_findings.unknown_severity[0].id)} has a severity that this version does not know",
             "tell the platform team; a newer tidegate may know it",
         )
     if not report.complete:
@@ -165,16 +171,16 @@ def _lacking(rules: VulnerabilityRules, report: ScanReport, tally: Tally) -> Che
             f"{report.scanner.value} does not say what {' and '.join(wants)} asks for",
             "turn on enhanced scanning, or drop that field from the policy",
         )
-    if tally.unknown_exploit:
+    if sorted_findings.unknown_exploit:
         return _undetermined(
             Reason.EVIDENCE_LACKING,
-            f"{report.scanner.value} does not say whether an exploit of {harmless(tally.unknown_exploit[0].id)} is known",
+            f"{report.scanner.value} does not say whether an exploit of {harmless(sorted_findings.unknown_exploit[0].id)} is known",
             "retry, and tell the platform team if it persists",
         )
-    if tally.unknown_epss:
+    if sorted_findings.unknown_epss:
         return _undetermined(
             Reason.EVIDENCE_LACKING,
-            f"{report.scanner.value} gives no EPSS score for {harmless(tally.unknown_epss[0].id)}",
+            f"{report.scanner.value} gives no EPSS score for {harmless(sorted_findings.unknown_epss[0].id)}",
             "ignore that vulnerability in the policy for a while, or set vulnerabilities.whenEpssUnknown to Allow",
         )
     return None
@@ -208,11 +214,11 @@ def describe_finding(finding: Finding) -> str:
     return text
 
 
-def _grace_notes(tally: Tally) -> tuple[str, ...]:
-    if not tally.in_grace:
+def _grace_notes(sorted_findings: SortedFindings) -> tuple[str, ...]:
+    if not sorted_findings.in_grace:
         return ()
-    ends, finding = min(tally.in_grace, key=lambda pair: pair[0])
-    count = plural(len(tally.in_grace), "finding")
+    ends, finding = min(sorted_findings.in_grace, key=lambda pair: pair[0])
+    count = plural(len(sorted_findings.in_grace), "finding")
     first = f"the first, {describe_finding(finding)}, counts from {ends:%Y-%m-%d %H:%M} UTC"
     return (f"{count} in the grace period; {first}",)
 

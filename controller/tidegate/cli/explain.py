@@ -21,7 +21,7 @@ from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformIm
 from tidegate.evidence.index_children import images_within
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
-from tidegate.evidence.verification_result import Proofs
+from tidegate.evidence.verification_result import VerificationResults
 from tidegate.telemetry.log import configure_logging
 
 SHOWN_FINDINGS = 10
@@ -115,7 +115,7 @@ def _value(value: object, now: datetime) -> str:
             return f"not an image that can be judged: {bad.problem}"
         case ScanReport() as report:
             return _report(report, now)
-        case Proofs() as proofs:
+        case VerificationResults() as proofs:
             return "\n    ".join(_proofs(proofs))
         case tuple() as images:
             return ", ".join(
@@ -134,11 +134,11 @@ def _report(report: ScanReport, now: datetime) -> str:
     return "\n    ".join([head, *(shown or ["no findings"]), *([f"and {more} more"] if more else [])])
 
 
-def _proofs(proofs: Proofs) -> list[str]:
+def _proofs(proofs: VerificationResults) -> list[str]:
     """Return a line for each authority that was asked for: what came of it, by whom, and at which step it ended."""
     lines = []
-    for demand, proof in proofs.by_demand.items():
-        about = f"authority {demand.authority.name}: {proof.state.value}"
+    for requirement, proof in proofs.by_requirement.items():
+        about = f"authority {requirement.authority.name}: {proof.state.value}"
         decisive = proof.decisive
         if decisive is not None and decisive.signer:
             about += f", by {harmless(decisive.signer, MAX_WORDS)}"

@@ -25,7 +25,7 @@ from tidegate.evidence.signature_artifacts import (
 )
 from tidegate.evidence.signature_candidates import signature_tags
 from tidegate.evidence.signature_search import Listing, StoredArtifact
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES, MAX_VALUES
@@ -102,7 +102,7 @@ class OciLayout:
                 referrer = self._referrer(entry, subject)
             except UnusableArtifactError:
                 continue
-            except AwsUnavailableError as error:
+            except SourceUnavailableError as error:
                 skipped.append(
                     SkippedArtifact(
                         what=entry.digest, reason=SkipReason.UNAVAILABLE, detail=error.source, cause=error.cause
@@ -152,7 +152,7 @@ class OciLayout:
             content = self._available(digest, MAX_MANIFEST_BYTES + 1)
         except AbsentFileError:
             return Absence.IMAGE
-        except AwsUnavailableError as error:
+        except SourceUnavailableError as error:
             return error
         if digest_of(content) != digest:
             # What a tag leads to is not compared by anybody else.
@@ -207,7 +207,7 @@ class OciLayout:
         except AbsentFileError:
             raise
         except ArgumentError as error:
-            raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, str(error)) from error
+            raise SourceUnavailableError(Cause.UNEXPECTED_ANSWER, str(error)) from error
 
     def _blob(self, digest: Digest, count: int) -> bytes:
         algorithm, _, name = digest.partition(":")

@@ -38,7 +38,9 @@ def verify_images(options: VerifyOptions) -> list[Report]:
     """Verify each image by each policy about it that demands signatures or attestations."""
     configure_logging(level="error", form="console", stream=sys.stderr)
     policies = read_policies(options.policy)
-    demanding = [_only_signatures(one) for one in policies.policies if isinstance(one, ImagePolicy) and _demands(one)]
+    demanding = [
+        _only_signatures(one) for one in policies.policies if isinstance(one, ImagePolicy) and _requirements(one)
+    ]
     if not demanding:
         raise ArgumentError(f"no policy in {', '.join(map(str, options.policy))} demands signatures or attestations")
     for text in options.subjects:
@@ -50,7 +52,7 @@ def verify_images(options: VerifyOptions) -> list[Report]:
     return [report for one in judged for report in _reports(engine, one)]
 
 
-def _demands(policy: ImagePolicy) -> bool:
+def _requirements(policy: ImagePolicy) -> bool:
     return policy.signatures is not None or policy.attestations is not None
 
 
@@ -86,7 +88,7 @@ def _report(engine: Engine, judged: JudgedImage, judgement: Judgement) -> Report
         verdict=verdict,
         reason=reason,
         remedy=remedy,
-        demands=f"policy {judgement.policy.name}",
+        requirements=f"policy {judgement.policy.name}",
         policy=judgement.policy.name,
         signatures=shown.signatures,
         left_aside=shown.left_aside,

@@ -16,23 +16,23 @@ from tidegate.cli.verify_sigstore import KIND_NAMES, reported_sigstore
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Known
 from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, SignatureArtifact
-from tidegate.evidence.verification_result import Attempt, Proof, ProofState
+from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationState
 from tidegate.gather.signatures import kinds_of
 from tidegate.images.reference import ImageReference
 from tidegate.images.repository import OciRegistry, OciRepository, Repository
 from tidegate.policy.model import ImagePolicy
 from tidegate.signing.notation import NotationVerifier
 from tidegate.signing.prepare import prepare
-from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.verifier import SignedImage
 from tidegate.verify.notation.revocation.material import RevocationMaterial
 
 MAX_ROUNDS = 4
 """Times that a signature is verified: OCSP, then a CRL in its place, then a delta of that."""
 _VERDICTS = {
-    ProofState.VERIFIED: Verdict.VERIFIED,
-    ProofState.LOGGED: Verdict.LOGGED,
-    ProofState.FAILED: Verdict.FAILED,
+    VerificationState.VERIFIED: Verdict.VERIFIED,
+    VerificationState.LOGGED: Verdict.LOGGED,
+    VerificationState.FAILED: Verdict.FAILED,
 }
 """Whatever else an attempt comes to is not known."""
 
@@ -51,7 +51,7 @@ class _Beside:
 
     image: SignedImage
     found: FoundArtifacts
-    proofs: Mapping[Demand, Proof]
+    proofs: Mapping[Requirement, VerificationResult]
     whole: bool
 
 
@@ -60,12 +60,12 @@ def show_signatures(engine: Engine, judged: JudgedImage, policy: ImagePolicy) ->
     signatures: list[ReportedSignature] = []
     left_aside: dict[LeftAside, None] = {}
     now = engine.clock.now()
-    demanded = demands_of(policy, judged.plan.trust)
+    required = requirements_of(policy, judged.plan.trust)
     for beside in _found(engine, judged):
         for one in beside.found.skipped:
             left_aside[LeftAside(what=one.what, reason=one.reason.value, detail=one.detail)] = None
-        for demand in demanded.all if beside.whole else demanded.signatures:
-            for shown in _by_demand(engine, demand, beside, now):
+        for requirement in required.all if beside.whole else required.signatures:
+            for shown in _by_demand(engine, requirement, beside, now):
                 if isinstance(shown, LeftAside):
                     left_aside[shown] = None
                 else:
@@ -81,7 +81,7 @@ def _found(engine: Engine, judged: JudgedImage) -> Iterator[_Beside]:
     repository = _repository(plan.reference)
     for digest, proofs in judged.evidence.proofs.items():
         whole = digest == judged.verdict.digest
-        searched = plan.wanted.demands if whole else plan.wanted.child_demands
+        searched = plan.wanted.requirements if whole else plan.wanted.child_requirements
         found, _ = facts.signatures.artifacts.peek((repository, digest, kinds_of(searched)))
         manifest, _ = facts.manifests.descriptors.peek((repository, digest))
         if (
@@ -92,21 +92,21 @@ def _found(engine: Engine, judged: JudgedImage) -> Iterator[_Beside]:
         ):
             place = f"{repository.registry.host}/{repository.name}"
             image = SignedImage(repository=place, manifest=manifest.value)
-            yield _Beside(image=image, found=found.value, proofs=proofs.value.by_demand, whole=whole)
+            yield _Beside(image=image, found=found.value, proofs=proofs.value.by_requirement, whole=whole)
 
 
 def _by_demand(
-    engine: Engine, demand: Demand, beside: _Beside, now: datetime
+    engine: Engine, requirement: Requirement, beside: _Beside, now: datetime
 ) -> Iterator[ReportedSignature | LeftAside]:
     """Yield every signature that was tried under one authority, up to the one that sufficed."""
-    name = demand.authority.name
-    verifier = prepare(demand)
-    candidates = [one for one in beside.found.artifacts if one.kind in demand.kinds]
+    name = requirement.authority.name
+    verifier = prepare(requirement)
+    candidates = [one for one in beside.found.artifacts if one.kind in requirement.kinds]
     if isinstance(verifier, UndeterminedError):
         if candidates:
             yield LeftAside(what=f"authority {name}", reason="TrustUnusable", detail=str(verifier))
         return
-    proof = beside.proofs.get(demand)
+    proof = beside.proofs.get(requirement)
     attempts = () if proof is None else proof.attempts
     for index, artifact in enumerate(candidates):
         place = (
@@ -120,7 +120,7 @@ def _by_demand(
         else:
             outcome = verifier.outcome(artifact, beside.image, now=now)
             shown = reported_sigstore(outcome, KIND_NAMES[artifact.kind], place)
-        yield replace(shown, authority=name, attestation=_attestation(demand))
+        yield replace(shown, authority=name, attestation=_attestation(requirement))
         if shown.verdict is Verdict.VERIFIED:
             if more := len(candidates) - index - 1:
                 yield LeftAside(what=f"{more} more", reason="NotNeeded", detail=f"authority {name} has a valid one")
@@ -164,8 +164,8 @@ def _as_judged(shown: ReportedSignature, attempt: Attempt) -> ReportedSignature:
     return replace(shown, steps=steps, verdict=_VERDICTS.get(attempt.state, Verdict.INCONCLUSIVE))
 
 
-def _attestation(demand: Demand) -> str | None:
-    return None if demand.attestation is None else demand.attestation.name
+def _attestation(requirement: Requirement) -> str | None:
+    return None if requirement.attestation is None else requirement.attestation.name
 
 
 def _repository(reference: ImageReference) -> Repository:

@@ -78,7 +78,9 @@ def _by_notation(layout: OciLayout, image: LayoutImage, subject: str, trust: Not
     try:
         manifest = _manifest(image)
     except InvalidManifestError as error:
-        return Report(subject=subject, at=trust.at, verdict=Verdict.FAILED, reason=str(error), demands=trust.demands)
+        return Report(
+            subject=subject, at=trust.at, verdict=Verdict.FAILED, reason=str(error), requirements=trust.requirements
+        )
     target = TargetArtifact(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size)
     thumbprints = frozenset(one.fingerprint for store in trust.stores.stores.values() for one in store.certificates)
     wanted = WantedArtifacts(kinds=frozenset({ArtifactKind.NOTATION}), thumbprints=thumbprints)
@@ -94,7 +96,9 @@ def _by_sigstore(layout: OciLayout, image: LayoutImage, subject: str, trust: Sig
     try:
         manifest = _manifest(image)
     except InvalidManifestError as error:
-        return Report(subject=subject, at=trust.at, verdict=Verdict.FAILED, reason=str(error), demands=trust.demands)
+        return Report(
+            subject=subject, at=trust.at, verdict=Verdict.FAILED, reason=str(error), requirements=trust.requirements
+        )
     about = Artifact(digest=manifest.digest, content=image.content)
     wanted = WantedArtifacts(kinds=_kinds(trust.claims))
 
@@ -138,7 +142,7 @@ def _report(
         at=trust.at,
         verdict=verdict,
         reason=reason,
-        demands=trust.demands,
+        requirements=trust.requirements,
         signatures=signatures,
         left_aside=tuple(left_aside),
     )

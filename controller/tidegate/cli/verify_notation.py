@@ -62,7 +62,7 @@ class NotationTrust:
     at: datetime
 
     @property
-    def demands(self) -> str:
+    def requirements(self) -> str:
         """Return what the statement demands, in a line."""
         verification = self.statement.signature_verification
         return f"trust policy statement {self.statement.name!r}, level {verification.level}"
@@ -97,7 +97,9 @@ def verify_envelope(options: VerifyOptions) -> Report:
     named = reference.rpartition("@")[2]
     if target.digest != named:
         reason = f"{options.descriptor} describes {target.digest}, and the reference names {named}"
-        return Report(subject=reference, at=options.at, verdict=Verdict.FAILED, reason=reason, demands=trust.demands)
+        return Report(
+            subject=reference, at=options.at, verdict=Verdict.FAILED, reason=reason, requirements=trust.requirements
+        )
     media_type = MEDIA_TYPES.get(options.envelope_type or "", likely_media_type(envelope))
     signature = trust.examine(envelope, media_type, target, f"{options.envelope} ({media_type})")
     verdict, reason = conclude([signature], none="")
@@ -106,7 +108,7 @@ def verify_envelope(options: VerifyOptions) -> Report:
         at=options.at,
         verdict=verdict,
         reason=reason,
-        demands=trust.demands,
+        requirements=trust.requirements,
         signatures=(signature,),
     )
 

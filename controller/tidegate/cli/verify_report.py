@@ -90,7 +90,7 @@ class Report:
     verdict: Verdict
     reason: str = ""
     remedy: str = ""
-    demands: str = ""
+    requirements: str = ""
     digest: str | None = None
     policy: str | None = None
     signatures: tuple[ReportedSignature, ...] = ()
@@ -135,7 +135,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "verified": report.verdict is Verdict.VERIFIED,
         "reason": report.reason,
         **_given(remedy=report.remedy or None),
-        "demands": report.demands,
+        "demands": report.requirements,
         "signatures": [
             {
                 "kind": one.kind,

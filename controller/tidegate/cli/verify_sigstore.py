@@ -17,7 +17,7 @@ from tidegate.images.digest import Digest, parse_digest
 from tidegate.verify.sigstore.authority import Authority, harmless
 from tidegate.verify.sigstore.bundle import MAX_BUNDLE_BYTES
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
-from tidegate.verify.sigstore.demanded import DemandedSigner, demanded_authority
+from tidegate.verify.sigstore.expected_signer import ExpectedSigner, expected_authority
 from tidegate.verify.sigstore.layer import Layer
 from tidegate.verify.sigstore.procedure import Outcome, StepResult, Verification
 from tidegate.verify.sigstore.proof import KeylessSigner
@@ -58,7 +58,7 @@ class SigstoreTrust:
 
     authority: Authority
     claims: Claims
-    demands: str
+    requirements: str
     at: datetime
 
     def examine(self, artifact: SignatureArtifact, about: Artifact, place: str) -> ReportedSignature:
@@ -85,7 +85,7 @@ def verify_bundle_file(options: VerifyOptions) -> list[Report]:
 def sigstore_trust(options: VerifyOptions, *, default_type: str) -> SigstoreTrust:
     """Return the trust of the options; ``default_type`` is demanded where no predicate type was given."""
     _check_signer(options)
-    signer = DemandedSigner(
+    signer = ExpectedSigner(
         identity=options.certificate_identity,
         identity_expression=options.certificate_identity_regexp,
         issuer=options.certificate_oidc_issuer,
@@ -96,11 +96,13 @@ def sigstore_trust(options: VerifyOptions, *, default_type: str) -> SigstoreTrus
     root = None if options.trusted_root is None else _trusted_root(options.trusted_root)
     predicate_type = ANY_PREDICATE if options.predicate_type == _ANY else options.predicate_type or default_type
     try:
-        authority = demanded_authority(signer, root, require_log=not options.no_transparency_log)
+        authority = expected_authority(signer, root, require_log=not options.no_transparency_log)
         claims = Claims(predicate_type=predicate_type)
     except PolicyError as error:
         raise ArgumentError("; ".join(_as_option(problem, options) for problem in error.problems)) from error
-    return SigstoreTrust(authority=authority, claims=claims, demands=_demands(options, predicate_type), at=options.at)
+    return SigstoreTrust(
+        authority=authority, claims=claims, requirements=_requirements(options, predicate_type), at=options.at
+    )
 
 
 def _trusted_root(path: Path) -> bytes:
@@ -137,7 +139,7 @@ def _check_signer(options: VerifyOptions) -> None:
         raise click.UsageError("--certificate-identity needs --trusted-root FILE (Sigstore's trusted_root.json)")
 
 
-def _demands(options: VerifyOptions, predicate_type: str) -> str:
+def _requirements(options: VerifyOptions, predicate_type: str) -> str:
     if options.key is not None:
         log = "without transparency log" if options.no_transparency_log else "logged"
         who = f"the key {options.key}, {log}"
@@ -153,24 +155,29 @@ def _verify(trust: SigstoreTrust, bundle: bytes, place: str, about: Artifact, na
     signature = reported_sigstore(found, KIND_NAMES[ArtifactKind.SIGSTORE_BUNDLE], place)
     verdict, reason = conclude([signature], none="")
     return Report(
-        subject=name, at=trust.at, verdict=verdict, reason=reason, demands=trust.demands, signatures=(signature,)
+        subject=name,
+        at=trust.at,
+        verdict=verdict,
+        reason=reason,
+        requirements=trust.requirements,
+        signatures=(signature,),
     )
 
 
 def _artifacts(options: VerifyOptions) -> list[tuple[str, Artifact]]:
     """Return what the bundle must be about: the digest, the file of ``--artifact``, or the arguments."""
     given = [*options.subjects, *([str(options.artifact)] if options.artifact is not None else [])]
-    demanded = None if options.digest is None else parse_digest(options.digest)
-    if options.digest is not None and demanded is None:
+    required = None if options.digest is None else parse_digest(options.digest)
+    if options.digest is not None and required is None:
         raise click.UsageError("--digest: expected sha256: and 64 of 0-9 a-f")
-    if demanded is not None and not given:
-        return [(demanded, Artifact(digest=demanded))]
+    if required is not None and not given:
+        return [(required, Artifact(digest=required))]
     if not given:
         raise click.UsageError("--bundle needs what was signed: --digest sha256:..., or the artifact's file")
     found = [(text, _artifact(text)) for text in given]
     for name, artifact in found:
-        if demanded is not None and artifact.digest != demanded:
-            raise ArgumentError(f"{name} has the digest {artifact.digest}, and --digest says {demanded}")
+        if required is not None and artifact.digest != required:
+            raise ArgumentError(f"{name} has the digest {artifact.digest}, and --digest says {required}")
     return found
 
 

@@ -48,8 +48,8 @@ def _print(to: Console, report: Report) -> None:
     if report.digest is not None and report.digest not in report.subject:
         _line(to, f"digest {report.digest}", indent=2)
     _line(to, f"as of {moment(report.at)}", indent=2)
-    if report.demands:
-        _line(to, report.demands, indent=2)
+    if report.requirements:
+        _line(to, report.requirements, indent=2)
     for signature in report.signatures:
         _print_signature(to, signature, alone=len(report.signatures) == 1)
     for one in report.left_aside:

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from tidegate.cluster.api import ApiError, KubernetesApi
-from tidegate.cluster.resync import RELIST_SECONDS, Relisted
+from tidegate.cluster.resync import RESYNC_SECONDS, Resynced
 
 NAMESPACES_PATH: Final = "/api/v1/namespaces"
 FETCH_SECONDS: Final = 5.0
@@ -26,10 +26,10 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _log = structlog.get_logger(__name__)
 
 
-class WatchedNamespaces(Relisted):
+class WatchedNamespaces(Resynced):
     """Implements the reviewer's NamespaceSource. A labels object is never changed, only replaced by an unequal one."""
 
-    def __init__(self, api: KubernetesApi, *, every_seconds: float = RELIST_SECONDS) -> None:
+    def __init__(self, api: KubernetesApi, *, every_seconds: float = RESYNC_SECONDS) -> None:
         self._api = api
         self._labels: dict[str, Mapping[str, str]] = {}
         self._told_meanwhile: set[str] = set()

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from tidegate.cluster.api import KubernetesApi, Metadata
-from tidegate.cluster.resync import RELIST_SECONDS, Relisted
+from tidegate.cluster.resync import RESYNC_SECONDS, Resynced
 from tidegate.images.platform import InvalidPlatformError, Platform, parse_platform
 
 NODES_PATH: Final = "/api/v1/nodes"
@@ -17,10 +17,10 @@ MAX_PLATFORMS: Final = 32
 _log = structlog.get_logger(__name__)
 
 
-class NodePlatforms(Relisted):
+class NodePlatforms(Resynced):
     """Implements the reviewer's PlatformSource."""
 
-    def __init__(self, api: KubernetesApi, *, every_seconds: float = RELIST_SECONDS) -> None:
+    def __init__(self, api: KubernetesApi, *, every_seconds: float = RESYNC_SECONDS) -> None:
         self._api = api
         self._platforms: tuple[Platform, ...] = ()
         super().__init__("nodes", every_seconds=every_seconds)

@@ -17,7 +17,7 @@ import structlog
 from tidegate.admission.known_bad import POLICY as KNOWN_BAD_POLICY
 from tidegate.cluster.api import NOT_FOUND, ApiError, KubernetesApi
 from tidegate.cluster.policy_status import status_patch
-from tidegate.cluster.resync import RELIST_SECONDS, Relisted
+from tidegate.cluster.resync import RESYNC_SECONDS, Resynced
 from tidegate.cluster.status_writing import write_statuses
 from tidegate.policy.parse import GROUP, PLURAL, VERSION, compile_policy
 from tidegate.policy.snapshot import Policy, PolicySnapshot
@@ -54,7 +54,7 @@ WarmUp = Callable[[Iterable[Policy], TrustSnapshot], None]
 """Makes ready what the first request would otherwise have to; runs in a thread."""
 
 
-class WatchedPolicies(Relisted):
+class WatchedPolicies(Resynced):
     """Implements the reviewer's PolicySource. Every synced snapshot also holds the self-check's built-in policy.
 
     Without ``trust`` there are no trust stores, and what relies on one is undetermined.
@@ -66,7 +66,7 @@ class WatchedPolicies(Relisted):
         *,
         trust: TrustSource | None = None,
         warm_up: WarmUp | None = None,
-        every_seconds: float = RELIST_SECONDS,
+        every_seconds: float = RESYNC_SECONDS,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._api = api

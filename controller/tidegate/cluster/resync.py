@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-RELIST_SECONDS: Final = 60.0
+RESYNC_SECONDS: Final = 60.0
 DEBOUNCE_SECONDS: Final = 0.1
 """From a trigger to the list, so that a burst of events makes one list."""
 FIRST_RETRY_SECONDS: Final = 0.5
@@ -23,11 +23,11 @@ JITTER: Final = 0.1
 _log = structlog.get_logger(__name__)
 
 
-class Relisting:
+class Resync:
     """Runs a refresh again and again. A failure is logged, counted, and followed by another try; what was known stays."""
 
     def __init__(
-        self, what: str, refresh: Callable[[], Awaitable[None]], *, every_seconds: float = RELIST_SECONDS
+        self, what: str, refresh: Callable[[], Awaitable[None]], *, every_seconds: float = RESYNC_SECONDS
     ) -> None:
         self._what = what
         self._refresh = refresh
@@ -92,11 +92,11 @@ def _shortened(seconds: float) -> float:
     return seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load, guards nothing
 
 
-class Relisted(ABC):
+class Resynced(ABC):
     """What is kept fresh by relisting: how old it is, and how to ask for more. ``what`` says which objects, for logs."""
 
     def __init__(self, what: str, *, every_seconds: float) -> None:
-        self.relisting = Relisting(what, self._refresh, every_seconds=every_seconds)
+        self.resync = Resync(what, self._refresh, every_seconds=every_seconds)
 
     @abstractmethod
     async def _refresh(self) -> None:
@@ -105,12 +105,12 @@ class Relisted(ABC):
     @property
     def age_seconds(self) -> float:
         """Seconds since everything was last listed; infinite before the first time."""
-        return self.relisting.age_seconds
+        return self.resync.age_seconds
 
     def mark_dirty(self) -> None:
         """Ask for a list soon."""
-        self.relisting.trigger()
+        self.resync.trigger()
 
     async def run(self) -> None:
         """Keep it fresh until cancelled."""
-        await self.relisting.run()
+        await self.resync.run()

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from tidegate.cluster.api import NOT_FOUND, ApiError, KubernetesApi
-from tidegate.cluster.resync import RELIST_SECONDS, Relisted
+from tidegate.cluster.resync import RESYNC_SECONDS, Resynced
 from tidegate.cluster.status_writing import write_statuses
 from tidegate.cluster.trust_config_maps import ConfigMaps
 from tidegate.cluster.trust_status import status_patch
@@ -53,7 +53,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class WatchedTrustStores(Relisted):
+class WatchedTrustStores(Resynced):
     """Keeps the trust stores as values. ``namespace`` is where ConfigMaps are that name none."""
 
     def __init__(
@@ -62,7 +62,7 @@ class WatchedTrustStores(Relisted):
         *,
         namespace: str | None,
         roots: TrustedRoots | None = None,
-        every_seconds: float = RELIST_SECONDS,
+        every_seconds: float = RESYNC_SECONDS,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._api = api

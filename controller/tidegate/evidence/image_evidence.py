@@ -7,7 +7,7 @@ from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
-from tidegate.evidence.verification_result import Proofs
+from tidegate.evidence.verification_result import VerificationResults
 from tidegate.images.digest import Digest
 
 SCAN_TYPE_SOURCE = "ecr:GetRegistryScanningConfiguration"
@@ -31,7 +31,7 @@ class ImageEvidence:
     runnable: Fact[tuple[PlatformImage, ...] | BadContent]
     scan_type: Fact[ScanType]
     scans: Mapping[Digest, Fact[ScanReport]] = field(default_factory=dict)
-    proofs: Mapping[Digest, Fact[Proofs]] = field(default_factory=dict)
+    proofs: Mapping[Digest, Fact[VerificationResults]] = field(default_factory=dict)
     valid_until: float = 0.0
 
     @property

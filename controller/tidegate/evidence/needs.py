@@ -19,13 +19,13 @@ class Needs:
     settings: bool
     scan: bool
     platforms: tuple[Platform, ...]
-    demands: tuple[Any, ...] = ()
-    child_demands: tuple[Any, ...] = ()
+    requirements: tuple[Any, ...] = ()
+    child_requirements: tuple[Any, ...] = ()
 
     @property
     def children(self) -> bool:
         """Tell whether anything is wanted of the children of an index."""
-        return self.scan or bool(self.child_demands)
+        return self.scan or bool(self.child_requirements)
 
 
 @lru_cache(maxsize=1024)
@@ -34,8 +34,8 @@ def needs(
     settings: bool,
     scan: bool,
     platforms: tuple[Platform, ...],
-    demands: tuple[Any, ...] = (),
-    child_demands: tuple[Any, ...] = (),
+    requirements: tuple[Any, ...] = (),
+    child_requirements: tuple[Any, ...] = (),
 ) -> Needs:
     """Return the one Needs with these values."""
-    return Needs(settings, scan, platforms, demands, child_demands)
+    return Needs(settings, scan, platforms, requirements, child_requirements)

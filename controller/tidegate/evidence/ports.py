@@ -22,7 +22,7 @@ from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.scan import Coverage, ScanReport
 from tidegate.evidence.signature_artifacts import FoundArtifacts, SigningHint, WantedArtifacts
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository, Registry
@@ -34,11 +34,11 @@ MAX_REPOSITORIES = 100
 MAX_INSPECTED_IMAGES = 10
 """Images of one ``coverage`` or ``findings`` (values that Inspector takes in one filter)."""
 
-DescribedImage: TypeAlias = ImageDetail | Absence | AwsUnavailableError
-FetchedManifest: TypeAlias = StoredManifest | Absence | AwsUnavailableError
-DescribedRepository: TypeAlias = RepositorySettings | Absence | AwsUnavailableError
-CoverageAnswer: TypeAlias = Coverage | AwsUnavailableError
-FindingsAnswer: TypeAlias = FoundFindings | AwsUnavailableError
+DescribedImage: TypeAlias = ImageDetail | Absence | SourceUnavailableError
+FetchedManifest: TypeAlias = StoredManifest | Absence | SourceUnavailableError
+DescribedRepository: TypeAlias = RepositorySettings | Absence | SourceUnavailableError
+CoverageAnswer: TypeAlias = Coverage | SourceUnavailableError
+FindingsAnswer: TypeAlias = FoundFindings | SourceUnavailableError
 R_contra = TypeVar("R_contra", contravariant=True)
 
 

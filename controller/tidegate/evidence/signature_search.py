@@ -45,7 +45,7 @@ from tidegate.evidence.signature_candidates import (
     refusal,
     signature_tags,
 )
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 
@@ -55,7 +55,7 @@ MAX_SKIPPED = 100
 """Artifacts left aside for good that are named one by one; what could not be looked at always is."""
 
 R = TypeVar("R")
-StoredArtifact: TypeAlias = StoredManifest | Absence | UnusableArtifactError | AwsUnavailableError
+StoredArtifact: TypeAlias = StoredManifest | Absence | UnusableArtifactError | SourceUnavailableError
 _OPEN = frozenset({SkipReason.UNAVAILABLE, SkipReason.OVER_LIMIT})
 _SPENT = frozenset({Cause.DEADLINE, Cause.THROTTLED})
 """What comes of asking too much."""
@@ -119,7 +119,7 @@ class _Search:
         self._wanted = wanted
         self._seconds_left = seconds_left
         self._skipped: list[SkippedArtifact] = []
-        self._failure: AwsUnavailableError | None = None
+        self._failure: SourceUnavailableError | None = None
         self._answered = False
         self._bytes = 0
         self._manifest_bytes = 0
@@ -186,10 +186,10 @@ class _Search:
             try:
                 self._require_time()
                 answers = self._store.manifests(part)
-            except AwsUnavailableError as exc:
+            except SourceUnavailableError as exc:
                 answers = dict.fromkeys(part, exc)
             fetched |= {each: self._held(answer) for each, answer in answers.items()}
-        problems = [each for each in fetched.values() if isinstance(each, AwsUnavailableError)]
+        problems = [each for each in fetched.values() if isinstance(each, SourceUnavailableError)]
         self._answered |= len(problems) < len(fetched)
         self._failure = self._failure or next(iter(problems), None)
         return fetched
@@ -280,7 +280,7 @@ class _Search:
 
     def _require_time(self) -> None:
         if self._seconds_left() <= 0:
-            raise AwsUnavailableError(Cause.DEADLINE, "signatures", "no time was left to fetch the rest")
+            raise SourceUnavailableError(Cause.DEADLINE, "signatures", "no time was left to fetch the rest")
 
     def _attempt(self, what: str, step: Callable[[], R], *, enough: bool = False) -> R | None:
         """Take a step with one artifact; where it goes wrong, note that and return None.
@@ -291,7 +291,7 @@ class _Search:
             return step()
         except UnusableArtifactError as exc:
             self._note(what, exc.reason, str(exc))
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             spent = enough and exc.cause in _SPENT
             self._note(what, SkipReason.OVER_LIMIT if spent else SkipReason.UNAVAILABLE, str(exc), exc.cause)
         return None
@@ -307,13 +307,13 @@ class _Search:
 def _content(what: str, stored: StoredArtifact | None) -> bytes:
     if isinstance(stored, StoredManifest):
         return stored.content
-    if isinstance(stored, AwsUnavailableError | UnusableArtifactError):
+    if isinstance(stored, SourceUnavailableError | UnusableArtifactError):
         raise stored
     if stored is Absence.CACHE_MISS:
         # To fetch it from there would import it; and anybody may push to some upstreams.
         raise UnusableArtifactError(SkipReason.GONE, "listed upstream, but not in the pull-through cache")
     if stored is None:
-        raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, "manifests", f"no answer for {what}")
+        raise SourceUnavailableError(Cause.UNEXPECTED_ANSWER, "manifests", f"no answer for {what}")
     raise UnusableArtifactError(SkipReason.GONE, "listed, but no longer there")
 
 

@@ -4,7 +4,7 @@ from tidegate.errors import Error, UndeterminedError
 from tidegate.evidence.fact import Cause, Missing
 
 
-class AwsUnavailableError(UndeterminedError):
+class SourceUnavailableError(UndeterminedError):
     """AWS could not be asked, or did not answer in a way that can be relied on.
 
     ``cause`` is for users and caches; ``source`` names the API, for instance ``ecr:DescribeImages``; ``detail`` is the

@@ -19,7 +19,7 @@ MAX_ATTEMPTS = 5
 """Attempts that a proof keeps for messages; all were made."""
 
 
-class ProofState(StrEnum):
+class VerificationState(StrEnum):
     """What came of it. LOGGED: nothing enforced failed, but something that is only to be written down did."""
 
     VERIFIED = "Verified"
@@ -39,7 +39,7 @@ class Attempt:
     """
 
     manifest_digest: Digest
-    state: ProofState
+    state: VerificationState
     step: str = ""
     text: str = ""
     signer: str = ""
@@ -49,14 +49,14 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class VerificationResult:
     """What all signatures of an image came to under one authority.
 
     ``decisive`` is the attempt that decided; ``attempts`` are the ones a message may name. ``problem`` says why nothing
     could be verified at all: an unusable trust store, for instance. ``outage`` is why not all signatures were seen.
     """
 
-    state: ProofState
+    state: VerificationState
     decisive: Attempt | None = None
     attempts: tuple[Attempt, ...] = ()
     problem: str = ""
@@ -69,26 +69,30 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Proofs:
+class VerificationResults:
     """The proofs of one image by demand (an object of ``verify.demands``), and what ECR says of its own signing where no proof was found."""
 
-    by_demand: Mapping[Any, Proof] = field(default_factory=lambda: MappingProxyType({}))
+    by_requirement: Mapping[Any, VerificationResult] = field(default_factory=lambda: MappingProxyType({}))
     hints: tuple[SigningHint, ...] = ()
 
 
-def conclude(attempts: Sequence[Attempt], *, outage: Cause | None) -> Proof:
+def conclude(attempts: Sequence[Attempt], *, outage: Cause | None) -> VerificationResult:
     """Return the proof that follows from every attempt: one valid signature is enough, and nothing less is.
 
     What could not be decided, or not be seen, outweighs what failed: it might have been the valid one.
     """
-    for state in (ProofState.VERIFIED, ProofState.LOGGED, ProofState.UNKNOWN):
+    for state in (VerificationState.VERIFIED, VerificationState.LOGGED, VerificationState.UNKNOWN):
         decisive = next((one for one in attempts if one.state is state), None)
         if decisive is not None:
-            return Proof(state=state, decisive=decisive, attempts=tuple(attempts[:MAX_ATTEMPTS]), outage=outage)
+            return VerificationResult(
+                state=state, decisive=decisive, attempts=tuple(attempts[:MAX_ATTEMPTS]), outage=outage
+            )
     if outage is not None:
-        return Proof(state=ProofState.UNKNOWN, attempts=tuple(attempts[:MAX_ATTEMPTS]), outage=outage)
+        return VerificationResult(
+            state=VerificationState.UNKNOWN, attempts=tuple(attempts[:MAX_ATTEMPTS]), outage=outage
+        )
     if not attempts:
-        return Proof(state=ProofState.ABSENT)
+        return VerificationResult(state=VerificationState.ABSENT)
     # A signature that was withdrawn says more than one that was never good, and than the advice to sign again.
     nearest = min(attempts, key=lambda one: (not one.revoked, not one.signer))
-    return Proof(state=ProofState.FAILED, decisive=nearest, attempts=tuple(attempts[:MAX_ATTEMPTS]))
+    return VerificationResult(state=VerificationState.FAILED, decisive=nearest, attempts=tuple(attempts[:MAX_ATTEMPTS]))

@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from tidegate.evidence.fact import Cause, Missing
-from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
-from tidegate.gather.line import Line
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
+from tidegate.gather.api_limiter import ApiLimiter
 from tidegate.gather.shares import Claim, current
 
 G = TypeVar("G", bound=Hashable)
@@ -53,8 +53,8 @@ class Batcher(Generic[G, I, V]):
         self,
         *,
         size: int,
-        line: Callable[[G], Line],
-        call: Callable[[G, Sequence[I]], Mapping[I, V | AwsUnavailableError]],
+        line: Callable[[G], ApiLimiter],
+        call: Callable[[G, Sequence[I]], Mapping[I, V | SourceUnavailableError]],
         window_seconds: float = WINDOW_SECONDS,
     ) -> None:
         self._size = size
@@ -77,7 +77,7 @@ class Batcher(Generic[G, I, V]):
         claim.listen(partial(self._line_up, line, group, one, wanted))
         return await asyncio.shield(wanted.future)
 
-    def _line_up(self, line: Line, group: G, one: I, wanted: _Wanted[V], share: str) -> None:
+    def _line_up(self, line: ApiLimiter, group: G, one: I, wanted: _Wanted[V], share: str) -> None:
         """Put an id into the queue of a share that waits for it, unless it was taken meanwhile."""
         wanted.shares[share] = None
         if wanted.is_taken:
@@ -89,7 +89,7 @@ class Batcher(Generic[G, I, V]):
             self._start(self._work(line, group, share, queue))
         queue[one] = wanted
 
-    async def _work(self, line: Line, group: G, share: str, queue: _Queue[I, V]) -> None:
+    async def _work(self, line: ApiLimiter, group: G, share: str, queue: _Queue[I, V]) -> None:
         """Send the share's ids of a group until none is left. Calls run side by side; the line sets their pace."""
         claim = Claim(share)
         try:
@@ -112,7 +112,7 @@ class Batcher(Generic[G, I, V]):
             self._drop(group, share)
             _settle(queue, {}, line.source)
 
-    def _take(self, line: Line, group: G, share: str, own: _Queue[I, V]) -> _Queue[I, V]:
+    def _take(self, line: ApiLimiter, group: G, share: str, own: _Queue[I, V]) -> _Queue[I, V]:
         """Take ids for one call out of the queues: the share's own, and one in turn of each other share that waits.
 
         Ids of a share that made calls costly a while ago go alone, so that no other waits and pays for them.
@@ -137,7 +137,7 @@ class Batcher(Generic[G, I, V]):
                     queue.pop(one, None)
         return batch
 
-    async def _send(self, group: G, line: Line, batch: _Queue[I, V], claim: Claim) -> None:
+    async def _send(self, group: G, line: ApiLimiter, batch: _Queue[I, V], claim: Claim) -> None:
         answers: Mapping[I, Answer[V]] = {}
         try:
             result = await line.call(lambda: self._call(group, list(batch)), claim)
@@ -145,11 +145,11 @@ class Batcher(Generic[G, I, V]):
                 answers = dict.fromkeys(batch, result)
                 again = batch.copy() if isinstance(result, Missing) and result.cause in _OF_THE_BATCH else {}
             else:
-                problems = {one: value for one, value in result.items() if isinstance(value, AwsUnavailableError)}
+                problems = {one: value for one, value in result.items() if isinstance(value, SourceUnavailableError)}
                 left = {one for one, problem in problems.items() if problem.cause is Cause.OVERLOADED}
                 again = {one: wanted for one, wanted in batch.items() if one in left}
                 answers = {
-                    one: value.missing() if isinstance(value, AwsUnavailableError) else value
+                    one: value.missing() if isinstance(value, SourceUnavailableError) else value
                     for one, value in result.items()
                 }
                 again = again if len(batch) > 1 else {}
@@ -159,7 +159,7 @@ class Batcher(Generic[G, I, V]):
         finally:
             _settle(batch, answers, line.source)
 
-    def _ask_again(self, group: G, line: Line, batch: _Queue[I, V], again: _Queue[I, V]) -> None:
+    def _ask_again(self, group: G, line: ApiLimiter, batch: _Queue[I, V], again: _Queue[I, V]) -> None:
         """Put ids of a batch back into the queues, to go in calls of half its size, of one share each."""
         beside = len(batch) // 2
         for one, wanted in again.items():

@@ -21,10 +21,10 @@ from tidegate.evidence.index_children import select_platforms
 from tidegate.evidence.needs import Needs
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
-from tidegate.evidence.verification_result import Proofs, ProofState
+from tidegate.evidence.verification_result import VerificationResults, VerificationState
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.facts import Facts
+from tidegate.gather.lookups import Lookups
 from tidegate.gather.manifests import OTHER_SOURCE, Runnable
 from tidegate.gather.patience import Patience
 from tidegate.gather.shares import Claim, on_behalf_of
@@ -33,7 +33,7 @@ from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
 from tidegate.images.reference import ImageReference
 from tidegate.images.repository import EcrRepository, OciRegistry, OciRepository, Repository
-from tidegate.signing.requirements import Demand
+from tidegate.signing.requirements import Requirement
 
 MAX_COLLECTIONS = 10_000
 """Images being collected at once; further ones are told that too much is waiting."""
@@ -61,7 +61,7 @@ class _Collection:
 class Collector:
     """Collects evidence; see the module."""
 
-    def __init__(self, facts: Facts, clock: Clock) -> None:
+    def __init__(self, facts: Lookups, clock: Clock) -> None:
         self._facts = facts
         self._clock = clock
         self._collections: dict[_Key, _Collection] = {}
@@ -89,8 +89,8 @@ class Collector:
         detail = evidence.detail
         if isinstance(detail, Known) and isinstance(detail.value, ImageDetail):
             facts.manifests.runnable.renew((repository, detail.value.digest, detail.value.media_type))
-            for digest, demands in _demands(detail.value, evidence.runnable, wanted).items():
-                facts.signatures.renew(repository, digest, demands)
+            for digest, requirements in _requirements(detail.value, evidence.runnable, wanted).items():
+                facts.signatures.renew(repository, digest, requirements)
         if isinstance(repository, EcrRepository) and isinstance(evidence.scan_type, Known):
             facts.scan_types.renew(repository.registry)
             for digest in evidence.scans:
@@ -175,7 +175,7 @@ class Collector:
             self._facts.details.get((repository, image)),
             self._get_settings(repository, wanted),
             self._get_scans(repository, named if wanted.scan else []),
-            self._get_proofs(repository, dict.fromkeys(named, wanted.demands)),
+            self._get_proofs(repository, dict.fromkeys(named, wanted.requirements)),
         )
         until = min(until, limit)
         if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
@@ -184,23 +184,23 @@ class Collector:
         digest = detail.value.digest
         (runnable, limit), more = await asyncio.gather(
             self._get_runnable(repository, detail.value, detail, wanted),
-            self._get_proofs(repository, {digest: wanted.demands} if digest not in proved else {}),
+            self._get_proofs(repository, {digest: wanted.requirements} if digest not in proved else {}),
         )
         until, proved = min(until, limit), proved | more
         # 3. The scan and the signatures of each child that a wanted platform may run, unless they were asked for before:
         #    what could not be had then is not asked for twice.
         children = [child.digest for child in _wanted_children(detail.value, runnable, wanted)]
-        demanded = _demands(detail.value, runnable, wanted)
-        if not _is_any_proved(proved[digest][0] if digest in proved else None, wanted.child_demands):
+        required = _requirements(detail.value, runnable, wanted)
+        if not _is_any_proved(proved[digest][0] if digest in proved else None, wanted.child_requirements):
             # An index may list dozens of children, and whoever pushed it is not known: it fails by itself already.
-            demanded = {digest: demanded[digest]} if digest in demanded else {}
+            required = {digest: required[digest]} if digest in required else {}
         (again, scanned), more = await asyncio.gather(
             self._get_scans(repository, [each for each in children if wanted.scan and each not in answers]),
-            self._get_proofs(repository, {each: demanded[each] for each in demanded if each not in proved}),
+            self._get_proofs(repository, {each: required[each] for each in required if each not in proved}),
         )
         scan_type, answers, proved = again if scanned else scan_type, answers | scanned, proved | more
         scans = {each: answers[each][0] for each in children if wanted.scan}
-        proofs = {each: proved[each][0] for each in demanded}
+        proofs = {each: proved[each][0] for each in required}
         limits = [*(answers[each][1] for each in scans), *(proved[each][1] for each in proofs)]
         return ImageEvidence(
             detail=detail,
@@ -230,11 +230,13 @@ class Collector:
         scan_type, scanned = self._peek_scans(repository, children, otherwise)
         scans = {each: fact for each, (fact, _) in scanned.items()}
         until = min([until, *(limit for _, limit in scanned.values())])
-        proofs: dict[Digest, Fact[Proofs]] = {}
+        proofs: dict[Digest, Fact[VerificationResults]] = {}
         itself = detail.value.digest
-        for digest, demands in _demands(detail.value, runnable, wanted).items():
-            if digest == itself or _is_any_proved(proofs.get(itself), wanted.child_demands):
-                proofs[digest], limit = self._facts.signatures.peek(repository, digest, demands, otherwise=otherwise)
+        for digest, requirements in _requirements(detail.value, runnable, wanted).items():
+            if digest == itself or _is_any_proved(proofs.get(itself), wanted.child_requirements):
+                proofs[digest], limit = self._facts.signatures.peek(
+                    repository, digest, requirements, otherwise=otherwise
+                )
                 until = min(until, 0.0 if isinstance(proofs[digest], Missing) else limit)
         return ImageEvidence(
             detail=detail,
@@ -264,11 +266,11 @@ class Collector:
         return kind, {each: (fact, min(until, limit)) for each, (fact, limit) in zip(digests, answers, strict=True)}
 
     async def _get_proofs(
-        self, repository: Repository, wanted: Mapping[Digest, tuple[Demand, ...]]
-    ) -> dict[Digest, tuple[Fact[Proofs], float]]:
-        demanded = {digest: demands for digest, demands in wanted.items() if demands}
-        answers = await asyncio.gather(*(self._facts.signatures.get(repository, *one) for one in demanded.items()))
-        return dict(zip(demanded, answers, strict=True))
+        self, repository: Repository, wanted: Mapping[Digest, tuple[Requirement, ...]]
+    ) -> dict[Digest, tuple[Fact[VerificationResults], float]]:
+        required = {digest: requirements for digest, requirements in wanted.items() if requirements}
+        answers = await asyncio.gather(*(self._facts.signatures.get(repository, *one) for one in required.items()))
+        return dict(zip(required, answers, strict=True))
 
     async def _get_settings(
         self, repository: Repository, wanted: Needs
@@ -337,19 +339,23 @@ def _wanted_children(detail: ImageDetail, runnable: Fact[Runnable], wanted: Need
     return select_platforms(runnable.value, wanted.platforms)
 
 
-def _is_any_proved(found: Fact[Proofs] | None, demands: Sequence[Demand]) -> bool:
+def _is_any_proved(found: Fact[VerificationResults] | None, requirements: Sequence[Requirement]) -> bool:
     """Tell whether one of the demands is proved, or lets the image through at least."""
     if found is None or isinstance(found, Missing):
         return False
-    proofs = [found.value.by_demand.get(demand) for demand in demands]
-    return any(one is not None and one.state in {ProofState.VERIFIED, ProofState.LOGGED} for one in proofs)
+    proofs = [found.value.by_requirement.get(requirement) for requirement in requirements]
+    return any(
+        one is not None and one.state in {VerificationState.VERIFIED, VerificationState.LOGGED} for one in proofs
+    )
 
 
-def _demands(detail: ImageDetail, runnable: Fact[Runnable], wanted: Needs) -> dict[Digest, tuple[Demand, ...]]:
+def _requirements(
+    detail: ImageDetail, runnable: Fact[Runnable], wanted: Needs
+) -> dict[Digest, tuple[Requirement, ...]]:
     """Return what is demanded of the signatures of the image, and of each child that is wanted."""
-    demanded = {detail.digest: wanted.demands} if wanted.demands else {}
-    if wanted.child_demands:
+    required = {detail.digest: wanted.requirements} if wanted.requirements else {}
+    if wanted.child_requirements:
         # What is demanded of children is demanded of the image itself too, so nothing has to be added for that.
         for child in _wanted_children(detail, runnable, wanted):
-            demanded.setdefault(child.digest, wanted.child_demands)
-    return demanded
+            required.setdefault(child.digest, wanted.child_requirements)
+    return required

@@ -15,13 +15,13 @@ from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatu
 from tidegate.evidence.index_children import images_within, index_children
 from tidegate.evidence.ports import MAX_IMAGE_IDS, FetchedManifest
 from tidegate.evidence.signature_artifacts import Descriptor
-from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 from tidegate.gather import lifetimes
+from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.batch import Batcher
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.lines import Lines
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
@@ -43,7 +43,7 @@ class Manifests:
     """Manifests, indexes expanded, and descriptors."""
 
     def __init__(
-        self, *, sources: Sources, lines: Lines, clock: Clock, limit: int, budget: Budget | None = None
+        self, *, sources: Sources, lines: ApiLimiters, clock: Clock, limit: int, budget: Budget | None = None
     ) -> None:
         self._sources = sources
         self._lines = lines
@@ -134,7 +134,7 @@ class Manifests:
             return self._sources.manifests.get_manifests(repository, digests)
         other = self._sources.other_registries
         if other is None:
-            return dict.fromkeys(digests, AwsUnavailableError(Cause.NOT_ASKED, OTHER_SOURCE))
+            return dict.fromkeys(digests, SourceUnavailableError(Cause.NOT_ASKED, OTHER_SOURCE))
         return other.get_manifests(repository, digests)
 
 

@@ -15,12 +15,12 @@ from tidegate.checks.messages import cause_words
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lifetimes import RETRY_SECONDS
-from tidegate.gather.lines import Lines
 from tidegate.gather.sources import Sources
 from tidegate.images.repository import EcrRegistry, OciRegistry
 from tidegate.verify.notation.revocation.freshness import good_until
@@ -76,7 +76,7 @@ class _Kept:
 class Revocations:
     """The answers of AWS Signer, OCSP responders and CRL distribution points."""
 
-    def __init__(self, *, sources: Sources, lines: Lines, clock: Clock, budget: Budget | None = None) -> None:
+    def __init__(self, *, sources: Sources, lines: ApiLimiters, clock: Clock, budget: Budget | None = None) -> None:
         self._sources = sources
         self._lines = lines
         self._clock = clock
@@ -190,12 +190,12 @@ class Revocations:
             answer = services.fetch(question, seconds)
             if isinstance(answer, NoAnswer):
                 reasons.append(answer.reason)
-                raise AwsUnavailableError(Cause.UNREACHABLE, source, answer.reason)
+                raise SourceUnavailableError(Cause.UNREACHABLE, source, answer.reason)
             try:
                 return _Kept(answer, good_until(question, answer, now=self._clock.now()), asked)
             except UndeterminedError as exc:
                 reasons.append(str(exc))
-                raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, source, str(exc)) from exc
+                raise SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, str(exc)) from exc
 
         answer = await line.ask(fetch)
         if isinstance(answer, _Kept) or reasons:

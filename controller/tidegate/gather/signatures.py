@@ -21,20 +21,20 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     WantedArtifacts,
 )
-from tidegate.evidence.source_unavailable import AwsUnavailableError
-from tidegate.evidence.verification_result import Proof, Proofs, ProofState
+from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.verification_result import VerificationResult, VerificationResults, VerificationState
+from tidegate.gather.api_limiters import REGISTRY_SEARCHES, ApiLimiters
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.lines import REGISTRY_SEARCHES, Lines
 from tidegate.gather.manifests import Manifests
-from tidegate.gather.proving import Prover
+from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRepository, Repository
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.signing.prepare import prepare
-from tidegate.signing.requirements import Demand
+from tidegate.signing.requirements import Requirement
 from tidegate.signing.verifier import SignedImage
 
 FOUND_SECONDS = 300.0
@@ -64,10 +64,10 @@ class Signatures:
         self,
         *,
         sources: Sources,
-        lines: Lines,
+        lines: ApiLimiters,
         clock: Clock,
         manifests: Manifests,
-        prover: Prover,
+        verifications: SignatureVerifications,
         limit: int,
         budget: Budget | None = None,
     ) -> None:
@@ -75,7 +75,7 @@ class Signatures:
         self._lines = lines
         self._clock = clock
         self._manifests = manifests
-        self._prover = prover
+        self._verifications = verifications
         self.artifacts = FactCache[_Found, FoundArtifacts](
             source=ECR_SOURCE,
             limit=MAX_KEPT_BYTES,
@@ -86,7 +86,7 @@ class Signatures:
             budget=budget,
         )
         # The latest demands, which order a search and are no part of what was found.
-        self._searched_for: dict[_Found, Sequence[Demand]] = {}
+        self._searched_for: dict[_Found, Sequence[Requirement]] = {}
         self.hints = FactCache[tuple[EcrRepository, Digest], tuple[SigningHint, ...]](
             source=HINT_SOURCE,
             limit=limit,
@@ -98,14 +98,14 @@ class Signatures:
 
     def caches(self) -> dict[str, Sized]:
         """Return every cache by the name of what it keeps."""
-        return {"signatures": self.artifacts, "signing_statuses": self.hints, "proofs": self._prover}
+        return {"signatures": self.artifacts, "signing_statuses": self.hints, "proofs": self._verifications}
 
     async def get(
-        self, repository: Repository, digest: Digest, demands: Sequence[Demand]
-    ) -> tuple[Fact[Proofs], float]:
+        self, repository: Repository, digest: Digest, requirements: Sequence[Requirement]
+    ) -> tuple[Fact[VerificationResults], float]:
         """Return what the signatures beside an image prove, and the monotonic second until which that may be reused."""
-        wanted = (repository, digest, kinds_of(demands))
-        self._note(wanted, demands)
+        wanted = (repository, digest, kinds_of(requirements))
+        self._note(wanted, requirements)
         # 1. The signatures, and beside them the manifest, whose size and type a signature names.
         (found, until), (manifest, limit) = await asyncio.gather(
             self.artifacts.get(wanted), self._manifests.descriptors.get((repository, digest))
@@ -117,14 +117,14 @@ class Signatures:
         if isinstance(manifest, Missing):
             return manifest, until
         if isinstance(manifest.value, BadContent):
-            lies = Proof(state=ProofState.FAILED, problem=manifest.value.problem)
-            return _fact(found, dict.fromkeys(demands, lies), ()), until
+            lies = VerificationResult(state=VerificationState.FAILED, problem=manifest.value.problem)
+            return _fact(found, dict.fromkeys(requirements, lies), ()), until
         # 2. What they prove.
         image = SignedImage(repository=_place(repository), manifest=manifest.value)
-        proofs, limit = await self._prover.prove(image, found.value, demands)
+        proofs, limit = await self._verifications.prove(image, found.value, requirements)
         until = min(until, limit)
         # 3. Where something is not proved, a better signature may come any moment, and ECR may know that it does.
-        if any(proof.state is not ProofState.VERIFIED for proof in proofs.values()):
+        if any(proof.state is not VerificationState.VERIFIED for proof in proofs.values()):
             until = min(until, self.artifacts.shorten(wanted, UNPROVED_SECONDS))
         hints = await self._hints(repository, digest, proofs)
         if any(hint.state is SigningState.IN_PROGRESS for hint in hints):
@@ -132,16 +132,16 @@ class Signatures:
         return _fact(found, proofs, hints), until
 
     def peek(
-        self, repository: Repository, digest: Digest, demands: Sequence[Demand], *, otherwise: Cause
-    ) -> tuple[Fact[Proofs], float]:
+        self, repository: Repository, digest: Digest, requirements: Sequence[Requirement], *, otherwise: Cause
+    ) -> tuple[Fact[VerificationResults], float]:
         """Return what is known at once; ``otherwise`` is why the rest is not."""
-        found, until = self.artifacts.peek((repository, digest, kinds_of(demands)))
+        found, until = self.artifacts.peek((repository, digest, kinds_of(requirements)))
         manifest, limit = self._manifests.descriptors.peek((repository, digest))
         unknown = Missing(otherwise, _source(repository)), min(until, limit)
         if isinstance(found, Missing) or isinstance(manifest, Missing) or not isinstance(manifest.value, Descriptor):
             return unknown
         image = SignedImage(repository=_place(repository), manifest=manifest.value)
-        remembered = self._prover.recall(image, found.value, demands)
+        remembered = self._verifications.recall(image, found.value, requirements)
         if remembered is None:
             return unknown
         proofs, bound = remembered
@@ -152,21 +152,21 @@ class Signatures:
             hints, bound = (told.value, min(bound, word)) if isinstance(told, Known) else ((), 0.0)
         return _fact(found, proofs, hints), min(until, limit, bound)
 
-    def renew(self, repository: Repository, digest: Digest, demands: Sequence[Demand]) -> None:
+    def renew(self, repository: Repository, digest: Digest, requirements: Sequence[Requirement]) -> None:
         """Take note that the signatures were of use, so that what they rest on is looked up before it expires."""
-        wanted = (repository, digest, kinds_of(demands))
-        self._note(wanted, demands)
+        wanted = (repository, digest, kinds_of(requirements))
+        self._note(wanted, requirements)
         self.artifacts.renew(wanted)
         self._manifests.descriptors.renew((repository, digest))
         found, _ = self.artifacts.peek(wanted)
         manifest, _ = self._manifests.descriptors.peek((repository, digest))
         if isinstance(found, Known) and isinstance(manifest, Known) and isinstance(manifest.value, Descriptor):
             image = SignedImage(repository=_place(repository), manifest=manifest.value)
-            self._prover.renew(image, found.value, demands)
+            self._verifications.renew(image, found.value, requirements)
 
-    def _note(self, wanted: _Found, demands: Sequence[Demand]) -> None:
+    def _note(self, wanted: _Found, requirements: Sequence[Requirement]) -> None:
         self._searched_for.pop(wanted, None)
-        self._searched_for[wanted] = demands
+        self._searched_for[wanted] = requirements
         if len(self._searched_for) > MAX_SEARCHED_FOR:
             del self._searched_for[next(iter(self._searched_for))]
 
@@ -189,7 +189,7 @@ class Signatures:
             return found if isinstance(found, Missing) else Missing(Cause.UNEXPECTED_ANSWER, line.source)
         # What could not be looked at is told with its cause: the calls themselves may all have been answered.
         line.unanswered(
-            AwsUnavailableError(each.cause, line.source, f"{each.what}: {each.detail}")
+            SourceUnavailableError(each.cause, line.source, f"{each.what}: {each.detail}")
             for each in found.skipped
             if each.reason is SkipReason.UNAVAILABLE and each.cause is not None
         )
@@ -206,7 +206,7 @@ class Signatures:
         return found
 
     async def _hints(
-        self, repository: Repository, digest: Digest, proofs: dict[Demand, Proof]
+        self, repository: Repository, digest: Digest, proofs: dict[Requirement, VerificationResult]
     ) -> tuple[SigningHint, ...]:
         """Return ECR's word on its own signing where a signature by Notation is wanted; no word is no matter."""
         if not isinstance(repository, EcrRepository) or not self._explains(proofs):
@@ -214,11 +214,12 @@ class Signatures:
         fact, _ = await self.hints.get((repository, digest))
         return () if isinstance(fact, Missing) else fact.value
 
-    def _explains(self, proofs: Mapping[Demand, Proof]) -> bool:
+    def _explains(self, proofs: Mapping[Requirement, VerificationResult]) -> bool:
         """Tell whether ECR's own signing may explain why a signature by Notation is not there."""
         return self._sources.signing is not None and any(
-            isinstance(demand.authority, NotationAuthority) and proof.state in {ProofState.ABSENT, ProofState.FAILED}
-            for demand, proof in proofs.items()
+            isinstance(requirement.authority, NotationAuthority)
+            and proof.state in {VerificationState.ABSENT, VerificationState.FAILED}
+            for requirement, proof in proofs.items()
         )
 
     async def _ask_hints(self, key: tuple[EcrRepository, Digest]) -> tuple[SigningHint, ...] | Missing:
@@ -234,14 +235,14 @@ class Signatures:
         return tuple(answer) if isinstance(answer, Sequence) else ()
 
 
-def kinds_of(demands: Sequence[Demand]) -> frozenset[ArtifactKind]:
+def kinds_of(requirements: Sequence[Requirement]) -> frozenset[ArtifactKind]:
     """Return the kinds of artifacts that could meet any of the demands."""
-    return frozenset(kind for demand in demands for kind in demand.kinds)
+    return frozenset(kind for requirement in requirements for kind in requirement.kinds)
 
 
-def wanted_of(kinds: frozenset[ArtifactKind], demands: Sequence[Demand]) -> WantedArtifacts:
+def wanted_of(kinds: frozenset[ArtifactKind], requirements: Sequence[Requirement]) -> WantedArtifacts:
     """Return what is looked for, and what a signature that is demanded is likely to name (N25)."""
-    verifiers = [one for one in map(prepare, demands) if not isinstance(one, UndeterminedError)]
+    verifiers = [one for one in map(prepare, requirements) if not isinstance(one, UndeterminedError)]
     return WantedArtifacts(
         kinds=kinds,
         thumbprints=frozenset[str]().union(*(one.thumbprints for one in verifiers)),
@@ -250,9 +251,9 @@ def wanted_of(kinds: frozenset[ArtifactKind], demands: Sequence[Demand]) -> Want
 
 
 def _fact(
-    found: Known[FoundArtifacts], proofs: Mapping[Demand, Proof], hints: tuple[SigningHint, ...]
-) -> Known[Proofs]:
-    proved = Proofs(by_demand=proofs, hints=hints)
+    found: Known[FoundArtifacts], proofs: Mapping[Requirement, VerificationResult], hints: tuple[SigningHint, ...]
+) -> Known[VerificationResults]:
+    proved = VerificationResults(by_requirement=proofs, hints=hints)
     return Known(proved, found.observed_at, found.stale, found.source, found.monotonic)
 
 

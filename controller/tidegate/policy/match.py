@@ -6,7 +6,7 @@ What cannot be told counts as matched: a policy applies rather than being skippe
 from collections.abc import Mapping
 
 from tidegate.images.reference import ImageReference
-from tidegate.policy.model import EcrScope, Match, RegistryScope, Requirement, SelectorOperator
+from tidegate.policy.model import EcrScope, Match, RegistryScope, SelectorOperator, SelectorRequirement
 from tidegate.policy.scopes import canonical_host
 
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -27,7 +27,7 @@ def namespace_matches(match: Match, name: str, labels: Mapping[str, str] | None)
     )
 
 
-def requirement_holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:
+def requirement_holds(requirement: SelectorRequirement, labels: Mapping[str, str]) -> bool:
     """Tell whether labels meet one requirement, as Kubernetes' labels.Requirement.Matches does.
 
     NotIn holds for labels without the key.

@@ -84,7 +84,7 @@ class SelectorOperator(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requirement:
+class SelectorRequirement:
     """One requirement of a label selector; requirements are ANDed."""
 
     key: str
@@ -99,7 +99,7 @@ class Match:
     ``namespaces`` and ``excluded_namespaces`` are globs over names; ``images`` are scopes over parsed references.
     """
 
-    namespace_selector: tuple[Requirement, ...] = ()
+    namespace_selector: tuple[SelectorRequirement, ...] = ()
     namespaces: tuple[Glob, ...] = ()
     excluded_namespaces: tuple[Glob, ...] = ()
     images: tuple[RegistryScope, ...] = ()

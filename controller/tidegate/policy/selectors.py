@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tidegate.policy.model import Requirement, SelectorOperator
+from tidegate.policy.model import SelectorOperator, SelectorRequirement
 from tidegate.policy.shape import Check, Choice, Field, ListOf, MapOf, Section, Text
 
 MAX_REQUIREMENTS = 20
@@ -51,14 +51,14 @@ def _values_misfit(written: Mapping[str, Any]) -> str | None:
 
 
 def _requirements(
-    *, labels: tuple[tuple[str, str], ...] = (), expressions: tuple[Requirement, ...] = ()
-) -> tuple[Requirement, ...]:
-    exact = (Requirement(key=key, operator=SelectorOperator.IN, values=(value,)) for key, value in labels)
+    *, labels: tuple[tuple[str, str], ...] = (), expressions: tuple[SelectorRequirement, ...] = ()
+) -> tuple[SelectorRequirement, ...]:
+    exact = (SelectorRequirement(key=key, operator=SelectorOperator.IN, values=(value,)) for key, value in labels)
     return (*exact, *expressions)
 
 
 REQUIREMENT: Final = Section(
-    build=Requirement,
+    build=SelectorRequirement,
     description="One requirement.",
     checks=(
         Check(

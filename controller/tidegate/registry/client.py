@@ -14,7 +14,7 @@ from tidegate.egress.exchange import Reply, Request
 from tidegate.egress.hosts import Reach, Target
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import OciRepository
 from tidegate.registry.access import Place
 from tidegate.registry.challenge import read_challenge
@@ -62,7 +62,7 @@ class Client:
             attempts -= 1
             try:
                 return self._get(place, repository, wanted, seconds_left)
-            except AwsUnavailableError as exc:
+            except SourceUnavailableError as exc:
                 wait = _wait(exc)
                 if attempts <= 0 or wait is None or wait >= seconds_left():
                     raise
@@ -117,7 +117,7 @@ def _next(place: Place, target: Target, reply: Reply, source: str) -> tuple[Targ
         raise (of_egress(error, source) if error else unexpected(source, "a redirect to nowhere")) from exc
 
 
-def _wait(exc: AwsUnavailableError) -> float | None:
+def _wait(exc: SourceUnavailableError) -> float | None:
     """Return how long to wait before another attempt, or None where none is worth making."""
     if exc.cause not in _PASSING:
         return None

@@ -30,7 +30,7 @@ from tidegate.evidence.signature_artifacts import (
     UnusableArtifactError,
 )
 from tidegate.evidence.signature_search import Listing
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, OCI_INDEX
@@ -83,7 +83,7 @@ class RepositoryContent:
         )
         try:
             reply = self._get(wanted)
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             if is_too_large(exc, MANIFEST):
                 return TOO_LARGE
             raise
@@ -99,11 +99,11 @@ class RepositoryContent:
     def manifests(self, ids: Sequence[ImageId]) -> Mapping[ImageId, FetchedManifest]:
         """Fetch manifests one after the other; once there is no use in it, the others are not asked for."""
         found: dict[ImageId, FetchedManifest] = {}
-        hopeless: AwsUnavailableError | None = None
+        hopeless: SourceUnavailableError | None = None
         for each in ids:
             try:
                 found[each] = self.manifest(each) if hopeless is None else hopeless
-            except AwsUnavailableError as exc:
+            except SourceUnavailableError as exc:
                 found[each] = exc
                 hopeless = exc if exc.cause in _HOPELESS else None
         return found
@@ -120,8 +120,8 @@ class RepositoryContent:
         for page in range(MAX_PAGES):
             try:
                 listed, following = self._page(subject, query, first=page == 0)
-            except (AwsUnavailableError, UnusableArtifactError) as exc:
-                if isinstance(exc, AwsUnavailableError) and is_too_large(exc, REFERRERS):
+            except (SourceUnavailableError, UnusableArtifactError) as exc:
+                if isinstance(exc, SourceUnavailableError) and is_too_large(exc, REFERRERS):
                     break
                 if page == 0:
                     raise
@@ -149,7 +149,7 @@ class RepositoryContent:
         wanted = Wanted(source=BLOB, path=path, max_bytes=MAX_ENVELOPE_BYTES, answers=WITHHELD)
         try:
             reply = self._get(wanted)
-        except AwsUnavailableError as exc:
+        except SourceUnavailableError as exc:
             if is_too_large(exc, BLOB):
                 problem = f"the blob has more than {MAX_ENVELOPE_BYTES} bytes"
                 raise UnusableArtifactError(SkipReason.TOO_LARGE, problem) from exc
@@ -242,7 +242,7 @@ def _is_list(content: bytes) -> bool:
         return False
 
 
-def _unlisted(exc: AwsUnavailableError | UnusableArtifactError) -> SkippedArtifact:
+def _unlisted(exc: SourceUnavailableError | UnusableArtifactError) -> SkippedArtifact:
     if isinstance(exc, UnusableArtifactError):
         return SkippedArtifact(what="referrers", reason=exc.reason, detail=str(exc)[:MAX_DETAIL])
     return SkippedArtifact(

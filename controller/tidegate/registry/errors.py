@@ -6,7 +6,7 @@ from http import HTTPStatus
 from tidegate.egress.errors import EgressError, Problem
 from tidegate.egress.exchange import Reply
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 MAX_DETAIL = 300
 
@@ -22,20 +22,20 @@ _PROBLEMS = {
 }
 
 
-def of_egress(exc: EgressError, source: str) -> AwsUnavailableError:
+def of_egress(exc: EgressError, source: str) -> SourceUnavailableError:
     """Return the error that stands for an exchange without an answer."""
-    return AwsUnavailableError(_PROBLEMS[exc.problem], source, str(exc))
+    return SourceUnavailableError(_PROBLEMS[exc.problem], source, str(exc))
 
 
-def of_status(reply: Reply, host: str, source: str) -> AwsUnavailableError:
+def of_status(reply: Reply, host: str, source: str) -> SourceUnavailableError:
     """Return the error that stands for an answer that is none."""
     detail = f"{host} answered with HTTP {reply.status} {' '.join(error_codes(reply))}".strip()[:MAX_DETAIL]
-    return AwsUnavailableError(_cause(reply.status), source, detail, retry_after_seconds=retry_after(reply))
+    return SourceUnavailableError(_cause(reply.status), source, detail, retry_after_seconds=retry_after(reply))
 
 
-def unexpected(source: str, problem: str) -> AwsUnavailableError:
+def unexpected(source: str, problem: str) -> SourceUnavailableError:
     """Return the error of an answer that does not say what the protocol promises."""
-    return AwsUnavailableError(Cause.UNEXPECTED_ANSWER, source, problem[:MAX_DETAIL])
+    return SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, problem[:MAX_DETAIL])
 
 
 def error_codes(reply: Reply) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def _cause(status: int) -> Cause:
     return Cause.SERVER_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Cause.UNEXPECTED_ANSWER
 
 
-def is_too_large(exc: AwsUnavailableError, source: str) -> bool:
+def is_too_large(exc: SourceUnavailableError, source: str) -> bool:
     """Tell whether the answer of this API had more bytes than are taken: a matter of who pushed, and no failure."""
     cause = exc.__cause__
     return exc.source == source and isinstance(cause, EgressError) and cause.problem is Problem.TOO_LARGE

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 MAX_FILE_BYTES = 1024 * 1024
 """What a Secret holds at most."""
@@ -74,5 +74,5 @@ def _user(entry: Any) -> bytes | None:
     return decoded if b":" in decoded else None
 
 
-def _unusable(source: str, problem: str) -> AwsUnavailableError:
-    return AwsUnavailableError(Cause.CREDENTIALS, source, problem)
+def _unusable(source: str, problem: str) -> SourceUnavailableError:
+    return SourceUnavailableError(Cause.CREDENTIALS, source, problem)

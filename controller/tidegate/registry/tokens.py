@@ -15,7 +15,7 @@ from tidegate.egress.exchange import Request
 from tidegate.egress.hosts import Target
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import OciRepository
 from tidegate.registry.access import Place
 from tidegate.registry.challenge import Challenge
@@ -65,7 +65,7 @@ class Tokens:
             return None
         try:
             return self.get(place, repository, challenge, refused=None, seconds_left=seconds_left)
-        except AwsUnavailableError:
+        except SourceUnavailableError:
             self._learned.pop(place.access.host, None)
             raise
 
@@ -93,7 +93,7 @@ class Tokens:
             return self._basic(place, repository, refused)
         fetching = self._fetching[hash(repository) % LOCKS]
         if not fetching.acquire(timeout=max(0.0, seconds_left())):
-            raise AwsUnavailableError(Cause.DEADLINE, SOURCE, "no time was left to get a token")
+            raise SourceUnavailableError(Cause.DEADLINE, SOURCE, "no time was left to get a token")
         try:
             kept = self.kept(repository)
             if kept is not None and kept != refused:
@@ -113,7 +113,7 @@ class Tokens:
         header = self._secret(place, repository)
         if header is None or header == refused:
             problem = "does not accept the pull secret" if header else "wants a pull secret, and none is set"
-            raise AwsUnavailableError(Cause.ACCESS_DENIED, SOURCE, f"{place.access.host} {problem}")
+            raise SourceUnavailableError(Cause.ACCESS_DENIED, SOURCE, f"{place.access.host} {problem}")
         self._learn(place, Challenge(realm=None))
         return header
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.signature_artifacts import SignatureArtifact
-from tidegate.evidence.verification_result import Attempt, ProofState
+from tidegate.evidence.verification_result import Attempt, VerificationState
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
 from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, store_named
@@ -19,10 +19,10 @@ from tidegate.verify.notation.trust_policy.registry_scope import GLOBAL_SCOPE
 from tidegate.verify.notation.trust_policy.statement import Check
 from tidegate.verify.notation.trust_store import store as trust_store
 
-_STATES: Mapping[Conclusion, ProofState] = {
-    Conclusion.VERIFIED: ProofState.VERIFIED,
-    Conclusion.LOGGED: ProofState.LOGGED,
-    Conclusion.FAILED: ProofState.FAILED,
+_STATES: Mapping[Conclusion, VerificationState] = {
+    Conclusion.VERIFIED: VerificationState.VERIFIED,
+    Conclusion.LOGGED: VerificationState.LOGGED,
+    Conclusion.FAILED: VerificationState.FAILED,
 }
 """Whatever else a verification comes to is not known."""
 
@@ -104,7 +104,7 @@ def _notation_store(store: TrustStore) -> trust_store.TrustStore:
 
 def _attempt(artifact: SignatureArtifact, outcome: NotationOutcome) -> Attempt:
     decisive, signer = outcome.decisive, outcome.signer
-    state = _STATES.get(outcome.decision, ProofState.UNKNOWN)
+    state = _STATES.get(outcome.decision, VerificationState.UNKNOWN)
     name = "" if signer is None else signer.profile.version_arn if signer.profile else signer.subject
     return Attempt(
         manifest_digest=artifact.manifest_digest,

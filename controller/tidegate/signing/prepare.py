@@ -9,7 +9,7 @@ from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.snapshot import Policy
 from tidegate.policy.trust_stores import TrustSnapshot
 from tidegate.signing.notation import NotationVerifier
-from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.sigstore import SigstoreVerifier
 from tidegate.signing.verifier import MAX_TEXT
 from tidegate.verify.sigstore import preload
@@ -22,23 +22,26 @@ def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:
     """Make every verifier ready that the policies demand, in the thread of whoever does not mind to wait for it."""
     for policy in policies:
         if isinstance(policy, ImagePolicy):
-            for demand in demands_of(policy, trust).all:
-                prepare(demand)
-                if not isinstance(demand.authority, NotationAuthority) and demand.authority.trusted_root is not None:
+            for requirement in requirements_of(policy, trust).all:
+                prepare(requirement)
+                if (
+                    not isinstance(requirement.authority, NotationAuthority)
+                    and requirement.authority.trusted_root is not None
+                ):
                     preload()
 
 
 @lru_cache(maxsize=MAX_PREPARED)
-def prepare(demand: Demand) -> NotationVerifier | SigstoreVerifier | UndeterminedError:
+def prepare(requirement: Requirement) -> NotationVerifier | SigstoreVerifier | UndeterminedError:
     """Return the demand's verifier, or why there can be none. Takes milliseconds the first time."""
     try:
-        if isinstance(demand.authority, NotationAuthority):
-            return NotationVerifier(demand.authority, demand.trust)
+        if isinstance(requirement.authority, NotationAuthority):
+            return NotationVerifier(requirement.authority, requirement.trust)
         return SigstoreVerifier(
-            demand.authority,
-            demand.trust,
-            attestation=demand.attestation,
-            same_repository=demand.same_repository,
+            requirement.authority,
+            requirement.trust,
+            attestation=requirement.attestation,
+            same_repository=requirement.same_repository,
         )
     except UndeterminedError as error:
         return error

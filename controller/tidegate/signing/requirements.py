@@ -17,7 +17,7 @@ MAX_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
-class Demand:
+class Requirement:
     """One authority, whose signature is demanded, or where ``attestation`` is there, its attestation of that kind.
 
     ``same_repository`` refuses what names another repository, where its format names one.
@@ -39,31 +39,31 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PolicyDemands:
+class PolicyRequirements:
     """The demands of one policy: any one of ``signatures``, and any one of each attestation's."""
 
-    signatures: tuple[Demand, ...]
-    attestations: tuple[tuple[AttestationRules, tuple[Demand, ...]], ...]
+    signatures: tuple[Requirement, ...]
+    attestations: tuple[tuple[AttestationRules, tuple[Requirement, ...]], ...]
 
     @property
-    def all(self) -> tuple[Demand, ...]:
+    def all(self) -> tuple[Requirement, ...]:
         """Return every demand."""
-        return (*self.signatures, *(one for _, demands in self.attestations for one in demands))
+        return (*self.signatures, *(one for _, requirements in self.attestations for one in requirements))
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
-def demands_of(policy: ImagePolicy, trust: TrustSnapshot) -> PolicyDemands:
+def requirements_of(policy: ImagePolicy, trust: TrustSnapshot) -> PolicyRequirements:
     """Return the one object with the demands of a policy under a state of the trust stores."""
-    return PolicyDemands(
+    return PolicyRequirements(
         signatures=_signatures(policy.signatures, trust),
         attestations=tuple(
-            (rules, tuple(Demand(authority=one, trust=trust, attestation=rules) for one in rules.any_of))
+            (rules, tuple(Requirement(authority=one, trust=trust, attestation=rules) for one in rules.any_of))
             for rules in policy.attestations or ()
         ),
     )
 
 
-def _signatures(rules: SignatureRules | None, trust: TrustSnapshot) -> tuple[Demand, ...]:
+def _signatures(rules: SignatureRules | None, trust: TrustSnapshot) -> tuple[Requirement, ...]:
     if rules is None:
         return ()
-    return tuple(Demand(authority=one, trust=trust, same_repository=rules.same_repository) for one in rules.any_of)
+    return tuple(Requirement(authority=one, trust=trust, same_repository=rules.same_repository) for one in rules.any_of)

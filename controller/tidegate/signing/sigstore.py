@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.signature_artifacts import ArtifactKind, SignatureArtifact
-from tidegate.evidence.verification_result import Attempt, ProofState
+from tidegate.evidence.verification_result import Attempt, VerificationState
 from tidegate.policy.signatures import (
     AttestationRules,
     KeyedAuthority,
@@ -114,7 +114,7 @@ def _attempt(artifact: SignatureArtifact, found: Verification) -> Attempt:
     return Attempt(
         manifest_digest=artifact.manifest_digest,
         # The authority was found usable before: what cannot be decided is the signature's fault, and no outage.
-        state=ProofState.FAILED if proof is None else ProofState.VERIFIED,
+        state=VerificationState.FAILED if proof is None else VerificationState.VERIFIED,
         step=f"establish that {last.step.title}" if last else "",
         text=last.text[:MAX_TEXT] if last else "",
         signer="" if proof is None else str(proof.signer)[:MAX_TEXT],

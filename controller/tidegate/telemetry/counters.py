@@ -63,7 +63,7 @@ class Histogram:
         return family
 
 
-class TallyCollector(Collector):
+class CounterCollector(Collector):
     """Gives Prometheus the metrics of a group."""
 
     def __init__(self, *metrics: Counter | Histogram) -> None:

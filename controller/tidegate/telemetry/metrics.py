@@ -8,7 +8,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector, generate_latest
 
 from tidegate import __version__
-from tidegate.telemetry.counters import Counter, Histogram, TallyCollector
+from tidegate.telemetry.counters import Counter, CounterCollector, Histogram
 
 _ANSWER_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CALL_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -48,7 +48,7 @@ class Metrics:
             "tidegate_source_call_seconds", "Time of a call, in seconds.", ("api",), _CALL_BOUNDS
         )
         self.registry.register(
-            TallyCollector(
+            CounterCollector(
                 self.decisions,
                 self.answer_seconds,
                 self.results,

@@ -12,7 +12,7 @@ from tidegate.admission.decision import Decision, Mark
 from tidegate.admission.request import AdmissionRequest
 from tidegate.checks.messages import asked, harmless
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import Registry
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.registries import RegistryLabels
@@ -88,7 +88,7 @@ class Observer:
             return
         if not self._repeats.is_new((source, registry, cause), time.monotonic()):
             return
-        detail = problem.detail if isinstance(problem, AwsUnavailableError) else repr(problem)
+        detail = problem.detail if isinstance(problem, SourceUnavailableError) else repr(problem)
         event = f"{asked(source)} could not be asked"
         _log.warning(
             event,
@@ -97,10 +97,10 @@ class Observer:
             cause=cause.value,
             detail=harmless(detail, 1_000),
             seconds=round(seconds, 3),
-            exc_info=None if isinstance(problem, AwsUnavailableError) else problem,
+            exc_info=None if isinstance(problem, SourceUnavailableError) else problem,
         )
 
-    def unanswered(self, source: str, registry: Registry, ids: int, problem: AwsUnavailableError) -> None:
+    def unanswered(self, source: str, registry: Registry, ids: int, problem: SourceUnavailableError) -> None:
         """Count ids that a look-up left open though it answered for others; the calls themselves are counted elsewhere."""
         self._metrics.unanswered.add(source, self.registries.label(registry), problem.cause.value, amount=ids)
         if self._repeats.is_new(("unanswered", source, registry, problem.cause), time.monotonic()):
@@ -145,4 +145,4 @@ def _first(texts: Sequence[str]) -> list[str]:
 def _cause(problem: Exception | None) -> Cause | None:
     if problem is None:
         return None
-    return problem.cause if isinstance(problem, AwsUnavailableError) else Cause.INTERNAL
+    return problem.cause if isinstance(problem, SourceUnavailableError) else Cause.INTERNAL

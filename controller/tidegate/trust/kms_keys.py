@@ -10,8 +10,8 @@ from typing import Final, Protocol
 import structlog
 
 from tidegate.errors import PolicyError, UndeterminedError
-from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
-from tidegate.trust.refresh import Read, Rereading
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
+from tidegate.trust.refresh import Read, Refresh
 
 MAX_KEYS: Final = 256
 """Keys in AWS KMS of all policies; those beyond it, by ARN, are not read."""
@@ -36,13 +36,13 @@ class KmsKeys:
 
     def __init__(self, source: PublicKeySource) -> None:
         self._source = source
-        self._rereading: Rereading[str, bytes | str] = Rereading(self._ask)
-        self.run = self._rereading.run
-        self.wait = self._rereading.wait
+        self._refreshing: Refresh[str, bytes | str] = Refresh(self._ask)
+        self.run = self._refreshing.run
+        self.wait = self._refreshing.wait
 
     def notify(self, changed: Callable[[], None]) -> None:
         """Have it called whenever an answer is new or another one."""
-        self._rereading.on_change = changed
+        self._refreshing.on_change = changed
 
     def answers(self, arns: Sequence[str]) -> Mapping[str, bytes | str]:
         """Say which keys are wanted, and no others; return the PEM of each as bytes, or a text that says why not.
@@ -50,13 +50,13 @@ class KmsKeys:
         Nothing waits: one that is new has not been read yet. ``run`` does the reading.
         """
         wanted = sorted(set(arns))
-        self._rereading.want(wanted[:MAX_KEYS])
-        read = {arn: self._rereading.answer(arn) for arn in wanted[:MAX_KEYS]}
+        self._refreshing.want(wanted[:MAX_KEYS])
+        read = {arn: self._refreshing.answer(arn) for arn in wanted[:MAX_KEYS]}
         return {arn: read.get(arn, TOO_MANY) or NOT_YET for arn in wanted}
 
     def is_read(self) -> bool:
         """Tell whether each key that is wanted was asked for once, whatever came of it."""
-        return self._rereading.is_answered()
+        return self._refreshing.is_answered()
 
     def _ask(self, arn: str, before: bytes | str | None) -> Read[bytes | str]:
         """Ask for one key; runs in a thread."""
@@ -71,7 +71,7 @@ class KmsKeys:
             _log.warning("a public key cannot be used", key=arn, error=str(error.__cause__ or error))
             return Read(answer="; ".join(error.problems))
         except UndeterminedError as error:
-            cause = error.cause.value if isinstance(error, AwsUnavailableError) else type(error).__name__
+            cause = error.cause.value if isinstance(error, SourceUnavailableError) else type(error).__name__
             _log.warning("cannot read a public key from AWS KMS", key=arn, error=str(error))
             why = f"it could not be read from AWS KMS ({cause})"
             return Read(answer=before if isinstance(before, bytes) else why)

@@ -39,7 +39,7 @@ class _Known(Generic[Answer]):
     failures: int
 
 
-class Rereading(Generic[Name, Answer]):
+class Refresh(Generic[Name, Answer]):
     """Keeps the answers to the names that are wanted.
 
     ``read`` is given a name and the answer that is known, None for none; it runs in a thread and never raises.

@@ -12,7 +12,7 @@ import structlog
 
 from tidegate.errors import PolicyError, UndeterminedError
 from tidegate.policy.trust_store_object import TufRepository
-from tidegate.trust.refresh import Read, Rereading
+from tidegate.trust.refresh import Read, Refresh
 from tidegate.trust.store_content import TRUSTED_ROOT_KEY, Content
 from tidegate.trust.tuf.repository import PUBLIC_URL, FetchedRoot
 
@@ -50,21 +50,21 @@ class FetchedRoots:
         self._source = source
         self._now = now
         self._name_causes = name_causes
-        self._rereading: Rereading[TufRepository, FetchedRoot | str] = Rereading(self._ask)
-        self.run = self._rereading.run
-        self.wait = self._rereading.wait
+        self._refreshing: Refresh[TufRepository, FetchedRoot | str] = Refresh(self._ask)
+        self.run = self._refreshing.run
+        self.wait = self._refreshing.wait
 
     def notify(self, changed: Callable[[], None]) -> None:
         """Have it called whenever a root is new, or what is known of it."""
-        self._rereading.on_change = changed
+        self._refreshing.on_change = changed
 
     def want(self, repositories: frozenset[TufRepository]) -> None:
         """Say which repositories there are to be fetched from, and no others."""
-        self._rereading.want(sorted(repositories, key=lambda one: (one.url or "", one.root or "")))
+        self._refreshing.want(sorted(repositories, key=lambda one: (one.url or "", one.root or "")))
 
     def content(self, repository: TufRepository) -> Content:
         """Return what was last fetched; raise PolicyError where nothing was that still holds."""
-        found = self._rereading.answer(repository)
+        found = self._refreshing.answer(repository)
         if not isinstance(found, FetchedRoot):
             raise PolicyError((found or NOT_YET,))
         if self._now() >= found.good_until:

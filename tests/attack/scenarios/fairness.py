@@ -37,7 +37,7 @@ def _known(tidegate: Product, namespace: str, *, rounds: int, pause: float) -> l
 def _trouble(kind: str, **order: Any) -> Outcome:
     with (
         Simulator(_world(), latency_seconds=0.02) as aws,
-        product(aws.url, aws.environment(), demands=DEMANDS) as tidegate,
+        product(aws.url, aws.environment(), requirements=DEMANDS) as tidegate,
     ):
         _known(tidegate, "default", rounds=2, pause=0.0)
         time.sleep(6)  # Tags that can move are known for 5 seconds.
@@ -63,7 +63,7 @@ def _flood() -> Outcome:
     """28 Pods of 256 images that don't exist, from one namespace; new and known images in another, during and after."""
     with (
         Simulator(_world(), latency_seconds=0.02) as aws,
-        product(aws.url, aws.environment(), demands=DEMANDS, namespaces=("flood", "other")) as tidegate,
+        product(aws.url, aws.environment(), requirements=DEMANDS, namespaces=("flood", "other")) as tidegate,
     ):
         _known(tidegate, "other", rounds=1, pause=0.0)
         with ThreadPoolExecutor(30) as pool:

@@ -24,7 +24,7 @@ def _long_image_texts() -> Outcome:
     world = World()
     with (
         Simulator(world) as aws,
-        product(aws.url, aws.environment(), demands={"tags": {"immutable": True}}) as tidegate,
+        product(aws.url, aws.environment(), requirements={"tags": {"immutable": True}}) as tidegate,
     ):
         # One of them first: what a single request takes while it is under way is no memory that is kept.
         tidegate.create_pod(_long("first"))
@@ -48,7 +48,7 @@ def _many_decisions() -> Outcome:
     """Dry-run Pods of 32 images each, every image new and as long as one that is remembered may be."""
     with (
         Simulator(World()) as aws,
-        product(aws.url, aws.environment(), demands={"tags": {"immutable": True}}) as tidegate,
+        product(aws.url, aws.environment(), requirements={"tags": {"immutable": True}}) as tidegate,
     ):
 
         def create(pod: int) -> None:
@@ -69,7 +69,7 @@ def _long_answers() -> Outcome:
         product(
             aws.url,
             simulator.environment(),
-            demands={"tags": {"immutable": True}, "scan": {}},
+            requirements={"tags": {"immutable": True}, "scan": {}},
             values={
                 "aws": {"region": "eu-west-1", "ratePerSecond": 200, "burst": 400, "endpoints": _endpoints(aws.url)}
             },

@@ -9,7 +9,7 @@ from tests.attack.scenario import Outcome, Scenario
 from tests.integration.gather.gate import NO_CRITICAL, Gate, image
 from tests.simulator import Simulator, World
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry
 from tidegate.telemetry.counters import MAX_SERIES
 from tidegate.telemetry.metrics import Metrics
@@ -48,7 +48,7 @@ def made_up_accounts() -> Outcome:
     """Have more accounts asked than a metric has series, and then a real one."""
     metrics = Metrics()
     observer = Observer(metrics)
-    denied = AwsUnavailableError(Cause.ACCESS_DENIED, API, "not authorized")
+    denied = SourceUnavailableError(Cause.ACCESS_DENIED, API, "not authorized")
     for number in range(2 * MAX_SERIES):
         observer.called(API, EcrRegistry("aws", f"{number:012}", "eu-west-1"), 0.01, denied, found=True)
     observer.called(API, EcrRegistry("aws", "111122223333", "eu-west-1"), 0.01, None, found=True)

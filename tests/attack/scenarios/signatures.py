@@ -32,18 +32,18 @@ from tidegate.evidence.signature_artifacts import (
     WantedArtifacts,
 )
 from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
+from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.clock import SystemClock
-from tidegate.gather.lines import Lines
 from tidegate.gather.manifests import Manifests
-from tidegate.gather.proving import Prover
 from tidegate.gather.revocations import Revocations
+from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.signing.prepare import warm_up
-from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.verifier import SignedImage
 
 SIGNATURES = 50
@@ -136,15 +136,15 @@ class _Shelf:
 
 
 def _verification() -> Outcome:
-    demands = _demands()
+    requirements = _requirements()
     images = [_image(number) for number in range(IMAGES)]
 
     async def verify_all() -> None:
-        prover = _prover()
-        await asyncio.gather(*(prover.prove(image, found, demands) for image, found in images))
-        prover.close()
+        verifications = _verifications()
+        await asyncio.gather(*(verifications.prove(image, found, requirements) for image, found in images))
+        verifications.close()
 
-    return _measured(verify_all, f"{SIGNATURES} signatures of 1 MiB by {len(demands)} authorities")
+    return _measured(verify_all, f"{SIGNATURES} signatures of 1 MiB by {len(requirements)} authorities")
 
 
 def _search() -> Outcome:
@@ -172,7 +172,7 @@ def _images() -> Outcome:
         aws = FakeAws()
         aws.manifests |= {digest_of(one): StoredManifest(content=one, media_type=OCI_MANIFEST) for one in contents}
         clock = SystemClock()
-        lines = Lines(clock=clock, rate=PATIENT, observer=Seen(), meter=aws.meter)
+        lines = ApiLimiters(clock=clock, rate=PATIENT, observer=Seen(), meter=aws.meter)
         manifests = Manifests(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
         described = (manifests.descriptors.get((APP, digest)) for digest in aws.manifests)
         read = (manifests.runnable.get((APP, digest, OCI_MANIFEST)) for digest in aws.manifests)
@@ -242,7 +242,7 @@ def _image(number: int) -> tuple[SignedImage, FoundArtifacts]:
     return image, FoundArtifacts(artifacts=artifacts, skipped=(), complete=True)
 
 
-def _demands() -> tuple[Demand, ...]:
+def _requirements() -> tuple[Requirement, ...]:
     """Return what a policy of three authorities demands, its verifiers ready."""
     world = World()
     world.authorities.authority("acme")
@@ -265,14 +265,14 @@ def _demands() -> tuple[Demand, ...]:
     assert isinstance(policy, ImagePolicy)
     trust = trust_of(world)
     warm_up([policy], trust)
-    return demands_of(policy, trust).all
+    return requirements_of(policy, trust).all
 
 
-def _prover() -> Prover:
+def _verifications() -> SignatureVerifications:
     clock = SystemClock()
-    lines = Lines(clock=clock, rate=PATIENT, observer=Seen())
+    lines = ApiLimiters(clock=clock, rate=PATIENT, observer=Seen())
     revocations = Revocations(sources=FakeAws().sources(), lines=lines, clock=clock)
-    return Prover(revocations=revocations, clock=clock, limit=1_000)
+    return SignatureVerifications(revocations=revocations, clock=clock, limit=1_000)
 
 
 SCENARIOS = (

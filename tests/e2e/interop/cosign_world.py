@@ -196,7 +196,7 @@ class Pushed:
     kind: Kind
     repository: str
     digest: str
-    demanded: Mapping[str, Any] = field(default_factory=dict)
+    required: Mapping[str, Any] = field(default_factory=dict)
     """What is demanded instead of who signed: ``subject``, ``issuer``, ``key`` or ``root``."""
 
     @property
@@ -212,8 +212,8 @@ class Pushed:
     def content(self) -> OciContent:
         return self.world.registry.repositories[self.repository]
 
-    def demanding(self, **demanded: Any) -> Pushed:
-        return dataclasses.replace(self, demanded=demanded)
+    def demanding(self, **required: Any) -> Pushed:
+        return dataclasses.replace(self, required=required)
 
     def material(self) -> Layer:
         """Return the one layer that cosign made."""
@@ -255,24 +255,24 @@ class Pushed:
 
     def verify_layer(self, layer: Layer, *, at: datetime | None = None, **claims: Any) -> Verification:
         """Verify as of now; ``claims`` replace those of a plain signature, or of an attestation of provenance."""
-        demands: dict[str, Any] = {
+        requirements: dict[str, Any] = {
             "artifact": Artifact(digest=Digest(self.digest)),
-            "authority": self.world.authority(self.kind.by, **self.demanded),
+            "authority": self.world.authority(self.kind.by, **self.required),
             "claims": Claims(
                 **({"predicate_type": PROVENANCE if self.kind.attestation else COSIGN_SIGNATURE} | claims)
             ),
             "now": at or now(),
         }
         if self.kind.form is Form.BUNDLE:
-            return verify_bundle(layer.content, **demands)
-        return (verify_attestation_layer if self.kind.attestation else verify_signature_layer)(layer, **demands)
+            return verify_bundle(layer.content, **requirements)
+        return (verify_attestation_layer if self.kind.attestation else verify_signature_layer)(layer, **requirements)
 
     def _verification(self) -> list[str]:
         defaults = {"subject": SUBJECT, "issuer": ISSUER, "key": self.world.key, "root": "trusted_root.json"}
-        demanded: dict[str, Any] = defaults | dict(self.demanded)
-        identity = ["--certificate-identity", demanded["subject"], "--certificate-oidc-issuer", demanded["issuer"]]
-        signer = ["--key", str(demanded["key"].with_suffix(".pub"))] if self.kind.by.is_key else identity
-        log = ["--insecure-ignore-tlog"] if self.kind.by is By.KEY else ["--trusted-root", demanded["root"]]
+        required: dict[str, Any] = defaults | dict(self.required)
+        identity = ["--certificate-identity", required["subject"], "--certificate-oidc-issuer", required["issuer"]]
+        signer = ["--key", str(required["key"].with_suffix(".pub"))] if self.kind.by.is_key else identity
+        log = ["--insecure-ignore-tlog"] if self.kind.by is By.KEY else ["--trusted-root", required["root"]]
         stamps = ["--use-signed-timestamps"] if self.kind.by is By.STAMPED_IDENTITY else []
         what = ["verify-attestation", "--type", "slsaprovenance1"] if self.kind.attestation else ["verify"]
         return [*what, *signer, *log, *stamps, self.reference]

@@ -108,7 +108,7 @@ class Notation(Program):
         """Drop the CRLs that notation keeps."""
         shutil.rmtree(self.home / "notation-cache", ignore_errors=True)
 
-    def demand(
+    def requirement(
         self,
         scope: str,
         *,

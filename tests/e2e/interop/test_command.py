@@ -28,7 +28,7 @@ def signed_layout(notation: Notation, folder: Path, identity: Identity, *options
     layout, digest = layout_with_image(folder / "layout")
     notation.add_key("ours", identity)
     notation.trust("ca:acme", identity.root)
-    notation.demand(REPOSITORY)
+    notation.requirement(REPOSITORY)
     notation.run("sign", "--oci-layout", *options, layout.reference(digest))
     return layout, digest
 
@@ -57,7 +57,7 @@ def test_a_layout_that_notation_signed(notation: Notation, tmp_path: Path, form:
     assert (expired.code, expired.steps()[8]) == (NOT_VERIFIED, "failed")
     assert by_notation(notation, layout, digest, repository="registry.test/another").code == NOT_VERIFIED
     notation.trust("ca:other", authority("Stranger").root)
-    notation.demand(REPOSITORY, stores=("ca:other",))
+    notation.requirement(REPOSITORY, stores=("ca:other",))
     stranger = by_notation(notation, layout, digest)
     assert (stranger.code, stranger.steps()[2]) == (NOT_VERIFIED, "failed")
 

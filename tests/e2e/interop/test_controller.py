@@ -118,7 +118,7 @@ def instance(pushed: Pushed, root: str = "trusted_root.json") -> TrustStore:
     return store("instance", StoreType.SIGSTORE, trusted_root=content)
 
 
-def demand(pushed: Pushed, rules: Mapping[str, Any]) -> dict[str, Any]:
+def requirement(pushed: Pushed, rules: Mapping[str, Any]) -> dict[str, Any]:
     if not pushed.kind.attestation:
         return signed_by(rules)
     condition = "predicate.runDetails.builder.id == 'https://builder.test'"
@@ -132,10 +132,10 @@ async def test_what_cosign_pushed(world: CosignWorld, aws: World, start: Start, 
     copy_to_ecr(aws, pushed.content, image_digest=pushed.digest)
     trust = instance(pushed)
 
-    good = await start(demand(pushed, by_cosign(pushed)), trust).review(image())
+    good = await start(requirement(pushed, by_cosign(pushed)), trust).review(image())
     assert good.allowed, good.message
     other = by_cosign(pushed, subject="somebody@acme.test", key=world.stranger_key)
-    refused = await start(demand(pushed, other), trust).review(image())
+    refused = await start(requirement(pushed, other), trust).review(image())
     assert not refused.allowed
     assert "release" in refused.message
 
@@ -144,7 +144,7 @@ async def test_what_cosign_pushed(world: CosignWorld, aws: World, start: Start, 
 async def test_what_cosign_pushed_about_another_image(world: CosignWorld, aws: World, start: Start, kind: Kind) -> None:
     moved = world.signed(kind).move()
     copy_to_ecr(aws, moved.content, image_digest=moved.digest)
-    answer = await start(demand(moved, by_cosign(moved)), instance(moved)).review(image())
+    answer = await start(requirement(moved, by_cosign(moved)), instance(moved)).review(image())
     assert not answer.allowed
     assert "Invalid: " in answer.message
 

@@ -56,13 +56,13 @@ def test_what_cosign_makes_is_verified(world: World, kind: Kind) -> None:
 @every_kind
 def test_both_refuse_another_signer(world: World, kind: Kind) -> None:
     pushed = world.signed(kind)
-    demands: list[dict[str, Any]] = (
+    requirements: list[dict[str, Any]] = (
         [{"key": world.stranger_key}]
         if kind.by.is_key
         else [{"subject": "somebody@acme.test"}, {"issuer": "https://another.test"}]
     )
-    for demanded in demands:
-        asking = pushed.demanding(**demanded)
+    for required in requirements:
+        asking = pushed.demanding(**required)
         asking.refused_by_cosign()
         step, text = refused(asking.verify_by_tidegate())
         assert step in ({Step.SIGNATURE, Step.ENTRY} if kind.by.is_key else {Step.IDENTITY}), text

@@ -70,7 +70,7 @@ def prepared(notation: Notation, folder: Path, identity: Identity) -> Signed:
     layout, digest = layout_with_image(folder / "layout")
     notation.add_key("ours", identity)
     notation.trust("ca:acme", identity.root)
-    notation.demand(REPOSITORY)
+    notation.requirement(REPOSITORY)
     return Signed(notation=notation, layout=layout, digest=digest)
 
 
@@ -102,12 +102,12 @@ def test_a_timestamp_that_notation_fetched_keeps_a_signature_past_its_certificat
     signed.sign("--signature-format", form, "--timestamp-url", url, "--timestamp-root-cert", str(root))
     assert services.asked == ["/timestamp"]
     notation.trust("tsa:acme", tsa.root)
-    notation.demand(REPOSITORY, stores=("ca:acme", "tsa:acme"))
+    notation.requirement(REPOSITORY, stores=("ca:acme", "tsa:acme"))
     assert "Successfully verified" in signed.verify_by_notation()
     next_year = now() + 365 * DAY
     assert signed.verify_by_tidegate().conclusion is Conclusion.VERIFIED
     assert signed.verify_by_tidegate(at=next_year).conclusion is Conclusion.VERIFIED
-    notation.demand(REPOSITORY)
+    notation.requirement(REPOSITORY)
     step, error = refused_at(signed.verify_by_tidegate(at=next_year))
     assert (step, "it was expired at" in error) == (9, True)
 
@@ -119,7 +119,7 @@ def _trust_a_stranger(signed: Signed) -> Signed:
 
 
 def _demand_somebody_else(signed: Signed) -> Signed:
-    signed.notation.demand(REPOSITORY, identities=["x509.subject: C=US, ST=WA, O=Example, CN=somebody else"])
+    signed.notation.requirement(REPOSITORY, identities=["x509.subject: C=US, ST=WA, O=Example, CN=somebody else"])
     return signed
 
 

@@ -62,7 +62,7 @@ def test_both_schemes_in_both_forms(
     envelope = sign(identity, form, target=target(), scheme=scheme, signing_time=now().replace(microsecond=0))
     layout, digest = attach(tmp_path, envelope, form)
     notation.trust(f"{store}:acme", identity.root)
-    notation.demand(REPOSITORY, stores=(f"{store}:acme",), identities=["x509.subject: C=US, ST=WA, O=Example"])
+    notation.requirement(REPOSITORY, stores=(f"{store}:acme",), identities=["x509.subject: C=US, ST=WA, O=Example"])
     both_accept(notation, layout, digest)
 
 
@@ -79,7 +79,7 @@ def test_a_timestamp(notation: Notation, tmp_path: Path, form: str) -> None:
     layout, digest = attach(tmp_path, envelope, form)
     notation.trust("ca:acme", identity.root)
     notation.trust("tsa:acme", tsa.root)
-    notation.demand(REPOSITORY, stores=("ca:acme", "tsa:acme"))
+    notation.requirement(REPOSITORY, stores=("ca:acme", "tsa:acme"))
     both_accept(notation, layout, digest)
 
 
@@ -90,7 +90,7 @@ def test_the_answers_of_revocation_services(notation: Notation, services: Servic
     services.serve(by, ocsp_responder(identity, "good") if by == "ocsp" else revocation_list(identity.chain[1]))
     layout, digest = attach(tmp_path, sign(identity, target=target()), JWS)
     notation.trust("ca:acme", identity.root)
-    notation.demand(REPOSITORY)
+    notation.requirement(REPOSITORY)
     both_accept(notation, layout, digest)
     assert len(services.asked) >= 2
 
@@ -101,5 +101,5 @@ def test_notation_itself_refuses_what_is_wrong(notation: Notation, tmp_path: Pat
     identity = leaf()
     layout, digest = attach(tmp_path, sign(identity, form, target=target(image("another"))), form)
     notation.trust("ca:acme", identity.root)
-    notation.demand(REPOSITORY)
+    notation.requirement(REPOSITORY)
     assert "signature verification failed" in notation.refusal(*verification(layout, digest))

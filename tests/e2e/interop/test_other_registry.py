@@ -12,7 +12,7 @@ from tests.e2e.interop.cosign_world import KINDS, Kind
 from tests.e2e.interop.cosign_world import World as CosignWorld
 from tests.e2e.interop.programs import Notation
 from tests.e2e.interop.services import Services, ocsp_responder, revocation_list
-from tests.e2e.interop.test_controller import by_cosign, by_notation, demand, instance, signed_by, store
+from tests.e2e.interop.test_controller import by_cosign, by_notation, instance, requirement, signed_by, store
 from tests.integration.gather.gate import Gate
 from tests.simulator import Simulator, World
 from tests.simulator.oci_content import OciContent
@@ -129,8 +129,8 @@ async def test_a_revoked_signer_of_notation(
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 async def test_cosign(world: CosignWorld, review: Review, kind: Kind) -> None:
     pushed = world.signed(kind)
-    good = await review(pushed.content, pushed.digest, demand(pushed, by_cosign(pushed)), instance(pushed))
+    good = await review(pushed.content, pushed.digest, requirement(pushed, by_cosign(pushed)), instance(pushed))
     assert good.allowed, good.message
     other = by_cosign(pushed, subject="somebody@acme.test", key=world.stranger_key)
-    refused = await review(pushed.content, pushed.digest, demand(pushed, other), instance(pushed))
+    refused = await review(pushed.content, pushed.digest, requirement(pushed, other), instance(pushed))
     assert not refused.allowed

@@ -134,7 +134,7 @@ async def follow(running: SharedCertificate, reloaded: list[tuple[bytes, bytes]]
     """Let a running replica look at the Secret again, as it does every minute."""
     running._reload = lambda certificate, key: reloaded.append((certificate, key))
     for _ in range(times):
-        assert await running.relisting.refresh_once(), running.relisting.problem
+        assert await running.resync.refresh_once(), running.resync.problem
 
 
 async def test_a_missing_name_is_added_and_none_is_taken_away(rights: Rights, replica: Replica) -> None:
@@ -154,7 +154,7 @@ async def test_the_bundle_is_filled_in_each_webhook(rights: Rights, replica: Rep
     running = replica()
     pair = await running.obtain()
     assert running.unmet()
-    assert await running.relisting.refresh_once()
+    assert await running.resync.refresh_once()
     assert running.unmet() == []
     assert await aside(bundles, rights) == [[authority_of(pair)], [authority_of(pair)]]
 
@@ -172,12 +172,12 @@ async def test_a_bundle_that_is_emptied_is_filled_again_and_others_stay(rights: 
         rights.cluster.kubectl,
         *("patch", "validatingwebhookconfiguration", rights.name, "--type=json", f"--patch={patch}"),
     )
-    assert await running.relisting.refresh_once()
+    assert await running.resync.refresh_once()
     first, second = await aside(bundles, rights)
     assert first == [x509.load_pem_x509_certificate(theirs), authority_of(pair)]
     assert second == [authority_of(pair)]
     before = await aside(rights.cluster.get, "validatingwebhookconfiguration", rights.name)
-    assert await running.relisting.refresh_once()
+    assert await running.resync.refresh_once()
     after = await aside(rights.cluster.get, "validatingwebhookconfiguration", rights.name)
     assert before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
 
@@ -187,7 +187,7 @@ async def test_replicas_fill_the_bundle_together(rights: Rights, replica: Replic
     await aside(install_webhooks, rights)
     running = [replica() for _ in range(4)]
     await asyncio.gather(*(one.obtain() for one in running))
-    assert all(await asyncio.gather(*(one.relisting.refresh_once() for one in running)))
+    assert all(await asyncio.gather(*(one.resync.refresh_once() for one in running)))
     for bundle in await aside(bundles, rights):
         assert len(bundle) == 1
 
@@ -196,7 +196,7 @@ async def test_no_configuration_is_no_reason_not_to_be_ready(rights: Rights, rep
     """Nobody is refused by a webhook that isn't there."""
     running = replica()
     await running.obtain()
-    assert await running.relisting.refresh_once()
+    assert await running.resync.refresh_once()
     assert running.unmet() == []
     assert running._bundle.missing
 
@@ -208,8 +208,8 @@ async def test_without_the_secret_a_replica_goes_on_serving_and_says_who_makes_i
     running = replica()
     pair = await running.obtain()
     await aside(delete_secret, rights)
-    assert not await running.relisting.refresh_once()
-    assert "is missing; run helm upgrade" in running.relisting.problem
+    assert not await running.resync.refresh_once()
+    assert "is missing; run helm upgrade" in running.resync.problem
     assert running.present == pair
     starting = asyncio.create_task(replica().obtain())
     with pytest.raises(TimeoutError):

@@ -35,9 +35,9 @@ async def test_the_same_labels_are_the_same_object(rights: Rights, run_edge: Run
     async with run_edge(rights) as edge:
         await edge.ready()
         before = edge.namespaces.labels("default")
-        assert await edge.namespaces.relisting.refresh_once()
+        assert await edge.namespaces.resync.refresh_once()
         await aside(rights.cluster.kubectl, "annotate", "namespace", "default", "seen=yes", "--overwrite")
-        assert await edge.namespaces.relisting.refresh_once()
+        assert await edge.namespaces.resync.refresh_once()
         assert edge.namespaces.labels("default") is before
 
 

@@ -26,15 +26,15 @@ async def test_an_outage_keeps_the_snapshot_and_ends_with_it(
         known, labels = edge.policies.current(), edge.namespaces.labels("default")
         server.signal(signal.SIGSTOP)
         try:
-            await until(lambda: edge.policies.relisting.failures >= 2, what="failing lists")
-            assert edge.policies.relisting.problem
+            await until(lambda: edge.policies.resync.failures >= 2, what="failing lists")
+            assert edge.policies.resync.problem
             assert edge.policies.current() is known
             assert edge.namespaces.labels("default") is labels
             assert await edge.namespaces.fetch_labels("not-known", deadline=time.monotonic() + 1) is None
             assert not edge.host.drained
         finally:
             server.signal(signal.SIGCONT)
-        await until(lambda: edge.policies.relisting.failures == 0, what="lists that work again")
+        await until(lambda: edge.policies.resync.failures == 0, what="lists that work again")
         assert edge.policies.current() is known
         await aside(cluster.kubectl, "delete", "imagepolicy", name)
         await until(lambda: edge.policy(name) is None, what="the policy's end")
@@ -68,6 +68,6 @@ async def test_a_refused_token_keeps_what_is_known_and_tries_on(
     token = text.split('"token": "')[1].split('"')[0]
     spoilt.write_text(text.replace(token, "nobody"))
     async with run_edge(lonely_rights, kubeconfig=spoilt) as edge:
-        await until(lambda: edge.policies.relisting.failures >= 2, what="refused lists")
-        assert "401" in edge.policies.relisting.problem
+        await until(lambda: edge.policies.resync.failures >= 2, what="refused lists")
+        assert "401" in edge.policies.resync.problem
         assert not edge.policies.current().synced

@@ -18,7 +18,7 @@ async def test_platforms_follow_the_nodes(lonely_rights: Rights, run_edge: RunEd
         found = edge.platforms.platforms()
         assert found == (Platform(os="linux", architecture="arm64"),)
         twin = await aside(cluster.add_node, "linux", "arm64")
-        assert await edge.platforms.relisting.refresh_once()
+        assert await edge.platforms.resync.refresh_once()
         assert edge.platforms.platforms() is found
         other = await aside(cluster.add_node, "linux", "amd64")
         await until(lambda: len(edge.platforms.platforms()) == 2, what="the second platform")

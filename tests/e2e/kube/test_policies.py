@@ -96,7 +96,7 @@ async def test_writing_a_status_makes_no_new_snapshot(rights: Rights, run_edge: 
         snapshot = edge.policies.current()
         await ready_of(cluster, name, 1)
         await aside(cluster.kubectl, "label", "imagepolicy", name, "team=platform")
-        assert await edge.policies.relisting.refresh_once()
+        assert await edge.policies.resync.refresh_once()
         assert edge.policies.current() is snapshot
         await aside(cluster.kubectl, "delete", "imagepolicy", name)
 
@@ -111,10 +111,10 @@ async def test_replicas_do_not_write_against_each_other(rights: Rights, run_edge
         await until(lambda: all(edge.policy(name) for edge in replicas), what="the policy in every replica")
         await ready_of(cluster, name, 1)
         for edge in replicas:
-            assert await edge.policies.relisting.refresh_once()
+            assert await edge.policies.resync.refresh_once()
         before = await aside(cluster.get, "imagepolicy", name)
         for edge in replicas:
-            assert await edge.policies.relisting.refresh_once()
+            assert await edge.policies.resync.refresh_once()
         after = await aside(cluster.get, "imagepolicy", name)
         assert before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
         await aside(cluster.kubectl, "delete", "imagepolicy", name)
@@ -185,12 +185,12 @@ async def test_a_deleted_crd_does_not_end_the_process(lonely_rights: Rights, run
     async with run_edge(lonely_rights) as edge:
         await edge.ready()
         await aside(cluster.kubectl, "delete", CRD)
-        await until(lambda: "404" in edge.policies.relisting.problem, what="the failing list")
+        await until(lambda: "404" in edge.policies.resync.problem, what="the failing list")
         assert edge.policies.current().synced
         assert not edge.host.drained
         await aside(cluster.apply, custom_resource_definitions())
         await aside(cluster.kubectl, "wait", "--for=condition=Established", CRD, "--timeout=30s")
-        await until(lambda: not edge.policies.relisting.problem, what="the list that works again")
+        await until(lambda: not edge.policies.resync.problem, what="the list that works again")
         await aside(cluster.apply, policy(name))
         await until(lambda: edge.policy(name), what="the policy, by a watch")
         await aside(cluster.kubectl, "delete", "imagepolicy", name)

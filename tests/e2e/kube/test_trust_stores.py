@@ -145,10 +145,10 @@ async def test_replicas_do_not_write_against_each_other(rights: Rights, run_edge
         await asyncio.gather(in_force(one, name), in_force(two, name))
         await condition(cluster, "truststore", name, "Read")
         for edge in (one, two):
-            assert await edge.trust_stores.relisting.refresh_once()
+            assert await edge.trust_stores.resync.refresh_once()
         before = await aside(cluster.get, "truststore", name)
         for edge in (one, two):
-            assert await edge.trust_stores.relisting.refresh_once()
+            assert await edge.trust_stores.resync.refresh_once()
         after = await aside(cluster.get, "truststore", name)
         assert before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
 
@@ -176,7 +176,7 @@ class TestConfigMaps:
             assert said["message"] == f"ConfigMap {rights.namespace}/{name} does not exist"
             for certificate in (pem(), pem("Other")):
                 await aside(cluster.apply, config_map(rights, name, ca=certificate))
-                assert await edge.trust_stores.relisting.refresh_once()
+                assert await edge.trust_stores.resync.refresh_once()
                 wanted = (certificate.encode(),)
                 await until(lambda wanted=wanted: certificates(edge, name) == wanted, what="its content")  # type: ignore[misc]
 
@@ -263,7 +263,7 @@ async def test_without_the_right_to_read_trust_stores_only_authorities_that_need
         said = await condition(cluster, "imagepolicy", name, "TrustIncomplete")
         assert f"trust store {name} is broken" in said["message"]
     async with run_edge(rights) as second:
-        await until(lambda: second.trust_stores.relisting.failures, what="a refused list")
+        await until(lambda: second.trust_stores.resync.failures, what="a refused list")
         await until(lambda: second.policy(name), what="the policy")
         assert second.policies.is_loading()
         await until(lambda: not second.policies.is_loading(), what="the end of the wait")

@@ -15,7 +15,7 @@ from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import MAX_FINDINGS, Scanner, ScanState, Severity
 from tidegate.evidence.signature_artifacts import SkipReason, WantedArtifacts
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_INDEX, OCI_MANIFEST
@@ -53,7 +53,7 @@ def test_an_archived_image_is_described_as_such(aws, world):
 def test_a_status_that_is_new_is_no_answer(aws, sim, world):
     world.add_image("team/app", "v1")
     sim.inject("unknown_enum", operation="DescribeImages", field="imageStatus")
-    with pytest.raises(AwsUnavailableError, match="does not know 'SIMULATED_UNKNOWN'"):
+    with pytest.raises(SourceUnavailableError, match="does not know 'SIMULATED_UNKNOWN'"):
         aws.ecr.describe_images(APP, [V1])
 
 
@@ -254,7 +254,7 @@ def test_a_registry_says_how_it_scans(aws, world, kind):
 
 def test_a_kind_of_scanning_that_is_new_chooses_no_scanner(aws, sim):
     sim.inject("unknown_enum", operation="GetRegistryScanningConfiguration", field="scanType")
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         aws.ecr.scan_type(OWN)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
     assert "does not know 'SIMULATED_UNKNOWN'" in raised.value.detail
@@ -271,7 +271,7 @@ def test_the_operator_may_say_how_an_account_scans(sim, choice, kind):
 
 def test_scanning_of_another_account_cannot_be_asked_for_without_a_role(aws, sim):
     """ECR would answer for the caller's own registry: that is not an answer about another."""
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         aws.ecr.scan_type(OTHER)
     assert raised.value.cause is Cause.ACCESS_DENIED
     assert OTHER.account in raised.value.detail
@@ -346,7 +346,7 @@ def test_no_scan_seen_from_another_account_is_no_answer(sim, world):
     world.add_repository("team/app", account=OTHER.account, readers=[OWN.account])
     digest = world.add_image("team/app", "v1", account=OTHER.account)
     theirs = EcrRepository(OTHER, "team/app")
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         Aws(sim).ecr.basic_report(theirs, digest)
     assert raised.value.cause is Cause.ACCESS_DENIED
     reader = Aws(sim, accounts=(RegistryAccount(account=OTHER.account, role_arn=READER),))
@@ -357,7 +357,7 @@ def test_no_scan_is_no_answer_either_when_it_is_not_known_who_asks(aws, sim, wor
     world.set_scanning("BASIC")
     digest = world.add_image("team/app", "v1", scanned=False)
     sim.inject("access_denied", service="sts", operation="GetCallerIdentity")
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         aws.ecr.basic_report(APP, digest)
 
 
@@ -392,7 +392,7 @@ def short_answers(monkeypatch):
         def call(api, registry, parameters, **more):
             answer = usual(api, registry, parameters, **more)
             if api.operation == "BatchGetImage" and text in str(answer):
-                raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, api.source, f"{TOO_LONG} 5 bytes")
+                raise SourceUnavailableError(Cause.UNEXPECTED_ANSWER, api.source, f"{TOO_LONG} 5 bytes")
             return answer
 
         monkeypatch.setattr(client, "call", call)

@@ -7,7 +7,7 @@ from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.inspector import MAX_BATCH_PAGES
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Answer, ScanState, Severity
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import digest_of
 
 READER = "arn:aws:iam::444455556666:role/tidegate-reader"
@@ -143,7 +143,7 @@ def test_a_finding_under_a_strange_resource_id_counts_by_what_it_says_of_the_ima
 def test_a_row_about_something_else_is_no_answer(aws, sim, world):
     image = pushed(world)
     sim.inject("unknown_enum", service="inspector2", field="resourceId")
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         aws.inspector.coverage(OWN, [image])
 
 
@@ -216,7 +216,7 @@ def test_the_delegated_administrator_sees_its_members(sim, world):
 def test_inspector_that_is_off_is_denied_access(aws, world):
     image = pushed(world)
     world.add_account(OWN.account, inspector="DISABLED")
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         aws.inspector.findings(OWN, [image])
     assert (raised.value.cause, raised.value.source) == (Cause.ACCESS_DENIED, "inspector2:ListFindings")
 

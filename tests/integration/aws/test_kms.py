@@ -9,7 +9,7 @@ from tidegate.aws.clients import Clients
 from tidegate.aws.kms import Kms
 from tidegate.errors import PolicyError
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 
 
 def kms_of(sim, **settings):
@@ -43,7 +43,7 @@ def test_a_key_is_asked_for_in_its_own_region(kms, world):
 def test_a_key_of_another_account_is_asked_for_with_the_role_for_it(sim, world):
     world.add_account("444455556666")
     key = world.add_kms_key(account="444455556666")
-    with pytest.raises(AwsUnavailableError) as caught:
+    with pytest.raises(SourceUnavailableError) as caught:
         kms_of(sim).public_key(key.arn)
     assert caught.value.cause is Cause.ACCESS_DENIED
     role = RegistryAccount(account="444455556666", role_arn="arn:aws:iam::444455556666:role/tidegate-reader")
@@ -110,6 +110,6 @@ def test_an_unknown_region_is_asked_of_nobody(kms, sim):
 def test_what_aws_could_not_say_is_not_an_answer(kms, sim, world, kind, cause):
     key = world.add_kms_key()
     sim.inject(kind, service="kms")
-    with pytest.raises(AwsUnavailableError) as caught:
+    with pytest.raises(SourceUnavailableError) as caught:
         kms.public_key(key.arn)
     assert caught.value.cause is cause

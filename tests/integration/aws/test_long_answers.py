@@ -16,7 +16,7 @@ from tidegate.aws.identity import Identity
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import ImageDetail
 from tidegate.evidence.share import SHARE
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -46,7 +46,7 @@ def tags(count):
 
 def test_an_answer_that_is_too_long_is_no_answer_and_its_end_is_not_waited_for(aws, ecr):
     aws.padding = 2 * MAX_ANSWER_BYTES
-    with pytest.raises(AwsUnavailableError, match="longer than") as raised:
+    with pytest.raises(SourceUnavailableError, match="longer than") as raised:
         ecr.describe_images(APP, tags(1))
     assert (raised.value.cause, raised.value.source) == (Cause.UNEXPECTED_ANSWER, "ecr:DescribeImages")
 
@@ -60,7 +60,7 @@ def test_images_whose_answer_is_too_long_are_asked_for_in_smaller_batches(ecr):
     answers = ecr.describe_images(APP, tags(50))
     assert sum(isinstance(one, ImageDetail) for one in answers.values()) >= 25
     left = [one for one in answers.values() if not isinstance(one, ImageDetail)]
-    assert {one.cause for one in left if isinstance(one, AwsUnavailableError)} <= {Cause.OVERLOADED}
+    assert {one.cause for one in left if isinstance(one, SourceUnavailableError)} <= {Cause.OVERLOADED}
 
 
 def test_connections_are_used_again(aws, ecr):
@@ -72,7 +72,7 @@ def test_connections_are_used_again(aws, ecr):
 def test_a_body_that_trickles_is_no_answer(aws, ecr, monkeypatch):
     monkeypatch.setattr(body_module, "MAX_BODY_SECONDS", 0.3)
     aws.pause_seconds = 0.1
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         ecr.describe_images(APP, tags(2))
     assert raised.value.cause is Cause.UNREACHABLE
 
@@ -122,5 +122,5 @@ class TestLargeAnswers:
             assert not bodies._large
 
     def test_outside_of_a_call_only_small_ones_are_read(self, bodies):
-        with pytest.raises(AwsUnavailableError, match="longer than"):
+        with pytest.raises(SourceUnavailableError, match="longer than"):
             bodies._check_size(SMALL_ANSWER_BYTES + 1)

@@ -16,7 +16,7 @@ from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.layers import CHUNK_BYTES, MAX_URL_CHARACTERS, LayerDownloads
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.signature_artifacts import MAX_ENVELOPE_BYTES, Descriptor, SkipReason, UnusableArtifactError
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import digest_of
 
 BLOB = b"an envelope of some bytes"
@@ -48,7 +48,7 @@ def fetch(storage, *, content=BLOB, size=None, downloads=None, seconds_left=PLEN
 
 def trouble(storage, **options):
     """Return the error, which names no part of the address that would let others fetch the blob."""
-    with pytest.raises((AwsUnavailableError, UnusableArtifactError)) as raised:
+    with pytest.raises((SourceUnavailableError, UnusableArtifactError)) as raised:
         fetch(storage, **options)
     assert SECRET not in f"{raised.value!r} {raised.value} {raised.value.__cause__!r}"
     return raised.value

@@ -13,7 +13,7 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     WantedArtifacts,
 )
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.repository import EcrRepository
 
@@ -73,7 +73,7 @@ def test_manifests_that_cannot_be_had_are_an_outage(source, sim, kind):
 @pytest.mark.parametrize("kind", TROUBLE)
 def test_nothing_learned_at_all_is_an_error(source, sim, kind):
     sim.inject(kind, service="ecr", seconds=30.0)
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         find(source)
     assert raised.value.cause is TROUBLE[kind]
     assert sim.calls("ecr", "GetDownloadUrlForLayer") == 0
@@ -237,6 +237,6 @@ def test_nothing_signs_what_is_not_there(source, sim):
 @pytest.mark.parametrize("kind", TROUBLE)
 def test_a_status_that_cannot_be_read_is_no_hint(source, sim, kind):
     sim.inject(kind, operation="DescribeImageSigningStatus", seconds=30.0)
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         source.signing_status(APP, IMAGE)
     assert (raised.value.cause, raised.value.source) == (TROUBLE[kind], "ecr:DescribeImageSigningStatus")

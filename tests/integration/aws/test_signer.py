@@ -13,7 +13,7 @@ from tidegate.aws.signer import MAX_CERTIFICATE_HASHES, MAX_REVOKED, Signer
 from tidegate.errors import VerificationError
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.revocation import SignerQuestion
-from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 
 PROFILE = "arn:aws:signer:us-east-1:444455556666:/signing-profiles/release_1"
 VERSION = f"{PROFILE}/AbCdEf1234"
@@ -77,14 +77,14 @@ def test_a_revocation_counts_from_its_moment_on(sim, world):
 @pytest.mark.parametrize("kind", TROUBLE)
 def test_every_trouble_has_its_cause_and_is_never_nothing_revoked(sim, kind):
     sim.inject(kind, service="signer", seconds=30.0)
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         signer(sim.url, sim, attempts=1, read_timeout_seconds=0.2).revocation_status(QUESTION)
     assert (raised.value.cause, raised.value.source) == (TROUBLE[kind], "signer:GetRevocationStatus")
 
 
 def test_a_refused_question_is_no_answer(sim):
     sim.inject("error", service="signer", code="ValidationException", message="no")
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         ask(sim)
     assert raised.value.cause is Cause.INTERNAL
 
@@ -175,7 +175,7 @@ def test_a_region_that_the_partition_does_not_have_is_not_contacted(sim, place):
 def test_a_strange_answer_is_never_nothing_revoked(sim, body):
     with Storage(lambda handler: handler.give(200, body, content_length=str(len(body)))) as service:
         asked = signer(service.url, sim, attempts=1)
-        with pytest.raises(AwsUnavailableError) as raised:
+        with pytest.raises(SourceUnavailableError) as raised:
             asked.revocation_status(QUESTION)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
 

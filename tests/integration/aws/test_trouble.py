@@ -15,7 +15,7 @@ from tidegate.aws import clients as clients_module
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository
@@ -48,7 +48,7 @@ CUT_XML = Cause.UNEXPECTED_ANSWER
 
 
 def trouble(ask, *arguments):
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         ask(*arguments)
     return raised.value
 
@@ -419,7 +419,7 @@ class Gate:
     def enter(self, source, registry):
         self.entered.append((source, registry))
         if self.closed is not None:
-            raise AwsUnavailableError(self.closed, source)
+            raise SourceUnavailableError(self.closed, source)
 
     def leave(self, source, registry, *, seconds, cause, found):
         assert seconds >= 0

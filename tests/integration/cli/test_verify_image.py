@@ -288,8 +288,11 @@ def test_several_images_are_verified_at_once(world, desk):
 
 def test_nothing_but_signatures_is_judged(world, sim, desk):
     sign_by_aws(world)
-    demands = signed_by(AWS) | {"tags": {"digestRequired": True}, "vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
-    file = desk.write("p.yaml", policy(**demands), *trust_stores())
+    requirements = signed_by(AWS) | {
+        "tags": {"digestRequired": True},
+        "vulnerabilities": {"maxCounts": {"CRITICAL": 0}},
+    }
+    file = desk.write("p.yaml", policy(**requirements), *trust_stores())
     assert desk.verify_json(APP, "--policy", file).code == VERIFIED
     assert sim.calls(service="inspector2") == 0
 
@@ -306,10 +309,10 @@ def test_a_registry_that_a_policy_does_not_list_is_not_asked(sim, desk):
 def test_attestations_are_shown_beside_signatures(world, desk):
     sign_keyless(world)
     sign_keyless(world, predicate_type=PROVENANCE, predicate={"builder": {"id": "ci"}})
-    demand = {"name": "build", "predicateType": PROVENANCE, "authorities": ["ci"]}
+    requirement = {"name": "build", "predicateType": PROVENANCE, "authorities": ["ci"]}
 
     def verify(condition: str) -> Any:
-        whole = signed_by(CI) | {"attestations": [demand | {"conditions": [condition]}]}
+        whole = signed_by(CI) | {"attestations": [requirement | {"conditions": [condition]}]}
         return desk.verify_json(APP, "--policy", desk.write("p.yaml", policy(**whole), *trust_stores()))
 
     ended = verify("predicate.builder.id == 'ci'")

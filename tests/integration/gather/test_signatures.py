@@ -230,12 +230,12 @@ async def test_children_of_an_index_are_signed_each_where_all_are_demanded(world
 async def test_an_attestation_is_held_against_its_conditions(world, start, app, trust):
     world.signing.sign_keyless("team/app", "v1", predicate_type=PROVENANCE, predicate={"builder": {"id": "ci"}})
 
-    def demand(condition: str) -> dict[str, Any]:
+    def requirement(condition: str) -> dict[str, Any]:
         one = {"name": "build", "predicateType": PROVENANCE, "anyOf": [CI], "conditions": [condition]}
         return {"attestations": [one]}
 
-    assert (await start(demand("predicate.builder.id == 'ci'"), trust=trust).review(app)).allowed
-    refused = await start(demand("predicate.builder.id == 'other'"), trust=trust).review(app)
+    assert (await start(requirement("predicate.builder.id == 'ci'"), trust=trust).review(app)).allowed
+    refused = await start(requirement("predicate.builder.id == 'other'"), trust=trust).review(app)
     assert "AttestationInvalid" in refused.message
     missing = {"attestations": [{"name": "vex", "predicateType": "https://openvex.dev/ns", "anyOf": [CI]}]}
     assert "predicate type" in (await start(missing, trust=trust).review(app)).causes

@@ -262,7 +262,7 @@ def forget(gate: Gate) -> None:
         cache._entries.clear()
     for cache in (facts.manifests.runnable, facts.manifests.descriptors, facts.signatures.artifacts):
         cache._entries.clear()
-    facts.prover._memory.clear()
+    facts.verifications._memory.clear()
     gate.reviewer.forget()
     gate.engine.observer._repeats._last.clear()
     for _, role in gate.engine.identity._clients._roles.values():

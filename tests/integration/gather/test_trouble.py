@@ -14,7 +14,7 @@ from tests.integration.gather.gate import (
     until,
 )
 from tidegate.aws import role as role_module
-from tidegate.gather.lines import REGISTRY_CALLS, THREADS
+from tidegate.gather.api_limiters import REGISTRY_CALLS, THREADS
 from tidegate.gather.shares import RESERVED
 from tidegate.gather.throttle import FAILURES_TO_OPEN, OPEN_SECONDS
 from tidegate.settings import RegistryAccount

@@ -32,7 +32,7 @@ from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutabi
 from tidegate.evidence.revocation import SignerRevocations
 from tidegate.evidence.scan import Coverage, Scanner, ScanReport, ScanState
 from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, SigningHint, SigningState
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.gather import sources
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.manifest import OCI_INDEX, OCI_MANIFEST
@@ -124,7 +124,7 @@ def site(world: World, start: Callable[..., Gate], monkeypatch: pytest.MonkeyPat
 
 def raising(cause: Cause, source: str = "ecr:DescribeImages") -> Callable[..., Any]:
     def fail(*_: Any, **__: Any) -> Any:
-        raise AwsUnavailableError(cause, source, f"User {ARN} is not authorized on {HOST} (10.1.2.3)")
+        raise SourceUnavailableError(cause, source, f"User {ARN} is not authorized on {HOST} (10.1.2.3)")
 
     return fail
 

@@ -11,7 +11,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import MAX_IMAGE_IDS
 from tidegate.evidence.signature_artifacts import Descriptor
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import MAX_MANIFEST_BYTES
@@ -25,8 +25,8 @@ def describe(edge, registry, image=V1, seconds=SECONDS, name="team/app"):
     return edge.registries.describe(repository(registry, name), image, seconds=seconds)
 
 
-def failure(edge, registry, image=V1, seconds=SECONDS) -> AwsUnavailableError:
-    with pytest.raises(AwsUnavailableError) as caught:
+def failure(edge, registry, image=V1, seconds=SECONDS) -> SourceUnavailableError:
+    with pytest.raises(SourceUnavailableError) as caught:
         describe(edge, registry, image, seconds)
     return caught.value
 
@@ -70,7 +70,7 @@ def test_what_is_no_manifest_at_all_is_no_answer(serve, connect, body):
     for each in (V1, ImageId.of_digest(digest)):
         assert failure(edge, registry, each).cause is Cause.UNEXPECTED_ANSWER
     found = edge.registries.get_manifests(repository(registry), [digest])[digest]
-    assert isinstance(found, AwsUnavailableError)
+    assert isinstance(found, SourceUnavailableError)
     assert found.cause is Cause.UNEXPECTED_ANSWER
 
 
@@ -128,7 +128,7 @@ def test_what_is_no_answer(serve, connect, fault, cause):
     assert failure(edge, registry).cause is cause
     digests = [NOWHERE]
     answered = edge.registries.get_manifests(repository(registry), digests)[NOWHERE]
-    assert isinstance(answered, AwsUnavailableError)
+    assert isinstance(answered, SourceUnavailableError)
     assert answered.cause is cause
 
 

@@ -31,7 +31,7 @@ from tidegate.evidence.signature_artifacts import (
     UnusableArtifactError,
     WantedArtifacts,
 )
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.registry.client import MAX_REDIRECTS
 from tidegate.registry.content import MAX_PAGES, WITHHELD
@@ -261,7 +261,7 @@ def test_a_manifest_that_cannot_be_had_is_an_outage(with_api, connect, status):
 def test_a_registry_that_is_down_is_not_one_without_signatures(with_api, connect):
     edge = connect(with_api)
     with_api.inject(cut=True)
-    with pytest.raises(AwsUnavailableError) as caught:
+    with pytest.raises(SourceUnavailableError) as caught:
         find(edge, with_api)
     assert caught.value.cause is Cause.UNREACHABLE
 

@@ -11,7 +11,7 @@ from tests.integration.registry.conftest import place, repository
 from tests.simulator.http_faults import HttpFault
 from tests.simulator.manifests import OCI_MANIFEST
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.image_id import ImageId
 from tidegate.registry.tokens import LONGEST_SECONDS, MARGIN_SECONDS, MAX_ANSWER_BYTES, MAX_TOKENS
 
@@ -22,8 +22,8 @@ def describe(edge, registry, name="team/app", seconds=20.0):
     return edge.registries.describe(repository(registry, name), V1, seconds=seconds)
 
 
-def failure(edge, registry, **more) -> AwsUnavailableError:
-    with pytest.raises(AwsUnavailableError) as caught:
+def failure(edge, registry, **more) -> SourceUnavailableError:
+    with pytest.raises(SourceUnavailableError) as caught:
         describe(edge, registry, **more)
     return caught.value
 

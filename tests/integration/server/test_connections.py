@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.server.peer import Peer, first_answer, get, post
 from tidegate.webhook.server import Listener, Reply, Route
-from tidegate.webhook.server.connection_limits import Phase
+from tidegate.webhook.server.connection import Phase
 from tidegate.webhook.server.ended import Ended
 
 

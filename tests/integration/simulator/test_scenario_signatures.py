@@ -56,7 +56,7 @@ def by_key(world: World, name: str, *, logged: bool) -> dict[str, Any]:
     return {"sigstore": {"key": {"pem": world.authorities.public_key(name)}, **log}}
 
 
-def demand(rules: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+def requirement(rules: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     authority = {"name": "release", **rules}
     if "predicateType" not in part:
         return {"signatures": {"anyOf": [authority]}}
@@ -106,15 +106,15 @@ def words(part: dict[str, Any]) -> str:
 async def test_each_kind_verifies_under_its_signer_and_no_other(review, part):
     world = world_of(part)
 
-    good = await review(world, demand(rules(world, part), part))
+    good = await review(world, requirement(rules(world, part), part))
     assert good.allowed, good.message
-    assert not (await review(world, demand(rules(world, part, stranger=True), part))).allowed
+    assert not (await review(world, requirement(rules(world, part, stranger=True), part))).allowed
 
 
 @pytest.mark.parametrize("part", PARTS, ids=words)
 async def test_no_kind_verifies_for_another_image(review, part):
     world = world_of(part | {"of": "v2"})
-    assert "Invalid: " in (await review(world, demand(rules(world, part), part))).message
+    assert "Invalid: " in (await review(world, requirement(rules(world, part), part))).message
 
 
 @pytest.mark.parametrize(
@@ -128,20 +128,20 @@ async def test_no_kind_verifies_for_another_image(review, part):
 )
 async def test_what_is_expired_or_revoked_is_refused(review, part, complaint):
     world = world_of(part)
-    answer = await review(world, demand(rules(world, part), part))
+    answer = await review(world, requirement(rules(world, part), part))
     assert not answer.allowed
     assert complaint in answer.message
 
 
 async def test_one_revoked_signature_leaves_the_others_of_its_profile(review):
     world = world_of({"kind": "awsSigner", "revoked": True}, {"kind": "awsSigner"})
-    assert (await review(world, demand(rules(world, {"kind": "awsSigner"}), {}))).allowed
+    assert (await review(world, requirement(rules(world, {"kind": "awsSigner"}), {}))).allowed
 
 
 @pytest.mark.parametrize(("since", "allowed"), [(None, False), ("-2h", False), ("-1m", True)])
 async def test_a_revoked_profile_is_revoked_for_signatures_since_then(review, since, allowed):
     world = world_of({"kind": "awsSigner"}, revocations=[{"profile": "release", "since": since}])
-    assert (await review(world, demand(rules(world, {"kind": "awsSigner"}), {}))).allowed is allowed
+    assert (await review(world, requirement(rules(world, {"kind": "awsSigner"}), {}))).allowed is allowed
 
 
 async def test_two_legacy_signatures_stand_side_by_side(review):
@@ -149,13 +149,13 @@ async def test_two_legacy_signatures_stand_side_by_side(review):
         {"kind": "cosignKey", "form": "legacy", "key": "a"}, {"kind": "cosignKey", "form": "legacy", "key": "b"}
     )
     for key in ("a", "b"):
-        assert (await review(world, demand(by_key(world, key, logged=False), {}))).allowed
+        assert (await review(world, requirement(by_key(world, key, logged=False), {}))).allowed
 
 
 @pytest.mark.parametrize(("signed_as", "allowed"), [(None, True), ("registry.test/other", False)])
 async def test_a_legacy_signature_names_its_own_repository_unless_told(review, signed_as, allowed):
     world = world_of({"kind": "cosignKey", "form": "legacy", "signedAs": signed_as})
-    policy = demand(by_key(world, "release", logged=False), {})
+    policy = requirement(by_key(world, "release", logged=False), {})
     policy["signatures"]["sameRepository"] = True
     assert (await review(world, policy)).allowed is allowed
 
@@ -168,7 +168,7 @@ async def test_children_of_an_index_are_signed_one_by_one(review):
         "platforms": {"linux/amd64": child, "linux/arm64": {}},
     }
     world = build({"repositories": [{"name": "team/app", "images": [both]}]})
-    policy = demand(rules(world, {"kind": "notation"}), {})
+    policy = requirement(rules(world, {"kind": "notation"}), {})
     assert (await review(world, policy)).allowed
     policy["signatures"]["children"] = "All"
     answer = await review(world, policy)
@@ -179,7 +179,10 @@ async def test_children_of_an_index_are_signed_one_by_one(review):
 async def test_what_ecr_says_of_signing_by_itself(review):
     images = [{"tags": ["v1"], "signing": {"status": "IN_PROGRESS", "profile": "release"}}]
     world = build({"repositories": [{"name": "team/app", "images": images}]})
-    assert "SignaturePending" in (await review(world, demand(by_notation(PROFILE, stores=("aws-signer",)), {}))).message
+    assert (
+        "SignaturePending"
+        in (await review(world, requirement(by_notation(PROFILE, stores=("aws-signer",)), {}))).message
+    )
 
 
 def test_a_key_in_kms_is_the_one_that_signs():

@@ -13,7 +13,7 @@ from tests.simulator.tuf_repository import TufRepository
 from tidegate.egress.hosts import HostList
 from tidegate.errors import PolicyError
 from tidegate.policy.trust_store_object import TufRepository as Named
-from tidegate.trust import refresh as rereading
+from tidegate.trust import refresh
 from tidegate.trust import trusted_roots as trust_roots
 from tidegate.trust.trusted_roots import NOT_YET, FetchedRoots
 from tidegate.trust.tuf.repository import FetchedRoot, TufRoots
@@ -24,8 +24,8 @@ FIRST, SECOND = b'{"first": true}', b'{"second": true}'
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Nothing here is about how long a pause is."""
-    monkeypatch.setattr(rereading, "FIRST_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(rereading, "LAST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(refresh, "FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(refresh, "LAST_RETRY_SECONDS", 0.01)
     monkeypatch.setattr(trust_roots, "REFRESH_SECONDS", 0.01)
 
 

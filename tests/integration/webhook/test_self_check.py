@@ -163,7 +163,7 @@ async def checked(responder: Responder, policies: WatchedPolicies, **settings: A
 async def test_the_real_reviewer_passes(objects, audit_only):
     """Whatever the policies are, and also where nothing is enforced."""
     policies = watched(*objects)
-    assert await policies.relisting.refresh_once()
+    assert await policies.resync.refresh_once()
     check = await checked(reviewer(policies, audit_only=audit_only), policies, audit_only=audit_only)
     assert check.unmet() == []
 
@@ -172,7 +172,7 @@ async def test_the_real_reviewer_passes(objects, audit_only):
 async def test_where_clients_need_a_certificate_the_check_has_its_own(presents):
     """Without one it is turned away like anybody, so that it is seen to be asked for."""
     policies = watched()
-    assert await policies.relisting.refresh_once()
+    assert await policies.resync.refresh_once()
     tls = ServerTLS(
         SERVING.certificate_pem, SERVING.key_pem, client_authorities_pem=make_client_certificate().certificate_pem
     )
@@ -232,7 +232,7 @@ REFUSAL = {"code": 403, "message": f"- image: ... [policy {known_bad.NAMESPACE}]
 )
 async def test_a_wrong_server_is_never_ready(responder, problem):
     policies = watched()
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     check = await checked(responder, policies)
     (reason,) = check.unmet()
     assert problem in reason
@@ -240,7 +240,7 @@ async def test_a_wrong_server_is_never_ready(responder, problem):
 
 async def test_a_server_that_enforces_where_nothing_should_be_is_not_ready():
     policies = watched()
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     check = await checked(reviewer(policies), policies, audit_only=True)
     assert check.unmet() == ["the known-bad request was enforced"]
 
@@ -248,7 +248,7 @@ async def test_a_server_that_enforces_where_nothing_should_be_is_not_ready():
 async def test_an_audit_that_finds_nothing_is_not_ready():
     """Where everything is let in, only the finding tells that it was judged."""
     policies = watched()
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     responder = answering(allowed=True, auditAnnotations={"decision": "allowed"})
     check = await checked(responder, policies, audit_only=True)
     assert "was not judged" in check.problem
@@ -271,7 +271,7 @@ async def test_an_audit_that_finds_nothing_is_not_ready():
 )
 async def test_a_certificate_that_clients_would_not_trust_is_not_ready(pair, certificate):
     policies = watched()
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     check = await checked(reviewer(policies), policies, pair=pair, certificate=certificate)
     assert "certificate verify failed" in check.problem
 
@@ -279,14 +279,14 @@ async def test_a_certificate_that_clients_would_not_trust_is_not_ready(pair, cer
 async def test_without_an_authority_the_certificate_itself_is_enough():
     """Files from whoever: what is served must be what was read."""
     policies = watched()
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     check = await checked(reviewer(policies), policies, certificate=Certificate(trust=None))
     assert check.unmet() == []
 
 
 async def test_what_the_certificate_lacks_is_told():
     policies = watched()
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     certificate = Certificate()
     certificate.reasons = ["the caBundle lacks the authority"]
     check = await checked(reviewer(policies), policies, certificate=certificate)
@@ -303,7 +303,7 @@ async def checked_without_certificate() -> str:
 async def test_silence_is_not_ready_at_first_and_no_news_later():
     """A server that is busy after it was right is not taken from service; a wrong answer takes it at once."""
     policies = watched()
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     wrong = False
     right = reviewer(policies)
 
@@ -345,7 +345,7 @@ async def test_it_is_checked_until_it_holds_and_then_again():
             while asked < 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             assert check.unmet()
-            await policies.relisting.refresh_once()
+            await policies.resync.refresh_once()
             while check.unmet():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             before = asked
@@ -358,7 +358,7 @@ async def test_it_is_checked_until_it_holds_and_then_again():
 async def test_nobody_is_told_of_the_checks_own_request():
     """A refusal a minute would look like somebody's."""
     policies, told = watched(), Told()
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     responder = reviewer(policies, told=told)
     check = await checked(responder, policies)
     assert check.unmet() == []
@@ -388,7 +388,7 @@ async def test_a_start_requests_and_checks_log_no_warning():
         await server.start("127.0.0.1", 0)
         await check.check()
         assert check.problem == "the running server has not read the policies yet"
-        await policies.relisting.refresh_once()
+        await policies.resync.refresh_once()
         for _ in range(3):
             await check.check()
             assert check.unmet() == []
@@ -415,7 +415,7 @@ async def test_what_keeps_a_process_from_getting_ready_is_warned_of_after_a_whil
 
 async def test_a_process_that_was_ready_is_warned_of_at_once():
     policies = watched()
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     async with serving(reviewer(policies)) as port:
         check = SelfCheck(policies=policies, certificate=Certificate(), port=port)
         await check.check()
@@ -428,7 +428,7 @@ async def test_a_process_that_was_ready_is_warned_of_at_once():
 
 async def test_what_is_still_being_loaded_is_not_ready():
     policies, loading = watched(), True
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     async with serving(reviewer(policies)) as port:
         check = SelfCheck(policies=policies, certificate=Certificate(), port=port, is_loading=lambda: loading)
         await check.check()
@@ -441,6 +441,6 @@ async def test_a_server_that_answers_on_every_path_is_not_ready(monkeypatch):
     """Such as kopf's own, which allows what it does not know."""
     monkeypatch.setattr("tidegate.webhook.self_check.UNKNOWN_PATH", "/validate")
     policies = watched()
-    await policies.relisting.refresh_once()
+    await policies.resync.refresh_once()
     check = await checked(reviewer(policies), policies)
     assert "an unknown path was answered with 200" in check.problem

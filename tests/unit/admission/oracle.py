@@ -14,7 +14,7 @@ from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference, parse_reference
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, ScanRules, VulnerabilityRules
 from tidegate.policy.trust_stores import NO_TRUST
-from tidegate.signing.requirements import demands_of
+from tidegate.signing.requirements import requirements_of
 
 GOOD, EXEMPT, BAD, UNKNOWN = "good", "exempt", "bad", "unknown"
 SKEW = timedelta(minutes=5)
@@ -59,9 +59,9 @@ def words_for(
             lambda report, read: scan(policy.scan or ScanRules(), report, children.there, read, now)
         )
     if policy.vulnerabilities is not None:
-        rules, demanded = policy.vulnerabilities, policy.scan or ScanRules()
+        rules, required = policy.vulnerabilities, policy.scan or ScanRules()
         words["vulnerabilities"] = children.worst(
-            lambda report, read: vulnerabilities(rules, report, scan(demanded, report, children.there, read, now), now)
+            lambda report, read: vulnerabilities(rules, report, scan(required, report, children.there, read, now), now)
         )
     if policy.signatures is not None:
         words["signatures"] = signatures(policy, reference, evidence, children, now)
@@ -268,13 +268,13 @@ def signatures(
     word = image(policy, reference, evidence, now)
     if word is not GOOD:
         return word
-    demands = demands_of(policy, NO_TRUST).signatures
-    itself = proved(policy, evidence, value_of(evidence.detail, policy, now).digest, demands, now)
+    requirements = requirements_of(policy, NO_TRUST).signatures
+    itself = proved(policy, evidence, value_of(evidence.detail, policy, now).digest, requirements, now)
     if policy.signatures is None or policy.signatures.children.value != "All" or itself not in (GOOD, EXEMPT):
         return itself
     if children.word is not GOOD:
         return children.word
-    return worst_of([itself, *(proved(policy, evidence, one.digest, demands, now) for one in children.here)])
+    return worst_of([itself, *(proved(policy, evidence, one.digest, requirements, now) for one in children.here)])
 
 
 def attestations(policy: ImagePolicy, reference: ImageReference, evidence: ImageEvidence, now: datetime) -> str:
@@ -284,16 +284,22 @@ def attestations(policy: ImagePolicy, reference: ImageReference, evidence: Image
     if word is not GOOD:
         return word
     digest = value_of(evidence.detail, policy, now).digest
-    demanded = demands_of(policy, NO_TRUST).attestations
-    return worst_of(proved(policy, evidence, digest, demands, now) for _, demands in demanded) if demanded else UNKNOWN
+    required = requirements_of(policy, NO_TRUST).attestations
+    return (
+        worst_of(proved(policy, evidence, digest, requirements, now) for _, requirements in required)
+        if required
+        else UNKNOWN
+    )
 
 
-def proved(policy: ImagePolicy, evidence: ImageEvidence, digest: Any, demands: Iterable[Any], now: datetime) -> str:
+def proved(
+    policy: ImagePolicy, evidence: ImageEvidence, digest: Any, requirements: Iterable[Any], now: datetime
+) -> str:
     """The word for an image of which one of the demands has to be proved: the best word of any of them."""
     found = value_of(evidence.proofs.get(digest), policy, now)
     if found is None:
         return UNKNOWN
-    words = [state_of(found.by_demand.get(one), now) for one in demands]
+    words = [state_of(found.by_requirement.get(one), now) for one in requirements]
     return next(word for word in (GOOD, EXEMPT, UNKNOWN, BAD) if word in words)
 
 

@@ -17,7 +17,13 @@ from tidegate.checks.result import Check
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.signature_artifacts import SigningHint, SigningState
-from tidegate.evidence.verification_result import Attempt, Proof, Proofs, ProofState, conclude
+from tidegate.evidence.verification_result import (
+    Attempt,
+    VerificationResult,
+    VerificationResults,
+    VerificationState,
+    conclude,
+)
 from tidegate.policy.model import Action, ImagePolicy, ScanRules, Tolerance
 from tidegate.policy.signatures import (
     AttestationRules,
@@ -28,7 +34,7 @@ from tidegate.policy.signatures import (
     SignatureRules,
 )
 from tidegate.policy.trust_stores import NO_TRUST
-from tidegate.signing.requirements import demands_of
+from tidegate.signing.requirements import requirements_of
 
 RELEASE = NotationAuthority(name="release", trust_stores=("ca",), trusted_identities=("*",))
 VENDOR = KeyedAuthority(name="vendor", key=PemKey(pem="a key"))
@@ -73,11 +79,13 @@ _until = some.mostly(None, NOW - INSTANT, NOW, NOW + INSTANT, weight=8)
 
 
 @st.composite
-def proofs_of_one(draw: st.DrawFn) -> Proof:
+def proofs_of_one(draw: st.DrawFn) -> VerificationResult:
     """What came of one demand: any number of attempts in any state, or that it could not be tried, or not all be seen."""
     if draw(some.mostly(False, True, weight=15)):
-        return Proof(state=ProofState.UNKNOWN, problem="its trust store cannot be read")
-    states = draw(some.mostly(st.just([ProofState.VERIFIED]), st.lists(st.sampled_from(_TRIED), max_size=3), weight=3))
+        return VerificationResult(state=VerificationState.UNKNOWN, problem="its trust store cannot be read")
+    states = draw(
+        some.mostly(st.just([VerificationState.VERIFIED]), st.lists(st.sampled_from(_TRIED), max_size=3), weight=3)
+    )
     attempts = [
         Attempt(manifest_digest=digest("signature"), state=state, step="look", text="why", good_until=draw(_until))
         for state in states
@@ -85,7 +93,7 @@ def proofs_of_one(draw: st.DrawFn) -> Proof:
     return conclude(attempts, outage=draw(some.mostly(None, Cause.THROTTLED, weight=8)))
 
 
-_TRIED = (ProofState.VERIFIED, ProofState.LOGGED, ProofState.FAILED, ProofState.UNKNOWN)
+_TRIED = (VerificationState.VERIFIED, VerificationState.LOGGED, VerificationState.FAILED, VerificationState.UNKNOWN)
 _hints = some.mostly(
     (), st.sampled_from(SigningState).map(lambda state: (SigningHint(profile_arn=PROFILE, state=state),))
 )
@@ -95,21 +103,27 @@ _hints = some.mostly(
 def cases(draw: st.DrawFn) -> tuple[list[ImagePolicy], dict[str, ImageEvidence]]:
     """Policies, and evidence that holds proofs for most of what they demand."""
     wanted = draw(st.lists(policies, min_size=1, max_size=2))
-    demands = [demand for one in wanted for demand in demands_of(one, NO_TRUST).all]
+    requirements = [requirement for one in wanted for requirement in requirements_of(one, NO_TRUST).all]
     texts = st.lists(some.mostly(IMAGE, st.sampled_from(some.TEXTS)), min_size=1, max_size=2, unique=True)
-    return wanted, {text: draw(evidence_for(demands)) for text in draw(texts)}
+    return wanted, {text: draw(evidence_for(requirements)) for text in draw(texts)}
 
 
 @st.composite
-def evidence_for(draw: st.DrawFn, demands: list[Any]) -> ImageEvidence:
+def evidence_for(draw: st.DrawFn, requirements: list[Any]) -> ImageEvidence:
     collected = draw(some.collected())
     found = getattr(collected.runnable, "value", ())
     children = [one.digest for one in found] if isinstance(found, tuple) else []
     facts = {}
     for one in dict.fromkeys([DIGEST, *children]):
-        by_demand = {demand: draw(proofs_of_one()) for demand in demands if draw(some.mostly(True, False, weight=15))}
+        by_requirement = {
+            requirement: draw(proofs_of_one())
+            for requirement in requirements
+            if draw(some.mostly(True, False, weight=15))
+        }
         if draw(some.mostly(True, False, weight=15)):
-            facts[one] = draw(some.facts(st.builds(Proofs, by_demand=st.just(by_demand), hints=_hints)))
+            facts[one] = draw(
+                some.facts(st.builds(VerificationResults, by_requirement=st.just(by_requirement), hints=_hints))
+            )
     return replace(collected, proofs=facts)
 
 
@@ -153,30 +167,35 @@ def signed_by(*authorities: Any, attested: bool = True) -> ImagePolicy:
 
 def test_the_model_allows_what_is_good_so_that_it_says_something():
     wanted = signed_by(RELEASE)
-    good = conclude([Attempt(manifest_digest=digest("signature"), state=ProofState.VERIFIED)], outage=None)
-    by_demand = dict.fromkeys(demands_of(wanted, NO_TRUST).all, good)
-    images = {IMAGE: replace(evidence(), proofs={DIGEST: known(Proofs(by_demand=by_demand))})}
+    good = conclude([Attempt(manifest_digest=digest("signature"), state=VerificationState.VERIFIED)], outage=None)
+    by_requirement = dict.fromkeys(requirements_of(wanted, NO_TRUST).all, good)
+    images = {IMAGE: replace(evidence(), proofs={DIGEST: known(VerificationResults(by_requirement=by_requirement))})}
     assert decided([wanted], images)
     assert expected([wanted], images)
     for check in SIGNED:
         for fault in [*FAULTS, "drop"]:
             with faulty({check: fault}):
                 assert not decided([wanted], images)
-    for demand in by_demand:
-        fewer = {one: proof for one, proof in by_demand.items() if one is not demand}
-        lacking = {IMAGE: replace(evidence(), proofs={DIGEST: known(Proofs(by_demand=fewer))})}
+    for requirement in by_requirement:
+        fewer = {one: proof for one, proof in by_requirement.items() if one is not requirement}
+        lacking = {IMAGE: replace(evidence(), proofs={DIGEST: known(VerificationResults(by_requirement=fewer))})}
         assert not decided([wanted], lacking)
 
 
-@pytest.mark.parametrize("state", [state for state in ProofState if state is not ProofState.VERIFIED])
+@pytest.mark.parametrize("state", [state for state in VerificationState if state is not VerificationState.VERIFIED])
 def test_no_other_state_of_a_proof_is_a_pass_without_an_attempt_behind_it(state):
     wanted = signed_by(RELEASE, attested=False)
-    (demand,) = demands_of(wanted, NO_TRUST).all
-    images = {IMAGE: replace(evidence(), proofs={DIGEST: known(Proofs(by_demand={demand: Proof(state=state)}))})}
+    (requirement,) = requirements_of(wanted, NO_TRUST).all
+    images = {
+        IMAGE: replace(
+            evidence(),
+            proofs={DIGEST: known(VerificationResults(by_requirement={requirement: VerificationResult(state=state)}))},
+        )
+    }
     assert not decided([wanted], images)
 
 
-def proofs(**states: ProofState) -> dict[str, Proof]:
+def proofs(**states: VerificationState) -> dict[str, VerificationResult]:
     """A proof in the state for each name."""
     return {
         name: conclude([Attempt(manifest_digest=digest("signature"), state=state, step="look")], outage=None)
@@ -188,11 +207,11 @@ def proofs(**states: ProofState) -> dict[str, Proof]:
 def test_what_may_be_tolerated_of_one_child_never_hides_what_failed_of_another(order):
     rules = SignatureRules(any_of=(RELEASE,), children=Children.ALL)
     wanted = policy(signatures=rules, on_undetermined=Tolerance.ALLOW)
-    (demand,) = demands_of(wanted, NO_TRUST).all
-    of = proofs(itself=ProofState.VERIFIED, unknown=ProofState.UNKNOWN, failed=ProofState.FAILED)
+    (requirement,) = requirements_of(wanted, NO_TRUST).all
+    of = proofs(itself=VerificationState.VERIFIED, unknown=VerificationState.UNKNOWN, failed=VerificationState.FAILED)
     collected = evidence(runnable=[child(name) for name in order])
     held = {digest(name): of[name] for name in order} | {DIGEST: of["itself"]}
-    facts = {one: known(Proofs(by_demand={demand: proof})) for one, proof in held.items()}
+    facts = {one: known(VerificationResults(by_requirement={requirement: proof})) for one, proof in held.items()}
     images = {IMAGE: replace(collected, proofs=facts)}
     assert not expected([wanted], images)
     assert not decided([wanted], images)
@@ -204,8 +223,10 @@ def test_what_may_be_tolerated_of_one_attestation_never_hides_what_failed_of_ano
         AttestationRules(name=name, predicate_type="https://types.test/one", any_of=(VENDOR,)) for name in order
     )
     wanted = policy(attestations=rules, on_undetermined=Tolerance.ALLOW)
-    of = proofs(unknown=ProofState.UNKNOWN, failed=ProofState.FAILED)
-    by_demand = {demands[0]: of[one.name] for one, demands in demands_of(wanted, NO_TRUST).attestations}
-    images = {IMAGE: replace(evidence(), proofs={DIGEST: known(Proofs(by_demand=by_demand))})}
+    of = proofs(unknown=VerificationState.UNKNOWN, failed=VerificationState.FAILED)
+    by_requirement = {
+        requirements[0]: of[one.name] for one, requirements in requirements_of(wanted, NO_TRUST).attestations
+    }
+    images = {IMAGE: replace(evidence(), proofs={DIGEST: known(VerificationResults(by_requirement=by_requirement))})}
     assert not expected([wanted], images)
     assert not decided([wanted], images)

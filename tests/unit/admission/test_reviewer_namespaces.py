@@ -4,10 +4,10 @@ import pytest
 
 from tests.unit.admission.fakes import World, body
 from tests.unit.builders import IMAGE, evidence, finding, full_policy, globs, policy, report
-from tidegate.policy.model import Match, Requirement, ScanRules, SelectorOperator, TagRules
+from tidegate.policy.model import Match, ScanRules, SelectorOperator, SelectorRequirement, TagRules
 from tidegate.policy.snapshot import PolicySnapshot
 
-TEAM = Requirement(key="team", operator=SelectorOperator.EXISTS)
+TEAM = SelectorRequirement(key="team", operator=SelectorOperator.EXISTS)
 BY_LABEL = policy("by-label", match=Match(namespace_selector=(TEAM,)), tags=TagRules(digest_required=True))
 BY_NAME = full_policy("by-name", match=Match(namespaces=globs("shop")))
 

@@ -15,7 +15,7 @@ from tidegate.admission.verdict import (
     describe,
     effective_actions,
 )
-from tidegate.checks.judge import demanded_checks
+from tidegate.checks.judge import required_checks
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.policy.model import Action, ScanRules, Tolerance
 
@@ -58,11 +58,11 @@ def test_a_policy_is_met_only_by_results_that_let_through(outcomes, allowed):
     assert verdict(one).denied is not allowed
 
 
-@pytest.mark.parametrize("missing", demanded_checks(full_policy()))
+@pytest.mark.parametrize("missing", required_checks(full_policy()))
 @pytest.mark.parametrize("tolerance", Tolerance)
 def test_a_demanded_check_without_a_result_is_never_allowed_nor_tolerated(missing, tolerance):
     rules = full_policy(on_undetermined=tolerance)
-    results = tuple(result(check=check) for check in demanded_checks(rules))
+    results = tuple(result(check=check) for check in required_checks(rules))
     assert not verdict(Judgement(policy=rules, results=results)).denied
     fewer = tuple(one for one in results if one.check is not missing)
     assert verdict(Judgement(policy=rules, results=fewer)).denied

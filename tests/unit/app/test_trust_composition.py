@@ -19,7 +19,7 @@ from tidegate.policy.trust_stores import AnyTrustStore
 from tidegate.settings import Settings, TrustStores
 from tidegate.signing.notation import NotationVerifier
 from tidegate.signing.prepare import prepare
-from tidegate.signing.requirements import demands_of
+from tidegate.signing.requirements import requirements_of
 from tidegate.telemetry.metrics import Metrics
 from tidegate.trust.kms_keys import KmsKeys
 from tidegate.trust.store_content import broken_store, compile_store, inline_content
@@ -60,12 +60,12 @@ def acme() -> AnyTrustStore:
 async def test_what_verifies_is_ready_before_the_first_request():
     stores = cast("WatchedTrustStores", Stores(acme()))
     policies = watched_policies(cast("KubernetesApi", Api()), WatchedTrust(stores, KmsKeys(NoKeys())))
-    assert await policies.relisting.refresh_once()
+    assert await policies.resync.refresh_once()
     snapshot = policies.current()
     (policy,) = (one for one in snapshot.policies if isinstance(one, ImagePolicy) and one.signatures)
-    (demand,) = demands_of(policy, snapshot.trust).all
+    (requirement,) = requirements_of(policy, snapshot.trust).all
     misses = prepare.cache_info().misses
-    assert isinstance(prepare(demand), NotationVerifier)
+    assert isinstance(prepare(requirement), NotationVerifier)
     assert prepare.cache_info().misses == misses
 
 

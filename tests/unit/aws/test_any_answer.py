@@ -16,7 +16,7 @@ from tidegate.aws.ecr_images import read_images, read_manifests, read_repositori
 from tidegate.aws.ecr_scan import read_report
 from tidegate.aws.inspection import CoverageRows, ImageFindings, Targets
 from tidegate.evidence.image import Absence
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRepository
 
 TEAM_APP = EcrRepository(REGISTRY, "team/app")
@@ -83,14 +83,14 @@ def with_replaced(value, path, new):
 def test_an_answer_with_anything_anywhere_is_read_or_is_no_answer(operation, data):
     read, answer = READERS[operation]
     path = data.draw(st.sampled_from(sorted(places(answer), key=str)))
-    with contextlib.suppress(AwsUnavailableError):
+    with contextlib.suppress(SourceUnavailableError):
         read(with_replaced(answer, path, data.draw(ANYTHING)))
 
 
 @pytest.mark.parametrize("operation", READERS)
 @given(answer=ANYTHING)
 def test_anything_at_all_is_read_or_is_no_answer(operation, answer):
-    with contextlib.suppress(AwsUnavailableError):
+    with contextlib.suppress(SourceUnavailableError):
         READERS[operation][0](answer)
 
 
@@ -102,6 +102,6 @@ def test_a_finding_of_an_image_is_counted_or_its_image_is_not_answered(data):
     path = data.draw(st.sampled_from(sorted(inside, key=str)))
     try:
         (found,) = findings(with_replaced(answer, path, data.draw(ANYTHING))).values()
-    except AwsUnavailableError:
+    except SourceUnavailableError:
         return
-    assert isinstance(found, AwsUnavailableError) or len(found.findings) == 1
+    assert isinstance(found, SourceUnavailableError) or len(found.findings) == 1

@@ -13,7 +13,7 @@ from tidegate.aws.ecr import Ecr
 from tidegate.aws.identity import Identity
 from tidegate.aws.inspector import Inspector
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository
@@ -95,7 +95,7 @@ BODIES = [
 @pytest.mark.parametrize("operation", ASK)
 def test_a_body_that_does_not_say_what_was_asked_is_no_answer(aws, operation, body):
     aws.bodies = [body]
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         ASK[operation](aws)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
     assert raised.value.source.endswith(f":{operation}")
@@ -113,7 +113,7 @@ def test_an_empty_list_is_an_answer(aws, operation):
 @pytest.mark.parametrize("operation", LISTS)
 def test_a_body_that_is_shorter_than_announced_is_no_answer_even_if_it_reads_well(aws, operation):
     aws.bodies, aws.length = [LISTS[operation]], len(LISTS[operation]) + 1
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         ASK[operation](aws)
     assert raised.value.cause is Cause.UNREACHABLE
 
@@ -127,7 +127,7 @@ def test_a_body_of_a_length_that_was_not_announced_is_an_answer(aws, operation):
 @pytest.mark.parametrize("members", [b'{"findings": "x"}', b'{"findings": [7]}', b'{"findings": {"a": 1}}'])
 def test_members_of_another_kind_are_no_answer(aws, members):
     aws.bodies = [members]
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         ASK["ListFindings"](aws)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
 
@@ -149,14 +149,14 @@ def test_members_of_another_kind_are_no_answer(aws, members):
 def test_what_stands_for_a_list_within_is_no_answer(aws, operation, answer, strange):
     """The SDK would make an empty list of it: no findings."""
     aws.bodies = [answer % strange]
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         ASK[operation](aws)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
 
 
 def test_a_later_page_that_says_nothing_is_no_end_of_the_findings(aws):
     aws.bodies = [b'{"findings": [], "nextToken": "t"}', b"{}"]
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         ASK["ListFindings"](aws)
 
 
@@ -171,5 +171,5 @@ def test_a_later_page_that_says_nothing_is_no_end_of_a_scan(aws):
     aws.bodies = [json.dumps(first).encode()]
     assert ASK["DescribeImageScanFindings"](aws).complete
     aws.bodies = [json.dumps(first | {"nextToken": "t"}).encode(), b"{}"]
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         ASK["DescribeImageScanFindings"](aws)

@@ -9,7 +9,7 @@ from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.repository import TagMutability
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository
@@ -40,7 +40,7 @@ def images(*details, ids):
 
 
 def unanswered(value):
-    return isinstance(value, AwsUnavailableError) and value.cause is Cause.UNEXPECTED_ANSWER
+    return isinstance(value, SourceUnavailableError) and value.cause is Cause.UNEXPECTED_ANSWER
 
 
 TAG = ImageId.of_tag("v1")
@@ -102,7 +102,7 @@ def test_an_id_that_was_not_clearly_answered_is_not_answered(details):
     ],
 )
 def test_an_answer_that_is_not_as_promised_is_no_answer(details):
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         read_images({"imageDetails": details}, REPOSITORY, [TAG], SOURCE)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
 
@@ -115,7 +115,7 @@ def test_every_status_is_known(status):
 @pytest.mark.parametrize("status", ["FROZEN", "UNKNOWN"])
 def test_a_status_that_is_new_is_no_answer(status):
     """UNKNOWN is a word of this program, and none of ECR's."""
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         images(described(imageStatus=status), ids=[TAG])
 
 
@@ -198,7 +198,7 @@ def test_a_missing_image_is_what_its_repository_makes_of_it():
 )
 def test_any_other_failure_is_no_answer_for_its_image_alone(code, cause):
     answers = manifests(image(B, MANIFEST_B), failures=[failure(code)], ids=[A, B])
-    assert isinstance(answers[A], AwsUnavailableError)
+    assert isinstance(answers[A], SourceUnavailableError)
     assert (answers[A].cause, answers[A].source) == (cause, SOURCE)
     assert code in answers[A].detail
     assert answers[B] == StoredManifest(content=MANIFEST_B.encode(), media_type="type")
@@ -238,7 +238,7 @@ def test_a_manifest_that_is_no_text_is_an_answer_whose_digest_does_not_fit():
     ],
 )
 def test_manifests_that_are_not_as_promised_are_no_answer(found, failures):
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         manifests(*found, failures=failures)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
 
@@ -318,9 +318,9 @@ def test_repositories_are_told_apart_by_name():
 
 
 def test_a_repository_of_another_registry_is_no_answer():
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         settings(repository(registryId="999999999999"))
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         settings(repository(registryId=None))
 
 

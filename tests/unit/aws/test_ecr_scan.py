@@ -8,7 +8,7 @@ from tests.unit.aws.test_findings import wire
 from tidegate.aws.ecr_scan import check_subject, not_scanned, read_report
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Scanner, ScanState, Severity, VulnerablePackage
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import digest_of
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -93,13 +93,13 @@ def test_more_findings_than_are_kept_make_it_incomplete():
 
 
 def test_pages_without_end_for_few_findings_are_no_answer():
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         read(page(finding()), page(), more=True)
 
 
 @pytest.mark.parametrize("counts", [{"HIGH": 2}, {"CRITICAL": 1}, {"HIGH": -1}, {"HIGH": 1, "SOMETHING_NEW": 1}])
 def test_findings_that_are_counted_but_not_listed_are_still_to_come(counts):
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         read(page(finding(), counts=counts))
 
 
@@ -109,7 +109,7 @@ def test_findings_that_are_listed_need_not_be_counted(counts):
 
 
 def test_findings_of_amazon_inspector_that_are_counted_but_not_listed_are_still_to_come_too():
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         read(page(status="ACTIVE", enhancedFindings=[wire()], counts={"HIGH": 2}))
     assert read(page(status="ACTIVE", enhancedFindings=[wire(), wire(status="CLOSED")], counts={"HIGH": 2})).complete
 
@@ -141,7 +141,7 @@ def test_findings_of_amazon_inspector_that_come_this_way_count():
     ],
 )
 def test_a_report_that_is_not_as_promised_is_no_answer(broken):
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         read(broken)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
 
@@ -158,7 +158,7 @@ def test_a_report_that_is_not_as_promised_is_no_answer(broken):
 )
 def test_pages_of_two_scans_are_no_report(second):
     """A scan that began while pages were read shows some of the old findings and some of the new ones."""
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         read(page(finding()), second)
 
 
@@ -177,7 +177,7 @@ def test_a_page_about_another_image_is_no_answer(changes):
     about = {"registryId": "111122223333", "repositoryName": "team/app", "imageId": {"imageDigest": digest_of(b"a")}}
     where = EcrRepository(EcrRegistry("aws", "111122223333", "eu-west-1"), "team/app")
     check_subject(about, where, digest_of(b"a"), "x")
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         check_subject(about | changes, where, digest_of(b"a"), "x")
 
 

@@ -8,7 +8,7 @@ from botocore.parsers import ResponseParserError, create_parser
 
 from tidegate.aws.errors import MAX_DETAIL, THROTTLE_CODES, again, classify
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 SOURCE = "ecr:DescribeImages"
 
@@ -138,12 +138,12 @@ def test_an_answer_without_the_usual_members_still_has_a_cause():
 
 
 def test_an_error_of_ours_passes_through():
-    error = AwsUnavailableError(Cause.ROLE_DENIED, "sts:AssumeRole")
+    error = SourceUnavailableError(Cause.ROLE_DENIED, "sts:AssumeRole")
     assert classify(error, SOURCE) is error
 
 
 def test_an_error_raised_again_is_equal_and_another_object():
-    error = AwsUnavailableError(Cause.THROTTLED, SOURCE, "slow down", retry_after_seconds=2.0)
+    error = SourceUnavailableError(Cause.THROTTLED, SOURCE, "slow down", retry_after_seconds=2.0)
     copy = again(error)
     assert copy is not error
     assert (copy.cause, copy.source, copy.detail, copy.retry_after_seconds) == (

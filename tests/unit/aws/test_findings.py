@@ -8,7 +8,7 @@ from tidegate.aws.findings import MAX_ID, MAX_PACKAGES, MAX_TEXT, kept, read_fin
 from tidegate.aws.reply import Reply
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Answer, Finding, Severity, VulnerablePackage
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 SEEN = datetime(2026, 1, 2, tzinfo=UTC)
 PACKAGE = {"name": "openssl", "version": "3.0.11", "fixedInVersion": "3.0.13"}
@@ -99,7 +99,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("finding", UNREADABLE)
 def test_a_finding_that_cannot_be_read_is_not_left_out(finding):
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         read(finding)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
 
@@ -131,7 +131,7 @@ def test_packages_and_their_texts_are_bounded():
 
 def test_a_name_that_is_too_long_is_no_name():
     assert read(wire(details={"vulnerabilityId": "C" * MAX_ID})).id == "C" * MAX_ID
-    with pytest.raises(AwsUnavailableError, match="at most"):
+    with pytest.raises(SourceUnavailableError, match="at most"):
         read(wire(details={"vulnerabilityId": "C" * (MAX_ID + 1)}))
 
 

@@ -8,7 +8,7 @@ from tests.unit.aws.test_findings import wire
 from tidegate.aws.inspection import CoverageRows, ImageFindings, Targets
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Coverage, ScanState
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import digest_of
 from tidegate.images.repository import EcrRegistry
 
@@ -40,7 +40,7 @@ def coverage(*rows, images=(APP,), complete=True):
 
 
 def unanswered(value):
-    return isinstance(value, AwsUnavailableError) and value.cause is Cause.UNEXPECTED_ANSWER
+    return isinstance(value, SourceUnavailableError) and value.cause is Cause.UNEXPECTED_ANSWER
 
 
 def test_resource_ids_are_those_of_inspector():
@@ -75,7 +75,7 @@ def test_no_row_is_not_scanned():
 )
 def test_a_row_about_something_else_is_no_answer_and_never_no_row(other):
     for rows in ([other], [other, row()], [row(), other]):
-        with pytest.raises(AwsUnavailableError):
+        with pytest.raises(SourceUnavailableError):
             coverage(*rows)
 
 
@@ -112,7 +112,7 @@ def test_a_row_that_cannot_be_read_leaves_its_image_unanswered_and_not_the_other
     "rows", [[row(scanType=None)], [{"scanType": "PACKAGE"}], ["x"]], ids=["no scan type", "no resource", "no object"]
 )
 def test_a_row_of_which_it_is_not_clear_whose_it_is_is_no_answer(rows):
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         coverage(*rows)
 
 
@@ -176,7 +176,7 @@ def test_one_digest_in_the_repository_of_another_is_another_image():
 )
 def test_a_finding_about_something_else_is_no_answer_and_never_no_finding(other):
     for found in ([finding("CVE-1", other)], [finding("CVE-1", resource(), other)]):
-        with pytest.raises(AwsUnavailableError):
+        with pytest.raises(SourceUnavailableError):
             findings(*found)
 
 
@@ -199,7 +199,7 @@ def test_an_image_named_in_another_form_is_still_that_image():
     ],
 )
 def test_a_finding_of_which_it_is_not_clear_whose_it_is_is_no_answer_for_any_image(found):
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         findings(found)
     assert raised.value.cause is Cause.UNEXPECTED_ANSWER
 

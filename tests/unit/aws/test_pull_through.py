@@ -8,7 +8,7 @@ from tidegate.aws import pull_through
 from tidegate.aws.clients import AnsweredError
 from tidegate.aws.pull_through import PullThroughRules
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 HUB = EcrRepository(EcrRegistry("aws", "111122223333", "eu-west-1"), "docker-hub/library/nginx")
@@ -65,7 +65,7 @@ def test_pages_in_a_circle_are_left():
         pytest.param(
             {"pullThroughCacheRules": [{"ecrRepositoryPrefix": "x", "registryId": "9" * 12}]}, id="of another registry"
         ),
-        pytest.param(AwsUnavailableError(Cause.UNREACHABLE, "x"), id="no answer"),
+        pytest.param(SourceUnavailableError(Cause.UNREACHABLE, "x"), id="no answer"),
     ],
 )
 def test_an_answer_that_is_none_leaves_the_rules_as_they_were(monkeypatch, strange):
@@ -87,7 +87,9 @@ def test_a_registry_without_rules_has_no_caches():
     [
         pytest.param(page("docker-hub"), pull_through.RULES_SECONDS, id="rules"),
         pytest.param(
-            AwsUnavailableError(Cause.ACCESS_DENIED, "x"), pull_through.UNREADABLE_SECONDS, id="rules that are denied"
+            SourceUnavailableError(Cause.ACCESS_DENIED, "x"),
+            pull_through.UNREADABLE_SECONDS,
+            id="rules that are denied",
         ),
     ],
 )

@@ -12,7 +12,7 @@ from tidegate.aws import role as role_module
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.role import RoleCredentials
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 ACCOUNT = RegistryAccount(account="444455556666", role_arn="arn:aws:iam::444455556666:role/reader", external_id="x1")
 THREADS = 8
@@ -121,7 +121,7 @@ def test_a_refusal_is_asked_for_once_by_threads_that_wait_for_it(monkeypatch):
     one = credentials(sts)
     errors = []
     for _ in range(3):
-        with pytest.raises(AwsUnavailableError) as raised:
+        with pytest.raises(SourceUnavailableError) as raised:
             key(one)
         errors.append(raised.value)
     assert len(sts.requests) == 1
@@ -136,7 +136,7 @@ def test_a_refusal_is_asked_for_again_when_its_time_is_over(monkeypatch):
     one = credentials(sts)
     for moment in (100.0, 100.0 + role_module.REFUSAL_SECONDS - 0.01):
         clock[0] = moment
-        with pytest.raises(AwsUnavailableError):
+        with pytest.raises(SourceUnavailableError):
             key(one)
     assert len(sts.requests) == 1
     sts.error = None
@@ -161,7 +161,7 @@ def test_rejected_credentials_that_cannot_be_renewed_are_not_used_again():
     key(one)
     one.reject(one.generation)
     sts.error = denied()
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         key(one)
 
 
@@ -189,12 +189,12 @@ def test_rejected_credentials_that_cannot_be_renewed_are_not_used_again():
     ],
 )
 def test_a_failure_has_its_cause(sts, cause):
-    with pytest.raises(AwsUnavailableError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         key(credentials(sts))
     assert (raised.value.cause, raised.value.source) == (cause, "sts:AssumeRole")
 
 
 def test_a_refusal_is_raised_and_not_logged_by_every_thread(caplog):
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         key(credentials(Sts(error=denied())))
     assert caplog.records == []

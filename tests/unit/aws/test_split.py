@@ -4,7 +4,7 @@ import pytest
 
 from tidegate.aws.split import MAX_CALLS, RefusedError, ask_for_each
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 SOURCE = "ecr:DescribeImages"
 GONE = "gone"
@@ -22,7 +22,7 @@ class Registry:
     def ask(self, ids):
         self.calls.append(tuple(ids))
         if len(self.calls) == self.fail_call:
-            raise AwsUnavailableError(Cause.THROTTLED, SOURCE)
+            raise SourceUnavailableError(Cause.THROTTLED, SOURCE)
         absent = [each for each in ids if each in self.missing]
         if absent:
             raise RefusedError(GONE, f"no image '{absent[0]}' here" if self.names else "no such image")
@@ -106,7 +106,7 @@ class TooLong(Registry):
     def ask(self, ids):
         self.calls.append(tuple(ids))
         if len(ids) > 10 or self.missing.intersection(ids):
-            raise AwsUnavailableError(Cause.UNEXPECTED_ANSWER, SOURCE)
+            raise SourceUnavailableError(Cause.UNEXPECTED_ANSWER, SOURCE)
         return {each: each.upper() for each in ids}
 
 
@@ -121,7 +121,7 @@ def test_an_id_of_which_no_answer_can_be_relied_on_costs_the_others_none():
 
 
 def test_a_failing_first_call_is_raised():
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         Registry(fail_call=1).answers(IDS)
 
 
@@ -130,9 +130,9 @@ def test_a_failing_later_call_leaves_the_other_answers_and_is_not_followed_by_mo
     answers = registry.answers(IDS)
     assert len(registry.calls) == 2
     assert set(answers) == set(IDS)
-    assert all(isinstance(each, AwsUnavailableError) for each in answers.values())
+    assert all(isinstance(each, SourceUnavailableError) for each in answers.values())
 
     registry = Registry(missing=["v50"], fail_call=3)
     answers = registry.answers(IDS)
-    assert isinstance(answers.pop("v50"), AwsUnavailableError)
+    assert isinstance(answers.pop("v50"), SourceUnavailableError)
     assert answers == {each: each.upper() for each in IDS if each != "v50"}

@@ -9,7 +9,7 @@ from tidegate.aws.ecr_scan import read_report
 from tidegate.aws.inspection import CoverageRows, ImageFindings, Targets
 from tidegate.evidence.fact import Known
 from tidegate.evidence.scan import Scanner, ScanReport
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -31,9 +31,9 @@ def fact(read: Callable[[], Any]) -> Any:
     """What was read of an answer, as a fact: one that cannot be relied on is missing."""
     try:
         value = read()
-    except AwsUnavailableError as problem:
+    except SourceUnavailableError as problem:
         value = problem
-    return value.missing() if isinstance(value, AwsUnavailableError) else Known(value, NOW)
+    return value.missing() if isinstance(value, SourceUnavailableError) else Known(value, NOW)
 
 
 def inspected(row: Mapping[str, Any] | None, *found: Mapping[str, Any]) -> Any:
@@ -44,8 +44,8 @@ def inspected(row: Mapping[str, Any] | None, *found: Mapping[str, Any]) -> Any:
         rows.add({"coveredResources": [] if row is None else [row]})
         images.add({"findings": list(found)})
         coverage, findings = rows.answers(complete=True)[KEY], images.answers(complete=True)[KEY]
-        if isinstance(coverage, AwsUnavailableError) or isinstance(findings, AwsUnavailableError):
-            return coverage if isinstance(coverage, AwsUnavailableError) else findings
+        if isinstance(coverage, SourceUnavailableError) or isinstance(findings, SourceUnavailableError):
+            return coverage if isinstance(coverage, SourceUnavailableError) else findings
         return ScanReport(
             scanner=Scanner.INSPECTOR, coverage=coverage, findings=findings.findings, complete=findings.complete
         )

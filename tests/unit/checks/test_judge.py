@@ -19,7 +19,7 @@ from tests.unit.builders import (
     subject,
 )
 from tidegate.checks import judge as module
-from tidegate.checks.judge import demanded_checks, judge
+from tidegate.checks.judge import judge, required_checks
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.subject import MAX_PROBLEM
 from tidegate.evidence.fact import Cause
@@ -40,18 +40,18 @@ SECTION_CHECKS = tuple(SECTIONS)
 @pytest.mark.parametrize("check", SECTION_CHECKS)
 def test_each_section_demands_its_check_and_no_other(check):
     demanding = policy(**SECTIONS[check])
-    assert demanded_checks(demanding) == (check,)
+    assert required_checks(demanding) == (check,)
     assert [(one.check, one.outcome) for one in judge(demanding, subject())] == [(check, Outcome.PASS)]
 
 
 def test_all_sections_demand_all_checks_in_one_order():
-    assert demanded_checks(full_policy()) == SECTION_CHECKS
+    assert required_checks(full_policy()) == SECTION_CHECKS
     results = judge(full_policy(), subject())
     assert [(one.check, one.outcome) for one in results] == [(check, Outcome.PASS) for check in SECTION_CHECKS]
 
 
 def test_an_empty_list_of_registries_is_a_demand_that_nothing_meets():
-    assert demanded_checks(policy(registries=())) == (Check.REGISTRY,)
+    assert required_checks(policy(registries=())) == (Check.REGISTRY,)
     assert judge(policy(registries=()), subject())[0].reason is Reason.REGISTRY_NOT_ALLOWED
 
 
@@ -68,7 +68,7 @@ BROKEN = "the policy cannot be used"
     ],
 )
 def test_a_policy_that_cannot_be_judged_by_is_undetermined(unusable, found, cause):
-    assert demanded_checks(unusable) == (Check.POLICY,)
+    assert required_checks(unusable) == (Check.POLICY,)
     (result,) = judge(unusable, subject())
     assert (result.check, result.outcome, result.reason) == (Check.POLICY, Outcome.UNDETERMINED, Reason.POLICY_INVALID)
     assert (result.found, result.cause) == (found, cause)

@@ -52,8 +52,8 @@ def check(
     found = () if first_seen is None else (finding(first_observed_at=NOW - first_seen),)
     scan = report(*found, last_scanned_at=ago(scanned), scanned_since=ago(since), scanner=scanner, state=state)
     collected = evidence(known(scan, old=looked_up), detail=detail(pushed_at=ago(pushed), restored_at=ago(restored)))
-    demanded = ScanRules(**rules)
-    return check_scan(demanded, policy(scan=demanded), subject(collected=collected))
+    required = ScanRules(**rules)
+    return check_scan(required, policy(scan=required), subject(collected=collected))
 
 
 SETTLING = [
@@ -166,12 +166,12 @@ UNTIMED = {
     ids=["default", "no settling", "an age", "pending tolerated"],
 )
 def test_a_scan_that_has_no_time_is_no_scan(scanned, pushed, state, rules):
-    demanded = ScanRules(**rules)
+    required = ScanRules(**rules)
     collected = evidence(
         report(state=state, last_scanned_at=ago(scanned), scanned_since=NOW - HOUR),
         detail=detail(pushed_at=ago(pushed)),
     )
-    result = check_scan(demanded, policy(scan=demanded), subject(collected=collected))
+    result = check_scan(required, policy(scan=required), subject(collected=collected))
     assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.EVIDENCE_LACKING)
     assert "the scanner says that the image was scanned" in result.found
     assert result.remedy

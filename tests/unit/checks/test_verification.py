@@ -27,13 +27,20 @@ from tests.unit.builders import (
     policy,
     subject,
 )
-from tidegate.checks.judge import demanded_checks, judge
+from tidegate.checks.judge import judge, required_checks
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.signature_artifacts import SigningHint, SigningState
-from tidegate.evidence.verification_result import MAX_ATTEMPTS, Attempt, Proof, Proofs, ProofState, conclude
+from tidegate.evidence.verification_result import (
+    MAX_ATTEMPTS,
+    Attempt,
+    VerificationResult,
+    VerificationResults,
+    VerificationState,
+    conclude,
+)
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import (
     AttestationRules,
@@ -44,7 +51,7 @@ from tidegate.policy.signatures import (
     SignatureRules,
 )
 from tidegate.policy.trust_stores import NO_TRUST
-from tidegate.signing.requirements import PolicyDemands, demands_of
+from tidegate.signing.requirements import PolicyRequirements, requirements_of
 
 RELEASE = NotationAuthority(name="release", trust_stores=("ca",), trusted_identities=("*",))
 VENDOR = KeyedAuthority(name="vendor", key=PemKey(pem="a key"))
@@ -62,33 +69,35 @@ def attesting(*names: str, **more: Any) -> ImagePolicy:
     return policy(attestations=tuple(rules), **more)
 
 
-def attempt(state: ProofState, **changes: Any) -> Attempt:
+def attempt(state: VerificationState, **changes: Any) -> Attempt:
     said: dict[str, Any] = {}
-    if state in {ProofState.FAILED, ProofState.UNKNOWN}:
+    if state in {VerificationState.FAILED, VerificationState.UNKNOWN}:
         said = {"step": "look for revocations", "text": "nobody answered"}
-    elif state is ProofState.LOGGED:
+    elif state is VerificationState.LOGGED:
         said = {"signer": "CN=release", "logged": ("expiry: it has expired",)}
     else:
         said = {"signer": "CN=release"}
     return Attempt(manifest_digest=digest("signature"), state=state, **(said | changes))
 
 
-def proof(state: ProofState, **changes: Any) -> Proof:
-    return conclude([] if state is ProofState.ABSENT else [attempt(state, **changes)], outage=None)
+def proof(state: VerificationState, **changes: Any) -> VerificationResult:
+    return conclude([] if state is VerificationState.ABSENT else [attempt(state, **changes)], outage=None)
 
 
-def proved(demands: tuple[Any, ...], *proofs: Proof | None, hints: tuple[SigningHint, ...] = ()) -> Proofs:
-    found = {demand: one for demand, one in zip(demands, proofs, strict=True) if one is not None}
-    return Proofs(by_demand=found, hints=hints)
+def proved(
+    requirements: tuple[Any, ...], *proofs: VerificationResult | None, hints: tuple[SigningHint, ...] = ()
+) -> VerificationResults:
+    found = {requirement: one for requirement, one in zip(requirements, proofs, strict=True) if one is not None}
+    return VerificationResults(by_requirement=found, hints=hints)
 
 
-def demands(wanted: ImagePolicy) -> PolicyDemands:
-    return demands_of(wanted, NO_TRUST)
+def requirements(wanted: ImagePolicy) -> PolicyRequirements:
+    return requirements_of(wanted, NO_TRUST)
 
 
 def with_proofs(found: Any, *, of: Any = DIGEST, **more: Any) -> ImageEvidence:
     facts = found if isinstance(found, dict) else {of: found}
-    facts = {one: value if not isinstance(value, Proofs) else known(value) for one, value in facts.items()}
+    facts = {one: value if not isinstance(value, VerificationResults) else known(value) for one, value in facts.items()}
     return replace(evidence(**more), proofs=facts)
 
 
@@ -97,22 +106,22 @@ def judged(wanted: ImagePolicy, collected: ImageEvidence, image: str = IMAGE) ->
     return result
 
 
-def of(wanted: ImagePolicy, *proofs: Proof | None, hints: tuple[SigningHint, ...] = ()) -> CheckResult:
+def of(wanted: ImagePolicy, *proofs: VerificationResult | None, hints: tuple[SigningHint, ...] = ()) -> CheckResult:
     """The result for an image with these proofs, one for each demand of signatures."""
-    return judged(wanted, with_proofs(proved(demands(wanted).signatures, *proofs, hints=hints)))
+    return judged(wanted, with_proofs(proved(requirements(wanted).signatures, *proofs, hints=hints)))
 
 
-@pytest.mark.parametrize(("first", "second"), list(product(ProofState, repeat=2)))
+@pytest.mark.parametrize(("first", "second"), list(product(VerificationState, repeat=2)))
 def test_one_authority_is_enough_and_nothing_less_is(first, second):
     result = of(signing(), proof(first), proof(second))
     states = {first, second}
-    if ProofState.VERIFIED in states:
+    if VerificationState.VERIFIED in states:
         expected = (Outcome.PASS, Reason.OK)
-    elif ProofState.LOGGED in states:
+    elif VerificationState.LOGGED in states:
         expected = (Outcome.EXEMPT, Reason.NOT_ENFORCED)
-    elif ProofState.UNKNOWN in states:
+    elif VerificationState.UNKNOWN in states:
         expected = (Outcome.UNDETERMINED, Reason.SIGNATURE_UNDECIDED)
-    elif ProofState.FAILED in states:
+    elif VerificationState.FAILED in states:
         expected = (Outcome.FAIL, Reason.SIGNATURE_INVALID)
     else:
         expected = (Outcome.FAIL, Reason.SIGNATURE_MISSING)
@@ -121,30 +130,32 @@ def test_one_authority_is_enough_and_nothing_less_is(first, second):
 
 def test_what_verified_although_something_was_logged_is_no_pass():
     """No verification says so; if one ever did, it must not look like a valid signature."""
-    result = of(signing(RELEASE), proof(ProofState.VERIFIED, logged=("expiry: it has expired",)))
+    result = of(signing(RELEASE), proof(VerificationState.VERIFIED, logged=("expiry: it has expired",)))
     assert (result.outcome, result.reason) == (Outcome.EXEMPT, Reason.NOT_ENFORCED)
 
 
 def test_a_verified_proof_without_the_attempt_that_proves_it_is_none():
-    assert not of(signing(RELEASE), Proof(state=ProofState.VERIFIED)).lets_through
+    assert not of(signing(RELEASE), VerificationResult(state=VerificationState.VERIFIED)).lets_through
 
 
 def test_an_authority_that_was_not_asked_is_undetermined():
-    result = of(signing(), proof(ProofState.ABSENT), None)
+    result = of(signing(), proof(VerificationState.ABSENT), None)
     assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.EVIDENCE_LACKING)
 
 
 def test_proofs_of_another_policy_object_count_for_nothing():
     """A demand is compared by identity: the same words in a new object are a new demand."""
     old, new = signing(RELEASE), signing(RELEASE)
-    collected = with_proofs(proved(demands(old).signatures, proof(ProofState.VERIFIED)))
+    collected = with_proofs(proved(requirements(old).signatures, proof(VerificationState.VERIFIED)))
     assert judged(old, collected).outcome is Outcome.PASS
     assert judged(new, collected).outcome is Outcome.UNDETERMINED
 
 
 def test_proofs_of_another_digest_count_for_nothing():
     wanted = signing(RELEASE)
-    collected = with_proofs(proved(demands(wanted).signatures, proof(ProofState.VERIFIED)), of=digest("other"))
+    collected = with_proofs(
+        proved(requirements(wanted).signatures, proof(VerificationState.VERIFIED)), of=digest("other")
+    )
     assert judged(wanted, collected).outcome is Outcome.UNDETERMINED
 
 
@@ -159,7 +170,7 @@ def test_proofs_of_another_digest_count_for_nothing():
 )
 def test_an_image_that_is_not_there_has_no_signature(changes, outcome, reason):
     wanted = signing(RELEASE)
-    found = proved(demands(wanted).signatures, proof(ProofState.VERIFIED))
+    found = proved(requirements(wanted).signatures, proof(VerificationState.VERIFIED))
     result = judged(wanted, with_proofs(found, **changes))
     assert (result.outcome, result.reason) == (outcome, reason)
 
@@ -171,13 +182,13 @@ def test_signatures_that_could_not_be_looked_for_are_undetermined():
 
 
 def test_signatures_of_which_some_could_not_be_looked_at_are_undetermined():
-    result = of(signing(RELEASE), conclude([attempt(ProofState.FAILED)], outage=Cause.UNREACHABLE))
+    result = of(signing(RELEASE), conclude([attempt(VerificationState.FAILED)], outage=Cause.UNREACHABLE))
     assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK)
     assert "not every signature could be looked at" in result.found
 
 
 def test_a_valid_signature_counts_although_others_could_not_be_looked_at():
-    assert of(signing(RELEASE), conclude([attempt(ProofState.VERIFIED)], outage=Cause.UNREACHABLE)).lets_through
+    assert of(signing(RELEASE), conclude([attempt(VerificationState.VERIFIED)], outage=Cause.UNREACHABLE)).lets_through
 
 
 @pytest.mark.parametrize(
@@ -185,7 +196,9 @@ def test_a_valid_signature_counts_although_others_could_not_be_looked_at():
 )
 def test_old_proofs_count_within_max_stale(old, outcome):
     wanted = signing(RELEASE)
-    fact = known(proved(demands(wanted).signatures, proof(ProofState.VERIFIED)), old=old, stale=Cause.UNREACHABLE)
+    fact = known(
+        proved(requirements(wanted).signatures, proof(VerificationState.VERIFIED)), old=old, stale=Cause.UNREACHABLE
+    )
     result = judged(wanted, with_proofs(fact))
     assert result.outcome is outcome
     if outcome is Outcome.PASS:
@@ -194,11 +207,11 @@ def test_old_proofs_count_within_max_stale(old, outcome):
 
 
 def test_a_proof_holds_as_long_as_it_says():
-    result = of(signing(RELEASE), proof(ProofState.VERIFIED, good_until=NOW + DAY))
+    result = of(signing(RELEASE), proof(VerificationState.VERIFIED, good_until=NOW + DAY))
     assert result.holds_until == NOW + DAY
 
 
-@pytest.mark.parametrize("state", [ProofState.VERIFIED, ProofState.LOGGED])
+@pytest.mark.parametrize("state", [VerificationState.VERIFIED, VerificationState.LOGGED])
 @pytest.mark.parametrize(
     ("left", "outcome"),
     [(timedelta(microseconds=1), None), (timedelta(0), Outcome.UNDETERMINED), (-DAY, Outcome.UNDETERMINED)],
@@ -212,12 +225,12 @@ def test_a_proof_counts_no_longer_than_it_may_be_believed(state, left, outcome):
 
 
 def test_time_makes_no_doubt_of_a_failure():
-    result = of(signing(RELEASE), proof(ProofState.FAILED, good_until=NOW - DAY))
+    result = of(signing(RELEASE), proof(VerificationState.FAILED, good_until=NOW - DAY))
     assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_INVALID)
 
 
 def test_what_is_only_logged_is_told_with_authority_signer_and_failure():
-    result = of(signing(RELEASE), proof(ProofState.LOGGED))
+    result = of(signing(RELEASE), proof(VerificationState.LOGGED))
     assert result.notes == ("signatures NotEnforced: authority release only logs what failed: expiry",)
     assert result.cause == "signature by CN=release; expiry: it has expired"
 
@@ -233,7 +246,7 @@ def test_what_is_only_logged_is_told_with_authority_signer_and_failure():
 )
 def test_what_ecr_says_of_its_own_signing_explains_and_never_decides(state, reason, words):
     hint = SigningHint(profile_arn=PROFILE, state=state, failure_reason="no such profile")
-    result = of(signing(RELEASE), proof(ProofState.ABSENT), hints=(hint,))
+    result = of(signing(RELEASE), proof(VerificationState.ABSENT), hints=(hint,))
     assert (result.outcome, result.reason) == (Outcome.FAIL, reason)
     assert words in result.found
     assert PROFILE not in result.found
@@ -244,7 +257,7 @@ def test_what_ecr_says_of_its_own_signing_explains_and_never_decides(state, reas
 
 REVOKED = Attempt(
     manifest_digest=DIGEST,
-    state=ProofState.FAILED,
+    state=VerificationState.FAILED,
     step="look for revocations",
     text="the certificate is revoked",
     signer="CN=release",
@@ -252,9 +265,9 @@ REVOKED = Attempt(
 )
 
 
-@pytest.mark.parametrize("first", [ProofState.FAILED, ProofState.ABSENT])
+@pytest.mark.parametrize("first", [VerificationState.FAILED, VerificationState.ABSENT])
 def test_a_revoked_signature_has_its_own_reason_and_nobody_is_told_to_sign_again(first):
-    withdrawn = Proof(state=ProofState.FAILED, decisive=REVOKED, attempts=(REVOKED,))
+    withdrawn = VerificationResult(state=VerificationState.FAILED, decisive=REVOKED, attempts=(REVOKED,))
     result = of(signing(), proof(first), withdrawn)
     assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_REVOKED)
     assert result.found == "authority vendor: its signature, or what made it, was revoked"
@@ -265,19 +278,19 @@ def test_a_revoked_signature_has_its_own_reason_and_nobody_is_told_to_sign_again
 
 @pytest.mark.parametrize("first", [True, False])
 def test_what_was_revoked_is_told_before_what_failed_otherwise(first):
-    others = [attempt(ProofState.FAILED, signer=""), attempt(ProofState.FAILED, signer="CN=release")]
+    others = [attempt(VerificationState.FAILED, signer=""), attempt(VerificationState.FAILED, signer="CN=release")]
     among = [REVOKED, *others] if first else [*others, REVOKED]
     assert conclude(among, outage=None).decisive is REVOKED
     assert conclude(others, outage=None).decisive is others[1]
 
 
 def test_a_valid_signature_passes_beside_a_revoked_one_of_another_authority():
-    withdrawn = Proof(state=ProofState.FAILED, decisive=REVOKED, attempts=(REVOKED,))
-    assert of(signing(), withdrawn, proof(ProofState.VERIFIED)).outcome is Outcome.PASS
+    withdrawn = VerificationResult(state=VerificationState.FAILED, decisive=REVOKED, attempts=(REVOKED,))
+    assert of(signing(), withdrawn, proof(VerificationState.VERIFIED)).outcome is Outcome.PASS
 
 
 def test_bytes_that_are_not_the_images_fail_every_authority():
-    lie = Proof(state=ProofState.FAILED, problem="the bytes stored have another digest")
+    lie = VerificationResult(state=VerificationState.FAILED, problem="the bytes stored have another digest")
     result = of(signing(RELEASE), lie)
     assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_INVALID)
     assert result.found == "authority release: not satisfied"
@@ -285,7 +298,7 @@ def test_bytes_that_are_not_the_images_fail_every_authority():
 
 
 def test_trust_that_cannot_be_used_names_authority_and_problem():
-    unusable = Proof(state=ProofState.UNKNOWN, problem="there is no TrustStore ca")
+    unusable = VerificationResult(state=VerificationState.UNKNOWN, problem="there is no TrustStore ca")
     result = of(signing(RELEASE), unusable)
     assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.TRUST_UNUSABLE)
     assert result.found == "authority release cannot be asked, for want of a trust store or a key"
@@ -293,7 +306,7 @@ def test_trust_that_cannot_be_used_names_authority_and_problem():
 
 
 def test_a_refusal_says_step_and_words_of_each_authority_and_how_to_sign():
-    result = of(signing(), proof(ProofState.FAILED), proof(ProofState.ABSENT))
+    result = of(signing(), proof(VerificationState.FAILED), proof(VerificationState.ABSENT))
     assert result.found == "authority release: failed to look for revocations"
     assert result.cause.endswith("nobody answered")
     assert result.remedy == f"have one of the authorities sign {IMAGE.rpartition(':')[0]}@{DIGEST}"
@@ -301,7 +314,7 @@ def test_a_refusal_says_step_and_words_of_each_authority_and_how_to_sign():
 
 def test_what_is_only_logged_holds_no_longer_than_it_may_be_believed_and_repeats_no_words_of_others():
     logged = ("expiry: at https://host.internal: late", "revocation: a: b")
-    result = of(signing(RELEASE), proof(ProofState.LOGGED, good_until=NOW + DAY, logged=logged))
+    result = of(signing(RELEASE), proof(VerificationState.LOGGED, good_until=NOW + DAY, logged=logged))
     assert result.outcome is Outcome.EXEMPT
     assert result.holds_until == NOW + DAY
     assert result.found == "authority release only logs what failed: expiry, revocation"
@@ -310,12 +323,12 @@ def test_what_is_only_logged_holds_no_longer_than_it_may_be_believed_and_repeats
 
 @pytest.mark.parametrize(("count", "more"), [(1, ""), (2, " (and 1 more tried)"), (3, " (and 2 more tried)")])
 def test_a_refusal_says_how_many_signatures_were_tried(count, more):
-    tried = conclude([attempt(ProofState.FAILED)] * count, outage=None)
+    tried = conclude([attempt(VerificationState.FAILED)] * count, outage=None)
     assert of(signing(RELEASE), tried).found == f"authority release: failed to look for revocations{more}"
 
 
 def test_hostile_words_of_a_signature_are_made_harmless():
-    result = of(signing(RELEASE), proof(ProofState.FAILED, text="\x1b[31m" + "x" * 1000))
+    result = of(signing(RELEASE), proof(VerificationState.FAILED, text="\x1b[31m" + "x" * 1000))
     assert "\x1b" not in result.found + result.cause
     assert len(result.cause) < 400
 
@@ -323,44 +336,48 @@ def test_hostile_words_of_a_signature_are_made_harmless():
 class TestChildren:
     TWO = (child("amd", "linux/amd64"), child("arm", "linux/arm64"))
 
-    def judged(self, amd: Proof, arm: Proof, top: Proof, **more: Any) -> CheckResult:
+    def judged(
+        self, amd: VerificationResult, arm: VerificationResult, top: VerificationResult, **more: Any
+    ) -> CheckResult:
         wanted = signing(RELEASE, children=Children.ALL, **more)
-        signatures = demands(wanted).signatures
+        signatures = requirements(wanted).signatures
         proofs = {DIGEST: top, digest("amd"): amd, digest("arm"): arm}
         found = {one: proved(signatures, value) for one, value in proofs.items()}
         return judged(wanted, with_proofs(found, runnable=self.TWO))
 
-    @given(st.tuples(*[st.sampled_from(ProofState)] * 3))
+    @given(st.tuples(*[st.sampled_from(VerificationState)] * 3))
     def test_each_child_and_the_index_need_a_signature_of_their_own(self, states):
         result = self.judged(*map(proof, states))
-        good = {ProofState.VERIFIED, ProofState.LOGGED}
+        good = {VerificationState.VERIFIED, VerificationState.LOGGED}
         assert result.lets_through == (set(states) <= good)
-        assert (result.outcome is Outcome.PASS) == (set(states) == {ProofState.VERIFIED})
+        assert (result.outcome is Outcome.PASS) == (set(states) == {VerificationState.VERIFIED})
 
     def test_the_child_is_named(self):
-        result = self.judged(proof(ProofState.VERIFIED), proof(ProofState.ABSENT), proof(ProofState.VERIFIED))
+        result = self.judged(
+            proof(VerificationState.VERIFIED), proof(VerificationState.ABSENT), proof(VerificationState.VERIFIED)
+        )
         assert result.found.startswith("linux/arm64: no signature of ")
 
     def test_only_children_that_may_run_count(self):
         result = self.judged(
-            proof(ProofState.VERIFIED),
-            proof(ProofState.ABSENT),
-            proof(ProofState.VERIFIED),
+            proof(VerificationState.VERIFIED),
+            proof(VerificationState.ABSENT),
+            proof(VerificationState.VERIFIED),
             platforms=platforms("linux/amd64"),
         )
         assert result.outcome is Outcome.PASS
 
     def test_the_soonest_limit_of_all_holds(self):
         result = self.judged(
-            proof(ProofState.VERIFIED, good_until=NOW + HOUR),
-            proof(ProofState.VERIFIED),
-            proof(ProofState.VERIFIED, good_until=NOW + DAY),
+            proof(VerificationState.VERIFIED, good_until=NOW + HOUR),
+            proof(VerificationState.VERIFIED),
+            proof(VerificationState.VERIFIED, good_until=NOW + DAY),
         )
         assert result.holds_until == NOW + HOUR
 
     def test_children_that_are_not_known_are_undetermined(self):
         wanted = signing(RELEASE, children=Children.ALL)
-        found = {DIGEST: proved(demands(wanted).signatures, proof(ProofState.VERIFIED))}
+        found = {DIGEST: proved(requirements(wanted).signatures, proof(VerificationState.VERIFIED))}
         assert judged(wanted, with_proofs(found, runnable=missing())).outcome is Outcome.UNDETERMINED
         assert judged(wanted, with_proofs(found, runnable=self.TWO)).outcome is Outcome.UNDETERMINED
 
@@ -374,7 +391,7 @@ class TestOtherRegistries:
 
     def test_a_registry_that_the_policy_lists_is_judged_like_amazon_ecr(self):
         wanted = signing(RELEASE, registries=(host("ghcr.io", "acme/*"), ecr()))
-        found = proved(demands(wanted).signatures, proof(ProofState.VERIFIED))
+        found = proved(requirements(wanted).signatures, proof(VerificationState.VERIFIED))
         results = judge(wanted, subject(self.IMAGE, with_proofs(found)))
         assert [(one.check, one.outcome) for one in results] == [
             (Check.REGISTRY, Outcome.PASS),
@@ -383,30 +400,31 @@ class TestOtherRegistries:
 
 
 class TestAttestations:
-    def judged(self, *states: ProofState) -> CheckResult:
+    def judged(self, *states: VerificationState) -> CheckResult:
         wanted = attesting(*(f"kind-{number}" for number in range(len(states))))
         found = {
-            demand: proof(state) for (_, (demand,)), state in zip(demands(wanted).attestations, states, strict=True)
+            requirement: proof(state)
+            for (_, (requirement,)), state in zip(requirements(wanted).attestations, states, strict=True)
         }
-        return judged(wanted, with_proofs(Proofs(by_demand=found)))
+        return judged(wanted, with_proofs(VerificationResults(by_requirement=found)))
 
-    @given(st.lists(st.sampled_from(ProofState), min_size=1, max_size=4))
+    @given(st.lists(st.sampled_from(VerificationState), min_size=1, max_size=4))
     def test_every_attestation_is_demanded(self, states):
         result = self.judged(*states)
-        assert result.lets_through == (set(states) <= {ProofState.VERIFIED, ProofState.LOGGED})
+        assert result.lets_through == (set(states) <= {VerificationState.VERIFIED, VerificationState.LOGGED})
 
     @pytest.mark.parametrize(
         ("state", "reason"),
         [
-            (ProofState.ABSENT, Reason.ATTESTATION_MISSING),
-            (ProofState.FAILED, Reason.ATTESTATION_INVALID),
-            (ProofState.UNKNOWN, Reason.ATTESTATION_UNDECIDED),
+            (VerificationState.ABSENT, Reason.ATTESTATION_MISSING),
+            (VerificationState.FAILED, Reason.ATTESTATION_INVALID),
+            (VerificationState.UNKNOWN, Reason.ATTESTATION_UNDECIDED),
         ],
     )
     def test_the_one_that_lacks_is_named_with_its_type(self, state, reason):
-        result = self.judged(ProofState.VERIFIED, state)
+        result = self.judged(VerificationState.VERIFIED, state)
         assert result.reason is reason
-        if state is ProofState.ABSENT:
+        if state is VerificationState.ABSENT:
             assert "attestation kind-1 (https://types.test/kind-1)" in result.found
 
     def test_a_registry_that_the_policy_does_not_list_is_not_asked(self):
@@ -427,8 +445,8 @@ class TestAttestations:
             signatures=SignatureRules(any_of=(VENDOR,)),
             attestations=(AttestationRules(name="sbom", predicate_type="https://t.test", any_of=(VENDOR,)),),
         )
-        found = {demands(wanted).signatures[0]: proof(ProofState.VERIFIED)}
-        results = judge(wanted, subject(collected=with_proofs(Proofs(by_demand=found))))
+        found = {requirements(wanted).signatures[0]: proof(VerificationState.VERIFIED)}
+        results = judge(wanted, subject(collected=with_proofs(VerificationResults(by_requirement=found))))
         assert [(one.check, one.lets_through) for one in results] == [
             (Check.SIGNATURES, True),
             (Check.ATTESTATIONS, False),
@@ -437,15 +455,19 @@ class TestAttestations:
 
 def test_both_sections_are_demanded_by_name():
     both = policy(signatures=SignatureRules(any_of=(RELEASE,)), attestations=attesting("x").attestations)
-    assert demanded_checks(both) == (Check.SIGNATURES, Check.ATTESTATIONS)
-    assert demanded_checks(broken()) == (Check.POLICY,)
+    assert required_checks(both) == (Check.SIGNATURES, Check.ATTESTATIONS)
+    assert required_checks(broken()) == (Check.POLICY,)
 
 
-@given(st.lists(st.sampled_from([state for state in ProofState if state is not ProofState.ABSENT]), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from([state for state in VerificationState if state is not VerificationState.ABSENT]), max_size=12
+    )
+)
 def test_a_proof_is_good_only_by_a_good_attempt(states):
     found = conclude([attempt(state) for state in states], outage=None)
-    assert (found.state is ProofState.VERIFIED) == (ProofState.VERIFIED in states)
-    assert (found.state is ProofState.ABSENT) == (not states)
+    assert (found.state is VerificationState.VERIFIED) == (VerificationState.VERIFIED in states)
+    assert (found.state is VerificationState.ABSENT) == (not states)
     assert len(found.attempts) <= MAX_ATTEMPTS
     if found.decisive is not None:
         assert found.decisive.state is found.state

@@ -35,10 +35,10 @@ NO_CRITICAL = {"max_counts": {Severity.CRITICAL: 0}}
 
 
 def check(scanned, *, scan=None, now=NOW, cluster=(), **rules):
-    demanded = VulnerabilityRules(**(rules or NO_CRITICAL))
+    required = VulnerabilityRules(**(rules or NO_CRITICAL))
     collected = scanned if hasattr(scanned, "detail") else evidence(scanned)
     judged = subject(collected=collected, now=now, cluster=cluster)
-    return check_vulnerabilities(demanded, policy(vulnerabilities=demanded, scan=scan), judged)
+    return check_vulnerabilities(required, policy(vulnerabilities=required, scan=scan), judged)
 
 
 def of(*found, **rules):

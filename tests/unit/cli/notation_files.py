@@ -44,12 +44,12 @@ def statement(
     identities: Sequence[str] = ("x509.subject: C=US, ST=WA, O=Example",),
     **verification: Any,
 ) -> dict[str, Any]:
-    demanded = {} if level == "skip" else {"trustStores": list(stores), "trustedIdentities": list(identities)}
+    required = {} if level == "skip" else {"trustStores": list(stores), "trustedIdentities": list(identities)}
     return {
         "name": name,
         "registryScopes": list(scopes),
         "signatureVerification": {"level": level} | verification,
-    } | demanded
+    } | required
 
 
 class NotationFiles:

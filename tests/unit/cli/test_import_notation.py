@@ -15,7 +15,7 @@ from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.cli.commands import Ended, run
 from tests.unit.cli.notation_files import NotationFiles, signer, statement, stranger
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, SignatureArtifact
-from tidegate.evidence.verification_result import ProofState
+from tidegate.evidence.verification_result import VerificationState
 from tidegate.images.digest import Digest
 from tidegate.images.reference import parse_reference
 from tidegate.policy.match import image_matches, scope_contains
@@ -64,21 +64,21 @@ class Imported:
         assert isinstance(found, NotationAuthority)
         return found
 
-    def state(self, repository: str, envelope: bytes, now: datetime) -> ProofState | None:
+    def state(self, repository: str, envelope: bytes, now: datetime) -> VerificationState | None:
         """What the policies about the repository make of a signature; None where none is about it."""
         reference = parse_reference(f"{repository}@{DIGEST}")
         about = [policy for policy in self.policies if image_matches(policy.match, reference)]
-        worst: ProofState | None = None
+        worst: VerificationState | None = None
         for policy in about:
             if policy.registries is not None and not any(
                 scope_contains(scope, reference) for scope in policy.registries
             ):
-                return ProofState.FAILED
+                return VerificationState.FAILED
             if policy.signatures is not None:
                 worst = self._best(policy, envelope, now)
         return worst
 
-    def _best(self, policy: ImagePolicy, envelope: bytes, now: datetime) -> ProofState:
+    def _best(self, policy: ImagePolicy, envelope: bytes, now: datetime) -> VerificationState:
         assert policy.signatures
         states = set()
         for one in policy.signatures.any_of:
@@ -89,7 +89,12 @@ class Imported:
             verifier = NotationVerifier(one, self.trust)
             examined = verifier.verify(_artifact(envelope), image, now=now, revocation=RevocationMaterial(crls=(CRL,)))
             states.add(examined.attempt.state)
-        order = (ProofState.VERIFIED, ProofState.LOGGED, ProofState.UNKNOWN, ProofState.FAILED)
+        order = (
+            VerificationState.VERIFIED,
+            VerificationState.LOGGED,
+            VerificationState.UNKNOWN,
+            VerificationState.FAILED,
+        )
         return next(state for state in order if state in states)
 
 
@@ -190,10 +195,10 @@ def test_the_objects_decide_as_the_document_does(signed, document):
     signed.trust(*DOCUMENTS[document])
     imported = Imported(convert(signed))
     same = {
-        "verified": ProofState.VERIFIED,
-        "logged": ProofState.LOGGED,
+        "verified": VerificationState.VERIFIED,
+        "logged": VerificationState.LOGGED,
         "skipped": None,
-        "failed": ProofState.FAILED,
+        "failed": VerificationState.FAILED,
     }
     revoked = signed.write("listed.crl", CRL)
     seen = set()
@@ -215,12 +220,12 @@ def test_the_objects_decide_as_the_document_does(signed, document):
 @pytest.mark.parametrize(
     ("document", "label", "state"),
     [
-        ("strict", "not revoked", ProofState.VERIFIED),
-        ("strict", "revoked", ProofState.FAILED),
-        ("strict", "unknown revocation", ProofState.UNKNOWN),
-        ("permissive", "revoked", ProofState.LOGGED),
-        ("AWS Signer", "by AWS Signer", ProofState.UNKNOWN),
-        ("AWS Signer without revocation", "by AWS Signer", ProofState.VERIFIED),
+        ("strict", "not revoked", VerificationState.VERIFIED),
+        ("strict", "revoked", VerificationState.FAILED),
+        ("strict", "unknown revocation", VerificationState.UNKNOWN),
+        ("permissive", "revoked", VerificationState.LOGGED),
+        ("AWS Signer", "by AWS Signer", VerificationState.UNKNOWN),
+        ("AWS Signer without revocation", "by AWS Signer", VerificationState.VERIFIED),
     ],
 )
 def test_the_signatures_compared_are_of_every_kind(signed, document, label, state):
@@ -229,10 +234,10 @@ def test_the_signatures_compared_are_of_every_kind(signed, document, label, stat
     assert Imported(convert(signed)).state("registry.test/app", SIGNATURES[label], now) is state
 
 
-def _undecided(report: dict[str, Any]) -> ProofState:
+def _undecided(report: dict[str, Any]) -> VerificationState:
     """What the cluster makes of a signature that cannot be decided: a stranger's is none."""
     signed_by_somebody_trusted = any("signer" in one["facts"] for one in report["signatures"])
-    return ProofState.UNKNOWN if signed_by_somebody_trusted else ProofState.FAILED
+    return VerificationState.UNKNOWN if signed_by_somebody_trusted else VerificationState.FAILED
 
 
 # What becomes of what
@@ -368,7 +373,7 @@ def test_a_skipped_statement_and_an_unused_store_are_mentioned(files):
     imported = Imported(ended)
     assert [policy.name for policy in imported.policies] == ["notation-wabbit", "notation-registries"]
     assert imported.state("registry.test/free", b"", SIGNED_AT) is None
-    assert imported.state("registry.test/elsewhere", b"", SIGNED_AT) is ProofState.FAILED
+    assert imported.state("registry.test/elsewhere", b"", SIGNED_AT) is VerificationState.FAILED
 
 
 def test_a_repository_on_a_port_of_its_own_or_in_china_is_kept_apart(files):
@@ -465,8 +470,8 @@ def test_a_partial_import_says_what_is_missing_and_is_stricter(files):
     assert "only a verification plugin understands" in ended.out
     imported = Imported(ended)
     good = sign(signer())
-    assert imported.state("registry.test/anything", good, SIGNED_AT) is ProofState.VERIFIED
-    assert imported.state("registry.test/plugin", good, SIGNED_AT) is ProofState.FAILED
+    assert imported.state("registry.test/anything", good, SIGNED_AT) is VerificationState.VERIFIED
+    assert imported.state("registry.test/plugin", good, SIGNED_AT) is VerificationState.FAILED
 
 
 def test_a_partial_import_keeps_the_identities_that_can_be_said(files):

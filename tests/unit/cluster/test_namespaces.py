@@ -50,7 +50,7 @@ async def listing(source: WatchedNamespaces, api: FakeApi) -> asyncio.Task[bool]
     """Begin a list that has looked at the cluster and has not told yet."""
     api.may_answer.clear()
     before = len(api.asked)
-    task = asyncio.create_task(source.relisting.refresh_once())
+    task = asyncio.create_task(source.resync.refresh_once())
     await asked(api, before + 1)
     return task
 
@@ -58,10 +58,10 @@ async def listing(source: WatchedNamespaces, api: FakeApi) -> asyncio.Task[bool]
 async def test_a_list_brings_and_purges():
     api = FakeApi(a={"x": "1"}, b={})
     source = watched(api)
-    assert await source.relisting.refresh_once()
+    assert await source.resync.refresh_once()
     assert (source.labels("a"), source.labels("b"), source.labels("c")) == ({"x": "1"}, {}, None)
     api.cluster = {"a": {"x": "2"}}
-    assert await source.relisting.refresh_once()
+    assert await source.resync.refresh_once()
     assert (source.labels("a"), source.labels("b")) == ({"x": "2"}, None)
     assert len(source) == 1
 
@@ -69,19 +69,19 @@ async def test_a_list_brings_and_purges():
 async def test_a_failed_list_changes_nothing():
     api = FakeApi(a={"x": "1"})
     source = watched(api)
-    assert await source.relisting.refresh_once()
+    assert await source.resync.refresh_once()
     api.broken, api.cluster = True, {}
-    assert not await source.relisting.refresh_once()
+    assert not await source.resync.refresh_once()
     assert source.labels("a") == {"x": "1"}
 
 
 async def test_equal_labels_are_the_same_object_and_other_labels_another():
     api = FakeApi(a={"x": "1"})
     source = watched(api)
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     before = source.labels("a")
     source.told("a", {"x": "1"})
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     assert source.labels("a") is before
     source.told("a", {"x": "2"})
     assert source.labels("a") == {"x": "2"}
@@ -116,7 +116,7 @@ async def test_what_was_told_before_a_list_is_purged_by_it():
     api = FakeApi()
     source = watched(api)
     source.told("a", {})
-    assert await source.relisting.refresh_once()
+    assert await source.resync.refresh_once()
     assert source.labels("a") is None
 
 
@@ -158,7 +158,7 @@ async def test_nor_that_of_what_was_listed_since():
     held, api.may_answer = api.may_answer, asyncio.Event()
     api.may_answer.set()
     api.cluster = {"a": {"x": "new"}}
-    assert await source.relisting.refresh_once()
+    assert await source.resync.refresh_once()
     held.set()
     assert await question == {"x": "new"}
     assert source.labels("a") == {"x": "new"}
@@ -176,7 +176,7 @@ async def test_a_live_answer_during_a_list_stands_until_the_next_list_which_foll
     held.set()
     assert await task
     assert source.labels("a") == {"x": "1"}
-    assert source.relisting._wanted.is_set()
+    assert source.resync._wanted.is_set()
 
 
 async def test_a_failed_question_is_not_kept():

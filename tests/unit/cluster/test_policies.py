@@ -65,31 +65,31 @@ async def test_nothing_is_known_before_a_list_worked(status):
     api.list_status = status
     source = watched(api)
     assert not source.current().synced
-    assert not await source.relisting.refresh_once()
+    assert not await source.resync.refresh_once()
     assert not source.current().synced
     api.list_status = 200
-    assert await source.relisting.refresh_once()
+    assert await source.resync.refresh_once()
     assert source.current().synced
 
 
 async def test_a_failed_list_keeps_the_last_snapshot():
     api = FakeApi(policy("a"))
     source = watched(api)
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     before = source.current()
     api.list_status, api.policies = 500, []
-    assert not await source.relisting.refresh_once()
+    assert not await source.resync.refresh_once()
     assert source.current() is before
-    assert source.relisting.problem == "no list"
+    assert source.resync.problem == "no list"
 
 
 async def test_each_list_is_the_whole_truth():
     api = FakeApi(policy("a"), policy("b"))
     source = watched(api)
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     assert names(source) == ["a", "b"]
     api.policies = [policy("b"), policy("c")]
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     assert names(source) == ["b", "c"]
 
 
@@ -106,17 +106,17 @@ async def test_each_list_is_the_whole_truth():
 async def test_a_snapshot_lives_until_a_policy_changes(after, same):
     api = FakeApi(policy("a"))
     source = watched(api)
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     before = source.current()
     api.policies = [after]
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     assert (source.current() is before) is same
 
 
 async def test_a_broken_policy_is_one_of_them():
     api = FakeApi(policy("good"), policy("bad", spec={"tags": 7}))
     source = watched(api)
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     assert names(source) == ["bad", "good"]
     (broken,) = source.current().broken
     assert isinstance(broken, BrokenPolicy)
@@ -126,7 +126,7 @@ async def test_a_broken_policy_is_one_of_them():
 async def test_the_policy_of_the_self_check_is_about_nothing_else():
     """It is in every snapshot, and no namespace that Kubernetes allows ever meets it."""
     source = watched(FakeApi(policy("a")))
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     snapshot = source.current()
     about = {name: [one.name for one in snapshot.for_namespace(name, {})] for name in ("default", known_bad.NAMESPACE)}
     assert about == {"default": ["a"], known_bad.NAMESPACE: ["a", known_bad.NAMESPACE]}
@@ -136,7 +136,7 @@ async def test_a_status_is_written_once():
     api = FakeApi(policy("a"), policy("b"))
     source = watched(api)
     for _ in range(3):
-        assert await source.relisting.refresh_once()
+        assert await source.resync.refresh_once()
     assert sorted(api.patched) == [f"{module.POLICIES_PATH}/{name}/status" for name in ("a", "b")]
 
 
@@ -146,10 +146,10 @@ async def test_a_status_that_cannot_be_written_is_tried_again_and_stops_nothing(
     api = FakeApi(policy("a"), policy("b"))
     api.patch_status = status
     source = watched(api)
-    assert await source.relisting.refresh_once()
+    assert await source.resync.refresh_once()
     assert names(source) == ["a", "b"]
     assert len(api.patched) == 2
-    assert await source.relisting.refresh_once()
+    assert await source.resync.refresh_once()
     assert len(api.patched) == 4
 
 
@@ -157,11 +157,11 @@ async def test_statuses_of_one_round_are_bounded_and_the_rest_follows(monkeypatc
     monkeypatch.setattr("tidegate.cluster.status_writing.MAX_STATUS_WRITES", 2)
     api = FakeApi(*(policy(name) for name in "abcde"))
     source = watched(api)
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     assert len(api.patched) == 2
-    assert source.relisting._wanted.is_set()
-    await source.relisting.refresh_once()
-    await source.relisting.refresh_once()
+    assert source.resync._wanted.is_set()
+    await source.resync.refresh_once()
+    await source.resync.refresh_once()
     assert len(api.patched) == 5
 
 
@@ -172,11 +172,11 @@ async def test_who_watches_is_told_when_the_resource_is_back():
     source.on_return = lambda: told.append("back")
     for status in (404, 500, 200):
         api.list_status = status
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
     assert told == ["back"]
     for status in (200, 500, 200):
         api.list_status = status
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
     assert told == ["back"]
 
 
@@ -221,63 +221,63 @@ class TestTrust:
         """A process that just started is not ready meanwhile, and tells no status that another replica knows better."""
         trust.read = False
         assert not source.is_loading()
-        assert await source.relisting.refresh_once()
+        assert await source.resync.refresh_once()
         assert names(source) == ["a"]
         assert source.is_loading()
         assert api.patched == []
         trust.read = True
         assert not source.is_loading()
-        assert await source.relisting.refresh_once()
+        assert await source.resync.refresh_once()
         assert len(api.patched) == 1
 
     async def test_readiness_waits_for_it_no_longer_than_a_moment(self, source, trust, api, monkeypatch):
         trust.read = False
-        assert await source.relisting.refresh_once()
+        assert await source.resync.refresh_once()
         monkeypatch.setattr(module, "LOADING_SECONDS", -1.0)
         assert not source.is_loading()
-        assert await source.relisting.refresh_once()
+        assert await source.resync.refresh_once()
         assert len(api.patched) == 1
 
     async def test_later_no_policy_waits_for_it(self, source, trust, api):
         """A policy that was tightened must be in force, whatever of its trust can be read."""
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         trust.read, api.policies = False, [policy("b")]
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert names(source) == ["b"]
 
     async def test_it_is_in_the_snapshot_and_in_every_set_of_it(self, source, trust):
         trust.trust = trusted("acme")
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert source.current().trust is trust.trust
         assert source.current().for_namespace("default", {}).trust is trust.trust
         assert trust.asked_for == ["a"]
 
     async def test_another_trust_is_another_snapshot_of_the_same_policies(self, source, trust):
         trust.trust = trusted("acme")
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         before = source.current()
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert source.current() is before
         trust.trust = trusted("acme", "b")
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         after = source.current()
         assert after is not before
         assert after.revision != before.revision
         assert after.policies == before.policies
 
     async def test_news_of_trust_ask_for_the_next_list(self, source, trust):
-        await source.relisting.refresh_once()
-        source.relisting._wanted.clear()
+        await source.resync.refresh_once()
+        source.resync._wanted.clear()
         trust.changed()
-        assert source.relisting._wanted.is_set()
+        assert source.resync._wanted.is_set()
 
     async def test_a_status_tells_what_is_missing_and_that_it_is_there(self, source, trust, api):
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         (condition,) = api.policies[0]["status"]["conditions"]
         assert (condition["status"], condition["reason"]) == ("False", "TrustIncomplete")
         assert "authority a: trust store acme does not exist" in condition["message"]
         trust.trust = trusted("acme")
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         (condition,) = api.policies[0]["status"]["conditions"]
         assert (condition["status"], condition["reason"]) == ("True", "Applied")
 
@@ -292,13 +292,13 @@ class TestTrust:
 
         trust.trust = trusted("acme")
         source = WatchedPolicies(cast("KubernetesApi", api), trust=trust, warm_up=warm_up)
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         async with asyncio.timeout(20):
             while not seen:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         assert source.is_loading()
         api.policies = [policy("b")]
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert names(source) == ["b"]
         assert source.current().trust is trust.trust
         may_end.set()
@@ -312,5 +312,5 @@ class TestTrust:
             raise KeyError
 
         source = WatchedPolicies(cast("KubernetesApi", api), warm_up=warm_up)
-        assert await source.relisting.refresh_once()
+        assert await source.resync.refresh_once()
         assert names(source) == ["a"]

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tidegate.cluster import resync as relisting
-from tidegate.cluster.resync import Relisting
+from tidegate.cluster import resync
+from tidegate.cluster.resync import Resync
 
 
 class Source:
@@ -27,8 +27,8 @@ class Source:
 
 
 @asynccontextmanager
-async def running(source: Source, **settings: float) -> AsyncIterator[Relisting]:
-    one = Relisting("things", source.refresh, **settings)
+async def running(source: Source, **settings: float) -> AsyncIterator[Resync]:
+    one = Resync("things", source.refresh, **settings)
     task = asyncio.create_task(one.run())
     yield one
     task.cancel()
@@ -45,7 +45,7 @@ async def until(question: Callable[[], bool]) -> None:
 def quick(monkeypatch):
     """Nothing here is about how long a pause is."""
     for name in ("DEBOUNCE_SECONDS", "FIRST_RETRY_SECONDS", "LAST_RETRY_SECONDS"):
-        monkeypatch.setattr(relisting, name, 0.01)
+        monkeypatch.setattr(resync, name, 0.01)
 
 
 async def test_it_refreshes_at_once_and_then_waits():
@@ -104,7 +104,7 @@ async def test_a_failure_without_words_is_still_a_problem():
     async def refresh() -> None:
         raise TimeoutError
 
-    one = Relisting("things", refresh)
+    one = Resync("things", refresh)
     assert not await one.refresh_once()
     assert one.problem == "TimeoutError"
 
@@ -113,7 +113,7 @@ async def test_cancelling_ends_it():
     """A refresh that catches everything must not catch its own end."""
     source = Source()
     source.may_end.clear()
-    task = asyncio.create_task(Relisting("things", source.refresh).run())
+    task = asyncio.create_task(Resync("things", source.refresh).run())
     await until(lambda: source.refreshed == 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -104,10 +104,10 @@ async def test_nothing_is_known_before_a_list_worked(status):
     api = FakeApi()
     api.list_status = status
     source = watched(api)
-    assert not await source.relisting.refresh_once()
+    assert not await source.resync.refresh_once()
     assert source.current() is None
     api.list_status = 200
-    assert await source.relisting.refresh_once()
+    assert await source.resync.refresh_once()
     assert source.current() == ()
 
 
@@ -117,11 +117,11 @@ async def test_without_the_resource_there_are_no_trust_stores():
     source = watched(api)
     source.on_return = lambda: told.append("back")
     api.list_status = 404
-    assert await source.relisting.refresh_once()
+    assert await source.resync.refresh_once()
     assert source.current() == ()
     api.list_status = 200
-    await source.relisting.refresh_once()
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
+    await source.resync.refresh_once()
     assert list(current(source)) == ["acme"]
     assert told == ["back"]
 
@@ -129,20 +129,20 @@ async def test_without_the_resource_there_are_no_trust_stores():
 async def test_a_failed_list_keeps_the_last_stores():
     api = FakeApi(store(inline(pem())))
     source = watched(api)
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     before = source.current()
     api.list_status, api.stores = 500, []
-    assert not await source.relisting.refresh_once()
+    assert not await source.resync.refresh_once()
     assert source.current() is before
 
 
 async def test_each_list_is_the_whole_truth():
     api = FakeApi(store(inline(pem()), name="b"), store(inline(pem()), name="a"))
     source = watched(api)
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     assert list(current(source)) == ["a", "b"]
     api.stores = [store(inline(pem()), name="c")]
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     assert list(current(source)) == ["c"]
     assert list(source._compiled) == ["uid-c"]
 
@@ -162,10 +162,10 @@ async def test_stores_are_the_same_objects_until_one_changes(after, same):
     api = FakeApi(store(inline(pem())))
     source = watched(api)
     told = told_of(source)
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     before = source.current()
     api.stores = [after]
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     assert (source.current() is before) is same
     assert len(told) == (1 if same else 2)
 
@@ -175,7 +175,7 @@ async def test_a_broken_store_changes_no_other_and_makes_news_once():
     source = watched(api)
     told = told_of(source)
     for _ in range(3):
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
     stores = current(source)
     assert isinstance(stores["acme"], TrustStore)
     assert isinstance(stores["bad"], BrokenTrustStore)
@@ -188,7 +188,7 @@ async def test_a_broken_store_changes_no_other_and_makes_news_once():
 async def test_more_stores_than_can_be_are_broken(monkeypatch):
     monkeypatch.setattr(module, "MAX_STORES", 2)
     source = watched(FakeApi(*(store(inline(pem()), name=name) for name in "cab")))
-    await source.relisting.refresh_once()
+    await source.resync.refresh_once()
     kinds = {name: type(one).__name__ for name, one in current(source).items()}
     assert kinds == {"a": "TrustStore", "b": "TrustStore", "c": "BrokenTrustStore"}
 
@@ -199,13 +199,13 @@ class TestConfigMaps:
         api.put_map(ca=pem())
         source = watched(api)
         told = told_of(source)
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         first = current(source)["acme"]
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert current(source)["acme"] is first
         assert api.reads == 2
         api.put_map(ca=pem("Other"))
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         second = current(source)["acme"]
         assert isinstance(second, TrustStore)
         assert second.certificates == (pem("Other").encode(),)
@@ -215,9 +215,9 @@ class TestConfigMaps:
         api = FakeApi(store(BY_MAP), store(inline(pem()), name="b"))
         api.put_map(ca=pem())
         source = watched(api)
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         api.maps.clear()
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert isinstance(current(source)["acme"], BrokenTrustStore)
         assert isinstance(current(source)["b"], TrustStore)
         assert api.condition("acme")["message"] == "ConfigMap gate/acme-ca does not exist"
@@ -227,10 +227,10 @@ class TestConfigMaps:
         api = FakeApi(store(BY_MAP))
         api.put_map(ca=pem())
         source = watched(api)
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         first = current(source)["acme"]
         api.map_status = status
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert current(source)["acme"] is first
 
     async def test_without_an_answer_there_is_nothing_for_another_spec(self):
@@ -238,10 +238,10 @@ class TestConfigMaps:
         api = FakeApi(store(BY_MAP))
         api.put_map(ca=pem())
         source = watched(api)
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         api.map_status = 500
         api.stores = [store(BY_MAP | {"configMap": {"name": "other"}}, generation=3)]
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert isinstance(current(source)["acme"], BrokenTrustStore)
         assert "the API server did not answer" in api.condition("acme")["message"]
 
@@ -256,20 +256,20 @@ class TestFetchedRoots:
             store(FETCHED), store({"type": "sigstore", "publicGood": True}, name="b"), store(BY_MAP, name="c")
         )
         source = watched(api, roots=roots)
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert roots.wanted == {REPOSITORY, TufRepository()}
         api.stores = []
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert roots.wanted == frozenset()
 
     async def test_a_root_that_was_fetched_is_the_store_s(self, roots):
         api = FakeApi(store(FETCHED))
         source = watched(api, roots=roots)
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert isinstance(current(source)["acme"], BrokenTrustStore)
         assert api.condition("acme")["message"] == "it could not be fetched yet"
         roots.root = trusted_root()
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         made = current(source)["acme"]
         assert isinstance(made, TrustStore)
         assert made.trusted_root == trusted_root().encode()
@@ -277,7 +277,7 @@ class TestFetchedRoots:
 
     async def test_where_nothing_is_fetched_it_is_broken(self):
         source = watched(FakeApi(store(FETCHED)))
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert isinstance(current(source)["acme"], BrokenTrustStore)
 
 
@@ -286,7 +286,7 @@ class TestStatus:
         api = FakeApi(store(inline(pem()), name="a"), store({"type": "ca"}, name="b"))
         source = watched(api)
         for _ in range(3):
-            assert await source.relisting.refresh_once()
+            assert await source.resync.refresh_once()
         assert sorted(api.patched) == [f"{TRUST_STORES_PATH}/{name}/status" for name in ("a", "b")]
 
     @pytest.mark.parametrize("status", [None, 403, 404, 409, 500])
@@ -294,7 +294,7 @@ class TestStatus:
         api = FakeApi(store(inline(pem()), name="a"), store(inline(pem()), name="b"))
         api.patch_status = status
         source = watched(api)
-        assert await source.relisting.refresh_once()
+        assert await source.resync.refresh_once()
         assert list(current(source)) == ["a", "b"]
         assert len(api.patched) == 2
 
@@ -302,15 +302,15 @@ class TestStatus:
         monkeypatch.setattr("tidegate.cluster.status_writing.MAX_STATUS_WRITES", 2)
         api = FakeApi(*(store(inline(pem()), name=name) for name in "abc"))
         source = watched(api)
-        await source.relisting.refresh_once()
+        await source.resync.refresh_once()
         assert len(api.patched) == 2
-        assert source.relisting._wanted.is_set()
-        await source.relisting.refresh_once()
+        assert source.resync._wanted.is_set()
+        await source.resync.refresh_once()
         assert len(api.patched) == 3
 
 
 def test_it_asks_for_a_list_when_told():
     source = watched(FakeApi())
     source.mark_dirty()
-    assert source.relisting._wanted.is_set()
+    assert source.resync._wanted.is_set()
     assert source.age_seconds == float("inf")

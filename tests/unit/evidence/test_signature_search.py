@@ -40,8 +40,8 @@ from tidegate.evidence.signature_artifacts import (
     WantedArtifacts,
 )
 from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
-from tidegate.evidence.source_unavailable import AwsUnavailableError
-from tidegate.evidence.verification_result import Attempt, ProofState, conclude
+from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.verification_result import Attempt, VerificationState, conclude
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 
@@ -51,7 +51,7 @@ SUBJECT = Digest(IMAGE.digest)
 ENVELOPE = b'{"payload":"e30"}'
 JWS = "application/jose+json"
 JUST_NOTATION = frozenset({ArtifactKind.NOTATION})
-DOWN = AwsUnavailableError(Cause.SERVER_ERROR, "registry")
+DOWN = SourceUnavailableError(Cause.SERVER_ERROR, "registry")
 
 
 @dataclass
@@ -333,7 +333,7 @@ class Slow(Registry):
     def blob(self, blob: Descriptor) -> bytes:
         self.gives -= 1
         if self.gives < 0:
-            raise AwsUnavailableError(self.cause, "registry")
+            raise SourceUnavailableError(self.cause, "registry")
         return Registry.blob(self, blob)
 
 
@@ -358,7 +358,7 @@ def test_who_pushes_many_signatures_makes_no_outage_of_the_time_they_take(gives:
 )
 def test_a_registry_that_does_not_answer_is_none_without_signatures(down: set[str]):
     """An error is never an empty list."""
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(SourceUnavailableError):
         find(Registry(down=frozenset(down)))
 
 
@@ -373,8 +373,8 @@ def test_pitfall_9_1_no_signature_is_no_error_and_no_pass():
     """A registry that lists nothing says so, and that ends as no valid signature."""
     found = find(Registry())
     assert (found.artifacts, found.complete, found.outage) == ((), True, None)
-    assert conclude([], outage=None).state is ProofState.ABSENT
-    assert conclude([], outage=Cause.SERVER_ERROR).state is ProofState.UNKNOWN
+    assert conclude([], outage=None).state is VerificationState.ABSENT
+    assert conclude([], outage=Cause.SERVER_ERROR).state is VerificationState.UNKNOWN
 
 
 POISON = cosign_manifest([LayerPart(data=b"junk", media_type=artifacts.LAYER_TYPES[COSIGN_SIGNATURE])])
@@ -408,23 +408,23 @@ def test_kinds_that_are_not_wanted_are_left_aside():
     assert (found.artifacts, reasons(found)) == ((), [SkipReason.UNSUPPORTED])
 
 
-def attempt(state: ProofState, text: str = "") -> Attempt:
+def attempt(state: VerificationState, text: str = "") -> Attempt:
     return Attempt(manifest_digest=SUBJECT, state=state, text=text)
 
 
 @pytest.mark.parametrize(
     ("states", "expected"),
     [
-        pytest.param("Failed Verified", ProofState.VERIFIED, id="N27-one-of-two"),
-        pytest.param("Unknown Logged Verified", ProofState.VERIFIED, id="N27-the-last"),
-        pytest.param("Failed Failed", ProofState.FAILED, id="N27-none"),
-        pytest.param("Failed Unknown", ProofState.UNKNOWN, id="N27-one-is-not-known"),
-        pytest.param("Failed Logged", ProofState.LOGGED, id="N27-one-is-only-logged"),
+        pytest.param("Failed Verified", VerificationState.VERIFIED, id="N27-one-of-two"),
+        pytest.param("Unknown Logged Verified", VerificationState.VERIFIED, id="N27-the-last"),
+        pytest.param("Failed Failed", VerificationState.FAILED, id="N27-none"),
+        pytest.param("Failed Unknown", VerificationState.UNKNOWN, id="N27-one-is-not-known"),
+        pytest.param("Failed Logged", VerificationState.LOGGED, id="N27-one-is-only-logged"),
     ],
 )
-def test_one_valid_signature_is_enough(states: str, expected: ProofState):
+def test_one_valid_signature_is_enough(states: str, expected: VerificationState):
     """Else every reason is kept."""
-    attempts = [attempt(ProofState(state), str(number)) for number, state in enumerate(states.split())]
+    attempts = [attempt(VerificationState(state), str(number)) for number, state in enumerate(states.split())]
     proof = conclude(attempts, outage=None)
     assert proof.state is expected
     assert [one.text for one in proof.attempts] == [str(number) for number in range(len(attempts))]

@@ -7,9 +7,9 @@ import pytest
 
 from tests.unit.gather.fakes import FakeAws, Seen, build_lines
 from tests.unit.gather.virtual_time import LateExecutor, VirtualClock, VirtualLoop
+from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.collector import Collector
-from tidegate.gather.facts import Facts
-from tidegate.gather.lines import Lines
+from tidegate.gather.lookups import Lookups
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, type[VirtualLoop]]:
@@ -40,13 +40,13 @@ def aws() -> FakeAws:
 
 
 @pytest.fixture
-async def lines(clock, executor, seen, aws) -> Lines:
+async def lines(clock, executor, seen, aws) -> ApiLimiters:
     return build_lines(clock, executor, seen, meter=aws.meter)
 
 
 @pytest.fixture
-async def facts(aws, lines, clock) -> Facts:
-    return Facts(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
+async def facts(aws, lines, clock) -> Lookups:
+    return Lookups(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.inspection import FoundFindings
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState, Severity
-from tidegate.evidence.source_unavailable import AwsUnavailableError
-from tidegate.gather.line import RateLimit
-from tidegate.gather.lines import Lines
-from tidegate.gather.meter import Meter
+from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.gather.api_limiter import RateLimit
+from tidegate.gather.api_limiters import ApiLimiters
+from tidegate.gather.call_accounting import CallAccounting
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
@@ -43,24 +43,29 @@ class Seen:
     def called(
         self, source: str, registry: Registry, seconds: float, problem: Exception | None, *, found: bool
     ) -> None:
-        cause = problem.cause if isinstance(problem, AwsUnavailableError) else Cause.INTERNAL if problem else None
+        cause = problem.cause if isinstance(problem, SourceUnavailableError) else Cause.INTERNAL if problem else None
         self.calls.append((source, cause))
         self.registries.append(registry)
         self.found.append(found)
         self.problems.append(problem)
 
-    def unanswered(self, source: str, registry: Registry, ids: int, problem: AwsUnavailableError) -> None:
+    def unanswered(self, source: str, registry: Registry, ids: int, problem: SourceUnavailableError) -> None:
         self.open.append((source, ids, problem.cause))
 
 
 def build_lines(
-    clock: VirtualClock, executor: LateExecutor, seen: Seen, *, rate: RateLimit = PATIENT, meter: Meter | None = None
-) -> Lines:
-    return Lines(clock=clock, rate=rate, observer=seen, executor=executor, meter=meter)
+    clock: VirtualClock,
+    executor: LateExecutor,
+    seen: Seen,
+    *,
+    rate: RateLimit = PATIENT,
+    meter: CallAccounting | None = None,
+) -> ApiLimiters:
+    return ApiLimiters(clock=clock, rate=rate, observer=seen, executor=executor, meter=meter)
 
 
-def unavailable(cause: Cause, source: str = "ecr:DescribeImages", **more: Any) -> AwsUnavailableError:
-    return AwsUnavailableError(cause, source, "said AWS", **more)
+def unavailable(cause: Cause, source: str = "ecr:DescribeImages", **more: Any) -> SourceUnavailableError:
+    return SourceUnavailableError(cause, source, "said AWS", **more)
 
 
 def detail(
@@ -77,15 +82,15 @@ class FakeAws:
     """Every port. ``asked`` notes each call and its ids; ``failing`` maps an API to what it raises."""
 
     def __init__(self) -> None:
-        self.meter = Meter()
-        self.images: dict[ImageId, ImageDetail | Absence | AwsUnavailableError] = {ImageId.of_tag("v1"): detail()}
-        self.manifests: dict[Digest, StoredManifest | Absence | AwsUnavailableError] = {}
-        self.repositories: dict[str, RepositorySettings | Absence | AwsUnavailableError] = {
+        self.meter = CallAccounting()
+        self.images: dict[ImageId, ImageDetail | Absence | SourceUnavailableError] = {ImageId.of_tag("v1"): detail()}
+        self.manifests: dict[Digest, StoredManifest | Absence | SourceUnavailableError] = {}
+        self.repositories: dict[str, RepositorySettings | Absence | SourceUnavailableError] = {
             APP.name: RepositorySettings(mutability=TagMutability.MUTABLE)
         }
         self.type = ScanType.ENHANCED
-        self.coverages: dict[Digest, Coverage | AwsUnavailableError] = {}
-        self.found: dict[Digest, FoundFindings | AwsUnavailableError] = {}
+        self.coverages: dict[Digest, Coverage | SourceUnavailableError] = {}
+        self.found: dict[Digest, FoundFindings | SourceUnavailableError] = {}
         self.basic: dict[Digest, ScanReport] = {}
         self.failing: dict[str, Exception] = {}
         self.asked: list[tuple[str, tuple[Any, ...]]] = []
@@ -142,7 +147,7 @@ class FakeAws:
     def _ask(self, source: str, registry: Registry, ids: Sequence[Any]) -> None:
         self.asked.append((source, tuple(ids)))
         problem = self.failing.get(source) or self.failing.get("*")
-        cause = problem.cause if isinstance(problem, AwsUnavailableError) else None
+        cause = problem.cause if isinstance(problem, SourceUnavailableError) else None
         self.meter.leave(source, registry, seconds=0.1, cause=cause)
         if problem is not None:
             raise problem

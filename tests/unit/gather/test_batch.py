@@ -8,8 +8,8 @@ from tests.unit.gather.fakes import OTHER, REGISTRY, build_lines, unavailable
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.gather import batch as batch_module
+from tidegate.gather.api_limiter import RateLimit
 from tidegate.gather.batch import WINDOW_SECONDS, Batcher
-from tidegate.gather.line import RateLimit
 from tidegate.gather.throttle import FAILURES_TO_OPEN
 from tidegate.images.repository import EcrRegistry
 

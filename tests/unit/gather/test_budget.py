@@ -10,7 +10,7 @@ from tidegate.evidence.fact import Known
 from tidegate.evidence.scan import Finding, Scanner, ScanReport, VulnerablePackage
 from tidegate.gather.budget import Budget
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.facts import Facts
+from tidegate.gather.lookups import Lookups
 from tidegate.gather.shared_findings import SharedFindings
 from tidegate.gather.size import ENTRY_BYTES, size_of
 from tidegate.images.image_id import ImageId
@@ -69,7 +69,7 @@ async def test_a_fact_larger_than_the_budget_is_not_kept_and_answers_all_the_sam
 
 async def test_all_facts_of_the_engine_are_in_one_budget(aws, lines, clock):
     budget = Budget(200_000)
-    facts = Facts(sources=aws.sources(), lines=lines, clock=clock, limit=100_000, budget=budget)
+    facts = Lookups(sources=aws.sources(), lines=lines, clock=clock, limit=100_000, budget=budget)
     for number in range(500):
         tag = ImageId.of_tag(f"{number:0128}")
         aws.images[tag] = detail()

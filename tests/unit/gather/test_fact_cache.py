@@ -22,7 +22,7 @@ DOWN = Missing(Cause.UNREACHABLE, SOURCE)
 UNKNOWN = Missing(Cause.NOT_ASKED, SOURCE)
 
 
-class Facts:
+class Lookups:
     """A cache whose look-ups take half a second and answer what the test says, or else count."""
 
     def __init__(self, clock, *, limit=100, **weigh):
@@ -57,7 +57,7 @@ class Facts:
 
 @pytest.fixture
 async def facts(clock):
-    return Facts(clock)
+    return Lookups(clock)
 
 
 class TestLife:
@@ -164,7 +164,7 @@ class TestSingleFlight:
 
 class TestBound:
     async def test_the_least_recently_used_goes_first(self, clock):
-        facts = Facts(clock, limit=2)
+        facts = Lookups(clock, limit=2)
         for key in "ab":
             await facts.get(key)
         await facts.get("a")
@@ -173,7 +173,7 @@ class TestBound:
         assert [facts.cache.peek(key)[1] > 0 for key in "abc"] == [True, False, True]
 
     async def test_use_that_only_takes_note_counts_as_use(self, clock):
-        facts = Facts(clock, limit=2)
+        facts = Lookups(clock, limit=2)
         for key in "ab":
             await facts.get(key)
         facts.cache.renew("a")
@@ -181,7 +181,7 @@ class TestBound:
         assert [facts.cache.peek(key)[1] > 0 for key in "abc"] == [True, False, True]
 
     async def test_a_fact_that_is_pushed_out_while_it_is_waited_for_still_answers(self, clock):
-        facts = Facts(clock, limit=1)
+        facts = Lookups(clock, limit=1)
         assert await asyncio.gather(*(facts.value(key) for key in "abc")) == ["a1", "b1", "c1"]
         assert len(facts.cache) == 1
 
@@ -195,13 +195,13 @@ class TestBound:
         ],
     )
     async def test_heavy_facts_leave_room_for_fewer(self, clock, weights, kept):
-        facts = Facts(clock, limit=10, weigh=lambda value: weights[value[0]])
+        facts = Lookups(clock, limit=10, weigh=lambda value: weights[value[0]])
         for key in weights:
             assert await facts.value(key) == f"{key}1"
         assert "".join(key for key in weights if facts.cache.peek(key)[1] > 0) == kept
 
     async def test_a_fact_weighs_what_it_last_did(self, clock):
-        facts = Facts(clock, limit=10, weigh=len)
+        facts = Lookups(clock, limit=10, weigh=len)
         facts.answers["a"] = "x" * 9
         await facts.get("a")
         await facts.pass_until(LIFE)

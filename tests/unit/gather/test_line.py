@@ -8,9 +8,9 @@ from tests.unit.gather.fakes import OTHER, PATIENT, REGISTRY, Seen, build_lines,
 from tests.unit.gather.virtual_time import LateExecutor
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.source_unavailable import UnknownRegionError
-from tidegate.gather.line import RateLimit
-from tidegate.gather.lines import MAX_LINES, REGISTRY_CALLS, THREADS
-from tidegate.gather.meter import Meter
+from tidegate.gather.api_limiter import RateLimit
+from tidegate.gather.api_limiters import MAX_LINES, REGISTRY_CALLS, THREADS
+from tidegate.gather.call_accounting import CallAccounting
 from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.gather.throttle import FAILURES_TO_OPEN, OPEN_SECONDS, PAUSE_SECONDS
 from tidegate.images.repository import EcrRegistry
@@ -133,7 +133,7 @@ class TestMeter:
 
     @pytest.fixture
     def meter(self):
-        return Meter()
+        return CallAccounting()
 
     @pytest.fixture
     async def line(self, clock, executor, seen, meter):

@@ -12,8 +12,8 @@ from tidegate.evidence.fact import Known
 from tidegate.evidence.image import BadContent
 from tidegate.evidence.signature_artifacts import Descriptor
 from tidegate.gather import manifests as module
+from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.clock import SystemClock
-from tidegate.gather.lines import Lines
 from tidegate.gather.manifests import LARGE_BYTES, Manifests
 from tidegate.images.digest import digest_of
 from tidegate.images.manifest import OCI_MANIFEST
@@ -58,7 +58,7 @@ def test_a_large_manifest_is_read_apart_from_the_event_loop(monkeypatch, size, a
     async def look_up() -> None:
         aws = FakeAws()
         aws.manifests[digest_of(content)] = StoredManifest(content=content, media_type=OCI_MANIFEST)
-        lines = Lines(clock=SystemClock(), rate=PATIENT, observer=Seen(), meter=aws.meter)
+        lines = ApiLimiters(clock=SystemClock(), rate=PATIENT, observer=Seen(), meter=aws.meter)
         found = Manifests(sources=aws.sources(), lines=lines, clock=SystemClock(), limit=10)
         descriptor, _ = await found.descriptors.get((APP, digest_of(content)))
         runnable, _ = await found.runnable.get((APP, digest_of(content), OCI_MANIFEST))

@@ -12,8 +12,8 @@ from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.needs import needs
 from tidegate.evidence.signature_artifacts import Descriptor
 from tidegate.gather.collector import Collector
-from tidegate.gather.facts import Facts
 from tidegate.gather.lifetimes import DIGEST_SECONDS, MOVABLE_TAG_SECONDS
+from tidegate.gather.lookups import Lookups
 from tidegate.gather.manifests import OTHER_SOURCE
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_MANIFEST
@@ -47,7 +47,7 @@ def registry() -> FakeRegistry:
 async def other(aws, lines, clock, registry) -> Collector:
     """A collector that may ask other registries."""
     sources = replace(aws.sources(), other_registries=registry)
-    return Collector(Facts(sources=sources, lines=lines, clock=clock, limit=1_000), clock)
+    return Collector(Lookups(sources=sources, lines=lines, clock=clock, limit=1_000), clock)
 
 
 @pytest.fixture

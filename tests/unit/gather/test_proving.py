@@ -9,15 +9,15 @@ import pytest
 from tests.unit.gather.fakes import APP, IMAGE, build_lines
 from tests.unit.gather.virtual_time import EPOCH
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, FoundArtifacts, SignatureArtifact
-from tidegate.evidence.verification_result import Attempt, ProofState
-from tidegate.gather import proving
-from tidegate.gather.proving import PROVED_SECONDS, REFUTED_SECONDS, Prover
+from tidegate.evidence.verification_result import Attempt, VerificationState
+from tidegate.gather import signature_verifications as proving
 from tidegate.gather.revocations import Revocations
+from tidegate.gather.signature_verifications import PROVED_SECONDS, REFUTED_SECONDS, SignatureVerifications
 from tidegate.images.digest import digest_of
 from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import NO_TRUST
-from tidegate.signing.requirements import Demand
+from tidegate.signing.requirements import Requirement
 from tidegate.signing.verifier import Examination, SignedImage
 from tidegate.verify.notation.revocation.material import CrlQuestion
 
@@ -45,7 +45,7 @@ class Verifier:
         self.verified.append(artifact.envelope)
         if artifact.envelope == CURSED:
             raise self.curse("hostile bytes")
-        state = ProofState.VERIFIED if artifact.envelope == GOOD else ProofState.FAILED
+        state = VerificationState.VERIFIED if artifact.envelope == GOOD else VerificationState.FAILED
         until = None if self.lives is None else now + self.lives
         return Examination(
             attempt=Attempt(
@@ -80,13 +80,13 @@ def verifier(monkeypatch) -> Verifier:
 
 
 @pytest.fixture
-async def prover(aws, clock, executor, seen) -> Prover:
+async def verifications(aws, clock, executor, seen) -> SignatureVerifications:
     revocations = Revocations(sources=aws.sources(), lines=build_lines(clock, executor, seen), clock=clock)
-    return Prover(revocations=revocations, clock=clock, limit=100, executor=executor)
+    return SignatureVerifications(revocations=revocations, clock=clock, limit=100, executor=executor)
 
 
-def demand(name: str = "release") -> Demand:
-    return Demand(
+def requirement(name: str = "release") -> Requirement:
+    return Requirement(
         authority=NotationAuthority(name=name, trust_stores=("ca",), trusted_identities=("*",)), trust=NO_TRUST
     )
 
@@ -109,42 +109,42 @@ def found(*artifacts: bytes | SignatureArtifact) -> FoundArtifacts:
 
 
 @pytest.mark.parametrize("curse", [RuntimeError, MemoryError, PanicException])
-async def test_an_error_in_verifying_one_signature_hides_no_other(prover, verifier, curse):
-    wanted, verifier.curse = demand(), curse
-    proofs, _ = await prover.prove(SIGNED, found(CURSED, GOOD), [wanted])
-    assert proofs[wanted].state is ProofState.VERIFIED
+async def test_an_error_in_verifying_one_signature_hides_no_other(verifications, verifier, curse):
+    wanted, verifier.curse = requirement(), curse
+    proofs, _ = await verifications.prove(SIGNED, found(CURSED, GOOD), [wanted])
+    assert proofs[wanted].state is VerificationState.VERIFIED
 
 
-async def test_who_makes_verification_fail_has_signed_nothing(prover, verifier):
+async def test_who_makes_verification_fail_has_signed_nothing(verifications, verifier):
     """Nor is it "not known", which some policies tolerate."""
-    wanted = demand()
-    proofs, _ = await prover.prove(SIGNED, found(CURSED), [wanted])
+    wanted = requirement()
+    proofs, _ = await verifications.prove(SIGNED, found(CURSED), [wanted])
     decisive = proofs[wanted].decisive
     assert decisive is not None
     assert (proofs[wanted].state, decisive.step, decisive.text) == (
-        ProofState.FAILED,
+        VerificationState.FAILED,
         "verify the signature",
         "an error inside tidegate (RuntimeError)",
     )
     assert "hostile" not in decisive.text
 
 
-async def test_an_error_is_not_remembered(prover, verifier):
-    wanted = demand()
-    _, until = await prover.prove(SIGNED, found(CURSED), [wanted])
-    assert until <= prover._clock.monotonic() + proving.UNDECIDED_SECONDS
-    assert prover.recall(SIGNED, found(CURSED), [wanted]) is None
+async def test_an_error_is_not_remembered(verifications, verifier):
+    wanted = requirement()
+    _, until = await verifications.prove(SIGNED, found(CURSED), [wanted])
+    assert until <= verifications._clock.monotonic() + proving.UNDECIDED_SECONDS
+    assert verifications.recall(SIGNED, found(CURSED), [wanted]) is None
 
 
 @pytest.mark.parametrize(("envelope", "seconds"), [(GOOD, PROVED_SECONDS), (BAD, REFUTED_SECONDS)], ids=["good", "bad"])
-async def test_what_was_decided_is_remembered_for_its_time(prover, verifier, clock, envelope, seconds):
-    wanted = demand()
+async def test_what_was_decided_is_remembered_for_its_time(verifications, verifier, clock, envelope, seconds):
+    wanted = requirement()
     before = clock.monotonic()
-    await prover.prove(SIGNED, found(envelope), [wanted])
+    await verifications.prove(SIGNED, found(envelope), [wanted])
     clock.seconds = before + seconds - 1
-    assert prover.recall(SIGNED, found(envelope), [wanted]) is not None
+    assert verifications.recall(SIGNED, found(envelope), [wanted]) is not None
     clock.advance(2)
-    assert prover.recall(SIGNED, found(envelope), [wanted]) is None
+    assert verifications.recall(SIGNED, found(envelope), [wanted]) is None
 
 
 @pytest.mark.parametrize(
@@ -156,49 +156,51 @@ async def test_what_was_decided_is_remembered_for_its_time(prover, verifier, clo
                 repository=SIGNED.repository, manifest=Descriptor(media_type=OCI_MANIFEST, digest=IMAGE, size=8)
             )
         },
-        {"demand": demand()},
+        {"demand": requirement()},
         {"artifact": artifact(GOOD, {"dev.cosignproject.cosign/signature": "another"})},
     ],
     ids=["another repository", "another size", "the same demand of another policy or trust", "another annotation"],
 )
-async def test_what_was_proved_of_one_counts_for_no_other(prover, verifier, changed):
-    wanted = demand()
-    await prover.prove(SIGNED, found(GOOD), [wanted])
-    assert prover.recall(SIGNED, found(GOOD), [wanted]) is not None
+async def test_what_was_proved_of_one_counts_for_no_other(verifications, verifier, changed):
+    wanted = requirement()
+    await verifications.prove(SIGNED, found(GOOD), [wanted])
+    assert verifications.recall(SIGNED, found(GOOD), [wanted]) is not None
     asked = found(changed.get("artifact", GOOD))
-    assert prover.recall(changed.get("image", SIGNED), asked, [changed.get("demand", wanted)]) is None
+    assert verifications.recall(changed.get("image", SIGNED), asked, [changed.get("demand", wanted)]) is None
 
 
-async def test_a_certificate_expires_though_the_monotonic_clock_stood_still(prover, verifier, clock, monkeypatch):
+async def test_a_certificate_expires_though_the_monotonic_clock_stood_still(
+    verifications, verifier, clock, monkeypatch
+):
     """As on a machine that slept: only wall time tells."""
-    wanted, verifier.lives = demand(), timedelta(minutes=10)
-    await prover.prove(SIGNED, found(GOOD), [wanted])
-    assert prover.recall(SIGNED, found(GOOD), [wanted]) is not None
+    wanted, verifier.lives = requirement(), timedelta(minutes=10)
+    await verifications.prove(SIGNED, found(GOOD), [wanted])
+    assert verifications.recall(SIGNED, found(GOOD), [wanted]) is not None
     monkeypatch.setattr(clock, "now", lambda: EPOCH + timedelta(minutes=11))
-    assert prover.recall(SIGNED, found(GOOD), [wanted]) is None
+    assert verifications.recall(SIGNED, found(GOOD), [wanted]) is None
 
 
-async def test_long_annotations_are_read_once_and_not_at_every_request(prover, verifier):
-    wanted, annotations = demand(), Counted(note="x" * 1000)
+async def test_long_annotations_are_read_once_and_not_at_every_request(verifications, verifier):
+    wanted, annotations = requirement(), Counted(note="x" * 1000)
     signature = artifact(GOOD, annotations)
     reads = annotations.reads
-    await prover.prove(SIGNED, found(signature), [wanted])
-    assert prover.recall(SIGNED, found(signature), [wanted]) is not None
+    await verifications.prove(SIGNED, found(signature), [wanted])
+    assert verifications.recall(SIGNED, found(signature), [wanted]) is not None
     assert annotations.reads == reads
 
 
-async def test_nothing_is_remembered_while_a_service_has_yet_to_answer(prover, verifier, monkeypatch):
+async def test_nothing_is_remembered_while_a_service_has_yet_to_answer(verifications, verifier, monkeypatch):
     """Else an authority that only logs revocation would never look at the answer that it asked for."""
-    wanted, question = demand(), CrlQuestion(url="http://crl.test/a.crl")
+    wanted, question = requirement(), CrlQuestion(url="http://crl.test/a.crl")
     seen: list[bool] = []
 
     def verify(artifact: SignatureArtifact, _image: SignedImage, *, now: Any, revocation: Any) -> Examination:
         seen.append(question in revocation.answers)
-        state = ProofState.VERIFIED if seen[-1] else ProofState.LOGGED
+        state = VerificationState.VERIFIED if seen[-1] else VerificationState.LOGGED
         attempt = Attempt(manifest_digest=artifact.manifest_digest, state=state, signer="CN=release")
         return Examination(attempt=attempt, questions=() if seen[-1] else (question,))
 
     monkeypatch.setattr(verifier, "verify", verify)
-    proofs, _ = await prover.prove(SIGNED, found(GOOD), [wanted])
+    proofs, _ = await verifications.prove(SIGNED, found(GOOD), [wanted])
     assert seen == [False, True]
-    assert proofs[wanted].state is ProofState.VERIFIED
+    assert proofs[wanted].state is VerificationState.VERIFIED

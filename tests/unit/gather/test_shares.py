@@ -10,11 +10,11 @@ from tests.unit.gather.test_collector import HOST, SCAN
 from tests.unit.gather.virtual_time import LateExecutor
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.gather import collector as collector_module
+from tidegate.gather.api_limiter import RateLimit
+from tidegate.gather.api_limiters import THREADS
 from tidegate.gather.batch import Batcher
-from tidegate.gather.facts import Facts
-from tidegate.gather.line import RateLimit
-from tidegate.gather.lines import THREADS
-from tidegate.gather.meter import Meter
+from tidegate.gather.call_accounting import CallAccounting
+from tidegate.gather.lookups import Lookups
 from tidegate.gather.shares import RESERVED, Claim, Given, Lanes, Room, current, on_behalf_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.reference import parse_reference
@@ -171,7 +171,7 @@ class TestLine:
 
     async def test_who_made_more_calls_than_a_turn_has_pays_for_them_alone(self, clock, executor, seen):
         """A look-up for images that do not exist takes many calls; another namespace's turn comes all the same."""
-        meter = Meter()
+        meter = CallAccounting()
         rate = RateLimit(per_second=1.0, burst=10)
         line = build_lines(clock, executor, seen, rate=rate, meter=meter).line(SOURCE, REGISTRY)
 
@@ -228,7 +228,7 @@ class TestBatches:
         assert calls == ["abcd", "xefg", "hijk", "l"]
 
     async def test_ids_of_who_made_calls_costly_are_in_no_call_of_another(self, clock, executor, seen):
-        meter, calls = Meter(), []
+        meter, calls = CallAccounting(), []
         lines = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=2), meter=meter)
 
         def call(_, ids):
@@ -331,7 +331,7 @@ class TestCollections:
 
     async def test_a_new_image_of_another_namespace_waits_for_no_flood(self, aws, clock, executor, seen):
         lines = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1), meter=aws.meter)
-        facts = Facts(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
+        facts = Lookups(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
         flood = [
             start("flood", facts.details.get((APP.__class__(REGISTRY, f"no/{number}"), ImageId.of_tag("x"))))
             for number in range(50)
@@ -345,7 +345,7 @@ class TestCollections:
 
     async def test_a_fact_that_a_flood_waits_for_is_had_in_the_turn_of_who_joins(self, aws, clock, executor, seen):
         lines = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1), meter=aws.meter)
-        facts = Facts(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
+        facts = Lookups(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
         names = [APP.__class__(REGISTRY, f"no/{number}") for number in range(50)]
         flood = [start("flood", facts.details.get((where, ImageId.of_tag("v1")))) for where in [*names, APP]]
         await asyncio.sleep(5)

@@ -23,11 +23,12 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     WantedArtifacts,
 )
-from tidegate.evidence.verification_result import Attempt, ProofState
-from tidegate.gather import proving, signatures
+from tidegate.evidence.verification_result import Attempt, VerificationState
+from tidegate.gather import signature_verifications as proving
+from tidegate.gather import signatures
+from tidegate.gather.api_limiters import REGISTRY_SEARCHES, THREADS
 from tidegate.gather.collector import Collector
-from tidegate.gather.facts import Facts
-from tidegate.gather.lines import REGISTRY_SEARCHES, THREADS
+from tidegate.gather.lookups import Lookups
 from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.gather.signatures import FOUND_SECONDS, MAX_SEARCHED_FOR, Signatures
 from tidegate.images.digest import Digest, digest_of
@@ -38,7 +39,7 @@ from tidegate.images.reference import parse_reference
 from tidegate.images.repository import EcrRepository
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import NO_TRUST
-from tidegate.signing.requirements import Demand
+from tidegate.signing.requirements import Requirement
 from tidegate.signing.verifier import Examination
 
 
@@ -85,8 +86,8 @@ def images(aws) -> list[Digest]:
 def trusting(monkeypatch) -> None:
     """Each authority's verifier trusts one certificate, of its own name, and takes every signature for good."""
 
-    def prepare(demand: Demand) -> Any:
-        name = demand.authority.name
+    def prepare(requirement: Requirement) -> Any:
+        name = requirement.authority.name
         return SimpleNamespace(thumbprints=frozenset({name}), predicates=frozenset({f"{name}/v1"}), verify=_verified)
 
     for module in (signatures, proving):
@@ -94,14 +95,14 @@ def trusting(monkeypatch) -> None:
 
 
 def _verified(artifact: SignatureArtifact, *_: Any, **__: Any) -> Examination:
-    return Examination(attempt=Attempt(manifest_digest=artifact.manifest_digest, state=ProofState.VERIFIED))
+    return Examination(attempt=Attempt(manifest_digest=artifact.manifest_digest, state=VerificationState.VERIFIED))
 
 
 @pytest.fixture
 async def build(aws, source, lines, clock, executor) -> Callable[[int], Signatures]:
     def make(limit: int) -> Signatures:
-        facts = Facts(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=limit)
-        facts.prover._executor = executor
+        facts = Lookups(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=limit)
+        facts.verifications._executor = executor
         return facts.signatures
 
     return make
@@ -113,9 +114,11 @@ async def found(build) -> Signatures:
     return made
 
 
-def demands(*names: str) -> tuple[Demand, ...]:
+def requirements(*names: str) -> tuple[Requirement, ...]:
     return tuple(
-        Demand(authority=NotationAuthority(name=name, trust_stores=("ca",), trusted_identities=("*",)), trust=NO_TRUST)
+        Requirement(
+            authority=NotationAuthority(name=name, trust_stores=("ca",), trusted_identities=("*",)), trust=NO_TRUST
+        )
         for name in names
     )
 
@@ -125,14 +128,14 @@ def orders(source: Source) -> list[set[str]]:
 
 
 async def test_a_search_begins_with_what_those_who_ask_trust(found, source, images):
-    await found.get(APP, images[0], demands("release", "vendor"))
+    await found.get(APP, images[0], requirements("release", "vendor"))
     assert orders(source) == [{"release", "vendor"}]
     assert [set(each.predicates) for each in source.wanted] == [{"release/v1", "vendor/v1"}]
 
 
 async def test_so_does_the_search_that_renews_what_is_known(found, source, images, clock):
     """Nobody waits for that one; without its order the right signature could be the one too many."""
-    wanted = demands("release")
+    wanted = requirements("release")
     await found.get(APP, images[0], wanted)
     clock.advance(FOUND_SECONDS * (1 - RENEWED_SHARE) + 1)
     found.renew(APP, images[0], wanted)
@@ -142,7 +145,7 @@ async def test_so_does_the_search_that_renews_what_is_known(found, source, image
 
 async def test_on_whose_behalf_is_not_noted_for_ever(found, images):
     for each in range(MAX_SEARCHED_FOR + 5):
-        found.renew(APP, digest_of(b"%d" % each), demands("release"))
+        found.renew(APP, digest_of(b"%d" % each), requirements("release"))
     assert len(found._searched_for) == MAX_SEARCHED_FOR
 
 
@@ -152,11 +155,11 @@ async def test_as_many_signatures_are_kept_as_there_is_room_for(build, source, i
     found = build(50)
     source.size = 400
     for image in images[:3]:
-        await found.get(APP, image, demands("release"))
+        await found.get(APP, image, requirements("release"))
     assert len(found.artifacts) == 2
     source.size = 1
     for image in images:
-        await found.get(APP, image, demands("release"))
+        await found.get(APP, image, requirements("release"))
     assert len(found.artifacts) == 50
 
 
@@ -229,7 +232,7 @@ async def test_searches_leave_room_for_the_registrys_other_calls(aws, source, cl
     """A storage that hangs holds up searches, and no images of policies that want no signature."""
     executor = LateExecutor(seconds=60.0)
     lines = build_lines(clock, executor, seen)
-    facts = Facts(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
+    facts = Lookups(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
     searches = []
     for number, image in enumerate(images):
         with on_behalf_of(Claim(f"namespace-{number % 2}")):
@@ -274,10 +277,10 @@ async def test_the_children_whose_signatures_are_searched_are_those_that_nodes_m
     index = digest_of(content)
     aws.manifests[index] = StoredManifest(content=content, media_type=OCI_INDEX)
     aws.images[ImageId.of_tag("v1")] = detail(index, media_type=OCI_INDEX)
-    facts = Facts(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
-    facts.prover._executor = executor
-    nodes, demanded = (parse_platform("linux/amd64"),), demands("a")
-    wanted = needs(settings=False, scan=False, platforms=nodes, demands=demanded, child_demands=demanded)
+    facts = Lookups(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
+    facts.verifications._executor = executor
+    nodes, required = (parse_platform("linux/amd64"),), requirements("a")
+    wanted = needs(settings=False, scan=False, platforms=nodes, requirements=required, child_requirements=required)
 
     evidence = await Collector(facts, clock).collect(
         parse_reference(f"{APP.registry.host}/{APP.name}:v1"), wanted, deadline=clock.monotonic() + 60

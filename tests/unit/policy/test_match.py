@@ -10,7 +10,7 @@ from tests.unit.policy.examples import ACCOUNT, matching, with_spec
 from tidegate.images.reference import ImageReference
 from tidegate.images.repository import EcrRegistry, EcrRepository
 from tidegate.policy.match import image_matches, namespace_matches, requirement_holds, scope_contains
-from tidegate.policy.model import EcrScope, Glob, HostScope, Match, Requirement, SelectorOperator
+from tidegate.policy.model import EcrScope, Glob, HostScope, Match, SelectorOperator, SelectorRequirement
 from tidegate.policy.parse import parse_policy
 
 OTHER_ACCOUNT = "999999999999"
@@ -55,7 +55,7 @@ OPERATORS: dict[str, tuple[SelectorOperator, tuple[str, ...], dict[str, str], bo
 @pytest.mark.parametrize("case", OPERATORS, ids=str)
 def test_the_operator(case):
     operator, values, labels, holds = OPERATORS[case]
-    assert requirement_holds(Requirement(key="k", operator=operator, values=values), labels) is holds
+    assert requirement_holds(SelectorRequirement(key="k", operator=operator, values=values), labels) is holds
 
 
 NAME = "kubernetes.io/metadata.name"
@@ -176,7 +176,7 @@ def test_operators_and_their_opposites(present, values):
     """NotIn is exactly the opposite of In, DoesNotExist that of Exists; no labels can step out of both."""
     for one, other in (("IN", "NOT_IN"), ("EXISTS", "DOES_NOT_EXIST")):
         holds = [
-            requirement_holds(Requirement(key="k", operator=SelectorOperator[name], values=values), present)
+            requirement_holds(SelectorRequirement(key="k", operator=SelectorOperator[name], values=values), present)
             for name in (one, other)
         ]
         assert holds[0] is not holds[1]

@@ -30,9 +30,9 @@ from tidegate.policy.model import (
     IgnoredVulnerability,
     ImagePolicy,
     Match,
-    Requirement,
     ScanRules,
     SelectorOperator,
+    SelectorRequirement,
     TagRules,
     Tolerance,
     VulnerabilityRules,
@@ -53,8 +53,8 @@ def test_every_field_is_read():
     assert policy.actions == {Action.WARN, Action.AUDIT}
     assert policy.match == Match(
         namespace_selector=(
-            Requirement(key="team", operator=SelectorOperator.IN, values=("shop",)),
-            Requirement(key="example.com/stage", operator=SelectorOperator.IN, values=("test", "production")),
+            SelectorRequirement(key="team", operator=SelectorOperator.IN, values=("shop",)),
+            SelectorRequirement(key="example.com/stage", operator=SelectorOperator.IN, values=("test", "production")),
         ),
         namespaces=(Glob(text="shop-*"),),
         excluded_namespaces=(Glob(text="shop-playground"),),

@@ -68,8 +68,8 @@ def check(obj: Any) -> None:
     if isinstance(outcome, ImagePolicy):
         assert isinstance(policy, ImagePolicy)
         assert (outcome.name, outcome.actions, outcome.match) == (policy.name, policy.actions, policy.match)
-        demands = (outcome.registries, outcome.tags, outcome.scan, outcome.vulnerabilities)
-        assert any((*demands, outcome.signatures, outcome.attestations))
+        requirements = (outcome.registries, outcome.tags, outcome.scan, outcome.vulnerabilities)
+        assert any((*requirements, outcome.signatures, outcome.attestations))
         return
     assert isinstance(policy, BrokenPolicy)
     assert outcome.problems[:MAX_KEPT_PROBLEMS] == policy.problems[:MAX_KEPT_PROBLEMS]

@@ -5,7 +5,7 @@ import pytest
 from tidegate.egress.errors import EgressError
 from tidegate.egress.hosts import Reach
 from tidegate.errors import ConfigurationError
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import OciRegistry, OciRepository
 from tidegate.registry.access import Place, RegistryAccess
@@ -106,7 +106,7 @@ def test_an_authority_that_cannot_be_read_ends_the_start(tmp_path):
 def test_a_host_that_is_none_is_not_asked():
     """References may have what no URL has."""
     repository = OciRepository(OciRegistry("127.1"), "a/b")
-    with pytest.raises(AwsUnavailableError, match="is not the host of a registry"):
+    with pytest.raises(SourceUnavailableError, match="is not the host of a registry"):
         OciRegistries().describe(repository, ImageId.of_tag("v1"), seconds=1.0)
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.registry.pull_secret import MAX_FILE_BYTES, basic_credentials
 
 
@@ -54,7 +54,7 @@ def header(name: str) -> str:
 def test_the_entry_of_a_repository(secret, entries, host, repository, chosen):
     file = secret({each: entry(each.replace(":", "_")) for each in entries})
     if chosen is None:
-        with pytest.raises(AwsUnavailableError, match="has no entry for") as caught:
+        with pytest.raises(SourceUnavailableError, match="has no entry for") as caught:
             basic_credentials(file, host, repository, "oci:GetToken")
         assert caught.value.cause is Cause.CREDENTIALS
     else:
@@ -85,11 +85,11 @@ def test_name_and_password_count_before_auth(secret):
     ],
 )
 def test_what_is_no_pull_secret_is_not_as_if_there_were_none(secret, content):
-    with pytest.raises(AwsUnavailableError) as caught:
+    with pytest.raises(SourceUnavailableError) as caught:
         basic_credentials(secret(content), "ghcr.io", "acme/app", "oci:GetToken")
     assert caught.value.cause is Cause.CREDENTIALS
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(AwsUnavailableError, match="cannot be read"):
+    with pytest.raises(SourceUnavailableError, match="cannot be read"):
         basic_credentials(str(tmp_path / "none"), "ghcr.io", "acme/app", "oci:GetToken")

@@ -16,7 +16,7 @@ from tidegate.policy.signatures import (
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
 from tidegate.signing import prepare as prepare_module
 from tidegate.signing.prepare import prepare, warm_up
-from tidegate.signing.requirements import Demand
+from tidegate.signing.requirements import Requirement
 from tidegate.strict.pattern import Exact
 from tidegate.verify.sigstore.identity import SigstoreIdentity
 
@@ -51,7 +51,7 @@ def notation(store: str) -> NotationAuthority:
     ],
 )
 def test_an_authority_that_cannot_be_used_says_why(authority, words):
-    found = prepare(Demand(authority=authority, trust=TRUST))
+    found = prepare(Requirement(authority=authority, trust=TRUST))
     assert isinstance(found, UndeterminedError)
     assert words in str(found)
 

@@ -12,13 +12,13 @@ from tests.unit.policy.signature_examples import KMS
 from tests.unit.verify.sigstore.cases import DIGEST, MANIFEST, OTHER, PROVENANCE, key, ours, signer, strangers
 from tidegate.errors import PolicyError, UndeterminedError
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, SignatureArtifact
-from tidegate.evidence.verification_result import ProofState
+from tidegate.evidence.verification_result import VerificationState
 from tidegate.images.digest import digest_of
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
 from tidegate.signing import sigstore as by_sigstore
 from tidegate.signing.prepare import prepare
-from tidegate.signing.requirements import Demand, demands_of
+from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.sigstore import SigstoreVerifier
 from tidegate.signing.verifier import MAX_TEXT, SignedImage
 from tidegate.verify.notation.revocation.material import RevocationMaterial
@@ -43,13 +43,13 @@ def trust(*stores, **keys: bytes | str) -> TrustSnapshot:
     return TrustSnapshot.of(stores or [store()], {KMS: keys["kms"]} if keys else {})
 
 
-def demand(sigstore, snapshot=None, **more) -> Demand:
+def requirement(sigstore, snapshot=None, **more) -> Requirement:
     spec = {"signatures": {"anyOf": [{"name": "ci", "sigstore": sigstore}]} | more}
-    (found,) = demands_of(parse_policy(with_spec(spec)), snapshot or trust()).signatures
+    (found,) = requirements_of(parse_policy(with_spec(spec)), snapshot or trust()).signatures
     return found
 
 
-def attestation(conditions=(), predicate_type=PROVENANCE) -> Demand:
+def attestation(conditions=(), predicate_type=PROVENANCE) -> Requirement:
     spec = {
         "attestations": [
             {
@@ -60,7 +60,7 @@ def attestation(conditions=(), predicate_type=PROVENANCE) -> Demand:
             }
         ]
     }
-    ((_, (found,)),) = demands_of(parse_policy(with_spec(spec)), trust()).attestations
+    ((_, (found,)),) = requirements_of(parse_policy(with_spec(spec)), trust()).attestations
     return found
 
 
@@ -77,7 +77,7 @@ def artifact(content: Any, kind=ArtifactKind.SIGSTORE_BUNDLE, annotations=None) 
     )
 
 
-def attempt(wanted: Demand, given: SignatureArtifact):
+def attempt(wanted: Requirement, given: SignatureArtifact):
     verifier = prepare(wanted)
     assert isinstance(verifier, SigstoreVerifier), verifier
     examined = verifier.verify(given, IMAGE, now=NOW, revocation=RevocationMaterial())
@@ -101,8 +101,8 @@ def attested_layer(**more):
 
 @pytest.mark.parametrize("given", [bundle, layer], ids=["bundle", "older layer"])
 def test_the_demanded_identity_s_signature_is_a_proof(given):
-    found = attempt(demand(KEYLESS), given())
-    assert (found.state, found.step, found.text, found.logged) == (ProofState.VERIFIED, "", "", ())
+    found = attempt(requirement(KEYLESS), given())
+    assert (found.state, found.step, found.text, found.logged) == (VerificationState.VERIFIED, "", "", ())
     assert found.signer == f"{SUBJECT} (issuer {ISSUER})"
     assert found.good_until is None
 
@@ -119,8 +119,8 @@ def test_the_demanded_identity_s_signature_is_a_proof(given):
     ids=["pitfall-9-20 subject", "pitfall-9-20 issuer", "pitfall-9-18 subject", "pitfall-9-18 issuer"],
 )
 def test_anybody_else_s_is_refused_at_the_step_that_says_so(given, identity):
-    found = attempt(demand(KEYLESS | {"identities": [identity]}), given())
-    assert (found.state, found.signer) == (ProofState.FAILED, "")
+    found = attempt(requirement(KEYLESS | {"identities": [identity]}), given())
+    assert (found.state, found.signer) == (VerificationState.FAILED, "")
     assert found.step == "establish that the signer is one that is demanded"
     assert SUBJECT in found.text
     assert len(found.text) <= MAX_TEXT
@@ -128,29 +128,31 @@ def test_anybody_else_s_is_refused_at_the_step_that_says_so(given, identity):
 
 def test_expressions_of_the_policy_fit_whole_names():
     identity = {"issuerRegExp": "https://token[.]actions[.].+", "subjectRegExp": "https://github[.]com/acme/.+"}
-    assert attempt(demand(KEYLESS | {"identities": [identity]}), bundle()).state is ProofState.VERIFIED
+    assert attempt(requirement(KEYLESS | {"identities": [identity]}), bundle()).state is VerificationState.VERIFIED
 
 
 def test_a_key_of_the_policy_or_of_kms_verifies_what_it_signed():
     given = artifact(ours().sign_statement_keyed(statement(DIGEST), key()))
-    assert attempt(demand(BY_KEY), given).state is ProofState.VERIFIED
-    assert attempt(demand(BY_KMS, trust(store(), kms=public_pem(key()))), given).state is ProofState.VERIFIED
-    other = attempt(demand(BY_KMS, trust(store(), kms=public_pem(signer().key))), given)
-    assert (other.state, other.step) == (ProofState.FAILED, "establish that the signature is the signer's")
+    assert attempt(requirement(BY_KEY), given).state is VerificationState.VERIFIED
+    assert (
+        attempt(requirement(BY_KMS, trust(store(), kms=public_pem(key()))), given).state is VerificationState.VERIFIED
+    )
+    other = attempt(requirement(BY_KMS, trust(store(), kms=public_pem(signer().key))), given)
+    assert (other.state, other.step) == (VerificationState.FAILED, "establish that the signature is the signer's")
 
 
 def test_a_log_is_demanded_of_a_key_unless_the_policy_says_otherwise():
     given = artifact(ours().sign_statement_keyed(statement(DIGEST), key(), logged=False))
-    assert attempt(demand(BY_KEY), given).state is ProofState.FAILED
+    assert attempt(requirement(BY_KEY), given).state is VerificationState.FAILED
     unlogged = {"key": BY_KEY["key"], "transparencyLog": "NotRequired"}
-    assert attempt(demand(unlogged), given).state is ProofState.VERIFIED
+    assert attempt(requirement(unlogged), given).state is VerificationState.VERIFIED
 
 
 def test_the_hash_is_the_policy_s():
     given = artifact(ours().sign_statement_keyed(statement(DIGEST), key(), algorithm=hashes.SHA512()))
-    assert attempt(demand(BY_KEY), given).state is ProofState.FAILED
+    assert attempt(requirement(BY_KEY), given).state is VerificationState.FAILED
     named = BY_KEY | {"key": BY_KEY["key"] | {"hashAlgorithm": "sha512"}}
-    assert attempt(demand(named), given).state is ProofState.VERIFIED
+    assert attempt(requirement(named), given).state is VerificationState.VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_the_hash_is_the_policy_s():
     ids=["not read", "not readable"],
 )
 def test_a_key_of_kms_that_is_not_at_hand_leaves_the_question_open(keys, text):
-    found = prepare(demand(BY_KMS, trust(store(), **keys)))
+    found = prepare(requirement(BY_KMS, trust(store(), **keys)))
     assert isinstance(found, UndeterminedError)
     assert text in str(found)
     assert len(str(found)) <= MAX_TEXT
@@ -181,7 +183,7 @@ def test_a_key_of_kms_that_is_not_at_hand_leaves_the_question_open(keys, text):
 )
 @pytest.mark.parametrize("sigstore", [KEYLESS, BY_KEY], ids=["identity", "key"])
 def test_a_trusted_root_that_cannot_be_used_leaves_the_question_open(stores, text, sigstore):
-    wanted = demand(sigstore, trust(*stores))
+    wanted = requirement(sigstore, trust(*stores))
     found = prepare(wanted)
     assert isinstance(found, UndeterminedError)
     assert text in str(found)
@@ -191,54 +193,60 @@ def test_a_trusted_root_that_cannot_be_used_leaves_the_question_open(stores, tex
 
 def test_pitfall_9_3_a_copied_signature_is_refused_where_the_policy_wants_its_repository():
     copied = layer(payload=simple_signing(DIGEST, reference="registry.test/elsewhere"))
-    assert attempt(demand(KEYLESS), copied).state is ProofState.VERIFIED
-    strict = demand(KEYLESS, sameRepository=True)
+    assert attempt(requirement(KEYLESS), copied).state is VerificationState.VERIFIED
+    strict = requirement(KEYLESS, sameRepository=True)
     found = attempt(strict, copied)
-    assert (found.state, found.step) == (ProofState.FAILED, "establish that what was signed says what is demanded")
-    assert attempt(strict, layer()).state is ProofState.VERIFIED
+    assert (found.state, found.step) == (
+        VerificationState.FAILED,
+        "establish that what was signed says what is demanded",
+    )
+    assert attempt(strict, layer()).state is VerificationState.VERIFIED
     # Bundles name none, so nothing can be held against them.
-    assert attempt(strict, bundle()).state is ProofState.VERIFIED
+    assert attempt(strict, bundle()).state is VerificationState.VERIFIED
 
 
 @pytest.mark.parametrize(
     "given", [lambda **m: bundle(predicate_type=PROVENANCE, **m), attested_layer], ids=["bundle", "layer"]
 )
 def test_an_attestation_s_type_and_conditions_are_the_policy_s(given):
-    assert attempt(attestation(["predicate.a == 1"]), given(predicate={"a": 1})).state is ProofState.VERIFIED
+    assert attempt(attestation(["predicate.a == 1"]), given(predicate={"a": 1})).state is VerificationState.VERIFIED
     found = attempt(attestation(["predicate.a == 1", "predicate.a == 2"]), given(predicate={"a": 1}))
-    assert (found.state, found.step) == (ProofState.FAILED, "establish that every condition on the predicate holds")
-    assert attempt(attestation(predicate_type="https://other.test"), given()).state is ProofState.FAILED
+    assert (found.state, found.step) == (
+        VerificationState.FAILED,
+        "establish that every condition on the predicate holds",
+    )
+    assert attempt(attestation(predicate_type="https://other.test"), given()).state is VerificationState.FAILED
 
 
 def test_the_type_that_is_looked_for_first_is_the_one_that_is_demanded():
-    for wanted, kind in ((attestation(), PROVENANCE), (demand(KEYLESS), COSIGN_SIGNATURE)):
+    for wanted, kind in ((attestation(), PROVENANCE), (requirement(KEYLESS), COSIGN_SIGNATURE)):
         verifier = prepare(wanted)
         assert isinstance(verifier, SigstoreVerifier)
         assert verifier.predicates == {kind}
 
 
 def test_a_signature_is_no_attestation_and_the_reverse():
-    assert attempt(attestation(), bundle()).state is ProofState.FAILED
-    assert attempt(attestation(), layer()).state is ProofState.FAILED
-    assert attempt(demand(KEYLESS), bundle(predicate_type=PROVENANCE)).state is ProofState.FAILED
+    assert attempt(attestation(), bundle()).state is VerificationState.FAILED
+    assert attempt(attestation(), layer()).state is VerificationState.FAILED
+    assert attempt(requirement(KEYLESS), bundle(predicate_type=PROVENANCE)).state is VerificationState.FAILED
     # Not asked for as a signature; and if it were, it would be none.
-    assert ArtifactKind.COSIGN_ATTESTATION not in demand(KEYLESS).kinds
-    assert attempt(demand(KEYLESS), attested_layer()).state is ProofState.FAILED
+    assert ArtifactKind.COSIGN_ATTESTATION not in requirement(KEYLESS).kinds
+    assert attempt(requirement(KEYLESS), attested_layer()).state is VerificationState.FAILED
 
 
 def test_pitfall_9_17_a_stranger_s_or_a_broken_one_fails_in_words():
     foreign = artifact(strangers().sign_statement(statement(DIGEST), strangers().signer()))
-    assert attempt(demand(KEYLESS), foreign).state is ProofState.FAILED
-    found = attempt(demand(KEYLESS), artifact(b"\xff" * 1000))
+    assert attempt(requirement(KEYLESS), foreign).state is VerificationState.FAILED
+    found = attempt(requirement(KEYLESS), artifact(b"\xff" * 1000))
     assert (found.state, found.step) == (
-        ProofState.FAILED,
+        VerificationState.FAILED,
         "establish that the material reads as one signature within bounds",
     )
     assert found.text.isprintable()
 
 
 def test_every_step_can_be_shown():
-    verifier = prepare(demand(KEYLESS))
+    verifier = prepare(requirement(KEYLESS))
     assert isinstance(verifier, SigstoreVerifier)
     shown = verifier.outcome(bundle(), IMAGE, now=NOW)
     assert shown.outcome is Outcome.OK
@@ -256,16 +264,16 @@ def test_pitfall_9_5_whatever_somebody_puts_at_the_tag_only_refusal_can_follow()
         (b"{}", dict.fromkeys(good.layer_annotations, "{}")),
     ):
         given = artifact(content, ArtifactKind.COSIGN_SIGNATURE, annotations)
-        assert attempt(demand(KEYLESS), given).state is ProofState.FAILED
+        assert attempt(requirement(KEYLESS), given).state is VerificationState.FAILED
 
 
 @pytest.mark.parametrize("given", [bundle, layer], ids=["bundle", "older layer"])
 def test_pitfall_9_14_a_signature_of_a_child_is_none_of_its_index_and_the_reverse(given):
-    verifier = prepare(demand(KEYLESS))
+    verifier = prepare(requirement(KEYLESS))
     assert isinstance(verifier, SigstoreVerifier)
     index = Descriptor(media_type="application/vnd.oci.image.index.v1+json", digest=OTHER, size=7)
     about_index = SignedImage(repository=IMAGE.repository, manifest=index)
-    for image, state in ((IMAGE, ProofState.VERIFIED), (about_index, ProofState.FAILED)):
+    for image, state in ((IMAGE, VerificationState.VERIFIED), (about_index, VerificationState.FAILED)):
         found = verifier.verify(given(), image, now=NOW, revocation=RevocationMaterial())
         assert found.attempt.state is state
 
@@ -274,11 +282,11 @@ def test_pitfall_9_13_another_state_of_the_trust_stores_is_another_demand():
     """Proofs are kept by demand, so that none outlives the root that it was proved by."""
     policy = parse_policy(with_spec({"signatures": {"anyOf": [{"name": "ci", "sigstore": KEYLESS}]}}))
     before, after = trust(), trust(store(root=strangers().trusted_root_bytes()))
-    (old,), (new,) = demands_of(policy, before).signatures, demands_of(policy, after).signatures
-    assert old is demands_of(policy, before).signatures[0]
+    (old,), (new,) = requirements_of(policy, before).signatures, requirements_of(policy, after).signatures
+    assert old is requirements_of(policy, before).signatures[0]
     assert old != new
-    assert attempt(old, bundle()).state is ProofState.VERIFIED
-    assert attempt(new, bundle()).state is ProofState.FAILED
+    assert attempt(old, bundle()).state is VerificationState.VERIFIED
+    assert attempt(new, bundle()).state is VerificationState.FAILED
 
 
 def test_pitfall_9_11_no_url_of_a_trusted_root_is_contacted(socket_disabled):
@@ -288,9 +296,9 @@ def test_pitfall_9_11_no_url_of_a_trusted_root_is_contacted(socket_disabled):
         one["baseUrl"] = "http://169.254.169.254/latest/meta-data/"
     for one in (*root["certificateAuthorities"], *root["timestampAuthorities"]):
         one["uri"] = "http://169.254.169.254/latest/meta-data/"
-    found = demand(KEYLESS, trust(store(root=json.dumps(root).encode())))
-    assert attempt(found, bundle()).state is ProofState.VERIFIED
-    assert attempt(found, layer()).state is ProofState.VERIFIED
+    found = requirement(KEYLESS, trust(store(root=json.dumps(root).encode())))
+    assert attempt(found, bundle()).state is VerificationState.VERIFIED
+    assert attempt(found, layer()).state is VerificationState.VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -305,14 +313,14 @@ def test_pitfall_9_11_no_url_of_a_trusted_root_is_contacted(socket_disabled):
 def test_a_root_by_which_nothing_can_be_verified_is_found_before_any_signature(sigstore, field, words):
     """Else a stranger's signature would be what cannot be decided, and not the policy."""
     root = store(root=ours().trusted_root_bytes(**{field: []}))
-    found = prepare(demand(sigstore, trust(root)))
+    found = prepare(requirement(sigstore, trust(root)))
     assert isinstance(found, UndeterminedError)
     assert f"trustedRoot: it has no {words}" in str(found)
 
 
 def test_a_key_without_a_log_needs_none():
     root = store(root=ours().trusted_root_bytes(tlogs=[], ctlogs=[], certificateAuthorities=[]))
-    found = prepare(demand(BY_KEY | {"transparencyLog": "NotRequired"}, trust(root)))
+    found = prepare(requirement(BY_KEY | {"transparencyLog": "NotRequired"}, trust(root)))
     assert isinstance(found, SigstoreVerifier)
 
 
@@ -326,7 +334,7 @@ def test_what_cannot_be_decided_of_a_signature_is_no_signature(monkeypatch):
         raise UndeterminedError("who knows")
 
     monkeypatch.setattr(by_sigstore, "verify_bundle", undecided)
-    verifier = prepare(demand(KEYLESS))
+    verifier = prepare(requirement(KEYLESS))
     assert isinstance(verifier, SigstoreVerifier)
     examined = verifier.verify(artifact({}), IMAGE, now=NOW, revocation=RevocationMaterial())
-    assert examined.attempt.state is ProofState.FAILED
+    assert examined.attempt.state is VerificationState.FAILED

@@ -3,14 +3,14 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tidegate.telemetry import counters as tally
-from tidegate.telemetry.counters import Counter, Histogram, TallyCollector
+from tidegate.telemetry import counters as sorted_findings
+from tidegate.telemetry.counters import Counter, CounterCollector, Histogram
 
 
 def scraped(*metrics):
     """What Prometheus reads, by sample."""
     registry = CollectorRegistry()
-    registry.register(TallyCollector(*metrics))
+    registry.register(CounterCollector(*metrics))
     lines = [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
     return dict(line.rsplit(" ", 1) for line in lines)
 
@@ -60,7 +60,7 @@ def test_a_histogram_adds_up_each_series_for_itself():
 
 
 def test_series_are_bounded_and_what_is_beyond_is_counted_together(monkeypatch):
-    monkeypatch.setattr(tally, "MAX_SERIES", 2)
+    monkeypatch.setattr(sorted_findings, "MAX_SERIES", 2)
     counter, histogram = Counter("c", "C.", ("name", "kind")), Histogram("h", "H.", ("name",), (1.0,))
     for name in "abcda":
         counter.add(name, "x")

@@ -49,8 +49,8 @@ def metrics():
 def test_the_reference_names_each_metric_with_type_and_labels(metrics: Metrics):
     told = {name: (kind, tuple(re.findall(r"\w+", labels))) for name, kind, labels in ROW.findall(PAGE.read_text())}
     labelled = {
-        tally.name: tally.labels
-        for tally in (
+        sorted_findings.name: sorted_findings.labels
+        for sorted_findings in (
             metrics.decisions,
             metrics.answer_seconds,
             metrics.results,

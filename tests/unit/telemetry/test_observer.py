@@ -12,10 +12,10 @@ from tidegate.admission.request import AdmissionRequest, GroupVersionKind, Group
 from tidegate.admission.verdict import Judgement, conclude
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import AwsUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry, OciRegistry, Registry
 from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy, Match, ScanRules
-from tidegate.telemetry import counters as tally
+from tidegate.telemetry import counters as sorted_findings
 from tidegate.telemetry import observer as observer_module
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import REPEAT_SECONDS, Observer
@@ -177,7 +177,7 @@ def called(
 
 def test_every_call_is_counted_by_what_came_of_it(observer, metrics, time):
     assert called(observer, None) == []
-    called(observer, AwsUnavailableError(Cause.THROTTLED, API, "slow down"))
+    called(observer, SourceUnavailableError(Cause.THROTTLED, API, "slow down"))
     called(observer, LookupError("surprise"))
     assert read(metrics, "tidegate_source_calls_total") == {
         (API, "111122223333/eu-west-1", "ok"): 1.0,
@@ -188,7 +188,7 @@ def test_every_call_is_counted_by_what_came_of_it(observer, metrics, time):
 
 
 def test_a_call_that_failed_is_a_line_with_what_an_operator_needs(observer):
-    (line,) = called(observer, AwsUnavailableError(Cause.ACCESS_DENIED, API, SECRET))
+    (line,) = called(observer, SourceUnavailableError(Cause.ACCESS_DENIED, API, SECRET))
     assert line["detail"] == SECRET.replace("\x1b", "?")
     assert (line["api"], line["registry"], line["cause"]) == (API, "111122223333/eu-west-1", "AccessDenied")
     assert line["exc_info"] is None
@@ -201,7 +201,7 @@ def test_an_error_that_nobody_foresaw_is_a_line_with_its_traceback(observer):
 
 
 def test_the_same_failure_is_a_line_again_only_after_a_while(observer, time):
-    throttled, denied = (AwsUnavailableError(cause, API, "") for cause in (Cause.THROTTLED, Cause.ACCESS_DENIED))
+    throttled, denied = (SourceUnavailableError(cause, API, "") for cause in (Cause.THROTTLED, Cause.ACCESS_DENIED))
     assert [len(called(observer, problem)) for problem in (throttled, throttled, denied)] == [1, 0, 1]
     time[0] += REPEAT_SECONDS
     assert len(called(observer, throttled)) == 1
@@ -209,7 +209,7 @@ def test_the_same_failure_is_a_line_again_only_after_a_while(observer, time):
 
 def test_ids_that_were_left_open_are_counted_and_told_once(observer, metrics, time):
     observer.registries.listed = lambda: [("aws", "111122223333", None)]
-    problem = AwsUnavailableError(Cause.ACCESS_DENIED, API, SECRET)
+    problem = SourceUnavailableError(Cause.ACCESS_DENIED, API, SECRET)
     with capture_logs() as lines:
         observer.unanswered(API, REGISTRY, 3, problem)
         observer.unanswered(API, REGISTRY, 4, problem)
@@ -223,7 +223,7 @@ def labels(metrics: Metrics) -> set[str]:
     return {registry for _, registry, _ in read(metrics, "tidegate_source_calls_total")}
 
 
-DENIED = AwsUnavailableError(Cause.ACCESS_DENIED, API, "no")
+DENIED = SourceUnavailableError(Cause.ACCESS_DENIED, API, "no")
 
 
 def account(number: int) -> EcrRegistry:
@@ -234,15 +234,15 @@ def test_accounts_that_a_tenant_makes_up_get_no_labels_and_take_none_from_real_o
     observer, metrics, time, monkeypatch
 ):
     """Whatever a Pod names is asked where no policy lists registries: 2,000 such names would fill the metric."""
-    monkeypatch.setattr(tally, "MAX_SERIES", 20)
-    for number in range(3 * tally.MAX_SERIES):
+    monkeypatch.setattr(sorted_findings, "MAX_SERIES", 20)
+    for number in range(3 * sorted_findings.MAX_SERIES):
         called(observer, DENIED, registry=account(number))
         called(observer, None, registry=account(number), found=False)
         called(observer, None, registry=account(number), source="ecr:DescribePullThroughCacheRules")
         observer.unanswered(API, account(number), 1, DENIED)
     assert labels(metrics) == {"other"}
     assert read(metrics, "tidegate_source_unanswered_ids_total") == {
-        (API, "other", "AccessDenied"): 3.0 * tally.MAX_SERIES
+        (API, "other", "AccessDenied"): 3.0 * sorted_findings.MAX_SERIES
     }
     called(observer, None)
     called(observer, DENIED)

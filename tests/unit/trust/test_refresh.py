@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tidegate.trust import refresh as rereading
-from tidegate.trust.refresh import Read, Rereading
+from tidegate.trust import refresh
+from tidegate.trust.refresh import Read, Refresh
 
 
 class Clock:
@@ -40,7 +40,7 @@ class Source:
 
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
-    monkeypatch.setattr(rereading, "JITTER", 0.0)
+    monkeypatch.setattr(refresh, "JITTER", 0.0)
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def one(source: Source, clock: Clock) -> Rereading[str, str]:
-    return Rereading(source.read, now=clock)
+def one(source: Source, clock: Clock) -> Refresh[str, str]:
+    return Refresh(source.read, now=clock)
 
 
 @asynccontextmanager
-async def running(one: Rereading[str, str]):
+async def running(one: Refresh[str, str]):
     task = asyncio.create_task(one.run())
     yield
     task.cancel()
@@ -167,7 +167,7 @@ async def test_in_the_background_what_is_due_is_read_again(source):
     def soon(name: str, before: str | None) -> Read[str]:
         return Read(answer=source.read(name, before).answer, again_seconds=0.001)
 
-    one: Rereading[str, str] = Rereading(soon)
+    one: Refresh[str, str] = Refresh(soon)
     async with running(one):
         one.want(["a"])
         await until(lambda: len(source.asked) >= 3)

@@ -16,7 +16,7 @@ from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import NOW
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, SignatureArtifact
-from tidegate.evidence.verification_result import Attempt, ProofState
+from tidegate.evidence.verification_result import Attempt, VerificationState
 from tidegate.images.digest import Digest, digest_of
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
@@ -99,13 +99,13 @@ def stamped(leaf: Identity, **options: Any) -> bytes:
     ],
 )
 def test_a_strangers_signature_is_never_undecided(signer: Identity, options: dict[str, Any]):
-    assert attempt(stamped(signer, **options), answers={}).state is ProofState.FAILED
+    assert attempt(stamped(signer, **options), answers={}).state is VerificationState.FAILED
 
 
 def test_a_trusted_signers_is_undecided_where_its_revocation_is_not_known():
     """Else the tests here would prove nothing."""
     answers: dict[str, bytes | NoAnswer] = {CRL: DOWN, TSA_CRL: crl(TSA.chain[1])}
-    assert attempt(stamped(REVOCABLE), answers=answers).state is ProofState.UNKNOWN
+    assert attempt(stamped(REVOCABLE), answers=answers).state is VerificationState.UNKNOWN
 
 
 @pytest.mark.parametrize("tsa", [DOWN, None], ids=["timestamp authority out of reach", "not asked yet"])
@@ -115,7 +115,7 @@ def test_a_revoked_signature_stays_revoked_whatever_is_not_known_of_its_timestam
         {} if tsa is None else {TSA_CRL: tsa}
     )
     found = attempt(stamped(REVOCABLE), answers=answers)
-    assert (found.state, found.revoked) == (ProofState.FAILED, True)
+    assert (found.state, found.revoked) == (VerificationState.FAILED, True)
     assert "is revoked" in found.text
 
 
@@ -131,14 +131,14 @@ def test_an_anchor_stays_revoked_whatever_stands_above_it(usages: tuple[str, ...
     """Else a certificate that says that its key signs no CRLs would make "not known" of "revoked"."""
     answers = {CRL: crl(ROOT, [entry(ISSUER)]), TSA_CRL: crl(TSA.chain[1])}
     found = attempt(stamped(LEAF, chain=certified(usages)), ISSUER, answers=answers)
-    assert (found.state, found.revoked) == (ProofState.FAILED, True)
+    assert (found.state, found.revoked) == (VerificationState.FAILED, True)
 
 
 def test_a_certificate_that_signs_no_crls_gives_no_good_news():
     answers = {CRL: crl(ROOT), TSA_CRL: crl(TSA.chain[1])}
-    assert attempt(stamped(LEAF), ISSUER, answers=answers).state is ProofState.VERIFIED
+    assert attempt(stamped(LEAF), ISSUER, answers=answers).state is VerificationState.VERIFIED
     found = attempt(stamped(LEAF, chain=certified(("key_cert_sign",))), ISSUER, answers=answers)
-    assert found.state is ProofState.UNKNOWN
+    assert found.state is VerificationState.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_what_nobody_foresaw_is_the_signatures_fault(monkeypatch, step: str):
 
     monkeypatch.setattr(procedure, step, broken)
     found = attempt(stamped(REVOCABLE), answers={CRL: crl(ROOT), TSA_CRL: crl(TSA.chain[1])})
-    assert (found.state, found.text) == (ProofState.FAILED, "unexpected RuntimeError")
+    assert (found.state, found.text) == (VerificationState.FAILED, "unexpected RuntimeError")

@@ -66,7 +66,7 @@ class Replica:
         self.certificate._reload = lambda certificate, _key: self.served.append(certificate)
 
     async def refresh(self) -> None:
-        assert await self.certificate.relisting.refresh_once(), self.certificate.relisting.problem
+        assert await self.certificate.resync.refresh_once(), self.certificate.resync.problem
 
 
 @pytest.fixture

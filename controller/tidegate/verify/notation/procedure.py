@@ -41,7 +41,7 @@ from tidegate.verify.notation.timestamp.timestamp import (
     check_timestamp_within,
     check_valid_at_signing,
     check_valid_now,
-    is_timestamp_demanded,
+    is_timestamp_required,
     verify_timestamp,
 )
 from tidegate.verify.notation.trust_policy.statement import Action, Check, TrustPolicyStatement
@@ -208,7 +208,7 @@ class _Verification:
         if attributes.scheme is SigningScheme.SIGNING_AUTHORITY:
             check_valid_at_signing(self.chain, attributes.signing_time)  # N57
             return f"signed at {quoted_time(attributes.signing_time)} by the word of the signing authority"
-        if not is_timestamp_demanded(statement, self.chain, self.now):  # N58
+        if not is_timestamp_required(statement, self.chain, self.now):  # N58
             check_valid_now(self.chain, self.now)
             self.moments += [certificate.not_after for certificate in self.chain]
             return "no timestamp countersignature is demanded, every certificate is valid now"

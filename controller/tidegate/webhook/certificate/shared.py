@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from tidegate.cluster.api import CONFLICT, NOT_FOUND, ApiError, Json, KubernetesApi
-from tidegate.cluster.resync import RELIST_SECONDS, Relisting
+from tidegate.cluster.resync import RESYNC_SECONDS, Resync
 from tidegate.webhook.certificate.bundle import CaBundle
 from tidegate.webhook.certificate.material import (
     MAX_NAMES,
@@ -51,7 +51,7 @@ class SharedCertificate:
         service_name: str,
         dns_names: Sequence[str] = (),
         bundle: CaBundle,
-        every_seconds: float = RELIST_SECONDS,
+        every_seconds: float = RESYNC_SECONDS,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._api = api
@@ -64,7 +64,7 @@ class SharedCertificate:
         self._present: ServingPair | None = None
         self._reload: Reload | None = None
         self._staged_trust: bytes = b""
-        self.relisting = Relisting("the serving certificate", self._refresh, every_seconds=every_seconds)
+        self.resync = Resync("the serving certificate", self._refresh, every_seconds=every_seconds)
 
     @property
     def present(self) -> ServingPair | None:
@@ -90,7 +90,7 @@ class SharedCertificate:
     async def run(self, reload: Reload) -> None:
         """Follow the Secret, renew it in time, and keep the caBundle fit, until cancelled."""
         self._reload = reload
-        await self.relisting.run()
+        await self.resync.run()
 
     def unmet(self) -> Sequence[str]:
         """Return why the API server would not trust the certificate."""

@@ -1,7 +1,7 @@
 """The HTTP server that the API server calls: routes as data, named limits, TLS reloaded in place, graceful drain.
 
 It knows nothing of images: `AdmissionServer` is given a `Responder`. A second listener (metrics) is a `Listener` with
-its own routes and without TLS. aiohttp speaks HTTP; what it leaves unbounded is in `Guard`.
+its own routes and without TLS. aiohttp speaks HTTP; what it leaves unbounded is in `Connection`.
 """
 
 from tidegate.webhook.kopf_host import KopfHost

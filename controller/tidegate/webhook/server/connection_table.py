@@ -14,12 +14,12 @@ from tidegate.webhook.server.route import RouteTable
 if TYPE_CHECKING:
     from aiohttp.web import RequestHandler
 
-    from tidegate.webhook.server.connection_limits import Guard
+    from tidegate.webhook.server.connection import Connection
 
 _log = structlog.get_logger(__name__)
 
 
-class Ledger:
+class ConnectionTable:
     """The books of a listener. Used from one event loop only, so nothing is locked.
 
     Metrics are made of the counters: `answers` by status, `accepted` and `closed` connections, `ended` ones by reason, and `waits`:
@@ -40,9 +40,9 @@ class Ledger:
         self.limits = limits
         self.loop = loop
         self.draining = False
-        self.connections: dict[Guard, None] = {}
+        self.connections: dict[Connection, None] = {}
         """From the moment that they are accepted, so also those whose TLS handshake goes on; the last used is the last."""
-        self.guards: dict[RequestHandler, Guard] = {}
+        self.guards: dict[RequestHandler, Connection] = {}
         self.buffered_bytes = 0
         self.answers: Counter[int] = Counter()
         self.ended: Counter[Ended] = Counter()
@@ -59,7 +59,7 @@ class Ledger:
         self._summarized_at = 0.0
         self._failure_logged_at = float("-inf")
 
-    def enter(self, guard: "Guard") -> bool:
+    def enter(self, guard: "Connection") -> bool:
         """Book a new connection; return whether it is served in full (else only essential routes)."""
         full_service = len(self.connections) < self.limits.max_connections or self.make_room(guard.peer)
         self.accepted += 1
@@ -67,12 +67,12 @@ class Ledger:
         self.empty.clear()
         return full_service
 
-    def used(self, guard: "Guard") -> None:
+    def used(self, guard: "Connection") -> None:
         """Note that a connection has become quiet. The loop's time is too coarse to tell which was the last."""
         self.connections.pop(guard, None)
         self.connections[guard] = None
 
-    def leave(self, guard: "Guard") -> None:
+    def leave(self, guard: "Connection") -> None:
         """Strike a connection that has ended."""
         self.connections.pop(guard, None)
         self.closed += 1
@@ -88,7 +88,7 @@ class Ledger:
             guard.evict()
         return bool(ending)
 
-    def hold(self, guard: "Guard", size: int) -> None:
+    def hold(self, guard: "Connection", size: int) -> None:
         """Book bytes of a request. Where they are too many, end the request that has held the most for the longest."""
         guard.held_bytes += size
         self.buffered_bytes += size
@@ -98,7 +98,7 @@ class Ledger:
             self.release(holder)
             holder.refuse_body()
 
-    def release(self, guard: "Guard") -> None:
+    def release(self, guard: "Connection") -> None:
         """Strike the bytes that a connection holds."""
         self.buffered_bytes -= guard.held_bytes
         guard.held_bytes = 0

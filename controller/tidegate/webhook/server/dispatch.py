@@ -11,8 +11,8 @@ from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
-from tidegate.webhook.server.connection_limits import OVERDUE, Guard
-from tidegate.webhook.server.connection_table import Ledger
+from tidegate.webhook.server.connection import OVERDUE, Connection
+from tidegate.webhook.server.connection_table import ConnectionTable
 from tidegate.webhook.server.head import Head, accept_head, too_large
 from tidegate.webhook.server.reply import CONTINUE, BadRequest, Refused, Reply, refusal, refuse
 from tidegate.webhook.server.route import Request
@@ -28,7 +28,7 @@ _LATE_BODY: Final = refusal(HTTPStatus.REQUEST_TIMEOUT, "the body of the request
 _aiohttp_log = logging.getLogger(f"{__name__}.aiohttp")
 
 
-def make_server(ledger: Ledger) -> web.Server:
+def make_server(ledger: ConnectionTable) -> web.Server:
     """Return aiohttp's low-level server, the factory of its connections, set up for this listener."""
     limits = ledger.limits
     return web.Server(
@@ -53,7 +53,7 @@ def make_server(ledger: Ledger) -> web.Server:
 class _EndOfAnswer(AbstractAccessLogger):
     """aiohttp's hook after each answer, its own error answers included. It logs nothing: the ledger counts."""
 
-    def __init__(self, ledger: Ledger, logger: logging.Logger, log_format: str) -> None:
+    def __init__(self, ledger: ConnectionTable, logger: logging.Logger, log_format: str) -> None:
         super().__init__(logger, log_format)
         self._ledger = ledger
 
@@ -75,7 +75,7 @@ _aiohttp_log.addFilter(_is_news)
 class Dispatcher:
     """aiohttp's request handler."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: ConnectionTable) -> None:
         self._ledger = ledger
         self._limits = ledger.limits
 
@@ -95,7 +95,7 @@ class Dispatcher:
             response.force_close()
         return response
 
-    async def _reply(self, request: web.BaseRequest, guard: Guard) -> Reply:
+    async def _reply(self, request: web.BaseRequest, guard: Connection) -> Reply:
         # 1. The head.
         head = accept_head(
             method=request.method,
@@ -114,7 +114,7 @@ class Dispatcher:
         finally:
             self._ledger.release(guard)
 
-    async def _body(self, request: web.BaseRequest, head: Head, guard: Guard) -> bytes:
+    async def _body(self, request: web.BaseRequest, head: Head, guard: Connection) -> bytes:
         if not head.has_body:
             return b""
         content = request.content
@@ -147,7 +147,7 @@ class Dispatcher:
         guard.expect_work()
         return b"".join(parts)
 
-    def _request(self, head: Head, body: bytes, guard: Guard) -> Request:
+    def _request(self, head: Head, body: bytes, guard: Connection) -> Request:
         left = head.timeout_seconds
         if left is not None:
             left = max(0.0, left - (self._ledger.loop.time() - guard.since))
@@ -161,7 +161,7 @@ class Dispatcher:
             deadline_seconds=left,
         )
 
-    async def _work(self, request: Request, head: Head, guard: Guard) -> Reply:
+    async def _work(self, request: Request, head: Head, guard: Connection) -> Reply:
         try:
             result = head.route.handler(request)
             if not isinstance(result, (bytes, Reply)):

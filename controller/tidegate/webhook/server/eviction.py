@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tidegate.webhook.server.connection_limits import Guard, Phase
+from tidegate.webhook.server.connection import Connection, Phase
 from tidegate.webhook.server.limits import ServerLimits
 
 MOST_SHARES: Final = 4
@@ -20,8 +20,8 @@ SLOW_AT_ONCE: Final = 32
 
 
 def connections_to_end(
-    connections: Iterable[Guard], newcomer: str | None, *, limits: ServerLimits, now: float
-) -> Sequence[Guard]:
+    connections: Iterable[Connection], newcomer: str | None, *, limits: ServerLimits, now: float
+) -> Sequence[Connection]:
     """Return the connections that end so that one from the newcomer's address is served; none where all are worth more.
 
     1. Slow ones: a handshake, a request that arrives, an answer that is read, or a closing that goes on for
@@ -44,7 +44,7 @@ def connections_to_end(
         elif now - one.since >= limits.grace_seconds:
             slow.append(one)
 
-    def worth(one: Guard) -> tuple[bool, bool, float]:
+    def worth(one: Connection) -> tuple[bool, bool, float]:
         return one.was_answered, counts[one.peer] <= share, one.since
 
     if slow:
@@ -52,7 +52,7 @@ def connections_to_end(
     return [min(idle or working, key=worth)] if idle or working else []
 
 
-def holder_to_end(connections: Iterable[Guard], *, limits: ServerLimits, now: float) -> Guard:
+def holder_to_end(connections: Iterable[Connection], *, limits: ServerLimits, now: float) -> Connection:
     """Return the connection whose request ends for the sake of others' bytes.
 
     That is the one that has held the most bytes for the longest time, among those of an address above its share if one

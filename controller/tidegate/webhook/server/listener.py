@@ -16,8 +16,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from tidegate.webhook.server.connection_limits import Guard, Phase
-from tidegate.webhook.server.connection_table import Ledger
+from tidegate.webhook.server.connection import Connection, Phase
+from tidegate.webhook.server.connection_table import ConnectionTable
 from tidegate.webhook.server.dispatch import make_server
 from tidegate.webhook.server.ended import Ended
 from tidegate.webhook.server.limits import ServerLimits
@@ -39,7 +39,7 @@ class Listener:
         self._tls = tls
         self.expected: Counter[int] = Counter()
         """Refusals that this process itself provokes, by status: they are counted, and not logged."""
-        self._ledger: Ledger | None = None
+        self._ledger: ConnectionTable | None = None
         self._server: web.Server | None = None
         self._sockets: list[socket.socket] = []
         self._port = 0
@@ -48,7 +48,7 @@ class Listener:
         self._stopped = asyncio.Event()
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> ConnectionTable:
         """The books, for telemetry; there are none before `start`."""
         if self._ledger is None:
             raise RuntimeError(f"listener {self._name} was not started")
@@ -72,7 +72,7 @@ class Listener:
     async def start(self, host: str | None, port: int) -> None:
         """Listen on host and port; None means every interface, IPv4 and IPv6. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._ledger = Ledger(
+        self._ledger = ConnectionTable(
             name=self._name, routes=self._routes, limits=self._limits, loop=loop, expected=self.expected
         )
         self._server = make_server(self._ledger)
@@ -182,11 +182,11 @@ class Listener:
     def _admit(self, peer: socket.socket, address: str) -> None:
         ledger, make_inner = self.ledger, self._server
         assert make_inner is not None
-        guard = Guard(ledger, address, make_inner)
+        guard = Connection(ledger, address, make_inner)
         guard.full_service = ledger.enter(guard)
         guard.handshake = ledger.loop.create_task(self._shake_hands(guard, peer))
 
-    async def _shake_hands(self, guard: Guard, peer: socket.socket) -> None:
+    async def _shake_hands(self, guard: Connection, peer: socket.socket) -> None:
         ledger, limits = self.ledger, self._limits
         peer.setblocking(False)
         tls_seconds = limits.handshake_seconds if self._tls is not None else None

@@ -6,7 +6,7 @@ from tidegate.verify.notation.envelope.attributes import ProtectedHeader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SealedEnvelope:
+class EnvelopeContent:
     """The parts of an envelope; nothing in it is proved.
 
     ``signed`` are the received bytes that the signature covers, never bytes encoded anew. ``chain`` holds the DER of

@@ -23,7 +23,7 @@ from tidegate.verify.notation.envelope.attributes import (
     Label,
     ProtectedHeader,
 )
-from tidegate.verify.notation.envelope.content import SealedEnvelope
+from tidegate.verify.notation.envelope.content import EnvelopeContent
 from tidegate.verify.notation.x509.chain import MAX_CHAIN_LENGTH
 
 COSE_MEDIA_TYPE = "application/cose"
@@ -54,7 +54,7 @@ def _keep(number: int, value: object, _immutable: bool) -> cbor2.CBORTag:
 _KEPT: dict[int, Callable[[Any, bool], Any]] = {number: partial(_keep, number) for number in _BUILT_IN_TAGS}
 
 
-def parse_cose(content: bytes) -> SealedEnvelope:
+def parse_cose(content: bytes) -> EnvelopeContent:
     """Return the parts of a COSE envelope; raise VerificationError for anything else. No signature is checked.
 
     Source: RFC 9052, section 4.2, and the Notary Project's COSE envelope specification.
@@ -80,7 +80,7 @@ def parse_cose(content: bytes) -> SealedEnvelope:
     with reading(_INVALID):
         # N31b: over the received bytes of the protected header, never over an encoding of what they mean.
         signed = cbor2.dumps(["Signature1", protected, b"", payload])
-    return SealedEnvelope(
+    return EnvelopeContent(
         media_type=COSE_MEDIA_TYPE,
         header=_protected_header(header),
         payload=payload,

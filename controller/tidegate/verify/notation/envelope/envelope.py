@@ -11,7 +11,7 @@ from tidegate.errors import VerificationError
 from tidegate.strict.quotation import quoted
 from tidegate.verify.notation.envelope.algorithm import algorithm_of, verify_signature
 from tidegate.verify.notation.envelope.attributes import SignedAttributes, read_signed_attributes
-from tidegate.verify.notation.envelope.content import SealedEnvelope
+from tidegate.verify.notation.envelope.content import EnvelopeContent
 from tidegate.verify.notation.envelope.cose import COSE_MEDIA_TYPE, parse_cose
 from tidegate.verify.notation.envelope.jws import JWS_MEDIA_TYPE, parse_jws
 from tidegate.verify.notation.envelope.payload import check_payload_type
@@ -20,7 +20,7 @@ from tidegate.verify.notation.x509.certificate import Certificate, load_certific
 MAX_ENVELOPE_BYTES = 1024 * 1024
 """Bytes of an envelope; real ones have 1 to 10 KB."""
 
-PARSERS: Mapping[str, Callable[[bytes], SealedEnvelope]] = MappingProxyType(
+PARSERS: Mapping[str, Callable[[bytes], EnvelopeContent]] = MappingProxyType(
     {JWS_MEDIA_TYPE: parse_jws, COSE_MEDIA_TYPE: parse_cose}
 )
 """The formats, by media type."""
@@ -30,7 +30,7 @@ PARSERS: Mapping[str, Callable[[bytes], SealedEnvelope]] = MappingProxyType(
 class Envelope:
     """A well-formed envelope; its signature is verified by ``open_envelope``."""
 
-    sealed: SealedEnvelope
+    sealed: EnvelopeContent
     attributes: SignedAttributes
 
 

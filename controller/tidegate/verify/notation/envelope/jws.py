@@ -19,7 +19,7 @@ from tidegate.verify.notation.envelope.attributes import (
     Label,
     ProtectedHeader,
 )
-from tidegate.verify.notation.envelope.content import SealedEnvelope
+from tidegate.verify.notation.envelope.content import EnvelopeContent
 from tidegate.verify.notation.timestamp.cms import MAX_TOKEN_BYTES
 from tidegate.verify.notation.x509.certificate import MAX_CERTIFICATE_BYTES
 from tidegate.verify.notation.x509.chain import MAX_CHAIN_LENGTH
@@ -38,7 +38,7 @@ _REGISTERED: frozenset[Label] = frozenset({"alg", "cty", "crit"})
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
-def parse_jws(content: bytes) -> SealedEnvelope:
+def parse_jws(content: bytes) -> EnvelopeContent:
     """Return the parts of a JWS envelope; raise VerificationError for anything else. No signature is checked.
 
     Source: RFC 7515, section 7.2.2, and the Notary Project's JWS envelope specification.
@@ -62,7 +62,7 @@ def parse_jws(content: bytes) -> SealedEnvelope:
     if shared:
         # N30
         raise VerificationError(f"{_INVALID}: {quoted(shared[0])} is in the protected and in the unprotected header")
-    return SealedEnvelope(
+    return EnvelopeContent(
         media_type=JWS_MEDIA_TYPE,
         header=_protected_header(header),
         payload=payload,

@@ -36,7 +36,7 @@ class Timestamp:
     chain: tuple[Certificate, ...]
 
 
-def is_timestamp_demanded(statement: TrustPolicyStatement, chain: Sequence[Certificate], now: datetime) -> bool:
+def is_timestamp_required(statement: TrustPolicyStatement, chain: Sequence[Certificate], now: datetime) -> bool:
     """Tell whether the policy demands a countersignature: a ``tsa`` store is named, and the rule says so."""
     # N58
     if not any(store.kind is StoreKind.TSA for store in statement.trust_stores):

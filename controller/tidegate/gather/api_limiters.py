@@ -2,9 +2,9 @@
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 
+from tidegate.gather.api_limiter import ApiLimiter, CallObserver, RateLimit
+from tidegate.gather.call_accounting import CallAccounting
 from tidegate.gather.clock import Clock
-from tidegate.gather.line import CallObserver, Line, RateLimit
-from tidegate.gather.meter import Meter
 from tidegate.gather.shares import Room
 from tidegate.images.repository import Registry
 
@@ -21,7 +21,7 @@ MAX_LINES = 4_096
 """Lines kept, and registries; far more than any installation has accounts, regions and APIs."""
 
 
-class Lines:
+class ApiLimiters:
     """Gives the line of an API and a registry."""
 
     def __init__(
@@ -31,18 +31,18 @@ class Lines:
         rate: RateLimit,
         observer: CallObserver,
         executor: Executor | None = None,
-        meter: Meter | None = None,
+        meter: CallAccounting | None = None,
     ) -> None:
         self._clock = clock
         self._rate = rate
         self._observer = observer
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
         self._meter = meter
-        self._lines: dict[tuple[str, Registry], Line] = {}
+        self._lines: dict[tuple[str, Registry], ApiLimiter] = {}
         self._rooms: dict[tuple[Registry, int], Room] = {}
         self._threads, self._searches = Room(THREADS), Room(SEARCHES)
 
-    def line(self, source: str, registry: Registry, *, calls: int = REGISTRY_CALLS) -> Line:
+    def line(self, source: str, registry: Registry, *, calls: int = REGISTRY_CALLS) -> ApiLimiter:
         """Return the line of one API, for instance ``ecr:DescribeImages``, at one registry.
 
         ``calls`` bounds those under way, together with all of the registry's lines that have the same bound.
@@ -58,9 +58,9 @@ class Lines:
         """Let running calls end by themselves and start no further ones."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _make(self, source: str, registry: Registry, calls: int) -> Line:
+    def _make(self, source: str, registry: Registry, calls: int) -> ApiLimiter:
         searches = (self._searches,) if calls == REGISTRY_SEARCHES else ()
-        return Line(
+        return ApiLimiter(
             source=source,
             registry=registry,
             executor=self._executor,

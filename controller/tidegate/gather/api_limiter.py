@@ -15,9 +15,9 @@ from typing import Protocol, TypeVar
 
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.share import SHARE
-from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
+from tidegate.gather.call_accounting import CallAccounting, MadeCall
 from tidegate.gather.clock import Clock
-from tidegate.gather.meter import MadeCall, Meter
 from tidegate.gather.shares import Claim, Given, Lanes, Room, current
 from tidegate.gather.throttle import CircuitBreaker, TokenBucket
 from tidegate.images.repository import Registry
@@ -39,7 +39,7 @@ class CallObserver(Protocol):
         """Take note of one call, of what went wrong, if anything, and of whether there was what was asked for."""
         ...
 
-    def unanswered(self, source: str, registry: Registry, ids: int, problem: AwsUnavailableError) -> None:
+    def unanswered(self, source: str, registry: Registry, ids: int, problem: SourceUnavailableError) -> None:
         """Take note of so many ids that a look-up did not answer, though it answered for others; no further call."""
         ...
 
@@ -52,7 +52,7 @@ class RateLimit:
     burst: int = 40
 
 
-class Line:
+class ApiLimiter:
     """One API of one registry.
 
     ``rooms`` bound the calls under way: to the registry, and to all. Without a ``meter`` every look-up counts as one call.
@@ -69,7 +69,7 @@ class Line:
         clock: Clock,
         rate: RateLimit,
         observer: CallObserver,
-        meter: Meter | None = None,
+        meter: CallAccounting | None = None,
     ) -> None:
         self.source = source
         self.registry = registry
@@ -117,7 +117,7 @@ class Line:
                 result = await asyncio.get_running_loop().run_in_executor(self._executor, context.run, run)
             except UnknownRegionError as unknown:
                 return unknown  # Nothing was contacted, so there is nothing to note.
-            except AwsUnavailableError as unavailable:
+            except SourceUnavailableError as unavailable:
                 self._note(made, self._clock.monotonic() - started, unavailable, claim)
                 return unavailable.missing()
             except Exception as unexpected:  # noqa: BLE001 - an unforeseen error is one more way of not knowing
@@ -126,7 +126,7 @@ class Line:
             self._note(made, self._clock.monotonic() - started, None, claim)
             return result
 
-    def unanswered(self, problems: Iterable[AwsUnavailableError]) -> None:
+    def unanswered(self, problems: Iterable[SourceUnavailableError]) -> None:
         """Tell the operator of ids that a look-up left open, once a cause."""
         found = list(problems)
         counts = Counter(each.cause for each in found)
@@ -183,12 +183,12 @@ class Line:
             self._hand_out()
         for at, call in enumerate(made):
             last = problem if at == len(made) - 1 else None
-            earlier = None if call.cause is None else AwsUnavailableError(call.cause, call.source)
+            earlier = None if call.cause is None else SourceUnavailableError(call.cause, call.source)
             self._observer.called(call.source, call.registry, call.seconds, last or earlier, found=call.found)
 
     def _pace(self, made: list[MadeCall], problem: Exception | None) -> None:
         if any(call.cause is Cause.THROTTLED for call in made):
-            self._bucket.throttled(problem.retry_after_seconds if isinstance(problem, AwsUnavailableError) else None)
+            self._bucket.throttled(problem.retry_after_seconds if isinstance(problem, SourceUnavailableError) else None)
         elif problem is None:
             self._bucket.succeeded()
         cause = _cause(problem)
@@ -204,4 +204,4 @@ class Line:
 def _cause(problem: Exception | None) -> Cause | None:
     if problem is None:
         return None
-    return problem.cause if isinstance(problem, AwsUnavailableError) else Cause.INTERNAL
+    return problem.cause if isinstance(problem, SourceUnavailableError) else Cause.INTERNAL

@@ -10,12 +10,12 @@ from tests.unit.verify.sigstore.cases import DIGEST, key, ours, signer
 from tidegate.errors import PolicyError
 from tidegate.verify.sigstore.authority import KeyAuthority, KeylessAuthority
 from tidegate.verify.sigstore.claims import Artifact, Claims
-from tidegate.verify.sigstore.demanded import DemandedSigner, demanded_authority
+from tidegate.verify.sigstore.expected_signer import ExpectedSigner, expected_authority
 from tidegate.verify.sigstore.procedure import Outcome
 from tidegate.verify.sigstore.verification import verify_bundle
 
-WHO = DemandedSigner(identity=SUBJECT, issuer=ISSUER)
-KEY = DemandedSigner(key=public_pem(key()))
+WHO = ExpectedSigner(identity=SUBJECT, issuer=ISSUER)
+KEY = ExpectedSigner(key=public_pem(key()))
 
 
 def by(authority, made):
@@ -27,13 +27,13 @@ def by(authority, made):
     "demanded",
     [
         WHO,
-        DemandedSigner(identity=SUBJECT, issuer_expression=r"https://token\.actions\.githubusercontent\.com"),
-        DemandedSigner(identity_expression=r"https://github\.com/acme/.+", issuer=ISSUER),
+        ExpectedSigner(identity=SUBJECT, issuer_expression=r"https://token\.actions\.githubusercontent\.com"),
+        ExpectedSigner(identity_expression=r"https://github\.com/acme/.+", issuer=ISSUER),
     ],
     ids=["exact", "an expression for the issuer", "an expression for the identity"],
 )
-def test_an_identity_is_verified_by_either_way_to_name_it(demanded):
-    authority = demanded_authority(demanded, ours().trusted_root_bytes(), require_log=True)
+def test_an_identity_is_verified_by_either_way_to_name_it(required):
+    authority = expected_authority(required, ours().trusted_root_bytes(), require_log=True)
     assert by(authority, ours().sign_statement(statement(DIGEST), signer())).outcome is Outcome.OK
 
 
@@ -42,10 +42,10 @@ def test_a_key_is_verified_with_its_log_or_expressly_without():
         ours().sign_statement_keyed(statement(DIGEST), key(), logged=logged) for logged in (True, False)
     )
     root = ours().trusted_root_bytes()
-    with_log = demanded_authority(KEY, root, require_log=True)
+    with_log = expected_authority(KEY, root, require_log=True)
     assert by(with_log, logged).outcome is Outcome.OK
     assert by(with_log, unlogged).outcome is Outcome.FAILED
-    without_log = demanded_authority(KEY, None, require_log=False)
+    without_log = expected_authority(KEY, None, require_log=False)
     assert by(without_log, unlogged).outcome is Outcome.OK
     assert by(without_log, logged).outcome is Outcome.OK
 
@@ -53,26 +53,26 @@ def test_a_key_is_verified_with_its_log_or_expressly_without():
 @pytest.mark.parametrize(
     ("signer", "text"),
     [
-        pytest.param(DemandedSigner(), "issuer: required", id="nobody"),
-        pytest.param(DemandedSigner(identity=SUBJECT), "issuer: required", id="pitfall-9-20: no issuer"),
-        pytest.param(DemandedSigner(issuer=ISSUER), "identity: required", id="pitfall-9-20: no identity"),
+        pytest.param(ExpectedSigner(), "issuer: required", id="nobody"),
+        pytest.param(ExpectedSigner(identity=SUBJECT), "issuer: required", id="pitfall-9-20: no issuer"),
+        pytest.param(ExpectedSigner(issuer=ISSUER), "identity: required", id="pitfall-9-20: no identity"),
         pytest.param(
-            DemandedSigner(identity=SUBJECT, identity_expression="x", issuer=ISSUER),
+            ExpectedSigner(identity=SUBJECT, identity_expression="x", issuer=ISSUER),
             "identity: required, exact or as an expression",
             id="an identity both ways",
         ),
         pytest.param(
-            DemandedSigner(identity_expression=".*", issuer=ISSUER), "just anybody", id="pitfall-9-18: anybody"
+            ExpectedSigner(identity_expression=".*", issuer=ISSUER), "just anybody", id="pitfall-9-18: anybody"
         ),
-        pytest.param(DemandedSigner(identity_expression="(", issuer=ISSUER), "RE2's syntax", id="no expression"),
-        pytest.param(DemandedSigner(key=public_pem(key()), issuer=ISSUER), "not both", id="a key and an identity"),
-        pytest.param(DemandedSigner(key=b"none"), "no public key", id="no key"),
-        pytest.param(DemandedSigner(key=public_pem(key()), key_hash="md5"), "hashAlgorithm", id="no hash"),
+        pytest.param(ExpectedSigner(identity_expression="(", issuer=ISSUER), "RE2's syntax", id="no expression"),
+        pytest.param(ExpectedSigner(key=public_pem(key()), issuer=ISSUER), "not both", id="a key and an identity"),
+        pytest.param(ExpectedSigner(key=b"none"), "no public key", id="no key"),
+        pytest.param(ExpectedSigner(key=public_pem(key()), key_hash="md5"), "hashAlgorithm", id="no hash"),
     ],
 )
 def test_a_signer_that_cannot_be_used_is_refused(signer, text):
     with pytest.raises(PolicyError, match=re.escape(text)):
-        demanded_authority(signer, ours().trusted_root_bytes(), require_log=True)
+        expected_authority(signer, ours().trusted_root_bytes(), require_log=True)
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_a_signer_that_cannot_be_used_is_refused(signer, text):
 )
 def test_a_root_that_is_needed_and_cannot_be_used_is_refused(signer, root, text):
     with pytest.raises(PolicyError, match=re.escape(text)):
-        demanded_authority(signer, root, require_log=True)
+        expected_authority(signer, root, require_log=True)
 
 
 def test_an_identity_makes_a_keyless_authority_and_a_key_a_keyed_one():
     root = ours().trusted_root_bytes()
-    assert isinstance(demanded_authority(WHO, root, require_log=True), KeylessAuthority)
-    assert isinstance(demanded_authority(KEY, None, require_log=False), KeyAuthority)
+    assert isinstance(expected_authority(WHO, root, require_log=True), KeylessAuthority)
+    assert isinstance(expected_authority(KEY, None, require_log=False), KeyAuthority)

@@ -26,7 +26,7 @@ class MadeCall:
     found: bool = True
 
 
-class Meter:
+class CallAccounting:
     """Notes calls; a ``CallGate``."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from tidegate.verify.sigstore.trust_root import parse_trust_root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DemandedSigner:
+class ExpectedSigner:
     """Whom the person at the command line expects: issuer and subject, each exact or an expression, or a key as PEM."""
 
     identity: str | None = None
@@ -26,7 +26,7 @@ class DemandedSigner:
     key_hash: str | None = None
 
 
-def demanded_authority(signer: DemandedSigner, trusted_root: bytes | None, *, require_log: bool) -> Authority:
+def expected_authority(signer: ExpectedSigner, trusted_root: bytes | None, *, require_log: bool) -> Authority:
     """Return the signer as an authority; raise PolicyError where it names nobody, or has no usable root.
 
     ``require_log`` concerns keys: without it no log entry is demanded or looked at, and no trusted root is needed.

@@ -15,14 +15,14 @@ import structlog
 
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.signature_artifacts import FoundArtifacts, SignatureArtifact
-from tidegate.evidence.verification_result import Attempt, Proof, ProofState, conclude
+from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationState, conclude
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.revocations import Answer, Revocations
 from tidegate.gather.shares import Room, current
 from tidegate.gather.size import ENTRY_BYTES, size_of
 from tidegate.signing.prepare import prepare
-from tidegate.signing.requirements import Demand
+from tidegate.signing.requirements import Requirement
 from tidegate.signing.verifier import Examination, SignedImage, Verifier
 from tidegate.verify.notation.revocation.material import NoAnswer, Question, RevocationMaterial
 
@@ -41,8 +41,8 @@ UNDECIDED_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 
-_Key: TypeAlias = tuple[Demand, SignedImage, str]
-_PROVED = frozenset({ProofState.VERIFIED, ProofState.LOGGED})
+_Key: TypeAlias = tuple[Requirement, SignedImage, str]
+_PROVED = frozenset({VerificationState.VERIFIED, VerificationState.LOGGED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +66,12 @@ class _Remembered:
 class _Round:
     """What one pass over the signatures of an image came to, and until when (monotonic)."""
 
-    proofs: dict[Demand, Proof] = field(default_factory=dict)
+    proofs: dict[Requirement, VerificationResult] = field(default_factory=dict)
     questions: dict[Question, None] = field(default_factory=dict)
     until: float = float("inf")
 
 
-class Prover:
+class SignatureVerifications:
     """Proves; see the module. ``limit`` and ``budget`` bound what is remembered."""
 
     def __init__(
@@ -114,36 +114,36 @@ class Prover:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def recall(
-        self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand]
-    ) -> tuple[dict[Demand, Proof], float] | None:
+        self, image: SignedImage, found: FoundArtifacts, requirements: Sequence[Requirement]
+    ) -> tuple[dict[Requirement, VerificationResult], float] | None:
         """Return the proofs and until when they hold (monotonic), or None where something has to be verified first."""
-        result = self._pass(image, found, demands, answers=None)
+        result = self._pass(image, found, requirements, answers=None)
         return None if result is None else (result.proofs, result.until)
 
-    def renew(self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand]) -> None:
+    def renew(self, image: SignedImage, found: FoundArtifacts, requirements: Sequence[Requirement]) -> None:
         """Take note that what was proved was of use: services whose answers are late in their time are asked meanwhile."""
         questions: dict[Question, None] = {}
-        for demand in demands:
-            for artifact in (one for one in found.artifacts if one.kind in demand.kinds):
-                remembered = self._recall((demand, image, artifact.fingerprint))
+        for requirement in requirements:
+            for artifact in (one for one in found.artifacts if one.kind in requirement.kinds):
+                remembered = self._recall((requirement, image, artifact.fingerprint))
                 questions.update(dict.fromkeys(remembered.questions if remembered is not None else ()))
         for question in questions:
             self._revocations.renew(question)
 
     async def prove(
-        self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand]
-    ) -> tuple[dict[Demand, Proof], float]:
+        self, image: SignedImage, found: FoundArtifacts, requirements: Sequence[Requirement]
+    ) -> tuple[dict[Requirement, VerificationResult], float]:
         """Return the proof for each demand, and the monotonic second until which all of them hold."""
         # 1. What is remembered costs no thread.
-        if (remembered := self.recall(image, found, demands)) is not None:
-            self.renew(image, found, demands)
+        if (remembered := self.recall(image, found, requirements)) is not None:
+            self.renew(image, found, requirements)
             return remembered
         answers = _Answers()
         loop = asyncio.get_running_loop()
         for _ in range(MAX_ROUNDS):
             # 2. Everything else is verified in one thread: cryptography lets the others run.
             async with self._room.place(current()):
-                result = await loop.run_in_executor(self._executor, self._verified, image, found, demands, answers)
+                result = await loop.run_in_executor(self._executor, self._verified, image, found, requirements, answers)
             if self._budget is not None:
                 self._budget.keep_to_it()
             # 3. Answers that are wanted are asked for, and the signatures that want them are verified again.
@@ -162,27 +162,27 @@ class Prover:
         return _Answers(material=RevocationMaterial(answers=answers), until=until)
 
     def _verified(
-        self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand], answers: _Answers
+        self, image: SignedImage, found: FoundArtifacts, requirements: Sequence[Requirement], answers: _Answers
     ) -> _Round:
-        result = self._pass(image, found, demands, answers)
+        result = self._pass(image, found, requirements, answers)
         assert result is not None
         return result
 
     def _pass(
-        self, image: SignedImage, found: FoundArtifacts, demands: Sequence[Demand], answers: _Answers | None
+        self, image: SignedImage, found: FoundArtifacts, requirements: Sequence[Requirement], answers: _Answers | None
     ) -> _Round | None:
         """Try each signature under each demand until one is valid; None where that takes more than memory (no answers)."""
         result = _Round()
-        for demand in demands:
+        for requirement in requirements:
             attempts: list[Attempt] = []
             unusable = ""
-            for artifact in (one for one in found.artifacts if one.kind in demand.kinds):
-                key = (demand, image, artifact.fingerprint)
+            for artifact in (one for one in found.artifacts if one.kind in requirement.kinds):
+                key = (requirement, image, artifact.fingerprint)
                 known = self._recall(key)
                 if known is None:
                     if answers is None:
                         return None
-                    verifier = prepare(demand)
+                    verifier = prepare(requirement)
                     if isinstance(verifier, UndeterminedError):
                         unusable = str(verifier)
                         break
@@ -191,13 +191,13 @@ class Prover:
                     attempt, until = known.attempt, known.until
                 attempts.append(attempt)
                 result.until = min(result.until, until)
-                if attempt.state is ProofState.VERIFIED:
+                if attempt.state is VerificationState.VERIFIED:
                     break
             if unusable:
                 result.until = min(result.until, self._clock.monotonic() + REFUTED_SECONDS)
-                result.proofs[demand] = Proof(state=ProofState.UNKNOWN, problem=unusable)
+                result.proofs[requirement] = VerificationResult(state=VerificationState.UNKNOWN, problem=unusable)
             else:
-                result.proofs[demand] = conclude(attempts, outage=found.outage)
+                result.proofs[requirement] = conclude(attempts, outage=found.outage)
         return result
 
     def _examine(
@@ -217,7 +217,7 @@ class Prover:
         if attempt.good_until is not None and attempt.state in _PROVED:
             until = min(until, monotonic + (attempt.good_until - now).total_seconds())
         until = min(until, answers.until)
-        if attempt.state is not ProofState.UNKNOWN and not examined.questions:
+        if attempt.state is not VerificationState.UNKNOWN and not examined.questions:
             self._remember(key, _Remembered(attempt, until, tuple(answers.material.answers)))
         return attempt, until
 
@@ -262,11 +262,11 @@ def _unforeseen(artifact: SignatureArtifact, problem: BaseException) -> Attempt:
     _log.error("verifying a signature failed unexpectedly", manifest=artifact.manifest_digest, exc_info=problem)
     text = f"an error inside tidegate ({type(problem).__name__})"
     return Attempt(
-        manifest_digest=artifact.manifest_digest, state=ProofState.FAILED, step="verify the signature", text=text
+        manifest_digest=artifact.manifest_digest, state=VerificationState.FAILED, step="verify the signature", text=text
     )
 
 
 def _seconds(examined: Examination) -> float:
-    if examined.questions or examined.attempt.state is ProofState.UNKNOWN:
+    if examined.questions or examined.attempt.state is VerificationState.UNKNOWN:
         return UNDECIDED_SECONDS
     return PROVED_SECONDS if examined.attempt.state in _PROVED else REFUTED_SECONDS

@@ -19,7 +19,7 @@ from tidegate.webhook.server.ended import Ended
 from tidegate.webhook.server.reply import Reply, refusal, render_closing
 
 if TYPE_CHECKING:
-    from tidegate.webhook.server.connection_table import Ledger
+    from tidegate.webhook.server.connection_table import ConnectionTable
 
 _SLOW_HEAD: Final = refusal(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not arrive in time")
 _WORDY_BODY: Final = refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too many bytes for a body of this size")
@@ -47,10 +47,10 @@ class Phase(Enum):
     """The end of the connection."""
 
 
-class Guard(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """Stand between a transport and aiohttp's protocol. Times are those of the event loop; inf waits for nothing."""
 
-    def __init__(self, ledger: "Ledger", peer: str, make_inner: Callable[[], RequestHandler]) -> None:
+    def __init__(self, ledger: "ConnectionTable", peer: str, make_inner: Callable[[], RequestHandler]) -> None:
         self._ledger = ledger
         self._limits = ledger.limits
         self._loop = ledger.loop

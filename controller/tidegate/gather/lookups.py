@@ -16,17 +16,17 @@ from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.ports import MAX_IMAGE_IDS, MAX_INSPECTED_IMAGES, MAX_REPOSITORIES
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState
-from tidegate.evidence.source_unavailable import AwsUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 from tidegate.gather import lifetimes
+from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.batch import Batcher
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.lines import Lines
 from tidegate.gather.manifests import Manifests, no_region
-from tidegate.gather.proving import Prover
 from tidegate.gather.revocations import Revocations
 from tidegate.gather.shared_findings import SharedFindings
+from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.gather.signatures import Signatures
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest
@@ -40,11 +40,11 @@ ScanKey = tuple[EcrRepository, Digest, ScanType]
 Settings = RepositorySettings | Absence
 
 
-class Facts:
+class Lookups:
     """The caches of all kinds of facts."""
 
     def __init__(
-        self, *, sources: Sources, lines: Lines, clock: Clock, limit: int, budget: Budget | None = None
+        self, *, sources: Sources, lines: ApiLimiters, clock: Clock, limit: int, budget: Budget | None = None
     ) -> None:
         self._sources = sources
         self._lines = lines
@@ -53,13 +53,15 @@ class Facts:
         self._batch_calls()
         self.manifests = Manifests(sources=sources, lines=lines, clock=clock, limit=limit, budget=budget)
         self.revocations = Revocations(sources=sources, lines=lines, clock=clock, budget=budget)
-        self.prover = Prover(revocations=self.revocations, clock=clock, limit=limit, budget=budget)
+        self.verifications = SignatureVerifications(
+            revocations=self.revocations, clock=clock, limit=limit, budget=budget
+        )
         self.signatures = Signatures(
             sources=sources,
             lines=lines,
             clock=clock,
             manifests=self.manifests,
-            prover=self.prover,
+            verifications=self.verifications,
             limit=limit,
             budget=budget,
         )
@@ -185,7 +187,7 @@ class Facts:
         """
         source = "inspector2:ListCoverage" if report.scanner is Scanner.INSPECTOR else "ecr:DescribeImageScanFindings"
         words = f"this version does not know the status {report.coverage.code[:40]!a} {report.coverage.reason[:80]!a}"
-        problem = AwsUnavailableError(Cause.UNEXPECTED_ANSWER, source, words)
+        problem = SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, words)
         self._lines.line(source, repository.registry).unanswered([problem])
         return problem.missing() if set(report.findings) <= set(known) else report
 

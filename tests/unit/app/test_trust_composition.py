@@ -61,6 +61,8 @@ async def test_what_verifies_is_ready_before_the_first_request():
     stores = cast("WatchedTrustStores", Stores(acme()))
     policies = watched_policies(cast("KubernetesApi", Api()), WatchedTrust(stores, KmsKeys(NoKeys())))
     assert await policies.resync.refresh_once()
+    assert policies._warming is not None
+    await policies._warming
     snapshot = policies.current()
     (policy,) = (one for one in snapshot.policies if isinstance(one, ImagePolicy) and one.signatures)
     (requirement,) = requirements_of(policy, snapshot.trust).all

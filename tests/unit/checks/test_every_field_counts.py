@@ -115,17 +115,17 @@ CASES: dict[str, Case] = {
         without=PINNED_ONLY, having={**PINNED_ONLY, "match": {"excludedNamespaces": ["shop"]}}
     ),
     "Match.images": Case(without=PINNED_ONLY, having={**PINNED_ONLY, "match": {"images": [ELSEWHERE]}}),
-    "Requirement.key": Case(
+    "SelectorRequirement.key": Case(
         without=selecting(key="team", operator="Exists"),
         having=selecting(key="stage", operator="Exists"),
         labels={"team": "shop"},
     ),
-    "Requirement.operator": Case(
+    "SelectorRequirement.operator": Case(
         without=selecting(key="team", operator="Exists"),
         having=selecting(key="team", operator="DoesNotExist"),
         labels={"team": "shop"},
     ),
-    "Requirement.values": Case(
+    "SelectorRequirement.values": Case(
         without=selecting(key="team", operator="In", values=["shop"]),
         having=selecting(key="team", operator="In", values=["bank"]),
         labels={"team": "shop"},

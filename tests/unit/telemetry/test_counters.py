@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tidegate.telemetry import counters as sorted_findings
+from tidegate.telemetry import counters
 from tidegate.telemetry.counters import Counter, CounterCollector, Histogram
 
 
@@ -60,7 +60,7 @@ def test_a_histogram_adds_up_each_series_for_itself():
 
 
 def test_series_are_bounded_and_what_is_beyond_is_counted_together(monkeypatch):
-    monkeypatch.setattr(sorted_findings, "MAX_SERIES", 2)
+    monkeypatch.setattr(counters, "MAX_SERIES", 2)
     counter, histogram = Counter("c", "C.", ("name", "kind")), Histogram("h", "H.", ("name",), (1.0,))
     for name in "abcda":
         counter.add(name, "x")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.app.admission import watch_policies, watch_trust_stores
+from tidegate.app.admission import watch_clock, watch_policies, watch_trust_stores
 from tidegate.app.engine import build_engine
 from tidegate.app.server_metrics import ServerMetrics
 from tidegate.cluster.api import KubernetesApi
@@ -39,6 +39,7 @@ class NoApi(KubernetesApi):
 @pytest.fixture(scope="module")
 def metrics():
     engine = build_engine(Settings())
+    watch_clock(engine, [])
     watch_policies(engine.metrics, WatchedPolicies(NoApi()))
     watch_trust_stores(engine.metrics, WatchedTrustStores(NoApi(), namespace=None))
     engine.metrics.registry.register(ServerMetrics(list))
@@ -49,8 +50,8 @@ def metrics():
 def test_the_reference_names_each_metric_with_type_and_labels(metrics: Metrics):
     told = {name: (kind, tuple(re.findall(r"\w+", labels))) for name, kind, labels in ROW.findall(PAGE.read_text())}
     labelled = {
-        sorted_findings.name: sorted_findings.labels
-        for sorted_findings in (
+        counter.name: counter.labels
+        for counter in (
             metrics.decisions,
             metrics.answer_seconds,
             metrics.results,

@@ -15,7 +15,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry, OciRegistry, Registry
 from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy, Match, ScanRules
-from tidegate.telemetry import counters as sorted_findings
+from tidegate.telemetry import counters
 from tidegate.telemetry import observer as observer_module
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import REPEAT_SECONDS, Observer
@@ -234,15 +234,15 @@ def test_accounts_that_a_tenant_makes_up_get_no_labels_and_take_none_from_real_o
     observer, metrics, time, monkeypatch
 ):
     """Whatever a Pod names is asked where no policy lists registries: 2,000 such names would fill the metric."""
-    monkeypatch.setattr(sorted_findings, "MAX_SERIES", 20)
-    for number in range(3 * sorted_findings.MAX_SERIES):
+    monkeypatch.setattr(counters, "MAX_SERIES", 20)
+    for number in range(3 * counters.MAX_SERIES):
         called(observer, DENIED, registry=account(number))
         called(observer, None, registry=account(number), found=False)
         called(observer, None, registry=account(number), source="ecr:DescribePullThroughCacheRules")
         observer.unanswered(API, account(number), 1, DENIED)
     assert labels(metrics) == {"other"}
     assert read(metrics, "tidegate_source_unanswered_ids_total") == {
-        (API, "other", "AccessDenied"): 3.0 * sorted_findings.MAX_SERIES
+        (API, "other", "AccessDenied"): 3.0 * counters.MAX_SERIES
     }
     called(observer, None)
     called(observer, DENIED)

@@ -24,7 +24,7 @@ def by(authority, made):
 
 
 @pytest.mark.parametrize(
-    "demanded",
+    "required",
     [
         WHO,
         ExpectedSigner(identity=SUBJECT, issuer_expression=r"https://token\.actions\.githubusercontent\.com"),

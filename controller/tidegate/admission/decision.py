@@ -1,6 +1,6 @@
 """The answer to the API server: allowed or refused, with the words that users read, warnings and audit annotations.
 
-Two texts: users get one line per image. Operators find causes in logs and metrics, never here.
+Two texts: users get one block of lines per image. Operators find causes in logs and metrics, never here.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ from tidegate.checks.messages import harmless, plural
 
 MAX_MESSAGE_CHARACTERS = 8_000
 """Characters of a refusal; the API server and kubectl carry more, a person does not read more."""
-MAX_LINE_CHARACTERS = 1_500
+MAX_LINE_CHARACTERS = 1_000
+MAX_SHOWN_IMAGE = 400
+_LEFT_OUT = "and more; see the audit log"
 MAX_WARNING_CHARACTERS = 1_000
 MAX_ALL_WARNINGS_CHARACTERS = 3_500
 """The API server cuts warnings to 256 characters each once all of one request exceed 4,096."""
@@ -170,13 +172,30 @@ def _refusals(verdicts: Sequence[ImageVerdict]) -> tuple[tuple[str, str, str, st
 
 
 def _message(denied: Sequence[tuple[str, ImageVerdict]], images: int) -> str:
-    """Return the refusal: a head line, then one line an image. The same image in several places is one line."""
-    lines: dict[str, list[str]] = {}
+    """Return the refusal: a head line, then for each image its place and name, and why below.
+
+    The same image in several places stands once. kubectl prints the line breaks as they are; each line is bounded, and
+    lines that do not fit are left out whole.
+    """
+    blocks: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for path, verdict in denied:
-        lines.setdefault(f"image {harmless(verdict.text, 400)}: {verdict.denial}", []).append(path)
-    head = f"{len(denied)} of {plural(images, 'image')} refused by tidegate"
-    body = [_cut(f"- {_places(paths)}: {line}", MAX_LINE_CHARACTERS) for line, paths in lines.items()]
-    return _cut("\n".join([head, *body]), MAX_MESSAGE_CHARACTERS)
+        blocks.setdefault((harmless(verdict.text, MAX_SHOWN_IMAGE), verdict.denial), []).append(path)
+    lines = [f"{len(denied)} of {plural(images, 'image')} refused by tidegate"]
+    for (image, denial), paths in blocks.items():
+        lines += [f"{_places(paths)}: {image}", *denial]
+    return _joined([_cut(line, MAX_LINE_CHARACTERS) for line in lines])
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """Return the lines as one text of at most MAX_MESSAGE_CHARACTERS."""
+    room = MAX_MESSAGE_CHARACTERS - len(_LEFT_OUT)
+    kept: list[str] = []
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            return "\n".join([*kept, _LEFT_OUT])
+        kept.append(line)
+    return "\n".join(kept)
 
 
 def _places(paths: list[str]) -> str:

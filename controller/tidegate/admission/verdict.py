@@ -3,20 +3,24 @@
 Allowed is constructed: only when every policy has a result that lets through for each check that it demands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tidegate.checks.judge import required_checks
 from tidegate.checks.messages import harmless
-from tidegate.checks.result import CheckResult, Outcome
+from tidegate.checks.result import CheckResult, Outcome, Reason
 from tidegate.images.digest import Digest
 from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy, Tolerance
 
 AnyPolicy = ImagePolicy | BrokenPolicy
 
 MAX_FOUND, MAX_REMEDY, MAX_ALSO = 600, 300, 120
-"""Characters of what was found, of what to do, and of each further check, so that the policy's name has room."""
+"""Characters of what was found, of what to do, and of each further check in one line, so that the policy's name has room."""
+MAX_DETAIL, MAX_DETAILS = 200, 4
+"""Characters of one detail, and details of one result."""
+
+_NO_RESULT = "tidegate has no result for a check of the policy: ask the platform team to look at tidegate's log"
 
 _TOLERATED = frozenset({Action.WARN, Action.AUDIT})
 """What remains of a refusal that is tolerated: it is always seen, never silent."""
@@ -44,7 +48,7 @@ class Judgement:
 class ImageVerdict:
     """What is said of one image; texts lack the field path, so that one verdict serves every place it is used in.
 
-    ``denied`` tells whether the request must be refused. ``denial`` is its line of text. ``warnings`` go to the person
+    ``denied`` tells whether the request must be refused. ``denial`` is why, in lines. ``warnings`` go to the person
     at kubectl and ``records`` to the audit log. ``holds_until`` is when passing time alone may change it (UTC).
     ``stale`` tells whether anything that is known of the image is past its time to live.
     """
@@ -53,7 +57,7 @@ class ImageVerdict:
     digest: Digest | None
     judgements: tuple[Judgement, ...]
     denied: bool
-    denial: str
+    denial: tuple[str, ...]
     warnings: tuple[str, ...]
     records: tuple[str, ...]
     outcome: Outcome
@@ -85,7 +89,7 @@ def conclude(
     text: str, digest: Digest | None, judgements: Sequence[Judgement], *, audit_only: bool, stale: bool = False
 ) -> ImageVerdict:
     """Return the verdict that follows from the judgements of every policy about one image."""
-    denials: list[str] = []
+    denials: list[Judgement] = []
     warnings: list[str] = []
     records: list[str] = []
     denied = False
@@ -96,7 +100,7 @@ def conclude(
             records.append(line)
             if Action.DENY in actions:
                 denied = True
-                denials.append(line)
+                denials.append(judgement)
             elif Action.WARN in actions:
                 warnings.append(line)
         elif actions & {Action.DENY, Action.WARN}:
@@ -109,7 +113,7 @@ def conclude(
         digest=digest,
         judgements=tuple(judgements),
         denied=denied,
-        denial="; ".join(dict.fromkeys(denials)),
+        denial=explain(denials),
         warnings=tuple(dict.fromkeys(warnings)),
         records=tuple(records),
         outcome=outcome,
@@ -129,19 +133,54 @@ def effective_actions(judgement: Judgement, *, audit_only: bool) -> frozenset[Ac
     return _TOLERATED if (tolerated or audit_only) and Action.DENY in actions else actions
 
 
+def explain(judgements: Sequence[Judgement]) -> tuple[str, ...]:
+    """Return why an image is refused: for each distinct result a line, its details below, and how to fix it.
+
+    A result that several policies share stands once, with the names of all of them.
+    """
+    policies: dict[tuple[Reason, str, tuple[str, ...]], dict[str, None]] = {}
+    results: dict[tuple[Reason, str, tuple[str, ...]], CheckResult] = {}
+    lines: list[str] = []
+    for judgement in judgements:
+        refusing = _distinct(judgement)
+        if not refusing:
+            lines.append(f"  {_NO_RESULT} (policy {judgement.policy.name})")
+        for one in refusing:
+            key = (one.reason, one.found, one.details)
+            results.setdefault(key, one)
+            policies.setdefault(key, {})[judgement.policy.name] = None
+    for key, one in results.items():
+        lines.append(
+            f"  {one.check.value} {one.reason.value}: {harmless(one.found, MAX_FOUND)} ({_policies(policies[key])})"
+        )
+        lines += (f"    {harmless(detail, MAX_DETAIL)}" for detail in one.details[:MAX_DETAILS])
+        lines.append(f"    To fix: {harmless(one.remedy, MAX_REMEDY)}")
+    return tuple(lines)
+
+
 def describe(judgement: Judgement) -> str:
     """Return one line: check, reason code, what was found, what to do, policy; further checks by name."""
-    refusing = [result for result in judgement.results if not result.lets_through]
     policy = f"[policy {judgement.policy.name}]"
-    if not refusing:
-        return f"no result for what the policy demands; the platform team has to look at tidegate's log {policy}"
-    distinct = list({(one.reason, one.found): one for one in reversed(refusing)}.values())[::-1]
+    distinct = _distinct(judgement)
+    if not distinct:
+        return f"{_NO_RESULT} {policy}"
     first = distinct[0]
-    line = f"{first.check.value} {first.reason.value}: {harmless(first.found, MAX_FOUND)}."
+    line = f"{first.check.value} {first.reason.value}: {harmless(first.summary, MAX_FOUND)}."
     line += f" To fix: {harmless(first.remedy, MAX_REMEDY)}."
     for other in distinct[1:]:
-        line += f" Also {other.check.value} {other.reason.value}: {harmless(other.found, MAX_ALSO)}."
+        line += f" Also {other.check.value} {other.reason.value}: {harmless(other.summary, MAX_ALSO)}."
     return f"{line} {policy}"
+
+
+def _distinct(judgement: Judgement) -> list[CheckResult]:
+    """Return the results that refuse; of those that say the same, such as scan and vulnerabilities, the first."""
+    refusing = [result for result in judgement.results if not result.lets_through]
+    return list({(one.reason, one.found, one.details): one for one in reversed(refusing)}.values())[::-1]
+
+
+def _policies(names: Iterable[str]) -> str:
+    known = list(names)
+    return f"policy {known[0]}" if len(known) == 1 else f"policies {', '.join(known)}"
 
 
 def _overall(judgements: Sequence[Judgement]) -> Outcome:

@@ -86,7 +86,8 @@ class CheckResult:
     """The result of one check on one image under one policy.
 
     ``found`` says what was found and ``remedy`` what to do, each a fragment for one line of text, in our own words and
-    those of the reference and the policy. ``cause`` is for operators alone: what others said, with the names of roles,
+    those of the reference and the policy. ``details`` are the single things that were found, such as vulnerabilities,
+    each for a line below ``found``. ``cause`` is for operators alone: what others said, with the names of roles,
     keys and hosts that may be in it. ``holds_until`` is when passing time alone may change the result (UTC), or None.
     ``notes`` are for warnings beside a pass.
     """
@@ -95,6 +96,7 @@ class CheckResult:
     outcome: Outcome
     reason: Reason
     found: str = ""
+    details: tuple[str, ...] = ()
     remedy: str = ""
     cause: str = ""
     holds_until: datetime | None = None
@@ -106,6 +108,11 @@ class CheckResult:
         return self.outcome is Outcome.PASS or self.outcome is Outcome.EXEMPT
 
     @property
+    def summary(self) -> str:
+        """Return what was found with its details, in one line."""
+        return f"{self.found}: {'; '.join(self.details)}" if self.details else self.found
+
+    @property
     def found_and_cause(self) -> str:
         """Return what was found with its cause, for logs and the command line; never for an answer to the API server."""
-        return f"{self.found} (cause: {self.cause})" if self.cause else self.found
+        return f"{self.summary} (cause: {self.cause})" if self.cause else self.summary

@@ -126,7 +126,7 @@ def usable(fact: Fact[T], *, policy: ImagePolicy, subject: Subject) -> T | Short
             outcome=Outcome.UNDETERMINED,
             reason=Reason.COULD_NOT_CHECK,
             found=f"could not check: {cause_words(fact.cause, fact.source)}",
-            remedy="retry, and tell the platform team if it persists; nothing is known against the image",
+            remedy="retry, and tell the platform team if it persists; this says nothing about the image itself",
         )
     if fact.stale is None:
         return fact.value
@@ -136,8 +136,8 @@ def usable(fact: Fact[T], *, policy: ImagePolicy, subject: Subject) -> T | Short
     return Shortfall(
         outcome=Outcome.UNDETERMINED,
         reason=Reason.STALE,
-        found=f"could not check again: {cause_words(fact.stale, fact.source)}; what is known is {age(old)} old, allowed are "
-        f"{age(policy.max_stale)}",
+        found=f"could not check again: {cause_words(fact.stale, fact.source)}; the last result is {age(old)} old "
+        f"(maxStale: {age(policy.max_stale)})",
         remedy="retry, and tell the platform team if it persists",
     )
 
@@ -194,7 +194,7 @@ def resting_on(result: CheckResult, *facts: Fact[object], policy: ImagePolicy, s
         return result
     limits = [subject.now - subject.age(fact) + policy.max_stale for fact in stale]
     notes = [
-        f"judged by evidence {age(subject.age(fact))} old: {cause_words(fact.stale, fact.source)}"
+        f"judged by a result that is {age(subject.age(fact))} old: {cause_words(fact.stale, fact.source)}"
         for fact in stale
         if fact.stale
     ]

@@ -20,10 +20,10 @@ def check_tag(rules: TagRules, policy: ImagePolicy, subject: Subject) -> CheckRe
     tag = reference.tag or ""
     if rules.digest_required:
         return _fail(
-            Reason.DIGEST_REQUIRED, "the policy wants a digest and the reference has none", _pin_remedy(subject)
+            Reason.DIGEST_REQUIRED, "the reference has no digest", _pin_remedy(subject)
         )
     if any(pattern.matches(tag) for pattern in rules.forbidden):
-        return _fail(Reason.TAG_FORBIDDEN, f"the tag {harmless(tag)} is forbidden", "deploy a version tag or a digest")
+        return _fail(Reason.TAG_FORBIDDEN, f"the policy forbids the tag {harmless(tag)}", "use a version tag or a digest")
     if not rules.immutable:
         return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
     result = _immutable(policy, subject, tag)
@@ -34,7 +34,7 @@ def _immutable(policy: ImagePolicy, subject: Subject, tag: str) -> CheckResult:
     if subject.reference.ecr is None:
         return _fail(
             Reason.REGISTRY_NOT_SUPPORTED,
-            f"{harmless(subject.reference.domain)} is not Amazon ECR, so nobody says whether the tag can be moved",
+            f"{harmless(subject.reference.domain)} is not Amazon ECR, so tag immutability is unknown",
             "name the image by its digest, or copy it into Amazon ECR",
         )
     settings = usable(subject.evidence.settings, policy=policy, subject=subject)
@@ -45,7 +45,7 @@ def _immutable(policy: ImagePolicy, subject: Subject, tag: str) -> CheckResult:
     if settings.can_move(tag):
         return _fail(
             Reason.TAG_MUTABLE,
-            f"the tag {harmless(tag)} can be moved to another image (repository is {settings.mutability.value})",
+            f"the tag {harmless(tag)} can be moved to another image (the repository is {settings.mutability.value})",
             _pin_remedy(subject) + ", or make the repository's tags immutable",
         )
     image = existing_image(subject, policy)

@@ -188,18 +188,28 @@ def _lacking(rules: VulnerabilityRules, report: ScanReport, sorted_findings: Sor
 
 def _refuse(summary: str, findings: list[Finding]) -> CheckResult:
     ordered = sorted(findings, key=lambda one: (_RANK[one.severity], one.fix is Answer.NO, -(one.epss or 0), one.id))
-    shown = "; ".join(describe_finding(finding) for finding in ordered[:_SHOWN_FINDINGS])
-    more = f"; and {len(ordered) - _SHOWN_FINDINGS} more" if len(ordered) > _SHOWN_FINDINGS else ""
-    fixable = any(package.fixed_in for finding in ordered for package in finding.packages)
+    details = [describe_finding(finding) for finding in ordered[:_SHOWN_FINDINGS]]
+    if len(ordered) > _SHOWN_FINDINGS:
+        details.append(f"and {len(ordered) - _SHOWN_FINDINGS} more")
     return CheckResult(
         check=Check.VULNERABILITIES,
         outcome=Outcome.FAIL,
         reason=Reason.VULNERABLE,
-        found=f"{summary}: {shown}{more}",
-        remedy="update the packages to the fixed versions, rebuild and push"
-        if fixable
-        else "no fixed version is known yet; use another base image or ask for an exemption",
+        found=summary,
+        details=tuple(details),
+        remedy=_fix(ordered),
     )
+
+
+def _fix(findings: list[Finding]) -> str:
+    """Return the instruction that names the packages to update, the worst finding's first."""
+    packages = [package for finding in findings for package in finding.packages if package.fixed_in]
+    names = list(dict.fromkeys(harmless(package.name) for package in packages))
+    if not names:
+        return "use another base image, or ask the platform team for an exemption: no fixed version is known yet"
+    more = f" and {plural(len(names) - _SHOWN_FINDINGS, 'more package')}" if len(names) > _SHOWN_FINDINGS else ""
+    versions = "version" if len(names) == 1 else "versions"
+    return f"update {', '.join(names[:_SHOWN_FINDINGS])}{more} to the fixed {versions}, then rebuild and push the image"
 
 
 def describe_finding(finding: Finding) -> str:

@@ -99,6 +99,7 @@ def as_json(judged: JudgedImage) -> dict[str, Any]:
                         "outcome": result.outcome.value,
                         "reason": result.reason.value,
                         "found": result.found,
+                        "details": list(result.details),
                         "remedy": result.remedy,
                         "cause": result.cause,
                         "notes": list(result.notes),
@@ -127,7 +128,7 @@ def _print_table(judged: Sequence[JudgedImage], skipped: dict[str, int]) -> None
         to.print(f"{word(one):<{_IMAGE_COLUMN}}{one.verdict.text}", style=_STYLES[word(one)])
         if one.image.place != "argument":
             print_line(to, one.image.place, indent=_IMAGE_COLUMN)
-        for why in [one.verdict.denial] if one.verdict.denied else one.verdict.warnings:
+        for why in one.verdict.denial if one.verdict.denied else one.verdict.warnings:
             print_line(to, why, indent=_IMAGE_COLUMN)
         for cause in one.verdict.causes:
             print_line(to, f"cause: {cause}", indent=_IMAGE_COLUMN)

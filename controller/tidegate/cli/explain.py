@@ -164,7 +164,7 @@ def _print(judged: JudgedImage, facts: list[tuple[str, Any]]) -> None:
         print_line(to, f"policy {judgement.policy.name}", style="bold")
         for result in judgement.results:
             text = f"{result.outcome.value:<12} {result.check.value} {result.reason.value}"
-            print_line(to, text + (f": {result.found}" if result.found else ""), indent=2, hanging=_RESULT_COLUMN)
+            print_line(to, text + (f": {result.summary}" if result.found else ""), indent=2, hanging=_RESULT_COLUMN)
             for note in result.notes:
                 print_line(to, f"note: {note}", indent=_RESULT_COLUMN)
             if result.cause:

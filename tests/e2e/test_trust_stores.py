@@ -131,7 +131,7 @@ def test_a_signed_image_is_admitted_and_an_unsigned_one_is_refused(site: Site):
     admitted, text = site.try_pod(unsigned)
 
     assert not admitted
-    assert f"spec.containers[0].image: image {unsigned}" in text
+    assert f"spec.containers[0].image: {unsigned}" in text
     assert "signatures SignatureMissing: no signature of sha256:" in text
     assert "by any of: release" in text
     assert f"policy {site.name}" in text

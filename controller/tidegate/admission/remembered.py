@@ -4,13 +4,14 @@ Nothing is judged here. A decision is composed anew as soon as the first of its 
 is forgotten together when the policies or the platforms of the cluster change. Both are bounded in entries and in bytes.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
 from tidegate.admission.decision import Decision
 from tidegate.admission.plan import Plan, make_plan
 from tidegate.admission.request import ImageUse
 from tidegate.admission.verdict import ImageVerdict
+from tidegate.checks.result import CheckResult
 from tidegate.images.platform import Platform
 from tidegate.policy.snapshot import PolicySet
 
@@ -139,15 +140,15 @@ def _decision_size(decision: Decision, uses: Uses) -> int:
     )
 
 
+def _texts(result: CheckResult) -> Iterable[str]:
+    return result.found, *result.details, result.remedy, result.cause, *result.notes
+
+
 def _verdict_size(verdict: ImageVerdict) -> int:
     """Return about how many bytes a verdict takes."""
-    texts = sum(map(_text_size, (verdict.text, verdict.denial, *verdict.warnings, *verdict.records)))
+    texts = sum(map(_text_size, (verdict.text, *verdict.denial, *verdict.warnings, *verdict.records)))
     results = (result for one in verdict.judgements for result in one.results)
-    return (
-        VERDICT_BYTES
-        + texts
-        + sum(RESULT_BYTES + sum(map(_text_size, (result.found, result.remedy, *result.notes))) for result in results)
-    )
+    return VERDICT_BYTES + texts + sum(RESULT_BYTES + sum(map(_text_size, _texts(result))) for result in results)
 
 
 def _text_size(text: str) -> int:

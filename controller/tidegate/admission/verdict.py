@@ -19,6 +19,8 @@ MAX_FOUND, MAX_REMEDY, MAX_ALSO = 600, 300, 120
 """Characters of what was found, of what to do, and of each further check in one line, so that the policy's name has room."""
 MAX_DETAIL, MAX_DETAILS = 200, 4
 """Characters of one detail, and details of one result."""
+MAX_DENIAL_LINES, MAX_NAMED_POLICIES = 40, 3
+"""Lines about one image, and policies that a line names."""
 
 _NO_RESULT = "tidegate has no result for a check of the policy: ask the platform team to look at tidegate's log"
 
@@ -155,7 +157,7 @@ def explain(judgements: Sequence[Judgement]) -> tuple[str, ...]:
         )
         lines += (f"    {harmless(detail, MAX_DETAIL)}" for detail in one.details[:MAX_DETAILS])
         lines.append(f"    To fix: {harmless(one.remedy, MAX_REMEDY)}")
-    return tuple(lines)
+    return tuple(lines[:MAX_DENIAL_LINES])
 
 
 def describe(judgement: Judgement) -> str:
@@ -180,7 +182,10 @@ def _distinct(judgement: Judgement) -> list[CheckResult]:
 
 def _policies(names: Iterable[str]) -> str:
     known = list(names)
-    return f"policy {known[0]}" if len(known) == 1 else f"policies {', '.join(known)}"
+    if len(known) == 1:
+        return f"policy {known[0]}"
+    more = f" and {len(known) - MAX_NAMED_POLICIES} more" if len(known) > MAX_NAMED_POLICIES else ""
+    return f"policies {', '.join(known[:MAX_NAMED_POLICIES])}{more}"
 
 
 def _overall(judgements: Sequence[Judgement]) -> Outcome:

@@ -12,7 +12,7 @@ _CAUSES = {
     Cause.THROTTLED: "{whom} is throttling requests",
     Cause.UNREACHABLE: "{whom} could not be reached",
     Cause.SERVER_ERROR: "{whom} answered with a server error",
-    Cause.ACCESS_DENIED: "tidegate lacks the permission {action}",
+    Cause.ACCESS_DENIED: "{whom} denied tidegate access",
     Cause.CREDENTIALS: "tidegate's credentials for {whom} are missing, expired or not valid",
     Cause.ROLE_DENIED: "tidegate may not assume the role of that AWS account",
     Cause.CIRCUIT_OPEN: "{whom} failed repeatedly; tidegate asks again in some seconds",
@@ -22,6 +22,7 @@ _CAUSES = {
     Cause.INTERNAL: "an error inside tidegate; its log has the cause",
 }
 
+_AWS = "AWS"
 _WHOM = {"oci": "the registry", "ocsp": "the OCSP responder", "crl": "the CRL's host"}
 """Who is asked, by the first part of a source, where that is not AWS."""
 
@@ -31,12 +32,14 @@ def cause_words(cause: Cause, source: str = "") -> str:
 
     ``source`` names the API that was asked, as facts do: not all of them are AWS's.
     """
+    if cause is Cause.ACCESS_DENIED and source and asked(source) == _AWS:
+        return f"tidegate lacks the permission {source}"
     return _CAUSES[cause].format(whom=asked(source))
 
 
 def asked(source: str) -> str:
     """Return who is asked, by the name of an API: ``AWS``, ``the registry``."""
-    return _WHOM.get(source.partition(":")[0], "AWS")
+    return _WHOM.get(source.partition(":")[0], _AWS)
 
 
 def age(span: timedelta) -> str:

@@ -194,7 +194,7 @@ def resting_on(result: CheckResult, *facts: Fact[object], policy: ImagePolicy, s
         return result
     limits = [subject.now - subject.age(fact) + policy.max_stale for fact in stale]
     notes = [
-        f"judged by a result that is {age(subject.age(fact))} old: {cause_words(fact.stale, fact.source)}"
+        f"judged by evidence {age(subject.age(fact))} old: {cause_words(fact.stale, fact.source)}"
         for fact in stale
         if fact.stale
     ]

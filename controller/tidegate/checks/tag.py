@@ -19,11 +19,11 @@ def check_tag(rules: TagRules, policy: ImagePolicy, subject: Subject) -> CheckRe
         return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
     tag = reference.tag or ""
     if rules.digest_required:
-        return _fail(
-            Reason.DIGEST_REQUIRED, "the reference has no digest", _pin_remedy(subject)
-        )
+        return _fail(Reason.DIGEST_REQUIRED, "the reference has no digest", _pin_remedy(subject))
     if any(pattern.matches(tag) for pattern in rules.forbidden):
-        return _fail(Reason.TAG_FORBIDDEN, f"the policy forbids the tag {harmless(tag)}", "use a version tag or a digest")
+        return _fail(
+            Reason.TAG_FORBIDDEN, f"the policy forbids the tag {harmless(tag)}", "use a version tag or a digest"
+        )
     if not rules.immutable:
         return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
     result = _immutable(policy, subject, tag)

@@ -24,7 +24,7 @@ HOUR = 3_600.0
 KINDS = {
     "throttle": "AWS is throttling requests",
     "server_error": "AWS answered with a server error",
-    "access_denied": "tidegate is not permitted to ask AWS this",
+    "access_denied": "tidegate lacks the permission ",
     "expired_token": "credentials for AWS are missing, expired or not valid",
     "malformed_json": "an answer that this version does not understand",
     "drop": "AWS could not be reached",
@@ -259,7 +259,7 @@ async def test_another_account_without_a_role_could_not_be_checked(sim, world, s
     world.add_image("shared/base", "v1", account=OTHER)
     answer = await start().review(image("shared/base", account=OTHER))
     assert not answer.allowed
-    assert "tidegate is not permitted to ask AWS this" in answer.message
+    assert "tidegate lacks the permission " in answer.message
 
 
 async def test_a_role_that_may_not_be_assumed_is_said_and_the_own_account_goes_on(sim, world, app, monkeypatch, start):

@@ -1,5 +1,6 @@
-"""The answer to the API server: one line an image, bounded, harmless, and an allow only for judged images."""
+"""The answer to the API server: one block of lines an image, bounded, harmless, and an allow only for judged images."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -20,7 +21,7 @@ from tidegate.admission.decision import (
     refuse_unsynced,
 )
 from tidegate.admission.plan import judge_plan, make_plan
-from tidegate.admission.verdict import Judgement, conclude
+from tidegate.admission.verdict import MAX_DENIAL_LINES, MAX_DETAIL, MAX_DETAILS, Judgement, conclude
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.policy.model import Action, ScanRules
 from tidegate.policy.snapshot import PolicySet
@@ -28,6 +29,11 @@ from tidegate.policy.snapshot import PolicySet
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 API_SERVER_WARNINGS = 4096
 """Characters of all warnings of one request beyond which the API server cuts each to 256."""
+
+
+RESULT = CheckResult(
+    check=Check.SCAN, outcome=Outcome.FAIL, reason=Reason.NOT_SCANNED, found="it is bad", remedy="mend it"
+)
 
 
 def verdict(
@@ -102,23 +108,27 @@ def test_the_refusal_says_image_check_reason_finding_remedy_and_policy():
     judged = judge_plan(plan, evidence(scanned), now=NOW, monotonic=MOMENT, audit_only=False)
     assert message(judged, GOOD) == (
         "1 of 2 images refused by tidegate\n"
-        f"- spec.containers[0].image: image {IMAGE}: vulnerabilities VulnerabilitiesFound:"
-        " 1 CRITICAL (allowed 0): CVE-2026-7 CRITICAL in openssl 3.0.1, fixed in 3.0.2."
-        " To fix: update the packages to the fixed versions, rebuild and push. [policy production]"
+        f"spec.containers[0].image: {IMAGE}\n"
+        "  vulnerabilities VulnerabilitiesFound: 1 CRITICAL (allowed 0) (policy production)\n"
+        "    CVE-2026-7 CRITICAL in openssl 3.0.1, fixed in 3.0.2\n"
+        "    To fix: update openssl to the fixed version, then rebuild and push the image"
     )
 
 
-def test_the_same_image_in_several_places_is_one_line():
+def test_the_same_image_in_several_places_is_one_block():
     other = verdict(Outcome.FAIL, image="other:v2")
     lines = message(BAD, other, BAD, BAD).splitlines()
-    assert lines[0] == "4 of 4 images refused by tidegate"
-    assert lines[1].startswith(f"- spec.containers[0].image (+2 more): image {IMAGE}: ")
-    assert lines[2].startswith("- spec.containers[1].image: image other:v2: ")
-    assert len(lines) == 3
+    assert lines == [
+        "4 of 4 images refused by tidegate",
+        f"spec.containers[0].image (+2 more): {IMAGE}",
+        *BAD.denial,
+        "spec.containers[1].image: other:v2",
+        *other.denial,
+    ]
 
 
-def test_images_that_are_refused_for_another_reason_have_another_line():
-    assert len(message(BAD, verdict(Outcome.FAIL, found="worse")).splitlines()) == 3
+def test_an_image_that_is_refused_for_another_reason_has_another_block():
+    assert len(message(BAD, verdict(Outcome.FAIL, found="worse")).splitlines()) == 1 + 2 * 3
 
 
 def test_foreign_text_cannot_break_the_lines_or_reach_the_terminal():
@@ -128,7 +138,7 @@ def test_foreign_text_cannot_break_the_lines_or_reach_the_terminal():
     noted = verdict(image=hostile, notes=(hostile,))
     response = answer(denied, warned, noted).response
     lines = response.status.message.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 4
     assert len(response.warnings) == 2
     annotations = [line for text in response.audit_annotations.values() for line in text.split("\n")]
     assert all(text.isprintable() for text in (*lines, *response.warnings, *annotations))
@@ -138,24 +148,39 @@ def test_a_refusal_is_bounded_however_many_images_it_names():
     many = [verdict(Outcome.FAIL, image=f"team/app-{number}:v1", found="x" * 2000) for number in range(256)]
     text = message(*many)
     assert len(text) <= MAX_MESSAGE_CHARACTERS
-    assert text.startswith("256 of 256 images refused by tidegate\n- spec.containers[0].image: image team/app-0:v1: ")
+    assert text.startswith("256 of 256 images refused by tidegate\nspec.containers[0].image: team/app-0:v1\n")
     assert all(len(line) <= MAX_LINE_CHARACTERS for line in text.splitlines())
-    assert text.endswith("…")
+    assert text.endswith("\nand more; see the audit log")
 
 
 def test_what_was_found_is_cut_before_the_remedy_and_the_policy_are():
     name = "p" * 253
     text = message(verdict(Outcome.FAIL, found="f" * 5000, remedy="r" * 5000, name=name))
-    assert f"[policy {name}]" in text
+    assert f"(policy {name})" in text
     assert "To fix: rrr" in text
 
 
-def test_a_line_of_many_policies_is_cut():
-    results = (CheckResult(check=Check.SCAN, outcome=Outcome.FAIL, reason=Reason.NOT_SCANNED, found="f" * 600),)
-    judgements = [Judgement(policy=policy(f"p{number}", scan=ScanRules()), results=results) for number in range(20)]
-    line = message(conclude(IMAGE, DIGEST, judgements, audit_only=False)).splitlines()[1]
-    assert len(line) == MAX_LINE_CHARACTERS
-    assert line.endswith("…")
+def test_details_stand_on_lines_of_their_own_and_are_bounded():
+    details = tuple(f"detail {number} " + "d" * 500 for number in range(9))
+    found = dataclasses.replace(RESULT, details=details)
+    judged = Judgement(policy=policy("p", scan=ScanRules()), results=(found,))
+    lines = message(conclude(IMAGE, DIGEST, [judged], audit_only=False)).splitlines()
+    assert [line[:12] for line in lines[3:-1]] == [f"    detail {number}" for number in range(MAX_DETAILS)]
+    assert all(len(line) <= MAX_DETAIL + 4 for line in lines[3:-1])
+
+
+def test_a_result_that_many_policies_share_stands_once():
+    judgements = [Judgement(policy=policy(f"p{number}", scan=ScanRules()), results=(RESULT,)) for number in range(20)]
+    lines = message(conclude(IMAGE, DIGEST, judgements, audit_only=False)).splitlines()
+    assert lines[2:] == ["  scan NotScanned: it is bad (policies p0, p1, p2 and 17 more)", "    To fix: mend it"]
+
+
+def test_an_image_has_a_bounded_number_of_lines():
+    judgements = [
+        Judgement(policy=policy(f"p{one}", scan=ScanRules()), results=(dataclasses.replace(RESULT, found=f"f{one}"),))
+        for one in range(MAX_DENIAL_LINES)
+    ]
+    assert len(conclude(IMAGE, DIGEST, judgements, audit_only=False).denial) == MAX_DENIAL_LINES
 
 
 def test_warnings_name_place_and_image_and_each_stands_once():

@@ -104,7 +104,8 @@ ACTIONS = [
 def test_the_actions_say_what_follows_and_the_audit_log_always_has_it(actions, denied, warned):
     line = "scan NotScanned: scan is bad. To fix: mend it. [policy rules]"
     found = verdict(judgement(FAIL, actions=actions))
-    assert (found.denied, found.denial) == (denied, line if denied else "")
+    lines = ("  scan NotScanned: scan is bad (policy rules)", "    To fix: mend it")
+    assert (found.denied, found.denial) == (denied, lines if denied else ())
     assert found.warnings == ((line,) if warned else ())
     assert found.records == (line,)
 
@@ -194,19 +195,18 @@ def test_causes_are_told_with_check_reason_and_policy_and_are_no_part_of_what_us
     caused = result(FAIL, cause="AWS said so")
     found = verdict(Judgement(policy=policy(**SCAN_ONLY, actions=frozenset({DENY})), results=(caused, result())))
     assert found.causes == ("scan NotScanned: AWS said so [policy rules]",)
-    assert "AWS said so" not in "".join((found.denial, *found.warnings, *found.records, found.label))
+    assert "AWS said so" not in "".join((*found.denial, *found.warnings, *found.records, found.label))
 
 
 def test_the_same_line_twice_is_said_once():
     twice = judgement(FAIL, actions=(WARN,)), judgement(FAIL, actions=(WARN,))
     assert len(verdict(*twice).warnings) == 1
-    assert verdict(judgement(FAIL), judgement(FAIL)).denial.count("scan is bad") == 1
+    assert "".join(verdict(judgement(FAIL), judgement(FAIL)).denial).count("scan is bad") == 1
 
 
 def test_two_policies_that_refuse_are_both_named():
     found = verdict(judgement(FAIL, name="a"), judgement(FAIL, name="b"))
-    assert "[policy a]; scan NotScanned" in found.denial
-    assert found.denial.endswith("[policy b]")
+    assert found.denial == ("  scan NotScanned: scan is bad (policies a, b)", "    To fix: mend it")
 
 
 def test_further_checks_are_named_after_the_first_and_the_same_finding_once():
@@ -222,7 +222,7 @@ def test_further_checks_are_named_after_the_first_and_the_same_finding_once():
 
 
 def test_a_policy_without_the_result_it_demands_is_the_platform_teams():
-    assert describe(judgement(PASS)).startswith("no result for what the policy demands")
+    assert describe(judgement(PASS)).startswith("tidegate has no result for a check of the policy")
 
 
 OUTCOMES = [

@@ -253,7 +253,7 @@ def test_a_pass_on_any_stale_fact_says_so_and_ends_with_max_stale(facts):
     result = check(evidence(**(fresh | facts)))
     assert result.outcome is PASS
     assert result.notes == (
-        "judged by evidence 30 min old: AWS failed repeatedly and is being left alone for some seconds",
+        "judged by evidence 30 min old: AWS failed repeatedly; tidegate asks again in some seconds",
     )
     assert result.holds_until == NOW + 30 * MINUTE
     assert check(evidence(**(fresh | facts)), max_stale=30 * MINUTE).outcome is PASS

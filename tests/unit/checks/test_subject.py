@@ -45,7 +45,7 @@ RULES = policy()
 def test_each_cause_of_a_missing_fact_is_undetermined_in_its_own_words(cause):
     lacking = short(usable(missing(cause), policy=RULES, subject=subject()))
     assert (lacking.outcome, lacking.reason) == (Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK)
-    assert lacking.found == f"could not check: {cause_words(cause)}"
+    assert lacking.found == f"could not check: {cause_words(cause, 'ecr:DescribeImages')}"
     assert "vulnerab" not in lacking.found + lacking.remedy
 
 
@@ -75,7 +75,7 @@ def test_a_stale_fact_is_usable_up_to_max_stale(old, is_usable, cause):
     else:
         assert (short(used).outcome, short(used).reason) == (Outcome.UNDETERMINED, Reason.STALE)
         assert cause_words(cause) in short(used).found
-        assert "60 min old, allowed are 60 min" in short(used).found
+        assert "the last result is 60 min old (maxStale: 60 min)" in short(used).found
 
 
 def test_max_stale_is_the_policys_own_and_zero_allows_nothing_stale():

@@ -92,7 +92,7 @@ def test_forbidden_tags_are_refused_without_any_fact(patterns, image, forbidden)
 
 def test_a_forbidden_tag_is_named_and_forbidden_before_it_is_looked_up():
     result = check(TagRules(immutable=True, forbidden=globs("v1")), IMAGE, nothing_asked())
-    assert result.found == "the tag v1 is forbidden"
+    assert result.found == "the policy forbids the tag v1"
 
 
 MODES = [
@@ -118,7 +118,7 @@ def test_a_tag_passes_only_where_the_repository_keeps_it_in_place(mode, filters,
     result = check(IMMUTABLE, collected=evidence(settings=settings(mode, filters)))
     if can_move:
         assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.TAG_MUTABLE)
-        assert result.found == f"the tag v1 can be moved to another image (repository is {mode.value})"
+        assert result.found == f"the tag v1 can be moved to another image (the repository is {mode.value})"
         assert result.remedy == f"use {HOST}/team/app@{DIGEST}, or make the repository's tags immutable"
     else:
         assert (result.outcome, result.notes, result.holds_until) == (Outcome.PASS, (), None)
@@ -204,21 +204,21 @@ REFUSED = [
     pytest.param(
         TagRules(digest_required=True),
         IMAGE,
-        "the policy wants a digest and the reference has none",
+        "the reference has no digest",
         "name the image by its digest",
         id="no digest",
     ),
     pytest.param(
         TagRules(forbidden=globs("v1")),
         IMAGE,
-        "the tag v1 is forbidden",
-        "deploy a version tag or a digest",
+        "the policy forbids the tag v1",
+        "use a version tag or a digest",
         id="a forbidden tag",
     ),
     pytest.param(
         IMMUTABLE,
         "ghcr.io/team/app:v1",
-        "ghcr.io is not Amazon ECR, so nobody says whether the tag can be moved",
+        "ghcr.io is not Amazon ECR, so tag immutability is unknown",
         "name the image by its digest, or copy it into Amazon ECR",
         id="another registry",
     ),

@@ -52,7 +52,7 @@ def test_as_many_findings_as_allowed_pass_and_one_more_does_not(severity, limit)
     assert of(*findings(**{severity.value: limit}), **rules).outcome is PASS
     result = of(*findings(**{severity.value: limit + 1}), **rules)
     assert (result.check, result.outcome, result.reason) == (Check.VULNERABILITIES, FAIL, Reason.VULNERABLE)
-    assert result.found.startswith(f"{limit + 1} {severity.value} (allowed {limit}): CVE-{severity.value}-0")
+    assert result.summary.startswith(f"{limit + 1} {severity.value} (allowed {limit}): CVE-{severity.value}-0")
 
 
 def test_a_severity_that_is_not_named_is_not_limited():
@@ -63,20 +63,20 @@ def test_every_severity_over_its_limit_is_counted_and_the_worst_are_shown():
     result = of(
         *findings(LOW=1, HIGH=3, CRITICAL=2), max_counts={Severity.LOW: 1, Severity.HIGH: 1, Severity.CRITICAL: 1}
     )
-    assert result.found.startswith("2 CRITICAL (allowed 1), 3 HIGH (allowed 1): CVE-CRITICAL-0 CRITICAL in ")
-    assert result.found.endswith("; and 2 more")
-    assert "LOW" not in result.found
+    assert result.summary.startswith("2 CRITICAL (allowed 1), 3 HIGH (allowed 1): CVE-CRITICAL-0 CRITICAL in ")
+    assert result.summary.endswith("; and 2 more")
+    assert "LOW" not in result.summary
 
 
 def test_the_finding_is_told_with_package_installed_and_fixed_version_and_the_remedy():
     result = of(finding("CVE-2026-7", packages=(package("openssl", "3.0.1", "3.0.2"),)))
-    assert result.found == "1 CRITICAL (allowed 0): CVE-2026-7 CRITICAL in openssl 3.0.1, fixed in 3.0.2"
-    assert result.remedy == "update the packages to the fixed versions, rebuild and push"
+    assert result.summary == "1 CRITICAL (allowed 0): CVE-2026-7 CRITICAL in openssl 3.0.1, fixed in 3.0.2"
+    assert result.remedy == "update openssl to the fixed version, then rebuild and push the image"
 
 
 def test_without_any_fixed_version_the_remedy_is_another():
     result = of(finding(packages=(package(fixed_in=""),)))
-    assert result.remedy.startswith("no fixed version is known yet")
+    assert result.remedy.endswith("no fixed version is known yet")
 
 
 DESCRIPTIONS = [
@@ -111,9 +111,9 @@ def test_findings_that_can_be_fixed_and_are_likelier_exploited_are_shown_first()
         finding("CVE-e", Severity.HIGH, epss=0.9),
     ]
     result = of(*shown, max_counts={Severity.CRITICAL: 0, Severity.HIGH: 0})
-    positions = [result.found.find(name) for name in ("CVE-a", "CVE-b", "CVE-c")]
+    positions = [result.summary.find(name) for name in ("CVE-a", "CVE-b", "CVE-c")]
     assert positions == sorted(positions)
-    assert result.found.endswith("and 2 more")
+    assert result.summary.endswith("and 2 more")
     assert min(positions) > 0
 
 
@@ -146,10 +146,10 @@ def test_a_known_exploit_refuses_and_one_not_spoken_of_is_not_good_news(exploit,
     assert result.outcome is outcome
     assert of(low, **NO_CRITICAL, exploit_available=ALLOW).outcome is PASS
     if outcome is FAIL:
-        assert result.found.startswith("1 finding with a known exploit: CVE-2026-9 LOW")
+        assert result.summary.startswith("1 finding with a known exploit: CVE-2026-9 LOW")
     if outcome is UNDETERMINED:
         assert result.reason is Reason.EVIDENCE_LACKING
-        assert "CVE-2026-9" in result.found
+        assert "CVE-2026-9" in result.summary
 
 
 @pytest.mark.parametrize(
@@ -173,14 +173,14 @@ def test_an_epss_score_of_the_threshold_or_more_refuses_at_any_severity(score, r
     result = of(finding(severity=Severity.LOW, epss=score), epss_threshold=0.5)
     assert result.outcome is (FAIL if refused else PASS)
     if refused:
-        assert result.found.startswith("1 finding with an EPSS score of 0.5 or more: ")
+        assert result.summary.startswith("1 finding with an EPSS score of 0.5 or more: ")
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.5, 1.0])
 def test_a_finding_without_an_epss_score_is_not_known_to_be_below_the_threshold(threshold):
     result = of(finding("GHSA-1", Severity.LOW, epss=None), epss_threshold=threshold)
     assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
-    assert result.found == "Amazon Inspector gives no EPSS score for GHSA-1"
+    assert result.summary == "Amazon Inspector gives no EPSS score for GHSA-1"
     assert "whenEpssUnknown" in result.remedy
     assert of(finding(epss=None)).outcome is FAIL
     assert of(finding(severity=Severity.LOW, epss=None)).outcome is PASS
@@ -279,7 +279,7 @@ def test_a_severity_not_known_is_never_counted_as_a_known_one():
     odd = finding("CVE-odd", Severity.UNKNOWN)
     result = of(odd)
     assert (result.outcome, result.reason) == (UNDETERMINED, Reason.STATUS_UNKNOWN)
-    assert "CVE-odd" in result.found
+    assert "CVE-odd" in result.summary
     assert of(odd, finding()).outcome is FAIL
     assert of(odd, **NO_CRITICAL, only_fixable=True).outcome is UNDETERMINED
     assert of(finding(severity=Severity.UNKNOWN, fix=Answer.NO), **NO_CRITICAL, only_fixable=True).outcome is PASS
@@ -288,7 +288,7 @@ def test_a_severity_not_known_is_never_counted_as_a_known_one():
 def test_counts_of_an_incomplete_report_are_lower_bounds():
     result = check(report(*findings(HIGH=2), complete=False))
     assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
-    assert "(2)" in result.found
+    assert "(2)" in result.summary
     assert check(report(*findings(CRITICAL=1), complete=False)).outcome is FAIL
 
 
@@ -305,7 +305,7 @@ def test_basic_scanning_cannot_tell_of_exploits_and_epss(rules, names):
     basic = report(scanner=Scanner.ECR_BASIC)
     result = check(basic, **rules)
     assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
-    assert result.found == f"ECR basic scanning does not say what {names} asks for"
+    assert result.summary == f"ECR basic scanning does not say what {names} asks for"
     assert check(basic, **NO_CRITICAL).outcome is PASS
 
 
@@ -371,7 +371,7 @@ AMD, ARM = child("amd", "linux/amd64"), child("arm", "linux/arm64")
 def test_the_worst_child_on_a_wanted_platform_decides_and_is_named():
     scans = {AMD.digest: report(), ARM.digest: report(finding("CVE-arm"))}
     index = evidence(runnable=(AMD, ARM), scans=scans)
-    assert check(index).found.startswith("linux/arm64: 1 CRITICAL (allowed 0): CVE-arm")
+    assert check(index).summary.startswith("linux/arm64: 1 CRITICAL (allowed 0): CVE-arm")
     assert check(index, cluster=platforms("linux/amd64")).outcome is PASS
 
 

@@ -54,7 +54,7 @@ def test_each_scene_comes_out_as_told(printed: str, chapter: Chapter, scene: Sce
         return
     assert "denied the request" in text
     assert f" {scene.expected}: " in text
-    assert f"image {scene.image}: " in text
+    assert f": {scene.image}\n" in text
     assert "To fix: " in text
     assert f"[policy {chapter.policy}]" in text
     assert "…" not in text, "a usual answer is not cut"

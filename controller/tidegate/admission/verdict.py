@@ -146,14 +146,14 @@ def explain(judgements: Sequence[Judgement]) -> tuple[str, ...]:
     for judgement in judgements:
         refusing = _distinct(judgement)
         if not refusing:
-            lines.append(f"  {_NO_RESULT} (policy {judgement.policy.name})")
+            lines.append(f"  {_NO_RESULT} [policy {judgement.policy.name}]")
         for one in refusing:
             key = (one.reason, one.found, one.details)
             results.setdefault(key, one)
             policies.setdefault(key, {})[judgement.policy.name] = None
     for key, one in results.items():
         lines.append(
-            f"  {one.check.value} {one.reason.value}: {harmless(one.found, MAX_FOUND)} ({_policies(policies[key])})"
+            f"  {one.check.value} {one.reason.value}: {harmless(one.found, MAX_FOUND)} [{_policies(policies[key])}]"
         )
         lines += (f"    {harmless(detail, MAX_DETAIL)}" for detail in one.details[:MAX_DETAILS])
         lines.append(f"    To fix: {harmless(one.remedy, MAX_REMEDY)}")

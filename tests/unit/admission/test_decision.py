@@ -109,7 +109,7 @@ def test_the_refusal_says_image_check_reason_finding_remedy_and_policy():
     assert message(judged, GOOD) == (
         "1 of 2 images refused by tidegate\n"
         f"spec.containers[0].image: {IMAGE}\n"
-        "  vulnerabilities VulnerabilitiesFound: 1 CRITICAL (allowed 0) (policy production)\n"
+        "  vulnerabilities VulnerabilitiesFound: 1 CRITICAL (allowed 0) [policy production]\n"
         "    CVE-2026-7 CRITICAL in openssl 3.0.1, fixed in 3.0.2\n"
         "    To fix: update openssl to the fixed version, then rebuild and push the image"
     )
@@ -156,7 +156,7 @@ def test_a_refusal_is_bounded_however_many_images_it_names():
 def test_what_was_found_is_cut_before_the_remedy_and_the_policy_are():
     name = "p" * 253
     text = message(verdict(Outcome.FAIL, found="f" * 5000, remedy="r" * 5000, name=name))
-    assert f"(policy {name})" in text
+    assert f"[policy {name}]" in text
     assert "To fix: rrr" in text
 
 
@@ -172,7 +172,7 @@ def test_details_stand_on_lines_of_their_own_and_are_bounded():
 def test_a_result_that_many_policies_share_stands_once():
     judgements = [Judgement(policy=policy(f"p{number}", scan=ScanRules()), results=(RESULT,)) for number in range(20)]
     lines = message(conclude(IMAGE, DIGEST, judgements, audit_only=False)).splitlines()
-    assert lines[2:] == ["  scan NotScanned: it is bad (policies p0, p1, p2 and 17 more)", "    To fix: mend it"]
+    assert lines[2:] == ["  scan NotScanned: it is bad [policies p0, p1, p2 and 17 more]", "    To fix: mend it"]
 
 
 def test_an_image_has_a_bounded_number_of_lines():

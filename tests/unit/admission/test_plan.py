@@ -112,7 +112,7 @@ def test_a_reference_that_cannot_be_parsed_is_refused_by_every_policy():
     assert found.denied
     assert [one.results[0].check for one in found.judgements] == [Check.REFERENCE, Check.REFERENCE]
     assert {one.results[0].reason for one in found.judgements} == {Reason.INVALID_REFERENCE}
-    assert "(policies a, b)" in found.denial[0]
+    assert "[policies a, b]" in found.denial[0]
     assert all(line.isprintable() for line in found.denial)
     assert found.digest is None
     assert judged(made, nothing_asked(), audit_only=True).denied is False

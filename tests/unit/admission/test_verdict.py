@@ -104,7 +104,7 @@ ACTIONS = [
 def test_the_actions_say_what_follows_and_the_audit_log_always_has_it(actions, denied, warned):
     line = "scan NotScanned: scan is bad. To fix: mend it. [policy rules]"
     found = verdict(judgement(FAIL, actions=actions))
-    lines = ("  scan NotScanned: scan is bad (policy rules)", "    To fix: mend it")
+    lines = ("  scan NotScanned: scan is bad [policy rules]", "    To fix: mend it")
     assert (found.denied, found.denial) == (denied, lines if denied else ())
     assert found.warnings == ((line,) if warned else ())
     assert found.records == (line,)
@@ -206,7 +206,7 @@ def test_the_same_line_twice_is_said_once():
 
 def test_two_policies_that_refuse_are_both_named():
     found = verdict(judgement(FAIL, name="a"), judgement(FAIL, name="b"))
-    assert found.denial == ("  scan NotScanned: scan is bad (policies a, b)", "    To fix: mend it")
+    assert found.denial == ("  scan NotScanned: scan is bad [policies a, b]", "    To fix: mend it")
 
 
 def test_further_checks_are_named_after_the_first_and_the_same_finding_once():

@@ -273,7 +273,7 @@ def test_an_image_is_decided_otherwise_when_the_field_is_ignored(name):
 def test_the_name_of_the_policy_is_in_its_refusals_and_the_generation_in_the_audit_log():
     case = Case(without={}, having=PINNED_ONLY)
     refused = verdict(compiled(case.having, name="strict", generation=7), case)
-    assert "(policy strict)" in refused.denial[0]
+    assert "[policy strict]" in refused.denial[0]
     assert refused.policy_labels == ("strict/7",)
 
 

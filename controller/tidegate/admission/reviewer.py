@@ -215,7 +215,8 @@ class Reviewer:
         """Collect evidence for the images without a verdict that holds, judge them, and answer.
 
         What is known of all of them may be past its time to live: then AWS is waited for as long as it usually takes,
-        and if it takes longer, an answer that allows is given by what is known. A refusal waits for AWS.
+        and if it takes longer, what is known allows what every policy passes by it. All else waits for AWS: a refusal, and
+        what is only tolerated, which may be refused by what AWS says.
         """
         moment = self._clock.monotonic()
         cold = {plan.text: plan for plan in plans if plan.verdict is None or plan.until <= moment}
@@ -232,7 +233,8 @@ class Reviewer:
             collected = await collect(is_patient=False)
             decision = self._decide(uses, plans, cold, dict(zip(lookups, collected, strict=True)))
             is_fresh = not any(one.is_stale for one in collected)
-            if all(one.is_whole for one in collected) and (is_fresh or decision.response.allowed):
+            is_passed = decision.response.allowed and all(verdict.passes for verdict in decision.verdicts)
+            if all(one.is_whole for one in collected) and (is_fresh or is_passed):
                 return self._finish(request, decision, started, waited=True)
         collected = await collect()
         decision = self._decide(uses, plans, cold, dict(zip(lookups, collected, strict=True)))

@@ -67,6 +67,15 @@ class ImageVerdict:
     stale: bool
 
     @property
+    def passes(self) -> bool:
+        """Tell whether every policy that denies passes it, and none only tolerates what it found or could not tell."""
+        return all(
+            one.allowed and all(result.outcome is Outcome.PASS for result in one.results)
+            for one in self.judgements
+            if Action.DENY in (one.policy.actions or {Action.DENY})
+        )
+
+    @property
     def label(self) -> str:
         """Return image, digest and outcome, for the audit log."""
         return f"{harmless(self.text, 200)} {self.digest or 'unresolved'} {self.outcome.value}"

@@ -405,7 +405,7 @@ class TestLastGoodEvidence:
     """AWS is waited for as long as it usually takes; then what is known decides, where that allows."""
 
     def world(self, early: ImageEvidence, **options):
-        world = World(policy(scan=ScanRules(), **COUNTS, **options))
+        world = World(policy(**{"scan": ScanRules(), **COUNTS, **options}))
         world.evidence.remembered = {IMAGE: GOOD_STALE}
         world.evidence.impatient = {IMAGE: early}
         return world
@@ -443,6 +443,24 @@ class TestLastGoodEvidence:
         world.evidence.answers = {IMAGE: BAD}
         assert (await world.review(body(IMAGE)))["allowed"] is False
         assert world.evidence.patience == [False, True]
+
+    async def test_evidence_beyond_max_stale_waits_for_aws_even_where_that_would_be_tolerated(self):
+        world = self.world(stale(report(), old=2 * HOUR), max_stale=HOUR, on_undetermined=Tolerance.ALLOW)
+        world.evidence.answers = {IMAGE: BAD}
+        assert (await world.review(body(IMAGE)))["allowed"] is False
+        assert world.evidence.patience == [False, True]
+
+    async def test_a_scan_that_was_tolerated_while_pending_waits_for_aws(self):
+        world = self.world(stale(report(state=ScanState.PENDING)), scan=ScanRules(when_pending=Tolerance.ALLOW))
+        world.evidence.answers = {IMAGE: BAD}
+        assert (await world.review(body(IMAGE)))["allowed"] is False
+        assert world.evidence.patience == [False, True]
+
+    async def test_a_policy_that_only_warns_waits_for_nothing(self):
+        world = self.world(BAD_STALE, actions=frozenset({Action.WARN}))
+        response = await world.review(body(IMAGE))
+        assert (response["allowed"], len(response["warnings"])) == (True, 1)
+        assert world.evidence.patience == [False]
 
     async def test_an_image_that_is_not_known_is_waited_for(self):
         world = self.world(GOOD_STALE)

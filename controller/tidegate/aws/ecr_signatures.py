@@ -130,6 +130,9 @@ class _Store:
             except AnsweredError:
                 return Listing(refs=())
             except SourceUnavailableError as exc:
+                if is_too_long(exc):
+                    # Their annotations, which who pushed them chose, are more than is read, like too many of them.
+                    return Listing(refs=tuple(refs), skipped=tuple(skipped), more=True)
                 if page == 0:
                     raise
                 # A signature that was listed is as good as ever; that there are no others is not known.

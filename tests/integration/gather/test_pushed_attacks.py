@@ -195,6 +195,12 @@ def long_answers(world: World, _: Simulator) -> None:
         plant(world, b"%d" % number, change={"filling": '"' * (MAX_MANIFEST_BYTES // 2 - 10_000)})
 
 
+def long_lists(world: World, _: Simulator) -> None:
+    """Annotations that ECR repeats in its list, of more bytes than are read of an answer."""
+    for number in range(3):
+        plant(world, b"%d" % number, annotations={"filling": "x" * (MAX_MANIFEST_BYTES // 2)})
+
+
 def one_manifest_thrice(world: World, sim: Simulator) -> None:
     """ECR answers once where several tags name one manifest."""
     body = artifact(
@@ -255,6 +261,7 @@ ATTACKS: Mapping[str, Attack] = {
     "more bytes of signatures than are held": many(12, 1_000_000),
     "more bytes of manifests than one answer holds": large_manifests,
     "manifests that are longer in ECR's answer": long_answers,
+    "more bytes of annotations than one answer holds": long_lists,
     # What stands under the tags.
     "one manifest under every tag": one_manifest_thrice,
     "no JSON under the tags": tagged("", ".sig", ".att", body=raw(b"\xff\xfe")),

@@ -21,7 +21,7 @@ MAX_LISTED = 200
 MAX_EVALUATED = 50
 """Manifests that are fetched, and envelopes that are fetched, for one image."""
 ENOUGH_EVALUATED = 10
-"""Envelopes after which it is no outage that there was no time for more: no honest image has as many."""
+"""Manifests, or envelopes, after which it is no outage that there was no time for more."""
 MAX_MANIFEST_BYTES = MAX_IMAGE_MANIFEST_BYTES
 MAX_ENVELOPE_BYTES = 1024 * 1024
 MAX_FOUND_BYTES = 8 * MAX_ENVELOPE_BYTES

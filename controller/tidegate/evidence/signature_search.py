@@ -122,6 +122,10 @@ class _Search:
         self._failure: SourceUnavailableError | None = None
         self._answered = False
         self._bytes = 0
+        self._seconds = seconds_left()
+        self._is_late = False
+        self._artifacts = 0
+        self._manifests = 0
         self._manifest_bytes = 0
 
     def run(self) -> FoundArtifacts:
@@ -195,7 +199,10 @@ class _Search:
         return fetched
 
     def _held(self, answer: StoredArtifact) -> StoredArtifact:
-        """Return the answer, or no more than a note of it where those before it leave too little room."""
+        """Return the answer, or no more than a note of it where those before it leave too little room, or no time."""
+        if isinstance(answer, SourceUnavailableError) and self._is_spent(answer, self._manifests):
+            return UnusableArtifactError(SkipReason.OVER_LIMIT, str(answer))
+        self._manifests += isinstance(answer, StoredManifest | UnusableArtifactError)
         if not isinstance(answer, StoredManifest):
             return answer
         if self._manifest_bytes + len(answer.content) > MAX_FOUND_MANIFEST_BYTES:
@@ -243,12 +250,13 @@ class _Search:
         ]
 
     def _envelopes(self, found: Sequence[_Envelope]) -> list[SignatureArtifact]:
+        self._is_late = self._manifests >= ENOUGH_EVALUATED and self._seconds_left() < self._seconds / 2
         # N26: one blob that cannot be had fails nothing but itself.
         artifacts: list[SignatureArtifact] = []
         for each in found[:MAX_EVALUATED]:
-            enough = len(artifacts) >= ENOUGH_EVALUATED
-            artifact = self._attempt(each.layer.blob.digest, partial(self._artifact, each), enough=enough)
+            artifact = self._attempt(each.layer.blob.digest, partial(self._artifact, each))
             artifacts += [artifact] if artifact is not None else []
+            self._artifacts = len(artifacts)
         self._over(len(found) - MAX_EVALUATED, "signature envelopes")
         return artifacts
 
@@ -282,18 +290,20 @@ class _Search:
         if self._seconds_left() <= 0:
             raise SourceUnavailableError(Cause.DEADLINE, "signatures", "no time was left to fetch the rest")
 
-    def _attempt(self, what: str, step: Callable[[], R], *, enough: bool = False) -> R | None:
-        """Take a step with one artifact; where it goes wrong, note that and return None.
+    def _is_spent(self, exc: SourceUnavailableError, looked_at: int) -> bool:
+        """Tell whether so many were looked at that want of time, or a rate, is the doing of who pushed them."""
+        is_late = self._is_late and exc.cause is Cause.DEADLINE
+        return is_late or (looked_at >= ENOUGH_EVALUATED and exc.cause in _SPENT)
 
-        ``enough`` says that so many were looked at that want of time, or a rate, is who pushed them's doing.
-        """
+    def _attempt(self, what: str, step: Callable[[], R]) -> R | None:
+        """Take a step with one artifact; where it goes wrong, note that and return None."""
         try:
             return step()
         except UnusableArtifactError as exc:
             self._note(what, exc.reason, str(exc))
         except SourceUnavailableError as exc:
-            spent = enough and exc.cause in _SPENT
-            self._note(what, SkipReason.OVER_LIMIT if spent else SkipReason.UNAVAILABLE, str(exc), exc.cause)
+            reason = SkipReason.OVER_LIMIT if self._is_spent(exc, self._artifacts) else SkipReason.UNAVAILABLE
+            self._note(what, reason, str(exc), exc.cause)
         return None
 
     def _note(self, what: str, reason: SkipReason, detail: str, cause: Cause | None = None) -> None:

@@ -43,6 +43,8 @@ UNPROVED_SECONDS = 10.0
 """How long they are used where they did not prove what was demanded: the right one may be on its way."""
 PARTIAL_SECONDS = 1.0
 """How long they are used where not everything could be looked at."""
+BEFORE_SECONDS = 2 * FOUND_SECONDS
+"""How long signatures that were found are kept where there is too much beside them to look at all of it again."""
 HINT_SECONDS = 5.0
 SEARCH_SECONDS = 8.0
 """How long one search may take: it goes on when the request that started it has had its answer."""
@@ -201,9 +203,13 @@ class Signatures:
         if cause is None:
             return found
         before, _ = self.artifacts.peek(key)
-        if not found.artifacts or (isinstance(before, Known) and before.value.artifacts):
-            return Missing(cause, _source(key[0]))
-        return found
+        if found.outage is None:
+            # Who pushed that much may do so for ever: then what was known is no more than an earlier look, and gets old.
+            oldest = self._clock.monotonic() - BEFORE_SECONDS
+            is_kept = isinstance(before, Known) and bool(before.value.artifacts) and before.monotonic > oldest
+        else:
+            is_kept = not found.artifacts or (isinstance(before, Known) and bool(before.value.artifacts))
+        return Missing(cause, _source(key[0])) if is_kept else found
 
     async def _hints(
         self, repository: Repository, digest: Digest, proofs: dict[Requirement, VerificationResult]

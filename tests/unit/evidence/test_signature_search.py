@@ -350,6 +350,48 @@ def test_who_pushes_many_signatures_makes_no_outage_of_the_time_they_take(gives:
     assert found.cut_short is cause
 
 
+@dataclass
+class SlowManifests(Registry):
+    """A registry whose manifests take so many seconds each, and whose envelopes take one."""
+
+    seconds: float = 0.0
+    left: float = 8.0
+
+    def manifests(self, ids: Sequence[ImageId]) -> Mapping[ImageId, StoredArtifact]:
+        answers = dict(Registry.manifests(self, ids))
+        for each in ids:
+            if isinstance(answers[each], StoredManifest):
+                if self.left <= 0:
+                    answers[each] = SourceUnavailableError(Cause.DEADLINE, "registry")
+                self.left -= self.seconds
+        return answers
+
+    def blob(self, blob: Descriptor) -> bytes:
+        self.left -= 1
+        return Registry.blob(self, blob)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "theirs"),
+    [
+        pytest.param(0.9, False, id="nine-manifests"),
+        pytest.param(0.7, True, id="eleven-manifests"),
+        pytest.param(0.41, True, id="all-manifests-and-no-envelope"),
+        pytest.param(0.3, True, id="all-manifests-and-some-envelopes"),
+        pytest.param(0.1, False, id="all-manifests-soon"),
+    ],
+)
+def test_who_pushes_many_manifests_makes_no_outage_of_the_time_they_take(seconds: float, theirs: bool):
+    """As above, where the time goes into manifests."""
+    many = [notation(b"%d" % number) for number in range(2 * ENOUGH_EVALUATED)]
+    registry = SlowManifests(listed=many, seconds=seconds)
+    wanted = WantedArtifacts(kinds=JUST_NOTATION)
+    found = find_signatures(registry, SUBJECT, wanted, seconds_left=lambda: registry.left)
+    expected = SkipReason.OVER_LIMIT if theirs else SkipReason.UNAVAILABLE
+    assert expected in reasons(found)
+    assert (found.complete, found.outage is None) == (False, theirs)
+
+
 @pytest.mark.parametrize(
     "down",
     [

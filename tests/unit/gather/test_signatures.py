@@ -219,6 +219,24 @@ async def test_a_first_search_that_saw_nothing_for_an_outage_is_no_answer(found,
     assert fact.cause is Cause.DEADLINE
 
 
+async def test_a_first_search_that_saw_nothing_for_all_that_was_pushed_is_an_answer(found, source):
+    source.answers = [partial_find(SkipReason.OVER_LIMIT)]
+    fact, _ = await found.artifacts.get(KEY)
+    assert isinstance(fact, Known)
+    assert fact.value.artifacts == ()
+
+
+async def test_who_pushes_too_much_to_look_at_has_nothing_known_get_too_old(found, source, clock):
+    """Evidence beyond what a policy accepts would be "not known", which another policy tolerates."""
+    source.answers = [whole_find(b"junk"), *[partial_find(SkipReason.OVER_LIMIT, b"more junk")] * 5]
+    await found.artifacts.get(KEY)
+    for _ in range(4):
+        clock.advance(FOUND_SECONDS + 1)
+        fact, _ = await found.artifacts.get(KEY)
+    assert isinstance(fact, Known)
+    assert (fact.stale, [one.envelope for one in fact.value.artifacts]) == (None, [b"more junk"])
+
+
 async def test_a_complete_search_that_saw_less_is_believed(found, source, clock):
     source.answers = [whole_find(b"good"), whole_find()]
     await found.artifacts.get(KEY)

@@ -25,7 +25,7 @@ from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
-from tidegate.images.manifest import MAX_CHILDREN, MAX_INDEX_DEPTH, Manifest, parse_manifest
+from tidegate.images.manifest import MAX_CHILDREN, MAX_INDEX_DEPTH, MAX_NESTED_INDEXES, Manifest, parse_manifest
 from tidegate.images.repository import EcrRepository, OciRepository, Repository
 
 LARGE_BYTES = 64 * 1024
@@ -100,6 +100,8 @@ class Manifests:
             }
             if not level:
                 return _within_bound(index_children(digest, manifests))
+            if len(level) > MAX_NESTED_INDEXES:
+                return BadContent(f"the index names more than {MAX_NESTED_INDEXES} other indexes")
         return BadContent(f"indexes are nested deeper than {MAX_INDEX_DEPTH}")
 
     async def _manifest(

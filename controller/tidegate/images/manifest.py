@@ -26,6 +26,8 @@ MAX_VALUES = 10_000
 """JSON values of one manifest; an index of MAX_ENTRIES with annotations has about 3,000."""
 MAX_INDEX_DEPTH = 2
 """An index may name an index, which may name no further one."""
+MAX_NESTED_INDEXES = 8
+"""Indexes that one index may name. Each may have MAX_MANIFEST_BYTES, and who pushed them must not choose how long all take."""
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"

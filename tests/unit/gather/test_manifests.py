@@ -1,6 +1,7 @@
 """Manifests as facts: their bytes are hashed before anything in them is believed."""
 
 import asyncio
+import json
 import threading
 from typing import Any
 
@@ -16,7 +17,7 @@ from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.clock import SystemClock
 from tidegate.gather.manifests import LARGE_BYTES, Manifests
 from tidegate.images.digest import digest_of
-from tidegate.images.manifest import OCI_MANIFEST
+from tidegate.images.manifest import MAX_NESTED_INDEXES, OCI_INDEX, OCI_MANIFEST
 
 CONTENT = b'{"schemaVersion": 2}'
 DIGEST = digest_of(CONTENT)
@@ -40,6 +41,26 @@ async def test_bytes_of_another_digest_have_no_descriptor(aws, manifests):
     fact, _ = await manifests.descriptors.get((APP, DIGEST))
     assert isinstance(fact, Known)
     assert fact.value == BadContent(f"the bytes stored as {DIGEST} have another digest")
+
+
+def store(aws: FakeAws, document: dict[str, Any], media_type: str) -> dict[str, Any]:
+    """Push a manifest and return its descriptor."""
+    content = json.dumps({"schemaVersion": 2} | document).encode()
+    digest = digest_of(content)
+    aws.manifests[digest] = StoredManifest(content=content, media_type=media_type)
+    return {"mediaType": media_type, "digest": digest, "size": len(content)}
+
+
+@pytest.mark.parametrize("count", [MAX_NESTED_INDEXES, MAX_NESTED_INDEXES + 1])
+async def test_who_pushes_an_index_of_indexes_does_not_choose_how_long_they_take(aws, manifests, count: int):
+    """Time that runs out would be "not known", which a policy may tolerate."""
+    empty: dict[str, Any] = {"config": {"mediaType": "a/b"}, "layers": []}
+    image = store(aws, empty, OCI_MANIFEST)
+    nested = [store(aws, {"manifests": [image], "annotations": {"n": str(at)}}, OCI_INDEX) for at in range(count)]
+    top = store(aws, {"manifests": nested}, OCI_INDEX)
+    fact, _ = await manifests.runnable.get((APP, top["digest"], OCI_INDEX))
+    assert isinstance(fact, Known)
+    assert isinstance(fact.value, BadContent) is (count > MAX_NESTED_INDEXES)
 
 
 @pytest.mark.parametrize(("size", "apart"), [(LARGE_BYTES, False), (LARGE_BYTES + 1, True)])

@@ -20,13 +20,19 @@ from tidegate.policy.signatures import (
     TimestampRule,
     Validation,
 )
-from tidegate.policy.subject_name import PREFIX, overlap, read_subject
-from tidegate.strict.objection import Objection
+from tidegate.strict.objection import Objection, quote
+from tidegate.verify.notation.x509.distinguished_name import (
+    DistinguishedName,
+    DistinguishedNameError,
+    first_overlap,
+    parse_distinguished_name,
+)
 
 MAX_TRUST_STORES: Final = 8
 MAX_IDENTITIES: Final = 16
 MAX_METADATA: Final = 16
 
+SUBJECT_PREFIX: Final = "x509.subject:"
 WILDCARD: Final = "*"
 IDENTITY_PATTERN: Final = (
     r"^(\*|x509\.subject:[^\x00-\x1f\x7f]+|"
@@ -35,10 +41,18 @@ IDENTITY_PATTERN: Final = (
 
 
 def _make_identity(text: str) -> str | Objection:
-    if text.startswith(PREFIX):
-        subject = read_subject(text)
-        return subject if isinstance(subject, Objection) else text
-    return text
+    subject = _subject(text)
+    return subject if isinstance(subject, Objection) else text
+
+
+def _subject(identity: str) -> DistinguishedName | Objection | None:
+    """Return the name of an identity that begins with ``x509.subject:``, or what is wrong with it."""
+    if not identity.startswith(SUBJECT_PREFIX):
+        return None
+    try:
+        return parse_distinguished_name(identity.removeprefix(SUBJECT_PREFIX))
+    except DistinguishedNameError as error:
+        return Objection(quote(identity), error.expected, error.do)
 
 
 def _star_beside_others(identities: Sequence[str]) -> str | None:
@@ -46,9 +60,8 @@ def _star_beside_others(identities: Sequence[str]) -> str | None:
 
 
 def _overlapping(identities: Sequence[str]) -> str | None:
-    read = [read_subject(identity) for identity in identities if identity.startswith(PREFIX)]
-    names = [subject for subject in read if not isinstance(subject, Objection)]
-    return "a distinguished name that contains another" if overlap(names) else None
+    names = [name for identity in identities if isinstance(name := _subject(identity), DistinguishedName)]
+    return "a distinguished name that contains another" if first_overlap(names) else None
 
 
 def _overrides(**written: AnyEnforcement) -> Mapping[Validation, AnyEnforcement]:

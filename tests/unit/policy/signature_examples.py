@@ -591,7 +591,19 @@ UNSEEN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a distinguished name of several parts in one": (
         by_notation(trustedIdentities=["x509.subject: C=US+ST=WA, O=Acme"]),
-        "expected a distinguished name such as C=US, ST=WA, O=Acme",
+        "expected a comma between attributes",
+    ),
+    "an identity that is no distinguished name": (
+        by_notation(trustedIdentities=["x509.subject: Acme"]),
+        "expected a distinguished name such as C=US, ST=WA, O=Acme; see RFC 4514 for escapes",
+    ),
+    "a distinguished name with a value as DER": (
+        by_notation(trustedIdentities=["x509.subject: C=US, ST=WA, O=#0c0441636d65"]),
+        "expected no value that begins with #; write the value as text",
+    ),
+    "a distinguished name with a value as DER behind a space": (
+        by_notation(trustedIdentities=["x509.subject: C=US, ST=WA, O= #0c0441636d65"]),
+        "expected no value that begins with #; write the value as text",
     ),
     "a distinguished name that contains another": (
         by_notation(trustedIdentities=[SUBJECT, f"{SUBJECT}, OU=Release"]),

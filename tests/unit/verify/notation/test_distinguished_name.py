@@ -54,6 +54,7 @@ def test_a_name_is_read(text: str, kind: str, expected: str):
         pytest.param(BASE + ", 2.5.4.10=x", 'has duplicate RDN attribute for "O"', id="N9-repeated-by-number"),
         pytest.param(BASE + ", OU=a+CN=b", "has multi-valued RDN attributes", id="N9-multi-valued"),
         pytest.param(BASE + ", CN=#0401", 'containing "=#"', id="N9-encoded-value"),
+        pytest.param(BASE + ", CN= #0401", 'containing "=#"', id="N9-encoded-value-behind-a-space"),
         pytest.param("", "failed", id="N9-no-name"),
         pytest.param(BASE + ",", "failed", id="N9-trailing-comma"),
         pytest.param(BASE + ", CN", "failed", id="N9-no-equals-sign"),

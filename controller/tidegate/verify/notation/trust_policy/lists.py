@@ -4,7 +4,7 @@ from tidegate.errors import VerificationError
 from tidegate.strict.quotation import quoted
 from tidegate.verify.notation.trust_policy.statement import TrustedIdentities
 from tidegate.verify.notation.trust_store.store import StoreKind, StoreName, is_store_name
-from tidegate.verify.notation.x509.distinguished_name import DistinguishedName, parse_distinguished_name
+from tidegate.verify.notation.x509.distinguished_name import DistinguishedName, first_overlap, parse_distinguished_name
 
 MAX_IDENTITIES = 300
 """Identities of one statement; each is compared with each."""
@@ -83,10 +83,7 @@ def _read_identity(text: str, subjects: list[tuple[str, DistinguishedName]], oth
 
 def _check_overlap(subjects: list[tuple[str, DistinguishedName]], prefix: str, problems: list[str]) -> None:
     # N10
-    for index, (text, subject) in enumerate(subjects):
-        for position, (other_text, other) in enumerate(subjects):
-            if index != position and subject.is_subset_of(other):
-                problems.append(
-                    f"{prefix} has overlapping x509 trustedIdentities, {quoted(text)} overlaps with {quoted(other_text)}"
-                )
-                return
+    found = first_overlap([subject for _, subject in subjects])
+    if found is not None:
+        text, other = (quoted(subjects[position][0]) for position in found)
+        problems.append(f"{prefix} has overlapping x509 trustedIdentities, {text} overlaps with {other}")

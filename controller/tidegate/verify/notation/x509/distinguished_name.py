@@ -5,21 +5,47 @@ Python's ``x509.Name.from_rfc4514_string`` refuses the specification's own examp
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography import x509
 
 from tidegate.errors import VerificationError
 from tidegate.strict.parsing import reading
 from tidegate.strict.quotation import quoted
-from tidegate.verify.notation.x509.attribute_types import ALIASES, MANDATORY, SHORT_NAMES
 
+MANDATORY: Final = ("C", "ST", "O")
+SHORT_NAMES: Final = {
+    "2.5.4.3": "CN",
+    "2.5.4.5": "SERIALNUMBER",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.9": "STREET",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.17": "POSTALCODE",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "0.9.2342.19200300.100.1.1": "UID",
+}
+"""Attribute types and their short names (RFC 4514, section 3)."""
+ALIASES: Final = {"S": "ST", **SHORT_NAMES}
+"""How attributes may be written, beside their own names."""
 MAX_NAME_CHARACTERS = 2048
 """Characters of one distinguished name in a policy."""
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+", re.ASCII)
 _ESCAPED = re.compile(rb"\\(?:([0-9A-Fa-f]{2})|([ \"#+,;<=>\\]))", re.DOTALL)
 _NEVER_BARE = re.compile(r'["<>\x00]')
+
+
+class DistinguishedNameError(VerificationError):
+    """A text that is no distinguished name. ``expected`` and ``do`` say it to the person who wrote it in a policy."""
+
+    def __init__(self, message: str, *, expected: str, do: str) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.do = do
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +65,31 @@ class DistinguishedName:
 
 
 def parse_distinguished_name(text: str) -> DistinguishedName:
-    """Return the name that a policy's text means; raise VerificationError in notation-go's words.
+    """Return the name that a policy's text means; raise DistinguishedNameError in notation-go's words.
 
     Source: Notary Project trust store and trust policy specification, "Trusted Identities Constraints".
     """
     if len(text) > MAX_NAME_CHARACTERS:
-        raise VerificationError(f"a distinguished name (DN) of {len(text)} characters, more than {MAX_NAME_CHARACTERS}")
-    if "=#" in text:
-        raise VerificationError(
-            f'unsupported distinguished name (DN) {quoted(text)}: x509.subject identities containing "=#" are not'
-            " supported"
+        raise DistinguishedNameError(
+            f"a distinguished name (DN) of {len(text)} characters, more than {MAX_NAME_CHARACTERS}",
+            expected=f"at most {MAX_NAME_CHARACTERS} characters",
+            do="name fewer attributes",
         )
+    if "=#" in text:
+        raise _encoded(text)
     return _unique(text, [_attribute(text, part) for part in _split(text)])
+
+
+def first_overlap(names: Sequence[DistinguishedName]) -> tuple[int, int] | None:
+    """Return the positions of two names of which the first is contained in the second: that one demands nothing then.
+
+    Source: Notary Project trust store and trust policy specification, "Trusted Identities Constraints" (N10).
+    """
+    for index, name in enumerate(names):
+        for position, other in enumerate(names):
+            if index != position and name.is_subset_of(other):
+                return index, position
+    return None
 
 
 def distinguished_name_of(name: x509.Name, text: str) -> DistinguishedName:
@@ -75,16 +114,20 @@ def _unique(text: str, pairs: Iterable[tuple[str, str]]) -> DistinguishedName:
     found: dict[str, str] = {}
     for kind, value in pairs:
         if kind in found:
-            raise VerificationError(
+            raise DistinguishedNameError(
                 f"distinguished name (DN) {quoted(text)} has duplicate RDN attribute for {quoted(kind)}, DN can only"
-                " have unique RDN attributes"
+                " have unique RDN attributes",
+                expected=f"{kind} once",
+                do="remove one of the two",
             )
         found[kind] = value
     for kind in MANDATORY:
         if not found.get(kind):
-            raise VerificationError(
+            raise DistinguishedNameError(
                 f"distinguished name (DN) {quoted(text)} has no mandatory RDN attribute for {quoted(kind)}, it must"
-                " contain 'C', 'ST' or 'S', and 'O' RDN attributes at a minimum"
+                " contain 'C', 'ST' or 'S', and 'O' RDN attributes at a minimum",
+                expected="a distinguished name with at least C, ST and O",
+                do=f"add {kind}",
             )
     return DistinguishedName(tuple(sorted(found.items())))
 
@@ -108,6 +151,8 @@ def _attribute(text: str, part: str) -> tuple[str, str]:
     kind, equals, value = part.partition("=")
     kind, value = kind.strip(" "), _trimmed(value)
     kind = ALIASES.get(kind, kind)
+    if value.startswith("#"):
+        raise _encoded(text)
     empty = not value and kind not in MANDATORY
     if not equals or not _TYPE.fullmatch(kind) or empty or _NEVER_BARE.search(_without_escapes(value)):
         raise _unparsable(text)
@@ -135,15 +180,27 @@ def _without_escapes(value: str) -> str:
     return _ESCAPED.sub(b"", value.encode("utf-8", errors="replace")).decode("utf-8", errors="replace")
 
 
-def _multi_valued(text: str) -> VerificationError:
-    return VerificationError(
-        f"distinguished name (DN) {quoted(text)} has multi-valued RDN attributes, remove multi-valued RDN attributes as"
-        " they are not supported"
+def _encoded(text: str) -> DistinguishedNameError:
+    return DistinguishedNameError(
+        f'unsupported distinguished name (DN) {quoted(text)}: x509.subject identities containing "=#" are not supported',
+        expected="no value that begins with #",
+        do="write the value as text",
     )
 
 
-def _unparsable(text: str) -> VerificationError:
-    return VerificationError(
+def _multi_valued(text: str) -> DistinguishedNameError:
+    return DistinguishedNameError(
+        f"distinguished name (DN) {quoted(text)} has multi-valued RDN attributes, remove multi-valued RDN attributes as"
+        " they are not supported",
+        expected="a comma between attributes",
+        do="write a comma for the plus sign, or a backslash before it where it belongs to a value",
+    )
+
+
+def _unparsable(text: str) -> DistinguishedNameError:
+    return DistinguishedNameError(
         f"parsing distinguished name (DN) {quoted(text)} failed. A valid DN must contain 'C', 'ST' or 'S', and 'O' RDN"
-        " attributes at a minimum, and follow RFC 4514 standard"
+        " attributes at a minimum, and follow RFC 4514 standard",
+        expected="a distinguished name such as C=US, ST=WA, O=Acme",
+        do="see RFC 4514 for escapes",
     )

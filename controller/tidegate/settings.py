@@ -42,7 +42,7 @@ class Server(_Section, frozen=True, kw_only=True):
     client_ca_file: str | None = None
 
 
-class Certificate(_Section, frozen=True, kw_only=True):
+class CertificateSettings(_Section, frozen=True, kw_only=True):
     """The serving certificate: ``self`` makes one and shares it in a Secret, ``files`` reads what others renew."""
 
     mode: Literal["self", "files"] = "self"
@@ -54,7 +54,7 @@ class Certificate(_Section, frozen=True, kw_only=True):
     webhook_configuration_name: str = "tidegate"
 
 
-class RegistryAccount(_Section, frozen=True, kw_only=True):
+class RegistryAccountSettings(_Section, frozen=True, kw_only=True):
     """How one AWS account's registry is asked: through a role, and which scanner it uses."""
 
     account: Account
@@ -78,12 +78,12 @@ class Aws(_Section, frozen=True, kw_only=True):
 
     region: str | None = None
     endpoints: Endpoints = Endpoints()
-    accounts: Annotated[tuple[RegistryAccount, ...], msgspec.Meta(max_length=1000)] = ()
+    accounts: Annotated[tuple[RegistryAccountSettings, ...], msgspec.Meta(max_length=1000)] = ()
     rate_per_second: Annotated[float, msgspec.Meta(gt=0, le=2000)] = 20.0
     burst: Annotated[int, msgspec.Meta(ge=1, le=4000)] = 40
 
 
-class OtherRegistry(_Section, frozen=True, kw_only=True):
+class OtherRegistrySettings(_Section, frozen=True, kw_only=True):
     """How a registry is asked that is not Amazon ECR. Which are asked at all is said by the policies that list them.
 
     ``host`` is as image references name it. ``pull_secret_file`` is a dockerconfigjson file and ``ca_file`` has authorities
@@ -110,7 +110,7 @@ class Revocation(_Section, frozen=True, kw_only=True):
     private_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=200)] = ()
 
 
-class TrustStores(_Section, frozen=True, kw_only=True):
+class TrustStoreSettings(_Section, frozen=True, kw_only=True):
     """What TrustStores have fetched: trusted roots of Sigstore, from TUF repositories.
 
     ``cache_folder`` keeps the last ones, so that a restarted process need not wait for a repository. ``private_hosts``
@@ -141,11 +141,11 @@ class Settings(_Section, frozen=True, kw_only=True):
     namespace: str | None = None
     audit_only: bool = False
     server: Server = Server()
-    certificate: Certificate = Certificate()
+    certificate: CertificateSettings = CertificateSettings()
     aws: Aws = Aws()
-    registries: Annotated[tuple[OtherRegistry, ...], msgspec.Meta(max_length=100)] = ()
+    registries: Annotated[tuple[OtherRegistrySettings, ...], msgspec.Meta(max_length=100)] = ()
     revocation: Revocation = Revocation()
-    trust_stores: TrustStores = TrustStores()
+    trust_stores: TrustStoreSettings = TrustStoreSettings()
     cache: Cache = Cache()
     log: Log = Log()
 

@@ -14,7 +14,7 @@ import yaml
 
 from tidegate.policy import parse, trust_store_object
 from tidegate.policy.objects import GROUP, VERSION
-from tidegate.policy.shape import Check, Choice, Flag, ListOf, MapOf, Number, Section, Text
+from tidegate.policy.shape import Choice, Constraint, Flag, ListOf, MapOf, Number, Section, Text
 
 Schema = dict[str, Any]
 """An OpenAPI schema of apiextensions.k8s.io/v1."""
@@ -109,11 +109,11 @@ def _text(shape: Text[Any]) -> Schema:
     }
 
 
-def _checks(checks: Sequence[Check]) -> Schema:
+def _checks(checks: Sequence[Constraint]) -> Schema:
     return _rules([(check.rule, check) for check in checks if check.rule])
 
 
-def _rules(rules: Sequence[tuple[str, Check | Text[Any] | Flag]]) -> Schema:
+def _rules(rules: Sequence[tuple[str, Constraint | Text[Any] | Flag]]) -> Schema:
     """Return the rules with what the API server answers where one is false: what the parser says as well."""
     stated = [{"rule": rule, "message": f"expected {of.expected}; {of.do}"} for rule, of in rules]
     return {"x-kubernetes-validations": stated} if stated else {}

@@ -20,13 +20,13 @@ from tests.simulator.pki.sigstore import (
 from tests.unit.verify.sigstore.cases import ARTIFACT, DIGEST, MANIFEST, PROVENANCE, keyless
 from tests.unit.verify.sigstore.test_predicates import PREDICATES
 from tidegate.errors import UndeterminedError, VerificationError
-from tidegate.verify.sigstore.authority import Authority, KeyAuthority
 from tidegate.verify.sigstore.bundle import parse_bundle
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Claims
-from tidegate.verify.sigstore.layer import Layer
+from tidegate.verify.sigstore.layer import SignatureLayer
 from tidegate.verify.sigstore.procedure import Outcome, Verification
 from tidegate.verify.sigstore.proof import Proof
 from tidegate.verify.sigstore.public_key import parse_public_key
+from tidegate.verify.sigstore.signer_trust import KeyTrust, SignerTrust
 from tidegate.verify.sigstore.trust_root import parse_trust_root
 from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
 
@@ -47,12 +47,12 @@ ATTESTED = statement(DIGEST, predicate_type=PROVENANCE, predicate=PREDICATES[PRO
 PAYLOAD = simple_signing(DIGEST, optional={"env": "prod"})
 
 
-def by_key(key: PrivateKey, *, logged: bool) -> Authority:
+def by_key(key: PrivateKey, *, logged: bool) -> SignerTrust:
     name = "sha256" if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) else None
-    return KeyAuthority(key=parse_public_key(public_pem(key), hash_name=name), root=ROOT, require_log=logged)
+    return KeyTrust(key=parse_public_key(public_pem(key), hash_name=name), root=ROOT, require_log=logged)
 
 
-_MADE: list[tuple[dict[str, Any], Authority]] = [
+_MADE: list[tuple[dict[str, Any], SignerTrust]] = [
     *((WORLD.sign_statement(SIGNED, SIGNER, version=version), KEYLESS) for version in (V01, V02, V03)),
     (WORLD.sign_statement(ATTESTED, SIGNER, timestamped=True), KEYLESS),
     (WORLD.sign_statement(SIGNED, SIGNER, timestamped=True, integrated=False), KEYLESS),
@@ -78,9 +78,9 @@ _ATTESTATIONS = [
     for body in ("dsse", "intoto", "intoto-0.0.2")
     for by, authority in ((SIGNER, KEYLESS), (KEYS[0], by_key(KEYS[0], logged=True)))
 ]
-LAYERS: list[tuple[Layer, Authority, bool]] = [
-    *((Layer(content=PAYLOAD, annotations=given), who, False) for given, who in (*_OF_IDENTITIES, *_OF_KEYS)),
-    *((Layer(content=content, annotations=given), who, True) for (content, given), who in _ATTESTATIONS),
+LAYERS: list[tuple[SignatureLayer, SignerTrust, bool]] = [
+    *((SignatureLayer(content=PAYLOAD, annotations=given), who, False) for given, who in (*_OF_IDENTITIES, *_OF_KEYS)),
+    *((SignatureLayer(content=content, annotations=given), who, True) for (content, given), who in _ATTESTATIONS),
 ]
 """Layers, who is demanded, and whether they are attestations."""
 ENTRIES = len(WORLD.log.leaves)
@@ -100,11 +100,11 @@ def judged(verification: Verification) -> Proof | None:
     return None
 
 
-def verified(content: bytes, authority: Authority, claims: Claims = ANYTHING) -> Proof | None:
+def verified(content: bytes, authority: SignerTrust, claims: Claims = ANYTHING) -> Proof | None:
     return judged(verify_bundle(content, artifact=ARTIFACT, authority=authority, claims=claims, now=NOW))
 
 
-def verified_layer(layer: Layer, authority: Authority, *, attestation: bool) -> Proof | None:
+def verified_layer(layer: SignatureLayer, authority: SignerTrust, *, attestation: bool) -> Proof | None:
     verify = verify_attestation_layer if attestation else verify_signature_layer
     return judged(verify(layer, artifact=ARTIFACT, authority=authority, claims=ANYTHING, now=NOW))
 

@@ -57,16 +57,16 @@ from tests.simulator.pki.sigstore_log import b64
 from tests.unit.verify.sigstore.cases import DIGEST, keyless
 from tests.unit.verify.sigstore.test_predicates import CASES, PREDICATES
 from tidegate.errors import PolicyError, VerificationError
-from tidegate.verify.sigstore.authority import Authority
 from tidegate.verify.sigstore.bundle import parse_bundle, parse_envelope
 from tidegate.verify.sigstore.cel import Condition, make_condition
 from tidegate.verify.sigstore.certificate import read_leaf
 from tidegate.verify.sigstore.claims import Claims
 from tidegate.verify.sigstore.conditions import check_conditions
-from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, SIGNATURE, TIMESTAMP, Layer
+from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, SIGNATURE, TIMESTAMP, SignatureLayer
 from tidegate.verify.sigstore.log_body import Signed, check_body
 from tidegate.verify.sigstore.proof import KeylessSigner
 from tidegate.verify.sigstore.public_key import parse_public_key
+from tidegate.verify.sigstore.signer_trust import SignerTrust
 from tidegate.verify.sigstore.simple_signing import read_simple_signing
 from tidegate.verify.sigstore.statement import read_statement
 from tidegate.verify.sigstore.trust_root import parse_trust_root
@@ -78,7 +78,7 @@ def test_the_seeds_are_accepted() -> None:
     assert all(verified_layer(layer, authority, attestation=kind) for layer, authority, kind in LAYERS)
 
 
-def never_another(seed: bytes, content: bytes, authority: Authority) -> None:
+def never_another(seed: bytes, content: bytes, authority: SignerTrust) -> None:
     """Check that the changed bundle is refused, unless all that the signature covers is as it was."""
     with shown(content):
         proof = verified(content, authority)
@@ -189,7 +189,7 @@ def test_pitfall_9_17_altered_layers(rng: Random) -> None:
         if rng.random() < 0.5:
             _put(wire, path, change)
         annotations[name] = json.dumps(wire if rng.random() < 0.7 else changed_value(rng, wire))
-    changed = Layer(content=content, annotations=annotations)
+    changed = SignatureLayer(content=content, annotations=annotations)
     with shown(json.dumps([content.decode("latin-1"), annotations]).encode()):
         proof = verified_layer(changed, authority, attestation=attestation)
         if proof is not None:
@@ -223,7 +223,7 @@ def test_pitfall_9_10_statements_that_a_demanded_signer_made_up(rng: Random) -> 
 @fuzzed()
 def test_pitfall_9_10_older_payloads_that_a_demanded_signer_made_up(rng: Random) -> None:
     payload = changed_json(rng, PAYLOAD)
-    layer = Layer(content=payload, annotations=WORLD.sign_layer_keyed(payload, KEYS[0], logged=False))
+    layer = SignatureLayer(content=payload, annotations=WORLD.sign_layer_keyed(payload, KEYS[0], logged=False))
     with shown(payload):
         proof = verified_layer(layer, by_key(KEYS[0], logged=False), attestation=False)
         if proof is not None:

@@ -24,7 +24,7 @@ from tidegate.gather.sources import Sources
 from tidegate.registry.access import RegistryAccess
 from tidegate.registry.registries import OciRegistries
 from tidegate.revocation.services import HttpRevocationServices
-from tidegate.settings import Aws, OtherRegistry, Revocation, Settings, TrustStores
+from tidegate.settings import Aws, OtherRegistrySettings, Revocation, Settings, TrustStoreSettings
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
 from tidegate.trust.tuf.repository import TufRoots
@@ -105,7 +105,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     )
 
 
-def registry_accesses(registries: Iterable[OtherRegistry]) -> list[RegistryAccess]:
+def registry_accesses(registries: Iterable[OtherRegistrySettings]) -> list[RegistryAccess]:
     """Return how registries are asked, for the configuration file's section."""
     return [
         RegistryAccess(
@@ -129,7 +129,7 @@ def revocation_hosts(revocation: Revocation) -> HostList:
     )
 
 
-def tuf_roots(wanted: TrustStores) -> TufRoots:
+def tuf_roots(wanted: TrustStoreSettings) -> TufRoots:
     """Return what fetches trusted roots."""
     hosts = HostList((), wanted.private_hosts, settings=("trustStores.hosts", "trustStores.privateHosts"))
     return TufRoots(Path(wanted.cache_folder), hosts=hosts)

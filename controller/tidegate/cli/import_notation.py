@@ -13,7 +13,7 @@ from tidegate.cli.import_objects import Import, ImportedObject, Loss, import_doc
 from tidegate.cli.trust_policy_file import place_of, read_trust_policy_file
 from tidegate.cli.trust_store_folder import read_trust_stores, store_names
 from tidegate.verify.notation.trust_policy.document import MAX_POLICY_BYTES
-from tidegate.verify.notation.trust_store.store import StoreName, TrustStores
+from tidegate.verify.notation.trust_store.store import CertificateStores, StoreName
 
 FIRST_ACTIONS = ("Warn", "Audit")
 """With these nothing is refused: one of the objects is about every image of the cluster, which no document foresaw."""
@@ -95,7 +95,7 @@ def notation(trust_policy: Path, trust_store: Path, name: str, actions: tuple[st
     click.echo(_document(trust_policy, imported, losses, unused), nl=False)
 
 
-def _stores(folder: Path, wanted: list[StoreName]) -> TrustStores:
+def _stores(folder: Path, wanted: list[StoreName]) -> CertificateStores:
     stores = read_trust_stores(folder, wanted)
     missing = [str(name) for name in wanted if name not in stores.stores]
     if missing:

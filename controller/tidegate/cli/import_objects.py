@@ -20,9 +20,10 @@ from tidegate.policy.objects import API_VERSION
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_store_object import MAX_TEXT, parse_trust_store
 from tidegate.strict.quotation import quoted
+from tidegate.verify.notation.trust_policy.level import Level
 from tidegate.verify.notation.trust_policy.registry_scope import GLOBAL_SCOPE
-from tidegate.verify.notation.trust_policy.statement import Level, TrustPolicyDocument, TrustPolicyStatement
-from tidegate.verify.notation.trust_store.store import StoreKind, StoreName, TrustStore, TrustStores
+from tidegate.verify.notation.trust_policy.statement import TrustPolicyDocument, TrustPolicyStatement
+from tidegate.verify.notation.trust_store.store import CertificateStore, CertificateStores, StoreKind, StoreName
 
 MAX_STEM = 40
 """Characters of an object's name that a statement's or a store's name makes."""
@@ -66,7 +67,7 @@ class Import:
 def import_document(
     document: TrustPolicyDocument,
     written: Mapping[str, Any],
-    stores: TrustStores,
+    stores: CertificateStores,
     *,
     prefix: str,
     actions: Sequence[str],
@@ -79,7 +80,7 @@ def import_document(
 class _Importer:
     document: TrustPolicyDocument
     written: Mapping[str, Any]
-    stores: TrustStores
+    stores: CertificateStores
     prefix: str
     actions: list[str]
     losses: list[Loss] = field(default_factory=list)
@@ -213,7 +214,7 @@ class _Importer:
         )
         return made if self._parses(parse_policy, made.content, "trustPolicies") else None
 
-    def _trust_store(self, name: str, store: TrustStore) -> ImportedObject | None:
+    def _trust_store(self, name: str, store: CertificateStore) -> ImportedObject | None:
         pems = [one.parsed.public_bytes(Encoding.PEM).decode("ascii") for one in store.certificates]
         spec = {"type": store.name.kind.value, "certificates": _packed(pems)}
         subjects = tuple(quoted(one.subject) for one in store.certificates[:MAX_SUBJECTS])

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from tidegate.settings import Settings, TrustStores, load_settings, parse_settings
+from tidegate.settings import Settings, TrustStoreSettings, load_settings, parse_settings
 
 F = Callable[..., Any]
 
@@ -71,7 +71,7 @@ def settings_of(config: Path | None) -> Settings:
     """Return the settings of the file, or the defaults; but what is fetched is kept in a folder of the user's."""
     settings = load_settings(config) if config is not None else parse_settings("")
     stores = settings.trust_stores
-    if stores.cache_folder != TrustStores().cache_folder:
+    if stores.cache_folder != TrustStoreSettings().cache_folder:
         return settings
     # The default is a folder of the controller's container; here everybody on the machine could get in first.
     own = msgspec.structs.replace(stores, cache_folder=str(user_cache_folder()))
@@ -87,5 +87,5 @@ def user_cache_folder() -> Path:
             base = Path("~/.cache").expanduser()
         except RuntimeError:
             # A user without a home, as in a container that runs as any number.
-            return Path(TrustStores().cache_folder)
+            return Path(TrustStoreSettings().cache_folder)
     return base / "tidegate" / "trust-stores"

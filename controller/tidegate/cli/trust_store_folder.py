@@ -8,20 +8,20 @@ from tidegate.errors import PolicyError
 from tidegate.verify.notation.trust_store.store import (
     MAX_FILE_BYTES,
     MAX_STORE_FILES,
+    CertificateStore,
+    CertificateStores,
     StoreFile,
     StoreKind,
     StoreName,
-    TrustStore,
-    TrustStores,
-    build_trust_store,
+    build_certificate_store,
+    certificate_stores,
     is_store_name,
-    trust_stores,
 )
 
 X509 = "x509"
 
 
-def read_trust_stores(folder: Path, names: Iterable[StoreName]) -> TrustStores:
+def read_trust_stores(folder: Path, names: Iterable[StoreName]) -> CertificateStores:
     """Return those of the named stores that there are; raise ArgumentError for one that holds what it must not.
 
     A store that does not exist is left out: the verification says so at the step that needs it.
@@ -33,7 +33,7 @@ def read_trust_stores(folder: Path, names: Iterable[StoreName]) -> TrustStores:
             found.append(_read_store(folder, name))
         except AbsentFileError:
             continue
-    return trust_stores(found)
+    return certificate_stores(found)
 
 
 def store_names(folder: Path) -> tuple[StoreName, ...]:
@@ -59,7 +59,7 @@ def _check_layout(folder: Path) -> None:
         ) from error
 
 
-def _read_store(folder: Path, name: StoreName) -> TrustStore:
+def _read_store(folder: Path, name: StoreName) -> CertificateStore:
     place = (X509, name.kind.value, name.name)
     try:
         entries = list_below(folder, *place)
@@ -78,7 +78,7 @@ def _read_store(folder: Path, name: StoreName) -> TrustStore:
         for entry in entries[: MAX_STORE_FILES + 1]
     ]
     try:
-        return build_trust_store(name, files)
+        return build_certificate_store(name, files)
     except PolicyError as error:
         where = folder.joinpath(*place)
         raise ArgumentError("\n".join(f"{where}: {problem}" for problem in error.problems)) from error

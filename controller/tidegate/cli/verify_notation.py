@@ -34,9 +34,10 @@ from tidegate.verify.notation.outcome import Conclusion, NotationOutcome, Result
 from tidegate.verify.notation.procedure import verify_notation
 from tidegate.verify.notation.revocation.material import MAX_CRL_BYTES, MAX_OCSP_BYTES, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
+from tidegate.verify.notation.trust_policy.level import Level, ValidationAction
 from tidegate.verify.notation.trust_policy.registry_scope import scope_of_reference
-from tidegate.verify.notation.trust_policy.statement import Action, Level, TrustPolicyStatement
-from tidegate.verify.notation.trust_store.store import TrustStores
+from tidegate.verify.notation.trust_policy.statement import TrustPolicyStatement
+from tidegate.verify.notation.trust_store.store import CertificateStores
 
 MAX_DESCRIPTOR_BYTES = 1024 * 1024
 MAX_SIGNER_ANSWER_BYTES = 1024 * 1024
@@ -56,7 +57,7 @@ class NotationTrust:
     """By what a reference is verified: its statement, the stores that it names, answers at hand, and the time."""
 
     statement: TrustPolicyStatement
-    stores: TrustStores
+    stores: CertificateStores
     material: RevocationMaterial
     metadata: Mapping[str, str]
     at: datetime
@@ -243,12 +244,12 @@ def _step(record: StepRecord) -> ReportedStep:
 
 
 def _step_outcome(record: StepRecord) -> StepOutcome:
-    if record.action is Action.SKIP:
+    if record.action is ValidationAction.SKIP:
         return StepOutcome.SKIPPED
     if record.passed:
         return StepOutcome.OK
     if record.result is Result.NOT_RUN:
         return StepOutcome.NOT_REACHED
-    if record.action is Action.LOG:
+    if record.action is ValidationAction.LOG:
         return StepOutcome.LOGGED
     return StepOutcome.FAILED if record.result is Result.FAILED else StepOutcome.UNDECIDED

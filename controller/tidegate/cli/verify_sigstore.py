@@ -14,14 +14,14 @@ from tidegate.cli.verify_report import Report, ReportedSignature, ReportedStep, 
 from tidegate.errors import PolicyError
 from tidegate.evidence.signature_artifacts import ArtifactKind, SignatureArtifact
 from tidegate.images.digest import Digest, parse_digest
-from tidegate.verify.sigstore.authority import Authority, harmless
 from tidegate.verify.sigstore.bundle import MAX_BUNDLE_BYTES
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
 from tidegate.verify.sigstore.expected_signer import ExpectedSigner, expected_authority
-from tidegate.verify.sigstore.layer import Layer
+from tidegate.verify.sigstore.layer import SignatureLayer
 from tidegate.verify.sigstore.procedure import Outcome, StepResult, Verification
 from tidegate.verify.sigstore.proof import KeylessSigner
 from tidegate.verify.sigstore.public_key import MAX_PEM_BYTES
+from tidegate.verify.sigstore.signer_trust import SignerTrust, harmless
 from tidegate.verify.sigstore.trust_root import MAX_TRUST_ROOT_BYTES, parse_trust_root
 from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
 
@@ -56,14 +56,14 @@ KIND_NAMES = {
 class SigstoreTrust:
     """By what is verified: who may have signed, what must have been signed, and the time."""
 
-    authority: Authority
+    authority: SignerTrust
     claims: Claims
     requirements: str
     at: datetime
 
     def examine(self, artifact: SignatureArtifact, about: Artifact, place: str) -> ReportedSignature:
         """Verify what was found beside an image."""
-        layer = Layer(content=artifact.envelope, annotations=artifact.layer_annotations)
+        layer = SignatureLayer(content=artifact.envelope, annotations=artifact.layer_annotations)
         signers, claims, at = self.authority, self.claims, self.at
         if artifact.kind is ArtifactKind.SIGSTORE_BUNDLE:
             found = verify_bundle(artifact.envelope, artifact=about, authority=signers, claims=claims, now=at)

@@ -53,7 +53,7 @@ _QUOTED = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class LayerDescriptor:
     """One blob of an artifact, as its manifest describes it; ``annotations`` is None where there are too many."""
 
     blob: Descriptor
@@ -67,7 +67,7 @@ class ArtifactManifest:
     artifact_type: str
     config_type: str
     subject: Descriptor | None
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerDescriptor, ...]
     annotations: Mapping[str, str]
 
 
@@ -118,7 +118,8 @@ def parse_artifact(content: bytes) -> ArtifactManifest:
         config_type=document.config.media_type,
         subject=None if document.subject is None else _descriptor(document.subject),
         layers=tuple(
-            Layer(blob=_descriptor(each), annotations=bounded_annotations(each.annotations)) for each in document.layers
+            LayerDescriptor(blob=_descriptor(each), annotations=bounded_annotations(each.annotations))
+            for each in document.layers
         ),
         annotations=bounded_annotations(document.annotations) or {},
     )
@@ -140,7 +141,7 @@ def parse_referrers(content: bytes) -> ReferrerList:
 
 def signature_layers(
     manifest: ArtifactManifest, kinds: frozenset[ArtifactKind]
-) -> Sequence[tuple[ArtifactKind, Layer]]:
+) -> Sequence[tuple[ArtifactKind, LayerDescriptor]]:
     """Return the layers that hold envelopes, with the kind of each; what the manifest holds decides, not its list.
 
     Raise UnusableArtifactError for a layout that no signature has (N23, N24), and for kinds that are not wanted.
@@ -159,7 +160,7 @@ def signature_layers(
     return wanted
 
 
-def _notation(manifest: ArtifactManifest) -> list[tuple[ArtifactKind, Layer]]:
+def _notation(manifest: ArtifactManifest) -> list[tuple[ArtifactKind, LayerDescriptor]]:
     if NOTATION_TYPE not in (manifest.artifact_type, manifest.config_type):
         return []
     expected = EMPTY_CONFIG if manifest.artifact_type else NOTATION_TYPE
@@ -177,18 +178,18 @@ def _notation(manifest: ArtifactManifest) -> list[tuple[ArtifactKind, Layer]]:
     return [(ArtifactKind.NOTATION, layer)]
 
 
-def _bundle(manifest: ArtifactManifest) -> list[tuple[ArtifactKind, Layer]]:
+def _bundle(manifest: ArtifactManifest) -> list[tuple[ArtifactKind, LayerDescriptor]]:
     if not any(each.blob.media_type in BUNDLE_TYPES for each in manifest.layers):
         return []
     return [(ArtifactKind.SIGSTORE_BUNDLE, _single(manifest))]
 
 
-def _legacy(manifest: ArtifactManifest) -> list[tuple[ArtifactKind, Layer]]:
+def _legacy(manifest: ArtifactManifest) -> list[tuple[ArtifactKind, LayerDescriptor]]:
     known = ((_LEGACY.get(each.blob.media_type), each) for each in manifest.layers)
     return [(kind, layer) for kind, layer in known if kind is not None]
 
 
-def _single(manifest: ArtifactManifest) -> Layer:
+def _single(manifest: ArtifactManifest) -> LayerDescriptor:
     if len(manifest.layers) != 1:
         raise _bad(f"expected exactly one signature envelope blob, got {len(manifest.layers)}")
     return manifest.layers[0]

@@ -10,13 +10,7 @@ from typing import Any, Final, NamedTuple
 from tidegate.policy.authorities import MAX_AUTHORITIES, SIGSTORE_AUTHORITY, authorities_of
 from tidegate.policy.names import PRINTABLE_PATTERN, name_text
 from tidegate.policy.shape import Field, ListOf, Section, Text, exactly_one
-from tidegate.policy.signatures import (
-    AttestationRules,
-    Authority,
-    NotationAuthority,
-    SignatureRules,
-    SigstoreAuthority,
-)
+from tidegate.policy.signatures import AttestationRules, Authority, NotationAuthority, SignatureRules, SigstoreAuthority
 from tidegate.strict.objection import describe, problem
 from tidegate.verify.sigstore.cel import MAX_CONDITION, MAX_CONDITIONS, Condition, make_condition
 

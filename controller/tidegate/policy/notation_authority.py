@@ -10,17 +10,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tidegate.policy.names import PRINTABLE_PATTERN, TRUST_STORE_NAME
-from tidegate.policy.shape import Check, Choice, Field, ListOf, MapOf, Section, Text
-from tidegate.policy.signatures import (
-    AnyEnforcement,
-    Enforcement,
-    Level,
-    NotationAuthority,
-    RevocationEnforcement,
-    TimestampRule,
-    Validation,
-)
+from tidegate.policy.shape import Choice, Constraint, Field, ListOf, MapOf, Section, Text
+from tidegate.policy.signatures import NotationAuthority
 from tidegate.strict.objection import Objection, quote
+from tidegate.verify.notation.trust_policy.level import Level, TimestampRule, ValidationAction, ValidationType
 from tidegate.verify.notation.x509.distinguished_name import (
     DistinguishedName,
     DistinguishedNameError,
@@ -64,25 +57,25 @@ def _overlapping(identities: Sequence[str]) -> str | None:
     return "a distinguished name that contains another" if first_overlap(names) else None
 
 
-def _overrides(**written: AnyEnforcement) -> Mapping[Validation, AnyEnforcement]:
-    return MappingProxyType({Validation(name): enforcement for name, enforcement in written.items()})
+def _overrides(**written: ValidationAction) -> Mapping[ValidationType, ValidationAction]:
+    return MappingProxyType({ValidationType(name): enforcement for name, enforcement in written.items()})
 
 
 def _notation(*, metadata: tuple[tuple[str, str], ...] = (), **fields: Any) -> Callable[..., NotationAuthority]:
     return partial(NotationAuthority, required_metadata=MappingProxyType(dict(metadata)), **fields)
 
 
-_ENFORCEMENT = Choice(words=Enforcement)
+_ENFORCEMENT = Choice(words=(ValidationAction.ENFORCE, ValidationAction.LOG))
 
-_OVERRIDABLE: Final[Mapping[Validation, tuple[Choice[Any], str]]] = {
-    Validation.AUTHENTICITY: (_ENFORCEMENT, "Whether the signer is trusted."),
-    Validation.AUTHENTIC_TIMESTAMP: (
+_OVERRIDABLE: Final[Mapping[ValidationType, tuple[Choice[Any], str]]] = {
+    ValidationType.AUTHENTICITY: (_ENFORCEMENT, "Whether the signer is trusted."),
+    ValidationType.AUTHENTIC_TIMESTAMP: (
         _ENFORCEMENT,
         "Whether the certificates were valid when the signature was made.",
     ),
-    Validation.EXPIRY: (_ENFORCEMENT, "Whether the signature itself has expired."),
-    Validation.REVOCATION: (
-        Choice(words=RevocationEnforcement),
+    ValidationType.EXPIRY: (_ENFORCEMENT, "Whether the signature itself has expired."),
+    ValidationType.REVOCATION: (
+        Choice(words=ValidationAction),
         "Whether a certificate or AWS Signer profile was revoked; skip does not look it up.",
     ),
 }
@@ -121,13 +114,13 @@ NOTATION: Final = Section(
                 maximum=MAX_IDENTITIES,
                 unique=True,
                 checks=(
-                    Check(
+                    Constraint(
                         expected="* alone",
                         do="remove *, which trusts every signer, or all the others",
                         got=_star_beside_others,  # N9
                         rule="self.size() == 1 || !self.exists(identity, identity == '*')",
                     ),
-                    Check(
+                    Constraint(
                         expected="names of which none contains another",
                         do="remove the longer one, which the shorter one includes",
                         got=_overlapping,  # N10
@@ -141,7 +134,7 @@ NOTATION: Final = Section(
         ),
         Field(
             "level",
-            Choice(words=Level),
+            Choice(words=(Level.STRICT, Level.PERMISSIVE, Level.AUDIT)),
             "Which failed validations refuse a signature. strict: all. permissive: all but timestamp, expiry and revocation,"
             " which are only logged. audit: integrity alone, so that a signature by anyone passes.",
             default="strict",

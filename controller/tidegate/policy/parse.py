@@ -12,7 +12,7 @@ from tidegate.policy import attestations, objects, sections
 from tidegate.policy.authorities import SIGNATURES
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, Match
 from tidegate.policy.objects import bounded, collect, fault, identity, salvaged_identity
-from tidegate.policy.shape import Check, Field, Section
+from tidegate.policy.shape import Constraint, Field, Section
 
 GROUP = objects.GROUP
 VERSION = objects.VERSION
@@ -31,14 +31,14 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
     description="The requirements. At least one of registries, tags, scan, vulnerabilities, signatures and attestations"
     " must be set; a section that is left out requires nothing.",
     checks=(
-        Check(
+        Constraint(
             expected=f"at least one of {', '.join(_CHECKS)}",
             do="add the section with what you require of images",
             got=_requires_nothing,
             rule=" || ".join(f"has(self.{section})" for section in _CHECKS),
         ),
         # ``unknown_authorities`` names each of them to the users of the parser.
-        Check(
+        Constraint(
             expected="attestations whose authorities are sigstore authorities of signatures.anyOf",
             do="add the authority there, or use anyOf in the attestation",
             rule="!has(self.attestations) || self.attestations.all(attestation, !has(attestation.authorities) ||"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate.policy.model import EcrScope, Glob, HostScope, RegistryScope
-from tidegate.policy.shape import Check, Field, ListOf, Section, Text, exactly_one
+from tidegate.policy.shape import Constraint, Field, ListOf, Section, Text, exactly_one
 from tidegate.strict.objection import describe
 
 MAX_SCOPES = 100
@@ -112,13 +112,13 @@ REGISTRY_SCOPE: Final = Section(
     description="Repositories of one Amazon ECR account (account) or of another registry (host).",
     checks=(
         exactly_one("account", "host", do="use account for Amazon ECR, host for any other registry"),
-        Check(
+        Constraint(
             expected="region and partition only with account",
             do="remove them",
             got=_fields_of_ecr,
             rule="!has(self.host) || (!has(self.region) && !has(self.partition))",
         ),
-        Check(
+        Constraint(
             expected="the partition that the region is in",
             do="leave partition out: the region says it",
             got=_partition_misfit,

@@ -23,7 +23,7 @@ from tidegate.policy.model import (
 )
 from tidegate.policy.scopes import MAX_SCOPES, REGISTRY_SCOPE, make_glob
 from tidegate.policy.selectors import LABEL_SELECTOR
-from tidegate.policy.shape import Check, Choice, Field, Flag, ListOf, Number, Section, Text
+from tidegate.policy.shape import Choice, Constraint, Field, Flag, ListOf, Number, Section, Text
 
 MAX_NAMESPACES = 100
 MAX_FORBIDDEN_TAGS = 50
@@ -131,7 +131,7 @@ ACTIONS: Final = ListOf(
     maximum=len(Action),
     unique=True,
     checks=(
-        Check(
+        Constraint(
             expected="at most one of Deny and Warn",
             do="keep Deny: a refusal says all that a warning would",
             got=_deny_and_warn,
@@ -175,7 +175,7 @@ REGISTRIES: Final = ListOf(item=REGISTRY_SCOPE, minimum=1, maximum=MAX_SCOPES)
 TAGS: Final = Section(
     build=TagRules,
     checks=(
-        Check(
+        Constraint(
             expected="a requirement: immutable, digestRequired or forbidden",
             do="set one of them, or remove tags",
             got=_no_rule_for_tags,
@@ -293,7 +293,7 @@ MAX_COUNTS: Final = Section(
 VULNERABILITIES: Final = Section(
     build=VulnerabilityRules,
     checks=(
-        Check(
+        Constraint(
             expected="a requirement: maxCounts, epssThreshold or exploitAvailable: Deny",
             do="set one of them; to require only that images are scanned, use scan",
             got=_no_rule_for_vulnerabilities,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate.policy.model import SelectorOperator, SelectorRequirement
-from tidegate.policy.shape import Check, Choice, Field, ListOf, MapOf, Section, Text
+from tidegate.policy.shape import Choice, Constraint, Field, ListOf, MapOf, Section, Text
 
 MAX_REQUIREMENTS = 20
 MAX_VALUES = 50
@@ -61,7 +61,7 @@ REQUIREMENT: Final = Section(
     build=SelectorRequirement,
     description="One requirement.",
     checks=(
-        Check(
+        Constraint(
             expected="at least one value with In and NotIn, none with Exists and DoesNotExist",
             do="correct the values or the operator",
             got=_values_misfit,

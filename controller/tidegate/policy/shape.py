@@ -44,7 +44,7 @@ def below(path: str, name: object) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Constraint:
     """A rule about a whole section or list, in Python for the parser and in CEL for the API server.
 
     ``got`` looks at a section as it was written, before any field is known to be valid, or at the items of a list, and
@@ -62,7 +62,7 @@ class Check:
             yield problem(path, got=got, expected=self.expected, do=self.do)
 
 
-def exactly_one(first: str, second: str, do: str = "write one of them") -> Check:
+def exactly_one(first: str, second: str, do: str = "write one of them") -> Constraint:
     """Return the check that a section has one of two fields and not both."""
 
     def got(written: Mapping[str, Any]) -> str | None:
@@ -71,7 +71,7 @@ def exactly_one(first: str, second: str, do: str = "write one of them") -> Check
         return f"both {first} and {second}" if first in written else f"neither {first} nor {second}"
 
     expected = f"exactly one of {first} and {second}"
-    return Check(expected=expected, do=do, got=got, rule=f"has(self.{first}) != has(self.{second})")
+    return Constraint(expected=expected, do=do, got=got, rule=f"has(self.{first}) != has(self.{second})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,15 +159,16 @@ class Text(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Generic[E]):
-    """One word of a closed set."""
+    """One word of a closed set: of a whole enumeration, or of the members that a policy may name."""
 
-    words: type[E]
+    words: Iterable[E]
 
     def read(self, value: object, path: str) -> E:
         """Return the member."""
         known = [member.value for member in self.words]
-        if isinstance(value, str) and value in known:
-            return self.words(value)
+        for member in self.words:
+            if value == member.value:
+                return member
         near = difflib.get_close_matches(str(value)[:MAX_QUOTED].title(), known, n=1) if isinstance(value, str) else []
         do = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}"
         raise refusal(path, got=describe(value), expected=" or ".join(known), do=do)
@@ -186,7 +187,7 @@ class ListOf(Generic[T]):
     minimum: int = 0
     unique: bool = False
     key: str | None = None
-    checks: tuple[Check, ...] = ()
+    checks: tuple[Constraint, ...] = ()
 
     def read(self, value: object, path: str) -> tuple[T, ...]:
         """Return the items in their order."""
@@ -281,7 +282,7 @@ class Section(Generic[T]):
     build: Callable[..., T]
     description: str = ""
     minimum: int = 0
-    checks: tuple[Check, ...] = ()
+    checks: tuple[Constraint, ...] = ()
 
     def read(self, value: object, path: str) -> T:
         """Return what ``build`` makes of the fields."""

@@ -9,50 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from tidegate.verify.notation.trust_policy.level import Level, TimestampRule, ValidationAction, ValidationType
 from tidegate.verify.sigstore.cel import Condition
 from tidegate.verify.sigstore.identity import SigstoreIdentity
-
-
-class Level(StrEnum):
-    """Notation's named sets of actions. There is no ``skip``: an image of which no signature is demanded needs none."""
-
-    STRICT = "strict"
-    PERMISSIVE = "permissive"
-    AUDIT = "audit"
-
-
-class Validation(StrEnum):
-    """The validations of Notation that a policy may override. Integrity is not among them: it is always enforced."""
-
-    AUTHENTICITY = "authenticity"
-    AUTHENTIC_TIMESTAMP = "authenticTimestamp"
-    EXPIRY = "expiry"
-    REVOCATION = "revocation"
-
-
-class Enforcement(StrEnum):
-    """What a failed validation does: refuse the signature, or be written down."""
-
-    ENFORCE = "enforce"
-    LOG = "log"
-
-
-class RevocationEnforcement(StrEnum):
-    """As ``Enforcement``; revocation may also not be looked at."""
-
-    ENFORCE = "enforce"
-    LOG = "log"
-    SKIP = "skip"
-
-
-AnyEnforcement = Enforcement | RevocationEnforcement
-
-
-class TimestampRule(StrEnum):
-    """When the timestamp of a signature by ``notary.x509`` is verified, where a trust store of type tsa is named."""
-
-    ALWAYS = "always"
-    AFTER_CERT_EXPIRY = "afterCertExpiry"
 
 
 class HashAlgorithm(StrEnum):
@@ -83,14 +42,14 @@ class NotationAuthority:
 
     ``trust_stores`` are names of TrustStores; their types say what each is trusted for. ``trusted_identities`` are
     ``*`` alone, ``x509.subject:`` with a distinguished name, or ARNs of AWS Signer profiles. ``required_metadata`` must
-    all stand in the signed payload.
+    all stand in the signed payload. ``level`` is never ``skip``: an image of which no signature is demanded needs none.
     """
 
     name: str
     trust_stores: tuple[str, ...]
     trusted_identities: tuple[str, ...]
     level: Level = Level.STRICT
-    overrides: Mapping[Validation, AnyEnforcement] = field(default_factory=lambda: MappingProxyType({}))
+    overrides: Mapping[ValidationType, ValidationAction] = field(default_factory=lambda: MappingProxyType({}))
     verify_timestamp: TimestampRule = TimestampRule.ALWAYS
     required_metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 

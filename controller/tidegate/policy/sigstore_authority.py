@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from tidegate.policy.names import PRINTABLE_PATTERN, TRUST_STORE_NAME
-from tidegate.policy.shape import Check, Choice, Field, ListOf, Section, Text, exactly_one
+from tidegate.policy.shape import Choice, Constraint, Field, ListOf, Section, Text, exactly_one
 from tidegate.policy.signatures import (
     HashAlgorithm,
     KeyedAuthority,
@@ -108,7 +108,7 @@ KEY: Final = Section(
     build=_key,
     checks=(
         exactly_one("pem", "kms"),
-        Check(expected="no hashAlgorithm", do="remove it: Ed25519 has its own", got=_hash_beside_own),
+        Constraint(expected="no hashAlgorithm", do="remove it: Ed25519 has its own", got=_hash_beside_own),
     ),
     fields=(
         Field(
@@ -173,13 +173,13 @@ SIGSTORE: Final = Section(
     build=_sigstore,
     checks=(
         exactly_one("identities", "key"),
-        Check(
+        Constraint(
             expected="trustedRoot, the name of a TrustStore of type sigstore",
             do="add it; only a key with transparencyLog: NotRequired needs none",
             got=_no_root,
             rule="has(self.trustedRoot) || (has(self.key) && self.transparencyLog == 'NotRequired')",
         ),
-        Check(
+        Constraint(
             expected="transparencyLog: Required with identities",
             do="remove transparencyLog, or verify by key",
             got=_keyless_without_log,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tidegate.errors import PolicyError
 from tidegate.policy.objects import bounded, collect, fault, identity, salvaged_identity
-from tidegate.policy.shape import Check, Choice, Field, Flag, ListOf, Section, Text
+from tidegate.policy.shape import Choice, Constraint, Field, Flag, ListOf, Section, Text
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType
 
 KIND: Final = "TrustStore"
@@ -231,13 +231,13 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
     build=_spec,
     description="What the trust store is trusted for, and the one source of its content.",
     checks=(
-        Check(
+        Constraint(
             expected=f"exactly one of {', '.join(_SOURCES)}",
             do="keep one of them; make a TrustStore for each source",
             got=_not_one_source,
             rule=f"[{', '.join(f'has(self.{name})' for name in _SOURCES)}].filter(named, named).size() == 1",
         ),
-        Check(
+        Constraint(
             expected="trustedRoot, publicGood, tuf or configMap with type sigstore, certificates, builtIn or configMap with"
             " another type",
             do="change the type or the source",
@@ -245,13 +245,13 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
             rule="self.type == 'sigstore' ? !has(self.certificates) && !has(self.builtIn)"
             " : !has(self.trustedRoot) && !has(self.publicGood) && !has(self.tuf)",
         ),
-        Check(
+        Constraint(
             expected="builtIn with type signingAuthority",
             do="change the type or the source",
             got=_built_in_of_another_type,
             rule="self.type == 'signingAuthority' || self.type == 'sigstore' || !has(self.builtIn)",
         ),
-        Check(
+        Constraint(
             expected="one key of the ConfigMap with type sigstore",
             do="name the key that holds the trusted root",
             got=_trusted_roots,

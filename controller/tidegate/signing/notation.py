@@ -13,11 +13,18 @@ from tidegate.verify.notation.envelope.payload import TargetArtifact
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
 from tidegate.verify.notation.procedure import verify_notation
 from tidegate.verify.notation.revocation.material import RevocationMaterial
-from tidegate.verify.notation.trust_policy import statement as trust_policy
+from tidegate.verify.notation.trust_policy.level import ValidationType
 from tidegate.verify.notation.trust_policy.lists import read_identities
 from tidegate.verify.notation.trust_policy.registry_scope import GLOBAL_SCOPE
-from tidegate.verify.notation.trust_policy.statement import Check
-from tidegate.verify.notation.trust_store import store as trust_store
+from tidegate.verify.notation.trust_policy.statement import SignatureVerification, TrustPolicyStatement
+from tidegate.verify.notation.trust_store.store import (
+    CertificateStore,
+    StoreFile,
+    StoreKind,
+    StoreName,
+    build_certificate_store,
+    certificate_stores,
+)
 
 _STATES: Mapping[Conclusion, VerificationState] = {
     Conclusion.VERIFIED: VerificationState.VERIFIED,
@@ -34,7 +41,7 @@ class NotationVerifier:
 
     def __init__(self, wanted: NotationAuthority, trust: TrustSnapshot) -> None:
         stores = tuple(_notation_store(store_named(trust, name)) for name in wanted.trust_stores)
-        self._stores = trust_store.trust_stores(stores)
+        self._stores = certificate_stores(stores)
         self._statement = statement_of(wanted, tuple(store.name for store in stores))
         self._metadata = wanted.required_metadata
 
@@ -67,21 +74,14 @@ class NotationVerifier:
         return frozenset(one.fingerprint for store in self._stores.stores.values() for one in store.certificates)
 
 
-def statement_of(
-    wanted: NotationAuthority, stores: tuple[trust_store.StoreName, ...]
-) -> trust_policy.TrustPolicyStatement:
+def statement_of(wanted: NotationAuthority, stores: tuple[StoreName, ...]) -> TrustPolicyStatement:
     """Return the authority as a statement of a trust policy; the policy's own match says for which images."""
     problems: list[str] = []
-    statement = trust_policy.TrustPolicyStatement(
+    statement = TrustPolicyStatement(
         name=wanted.name,
         registry_scopes=(GLOBAL_SCOPE,),
-        signature_verification=trust_policy.SignatureVerification(
-            level=trust_policy.Level(wanted.level.value),
-            override={
-                trust_policy.Check(check.value): trust_policy.Action(action.value)
-                for check, action in wanted.overrides.items()
-            },
-            verify_timestamp=trust_policy.TimestampRule(wanted.verify_timestamp.value),
+        signature_verification=SignatureVerification(
+            level=wanted.level, override=wanted.overrides, verify_timestamp=wanted.verify_timestamp
         ),
         trust_stores=stores,
         trusted_identities=read_identities(list(wanted.trusted_identities), wanted.name, "trustedIdentities", problems),
@@ -91,15 +91,14 @@ def statement_of(
     return statement
 
 
-def _notation_store(store: TrustStore) -> trust_store.TrustStore:
+def _notation_store(store: TrustStore) -> CertificateStore:
     if store.type is StoreType.SIGSTORE:
         raise UndeterminedError(f"the TrustStore {store.name} is of type sigstore; expected one for Notation")
     files = [
-        trust_store.StoreFile(name=f"{store.name}[{index}]", content=content)
-        for index, content in enumerate(store.certificates)
+        StoreFile(name=f"{store.name}[{index}]", content=content) for index, content in enumerate(store.certificates)
     ]
-    name = trust_store.StoreName(trust_store.StoreKind(store.type.value), store.name)
-    return trust_store.build_trust_store(name, files)
+    name = StoreName(StoreKind(store.type.value), store.name)
+    return build_certificate_store(name, files)
 
 
 def _attempt(artifact: SignatureArtifact, outcome: NotationOutcome) -> Attempt:
@@ -114,7 +113,7 @@ def _attempt(artifact: SignatureArtifact, outcome: NotationOutcome) -> Attempt:
         signer=name[:MAX_TEXT],
         revoked=outcome.conclusion is Conclusion.FAILED
         and decisive is not None
-        and decisive.step.check is Check.REVOCATION,
+        and decisive.step.check is ValidationType.REVOCATION,
         logged=tuple(f"{one.step.check.value}: {one.error or one.result.value}"[:MAX_TEXT] for one in outcome.logged),
         good_until=outcome.good_until,
     )

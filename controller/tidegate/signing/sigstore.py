@@ -18,11 +18,11 @@ from tidegate.policy.signatures import (
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot
 from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, store_named
 from tidegate.verify.notation.revocation.material import RevocationMaterial
-from tidegate.verify.sigstore import authority
 from tidegate.verify.sigstore.claims import Artifact, Claims
-from tidegate.verify.sigstore.layer import Layer
+from tidegate.verify.sigstore.layer import SignatureLayer
 from tidegate.verify.sigstore.procedure import Outcome, Verification
 from tidegate.verify.sigstore.public_key import parse_public_key
+from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust, check_root
 from tidegate.verify.sigstore.trust_root import TrustRoot, parse_trust_root
 from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
 
@@ -40,7 +40,7 @@ class SigstoreVerifier:
         attestation: AttestationRules | None,
         same_repository: bool,
     ) -> None:
-        self._authority = authority.check_root(authority_of(wanted, trust))
+        self._authority = check_root(authority_of(wanted, trust))
         self._claims = Claims() if attestation is None else claims_of(attestation)
         self._same_repository = same_repository
 
@@ -59,7 +59,7 @@ class SigstoreVerifier:
     def outcome(self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime) -> Verification:
         """Return every step of the procedure, for a person to read."""
         about, signers, claims = Artifact(digest=image.manifest.digest), self._authority, self._claims
-        layer = Layer(content=artifact.envelope, annotations=artifact.layer_annotations)
+        layer = SignatureLayer(content=artifact.envelope, annotations=artifact.layer_annotations)
         if artifact.kind is ArtifactKind.SIGSTORE_BUNDLE:
             return verify_bundle(artifact.envelope, artifact=about, authority=signers, claims=claims, now=now)
         if artifact.kind is ArtifactKind.COSIGN_SIGNATURE:
@@ -69,12 +69,12 @@ class SigstoreVerifier:
         return verify_attestation_layer(layer, artifact=about, authority=signers, claims=claims, now=now)
 
 
-def authority_of(wanted: SigstoreAuthority, trust: TrustSnapshot) -> authority.Authority:
+def authority_of(wanted: SigstoreAuthority, trust: TrustSnapshot) -> SignerTrust:
     """Return the authority with the trusted root and the key that it names."""
     root = None if wanted.trusted_root is None else _root(trust, wanted.trusted_root)
     if isinstance(wanted, KeylessAuthority):
         assert root is not None
-        return authority.KeylessAuthority(identities=wanted.identities, root=root)
+        return KeylessTrust(identities=wanted.identities, root=root)
     return _keyed(wanted, root, trust)
 
 
@@ -83,9 +83,9 @@ def claims_of(rules: AttestationRules) -> Claims:
     return Claims(predicate_type=rules.predicate_type, conditions=rules.conditions)
 
 
-def _keyed(wanted: KeyedAuthority, root: TrustRoot | None, trust: TrustSnapshot) -> authority.KeyAuthority:
+def _keyed(wanted: KeyedAuthority, root: TrustRoot | None, trust: TrustSnapshot) -> KeyTrust:
     algorithm = wanted.key.hash_algorithm
-    return authority.KeyAuthority(
+    return KeyTrust(
         key=parse_public_key(_pem(wanted.key, trust), hash_name=None if algorithm is None else algorithm.value),
         root=root,
         require_log=wanted.transparency_log is TransparencyLog.REQUIRED,

@@ -17,7 +17,7 @@ from tidegate.verify.notation.trust_store.aws_signer_roots import (
     AWS_SIGNER_STORE,
     aws_signer_store,
 )
-from tidegate.verify.notation.trust_store.store import StoreFile, StoreKind, StoreName, build_trust_store
+from tidegate.verify.notation.trust_store.store import StoreFile, StoreKind, StoreName, build_certificate_store
 from tidegate.verify.notation.x509.certificate import Certificate
 from tidegate.verify.sigstore.trust_root import TrustRoot, parse_trust_root
 
@@ -85,7 +85,7 @@ def broken_store(
 
 def _with_certificates(obj: StoreObject, content: Content) -> CompiledStore:
     files = [StoreFile(name=name, content=data) for name, data in content.files]
-    built = build_trust_store(StoreName(StoreKind(obj.type.value), obj.name), files)
+    built = build_certificate_store(StoreName(StoreKind(obj.type.value), obj.name), files)
     store = TrustStore(
         name=obj.name,
         uid=obj.uid,

@@ -30,12 +30,12 @@ from tests.simulator.pki.keys import key as new_key
 from tests.simulator.pki.sigstore import LocalSigstore
 from tidegate.images.digest import Digest
 from tidegate.strict.pattern import Exact
-from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority
 from tidegate.verify.sigstore.claims import Artifact, Claims
 from tidegate.verify.sigstore.identity import SigstoreIdentity
-from tidegate.verify.sigstore.layer import Layer
+from tidegate.verify.sigstore.layer import SignatureLayer
 from tidegate.verify.sigstore.procedure import Verification
 from tidegate.verify.sigstore.public_key import parse_public_key
+from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
 from tidegate.verify.sigstore.trust_root import parse_trust_root
 from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
@@ -177,15 +177,15 @@ class World:
         issuer: str = ISSUER,
         key: Path | None = None,
         root: str = "trusted_root.json",
-    ) -> Authority:
+    ) -> SignerTrust:
         """Return whom tidegate is to demand; the defaults are who signed."""
         trust = parse_trust_root((self.cosign.home / root).read_bytes())
         if by.is_key:
             public = parse_public_key((key or self.key).with_suffix(".pub").read_bytes())
             logged = by is By.LOGGED_KEY
-            return KeyAuthority(key=public, root=trust if logged else None, require_log=logged)
+            return KeyTrust(key=public, root=trust if logged else None, require_log=logged)
         identity = SigstoreIdentity(issuer=Exact(text=issuer), subject=Exact(text=subject))
-        return KeylessAuthority(identities=(identity,), root=trust)
+        return KeylessTrust(identities=(identity,), root=trust)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,11 +215,11 @@ class Pushed:
     def demanding(self, **required: Any) -> Pushed:
         return dataclasses.replace(self, required=required)
 
-    def material(self) -> Layer:
+    def material(self) -> SignatureLayer:
         """Return the one layer that cosign made."""
         return self._layer(self._manifest())
 
-    def replace(self, layer: Layer) -> None:
+    def replace(self, layer: SignatureLayer) -> None:
         """Put another layer in the place of the one that cosign made, every digest fitting again."""
         self._put(self._drop(), layer)
 
@@ -253,7 +253,7 @@ class Pushed:
         """Verify what is in the registry; see `verify_layer`."""
         return self.verify_layer(self.material(), at=at, **claims)
 
-    def verify_layer(self, layer: Layer, *, at: datetime | None = None, **claims: Any) -> Verification:
+    def verify_layer(self, layer: SignatureLayer, *, at: datetime | None = None, **claims: Any) -> Verification:
         """Verify as of now; ``claims`` replace those of a plain signature, or of an attestation of provenance."""
         requirements: dict[str, Any] = {
             "artifact": Artifact(digest=Digest(self.digest)),
@@ -290,16 +290,16 @@ class Pushed:
         (referrer,) = self.content.referrers(self.digest, BUNDLE_TYPE)
         return str(referrer["digest"])
 
-    def _layer(self, manifest: dict[str, Any]) -> Layer:
+    def _layer(self, manifest: dict[str, Any]) -> SignatureLayer:
         (layer,) = manifest["layers"]
-        return Layer(content=self.content.blobs[layer["digest"]], annotations=layer.get("annotations", {}))
+        return SignatureLayer(content=self.content.blobs[layer["digest"]], annotations=layer.get("annotations", {}))
 
     def _drop(self) -> dict[str, Any]:
         manifest = self._manifest()
         self.content.remove(self._manifest_digest())
         return manifest
 
-    def _put(self, manifest: dict[str, Any], layer: Layer) -> None:
+    def _put(self, manifest: dict[str, Any], layer: SignatureLayer) -> None:
         blob = sha256(layer.content)
         self.content.blobs[blob] = layer.content
         manifest["layers"][0] |= {"digest": blob, "size": len(layer.content)}

@@ -15,12 +15,12 @@ from tidegate.verify.notation.procedure import verify_notation
 from tidegate.verify.notation.revocation.material import CrlQuestion, OcspQuestion, Question, RevocationMaterial
 from tidegate.verify.notation.trust_policy.document import parse_trust_policy
 from tidegate.verify.notation.trust_store.store import (
+    CertificateStores,
     StoreFile,
     StoreKind,
     StoreName,
-    TrustStores,
-    build_trust_store,
-    trust_stores,
+    build_certificate_store,
+    certificate_stores,
 )
 
 TIMEOUT_SECONDS = 5
@@ -30,11 +30,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def stores_of(notation: Notation) -> TrustStores:
+def stores_of(notation: Notation) -> CertificateStores:
     """Return notation's trust store folder as tidegate reads it."""
     folder = notation.config / "truststore" / "x509"
-    return trust_stores(
-        build_trust_store(
+    return certificate_stores(
+        build_certificate_store(
             StoreName(StoreKind(store.parent.name), store.name),
             [StoreFile(name=file.name, content=file.read_bytes()) for file in sorted(store.iterdir())],
         )

@@ -18,7 +18,7 @@ from tests.e2e.interop.services import Services
 from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.sigstore_log import b64
 from tidegate.verify.sigstore.cel import Condition
-from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, SIGNATURE, Layer
+from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, SIGNATURE, SignatureLayer
 from tidegate.verify.sigstore.procedure import Outcome, Step, Verification
 from tidegate.verify.sigstore.proof import KeylessSigner, KeySigner
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
@@ -88,25 +88,25 @@ def test_both_refuse_what_an_unknown_instance_vouches_for(world: World, kind: Ki
     refused(asking.verify_by_tidegate())
 
 
-def _in_bundle(part: str, *, at: int | None = None) -> Callable[[Layer], Layer]:
+def _in_bundle(part: str, *, at: int | None = None) -> Callable[[SignatureLayer], SignatureLayer]:
     """Return a change of one byte, by default the middle one, of the part of a bundle at ``a.b.0.c``, base64 there."""
 
-    def change(layer: Layer) -> Layer:
+    def change(layer: SignatureLayer) -> SignatureLayer:
         bundle = json.loads(layer.content)
         inner = bundle
         *parents, last = [int(one) if one.isdigit() else one for one in part.split(".")]
         for one in parents:
             inner = inner[one]
         inner[last] = b64(_flipped(base64.b64decode(inner[last]), at))
-        return Layer(content=json.dumps(bundle).encode(), annotations=layer.annotations)
+        return SignatureLayer(content=json.dumps(bundle).encode(), annotations=layer.annotations)
 
     return change
 
 
-def _in_annotation(name: str, part: str = "") -> Callable[[Layer], Layer]:
+def _in_annotation(name: str, part: str = "") -> Callable[[SignatureLayer], SignatureLayer]:
     """Return a change of one byte of a layer's annotation, or of a field of the JSON in it."""
 
-    def change(layer: Layer) -> Layer:
+    def change(layer: SignatureLayer) -> SignatureLayer:
         text = layer.annotations[name]
         if not part:
             new = b64(_flipped(base64.b64decode(text)))
@@ -114,25 +114,25 @@ def _in_annotation(name: str, part: str = "") -> Callable[[Layer], Layer]:
             content = json.loads(text)
             content[part] = b64(_flipped(base64.b64decode(content[part])))
             new = json.dumps(content)
-        return Layer(content=layer.content, annotations={**layer.annotations, name: new})
+        return SignatureLayer(content=layer.content, annotations={**layer.annotations, name: new})
 
     return change
 
 
-def _in_payload(layer: Layer) -> Layer:
+def _in_payload(layer: SignatureLayer) -> SignatureLayer:
     """Change what cosign's older signature says, in a field that is not compared with anything."""
     content = json.loads(layer.content)
     content["optional"] = {"approved": "yes"}
-    return Layer(content=json.dumps(content).encode(), annotations=layer.annotations)
+    return SignatureLayer(content=json.dumps(content).encode(), annotations=layer.annotations)
 
 
-def _in_envelope(layer: Layer) -> Layer:
+def _in_envelope(layer: SignatureLayer) -> SignatureLayer:
     """Change what cosign's older attestation says, so that it still is a statement about the image."""
     envelope = json.loads(layer.content)
     statement = json.loads(base64.b64decode(envelope["payload"]))
     statement["predicate"]["runDetails"]["builder"]["id"] = "https://evil.test"
     envelope["payload"] = b64(json.dumps(statement).encode())
-    return Layer(content=json.dumps(envelope).encode(), annotations=layer.annotations)
+    return SignatureLayer(content=json.dumps(envelope).encode(), annotations=layer.annotations)
 
 
 def _flipped(content: bytes, at: int | None = None) -> bytes:
@@ -180,7 +180,9 @@ ALTERED = [
 
 
 @pytest.mark.parametrize(("kind", "change"), ALTERED)
-def test_both_refuse_what_was_altered(world: World, kind: Kind, change: Callable[[Layer], Layer]) -> None:
+def test_both_refuse_what_was_altered(
+    world: World, kind: Kind, change: Callable[[SignatureLayer], SignatureLayer]
+) -> None:
     pushed = world.signed(kind)
     assert pushed.verify_by_tidegate().outcome is Outcome.OK
     pushed.replace(change(pushed.material()))
@@ -213,14 +215,14 @@ def test_both_refuse_the_certificate_of_another_signature(world: World, kind: Ki
     pushed, other = world.signed(kind), world.sign(kind, content="other", repository=world.fresh_repository())
     layer, donor = pushed.material(), other.material()
     if kind.form is Form.LEGACY:
-        mixed = Layer(
+        mixed = SignatureLayer(
             content=layer.content,
             annotations={**layer.annotations, CERTIFICATE: donor.annotations[CERTIFICATE]},
         )
     else:
         bundle, giver = json.loads(layer.content), json.loads(donor.content)
         bundle[MATERIAL]["certificate"] = giver[MATERIAL]["certificate"]
-        mixed = Layer(content=json.dumps(bundle).encode(), annotations=layer.annotations)
+        mixed = SignatureLayer(content=json.dumps(bundle).encode(), annotations=layer.annotations)
     pushed.replace(mixed)
     pushed.refused_by_cosign()
     refused(pushed.verify_by_tidegate())
@@ -303,7 +305,7 @@ def test_the_older_signature_as_a_referrer(cosign_path: Path, tmp_path: Path) ->
         (referrer,) = pushed.content.referrers(pushed.digest, "application/vnd.dev.cosign.artifact.sig.v1+json")
         (layer,) = json.loads(pushed.content.manifests[referrer["digest"]].content)["layers"]
         pushed.verify_by_cosign("--experimental-oci11")
-        material = Layer(content=pushed.content.blobs[layer["digest"]], annotations=layer["annotations"])
+        material = SignatureLayer(content=pushed.content.blobs[layer["digest"]], annotations=layer["annotations"])
         assert pushed.verify_layer(material).outcome is Outcome.OK
         refused(pushed.demanding(key=world.stranger_key).verify_layer(material))
 

@@ -20,7 +20,7 @@ from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
 from tests.simulator.pki.tls import server_context
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
-from tidegate.settings import OtherRegistry, Revocation
+from tidegate.settings import OtherRegistrySettings, Revocation
 
 REPOSITORY = "team/app"
 Review = Callable[..., Any]
@@ -63,7 +63,7 @@ def review(serve: Callable[..., tuple[OciRegistry, str]], monkeypatch: pytest.Mo
             **options: Any,
         ) -> Any:
             registry, ca_file = serve(content, **options)
-            access = OtherRegistry(host=registry.host, ca_file=ca_file, private_addresses=True)
+            access = OtherRegistrySettings(host=registry.host, ca_file=ca_file, private_addresses=True)
             more = {"registries": (access,), "revocation": Revocation(private_hosts=(f"127.0.0.1:{listed}",))}
             whole = {"registries": [{"host": registry.host}], **spec}
             gates.append(Gate(aws, whole, trust=TrustSnapshot.of(list(stores)), more=more))

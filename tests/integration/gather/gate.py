@@ -21,7 +21,7 @@ from tidegate.images.platform import Platform
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.snapshot import PolicySnapshot
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
-from tidegate.settings import Aws, Endpoints, RegistryAccount, Settings
+from tidegate.settings import Aws, Endpoints, RegistryAccountSettings, Settings
 
 OWN, OTHER, REGION = "111122223333", "444455556666", "eu-west-1"
 READER = f"arn:aws:iam::{OTHER}:role/tidegate-reader"
@@ -130,7 +130,7 @@ class Gate:
         spec: Mapping[str, Any],
         *,
         platforms: tuple[Platform, ...] = (),
-        accounts: tuple[RegistryAccount, ...] = (),
+        accounts: tuple[RegistryAccountSettings, ...] = (),
         trust: TrustSnapshot = NO_TRUST,
         more: Mapping[str, Any] | None = None,
         **aws: Any,

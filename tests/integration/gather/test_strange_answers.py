@@ -27,7 +27,7 @@ from tests.integration.gather.test_signatures import AWS_SIGNER, signed_by
 from tests.integration.gather.trust import trust_of
 from tests.simulator import World
 from tests.simulator.faults import FaultKind
-from tidegate.settings import RegistryAccount
+from tidegate.settings import RegistryAccountSettings
 from tidegate.telemetry.observer import REPEAT_SECONDS
 
 HOUR = 3_600.0
@@ -239,7 +239,7 @@ def prepare(world: World, start: Callable[..., Gate], monkeypatch: pytest.Monkey
     def make(call: Call) -> Gate:
         account, more = call.account, dict[str, Any]()
         if call.service == "sts":
-            more["accounts"] = (RegistryAccount(account=OTHER, role_arn=READER),)
+            more["accounts"] = (RegistryAccountSettings(account=OTHER, role_arn=READER),)
         world.set_scanning(call.scan, account=account)
         world.add_repository("team/app", mutability="IMMUTABLE", account=account)
         world.add_image("team/app", "v1", account=account)

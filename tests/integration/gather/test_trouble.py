@@ -17,7 +17,7 @@ from tidegate.aws import role as role_module
 from tidegate.gather.api_limiters import REGISTRY_CALLS, THREADS
 from tidegate.gather.shares import RESERVED
 from tidegate.gather.throttle import FAILURES_TO_OPEN, OPEN_SECONDS
-from tidegate.settings import RegistryAccount
+from tidegate.settings import RegistryAccountSettings
 
 BOTH = NO_CRITICAL | IMMUTABLE
 HOUR = 3_600.0
@@ -38,7 +38,7 @@ CALLS = [
     "inspector2:ListCoverage",
     "inspector2:ListFindings",
 ]
-THEIRS = (RegistryAccount(account=OTHER, role_arn=READER),)
+THEIRS = (RegistryAccountSettings(account=OTHER, role_arn=READER),)
 
 
 @pytest.mark.parametrize("source", CALLS)

@@ -35,7 +35,7 @@ from tests.simulator.pki.envelopes import sign
 from tests.simulator.pki.revocation import crl, entry, ocsp_answer
 from tests.simulator.pki.sigstore import public_pem, simple_signing
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
-from tidegate.settings import OtherRegistry, Revocation
+from tidegate.settings import OtherRegistrySettings, Revocation
 
 APP = make_image("app")
 
@@ -63,7 +63,7 @@ def gate(host, start: Callable[..., Gate], ca_file, pull_secret, monkeypatch, pe
     monkeypatch.setattr("socket.getaddrinfo", resolving(names))
 
     def make(spec: dict[str, Any], *stores: TrustStore, secret: bool = True, **more: Any) -> Gate:
-        access = OtherRegistry(
+        access = OtherRegistrySettings(
             host=host,
             ca_file=ca_file,
             private_addresses=True,

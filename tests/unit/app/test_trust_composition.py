@@ -16,7 +16,7 @@ from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.egress.hosts import Reach
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.trust_stores import AnyTrustStore
-from tidegate.settings import Settings, TrustStores
+from tidegate.settings import Settings, TrustStoreSettings
 from tidegate.signing.notation import NotationVerifier
 from tidegate.signing.prepare import prepare
 from tidegate.signing.requirements import requirements_of
@@ -72,7 +72,7 @@ async def test_what_verifies_is_ready_before_the_first_request():
 
 
 def test_the_settings_reach_what_fetches_trusted_roots(tmp_path: Path):
-    roots = tuf_roots(TrustStores(cache_folder=str(tmp_path), private_hosts=("tuf.example.internal",)))
+    roots = tuf_roots(TrustStoreSettings(cache_folder=str(tmp_path), private_hosts=("tuf.example.internal",)))
     assert roots._folder == tmp_path
     assert roots._hosts.reach("tuf.example.internal", 443) is Reach.PRIVATE
     assert roots._hosts.reach("tuf.example.com", 443) is None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.cli.options import settings_of, user_cache_folder
-from tidegate.settings import TrustStores
+from tidegate.settings import TrustStoreSettings
 
 BELOW = "tidegate/trust-stores"
 
@@ -36,7 +36,7 @@ def test_a_user_without_a_home_has_the_controllers_folder(monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "expanduser", no_home)
-    assert str(user_cache_folder()) == TrustStores().cache_folder
+    assert str(user_cache_folder()) == TrustStoreSettings().cache_folder
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tests.unit.policy import examples, schema, trust_store_examples
 from tests.unit.policy.examples import ACCEPTED, FULL, with_spec
 from tidegate.policy import parse
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, SelectorOperator, Tolerance
-from tidegate.policy.shape import Check, Choice, Flag, ListOf, MapOf, Number, Section, Text
+from tidegate.policy.shape import Choice, Constraint, Flag, ListOf, MapOf, Number, Section, Text
 from tidegate.policy.shape import Field as ShapeField
 
 RULES = "x-kubernetes-validations"
@@ -62,7 +62,10 @@ SHAPES: dict[str, tuple[Any, dict[str, Any]]] = {
             minimum=1,
             maximum=3,
             unique=True,
-            checks=(Check(expected="a", do="b", rule="true"), Check(expected="c", do="d", got=lambda _: None)),
+            checks=(
+                Constraint(expected="a", do="b", rule="true"),
+                Constraint(expected="c", do="d", got=lambda _: None),
+            ),
         ),
         {
             "type": "array",
@@ -97,7 +100,7 @@ SHAPES: dict[str, tuple[Any, dict[str, Any]]] = {
             build=dict,
             description="Some.",
             minimum=1,
-            checks=(Check(expected="a", do="b", rule="true"),),
+            checks=(Constraint(expected="a", do="b", rule="true"),),
             fields=(
                 ShapeField("needed", BY_RULE, "Needed.", required=True),
                 ShapeField("given", Flag(), "Given.", default=False),

@@ -6,7 +6,7 @@ from tidegate.errors import UndeterminedError, VerificationError
 from tidegate.strict.quotation import quoted, quoted_list
 from tidegate.verify.notation.envelope.attributes import SigningScheme
 from tidegate.verify.notation.trust_policy.statement import TrustPolicyStatement
-from tidegate.verify.notation.trust_store.store import StoreKind, TrustStores
+from tidegate.verify.notation.trust_store.store import CertificateStores, StoreKind
 from tidegate.verify.notation.x509.certificate import Certificate
 from tidegate.verify.notation.x509.distinguished_name import distinguished_name_of
 
@@ -17,7 +17,7 @@ _KIND_OF_SCHEME = {
 
 
 def find_anchor(
-    chain: Sequence[bytes], scheme: SigningScheme, statement: TrustPolicyStatement, stores: TrustStores
+    chain: Sequence[bytes], scheme: SigningScheme, statement: TrustPolicyStatement, stores: CertificateStores
 ) -> int:
     """Return the place of the highest certificate that is, byte for byte, one that the statement's stores hold.
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from tidegate.verify.notation.envelope.attributes import SigningScheme
 from tidegate.verify.notation.revocation.material import Question
 from tidegate.verify.notation.signer import SigningProfile
-from tidegate.verify.notation.trust_policy.statement import Action, Check, Level
+from tidegate.verify.notation.trust_policy.level import Level, ValidationAction, ValidationType
 
 
 class Result(StrEnum):
@@ -40,7 +40,7 @@ class Step:
 
     number: int
     title: str
-    check: Check
+    check: ValidationType
     rules: str
 
 
@@ -49,7 +49,7 @@ class StepRecord:
     """What a step did. ``error`` is why it did not pass; ``note`` says more about one that did."""
 
     step: Step
-    action: Action
+    action: ValidationAction
     result: Result
     error: str | None = None
     note: str | None = None
@@ -61,7 +61,7 @@ class StepRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
+class NotationSigner:
     """Who signed, proved: only ever given when anchor and identity both passed."""
 
     subject: str
@@ -85,7 +85,7 @@ class NotationOutcome:
     statement: str
     level: Level
     steps: tuple[StepRecord, ...]
-    signer: Signer | None = None
+    signer: NotationSigner | None = None
     claimed_subject: str | None = None
     signing_time: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: _NO_METADATA)
@@ -97,8 +97,8 @@ class NotationOutcome:
         """Return what it came to: VERIFIED only when every step that is not skipped passed."""
         if self.level is Level.SKIP:
             return Conclusion.SKIPPED
-        wanted = [record for record in self.steps if record.action is not Action.SKIP]
-        enforced = [record for record in wanted if record.action is Action.ENFORCE]
+        wanted = [record for record in self.steps if record.action is not ValidationAction.SKIP]
+        enforced = [record for record in wanted if record.action is ValidationAction.ENFORCE]
         if any(record.result is Result.FAILED for record in enforced):
             return Conclusion.FAILED
         if not enforced or any(not record.passed for record in enforced):
@@ -118,7 +118,7 @@ class NotationOutcome:
     @property
     def decisive(self) -> StepRecord | None:
         """Return the enforced step that decided: the first that failed, else the first that is inconclusive, else None."""
-        enforced = [record for record in self.steps if record.action is Action.ENFORCE]
+        enforced = [record for record in self.steps if record.action is ValidationAction.ENFORCE]
         for result in (Result.FAILED, Result.INCONCLUSIVE):
             if (found := next((record for record in enforced if record.result is result), None)) is not None:
                 return found
@@ -130,5 +130,5 @@ class NotationOutcome:
         return tuple(
             record
             for record in self.steps
-            if record.action is Action.LOG and record.result in {Result.FAILED, Result.INCONCLUSIVE}
+            if record.action is ValidationAction.LOG and record.result in {Result.FAILED, Result.INCONCLUSIVE}
         )

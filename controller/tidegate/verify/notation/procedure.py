@@ -24,7 +24,7 @@ from tidegate.verify.notation.envelope.payload import (
     read_payload,
 )
 from tidegate.verify.notation.envelope.plugin import check_critical_attributes, required_plugin
-from tidegate.verify.notation.outcome import NotationOutcome, Result, Signer, Step, StepRecord
+from tidegate.verify.notation.outcome import NotationOutcome, NotationSigner, Result, Step, StepRecord
 from tidegate.verify.notation.revocation.chain import ChainStanding, chain_standing, check_standing
 from tidegate.verify.notation.revocation.material import NOTHING_KNOWN, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import (
@@ -44,8 +44,9 @@ from tidegate.verify.notation.timestamp.timestamp import (
     is_timestamp_required,
     verify_timestamp,
 )
-from tidegate.verify.notation.trust_policy.statement import Action, Check, TrustPolicyStatement
-from tidegate.verify.notation.trust_store.store import StoreKind, TrustStores
+from tidegate.verify.notation.trust_policy.level import ValidationAction, ValidationType
+from tidegate.verify.notation.trust_policy.statement import TrustPolicyStatement
+from tidegate.verify.notation.trust_store.store import CertificateStores, StoreKind
 from tidegate.verify.notation.x509.certificate import Certificate
 from tidegate.verify.notation.x509.chain import Purpose, validate_chain
 
@@ -57,7 +58,7 @@ def verify_notation(
     media_type: str,
     target: TargetArtifact,
     statement: TrustPolicyStatement,
-    stores: TrustStores,
+    stores: CertificateStores,
     *,
     now: datetime,
     revocation: RevocationMaterial = NOTHING_KNOWN,
@@ -86,16 +87,16 @@ def verify_notation(
 
 def _steps() -> tuple[Step, ...]:
     rows = (
-        ("read the envelope and its signed attributes", Check.INTEGRITY, "N28-N36"),
-        ("find a trusted anchor in the certificate chain", Check.AUTHENTICITY, "N54"),
-        ("verify the signature with the first certificate's key", Check.INTEGRITY, "N36-N38"),
-        ("hold the certificate chain against the profile", Check.INTEGRITY, "N39, N46-N53"),
-        ("compare the signed artifact and metadata with the wanted ones", Check.INTEGRITY, "N41, N42"),
-        ("find who understands the critical attributes", Check.INTEGRITY, "N40, N43, N44"),
-        ("match the signer with the trusted identities", Check.AUTHENTICITY, "N45, N55"),
-        ("look at the signature's expiry", Check.EXPIRY, "N56"),
-        ("establish the time of signing", Check.AUTHENTIC_TIMESTAMP, "N57-N63"),
-        ("look for revocations", Check.REVOCATION, "N45, N64-N68"),
+        ("read the envelope and its signed attributes", ValidationType.INTEGRITY, "N28-N36"),
+        ("find a trusted anchor in the certificate chain", ValidationType.AUTHENTICITY, "N54"),
+        ("verify the signature with the first certificate's key", ValidationType.INTEGRITY, "N36-N38"),
+        ("hold the certificate chain against the profile", ValidationType.INTEGRITY, "N39, N46-N53"),
+        ("compare the signed artifact and metadata with the wanted ones", ValidationType.INTEGRITY, "N41, N42"),
+        ("find who understands the critical attributes", ValidationType.INTEGRITY, "N40, N43, N44"),
+        ("match the signer with the trusted identities", ValidationType.AUTHENTICITY, "N45, N55"),
+        ("look at the signature's expiry", ValidationType.EXPIRY, "N56"),
+        ("establish the time of signing", ValidationType.AUTHENTIC_TIMESTAMP, "N57-N63"),
+        ("look for revocations", ValidationType.REVOCATION, "N45, N64-N68"),
     )
     return tuple(
         Step(number=number, title=title, check=check, rules=rules)
@@ -115,7 +116,7 @@ class _Verification:
     media_type: str
     target: TargetArtifact
     statement: TrustPolicyStatement
-    stores: TrustStores
+    stores: CertificateStores
     now: datetime
     material: RevocationMaterial
     required_metadata: Mapping[str, str]
@@ -146,12 +147,12 @@ class _Verification:
         stopped = False
         for step, act in zip(STEPS, actions, strict=True):
             action = self.statement.signature_verification.action(step.check)
-            if stopped or action is Action.SKIP:
+            if stopped or action is ValidationAction.SKIP:
                 records.append(StepRecord(step=step, action=action, result=Result.NOT_RUN))
                 continue
             record = _perform(step, action, act)
             records.append(record)
-            stopped = action is Action.ENFORCE and not record.passed
+            stopped = action is ValidationAction.ENFORCE and not record.passed
         self._look_ahead(records)
         return self._outcome(tuple(records))
 
@@ -276,7 +277,11 @@ class _Verification:
         That something is revoked then counts, whatever is not known of the timestamp: anybody can add one.
         """
         *_, before, last = records
-        if before.result is Result.INCONCLUSIVE and last.result is Result.NOT_RUN and last.action is not Action.SKIP:
+        if (
+            before.result is Result.INCONCLUSIVE
+            and last.result is Result.NOT_RUN
+            and last.action is not ValidationAction.SKIP
+        ):
             record = _perform(last.step, last.action, self._revoke)
             if record.result is Result.FAILED:
                 records[-1] = record
@@ -289,7 +294,7 @@ class _Verification:
     def _outcome(self, records: tuple[StepRecord, ...]) -> NotationOutcome:
         signer = None
         if self.anchor is not None and self.identified:
-            signer = Signer(
+            signer = NotationSigner(
                 subject=self.chain[0].subject,
                 fingerprint=self.chain[0].fingerprint,
                 scheme=self._envelope.attributes.scheme,
@@ -308,7 +313,7 @@ class _Verification:
         )
 
 
-def _perform(step: Step, action: Action, act: Callable[[], str | None]) -> StepRecord:
+def _perform(step: Step, action: ValidationAction, act: Callable[[], str | None]) -> StepRecord:
     """Run one step and record what came of it. What nobody foresaw is a failure: hostile bytes may bring it about."""
     try:
         note = act()

@@ -35,12 +35,12 @@ from sigstore_models.rekor.v1 import TransparencyLogEntry as EntryModel
 
 from tidegate.errors import Error, UndeterminedError, VerificationError
 from tidegate.strict.quotation import quoted
-from tidegate.verify.sigstore.bundle import Bundle, Envelope, LogEntry, MessageSignature
+from tidegate.verify.sigstore.bundle import Bundle, DsseEnvelope, LogEntry, MessageSignature
 from tidegate.verify.sigstore.certificate import Leaf
 from tidegate.verify.sigstore.log_body import Signed, check_body
 from tidegate.verify.sigstore.procedure import Procedure, Step, is_panic, moment
 from tidegate.verify.sigstore.statement import signed_text
-from tidegate.verify.sigstore.trust_root import Authority, LogKey, TrustRoot, valid_at
+from tidegate.verify.sigstore.trust_root import LogKey, TrustedAuthority, TrustRoot, valid_at
 
 _INSTANT = timedelta(microseconds=1)
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -67,7 +67,7 @@ def library_errors() -> Iterator[None]:
 class _TimestampAuthority(CertificateAuthority):
     """A timestamp authority whose window has both ends included and is never compared with the clock."""
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: TrustedAuthority) -> None:
         self._window = authority.window
         self._certificates = [x509.load_der_x509_certificate(der) for der in authority.chain]
 
@@ -162,7 +162,7 @@ class _Verifier(Verifier):
     def verify_intoto(self, bundle: models.Bundle, given: Bundle, policy: VerificationPolicy) -> bytes:
         """Verify an envelope whose log entry is of the kind intoto 0.0.2, which the library doesn't know."""
         content, entry = given.content, given.entry
-        if not isinstance(content, Envelope) or entry is None:
+        if not isinstance(content, DsseEnvelope) or entry is None:
             raise VerificationError("the log entry is one of an envelope, and the bundle holds none")
         self._verify_common_signing_cert(bundle, policy)
         key = bundle.signing_certificate.public_key()
@@ -278,7 +278,7 @@ def verify_keyless_bundle(
 
 _INTOTO = ("intoto", "0.0.2")
 _COMPARED = {
-    Envelope: (("dsse", "0.0.1"), ("hashedrekord", "0.0.2"), _INTOTO),
+    DsseEnvelope: (("dsse", "0.0.1"), ("hashedrekord", "0.0.2"), _INTOTO),
     MessageSignature: (("hashedrekord", "0.0.1"), ("hashedrekord", "0.0.2")),
 }
 """The kinds of log entries that say enough of what a bundle holds: by those of intoto 0.0.1 no signature can be told."""

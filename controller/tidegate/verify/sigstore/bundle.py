@@ -68,7 +68,7 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class DsseEnvelope:
     """A DSSE envelope with its one signature."""
 
     payload_type: str
@@ -92,7 +92,7 @@ class Bundle:
     certificate: bytes | None
     entry: LogEntry | None
     timestamps: tuple[bytes, ...]
-    content: Envelope | MessageSignature
+    content: DsseEnvelope | MessageSignature
     wire: bytes
 
 
@@ -118,7 +118,7 @@ def parse_bundle(content: bytes) -> Bundle:
     )
 
 
-def parse_envelope(content: bytes) -> Envelope:
+def parse_envelope(content: bytes) -> DsseEnvelope:
     """Read a DSSE envelope that stands alone, as in cosign's ``.att`` layers."""
     if len(content) > MAX_BUNDLE_BYTES:
         raise VerificationError(f"an envelope of {len(content)} bytes, more than {MAX_BUNDLE_BYTES}")
@@ -215,7 +215,7 @@ def _timestamps(material: "_Material") -> tuple[bytes, ...]:
     return tuple(bounded(one, MAX_TIMESTAMP_BYTES, "signedTimestamp") for one in decoded)
 
 
-def _content(wire: "_Bundle") -> Envelope | MessageSignature:
+def _content(wire: "_Bundle") -> DsseEnvelope | MessageSignature:
     if (wire.dsse_envelope is None) == (wire.message_signature is None):
         raise VerificationError("bundle: expected one of dsseEnvelope and messageSignature")
     if wire.dsse_envelope:
@@ -235,11 +235,11 @@ def _content(wire: "_Bundle") -> Envelope | MessageSignature:
     )
 
 
-def _envelope(wire: "_Envelope") -> Envelope:
+def _envelope(wire: "_Envelope") -> DsseEnvelope:
     if len(wire.signatures) != 1:
         raise VerificationError(f"envelope: {len(wire.signatures)} signatures, expected one")
     signature = decode_base64(wire.signatures[0].sig, "signature")
-    return Envelope(
+    return DsseEnvelope(
         payload_type=wire.payload_type,
         payload=bounded(decode_base64(wire.payload, "payload"), MAX_STATEMENT_BYTES, "payload"),
         signature=bounded(signature, MAX_SIGNATURE_BYTES, "signature"),

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tidegate.errors import VerificationError
-from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority, harmless
 from tidegate.verify.sigstore.bundle import LogEntry
 from tidegate.verify.sigstore.certificate import Leaf, read_leaf
 from tidegate.verify.sigstore.claims import check_not_ahead
@@ -21,6 +20,7 @@ from tidegate.verify.sigstore.layer import Promise
 from tidegate.verify.sigstore.log_body import Signed, check_body
 from tidegate.verify.sigstore.procedure import Procedure, Step, moment
 from tidegate.verify.sigstore.proof import Signer
+from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust, harmless
 from tidegate.verify.sigstore.trust_root import TrustRoot
 
 
@@ -47,14 +47,14 @@ class Signing:
     log_index: int | None
 
 
-def verify_detached(given: Detached, authority: Authority, now: datetime, procedure: Procedure) -> Signing:
+def verify_detached(given: Detached, authority: SignerTrust, now: datetime, procedure: Procedure) -> Signing:
     """Take steps 2 to 9; raise VerificationError at the first that fails."""
-    if isinstance(authority, KeylessAuthority):
+    if isinstance(authority, KeylessTrust):
         return _keyless(given, authority, now, procedure)
     return _keyed(given, authority, now, procedure)
 
 
-def _keyless(given: Detached, authority: KeylessAuthority, now: datetime, procedure: Procedure) -> Signing:
+def _keyless(given: Detached, authority: KeylessTrust, now: datetime, procedure: Procedure) -> Signing:
     import tidegate.verify.sigstore.adapter as library  # noqa: PLC0415 -- costs 0.4 seconds, see the adapter
 
     if given.certificate is None:
@@ -76,7 +76,7 @@ def _keyless(given: Detached, authority: KeylessAuthority, now: datetime, proced
     return Signing(signer=leaf.signer, signed_at=times[0], log_index=entry.index if entry else None)
 
 
-def _keyed(given: Detached, authority: KeyAuthority, now: datetime, procedure: Procedure) -> Signing:
+def _keyed(given: Detached, authority: KeyTrust, now: datetime, procedure: Procedure) -> Signing:
     key, root = authority.key, authority.root
     entry = given.entry if authority.require_log else None
     times = _times(given, entry, root, now, procedure) if root else ()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from tidegate.errors import PolicyError
 from tidegate.strict.objection import Objection
 from tidegate.strict.pattern import Wanted, make_exact, make_pattern
-from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority, check_root
 from tidegate.verify.sigstore.identity import SigstoreIdentity
 from tidegate.verify.sigstore.public_key import parse_public_key
+from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust, check_root
 from tidegate.verify.sigstore.trust_root import parse_trust_root
 
 
@@ -26,7 +26,7 @@ class ExpectedSigner:
     key_hash: str | None = None
 
 
-def expected_authority(signer: ExpectedSigner, trusted_root: bytes | None, *, require_log: bool) -> Authority:
+def expected_authority(signer: ExpectedSigner, trusted_root: bytes | None, *, require_log: bool) -> SignerTrust:
     """Return the signer as an authority; raise PolicyError where it names nobody, or has no usable root.
 
     ``require_log`` concerns keys: without it no log entry is demanded or looked at, and no trusted root is needed.
@@ -37,14 +37,14 @@ def expected_authority(signer: ExpectedSigner, trusted_root: bytes | None, *, re
         if identity:
             raise PolicyError(("key: a key or an identity, not both",))
         key = parse_public_key(signer.key, hash_name=signer.key_hash)
-        return check_root(KeyAuthority(key=key, root=root, require_log=require_log))
+        return check_root(KeyTrust(key=key, root=root, require_log=require_log))
     if root is None:
         raise PolicyError(("trustedRoot: required to verify an identity",))
     wanted = SigstoreIdentity(
         issuer=_wanted("issuer", signer.issuer, signer.issuer_expression),
         subject=_wanted("identity", signer.identity, signer.identity_expression),
     )
-    return check_root(KeylessAuthority(identities=(wanted,), root=root))
+    return check_root(KeylessTrust(identities=(wanted,), root=root))
 
 
 def _wanted(name: str, text: str | None, expression: str | None) -> Wanted:

@@ -35,7 +35,7 @@ _Form = TypeVar("_Form", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class SignatureLayer:
     """One signature or attestation: the layer's content, and the annotations of its descriptor."""
 
     content: bytes
@@ -56,19 +56,19 @@ class Promise:
     signature: bytes
 
 
-def layer_signature(layer: Layer) -> bytes:
+def layer_signature(layer: SignatureLayer) -> bytes:
     """Return the signature of a ``.sig`` layer."""
     signature = decode_base64(_annotation(layer, SIGNATURE) or "", SIGNATURE)
     return bounded(signature, MAX_SIGNATURE_BYTES, SIGNATURE)
 
 
-def layer_certificate(layer: Layer) -> bytes | None:
+def layer_certificate(layer: SignatureLayer) -> bytes | None:
     """Return the signer's certificate as PEM, None where the layer was signed with a long-lived key."""
     text = _annotation(layer, CERTIFICATE)
     return text.encode("utf-8", errors="replace") if text else None
 
 
-def layer_promise(layer: Layer) -> Promise | None:
+def layer_promise(layer: SignatureLayer) -> Promise | None:
     """Return the log's promise, None where none came with it."""
     text = _annotation(layer, BUNDLE)
     if not text:
@@ -88,7 +88,7 @@ def layer_promise(layer: Layer) -> Promise | None:
     )
 
 
-def layer_timestamps(layer: Layer) -> tuple[bytes, ...]:
+def layer_timestamps(layer: SignatureLayer) -> tuple[bytes, ...]:
     """Return the RFC 3161 answers, at most one."""
     text = _annotation(layer, TIMESTAMP)
     if not text:
@@ -97,7 +97,7 @@ def layer_timestamps(layer: Layer) -> tuple[bytes, ...]:
     return (bounded(answer, MAX_TIMESTAMP_BYTES, TIMESTAMP),)
 
 
-def _annotation(layer: Layer, name: str) -> str:
+def _annotation(layer: SignatureLayer, name: str) -> str:
     text = layer.annotations.get(name, "")
     if not isinstance(text, str) or len(text) > MAX_ANNOTATION_CHARACTERS:
         raise VerificationError(f"{name}: expected a text of up to {MAX_ANNOTATION_CHARACTERS} characters")

@@ -11,7 +11,7 @@ from tidegate.errors import VerificationError
 from tidegate.images.digest import Digest
 from tidegate.strict.json_text import strict_object
 from tidegate.strict.quotation import quoted
-from tidegate.verify.sigstore.bundle import MAX_STATEMENT_BYTES, Envelope, bounded
+from tidegate.verify.sigstore.bundle import MAX_STATEMENT_BYTES, DsseEnvelope, bounded
 from tidegate.verify.sigstore.proof import Statement
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -31,7 +31,7 @@ Hashed: TypeAlias = Callable[[str], str | None]
 """Gives the hash of the artifact by the name of its algorithm, in hexadecimal; None where it is not known."""
 
 
-def signed_text(envelope: Envelope) -> bytes:
+def signed_text(envelope: DsseEnvelope) -> bytes:
     """Return DSSE's pre-authentication encoding; raise VerificationError for any payload but an in-toto statement."""
     if envelope.payload_type != PAYLOAD_TYPE:
         raise VerificationError(f"payload type {quoted(envelope.payload_type)}, expected {PAYLOAD_TYPE}")

@@ -75,7 +75,7 @@ class LogKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Authority:
+class TrustedAuthority:
     """A chain of certificates, its last one the root, as DER."""
 
     chain: tuple[bytes, ...]
@@ -88,12 +88,12 @@ class TrustRoot:
 
     logs: tuple[LogKey, ...]
     certificate_logs: tuple[LogKey, ...]
-    authorities: tuple[Authority, ...]
-    timestamp_authorities: tuple[Authority, ...]
+    authorities: tuple[TrustedAuthority, ...]
+    timestamp_authorities: tuple[TrustedAuthority, ...]
     ignored: tuple[str, ...] = ()
 
 
-_Windowed = TypeVar("_Windowed", LogKey, Authority)
+_Windowed = TypeVar("_Windowed", LogKey, TrustedAuthority)
 
 
 def valid_at(items: Iterable[_Windowed], *times: datetime) -> tuple[_Windowed, ...]:
@@ -168,7 +168,7 @@ class _Reader:
             raise VerificationError(f"publicKey: not a key of the kind {quoted(key.key_details)}")
         return LogKey(url=wire.base_url, der=der, details=key.key_details, window=_window(key.valid_for))
 
-    def _authority(self, _path: str, wire: "_Authority") -> Authority:
+    def _authority(self, _path: str, wire: "_Authority") -> TrustedAuthority:
         certificates = wire.cert_chain.certificates
         if not 0 < len(certificates) <= MAX_CHAIN:
             raise VerificationError(f"certChain: {len(certificates)} certificates, expected 1 to {MAX_CHAIN}")
@@ -177,7 +177,7 @@ class _Reader:
             _read_whole(x509.load_der_x509_certificate(der))
         if wire.valid_for is None:
             raise VerificationError("validFor is missing")
-        return Authority(chain=chain, window=_window(wire.valid_for))
+        return TrustedAuthority(chain=chain, window=_window(wire.valid_for))
 
 
 def _read_whole(certificate: x509.Certificate) -> None:
@@ -253,4 +253,4 @@ class _Root(_Wire, frozen=True):
 
 
 _In = TypeVar("_In", _Log, _Authority)
-_Out = TypeVar("_Out", LogKey, Authority)
+_Out = TypeVar("_Out", LogKey, TrustedAuthority)

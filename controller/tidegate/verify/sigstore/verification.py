@@ -8,13 +8,12 @@ import hashlib
 from datetime import datetime
 
 from tidegate.errors import VerificationError
-from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority, harmless
-from tidegate.verify.sigstore.bundle import Bundle, Envelope, MessageSignature, parse_bundle, parse_envelope
+from tidegate.verify.sigstore.bundle import Bundle, DsseEnvelope, MessageSignature, parse_bundle, parse_envelope
 from tidegate.verify.sigstore.certificate import read_leaf
 from tidegate.verify.sigstore.claims import Artifact, Claims, check_claims, check_not_ahead
 from tidegate.verify.sigstore.detached import Detached, Signing, verify_detached
 from tidegate.verify.sigstore.layer import (
-    Layer,
+    SignatureLayer,
     layer_certificate,
     layer_promise,
     layer_signature,
@@ -22,20 +21,21 @@ from tidegate.verify.sigstore.layer import (
 )
 from tidegate.verify.sigstore.procedure import Procedure, Step, Verification, carry_out
 from tidegate.verify.sigstore.proof import Proof
+from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust, harmless
 from tidegate.verify.sigstore.simple_signing import MAX_PAYLOAD_BYTES, read_simple_signing
 from tidegate.verify.sigstore.statement import read_statement, signed_text
 
 
 def verify_bundle(
-    content: bytes, *, artifact: Artifact, authority: Authority, claims: Claims, now: datetime
+    content: bytes, *, artifact: Artifact, authority: SignerTrust, claims: Claims, now: datetime
 ) -> Verification:
     """Verify a Sigstore bundle, version 0.1 to 0.3, about the artifact; never raises."""
 
     def body(procedure: Procedure) -> Proof:
         bundle = parse_bundle(content)
-        if isinstance(bundle.content, Envelope):
+        if isinstance(bundle.content, DsseEnvelope):
             signed_text(bundle.content)
-        if isinstance(authority, KeylessAuthority):
+        if isinstance(authority, KeylessTrust):
             payload, signing = _keyless_bundle(bundle, artifact, authority, now, procedure)
         else:
             payload, signing = _keyed_bundle(bundle, artifact, authority, now, procedure)
@@ -45,7 +45,7 @@ def verify_bundle(
 
 
 def verify_signature_layer(
-    layer: Layer, *, artifact: Artifact, authority: Authority, claims: Claims, now: datetime
+    layer: SignatureLayer, *, artifact: Artifact, authority: SignerTrust, claims: Claims, now: datetime
 ) -> Verification:
     """Verify a layer of cosign's ``.sig`` image about the artifact; never raises."""
 
@@ -78,7 +78,7 @@ def verify_signature_layer(
 
 
 def verify_attestation_layer(
-    layer: Layer, *, artifact: Artifact, authority: Authority, claims: Claims, now: datetime
+    layer: SignatureLayer, *, artifact: Artifact, authority: SignerTrust, claims: Claims, now: datetime
 ) -> Verification:
     """Verify a layer of cosign's ``.att`` image about the artifact; never raises."""
 
@@ -101,7 +101,7 @@ def verify_attestation_layer(
 
 
 def _keyless_bundle(
-    bundle: Bundle, artifact: Artifact, authority: KeylessAuthority, now: datetime, procedure: Procedure
+    bundle: Bundle, artifact: Artifact, authority: KeylessTrust, now: datetime, procedure: Procedure
 ) -> tuple[bytes | None, Signing]:
     """Take steps 2 to 9 with sigstore-python."""
     import tidegate.verify.sigstore.adapter as library  # noqa: PLC0415 -- costs 0.4 seconds, see the adapter
@@ -125,18 +125,18 @@ def _keyless_bundle(
 
 
 def _keyed_bundle(
-    bundle: Bundle, artifact: Artifact, authority: KeyAuthority, now: datetime, procedure: Procedure
+    bundle: Bundle, artifact: Artifact, authority: KeyTrust, now: datetime, procedure: Procedure
 ) -> tuple[bytes | None, Signing]:
     """Take steps 3 to 9 with our own procedure."""
     if bundle.certificate is not None:
         raise VerificationError("signed by an identity with a certificate, but a key is demanded")
     content = bundle.content
-    payload = content.payload if isinstance(content, Envelope) else None
+    payload = content.payload if isinstance(content, DsseEnvelope) else None
     if isinstance(content, MessageSignature):
         _check_hint(content, artifact)
     given = Detached(
         signature=content.signature,
-        message=signed_text(content) if isinstance(content, Envelope) else artifact.content,
+        message=signed_text(content) if isinstance(content, DsseEnvelope) else artifact.content,
         sha256=artifact.sha256,
         payload=payload,
         entry=bundle.entry,

@@ -9,7 +9,7 @@ from tests.simulator.pki.certificates import authority, issue, name
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, SIGNED_AT, X509_SCHEME, sign
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
 from tidegate.verify.notation.outcome import Conclusion
-from tidegate.verify.notation.trust_store.store import TrustStores
+from tidegate.verify.notation.trust_store.store import CertificateStores
 
 LEAF = signer()
 OTHER = authority("Other").root
@@ -66,7 +66,7 @@ def test_any_certificate_of_the_chain_may_be_the_anchor(place: int):
             id="N54-ca-store-for-a-signing-authority",
         ),
         pytest.param(
-            TrustStores(),
+            CertificateStores(),
             X509_SCHEME,
             'the trust store "acme" of type "ca" does not exist',
             Conclusion.INCONCLUSIVE,
@@ -74,7 +74,9 @@ def test_any_certificate_of_the_chain_may_be_the_anchor(place: int):
         ),
     ],
 )
-def test_a_chain_without_an_anchor_is_refused(trusted: TrustStores, scheme: str, expected: str, conclusion: Conclusion):
+def test_a_chain_without_an_anchor_is_refused(
+    trusted: CertificateStores, scheme: str, expected: str, conclusion: Conclusion
+):
     """The scheme decides the kind of store, and only the very certificate counts."""
     policy = statement(stores=("ca:acme", "signingAuthority:acme"))
     outcome = verify(sign(LEAF, scheme=scheme), policy=policy, trusted=trusted)

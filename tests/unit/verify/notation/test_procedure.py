@@ -17,7 +17,8 @@ from tidegate.verify.notation import procedure
 from tidegate.verify.notation.outcome import Conclusion, NotationOutcome, Result
 from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
-from tidegate.verify.notation.trust_policy.statement import Level, SignatureVerification, TrustPolicyStatement
+from tidegate.verify.notation.trust_policy.level import Level
+from tidegate.verify.notation.trust_policy.statement import SignatureVerification, TrustPolicyStatement
 
 Answer = bytes | SignerAnswer | NoAnswer
 LEAF_CRL, ISSUER_CRL, FOREIGN_CRL = (f"http://crl.test/{label}.crl" for label in ("leaf", "issuer", "foreign"))

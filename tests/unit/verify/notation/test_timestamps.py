@@ -28,7 +28,7 @@ from tidegate.verify.notation.timestamp.cms import (
     read_timestamp_info,
     verify_signer,
 )
-from tidegate.verify.notation.trust_store.store import TrustStores
+from tidegate.verify.notation.trust_store.store import CertificateStores
 
 Answer = bytes | SignerAnswer | NoAnswer
 SECOND = timedelta(seconds=1)
@@ -41,7 +41,7 @@ REVOKABLE = timestamp_authority(crl_urls=[CRL_URL])
 
 
 def judge(
-    *, tsa: Identity = TSA, trusted: TrustStores = STORES, leaf: Identity | None = None, **token: Any
+    *, tsa: Identity = TSA, trusted: CertificateStores = STORES, leaf: Identity | None = None, **token: Any
 ) -> NotationOutcome:
     """Verify a signature whose countersignature was made with these options."""
     envelope = sign(leaf or signer(), token=lambda raw: issue_token(tsa, raw, **token))

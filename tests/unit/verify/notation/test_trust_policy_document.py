@@ -15,8 +15,9 @@ from tidegate.verify.notation.trust_policy.document import (
     parse_trust_policy,
     read_trust_policy,
 )
+from tidegate.verify.notation.trust_policy.level import Level, TimestampRule, ValidationAction, ValidationType
 from tidegate.verify.notation.trust_policy.lists import MAX_IDENTITIES
-from tidegate.verify.notation.trust_policy.statement import Action, Check, Level, SignatureVerification, TimestampRule
+from tidegate.verify.notation.trust_policy.statement import SignatureVerification
 
 STATEMENT: dict[str, Any] = {
     "name": "acme",
@@ -331,7 +332,7 @@ LEVELS = {
 def test_a_level_means_its_actions(level: str):
     """The table of the specification, cell by cell."""
     found = read_trust_policy(document(signatureVerification={"level": level})).statements[0].signature_verification
-    assert [found.action(check).value for check in Check] == LEVELS[level]
+    assert [found.action(check).value for check in ValidationType] == LEVELS[level]
 
 
 def test_skip_skips_all():
@@ -339,18 +340,20 @@ def test_skip_skips_all():
     value = document(signatureVerification={"level": "skip"}, trustStores=[], trustedIdentities=[])
     found = read_trust_policy(value).statements[0].signature_verification
     assert found.level is Level.SKIP
-    assert {found.action(check) for check in Check} == {Action.SKIP}
+    assert {found.action(check) for check in ValidationType} == {ValidationAction.SKIP}
 
 
 @pytest.mark.parametrize(
     ("override", "check", "expected"),
     [
-        pytest.param({"revocation": "skip"}, Check.REVOCATION, Action.SKIP, id="N5-revocation-may-be-skipped"),
-        pytest.param({"authenticity": "log"}, Check.AUTHENTICITY, Action.LOG, id="N5-softer"),
-        pytest.param({"expiry": "log"}, Check.REVOCATION, Action.ENFORCE, id="N5-others-stay"),
+        pytest.param(
+            {"revocation": "skip"}, ValidationType.REVOCATION, ValidationAction.SKIP, id="N5-revocation-may-be-skipped"
+        ),
+        pytest.param({"authenticity": "log"}, ValidationType.AUTHENTICITY, ValidationAction.LOG, id="N5-softer"),
+        pytest.param({"expiry": "log"}, ValidationType.REVOCATION, ValidationAction.ENFORCE, id="N5-others-stay"),
     ],
 )
-def test_an_override_changes_one_action(override: dict[str, str], check: Check, expected: Action):
+def test_an_override_changes_one_action(override: dict[str, str], check: ValidationType, expected: ValidationAction):
     """An override changes what it names and nothing else."""
     found = read_trust_policy(verification(override=override)).statements[0].signature_verification
     assert found.action(check) is expected
@@ -361,10 +364,10 @@ def test_an_override_changes_one_action(override: dict[str, str], check: Check, 
 )
 def test_only_revocation_is_skipped_whoever_made_the_statement(level: str):
     """Statements are also made without a document: a skipped authenticity would count as verified."""
-    found = SignatureVerification(level=Level(level), override=dict.fromkeys(Check, Action.SKIP))
-    actions = {check: found.action(check) for check in Check}
-    assert actions.pop(Check.REVOCATION) is Action.SKIP
-    assert set(actions.values()) == {Action.ENFORCE}
+    found = SignatureVerification(level=Level(level), override=dict.fromkeys(ValidationType, ValidationAction.SKIP))
+    actions = {check: found.action(check) for check in ValidationType}
+    assert actions.pop(ValidationType.REVOCATION) is ValidationAction.SKIP
+    assert set(actions.values()) == {ValidationAction.ENFORCE}
 
 
 @pytest.mark.parametrize("value", [pytest.param("", id="N6-empty-is-the-default")])

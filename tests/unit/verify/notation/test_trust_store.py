@@ -10,14 +10,14 @@ from tidegate.verify.notation.trust_store.store import (
     MAX_FILE_BYTES,
     MAX_STORE_CERTIFICATES,
     MAX_STORE_FILES,
+    CertificateStore,
     StoreFile,
     StoreKind,
     StoreName,
-    TrustStore,
-    build_trust_store,
+    build_certificate_store,
+    certificate_stores,
     is_store_name,
     read_certificates,
-    trust_stores,
 )
 
 ROOT = signer().root
@@ -29,8 +29,10 @@ TSA = StoreName(StoreKind.TSA, "acme")
 KEY = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
 
 
-def store(*contents: bytes | None, name: StoreName = CA) -> TrustStore:
-    return build_trust_store(name, [StoreFile(name=f"{n}.crt", content=content) for n, content in enumerate(contents)])
+def store(*contents: bytes | None, name: StoreName = CA) -> CertificateStore:
+    return build_certificate_store(
+        name, [StoreFile(name=f"{n}.crt", content=content) for n, content in enumerate(contents)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,12 +109,12 @@ def test_a_root_may_anchor_timestamps():
 def test_a_missing_store_is_undetermined(kind: StoreKind):
     """A policy that names a store that is not there trusts nobody, and says what is missing."""
     with pytest.raises(UndeterminedError, match=f'the trust store "acme" of type "{kind}" does not exist'):
-        trust_stores([]).certificates([StoreName(kind, "acme")], kind)
+        certificate_stores([]).certificates([StoreName(kind, "acme")], kind)
 
 
 def test_only_the_wanted_kind_is_returned():
     """A root for artifacts is none for timestamps, even under the same name."""
-    held = trust_stores([store(ROOT.pem), store(INTERMEDIATE.root.pem, name=TSA)])
+    held = certificate_stores([store(ROOT.pem), store(INTERMEDIATE.root.pem, name=TSA)])
     assert [c.der for c in held.certificates([CA, TSA], StoreKind.TSA)] == [INTERMEDIATE.root.der]
 
 

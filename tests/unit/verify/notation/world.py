@@ -14,12 +14,12 @@ from tidegate.verify.notation.revocation.material import NOTHING_KNOWN, Revocati
 from tidegate.verify.notation.trust_policy.document import read_trust_policy
 from tidegate.verify.notation.trust_policy.statement import TrustPolicyStatement
 from tidegate.verify.notation.trust_store.store import (
+    CertificateStores,
     StoreFile,
     StoreKind,
     StoreName,
-    TrustStores,
-    build_trust_store,
-    trust_stores,
+    build_certificate_store,
+    certificate_stores,
 )
 
 NOW = SIGNED_AT + timedelta(days=1)
@@ -56,10 +56,10 @@ def statement(
     return read_trust_policy(document).statements[0]
 
 
-def stores(**named: Sequence[Identity] | Identity) -> TrustStores:
+def stores(**named: Sequence[Identity] | Identity) -> CertificateStores:
     """Return stores by kind: ``ca=root``, ``signingAuthority=...``, ``tsa=...``; each is called ``acme``."""
-    return trust_stores(
-        build_trust_store(
+    return certificate_stores(
+        build_certificate_store(
             StoreName(StoreKind(kind), "acme"),
             [
                 StoreFile(name=f"{index}.pem", content=identity.pem)
@@ -76,7 +76,7 @@ def verify(
     *,
     target: TargetArtifact = TARGET,
     policy: TrustPolicyStatement | None = None,
-    trusted: TrustStores | None = None,
+    trusted: CertificateStores | None = None,
     now: datetime = NOW,
     revocation: RevocationMaterial = NOTHING_KNOWN,
     metadata: Mapping[str, str] | None = None,

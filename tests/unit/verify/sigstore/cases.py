@@ -13,12 +13,12 @@ from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, LocalSigstore, Pr
 from tests.simulator.pki.sigstore_log import b64
 from tidegate.images.digest import Digest, digest_of
 from tidegate.strict.pattern import Exact
-from tidegate.verify.sigstore.authority import Authority, KeyAuthority, KeylessAuthority
 from tidegate.verify.sigstore.claims import Artifact, Claims
 from tidegate.verify.sigstore.identity import SigstoreIdentity
-from tidegate.verify.sigstore.layer import Layer
+from tidegate.verify.sigstore.layer import SignatureLayer
 from tidegate.verify.sigstore.procedure import Outcome, Step, Verification
 from tidegate.verify.sigstore.public_key import parse_public_key
+from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust
 from tidegate.verify.sigstore.trust_root import TrustRoot, parse_trust_root
 from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
 
@@ -55,19 +55,21 @@ def root(**changes: Any) -> TrustRoot:
     return parse_trust_root(ours().trusted_root_bytes(**changes))
 
 
-def keyless(*, subject: str = SUBJECT, issuer: str = ISSUER, trust: TrustRoot | None = None, **more: Any) -> Authority:
+def keyless(
+    *, subject: str = SUBJECT, issuer: str = ISSUER, trust: TrustRoot | None = None, **more: Any
+) -> SignerTrust:
     identity = SigstoreIdentity(issuer=Exact(text=issuer), subject=Exact(text=subject))
-    return KeylessAuthority(identities=(identity,), root=trust or root(), **more)
+    return KeylessTrust(identities=(identity,), root=trust or root(), **more)
 
 
-def keyed(private: PrivateKey | None = None, *, hash_name: str | None = None, **more: Any) -> Authority:
+def keyed(private: PrivateKey | None = None, *, hash_name: str | None = None, **more: Any) -> SignerTrust:
     public = parse_public_key(public_pem(private or key()), hash_name=hash_name)
-    return KeyAuthority(key=public, **({"root": root()} | more))
+    return KeyTrust(key=public, **({"root": root()} | more))
 
 
 def check(
     material: dict[str, Any] | bytes,
-    authority: Authority | None = None,
+    authority: SignerTrust | None = None,
     *,
     artifact: Artifact = ARTIFACT,
     claims: Claims | None = None,
@@ -83,7 +85,7 @@ def check(
 def check_layer(
     content: bytes,
     annotations: dict[str, str],
-    authority: Authority | None = None,
+    authority: SignerTrust | None = None,
     *,
     digest: Digest = DIGEST,
     claims: Claims | None = None,
@@ -92,7 +94,7 @@ def check_layer(
 ) -> Verification:
     verify = verify_attestation_layer if attestation else verify_signature_layer
     return verify(
-        Layer(content=content, annotations=annotations),
+        SignatureLayer(content=content, annotations=annotations),
         artifact=Artifact(digest=digest),
         authority=authority or keyless(),
         claims=claims or Claims(),

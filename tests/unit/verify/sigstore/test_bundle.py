@@ -35,7 +35,7 @@ from tidegate.verify.sigstore.bundle import (
     MAX_STATEMENT_BYTES,
     MAX_TIMESTAMP_BYTES,
     MAX_TIMESTAMPS,
-    Envelope,
+    DsseEnvelope,
     MessageSignature,
     bounded,
     parse_bundle,
@@ -263,7 +263,7 @@ def test_what_the_library_is_given_is_written_anew_from_what_was_read():
     read = parse_bundle(text)
     assert read.wire != text
     assert parse_bundle(read.wire) == read
-    assert isinstance(read.content, Envelope)
+    assert isinstance(read.content, DsseEnvelope)
     assert base64.b64decode(json.loads(read.wire)["dsseEnvelope"]["payload"]) == read.content.payload
 
 

@@ -8,10 +8,10 @@ import pytest
 from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, public_pem, statement
 from tests.unit.verify.sigstore.cases import DIGEST, key, ours, signer
 from tidegate.errors import PolicyError
-from tidegate.verify.sigstore.authority import KeyAuthority, KeylessAuthority
 from tidegate.verify.sigstore.claims import Artifact, Claims
 from tidegate.verify.sigstore.expected_signer import ExpectedSigner, expected_authority
 from tidegate.verify.sigstore.procedure import Outcome
+from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust
 from tidegate.verify.sigstore.verification import verify_bundle
 
 WHO = ExpectedSigner(identity=SUBJECT, issuer=ISSUER)
@@ -90,5 +90,5 @@ def test_a_root_that_is_needed_and_cannot_be_used_is_refused(signer, root, text)
 
 def test_an_identity_makes_a_keyless_authority_and_a_key_a_keyed_one():
     root = ours().trusted_root_bytes()
-    assert isinstance(expected_authority(WHO, root, require_log=True), KeylessAuthority)
-    assert isinstance(expected_authority(KEY, None, require_log=False), KeyAuthority)
+    assert isinstance(expected_authority(WHO, root, require_log=True), KeylessTrust)
+    assert isinstance(expected_authority(KEY, None, require_log=False), KeyTrust)

@@ -7,9 +7,9 @@ from tests.simulator.pki.sigstore import ISSUER, SUBJECT, statement, uri
 from tests.unit.verify.sigstore.cases import DIGEST, check, ends, keyless, ours, passes, root, signer
 from tidegate.errors import PolicyError
 from tidegate.strict.pattern import Exact, Pattern
-from tidegate.verify.sigstore.authority import MAX_SHOWN, KeylessAuthority
 from tidegate.verify.sigstore.identity import SigstoreIdentity
 from tidegate.verify.sigstore.procedure import Step
+from tidegate.verify.sigstore.signer_trust import MAX_SHOWN, KeylessTrust
 
 GITHUB = r"https://github\.com/acme/[^/]+/\.github/workflows/release\.yaml@refs/heads/main"
 FULCIO_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
@@ -20,7 +20,7 @@ def identity(subject, issuer=ISSUER):
 
 
 def by(*identities):
-    return KeylessAuthority(identities=identities, root=root())
+    return KeylessTrust(identities=identities, root=root())
 
 
 def signed(**certificate):
@@ -29,7 +29,7 @@ def signed(**certificate):
 
 def test_an_authority_of_nobody_is_refused():
     with pytest.raises(PolicyError, match="at least one"):
-        KeylessAuthority(identities=(), root=root())
+        KeylessTrust(identities=(), root=root())
 
 
 def test_gap_regular_expressions_any_of_several_identities_may_have_signed():

@@ -35,10 +35,10 @@ from tests.unit.verify.sigstore.cases import (
     strangers,
 )
 from tidegate.errors import PolicyError
-from tidegate.verify.sigstore.authority import KeyAuthority
 from tidegate.verify.sigstore.claims import CLOCK_SKEW, Artifact, Claims
 from tidegate.verify.sigstore.procedure import Outcome, Step
 from tidegate.verify.sigstore.public_key import parse_public_key
+from tidegate.verify.sigstore.signer_trust import KeyTrust
 
 ENTRY = "verificationMaterial.tlogEntries.0"
 PROMISE = f"{ENTRY}.inclusionPromise"
@@ -80,7 +80,7 @@ def test_a_log_that_is_demanded_must_hold_the_signature():
     stamped = signed(logged=False, timestamped=True)
     ends(check(stamped, keyed()), Step.LOG, "one is demanded")
     with pytest.raises(PolicyError, match="trustRoot: required"):
-        KeyAuthority(key=parse_public_key(public_pem(key())))
+        KeyTrust(key=parse_public_key(public_pem(key())))
 
 
 def test_a_log_that_is_not_demanded_is_not_looked_at():

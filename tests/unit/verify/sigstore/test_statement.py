@@ -7,7 +7,7 @@ import pytest
 from tests.simulator.pki.sigstore import STATEMENT_V01, STATEMENT_V1, statement
 from tests.unit.verify.sigstore.cases import DIGEST, OTHER, PROVENANCE
 from tidegate.errors import VerificationError
-from tidegate.verify.sigstore.bundle import MAX_STATEMENT_BYTES, Envelope
+from tidegate.verify.sigstore.bundle import MAX_STATEMENT_BYTES, DsseEnvelope
 from tidegate.verify.sigstore.statement import (
     MAX_DIGESTS,
     MAX_SUBJECTS,
@@ -138,11 +138,11 @@ def test_what_is_not_there_is_an_empty_predicate():
 
 
 def test_the_signed_text_names_type_and_length_so_that_nothing_can_be_shifted():
-    envelope = Envelope(payload_type=PAYLOAD_TYPE, payload=b"abc", signature=b"x")
+    envelope = DsseEnvelope(payload_type=PAYLOAD_TYPE, payload=b"abc", signature=b"x")
     assert signed_text(envelope) == b"DSSEv1 28 application/vnd.in-toto+json 3 abc"
 
 
 @pytest.mark.parametrize("kind", ["", "application/json", PAYLOAD_TYPE.upper(), PAYLOAD_TYPE + " ", "text/in-toto"])
 def test_pitfall_9_8_another_payload_type_is_refused(kind):
     with pytest.raises(VerificationError, match="payload type"):
-        signed_text(Envelope(payload_type=kind, payload=b"{}", signature=b"x"))
+        signed_text(DsseEnvelope(payload_type=kind, payload=b"{}", signature=b"x"))

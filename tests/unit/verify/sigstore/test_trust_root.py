@@ -34,8 +34,8 @@ from tidegate.verify.sigstore.trust_root import (
     MAX_CHAIN,
     MAX_INSTANCES,
     MAX_TRUST_ROOT_BYTES,
-    Authority,
     LogKey,
+    TrustedAuthority,
     TrustRoot,
     Window,
     parse_trust_root,
@@ -287,7 +287,7 @@ def test_keys_and_chains_are_kept_as_they_were_given():
     trust = root()
     assert [one.der for one in trust.logs] == [spki(ours().log.key)]
     (authority,) = trust.authorities
-    assert isinstance(authority, Authority)
+    assert isinstance(authority, TrustedAuthority)
     assert [x509.load_der_x509_certificate(der) for der in authority.chain] == [ours().intermediate, ours().root]
     assert trust.logs[0].window.start == NOW - timedelta(days=100)
 

@@ -17,7 +17,8 @@ from tidegate.verify.notation.timestamp.cms import (
     read_timestamp_info,
     verify_signer,
 )
-from tidegate.verify.notation.trust_policy.statement import TimestampRule, TrustPolicyStatement
+from tidegate.verify.notation.trust_policy.level import TimestampRule
+from tidegate.verify.notation.trust_policy.statement import TrustPolicyStatement
 from tidegate.verify.notation.trust_store.store import StoreKind
 from tidegate.verify.notation.x509.certificate import Certificate
 from tidegate.verify.notation.x509.chain import MAX_CHAIN_LENGTH, Purpose, is_issued_by, validate_chain

@@ -11,14 +11,11 @@ from tidegate.errors import PolicyError, VerificationError
 from tidegate.strict.json_text import parse_strict_json
 from tidegate.strict.objection import describe
 from tidegate.strict.quotation import quoted
+from tidegate.verify.notation.trust_policy.level import Level, TimestampRule, ValidationAction, ValidationType
 from tidegate.verify.notation.trust_policy.lists import read_identities, read_stores
 from tidegate.verify.notation.trust_policy.registry_scope import GLOBAL_SCOPE, parse_registry_scope
 from tidegate.verify.notation.trust_policy.statement import (
-    Action,
-    Check,
-    Level,
     SignatureVerification,
-    TimestampRule,
     TrustPolicyDocument,
     TrustPolicyStatement,
 )
@@ -190,27 +187,29 @@ def _level(value: object, prefix: str, path: str, problems: list[str]) -> Level:
     return Level.STRICT
 
 
-def _override(key: str, action: object, path: str, prefix: str, problems: list[str]) -> tuple[Check, Action] | None:
+def _override(
+    key: str, action: object, path: str, prefix: str, problems: list[str]
+) -> tuple[ValidationType, ValidationAction] | None:
     # N5
-    supported_checks = " ".join(f'"{check}"' for check in Check)
-    supported_actions = " ".join(f'"{one}"' for one in Action)
-    if key not in list(Check):
+    supported_checks = " ".join(f'"{check}"' for check in ValidationType)
+    supported_actions = " ".join(f'"{one}"' for one in ValidationAction)
+    if key not in list(ValidationType):
         problem = (
             f"verification type {quoted(key)} in custom signature verification is not supported, supported values are"
             f" [{supported_checks}]"
         )
-    elif action not in list(Action):
+    elif action not in list(ValidationAction):
         shown = quoted(action) if isinstance(action, str) else describe(action)
         problem = (
             f"verification action {shown} in custom signature verification is not supported, supported values are"
             f" [{supported_actions}]"
         )
-    elif key == Check.INTEGRITY:
+    elif key == ValidationType.INTEGRITY:
         problem = f"{quoted(key)} verification can not be overridden in custom signature verification"
-    elif action == Action.SKIP and key != Check.REVOCATION:
+    elif action == ValidationAction.SKIP and key != ValidationType.REVOCATION:
         problem = f"{quoted(key)} verification can not be skipped in custom signature verification"
     else:
-        return Check(key), Action(str(action))
+        return ValidationType(key), ValidationAction(str(action))
     problems.append(f"{path}: {prefix}{problem}")
     return None
 

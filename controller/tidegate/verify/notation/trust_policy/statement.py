@@ -1,56 +1,23 @@
 """Notation's trust policy as values: which statement holds for an artifact, and what each of its checks does.
 
-Statements are built by ``trust_policy_document`` from Notation's own JSON, or directly from values of another source;
+Statements are built by ``document`` from Notation's own JSON, or directly from values of another source;
 the rules for a whole document stand there. Nothing is verified here.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from tidegate.errors import VerificationError
 from tidegate.strict.quotation import quoted
+from tidegate.verify.notation.trust_policy.level import Level, TimestampRule, ValidationAction, ValidationType
 from tidegate.verify.notation.trust_policy.registry_scope import GLOBAL_SCOPE, scope_of_reference
 from tidegate.verify.notation.trust_store.store import StoreName
 from tidegate.verify.notation.x509.distinguished_name import DistinguishedName
 
-
-class Check(StrEnum):
-    """The five validations of a signature."""
-
-    INTEGRITY = "integrity"
-    AUTHENTICITY = "authenticity"
-    AUTHENTIC_TIMESTAMP = "authenticTimestamp"
-    EXPIRY = "expiry"
-    REVOCATION = "revocation"
-
-
-class Action(StrEnum):
-    """What a failed validation does: stop, be recorded, or not be looked at."""
-
-    ENFORCE = "enforce"
-    LOG = "log"
-    SKIP = "skip"
-
-
-class Level(StrEnum):
-    """The named sets of actions."""
-
-    STRICT = "strict"
-    PERMISSIVE = "permissive"
-    AUDIT = "audit"
-    SKIP = "skip"
-
-
-class TimestampRule(StrEnum):
-    """When a timestamp countersignature is demanded."""
-
-    ALWAYS = "always"
-    AFTER_CERT_EXPIRY = "afterCertExpiry"
-
-
-_LOGGED_BY_PERMISSIVE = frozenset({Check.AUTHENTIC_TIMESTAMP, Check.EXPIRY, Check.REVOCATION})
-_LOGGED_BY_AUDIT = _LOGGED_BY_PERMISSIVE | {Check.AUTHENTICITY}
+_LOGGED_BY_PERMISSIVE = frozenset(
+    {ValidationType.AUTHENTIC_TIMESTAMP, ValidationType.EXPIRY, ValidationType.REVOCATION}
+)
+_LOGGED_BY_AUDIT = _LOGGED_BY_PERMISSIVE | {ValidationType.AUTHENTICITY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,25 +25,25 @@ class SignatureVerification:
     """A level, what it is overridden with, and when a timestamp is demanded."""
 
     level: Level
-    override: Mapping[Check, Action] = field(default_factory=dict)
+    override: Mapping[ValidationType, ValidationAction] = field(default_factory=dict)
     verify_timestamp: TimestampRule = TimestampRule.ALWAYS
 
-    def action(self, check: Check) -> Action:
+    def action(self, check: ValidationType) -> ValidationAction:
         """Return what the check does. Integrity is enforced at every level but skip, whatever the override says.
 
         Only revocation can be skipped alone: a signature by nobody in particular must not count as verified (N5).
         """
         if self.level is Level.SKIP:
-            return Action.SKIP
-        if check is Check.INTEGRITY:
-            return Action.ENFORCE
+            return ValidationAction.SKIP
+        if check is ValidationType.INTEGRITY:
+            return ValidationAction.ENFORCE
         overridden = self.override.get(check)
-        if overridden is Action.SKIP and check is not Check.REVOCATION:
-            return Action.ENFORCE
+        if overridden is ValidationAction.SKIP and check is not ValidationType.REVOCATION:
+            return ValidationAction.ENFORCE
         if overridden is not None:
             return overridden
         logged = {Level.PERMISSIVE: _LOGGED_BY_PERMISSIVE, Level.AUDIT: _LOGGED_BY_AUDIT}.get(self.level, frozenset())
-        return Action.LOG if check in logged else Action.ENFORCE
+        return ValidationAction.LOG if check in logged else ValidationAction.ENFORCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from tidegate.errors import ConfigurationError
-from tidegate.verify.notation.trust_store.store import StoreKind, StoreName, TrustStore, read_certificates
+from tidegate.verify.notation.trust_store.store import CertificateStore, StoreKind, StoreName, read_certificates
 
 AWS_SIGNER_STORE = StoreName(StoreKind.SIGNING_AUTHORITY, "aws-signer-ts")
 AWS_GOVCLOUD_SIGNER_STORE = StoreName(StoreKind.SIGNING_AUTHORITY, "aws-us-gov-signer-ts")
@@ -20,17 +20,17 @@ FINGERPRINTS = {
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> dict[str, TrustStore]:
+def _shipped() -> dict[str, CertificateStore]:
     content = files("tidegate.verify.notation.trust_store").joinpath("aws_signer_roots.pem").read_bytes()
     by_fingerprint = {certificate.fingerprint: certificate for certificate in read_certificates(content)}
     if set(by_fingerprint) != set(FINGERPRINTS.values()):
         raise ConfigurationError("the shipped roots of AWS Signer have other fingerprints than the program expects")
     return {
-        str(name): TrustStore(name=name, certificates=(by_fingerprint[fingerprint],))
+        str(name): CertificateStore(name=name, certificates=(by_fingerprint[fingerprint],))
         for name, fingerprint in FINGERPRINTS.items()
     }
 
 
-def aws_signer_store(name: StoreName) -> TrustStore | None:
+def aws_signer_store(name: StoreName) -> CertificateStore | None:
     """Return the shipped store of that name, or None; raise ConfigurationError when the file was altered."""
     return _shipped().get(str(name))

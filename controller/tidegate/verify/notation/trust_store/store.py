@@ -57,7 +57,7 @@ class StoreFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrustStore:
+class CertificateStore:
     """The certificates of one named store."""
 
     name: StoreName
@@ -65,10 +65,10 @@ class TrustStore:
 
 
 @dataclass(frozen=True, slots=True)
-class TrustStores:
+class CertificateStores:
     """All stores that a policy may name."""
 
-    stores: Mapping[StoreName, TrustStore] = field(default_factory=dict)
+    stores: Mapping[StoreName, CertificateStore] = field(default_factory=dict)
 
     def certificates(self, names: Iterable[StoreName], kind: StoreKind) -> tuple[Certificate, ...]:
         """Return the certificates of the named stores of one kind, in order, never of another kind.
@@ -86,9 +86,9 @@ class TrustStores:
         return tuple(found)
 
 
-def trust_stores(stores: Iterable[TrustStore]) -> TrustStores:
+def certificate_stores(stores: Iterable[CertificateStore]) -> CertificateStores:
     """Return the collection of the stores; of two with one name, the last."""
-    return TrustStores({store.name: store for store in stores})
+    return CertificateStores({store.name: store for store in stores})
 
 
 def is_store_name(text: str) -> bool:
@@ -96,7 +96,7 @@ def is_store_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def build_trust_store(name: StoreName, files: Iterable[StoreFile]) -> TrustStore:
+def build_certificate_store(name: StoreName, files: Iterable[StoreFile]) -> CertificateStore:
     """Return the store of the files; raise PolicyError with every problem, in notation-go's words."""
     problems: list[str] = []
     certificates: list[Certificate] = []
@@ -117,7 +117,7 @@ def build_trust_store(name: StoreName, files: Iterable[StoreFile]) -> TrustStore
         )
     if problems:
         raise PolicyError(tuple(problems))
-    return TrustStore(name=name, certificates=tuple(dict.fromkeys(certificates)))
+    return CertificateStore(name=name, certificates=tuple(dict.fromkeys(certificates)))
 
 
 def read_certificates(content: bytes) -> tuple[Certificate, ...]:

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from tidegate.evidence.artifact_manifest import (
     ArtifactManifest,
-    Layer,
+    LayerDescriptor,
     parse_artifact,
     parse_referrers,
     signature_layers,
@@ -95,7 +95,7 @@ class _Envelope:
     """A layer that holds an envelope, and where it was found."""
 
     kind: ArtifactKind
-    layer: Layer
+    layer: LayerDescriptor
     manifest: ArtifactManifest
     manifest_digest: Digest
 

@@ -11,7 +11,7 @@ from tidegate.verify.sigstore.trust_root import TrustRoot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeylessAuthority:
+class KeylessTrust:
     """Any of the identities, with certificates of the trust root.
 
     ``require_log=False`` lets a timestamp authority stand in for the transparency log where the material is cosign's
@@ -35,7 +35,7 @@ class KeylessAuthority:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyAuthority:
+class KeyTrust:
     """One key. With ``require_log`` (the default) a log of the trust root must hold the signature.
 
     Without it a log entry isn't looked at, and nothing bounds when a stolen key signed; a timestamp is used where the
@@ -52,10 +52,10 @@ class KeyAuthority:
             raise PolicyError(("trustRoot: required, since a transparency log entry is demanded",))
 
 
-Authority = KeylessAuthority | KeyAuthority
+SignerTrust = KeylessTrust | KeyTrust
 
 
-def check_root(authority: Authority) -> Authority:
+def check_root(authority: SignerTrust) -> SignerTrust:
     """Return the authority; raise PolicyError where its trust root has none of what every signature needs.
 
     Such a root says nothing of a signature, so that this is found before anybody's is looked at.
@@ -64,7 +64,7 @@ def check_root(authority: Authority) -> Authority:
     if root is None:
         return authority
     needed: dict[str, Sequence[object]] = {"transparency log": root.logs} if authority.require_log else {}
-    if isinstance(authority, KeylessAuthority):
+    if isinstance(authority, KeylessTrust):
         needed |= {"certificate authority": root.authorities, "log of certificates": root.certificate_logs}
     missing = [what for what, found in needed.items() if not found]
     if missing:

@@ -30,13 +30,13 @@ from tidegate.evidence.signature_artifacts import (
     UnusableArtifactError,
     WantedArtifacts,
 )
-from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
 from tidegate.evidence.verification_result import VerificationState
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
+from tidegate.referrers.search import Listing, StoredArtifact, find_signatures
 from tidegate.signing.prepare import prepare
 from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.verifier import SignedImage

@@ -21,11 +21,11 @@ from tidegate.evidence.signature_artifacts import (
     UnusableArtifactError,
     bounded_annotations,
 )
-from tidegate.evidence.signature_search import StoredArtifact
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRepository
+from tidegate.referrers.search import StoredArtifact
 
 MAX_HINTS = 10
 """Signing profiles of one image; ECR knows ten rules."""

@@ -1,6 +1,6 @@
 """Signatures that Amazon ECR keeps beside an image: referrers, the fallback index, cosign's tags, and the envelopes.
 
-How the search goes is said in ``evidence.signature_search``; here is how ECR is asked. ECR's word on its own signing is
+How the search goes is said in ``referrers.search``; here is how ECR is asked. ECR's word on its own signing is
 handed on as a hint. Nothing is verified and nothing is cached.
 """
 
@@ -29,12 +29,12 @@ from tidegate.evidence.signature_artifacts import (
     UnusableArtifactError,
     WantedArtifacts,
 )
-from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES
 from tidegate.images.repository import EcrRepository
+from tidegate.referrers.search import Listing, StoredArtifact, find_signatures
 
 PAGE_OF_REFERRERS = 50
 """The largest page that ECR gives."""

@@ -24,11 +24,11 @@ from tidegate.evidence.signature_artifacts import (
     UnusableArtifactError,
 )
 from tidegate.evidence.signature_candidates import signature_tags
-from tidegate.evidence.signature_search import Listing, StoredArtifact
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES, MAX_VALUES
+from tidegate.referrers.search import Listing, StoredArtifact
 from tidegate.strict.json_text import strict_object
 
 MAX_ENTRIES = 2000

@@ -21,10 +21,10 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     WantedArtifacts,
 )
-from tidegate.evidence.signature_search import find_signatures
 from tidegate.images.digest import parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import Manifest, parse_manifest
+from tidegate.referrers.search import find_signatures
 from tidegate.verify.notation.envelope.payload import TargetArtifact
 from tidegate.verify.sigstore.claims import Artifact, Claims
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE

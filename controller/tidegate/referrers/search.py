@@ -2,7 +2,8 @@
 
 The numbers N21 to N26 are those of the Notary Project's verification steps as docs and tests name them; cosign's layouts
 take the same path. Nothing is said about trust: what is found is handed on, and N27, one valid signature is enough, is for
-the caller. What could not be looked at is noted, and is never "there is none". Nothing here does I/O or reads a clock.
+the caller. What could not be looked at is noted, and is never "there is none". It drives the calls of a store and makes
+none itself; the values are in ``evidence``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

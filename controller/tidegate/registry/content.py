@@ -1,6 +1,6 @@
 """One repository's content: manifests, lists of referrers and blobs, by the OCI distribution protocol.
 
-It is what the search for signatures asks (``evidence.signature_search.ArtifactStore``). Whoever may push decides what is
+It is what the search for signatures asks (``referrers.search.ArtifactStore``). Whoever may push decides what is
 in there, and how much: that must never read as "could not look".
 """
 
@@ -29,12 +29,12 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     UnusableArtifactError,
 )
-from tidegate.evidence.signature_search import Listing
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, OCI_INDEX
 from tidegate.images.repository import OciRepository
+from tidegate.referrers.search import Listing
 from tidegate.registry.access import Place
 from tidegate.registry.client import Client, Wanted
 from tidegate.registry.errors import error_codes, is_too_large, unexpected

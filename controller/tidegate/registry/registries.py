@@ -1,6 +1,6 @@
 """Gives manifests and signatures of registries that are not Amazon ECR. See ``gather.sources.OtherRegistry``.
 
-How a search for signatures goes is said in ``evidence.signature_search``. Nothing is cached but tokens, and the manifest
+How a search for signatures goes is said in ``referrers.search``. Nothing is cached but tokens, and the manifest
 that a tag was just found to mean, so that it is not pulled, and counted as a pull, twice.
 """
 
@@ -14,11 +14,11 @@ from tidegate.evidence.content import TOO_LARGE
 from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import MAX_IMAGE_IDS, CallGate, FetchedManifest
 from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, WantedArtifacts
-from tidegate.evidence.signature_search import find_signatures
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import OciRepository
 from tidegate.policy.scopes import canonical_host
+from tidegate.referrers.search import find_signatures
 from tidegate.registry.access import Place, RegistryAccess
 from tidegate.registry.client import Client
 from tidegate.registry.content import MANIFEST, RecentManifests, RepositoryContent

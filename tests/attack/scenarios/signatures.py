@@ -31,7 +31,6 @@ from tidegate.evidence.signature_artifacts import (
     SignatureArtifact,
     WantedArtifacts,
 )
-from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.clock import SystemClock
 from tidegate.gather.manifests import Manifests
@@ -42,6 +41,7 @@ from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
+from tidegate.referrers.search import Listing, StoredArtifact, find_signatures
 from tidegate.signing.prepare import warm_up
 from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.verifier import SignedImage

@@ -8,7 +8,6 @@ from tests.simulator import artifacts
 from tests.simulator.manifests import OCI_INDEX, OCI_MANIFEST
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.ecr_signatures import EcrSignatures
-from tidegate.evidence import signature_search
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.signature_artifacts import (
     ALL_KINDS,
@@ -25,6 +24,7 @@ from tidegate.evidence.signature_artifacts import (
 from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.repository import EcrRegistry, EcrRepository
+from tidegate.referrers import search
 
 ENVELOPE = b'{"payload":"e30","signature":"c2ln"}'
 LISTED_KINDS = [ArtifactKind.NOTATION, ArtifactKind.SIGSTORE_BUNDLE, ArtifactKind.COSIGN_SIGNATURE]
@@ -409,7 +409,7 @@ def test_no_more_manifests_are_held_than_there_is_room_for_and_likely_ones_first
         world.add_signature("team/app", "v1", b"%d" % number)
     digest = world.add_signature("team/app", "v1", ENVELOPE, annotations={THUMBPRINTS: f'["{mark}"]'})
     room = 3 * len(world.image("team/app", digest).manifest.data)
-    monkeypatch.setattr(signature_search, "MAX_FOUND_MANIFEST_BYTES", room)
+    monkeypatch.setattr(search, "MAX_FOUND_MANIFEST_BYTES", room)
     found = find(image, thumbprints=frozenset({mark}))
     assert found.artifacts[0].envelope == ENVELOPE
     assert len(found.artifacts) == 3
@@ -423,7 +423,7 @@ def test_annotations_take_room_too(find, world, image, monkeypatch, spare, found
     for number in range(2):
         world.add_signature("team/app", "v1", b"%d" % number, layer_annotations=notes)
     whole = find(image)
-    monkeypatch.setattr(signature_search, "MAX_FOUND_BYTES", whole.size + spare)
+    monkeypatch.setattr(search, "MAX_FOUND_BYTES", whole.size + spare)
     assert len(find(image).artifacts) == found
 
 

@@ -39,11 +39,11 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     WantedArtifacts,
 )
-from tidegate.evidence.signature_search import Listing, StoredArtifact, find_signatures
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.evidence.verification_result import Attempt, VerificationState, conclude
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
+from tidegate.referrers.search import Listing, StoredArtifact, find_signatures
 
 IMAGE = artifact([LayerPart(data=b"layer", media_type="a/b")], subject=None)
 OTHER = artifact([LayerPart(data=b"another", media_type="a/b")], subject=None)

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.verify.checklist import PITFALLS, RULES
 
 ROOT = Path(__file__).parents[3]
-FOLDERS = ("tests/unit/verify", "tests/unit/evidence", "tests/unit/policy", "tests/fuzz")
+FOLDERS = ("tests/unit/verify", "tests/unit/evidence", "tests/unit/referrers", "tests/unit/policy", "tests/fuzz")
 """Where tests of verification are; collected by a process of its own when this run has not collected them all."""
 TITLES = {**RULES, **PITFALLS}
 NUMBER = re.compile(r"(?<![A-Za-z0-9])(N[0-9]+b?|pitfall-9-[0-9]+)(?![0-9a-z])")

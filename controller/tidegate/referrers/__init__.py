@@ -1,0 +1,1 @@
+"""How the artifacts that refer to an image are found, whatever registry keeps it: the calls that ``aws`` and ``registry`` share."""

@@ -23,12 +23,13 @@ from tidegate.errors import UndeterminedError, VerificationError
 from tidegate.verify.sigstore.bundle import parse_bundle
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Claims
 from tidegate.verify.sigstore.layer import SignatureLayer
-from tidegate.verify.sigstore.procedure import Outcome, Verification
+from tidegate.verify.sigstore.procedure import Verification
 from tidegate.verify.sigstore.proof import Proof
 from tidegate.verify.sigstore.public_key import parse_public_key
 from tidegate.verify.sigstore.signer_trust import KeyTrust, SignerTrust
 from tidegate.verify.sigstore.trust_root import parse_trust_root
 from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
+from tidegate.verify.step import Conclusion
 
 WORLD = LocalSigstore()
 SIGNER = WORLD.signer()
@@ -91,7 +92,7 @@ def judged(verification: Verification) -> Proof | None:
     """Return what was proved; check that whatever was not has an error of ours that was raised on purpose."""
     assert verification.steps
     assert all(one.text.isprintable() and len(one.text) < 4000 for one in verification.steps), verification.steps
-    if verification.outcome is Outcome.OK:
+    if verification.conclusion is Conclusion.VERIFIED:
         return verification.require()
     assert verification.proof is None
     assert isinstance(verification.error, VerificationError | UndeterminedError)

@@ -17,8 +17,9 @@ from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import statement, stores, verify
 from tidegate.verify.notation.envelope.content import EnvelopeContent
 from tidegate.verify.notation.envelope.envelope import parse_envelope
-from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
+from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.revocation.material import RevocationMaterial
+from tidegate.verify.step import Conclusion
 
 CA = authority()
 TSA = timestamp_authority()
@@ -60,7 +61,7 @@ def covered(sealed: EnvelopeContent) -> tuple[bytes, ...]:
 def judged(rng: Random, envelope: bytes, media_type: str) -> NotationOutcome:
     """Verify under one of the policies; no step may meet an exception that nobody foresaw."""
     outcome = verify(envelope, media_type, policy=rng.choice(POLICIES), trusted=STORES, revocation=MATERIAL)
-    errors = [record.error or "" for record in outcome.steps]
+    errors = [record.text for record in outcome.steps]
     assert not any(error.startswith("unexpected") for error in errors), errors
     assert all(len(error) < 8000 and error.isprintable() for error in errors), errors
     return outcome

@@ -18,17 +18,18 @@ from tidegate.cli.judging import judge_images
 from tidegate.cli.options import settings_of
 from tidegate.cli.verify_image_steps import show_signatures
 from tidegate.cli.verify_options import VerifyOptions
-from tidegate.cli.verify_report import Report, Verdict
+from tidegate.cli.verify_report import Report
 from tidegate.errors import InvalidReferenceError
 from tidegate.images.reference import parse_reference
 from tidegate.policy.model import ImagePolicy
 from tidegate.telemetry.log import configure_logging
+from tidegate.verify.step import Conclusion
 
 _VERDICTS = {
-    Outcome.PASS: Verdict.VERIFIED,
-    Outcome.EXEMPT: Verdict.LOGGED,
-    Outcome.FAIL: Verdict.FAILED,
-    Outcome.UNDETERMINED: Verdict.INCONCLUSIVE,
+    Outcome.PASS: Conclusion.VERIFIED,
+    Outcome.EXEMPT: Conclusion.LOGGED,
+    Outcome.FAIL: Conclusion.FAILED,
+    Outcome.UNDETERMINED: Conclusion.INCONCLUSIVE,
 }
 _WORST = (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.EXEMPT, Outcome.PASS)
 _PROVED = frozenset({Check.SIGNATURES, Check.ATTESTATIONS})
@@ -73,7 +74,7 @@ def _reports(engine: Engine, judged: JudgedImage) -> list[Report]:
     if not verdict.judgements:
         reason = "no policy about this image demands a signature, so nothing was verified"
         now = engine.clock.now()
-        return [Report(subject=verdict.text, at=now, verdict=Verdict.INCONCLUSIVE, reason=reason)]
+        return [Report(subject=verdict.text, at=now, verdict=Conclusion.INCONCLUSIVE, reason=reason)]
     return [_report(engine, judged, judgement) for judgement in verdict.judgements]
 
 
@@ -95,13 +96,13 @@ def _report(engine: Engine, judged: JudgedImage, judgement: Judgement) -> Report
     )
 
 
-def conclude(judgement: Judgement) -> tuple[Verdict, str, str]:
+def conclude(judgement: Judgement) -> tuple[Conclusion, str, str]:
     """Return what the results of a policy come to, why, and what to do: the worst result decides."""
     if not judgement.allowed and all(result.lets_through for result in judgement.results):
-        return Verdict.INCONCLUSIVE, "not everything that the policy demands was judged", ""
+        return Conclusion.INCONCLUSIVE, "not everything that the policy demands was judged", ""
     worst = _worst(judgement.results)
     if worst.outcome is Outcome.PASS:
-        return Verdict.VERIFIED, "; ".join(one.found for one in judgement.results if one.check in _PROVED), ""
+        return Conclusion.VERIFIED, "; ".join(one.found for one in judgement.results if one.check in _PROVED), ""
     reason = f"{worst.reason.value}: {worst.found_and_cause}" if worst.found else worst.reason.value
     return _VERDICTS[worst.outcome], reason, worst.remedy
 

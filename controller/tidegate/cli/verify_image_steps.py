@@ -11,7 +11,7 @@ from datetime import datetime
 from tidegate.app.engine import Engine
 from tidegate.cli.judged import JudgedImage
 from tidegate.cli.verify_notation import reported_notation
-from tidegate.cli.verify_report import LeftAside, ReportedSignature, StepOutcome, Verdict
+from tidegate.cli.verify_report import LeftAside, ReportedSignature
 from tidegate.cli.verify_sigstore import KIND_NAMES, reported_sigstore
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Known
@@ -26,13 +26,14 @@ from tidegate.signing.prepare import prepare
 from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.verifier import SignedImage
 from tidegate.verify.notation.revocation.material import RevocationMaterial
+from tidegate.verify.step import Conclusion, StepOutcome
 
 MAX_ROUNDS = 4
 """Times that a signature is verified: OCSP, then a CRL in its place, then a delta of that."""
 _VERDICTS = {
-    VerificationState.VERIFIED: Verdict.VERIFIED,
-    VerificationState.LOGGED: Verdict.LOGGED,
-    VerificationState.FAILED: Verdict.FAILED,
+    VerificationState.VERIFIED: Conclusion.VERIFIED,
+    VerificationState.LOGGED: Conclusion.LOGGED,
+    VerificationState.FAILED: Conclusion.FAILED,
 }
 """Whatever else an attempt comes to is not known."""
 
@@ -121,7 +122,7 @@ def _by_demand(
             outcome = verifier.outcome(artifact, beside.image, now=now)
             shown = reported_sigstore(outcome, KIND_NAMES[artifact.kind], place)
         yield replace(shown, authority=name, attestation=_attestation(requirement))
-        if shown.verdict is Verdict.VERIFIED:
+        if shown.verdict is Conclusion.VERIFIED:
             if more := len(candidates) - index - 1:
                 yield LeftAside(what=f"{more} more", reason="NotNeeded", detail=f"authority {name} has a valid one")
             return
@@ -161,7 +162,7 @@ def _as_judged(shown: ReportedSignature, attempt: Attempt) -> ReportedSignature:
         else step
         for step in shown.steps
     )
-    return replace(shown, steps=steps, verdict=_VERDICTS.get(attempt.state, Verdict.INCONCLUSIVE))
+    return replace(shown, steps=steps, verdict=_VERDICTS.get(attempt.state, Conclusion.INCONCLUSIVE))
 
 
 def _attestation(requirement: Requirement) -> str | None:

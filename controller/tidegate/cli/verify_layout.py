@@ -10,7 +10,7 @@ from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.oci_layout import LayoutImage, OciLayout
 from tidegate.cli.verify_notation import NotationTrust, notation_trust, scope_and_digest
 from tidegate.cli.verify_options import VerifyOptions
-from tidegate.cli.verify_report import LeftAside, Report, ReportedSignature, Verdict, conclude
+from tidegate.cli.verify_report import LeftAside, Report, ReportedSignature, conclude
 from tidegate.cli.verify_sigstore import SigstoreTrust, sigstore_trust
 from tidegate.errors import InvalidManifestError
 from tidegate.evidence.signature_artifacts import (
@@ -28,6 +28,7 @@ from tidegate.referrers.search import find_signatures
 from tidegate.verify.notation.envelope.payload import TargetArtifact
 from tidegate.verify.sigstore.claims import Artifact, Claims
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
+from tidegate.verify.step import Conclusion
 
 NO_HURRY: Final = 1.0
 """Seconds that are always left: a local folder has no deadline."""
@@ -79,7 +80,7 @@ def _by_notation(layout: OciLayout, image: LayoutImage, subject: str, trust: Not
         manifest = _manifest(image)
     except InvalidManifestError as error:
         return Report(
-            subject=subject, at=trust.at, verdict=Verdict.FAILED, reason=str(error), requirements=trust.requirements
+            subject=subject, at=trust.at, verdict=Conclusion.FAILED, reason=str(error), requirements=trust.requirements
         )
     target = TargetArtifact(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size)
     thumbprints = frozenset(one.fingerprint for store in trust.stores.stores.values() for one in store.certificates)
@@ -97,7 +98,7 @@ def _by_sigstore(layout: OciLayout, image: LayoutImage, subject: str, trust: Sig
         manifest = _manifest(image)
     except InvalidManifestError as error:
         return Report(
-            subject=subject, at=trust.at, verdict=Verdict.FAILED, reason=str(error), requirements=trust.requirements
+            subject=subject, at=trust.at, verdict=Conclusion.FAILED, reason=str(error), requirements=trust.requirements
         )
     about = Artifact(digest=manifest.digest, content=image.content)
     wanted = WantedArtifacts(kinds=_kinds(trust.claims))

@@ -13,15 +13,7 @@ from tidegate.cli.argument_files import ArgumentError, read_at_most, read_file
 from tidegate.cli.trust_policy_file import read_trust_policy_file
 from tidegate.cli.trust_store_folder import read_trust_stores
 from tidegate.cli.verify_options import VerifyOptions
-from tidegate.cli.verify_report import (
-    Report,
-    ReportedSignature,
-    ReportedStep,
-    StepOutcome,
-    Verdict,
-    conclude,
-    moment,
-)
+from tidegate.cli.verify_report import Report, ReportedSignature, conclude, moment
 from tidegate.errors import VerificationError
 from tidegate.evidence.revocation import SignerQuestion
 from tidegate.images.digest import parse_digest
@@ -30,26 +22,19 @@ from tidegate.verify.notation.envelope.cose import COSE_MEDIA_TYPE
 from tidegate.verify.notation.envelope.envelope import MAX_ENVELOPE_BYTES
 from tidegate.verify.notation.envelope.jws import JWS_MEDIA_TYPE
 from tidegate.verify.notation.envelope.payload import TargetArtifact
-from tidegate.verify.notation.outcome import Conclusion, NotationOutcome, Result, StepRecord
+from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.procedure import verify_notation
 from tidegate.verify.notation.revocation.material import MAX_CRL_BYTES, MAX_OCSP_BYTES, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
-from tidegate.verify.notation.trust_policy.level import Level, ValidationAction
+from tidegate.verify.notation.trust_policy.level import Level
 from tidegate.verify.notation.trust_policy.registry_scope import scope_of_reference
 from tidegate.verify.notation.trust_policy.statement import TrustPolicyStatement
 from tidegate.verify.notation.trust_store.store import CertificateStores
+from tidegate.verify.step import Conclusion
 
 MAX_DESCRIPTOR_BYTES = 1024 * 1024
 MAX_SIGNER_ANSWER_BYTES = 1024 * 1024
 MEDIA_TYPES = {"jws": JWS_MEDIA_TYPE, "cose": COSE_MEDIA_TYPE}
-
-_VERDICTS = {
-    Conclusion.VERIFIED: Verdict.VERIFIED,
-    Conclusion.LOGGED: Verdict.LOGGED,
-    Conclusion.SKIPPED: Verdict.SKIPPED,
-    Conclusion.FAILED: Verdict.FAILED,
-    Conclusion.INCONCLUSIVE: Verdict.INCONCLUSIVE,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +84,7 @@ def verify_envelope(options: VerifyOptions) -> Report:
     if target.digest != named:
         reason = f"{options.descriptor} describes {target.digest}, and the reference names {named}"
         return Report(
-            subject=reference, at=options.at, verdict=Verdict.FAILED, reason=reason, requirements=trust.requirements
+            subject=reference, at=options.at, verdict=Conclusion.FAILED, reason=reason, requirements=trust.requirements
         )
     media_type = MEDIA_TYPES.get(options.envelope_type or "", likely_media_type(envelope))
     signature = trust.examine(envelope, media_type, target, f"{options.envelope} ({media_type})")
@@ -127,10 +112,10 @@ def notation_trust(options: VerifyOptions, reference: str) -> NotationTrust | Re
     try:
         statement = document.select(reference)  # N18, N19
     except VerificationError as error:
-        return Report(subject=reference, at=options.at, verdict=Verdict.FAILED, reason=str(error))
+        return Report(subject=reference, at=options.at, verdict=Conclusion.FAILED, reason=str(error))
     if statement.signature_verification.level is Level.SKIP:  # N20
         reason = f"the trust policy statement {statement.name!r} demands no signature of this repository (level skip)"
-        return Report(subject=reference, at=options.at, verdict=Verdict.SKIPPED, reason=reason)
+        return Report(subject=reference, at=options.at, verdict=Conclusion.SKIPPED, reason=reason)
     return NotationTrust(
         statement=statement,
         stores=read_trust_stores(options.trust_store, statement.trust_stores),
@@ -217,39 +202,17 @@ def reported_notation(outcome: NotationOutcome, place: str) -> ReportedSignature
     return ReportedSignature(
         kind="notation signature",
         place=place,
-        verdict=_VERDICTS[outcome.decision],
+        verdict=outcome.decision,
         reason=_reason(outcome),
-        steps=tuple(_step(record) for record in outcome.steps),
+        steps=outcome.steps,
         facts=tuple(facts),
     )
 
 
 def _reason(outcome: NotationOutcome) -> str:
     if outcome.decisive is not None:
-        return f"step {outcome.decisive.step.number}, {outcome.decisive.step.title}: {outcome.decisive.error}"
+        return f"step {outcome.decisive.number}, {outcome.decisive.title}: {outcome.decisive.text}"
     if outcome.conclusion is Conclusion.LOGGED:
-        failed = "; ".join(f"{record.step.check}: {record.error}" for record in outcome.logged)
+        failed = "; ".join(f"{step.validation}: {step.text}" for step in outcome.logged)
         return f"level {outcome.level} only logs what failed: {failed}"
     return f"signed by {outcome.signer.subject}" if outcome.signer else ""
-
-
-def _step(record: StepRecord) -> ReportedStep:
-    return ReportedStep(
-        number=record.step.number,
-        title=record.step.title,
-        outcome=_step_outcome(record),
-        text=record.error or record.note or "",
-        rules=f"{record.step.check}, {record.step.rules}",
-    )
-
-
-def _step_outcome(record: StepRecord) -> StepOutcome:
-    if record.action is ValidationAction.SKIP:
-        return StepOutcome.SKIPPED
-    if record.passed:
-        return StepOutcome.OK
-    if record.result is Result.NOT_RUN:
-        return StepOutcome.NOT_REACHED
-    if record.action is ValidationAction.LOG:
-        return StepOutcome.LOGGED
-    return StepOutcome.FAILED if record.result is Result.FAILED else StepOutcome.UNDECIDED

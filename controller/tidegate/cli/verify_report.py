@@ -6,50 +6,18 @@ Nothing is verified here. A signature that its policy accepts although something
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
-
-class Verdict(StrEnum):
-    """What it came to. ``LOGGED``: accepted by a policy that only logs what failed. ``SKIPPED``: none is demanded."""
-
-    VERIFIED = "verified"
-    LOGGED = "logged"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-
+from tidegate.verify.step import Conclusion, StepResult
 
 EXIT_CODES = {
-    Verdict.VERIFIED: 0,
-    Verdict.LOGGED: 0,
-    Verdict.SKIPPED: 0,
-    Verdict.FAILED: 1,
-    Verdict.INCONCLUSIVE: 2,
+    Conclusion.VERIFIED: 0,
+    Conclusion.LOGGED: 0,
+    Conclusion.SKIPPED: 0,
+    Conclusion.FAILED: 1,
+    Conclusion.INCONCLUSIVE: 2,
 }
 """0 where the trust that was given accepts it, 1 where it does not, 2 where nobody can tell."""
-
-
-class StepOutcome(StrEnum):
-    """What came of one step. ``LOGGED``: it failed, and the policy only logs that."""
-
-    OK = "ok"
-    FAILED = "failed"
-    UNDECIDED = "undecided"
-    LOGGED = "logged"
-    SKIPPED = "skipped"
-    NOT_REACHED = "not reached"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportedStep:
-    """One step: its number and title in the procedure, what came of it, and what was found or why it failed."""
-
-    number: int
-    title: str
-    outcome: StepOutcome
-    text: str = ""
-    rules: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +29,8 @@ class ReportedSignature:
 
     kind: str
     place: str
-    verdict: Verdict
-    steps: tuple[ReportedStep, ...]
+    verdict: Conclusion
+    steps: tuple[StepResult, ...]
     reason: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     authority: str | None = None
@@ -87,7 +55,7 @@ class Report:
 
     subject: str
     at: datetime
-    verdict: Verdict
+    verdict: Conclusion
     reason: str = ""
     remedy: str = ""
     requirements: str = ""
@@ -102,21 +70,21 @@ class Report:
         return EXIT_CODES[self.verdict]
 
 
-def conclude(signatures: Sequence[ReportedSignature], *, none: str, outage: str = "") -> tuple[Verdict, str]:
+def conclude(signatures: Sequence[ReportedSignature], *, none: str, outage: str = "") -> tuple[Conclusion, str]:
     """Return what several signatures came to together, and why: one that is accepted suffices (N27).
 
     ``none`` is what to say where there is no signature, ``outage`` why not all of them could be seen.
     """
-    for verdict in (Verdict.VERIFIED, Verdict.LOGGED, Verdict.INCONCLUSIVE):
+    for verdict in (Conclusion.VERIFIED, Conclusion.LOGGED, Conclusion.INCONCLUSIVE):
         found = next((one for one in signatures if one.verdict is verdict), None)
         if found is not None:
             return verdict, found.reason
     if outage:
-        return Verdict.INCONCLUSIVE, f"not everything could be looked at: {outage}"
+        return Conclusion.INCONCLUSIVE, f"not everything could be looked at: {outage}"
     if not signatures:
-        return Verdict.FAILED, none
+        return Conclusion.FAILED, none
     more = f"; none of {len(signatures)} signatures is valid" if len(signatures) > 1 else ""
-    return Verdict.FAILED, signatures[0].reason + more
+    return Conclusion.FAILED, signatures[0].reason + more
 
 
 def exit_code(reports: Sequence[Report]) -> int:
@@ -132,7 +100,7 @@ def as_json(report: Report) -> dict[str, Any]:
         **_given(digest=report.digest, policy=report.policy),
         "at": moment(report.at),
         "verdict": report.verdict.value,
-        "verified": report.verdict is Verdict.VERIFIED,
+        "verified": report.verdict is Conclusion.VERIFIED,
         "reason": report.reason,
         **_given(remedy=report.remedy or None),
         "demands": report.requirements,

@@ -10,7 +10,7 @@ import click
 
 from tidegate.cli.argument_files import ArgumentError, read_at_most, read_file
 from tidegate.cli.verify_options import VerifyOptions
-from tidegate.cli.verify_report import Report, ReportedSignature, ReportedStep, StepOutcome, Verdict, conclude, moment
+from tidegate.cli.verify_report import Report, ReportedSignature, conclude, moment
 from tidegate.errors import PolicyError
 from tidegate.evidence.signature_artifacts import ArtifactKind, SignatureArtifact
 from tidegate.images.digest import Digest, parse_digest
@@ -18,12 +18,13 @@ from tidegate.verify.sigstore.bundle import MAX_BUNDLE_BYTES
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
 from tidegate.verify.sigstore.expected_signer import ExpectedSigner, expected_authority
 from tidegate.verify.sigstore.layer import SignatureLayer
-from tidegate.verify.sigstore.procedure import Outcome, StepResult, Verification
+from tidegate.verify.sigstore.procedure import Verification
 from tidegate.verify.sigstore.proof import KeylessSigner
 from tidegate.verify.sigstore.public_key import MAX_PEM_BYTES
 from tidegate.verify.sigstore.signer_trust import SignerTrust, harmless
 from tidegate.verify.sigstore.trust_root import MAX_TRUST_ROOT_BYTES, parse_trust_root
 from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
+from tidegate.verify.step import Conclusion, StepResult
 
 MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024
 """Bytes of an artifact that is hashed; give a larger one's digest."""
@@ -39,12 +40,6 @@ _FIELDS = {
     "hashAlgorithm": "--key-hash",
 }
 
-_VERDICTS = {Outcome.OK: Verdict.VERIFIED, Outcome.FAILED: Verdict.FAILED, Outcome.INCONCLUSIVE: Verdict.INCONCLUSIVE}
-_OUTCOMES = {
-    Outcome.OK: StepOutcome.OK,
-    Outcome.FAILED: StepOutcome.FAILED,
-    Outcome.INCONCLUSIVE: StepOutcome.UNDECIDED,
-}
 KIND_NAMES = {
     ArtifactKind.SIGSTORE_BUNDLE: "sigstore bundle",
     ArtifactKind.COSIGN_SIGNATURE: "cosign signature",
@@ -218,7 +213,7 @@ def _as_option(problem: str, options: VerifyOptions) -> str:
 def reported_sigstore(found: Verification, kind: str, place: str) -> ReportedSignature:
     """Return a verification as reports show it."""
     facts: list[tuple[str, str]] = []
-    proof = found.proof if found.outcome is Outcome.OK else None
+    proof = found.proof if found.conclusion is Conclusion.VERIFIED else None
     if proof is not None:
         signer = proof.signer
         facts.append(("signer", harmless(signer) if isinstance(signer, KeylessSigner) else str(signer)))
@@ -230,9 +225,9 @@ def reported_sigstore(found: Verification, kind: str, place: str) -> ReportedSig
     return ReportedSignature(
         kind=kind,
         place=place,
-        verdict=_VERDICTS[found.outcome],
+        verdict=found.conclusion,
         reason=_reason(found.steps, facts),
-        steps=tuple(_step(step) for step in found.steps),
+        steps=found.steps,
         facts=tuple(facts),
     )
 
@@ -241,10 +236,4 @@ def _reason(steps: Sequence[StepResult], facts: list[tuple[str, str]]) -> str:
     if facts:
         return f"signed by {facts[0][1]}"
     last = steps[-1]
-    return f"step {last.step.value}, {last.step.title}: {last.text}"
-
-
-def _step(result: StepResult) -> ReportedStep:
-    return ReportedStep(
-        number=result.step.value, title=result.step.title, outcome=_OUTCOMES[result.outcome], text=result.text
-    )
+    return f"step {last.number}, {last.title}: {last.text}"

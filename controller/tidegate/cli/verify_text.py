@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tidegate.cli.lines import console, print_line
-from tidegate.cli.verify_report import Report, ReportedSignature, ReportedStep, StepOutcome, Verdict, as_json, moment
+from tidegate.cli.verify_report import Report, ReportedSignature, as_json, moment
+from tidegate.verify.step import Conclusion, StepOutcome, StepResult
 
 MAX_LINE = 2000
 """Characters of one text that is printed."""
@@ -15,11 +16,11 @@ _TEXT_COLUMN = 19
 """Where the words of a step begin."""
 
 _WORDS = {
-    Verdict.VERIFIED: ("VERIFIED", "bold green"),
-    Verdict.LOGGED: ("ACCEPTED, BUT NOT VERIFIED", "bold yellow"),
-    Verdict.SKIPPED: ("SKIPPED, NOT VERIFIED", "bold yellow"),
-    Verdict.FAILED: ("NOT VERIFIED", "bold red"),
-    Verdict.INCONCLUSIVE: ("UNKNOWN", "bold magenta"),
+    Conclusion.VERIFIED: ("VERIFIED", "bold green"),
+    Conclusion.LOGGED: ("ACCEPTED, BUT NOT VERIFIED", "bold yellow"),
+    Conclusion.SKIPPED: ("SKIPPED, NOT VERIFIED", "bold yellow"),
+    Conclusion.FAILED: ("NOT VERIFIED", "bold red"),
+    Conclusion.INCONCLUSIVE: ("UNKNOWN", "bold magenta"),
 }
 
 
@@ -74,7 +75,7 @@ def _print_signature(to: Console, signature: ReportedSignature, *, alone: bool) 
         _print_verdict(to, signature.verdict, "", indent=2)
 
 
-def _print_step(to: Console, step: ReportedStep) -> None:
+def _print_step(to: Console, step: StepResult) -> None:
     rules = f" [{step.rules}]" if step.rules else ""
     word = step.outcome.value.upper() if step.outcome is StepOutcome.FAILED else step.outcome.value
     style = _STYLES.get(step.outcome)
@@ -83,7 +84,7 @@ def _print_step(to: Console, step: ReportedStep) -> None:
         _line(to, step.text, indent=_TEXT_COLUMN, hanging=_TEXT_COLUMN)
 
 
-def _print_verdict(to: Console, verdict: Verdict, reason: str, *, indent: int = 0) -> None:
+def _print_verdict(to: Console, verdict: Conclusion, reason: str, *, indent: int = 0) -> None:
     word, style = _WORDS[verdict]
     _line(to, f"{word}{': ' if reason else ''}{reason}", style=style, indent=indent)
 

@@ -10,7 +10,7 @@ from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
 from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, store_named
 from tidegate.verify.notation.envelope.payload import TargetArtifact
-from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
+from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.procedure import verify_notation
 from tidegate.verify.notation.revocation.material import RevocationMaterial
 from tidegate.verify.notation.trust_policy.level import ValidationType
@@ -25,6 +25,7 @@ from tidegate.verify.notation.trust_store.store import (
     build_certificate_store,
     certificate_stores,
 )
+from tidegate.verify.step import Conclusion
 
 _STATES: Mapping[Conclusion, VerificationState] = {
     Conclusion.VERIFIED: VerificationState.VERIFIED,
@@ -108,12 +109,12 @@ def _attempt(artifact: SignatureArtifact, outcome: NotationOutcome) -> Attempt:
     return Attempt(
         manifest_digest=artifact.manifest_digest,
         state=state,
-        step=decisive.step.title if decisive else "",
-        text=(decisive.error or "")[:MAX_TEXT] if decisive else "",
+        step=decisive.title if decisive else "",
+        text=decisive.text[:MAX_TEXT] if decisive else "",
         signer=name[:MAX_TEXT],
         revoked=outcome.conclusion is Conclusion.FAILED
         and decisive is not None
-        and decisive.step.check is ValidationType.REVOCATION,
-        logged=tuple(f"{one.step.check.value}: {one.error or one.result.value}"[:MAX_TEXT] for one in outcome.logged),
+        and decisive.validation is ValidationType.REVOCATION,
+        logged=tuple(f"{one.validation.value}: {one.text}"[:MAX_TEXT] for one in outcome.logged),
         good_until=outcome.good_until,
     )

@@ -20,11 +20,12 @@ from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, store_
 from tidegate.verify.notation.revocation.material import RevocationMaterial
 from tidegate.verify.sigstore.claims import Artifact, Claims
 from tidegate.verify.sigstore.layer import SignatureLayer
-from tidegate.verify.sigstore.procedure import Outcome, Verification
+from tidegate.verify.sigstore.procedure import Verification
 from tidegate.verify.sigstore.public_key import parse_public_key
 from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust, check_root
 from tidegate.verify.sigstore.trust_root import TrustRoot, parse_trust_root
 from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
+from tidegate.verify.step import Conclusion
 
 
 class SigstoreVerifier:
@@ -109,13 +110,13 @@ def _root(trust: TrustSnapshot, name: str) -> TrustRoot:
 
 
 def _attempt(artifact: SignatureArtifact, found: Verification) -> Attempt:
-    proof = found.proof if found.outcome is Outcome.OK else None
+    proof = found.proof if found.conclusion is Conclusion.VERIFIED else None
     last = found.steps[-1] if found.steps and proof is None else None
     return Attempt(
         manifest_digest=artifact.manifest_digest,
         # The authority was found usable before: what cannot be decided is the signature's fault, and no outage.
         state=VerificationState.FAILED if proof is None else VerificationState.VERIFIED,
-        step=f"establish that {last.step.title}" if last else "",
+        step=f"establish that {last.title}" if last else "",
         text=last.text[:MAX_TEXT] if last else "",
         signer="" if proof is None else str(proof.signer)[:MAX_TEXT],
     )

@@ -10,7 +10,7 @@ from tests.e2e.interop.layout import REPOSITORY, Artifact, Layout
 from tests.e2e.interop.programs import Notation
 from tests.simulator.artifacts import NOTATION_TYPE
 from tidegate.verify.notation.envelope.payload import TargetArtifact
-from tidegate.verify.notation.outcome import NotationOutcome, Result
+from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.procedure import verify_notation
 from tidegate.verify.notation.revocation.material import CrlQuestion, OcspQuestion, Question, RevocationMaterial
 from tidegate.verify.notation.trust_policy.document import parse_trust_policy
@@ -22,6 +22,7 @@ from tidegate.verify.notation.trust_store.store import (
     build_certificate_store,
     certificate_stores,
 )
+from tidegate.verify.step import StepOutcome
 
 TIMEOUT_SECONDS = 5
 
@@ -103,6 +104,5 @@ def refused_at(outcome: NotationOutcome) -> tuple[int, str]:
     """Return the number of the step that refused, and its error: a foreseen failure, not an inconclusive one."""
     decisive = outcome.decisive
     assert decisive is not None, outcome.conclusion
-    assert decisive.result is Result.FAILED, decisive
-    assert decisive.error is not None
-    return decisive.step.number, decisive.error
+    assert decisive.outcome is StepOutcome.FAILED, decisive
+    return decisive.number, decisive.text

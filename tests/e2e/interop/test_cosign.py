@@ -19,19 +19,20 @@ from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.sigstore_log import b64
 from tidegate.verify.sigstore.cel import Condition
 from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, SIGNATURE, SignatureLayer
-from tidegate.verify.sigstore.procedure import Outcome, Step, Verification
+from tidegate.verify.sigstore.procedure import SigstoreStep, Verification
 from tidegate.verify.sigstore.proof import KeylessSigner, KeySigner
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
+from tidegate.verify.step import Conclusion, StepOutcome
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 
 
-def refused(verification: Verification) -> tuple[Step, str]:
+def refused(verification: Verification) -> tuple[SigstoreStep, str]:
     """Return the step that failed, and why; nothing may have been proved."""
-    assert verification.outcome is Outcome.FAILED, verification.steps
+    assert verification.conclusion is Conclusion.FAILED, verification.steps
     assert verification.proof is None
     last = verification.steps[-1]
-    return last.step, last.text
+    return SigstoreStep(last.number), last.text
 
 
 @every_kind
@@ -39,7 +40,7 @@ def test_what_cosign_makes_is_verified(world: World, kind: Kind) -> None:
     pushed = world.signed(kind)
     pushed.verify_by_cosign()
     verification = pushed.verify_by_tidegate()
-    assert verification.outcome is Outcome.OK, verification.steps
+    assert verification.conclusion is Conclusion.VERIFIED, verification.steps
     proof = verification.require()
     assert proof.digest == pushed.digest
     if kind.by.is_key:
@@ -65,7 +66,9 @@ def test_both_refuse_another_signer(world: World, kind: Kind) -> None:
         asking = pushed.demanding(**required)
         asking.refused_by_cosign()
         step, text = refused(asking.verify_by_tidegate())
-        assert step in ({Step.SIGNATURE, Step.ENTRY} if kind.by.is_key else {Step.IDENTITY}), text
+        assert step in ({SigstoreStep.SIGNATURE, SigstoreStep.ENTRY} if kind.by.is_key else {SigstoreStep.IDENTITY}), (
+            text
+        )
 
 
 @every_kind
@@ -76,7 +79,7 @@ def test_both_refuse_what_is_about_another_image(world: World, kind: Kind) -> No
     assert moved.digest != pushed.digest
     moved.refused_by_cosign()
     step, text = refused(moved.verify_by_tidegate())
-    assert step is Step.SUBJECT
+    assert step is SigstoreStep.SUBJECT
     assert moved.digest in text
 
 
@@ -184,7 +187,7 @@ def test_both_refuse_what_was_altered(
     world: World, kind: Kind, change: Callable[[SignatureLayer], SignatureLayer]
 ) -> None:
     pushed = world.signed(kind)
-    assert pushed.verify_by_tidegate().outcome is Outcome.OK
+    assert pushed.verify_by_tidegate().conclusion is Conclusion.VERIFIED
     pushed.replace(change(pushed.material()))
     pushed.refused_by_cosign()
     refused(pushed.verify_by_tidegate())
@@ -199,13 +202,13 @@ def test_an_altered_timestamp_counts_for_nothing(world: World, attestation: bool
     pushed.replace(alter(pushed.material()))
     pushed.refused_by_cosign()
     verification = pushed.verify_by_tidegate()
-    assert verification.outcome is Outcome.OK
+    assert verification.conclusion is Conclusion.VERIFIED
     assert "a timestamp authority" not in _clocks(verification)
     assert "the transparency log" in _clocks(verification)
 
 
 def _clocks(verification: Verification) -> str:
-    (text,) = (one.text for one in verification.steps if one.step is Step.TIME)
+    (text,) = (one.text for one in verification.steps if one.number == SigstoreStep.TIME)
     return text
 
 
@@ -234,13 +237,13 @@ def test_a_copy_in_another_repository(world: World, kind: Kind) -> None:
     pushed = world.sign(kind, repository=world.fresh_repository())
     copy = pushed.copy(world.fresh_repository())
     copy.verify_by_cosign()
-    assert copy.verify_by_tidegate().outcome is Outcome.OK
+    assert copy.verify_by_tidegate().conclusion is Conclusion.VERIFIED
     step, text = refused(copy.verify_by_tidegate(repository=copy.name))
-    assert step is Step.CLAIMS
+    assert step is SigstoreStep.CLAIMS
     assert copy.name in text
     names_its_own = kind.form is Form.LEGACY and not kind.attestation
     at_home = pushed.verify_by_tidegate(repository=pushed.name)
-    assert at_home.outcome is (Outcome.OK if names_its_own else Outcome.FAILED)
+    assert at_home.conclusion is (Conclusion.VERIFIED if names_its_own else StepOutcome.FAILED)
 
 
 @every_kind
@@ -248,7 +251,7 @@ def test_a_signature_is_no_attestation_nor_the_other_way_round(world: World, kin
     pushed = world.signed(kind)
     other = COSIGN_SIGNATURE if kind.attestation else PROVENANCE
     step, _ = refused(pushed.verify_by_tidegate(predicate_type=other))
-    assert step is Step.CLAIMS
+    assert step is SigstoreStep.CLAIMS
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.attestation], ids=str)
@@ -259,17 +262,17 @@ def test_conditions_on_the_provenance_that_cosign_attested(world: World, kind: K
         condition = Condition(text=f"predicate.runDetails.builder.id == '{name}'")
         return pushed.verify_by_tidegate(conditions=(condition,))
 
-    assert with_builder("https://builder.test").outcome is Outcome.OK
+    assert with_builder("https://builder.test").conclusion is Conclusion.VERIFIED
     step, _ = refused(with_builder("https://another-builder.test"))
-    assert step is Step.CONDITIONS
+    assert step is SigstoreStep.CONDITIONS
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.attestation], ids=str)
 def test_annotations_that_cosign_signed(world: World, kind: Kind) -> None:
     pushed = world.sign(kind, "--annotations", "team=payments", repository=world.fresh_repository())
-    assert pushed.verify_by_tidegate(annotations={"team": "payments"}).outcome is Outcome.OK
+    assert pushed.verify_by_tidegate(annotations={"team": "payments"}).conclusion is Conclusion.VERIFIED
     step, _ = refused(pushed.verify_by_tidegate(annotations={"team": "others"}))
-    assert step is Step.CLAIMS
+    assert step is SigstoreStep.CLAIMS
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.by is not By.KEY], ids=str)
@@ -278,10 +281,10 @@ def test_age_counts_from_the_time_that_the_instance_gave(world: World, kind: Kin
     pushed = world.signed(kind)
     next_year = now() + timedelta(days=364)
     month = timedelta(days=30)
-    assert pushed.verify_by_tidegate(max_age=month).outcome is Outcome.OK
-    assert pushed.verify_by_tidegate(at=next_year).outcome is Outcome.OK
+    assert pushed.verify_by_tidegate(max_age=month).conclusion is Conclusion.VERIFIED
+    assert pushed.verify_by_tidegate(at=next_year).conclusion is Conclusion.VERIFIED
     step, _ = refused(pushed.verify_by_tidegate(at=next_year, max_age=month))
-    assert step is Step.AGE
+    assert step is SigstoreStep.AGE
 
 
 @pytest.mark.parametrize(("kind", "digest"), [("p384", "sha384"), ("p521", "sha512"), ("rsa2048", "sha256")])
@@ -291,7 +294,7 @@ def test_keys_of_other_kinds(world: World, form: Form, kind: str, digest: str) -
     key = world.import_key(f"{form}-{kind}", kind)
     pushed = world.sign(Kind(by=By.KEY, form=form), key=key, repository=world.fresh_repository()).demanding(key=key)
     pushed.verify_by_cosign("--signature-digest-algorithm", digest)
-    assert pushed.verify_by_tidegate().outcome is Outcome.OK
+    assert pushed.verify_by_tidegate().conclusion is Conclusion.VERIFIED
     refused(pushed.demanding(key=world.stranger_key).verify_by_tidegate())
 
 
@@ -306,7 +309,7 @@ def test_the_older_signature_as_a_referrer(cosign_path: Path, tmp_path: Path) ->
         (layer,) = json.loads(pushed.content.manifests[referrer["digest"]].content)["layers"]
         pushed.verify_by_cosign("--experimental-oci11")
         material = SignatureLayer(content=pushed.content.blobs[layer["digest"]], annotations=layer["annotations"])
-        assert pushed.verify_layer(material).outcome is Outcome.OK
+        assert pushed.verify_layer(material).conclusion is Conclusion.VERIFIED
         refused(pushed.demanding(key=world.stranger_key).verify_layer(material))
 
 
@@ -317,4 +320,4 @@ def test_a_registry_without_the_referrers_api(cosign: Cosign, services: Services
         pushed = cosign_world(cosign, registry, services).sign(kind)
         assert (pushed.digest.replace(":", "-") in pushed.content.tags) == (kind.form is Form.BUNDLE)
         pushed.verify_by_cosign()
-        assert pushed.verify_by_tidegate().outcome is Outcome.OK
+        assert pushed.verify_by_tidegate().conclusion is Conclusion.VERIFIED

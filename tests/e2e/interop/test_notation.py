@@ -21,7 +21,8 @@ from tests.simulator.manifests import image
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
 from tests.simulator.pki.timestamps import timestamp_authority
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
+from tidegate.verify.notation.outcome import NotationOutcome
+from tidegate.verify.step import Conclusion
 
 FORMATS = {"jws": "application/jose+json", "cose": "application/cose"}
 DAY = timedelta(days=1)

@@ -16,7 +16,7 @@ from tests.simulator.manifests import Manifest, image
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, COSE, JWS, X509_SCHEME, sign
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
-from tidegate.verify.notation.outcome import Conclusion
+from tidegate.verify.step import Conclusion
 
 IMAGE = image("app")
 FORMATS = [pytest.param(JWS, id="jws"), pytest.param(COSE, id="cose")]

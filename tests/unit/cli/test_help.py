@@ -11,15 +11,8 @@ import pytest
 from tests.unit.cli import reference_page
 from tests.unit.cli.commands import run
 from tidegate.cli.root import main
-from tidegate.cli.verify_report import (
-    LeftAside,
-    Report,
-    ReportedSignature,
-    ReportedStep,
-    StepOutcome,
-    Verdict,
-    as_json,
-)
+from tidegate.cli.verify_report import LeftAside, Report, ReportedSignature, as_json
+from tidegate.verify.step import Conclusion, StepOutcome, StepResult
 
 COMMANDS = reference_page.commands()
 
@@ -61,16 +54,16 @@ def test_the_examples_of_the_help_are_commands_that_there_are():
 
 
 def test_the_guide_names_every_member_of_the_json_and_every_word():
-    step = ReportedStep(number=1, title="t", outcome=StepOutcome.OK, rules="r")
+    step = StepResult(number=1, title="t", outcome=StepOutcome.OK, rules="r")
     signature = ReportedSignature(
-        kind="k", place="p", verdict=Verdict.FAILED, steps=(step,), authority="a", attestation="b"
+        kind="k", place="p", verdict=Conclusion.FAILED, steps=(step,), authority="a", attestation="b"
     )
     aside = LeftAside(what="w", reason="r", detail="d")
     whole = as_json(
         Report(
             subject="s",
             at=datetime.now(UTC),
-            verdict=Verdict.FAILED,
+            verdict=Conclusion.FAILED,
             remedy="r",
             digest="d",
             policy="p",
@@ -81,7 +74,7 @@ def test_the_guide_names_every_member_of_the_json_and_every_word():
     inside = [*whole["signatures"], *whole["signatures"][0]["steps"], *whole["leftAside"]]
     words = {name for one in (whole, *inside) for name in one} - {"signatures", "leftAside"}
     page = (reference_page.PAGE.parents[1] / "guides" / "verify.md").read_text()
-    for word in (*words, *Verdict, *StepOutcome, "signatures[]", "signatures[].steps[]", "leftAside[]"):
+    for word in (*words, *Conclusion, *StepOutcome, "signatures[]", "signatures[].steps[]", "leftAside[]"):
         assert f"`{word}`" in page, word
 
 

@@ -7,9 +7,10 @@ import pytest
 from tidegate.admission.verdict import Judgement
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.cli.verify_image import conclude
-from tidegate.cli.verify_report import EXIT_CODES, Verdict
+from tidegate.cli.verify_report import EXIT_CODES
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
+from tidegate.verify.step import Conclusion
 
 CI = {"name": "ci", "notation": {"trustStores": ["own"], "trustedIdentities": ["*"]}}
 
@@ -30,10 +31,10 @@ def result(check: Check, outcome: Outcome, *, found: str = "", remedy: str = "")
 @pytest.mark.parametrize(
     ("outcome", "verdict", "code"),
     [
-        (Outcome.PASS, Verdict.VERIFIED, 0),
-        (Outcome.EXEMPT, Verdict.LOGGED, 0),
-        (Outcome.FAIL, Verdict.FAILED, 1),
-        (Outcome.UNDETERMINED, Verdict.INCONCLUSIVE, 2),
+        (Outcome.PASS, Conclusion.VERIFIED, 0),
+        (Outcome.EXEMPT, Conclusion.LOGGED, 0),
+        (Outcome.FAIL, Conclusion.FAILED, 1),
+        (Outcome.UNDETERMINED, Conclusion.INCONCLUSIVE, 2),
     ],
 )
 def test_each_outcome_is_a_verdict(outcome, verdict, code):
@@ -49,20 +50,20 @@ def test_the_worst_result_decides_wherever_it_stands(worse, first):
     second = Check.SIGNATURES if first is Check.REGISTRY else Check.REGISTRY
     results = (result(first, worse), result(second, Outcome.PASS))
     listing = demanding(registries=[{"account": "111122223333"}])
-    assert conclude(Judgement(policy=listing, results=results))[0] is not Verdict.VERIFIED
-    assert conclude(Judgement(policy=listing, results=results[::-1]))[0] is not Verdict.VERIFIED
+    assert conclude(Judgement(policy=listing, results=results))[0] is not Conclusion.VERIFIED
+    assert conclude(Judgement(policy=listing, results=results[::-1]))[0] is not Conclusion.VERIFIED
 
 
 def test_a_failure_comes_before_what_nobody_can_tell():
     results = (result(Check.SIGNATURES, Outcome.UNDETERMINED), result(Check.ATTESTATIONS, Outcome.FAIL))
-    assert conclude(Judgement(policy=demanding(), results=results))[0] is Verdict.FAILED
+    assert conclude(Judgement(policy=demanding(), results=results))[0] is Conclusion.FAILED
 
 
 @pytest.mark.parametrize("results", [(), (result(Check.REGISTRY, Outcome.PASS),)], ids=["nothing", "something else"])
 def test_what_was_not_judged_is_not_verified(results):
     """A missing result is a fault of the program, and must not look like a success."""
     verdict, reason, _ = conclude(Judgement(policy=demanding(), results=results))
-    assert verdict is Verdict.INCONCLUSIVE
+    assert verdict is Conclusion.INCONCLUSIVE
     assert reason == "not everything that the policy demands was judged"
 
 

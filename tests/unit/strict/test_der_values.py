@@ -13,9 +13,9 @@ from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import failed_step, refusal, stores, verify
 from tidegate.errors import VerificationError
 from tidegate.strict.der_values import MAX_VALUES, check_values
-from tidegate.verify.notation.outcome import Conclusion
 from tidegate.verify.notation.timestamp.cms import parse_signed_token, read_timestamp_info
 from tidegate.verify.notation.x509.certificate import MAX_CERTIFICATE_BYTES
+from tidegate.verify.step import Conclusion
 
 TSA = timestamp_authority()
 MANY = "thing: more than 4000 values"

@@ -7,57 +7,19 @@ INCONCLUSIVE, which is neither good nor bad news about the signature and never a
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from tidegate.verify.notation.envelope.attributes import SigningScheme
 from tidegate.verify.notation.revocation.material import Question
 from tidegate.verify.notation.signer import SigningProfile
-from tidegate.verify.notation.trust_policy.level import Level, ValidationAction, ValidationType
-
-
-class Result(StrEnum):
-    """What came out of one step."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-    NOT_RUN = "notRun"
-
-
-class Conclusion(StrEnum):
-    """What the whole verification came to."""
-
-    VERIFIED = "verified"
-    LOGGED = "logged"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-    SKIPPED = "skipped"
+from tidegate.verify.notation.trust_policy.level import Level, ValidationType
+from tidegate.verify.step import Conclusion, StepOutcome, StepResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step of the procedure: its number, what it does, which validation it is part of, and the rules it holds."""
+class NotationStep(StepResult):
+    """One step of the procedure, and the validation of the trust policy that it is part of."""
 
-    number: int
-    title: str
-    check: ValidationType
-    rules: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRecord:
-    """What a step did. ``error`` is why it did not pass; ``note`` says more about one that did."""
-
-    step: Step
-    action: ValidationAction
-    result: Result
-    error: str | None = None
-    note: str | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Tell whether it ran and passed."""
-        return self.result is Result.PASSED
+    validation: ValidationType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +46,7 @@ class NotationOutcome:
 
     statement: str
     level: Level
-    steps: tuple[StepRecord, ...]
+    steps: tuple[NotationStep, ...]
     signer: NotationSigner | None = None
     claimed_subject: str | None = None
     signing_time: datetime | None = None
@@ -97,13 +59,12 @@ class NotationOutcome:
         """Return what it came to: VERIFIED only when every step that is not skipped passed."""
         if self.level is Level.SKIP:
             return Conclusion.SKIPPED
-        wanted = [record for record in self.steps if record.action is not ValidationAction.SKIP]
-        enforced = [record for record in wanted if record.action is ValidationAction.ENFORCE]
-        if any(record.result is Result.FAILED for record in enforced):
+        outcomes = {step.outcome for step in self.steps}
+        if StepOutcome.FAILED in outcomes:
             return Conclusion.FAILED
-        if not enforced or any(not record.passed for record in enforced):
+        if StepOutcome.OK not in outcomes or outcomes & {StepOutcome.UNDECIDED, StepOutcome.NOT_REACHED}:
             return Conclusion.INCONCLUSIVE
-        return Conclusion.VERIFIED if all(record.passed for record in wanted) else Conclusion.LOGGED
+        return Conclusion.LOGGED if StepOutcome.LOGGED in outcomes else Conclusion.VERIFIED
 
     @property
     def decision(self) -> Conclusion:
@@ -116,19 +77,14 @@ class NotationOutcome:
         return Conclusion.FAILED if found is Conclusion.INCONCLUSIVE and self.signer is None else found
 
     @property
-    def decisive(self) -> StepRecord | None:
-        """Return the enforced step that decided: the first that failed, else the first that is inconclusive, else None."""
-        enforced = [record for record in self.steps if record.action is ValidationAction.ENFORCE]
-        for result in (Result.FAILED, Result.INCONCLUSIVE):
-            if (found := next((record for record in enforced if record.result is result), None)) is not None:
+    def decisive(self) -> NotationStep | None:
+        """Return the enforced step that decided: the first that failed, else the first that is undecided, else None."""
+        for outcome in (StepOutcome.FAILED, StepOutcome.UNDECIDED):
+            if (found := next((step for step in self.steps if step.outcome is outcome), None)) is not None:
                 return found
         return None
 
     @property
-    def logged(self) -> tuple[StepRecord, ...]:
+    def logged(self) -> tuple[NotationStep, ...]:
         """Return the steps that did not pass and were only logged."""
-        return tuple(
-            record
-            for record in self.steps
-            if record.action is ValidationAction.LOG and record.result in {Result.FAILED, Result.INCONCLUSIVE}
-        )
+        return tuple(step for step in self.steps if step.outcome is StepOutcome.LOGGED)

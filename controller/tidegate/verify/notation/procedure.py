@@ -24,7 +24,7 @@ from tidegate.verify.notation.envelope.payload import (
     read_payload,
 )
 from tidegate.verify.notation.envelope.plugin import check_critical_attributes, required_plugin
-from tidegate.verify.notation.outcome import NotationOutcome, NotationSigner, Result, Step, StepRecord
+from tidegate.verify.notation.outcome import NotationOutcome, NotationSigner, NotationStep
 from tidegate.verify.notation.revocation.chain import ChainStanding, chain_standing, check_standing
 from tidegate.verify.notation.revocation.material import NOTHING_KNOWN, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import (
@@ -49,8 +49,11 @@ from tidegate.verify.notation.trust_policy.statement import TrustPolicyStatement
 from tidegate.verify.notation.trust_store.store import CertificateStores, StoreKind
 from tidegate.verify.notation.x509.certificate import Certificate
 from tidegate.verify.notation.x509.chain import Purpose, validate_chain
+from tidegate.verify.step import StepOutcome
 
 _NO_METADATA: Mapping[str, str] = {}
+_STOPS = frozenset({StepOutcome.FAILED, StepOutcome.UNDECIDED})
+"""What ends the procedure: an enforced step that did not pass."""
 
 
 def verify_notation(
@@ -85,7 +88,7 @@ def verify_notation(
     return verification.run()
 
 
-def _steps() -> tuple[Step, ...]:
+def _steps() -> tuple[NotationStep, ...]:
     rows = (
         ("read the envelope and its signed attributes", ValidationType.INTEGRITY, "N28-N36"),
         ("find a trusted anchor in the certificate chain", ValidationType.AUTHENTICITY, "N54"),
@@ -99,13 +102,19 @@ def _steps() -> tuple[Step, ...]:
         ("look for revocations", ValidationType.REVOCATION, "N45, N64-N68"),
     )
     return tuple(
-        Step(number=number, title=title, check=check, rules=rules)
-        for number, (title, check, rules) in enumerate(rows, start=1)
+        NotationStep(
+            number=number,
+            title=title,
+            outcome=StepOutcome.NOT_REACHED,
+            rules=f"{validation}, {rules}",
+            validation=validation,
+        )
+        for number, (title, validation, rules) in enumerate(rows, start=1)
     )
 
 
 STEPS = _steps()
-"""The procedure. Integrity is enforced at every level."""
+"""The procedure, with no step taken yet. Integrity is enforced at every level."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,18 +152,20 @@ class _Verification:
             self._timestamp,  # 9
             self._revoke,  # 10
         )
-        records: list[StepRecord] = []
-        stopped = False
+        steps: list[NotationStep] = []
         for step, act in zip(STEPS, actions, strict=True):
-            action = self.statement.signature_verification.action(step.check)
-            if stopped or action is ValidationAction.SKIP:
-                records.append(StepRecord(step=step, action=action, result=Result.NOT_RUN))
-                continue
-            record = _perform(step, action, act)
-            records.append(record)
-            stopped = action is ValidationAction.ENFORCE and not record.passed
-        self._look_ahead(records)
-        return self._outcome(tuple(records))
+            action = self._action(step)
+            if action is ValidationAction.SKIP:
+                steps.append(replace(step, outcome=StepOutcome.SKIPPED))
+            elif any(one.outcome in _STOPS for one in steps):
+                steps.append(step)
+            else:
+                steps.append(_perform(step, action, act)[0])
+        self._look_ahead(steps)
+        return self._outcome(tuple(steps))
+
+    def _action(self, step: NotationStep) -> ValidationAction:
+        return self.statement.signature_verification.action(step.validation)
 
     def _read(self) -> None:
         self.envelope = parse_envelope(self.content, self.media_type)  # N28-N36
@@ -271,27 +282,23 @@ class _Verification:
         reason = f"GetRevocationStatus call failed with error: {answer.reason}"
         raise UndeterminedError(str(revocation_failure(reason)))
 
-    def _look_ahead(self, records: list[StepRecord]) -> None:
+    def _look_ahead(self, steps: list[NotationStep]) -> None:
         """Take the last step too where the one before it waits for answers, so that all are asked for at once.
 
         That something is revoked then counts, whatever is not known of the timestamp: anybody can add one.
         """
-        *_, before, last = records
-        if (
-            before.result is Result.INCONCLUSIVE
-            and last.result is Result.NOT_RUN
-            and last.action is not ValidationAction.SKIP
-        ):
-            record = _perform(last.step, last.action, self._revoke)
-            if record.result is Result.FAILED:
-                records[-1] = record
+        *_, before, last = steps
+        if before.outcome is StepOutcome.UNDECIDED and last.outcome is StepOutcome.NOT_REACHED:
+            taken, found = _perform(last, self._action(last), self._revoke)
+            if found is StepOutcome.FAILED:
+                steps[-1] = taken
 
     @property
     def _envelope(self) -> Envelope:
         assert self.envelope is not None
         return self.envelope
 
-    def _outcome(self, records: tuple[StepRecord, ...]) -> NotationOutcome:
+    def _outcome(self, steps: tuple[NotationStep, ...]) -> NotationOutcome:
         signer = None
         if self.anchor is not None and self.identified:
             signer = NotationSigner(
@@ -303,7 +310,7 @@ class _Verification:
         return NotationOutcome(
             statement=self.statement.name,
             level=self.statement.signature_verification.level,
-            steps=records,
+            steps=steps,
             signer=signer,
             claimed_subject=self.chain[0].subject if self.chain else None,
             signing_time=self.envelope.attributes.signing_time if self.envelope else None,
@@ -313,14 +320,20 @@ class _Verification:
         )
 
 
-def _perform(step: Step, action: ValidationAction, act: Callable[[], str | None]) -> StepRecord:
-    """Run one step and record what came of it. What nobody foresaw is a failure: hostile bytes may bring it about."""
+def _perform(
+    step: NotationStep, action: ValidationAction, act: Callable[[], str | None]
+) -> tuple[NotationStep, StepOutcome]:
+    """Take one step; return it, and what was found whatever the trust policy makes of it.
+
+    An exception that is not one of tidegate's errors is a failure: hostile bytes may bring it about.
+    """
     try:
-        note = act()
+        found, text = StepOutcome.OK, act() or ""
     except UndeterminedError as error:
-        return StepRecord(step=step, action=action, result=Result.INCONCLUSIVE, error=str(error))
+        found, text = StepOutcome.UNDECIDED, str(error)
     except Error as error:
-        return StepRecord(step=step, action=action, result=Result.FAILED, error=str(error))
+        found, text = StepOutcome.FAILED, str(error)
     except Exception as error:  # noqa: BLE001 - whatever happens, no signature passes by it
-        return StepRecord(step=step, action=action, result=Result.FAILED, error=f"unexpected {type(error).__name__}")
-    return StepRecord(step=step, action=action, result=Result.PASSED, note=note)
+        found, text = StepOutcome.FAILED, f"unexpected {type(error).__name__}"
+    logged = action is not ValidationAction.ENFORCE and found is not StepOutcome.OK
+    return replace(step, outcome=StepOutcome.LOGGED if logged else found, text=text), found

@@ -38,7 +38,7 @@ from tidegate.strict.quotation import quoted
 from tidegate.verify.sigstore.bundle import Bundle, DsseEnvelope, LogEntry, MessageSignature
 from tidegate.verify.sigstore.certificate import Leaf
 from tidegate.verify.sigstore.log_body import Signed, check_body
-from tidegate.verify.sigstore.procedure import Procedure, Step, is_panic, moment
+from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep, is_panic, moment
 from tidegate.verify.sigstore.statement import signed_text
 from tidegate.verify.sigstore.trust_root import LogKey, TrustedAuthority, TrustRoot, valid_at
 
@@ -105,13 +105,13 @@ class _Root(models.TrustedRoot):
         return [x509.load_der_x509_certificate(der) for one in found for der in one.chain]
 
     def ct_keyring(self, purpose: KeyringPurpose) -> CTKeyring:  # noqa: ARG002 -- the library's signature
-        self._procedure.enter(Step.SCT)
+        self._procedure.enter(SigstoreStep.SCT)
         demand(self._root.certificate_logs, "log of certificates")
         times = (self.certificate_logged_at,) if self.certificate_logged_at else ()
         return CTKeyring(_keyring(self._root.certificate_logs, times))
 
     def rekor_keyring(self, purpose: KeyringPurpose) -> RekorKeyring:  # noqa: ARG002 -- the library's signature
-        self._procedure.enter(Step.LOG)
+        self._procedure.enter(SigstoreStep.LOG)
         demand(self._root.logs, "transparency log")
         return RekorKeyring(_keyring(self._root.logs, self.times))
 
@@ -123,8 +123,8 @@ class _Bundle(models.Bundle):
 
     @property
     def log_entry(self) -> models.TransparencyLogEntry:
-        if self.procedure and self.procedure.current is Step.SIGNATURE:
-            self.procedure.enter(Step.ENTRY)
+        if self.procedure and self.procedure.current is SigstoreStep.SIGNATURE:
+            self.procedure.enter(SigstoreStep.ENTRY)
         return super().log_entry
 
 
@@ -144,7 +144,7 @@ class _Verifier(Verifier):
         return self._root.times
 
     def _establish_time(self, bundle: models.Bundle) -> list[TimestampVerificationResult]:
-        self._procedure.enter(Step.TIME)
+        self._procedure.enter(SigstoreStep.TIME)
         found = super()._establish_time(bundle) if not _is_intoto(bundle) else self._intoto_times(bundle)
         self.take_times(found)
         return found
@@ -172,7 +172,7 @@ class _Verifier(Verifier):
             key.verify(content.signature, signed_text(content), ec.ECDSA(hashes.SHA256()))
         except InvalidSignature as error:
             raise VerificationError("the signature is not by the certificate's key over this content") from error
-        self._procedure.enter(Step.ENTRY)
+        self._procedure.enter(SigstoreStep.ENTRY)
         signed = Signed(
             signature=content.signature,
             verifier=bundle.signing_certificate.public_bytes(Encoding.DER),
@@ -190,7 +190,7 @@ class _Verifier(Verifier):
     def _verify_chain_at_time(
         self, certificate: x509.Certificate, timestamp_result: TimestampVerificationResult
     ) -> list[x509.Certificate]:
-        self._procedure.enter(Step.CHAIN)
+        self._procedure.enter(SigstoreStep.CHAIN)
         self._fulcio_certificate_chain = self._root.fulcio_certificates_at(timestamp_result.time)
         chain = super()._verify_chain_at_time(certificate, timestamp_result)
         for one in chain:
@@ -201,7 +201,7 @@ class _Verifier(Verifier):
 
     def _verify_common_signing_cert(self, bundle: models.Bundle, policy: VerificationPolicy) -> None:
         super()._verify_common_signing_cert(bundle, policy)
-        self._procedure.enter(Step.SIGNATURE)
+        self._procedure.enter(SigstoreStep.SIGNATURE)
 
     def verify_chain(self, leaf: Leaf) -> None:
         """Take steps 4 and 5 for a certificate outside of a bundle, at the times that were taken."""
@@ -230,11 +230,19 @@ class _Identity:
         self._procedure = procedure
 
     def verify(self, cert: x509.Certificate) -> None:  # noqa: ARG002 -- it was read before, from the same bytes
-        self._procedure.enter(Step.IDENTITY)
+        self._procedure.enter(SigstoreStep.IDENTITY)
         self._check()
 
 
-_STEPS = (Step.TIME, Step.CHAIN, Step.SCT, Step.IDENTITY, Step.LOG, Step.SIGNATURE, Step.ENTRY)
+_STEPS = (
+    SigstoreStep.TIME,
+    SigstoreStep.CHAIN,
+    SigstoreStep.SCT,
+    SigstoreStep.IDENTITY,
+    SigstoreStep.LOG,
+    SigstoreStep.SIGNATURE,
+    SigstoreStep.ENTRY,
+)
 """The steps that ``verify_keyless_bundle`` leaves to the library, each of which makes the library ask for something."""
 
 _SOURCES = {
@@ -259,7 +267,9 @@ def verify_keyless_bundle(
     """
     with library_errors():
         verifier = _Verifier(root, procedure, check_time)
-        procedure.enter(Step.TIME)  # All that the library demands of a bundle at this point is something with a time.
+        procedure.enter(
+            SigstoreStep.TIME
+        )  # All that the library demands of a bundle at this point is something with a time.
         _check_kind(bundle)
         parsed = _Bundle(BundleModel.from_json(bundle.wire))
         parsed.procedure = procedure

@@ -10,7 +10,7 @@ from tidegate.images.digest import Digest, digest_of
 from tidegate.strict.quotation import quoted
 from tidegate.verify.sigstore.cel import Condition
 from tidegate.verify.sigstore.conditions import check_conditions
-from tidegate.verify.sigstore.procedure import Procedure, Step, moment
+from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep, moment
 from tidegate.verify.sigstore.proof import Proof
 from tidegate.verify.sigstore.public_key import HASHES
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
@@ -78,7 +78,7 @@ class Claims:
 
 def check_claims(proof: Proof, claims: Claims, now: datetime, procedure: Procedure) -> Proof:
     """Return the proof if it says what is demanded; else raise VerificationError. Takes steps 11 to 13."""
-    procedure.enter(Step.CLAIMS)
+    procedure.enter(SigstoreStep.CLAIMS)
     _check_type(proof, claims)
     for name, value in claims.annotations.items():
         if proof.annotations.get(name) != value:
@@ -91,13 +91,13 @@ def check_claims(proof: Proof, claims: Claims, now: datetime, procedure: Procedu
         )
     procedure.found(f"predicate type {quoted(proof.statement.predicate_type)}" if proof.statement else "a signature")
     if claims.conditions:
-        procedure.enter(Step.CONDITIONS)
+        procedure.enter(SigstoreStep.CONDITIONS)
         if proof.statement is None:
             raise VerificationError("conditions on a predicate, but a signature has none")
         check_conditions(proof.statement.predicate, claims.conditions)
         procedure.found(f"{len(claims.conditions)} hold")
     if claims.max_age is not None:
-        procedure.enter(Step.AGE)
+        procedure.enter(SigstoreStep.AGE)
         _check_age(proof, claims.max_age, now, procedure)
     return proof
 

@@ -18,7 +18,7 @@ from tidegate.verify.sigstore.certificate import Leaf, read_leaf
 from tidegate.verify.sigstore.claims import check_not_ahead
 from tidegate.verify.sigstore.layer import Promise
 from tidegate.verify.sigstore.log_body import Signed, check_body
-from tidegate.verify.sigstore.procedure import Procedure, Step, moment
+from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep, moment
 from tidegate.verify.sigstore.proof import Signer
 from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust, harmless
 from tidegate.verify.sigstore.trust_root import TrustRoot
@@ -59,7 +59,7 @@ def _keyless(given: Detached, authority: KeylessTrust, now: datetime, procedure:
 
     if given.certificate is None:
         raise VerificationError("signed with a long-lived key, but identities are demanded")
-    procedure.enter(Step.CERTIFICATE)
+    procedure.enter(SigstoreStep.CERTIFICATE)
     leaf = read_leaf(given.certificate)
     procedure.found(harmless(leaf.signer))
     entry = given.entry
@@ -67,10 +67,10 @@ def _keyless(given: Detached, authority: KeylessTrust, now: datetime, procedure:
     if not times:
         raise VerificationError("no trusted clock says when it was signed: no log entry and no trusted timestamp")
     library.verify_certificate(leaf, times=times, root=authority.root, procedure=procedure)
-    procedure.enter(Step.IDENTITY)
+    procedure.enter(SigstoreStep.IDENTITY)
     authority.check(leaf.signer)
     _log(entry, authority.root, times, now, procedure, required=authority.require_log)
-    procedure.enter(Step.SIGNATURE)
+    procedure.enter(SigstoreStep.SIGNATURE)
     _verify_by_leaf(leaf, given)
     _entry(entry, given, leaf.der, procedure)
     return Signing(signer=leaf.signer, signed_at=times[0], log_index=entry.index if entry else None)
@@ -80,11 +80,11 @@ def _keyed(given: Detached, authority: KeyTrust, now: datetime, procedure: Proce
     key, root = authority.key, authority.root
     entry = given.entry if authority.require_log else None
     times = _times(given, entry, root, now, procedure) if root else ()
-    procedure.enter(Step.IDENTITY)
+    procedure.enter(SigstoreStep.IDENTITY)
     procedure.found(f"demanded: {key.signer}")
     if root:
         _log(entry, root, times, now, procedure, required=authority.require_log)
-    procedure.enter(Step.SIGNATURE)
+    procedure.enter(SigstoreStep.SIGNATURE)
     if given.message is None:
         key.verify_digest(given.signature, given.sha256)
     else:
@@ -98,7 +98,7 @@ def _times(
 ) -> tuple[datetime, ...]:
     """Take step 3: the times of trusted timestamp authorities, and the one that the log promises, in order."""
     times: tuple[datetime, ...] = ()
-    procedure.enter(Step.TIME)
+    procedure.enter(SigstoreStep.TIME)
     if given.timestamps and root.timestamp_authorities:
         import tidegate.verify.sigstore.adapter as library  # noqa: PLC0415 -- costs 0.4 seconds, see the adapter
 
@@ -132,7 +132,7 @@ def _log(
     """Take step 7. An entry without a trusted time is judged by the keys of today."""
     if entry is None and not required:
         return
-    procedure.enter(Step.LOG)
+    procedure.enter(SigstoreStep.LOG)
     if entry is None:
         raise VerificationError("no entry of a transparency log came with the signature, and one is demanded")
     import tidegate.verify.sigstore.adapter as library  # noqa: PLC0415 -- costs 0.4 seconds, see the adapter
@@ -165,7 +165,7 @@ def _entry(entry: LogEntry | Promise | None, given: Detached, verifier: bytes, p
     """Take step 9 where there is an entry."""
     if entry is None:
         return
-    procedure.enter(Step.ENTRY)
+    procedure.enter(SigstoreStep.ENTRY)
     signed = Signed(
         signature=given.signature,
         verifier=verifier,

@@ -7,13 +7,14 @@ it was looked at, and nothing that an earlier step found may be used.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum, IntEnum
+from enum import IntEnum
 
 from tidegate.errors import Error, UndeterminedError, VerificationError
 from tidegate.verify.sigstore.proof import Proof
+from tidegate.verify.step import Conclusion, StepOutcome, StepResult
 
 
-class Step(IntEnum):
+class SigstoreStep(IntEnum):
     """The steps, in the order in which they are taken."""
 
     MATERIAL = 1
@@ -37,37 +38,20 @@ class Step(IntEnum):
 
 
 _TITLES = {
-    Step.MATERIAL: "the material reads as one signature within bounds",
-    Step.CERTIFICATE: "the certificate has the form that Fulcio gives",
-    Step.TIME: "a trusted clock says when it was signed",
-    Step.CHAIN: "a trusted authority issued the certificate and it was valid then",
-    Step.SCT: "a trusted log of certificates saw the certificate",
-    Step.IDENTITY: "the signer is one that is demanded",
-    Step.LOG: "a trusted transparency log holds the entry",
-    Step.SIGNATURE: "the signature is the signer's",
-    Step.ENTRY: "the log's entry is about this signature",
-    Step.SUBJECT: "what was signed names this digest",
-    Step.CLAIMS: "what was signed says what is demanded",
-    Step.CONDITIONS: "every condition on the predicate holds",
-    Step.AGE: "it was signed recently enough",
+    SigstoreStep.MATERIAL: "the material reads as one signature within bounds",
+    SigstoreStep.CERTIFICATE: "the certificate has the form that Fulcio gives",
+    SigstoreStep.TIME: "a trusted clock says when it was signed",
+    SigstoreStep.CHAIN: "a trusted authority issued the certificate and it was valid then",
+    SigstoreStep.SCT: "a trusted log of certificates saw the certificate",
+    SigstoreStep.IDENTITY: "the signer is one that is demanded",
+    SigstoreStep.LOG: "a trusted transparency log holds the entry",
+    SigstoreStep.SIGNATURE: "the signature is the signer's",
+    SigstoreStep.ENTRY: "the log's entry is about this signature",
+    SigstoreStep.SUBJECT: "what was signed names this digest",
+    SigstoreStep.CLAIMS: "what was signed says what is demanded",
+    SigstoreStep.CONDITIONS: "every condition on the predicate holds",
+    SigstoreStep.AGE: "it was signed recently enough",
 }
-
-
-class Outcome(Enum):
-    """What came of a step or of a whole verification."""
-
-    OK = "ok"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResult:
-    """One step taken. ``text`` says what was found, or why it failed."""
-
-    step: Step
-    outcome: Outcome
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +63,17 @@ class Verification:
     error: VerificationError | UndeterminedError | None
 
     @property
-    def outcome(self) -> Outcome:
-        """Return OK only where there is a proof and every step taken is OK."""
-        if self.proof and not self.error and self.steps and all(one.outcome is Outcome.OK for one in self.steps):
-            return Outcome.OK
-        return Outcome.INCONCLUSIVE if isinstance(self.error, UndeterminedError) else Outcome.FAILED
+    def conclusion(self) -> Conclusion:
+        """Return VERIFIED only where there is a proof and every step taken passed."""
+        if self.proof and not self.error and self.steps and all(one.outcome is StepOutcome.OK for one in self.steps):
+            return Conclusion.VERIFIED
+        return Conclusion.INCONCLUSIVE if isinstance(self.error, UndeterminedError) else Conclusion.FAILED
 
     def require(self) -> Proof:
         """Return the proof; raise VerificationError or UndeterminedError where there is none."""
         if self.error:
             raise self.error
-        if not self.proof or self.outcome is not Outcome.OK:
+        if not self.proof or self.conclusion is not Conclusion.VERIFIED:
             raise VerificationError("the verification ended without a proof")
         return self.proof
 
@@ -99,39 +83,43 @@ class Procedure:
 
     def __init__(self) -> None:
         self._done: list[StepResult] = []
-        self._current: Step | None = None
+        self._current: SigstoreStep | None = None
         self._text = ""
 
     @property
-    def current(self) -> Step | None:
+    def current(self) -> SigstoreStep | None:
         """Return the step that is being taken."""
         return self._current
 
     @property
-    def taken(self) -> tuple[Step, ...]:
+    def taken(self) -> tuple[SigstoreStep, ...]:
         """Return the steps so far, the current one last."""
-        return (*(one.step for one in self._done), *([self._current] if self._current is not None else []))
+        return (
+            *(SigstoreStep(one.number) for one in self._done),
+            *([self._current] if self._current is not None else []),
+        )
 
-    def enter(self, step: Step) -> None:
+    def enter(self, step: SigstoreStep) -> None:
         """Begin a step; to enter the current one again changes nothing."""
         if step is self._current:
             return
-        self._end(Outcome.OK)
+        self._end(StepOutcome.OK)
         self._current = step
 
     def found(self, text: str) -> None:
         """Say what the current step found."""
         self._text = text
 
-    def end(self, outcome: Outcome, text: str = "") -> tuple[StepResult, ...]:
+    def end(self, outcome: StepOutcome, text: str = "") -> tuple[StepResult, ...]:
         """End the current step and the procedure; return all steps."""
         self._text = text or self._text
         self._end(outcome)
         return tuple(self._done)
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: StepOutcome) -> None:
         if self._current is not None:
-            self._done.append(StepResult(step=self._current, outcome=outcome, text=self._text))
+            step = self._current
+            self._done.append(StepResult(number=step.value, title=step.title, outcome=outcome, text=self._text))
         self._current, self._text = None, ""
 
 
@@ -142,20 +130,20 @@ def carry_out(body: Callable[[Procedure], Proof]) -> Verification:
     so that nobody can turn a bad signature into a mere "could not look".
     """
     procedure = Procedure()
-    procedure.enter(Step.MATERIAL)
+    procedure.enter(SigstoreStep.MATERIAL)
     try:
         proof = body(procedure)
     except UndeterminedError as error:
-        return Verification(steps=procedure.end(Outcome.INCONCLUSIVE, str(error)), proof=None, error=error)
+        return Verification(steps=procedure.end(StepOutcome.UNDECIDED, str(error)), proof=None, error=error)
     except VerificationError as error:
-        return Verification(steps=procedure.end(Outcome.FAILED, str(error)), proof=None, error=error)
+        return Verification(steps=procedure.end(StepOutcome.FAILED, str(error)), proof=None, error=error)
     except Exception as exception:  # noqa: BLE001 -- see above
         return _foreign(procedure, exception)
     except BaseException as exception:
         if not is_panic(exception):
             raise
         return _foreign(procedure, exception)
-    return Verification(steps=procedure.end(Outcome.OK), proof=proof, error=None)
+    return Verification(steps=procedure.end(StepOutcome.OK), proof=proof, error=None)
 
 
 def is_panic(exception: BaseException) -> bool:
@@ -168,7 +156,7 @@ def _foreign(procedure: Procedure, exception: BaseException) -> Verification:
     text = str(exception) if isinstance(exception, Error) else f"unreadable ({type(exception).__name__})"
     error = VerificationError(text)
     error.__cause__ = exception
-    return Verification(steps=procedure.end(Outcome.FAILED, text), proof=None, error=error)
+    return Verification(steps=procedure.end(StepOutcome.FAILED, text), proof=None, error=error)
 
 
 def moment(time: datetime) -> str:

@@ -19,7 +19,7 @@ from tidegate.verify.sigstore.layer import (
     layer_signature,
     layer_timestamps,
 )
-from tidegate.verify.sigstore.procedure import Procedure, Step, Verification, carry_out
+from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep, Verification, carry_out
 from tidegate.verify.sigstore.proof import Proof
 from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust, harmless
 from tidegate.verify.sigstore.simple_signing import MAX_PAYLOAD_BYTES, read_simple_signing
@@ -60,7 +60,7 @@ def verify_signature_layer(
             timestamps=layer_timestamps(layer),
         )
         signing = verify_detached(given, authority, now, procedure)
-        procedure.enter(Step.SUBJECT)
+        procedure.enter(SigstoreStep.SUBJECT)
         payload = read_simple_signing(layer.content, artifact.digest)
         procedure.found(artifact.digest)
         proof = Proof(
@@ -110,7 +110,7 @@ def _keyless_bundle(
         raise VerificationError("signed with a long-lived key, but identities are demanded")
     if bundle.entry is None:
         raise VerificationError("the bundle holds no entry of a transparency log")
-    procedure.enter(Step.CERTIFICATE)
+    procedure.enter(SigstoreStep.CERTIFICATE)
     leaf = read_leaf(bundle.certificate)
     procedure.found(harmless(leaf.signer))
     payload, times = library.verify_keyless_bundle(
@@ -156,7 +156,7 @@ def _check_hint(content: MessageSignature, artifact: Artifact) -> None:
 
 def _bundle_proof(payload: bytes | None, signing: Signing, artifact: Artifact, procedure: Procedure) -> Proof:
     """Take step 10: the statement's subject, or the artifact that was signed itself."""
-    procedure.enter(Step.SUBJECT)
+    procedure.enter(SigstoreStep.SUBJECT)
     statement = None if payload is None else read_statement(payload, artifact.digest, artifact.hashed)
     procedure.found(artifact.digest)
     return Proof(

@@ -8,8 +8,8 @@ import pytest
 from tests.simulator.pki.certificates import authority, issue, name
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, SIGNED_AT, X509_SCHEME, sign
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
-from tidegate.verify.notation.outcome import Conclusion
 from tidegate.verify.notation.trust_store.store import CertificateStores
+from tidegate.verify.step import Conclusion
 
 LEAF = signer()
 OTHER = authority("Other").root

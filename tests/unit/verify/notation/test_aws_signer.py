@@ -12,10 +12,11 @@ from tests.simulator.pki.aws_signer import JOB, PROFILE, PROFILE_VERSION, sign_a
 from tests.simulator.pki.envelopes import COSE, JWS, SIGNED_AT, X509_SCHEME
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, statement, stores, verify
 from tidegate.evidence.revocation import SignerQuestion
-from tidegate.verify.notation.outcome import Conclusion, NotationOutcome, Result
+from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.revocation.material import NoAnswer, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer, certificate_hashes
 from tidegate.verify.notation.x509.certificate import load_certificate
+from tidegate.verify.step import Conclusion, StepOutcome
 
 LEAF = signer_leaf()
 STORES = stores(signingAuthority=LEAF.root, ca=LEAF.root)
@@ -211,7 +212,7 @@ def test_revocation_may_be_skipped(override: dict[str, str]):
     outcome = judge(answer=None, override=override)
     assert outcome.conclusion is Conclusion.VERIFIED
     assert outcome.questions == ()
-    assert outcome.steps[-1].result is Result.NOT_RUN
+    assert outcome.steps[-1].outcome is StepOutcome.SKIPPED
 
 
 @pytest.mark.parametrize("kind", [pytest.param("ca", id="N45-store-of-another-kind")])

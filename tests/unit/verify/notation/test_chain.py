@@ -21,10 +21,10 @@ from tests.simulator.pki.envelopes import sign
 from tests.simulator.pki.keys import key
 from tests.unit.verify.notation.world import failed_step, refusal, signer, stores, verify
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.outcome import Conclusion
 from tidegate.verify.notation.x509 import chain as chain_module
 from tidegate.verify.notation.x509.certificate import load_certificate
 from tidegate.verify.notation.x509.chain import Purpose, is_self_signed, validate_chain
+from tidegate.verify.step import Conclusion
 
 ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 CA = authority()

@@ -10,8 +10,8 @@ from tests.simulator.pki.certificates import authority, issue
 from tests.simulator.pki.envelopes import COSE, JWS, sign
 from tests.unit.verify.notation.world import refusal, signer, stores, verify
 from tidegate.verify.notation.envelope.attributes import MAX_ATTRIBUTES
-from tidegate.verify.notation.outcome import Conclusion
 from tidegate.verify.notation.x509.chain import MAX_CHAIN_LENGTH
+from tidegate.verify.step import Conclusion
 
 TIME = "io.cncf.notary.signingTime"
 Edit = Callable[[dict], Any]

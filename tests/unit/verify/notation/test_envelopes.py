@@ -12,7 +12,7 @@ from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, COSE, JWS, SIGNED_AT
 from tests.unit.verify.notation.world import failed_step, refusal, signer, statement, stores, verify
 from tidegate.verify.notation.envelope.cose import MAX_ITEMS
 from tidegate.verify.notation.envelope.envelope import MAX_ENVELOPE_BYTES
-from tidegate.verify.notation.outcome import Conclusion
+from tidegate.verify.step import Conclusion
 
 FORMATS = [pytest.param(JWS, id="N28-jws"), pytest.param(COSE, id="N31-cose")]
 EXPIRY = "io.cncf.notary.expiry"

@@ -9,7 +9,7 @@ import pytest
 from tests.simulator.pki.envelopes import COSE, JWS, sign
 from tests.simulator.pki.envelopes import TARGET as SIGNED
 from tests.unit.verify.notation.world import TARGET, failed_step, refusal, signer, verify
-from tidegate.verify.notation.outcome import Conclusion
+from tidegate.verify.step import Conclusion
 
 
 @pytest.mark.parametrize("media_type", [JWS, COSE])

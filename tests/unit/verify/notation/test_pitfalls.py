@@ -12,7 +12,7 @@ from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
 from tests.unit.verify.notation.world import TARGET as IMAGE
 from tidegate.verify.notation.envelope.payload import TargetArtifact
-from tidegate.verify.notation.outcome import Conclusion
+from tidegate.verify.step import Conclusion
 
 LEAF = signer()
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"

@@ -12,7 +12,7 @@ from tidegate.verify.notation.envelope.plugin import (
     VERIFICATION_PLUGIN_MIN_VERSION,
 )
 from tidegate.verify.notation.envelope.semantic_version import precedence
-from tidegate.verify.notation.outcome import Conclusion
+from tidegate.verify.step import Conclusion
 
 
 @pytest.mark.parametrize("media_type", [JWS, COSE])

@@ -14,11 +14,12 @@ from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
 from tidegate.verify.notation import procedure
-from tidegate.verify.notation.outcome import Conclusion, NotationOutcome, Result
+from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
 from tidegate.verify.notation.trust_policy.level import Level
 from tidegate.verify.notation.trust_policy.statement import SignatureVerification, TrustPolicyStatement
+from tidegate.verify.step import Conclusion, StepOutcome
 
 Answer = bytes | SignerAnswer | NoAnswer
 LEAF_CRL, ISSUER_CRL, FOREIGN_CRL = (f"http://crl.test/{label}.crl" for label in ("leaf", "issuer", "foreign"))
@@ -139,8 +140,8 @@ def test_a_sound_signature_is_verified_at_every_level(level: str):
     """All ten steps pass, in their order, and the signer is named."""
     outcome = judge({}, level)
     assert outcome.conclusion is Conclusion.VERIFIED
-    assert [record.step.number for record in outcome.steps] == list(range(1, 11))
-    assert all(record.passed for record in outcome.steps)
+    assert [record.number for record in outcome.steps] == list(range(1, 11))
+    assert all(record.outcome is StepOutcome.OK for record in outcome.steps)
     assert (outcome.decisive, outcome.logged, outcome.questions) == (None, (), ())
     assert outcome.signer is not None
     assert outcome.signer.fingerprint == LEAF.certificate.fingerprint(hashes.SHA256()).hex()
@@ -156,17 +157,17 @@ def test_a_defect_stops_or_is_logged_and_is_never_verified(label: str, level: st
     outcome = judge(defect, level)
     assert outcome.conclusion is not Conclusion.VERIFIED
     record = outcome.steps[number - 1]
-    assert not record.passed
-    assert record.error is not None
+    assert record.outcome is not StepOutcome.OK
+    assert record.text
     if LEVELS[level][found_by] == "log":
         assert outcome.conclusion is Conclusion.LOGGED
         assert record in outcome.logged
         assert outcome.decisive is None
-        assert all(later.result is not Result.NOT_RUN for later in outcome.steps)
+        assert all(later.outcome is not StepOutcome.NOT_REACHED for later in outcome.steps)
     else:
         assert outcome.conclusion in {Conclusion.FAILED, Conclusion.INCONCLUSIVE}
         assert outcome.decisive is record
-        assert all(later.result is Result.NOT_RUN for later in outcome.steps[number:])
+        assert all(later.outcome is StepOutcome.NOT_REACHED for later in outcome.steps[number:])
         assert outcome.logged == ()
 
 
@@ -179,7 +180,7 @@ def test_an_unproved_signer_is_not_named(label: str):
     assert outcome.signer is None
     assert outcome.questions == ()
     assert outcome.claimed_subject == "CN=leaf,O=Example,ST=WA,C=US"
-    assert "whose signer is not trusted" in (outcome.steps[9].error or "")
+    assert "whose signer is not trusted" in (outcome.steps[9].text)
 
 
 @pytest.mark.parametrize("label", [pytest.param(label, id=f"pitfall-9-11-{label}") for label in ("anchor", "identity")])
@@ -280,7 +281,7 @@ def test_what_nobody_foresaw_is_a_failure(monkeypatch: pytest.MonkeyPatch):
         outcome = judge({}, level)
         assert outcome.conclusion is Conclusion.FAILED
         assert outcome.decisive is not None
-        assert outcome.decisive.error == "unexpected RuntimeError"
+        assert outcome.decisive.text == "unexpected RuntimeError"
 
 
 def test_the_moment_needs_a_zone():
@@ -302,7 +303,7 @@ def test_certificates_without_a_service_are_noted():
     """They count as good, and the record says how many."""
     outcome = verify(sign(signer()))
     assert outcome.conclusion is Conclusion.VERIFIED
-    assert outcome.steps[9].note == "2 of 2 certificates name no revocation service"
+    assert outcome.steps[9].text == "2 of 2 certificates name no revocation service"
 
 
 def test_a_waiting_timestamp_asks_the_signers_questions_too():
@@ -314,7 +315,7 @@ def test_a_waiting_timestamp_asks_the_signers_questions_too():
     outcome = judge({"envelope": envelope, "trusted": trusted, "policy": policy, "revocation": answers()}, "strict")
     assert failed_step(outcome) == 9
     assert asked(outcome) == [FOREIGN_CRL, LEAF_CRL, ISSUER_CRL]
-    assert outcome.steps[9].result is Result.NOT_RUN
+    assert outcome.steps[9].outcome is StepOutcome.NOT_REACHED
     skipped = judge(
         {"envelope": envelope, "trusted": trusted, "policy": policy, "revocation": answers()},
         "strict",
@@ -350,4 +351,4 @@ def test_level_skip_is_neither_verified_nor_logged():
     )
     outcome = verify(b"junk", policy=policy)
     assert outcome.conclusion is Conclusion.SKIPPED
-    assert {record.result for record in outcome.steps} == {Result.NOT_RUN}
+    assert {record.outcome for record in outcome.steps} == {StepOutcome.SKIPPED}

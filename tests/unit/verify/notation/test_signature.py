@@ -13,7 +13,7 @@ from tests.simulator.pki.keys import key
 from tests.unit.verify.notation.world import failed_step, refusal, signer, stores, verify
 from tidegate.errors import VerificationError
 from tidegate.verify.notation.envelope.algorithm import ALGORITHMS, algorithm_of, verify_signature
-from tidegate.verify.notation.outcome import Conclusion
+from tidegate.verify.step import Conclusion
 
 KINDS = {"p256": "ES256", "p384": "ES384", "p521": "ES512", "rsa2048": "PS256", "rsa3072": "PS384", "rsa4096": "PS512"}
 

@@ -4,10 +4,10 @@ import pytest
 
 from tests.unit.verify.notation.world import NOW, TARGET, statement, stores
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.outcome import Conclusion, Result
 from tidegate.verify.notation.procedure import verify_notation
 from tidegate.verify.notation.trust_policy.document import read_trust_policy
 from tidegate.verify.notation.trust_policy.statement import TrustPolicyDocument
+from tidegate.verify.step import Conclusion, StepOutcome
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -81,5 +81,5 @@ def test_skip_is_neither_verified_nor_failed(envelope: bytes):
     policy = statement(level="skip", stores=(), identities=())
     outcome = verify_notation(envelope, "text/plain", TARGET, policy, stores(), now=NOW)
     assert outcome.conclusion is Conclusion.SKIPPED
-    assert {record.result for record in outcome.steps} == {Result.NOT_RUN}
+    assert {record.outcome for record in outcome.steps} == {StepOutcome.SKIPPED}
     assert outcome.signer is None

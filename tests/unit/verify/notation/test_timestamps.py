@@ -16,7 +16,7 @@ from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.timestamps import BASELINE_POLICY, issue_token, timestamp_authority
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
 from tidegate.errors import VerificationError
-from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
+from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
 from tidegate.verify.notation.timestamp.cms import (
@@ -29,6 +29,7 @@ from tidegate.verify.notation.timestamp.cms import (
     verify_signer,
 )
 from tidegate.verify.notation.trust_store.store import CertificateStores
+from tidegate.verify.step import Conclusion
 
 Answer = bytes | SignerAnswer | NoAnswer
 SECOND = timedelta(seconds=1)
@@ -57,7 +58,7 @@ def test_a_countersignature_is_verified(media_type: str, kind: str):
     trusted = stores(ca=signer("rsa2048").root, tsa=tsa.root)
     outcome = verify(envelope, media_type, policy=WITH_TSA, trusted=trusted)
     assert outcome.conclusion is Conclusion.VERIFIED, outcome.decisive
-    assert "by the word of CN=TSA" in (outcome.steps[8].note or "")
+    assert "by the word of CN=TSA" in (outcome.steps[8].text)
 
 
 LEAF_SPAN = {"not_before": SIGNED_AT - timedelta(days=1), "not_after": SIGNED_AT + timedelta(days=1)}
@@ -519,7 +520,7 @@ def test_a_logged_timestamp_failure_is_not_a_verification(level: str):
     """Permissive goes on, and the conclusion is not VERIFIED."""
     outcome = with_crl(crl(_issuer(), [entry(REVOKABLE)]), statement(stores=NAMED, level=level))
     assert outcome.conclusion is Conclusion.LOGGED
-    assert "is revoked" in (outcome.logged[0].error or "")
+    assert "is revoked" in outcome.logged[0].text
 
 
 def test_pss_by_an_authority_counts():

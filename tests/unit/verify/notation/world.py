@@ -8,7 +8,7 @@ from typing import Any
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
 from tests.simulator.pki.envelopes import DIGEST, JWS, MANIFEST_TYPE, SIGNED_AT
 from tidegate.verify.notation.envelope.payload import TargetArtifact
-from tidegate.verify.notation.outcome import Conclusion, NotationOutcome
+from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.procedure import verify_notation
 from tidegate.verify.notation.revocation.material import NOTHING_KNOWN, RevocationMaterial
 from tidegate.verify.notation.trust_policy.document import read_trust_policy
@@ -21,6 +21,7 @@ from tidegate.verify.notation.trust_store.store import (
     build_certificate_store,
     certificate_stores,
 )
+from tidegate.verify.step import Conclusion
 
 NOW = SIGNED_AT + timedelta(days=1)
 TARGET = TargetArtifact(media_type=MANIFEST_TYPE, digest=DIGEST, size=1234)
@@ -99,13 +100,12 @@ def refusal(outcome: NotationOutcome) -> str:
     assert outcome.conclusion in {Conclusion.FAILED, Conclusion.INCONCLUSIVE}, outcome
     decisive = outcome.decisive
     assert decisive is not None
-    assert decisive.error is not None
-    assert not decisive.error.startswith("unexpected"), decisive
-    return decisive.error
+    assert not decisive.text.startswith("unexpected"), decisive
+    return decisive.text
 
 
 def failed_step(outcome: NotationOutcome) -> int:
     """Return the number of the step that refused."""
     decisive = outcome.decisive
     assert decisive is not None
-    return decisive.step.number
+    return decisive.number

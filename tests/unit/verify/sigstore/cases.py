@@ -16,11 +16,12 @@ from tidegate.strict.pattern import Exact
 from tidegate.verify.sigstore.claims import Artifact, Claims
 from tidegate.verify.sigstore.identity import SigstoreIdentity
 from tidegate.verify.sigstore.layer import SignatureLayer
-from tidegate.verify.sigstore.procedure import Outcome, Step, Verification
+from tidegate.verify.sigstore.procedure import SigstoreStep, Verification
 from tidegate.verify.sigstore.public_key import parse_public_key
 from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust
 from tidegate.verify.sigstore.trust_root import TrustRoot, parse_trust_root
 from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
+from tidegate.verify.step import Conclusion, StepOutcome
 
 MANIFEST = b'{"schemaVersion": 2}'
 DIGEST = digest_of(MANIFEST)
@@ -132,17 +133,20 @@ def within(field: str, start: timedelta, end: timedelta | None = None) -> dict[s
     return {field: [one | {"validFor": window}]}
 
 
-def ends(verification: Verification, step: Step, text: str = "", outcome: Outcome = Outcome.FAILED) -> None:
+def ends(
+    verification: Verification, step: SigstoreStep, text: str = "", outcome: StepOutcome = StepOutcome.FAILED
+) -> None:
     """Assert that the verification ended without a proof, at the step, for the reason, all before it being fine."""
     *before, last = verification.steps
-    assert (last.step, last.outcome) == (step, outcome), verification.steps
+    assert (last.number, last.outcome) == (step, outcome), verification.steps
     assert text in last.text, last.text
-    assert all(one.outcome is Outcome.OK for one in before)
+    assert all(one.outcome is StepOutcome.OK for one in before)
     assert verification.proof is None
-    assert verification.outcome is outcome
+    undecided = outcome is StepOutcome.UNDECIDED
+    assert verification.conclusion is (Conclusion.INCONCLUSIVE if undecided else Conclusion.FAILED)
     assert str(verification.error) == last.text
 
 
 def passes(verification: Verification) -> None:
-    assert verification.outcome is Outcome.OK, verification.steps
+    assert verification.conclusion is Conclusion.VERIFIED, verification.steps
     assert verification.require() is verification.proof

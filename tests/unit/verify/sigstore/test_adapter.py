@@ -48,7 +48,8 @@ from tidegate.verify.sigstore.adapter import (
 from tidegate.verify.sigstore.bundle import parse_bundle
 from tidegate.verify.sigstore.certificate import read_leaf
 from tidegate.verify.sigstore.detached import Detached, verify_detached
-from tidegate.verify.sigstore.procedure import Outcome, Procedure, Step
+from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep
+from tidegate.verify.step import Conclusion
 
 ENTRY = "verificationMaterial.tlogEntries.0"
 STAMPS = "verificationMaterial.timestampVerificationData.rfc3161Timestamps"
@@ -76,7 +77,7 @@ def test_a_library_that_is_silent_about_a_step_proves_nothing(monkeypatch, skipp
     passes(check(signed()))
     monkeypatch.setattr(Verifier, skipped, lambda *_: ("application/vnd.in-toto+json", statement(DIGEST)))
     verification = check(signed())
-    assert (verification.outcome, verification.proof) == (Outcome.FAILED, None)
+    assert (verification.conclusion, verification.proof) == (Conclusion.FAILED, None)
     assert "it was not established that a trusted authority issued the certificate" in str(verification.error)
 
 
@@ -92,7 +93,8 @@ def ended(field):
 
 
 @pytest.mark.parametrize(
-    ("field", "step"), [("tlogs", Step.LOG), ("ctlogs", Step.SCT), ("certificateAuthorities", Step.CHAIN)]
+    ("field", "step"),
+    [("tlogs", SigstoreStep.LOG), ("ctlogs", SigstoreStep.SCT), ("certificateAuthorities", SigstoreStep.CHAIN)],
 )
 def test_gap_windows_the_library_believes_keys_and_authorities_30_days_after_their_end(field, step):
     assert by_the_library_alone(signed(), **ended(field))
@@ -127,14 +129,14 @@ def test_gap_rsa_leaf_the_library_meets_an_rsa_key_with_an_exception_of_python()
     bundle = ours().sign_statement(statement(DIGEST), ours().signer(key=rsa.generate_private_key(65537, 2048)))
     with pytest.raises(TypeError):
         by_the_library_alone(bundle)
-    ends(check(bundle), Step.CERTIFICATE, "RSAPublicKey")
+    ends(check(bundle), SigstoreStep.CERTIFICATE, "RSAPublicKey")
 
 
 def test_gap_names_the_library_does_not_mind_a_certificate_of_two():
     names = [uri("https://one.test"), uri("https://two.test")]
     bundle = ours().sign_statement(statement(DIGEST), ours().signer(names=names))
     assert by_the_library_alone(bundle)
-    ends(check(bundle, keyless(subject="https://one.test")), Step.CERTIFICATE, "2 subject alternative names")
+    ends(check(bundle, keyless(subject="https://one.test")), SigstoreStep.CERTIFICATE, "2 subject alternative names")
 
 
 @pytest.mark.parametrize("logged", [True, False])
@@ -211,7 +213,8 @@ def test_an_authority_s_own_certificates_must_be_valid_then():
         },
     )
     ends(
-        check(ours().sign_statement(statement(DIGEST), ours().signer(at=old), at=old), keyless(trust=trust)), Step.CHAIN
+        check(ours().sign_statement(statement(DIGEST), ours().signer(at=old), at=old), keyless(trust=trust)),
+        SigstoreStep.CHAIN,
     )
 
 
@@ -244,7 +247,7 @@ def test_pitfall_9_16_the_time_at_which_the_certificate_was_logged_counts_for_th
     trust = root(ctlogs=[one | {"publicKey": one["publicKey"] | {"validFor": window}}])
     passes(check(ours().sign_statement(statement(DIGEST), ours().signer(sct_at=NOW)), keyless(trust=trust)))
     early = ours().signer(sct_at=NOW - timedelta(milliseconds=1))
-    ends(check(ours().sign_statement(statement(DIGEST), early), keyless(trust=trust)), Step.SCT, "was valid at")
+    ends(check(ours().sign_statement(statement(DIGEST), early), keyless(trust=trust)), SigstoreStep.SCT, "was valid at")
 
 
 def test_timestamps_of_nobody_are_no_times_and_what_is_no_timestamp_is_an_error():
@@ -318,14 +321,14 @@ def test_a_promise_is_over_all_four_values():
 
 def test_another_log_s_id_is_another_log():
     bundle = altered(signed(timestamped=True), f"{ENTRY}.logId.keyId", b64(b"x" * 32))
-    ends(check(bundle), Step.LOG)
-    ends(check(altered(bundle, f"{ENTRY}.inclusionPromise", None)), Step.LOG)
+    ends(check(bundle), SigstoreStep.LOG)
+    ends(check(altered(bundle, f"{ENTRY}.inclusionPromise", None)), SigstoreStep.LOG)
 
 
 def test_a_time_far_away_is_no_reason_for_another_exception():
     year_9999 = str(int(datetime(9999, 12, 30, tzinfo=UTC).timestamp()))
-    ends(check(altered(signed(), f"{ENTRY}.integratedTime", year_9999)), Step.TIME, "clocks")
-    ends(check(altered(signed(), f"{ENTRY}.integratedTime", "1")), Step.CHAIN)
+    ends(check(altered(signed(), f"{ENTRY}.integratedTime", year_9999)), SigstoreStep.TIME, "clocks")
+    ends(check(altered(signed(), f"{ENTRY}.integratedTime", "1")), SigstoreStep.CHAIN)
 
 
 def test_what_has_no_content_was_not_signed():

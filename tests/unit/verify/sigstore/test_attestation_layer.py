@@ -28,7 +28,7 @@ from tidegate.verify.sigstore.bundle import MAX_BUNDLE_BYTES
 from tidegate.verify.sigstore.cel import Condition
 from tidegate.verify.sigstore.claims import Claims
 from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, SIGNATURE
-from tidegate.verify.sigstore.procedure import Step
+from tidegate.verify.sigstore.procedure import SigstoreStep
 
 PAYLOAD = statement(
     DIGEST,
@@ -50,7 +50,7 @@ def test_gap_legacy_every_form_of_the_log_s_entry_is_compared(body):
     content, annotations = ours().attest_layer(PAYLOAD, signer(), body=body)
     result = verify(content, annotations)
     passes(result)
-    assert [one.step for one in result.steps] == list(Step)[:-1]
+    assert [one.number for one in result.steps] == list(SigstoreStep)[:-1]
     assert result.require().statement.predicate == {"a": 1}
     passes(verify(*ours().attest_layer(PAYLOAD, key(), body=body), keyed()))
 
@@ -58,30 +58,34 @@ def test_gap_legacy_every_form_of_the_log_s_entry_is_compared(body):
 def test_gap_legacy_a_key_s_attestation_may_be_unlogged():
     unlogged = keyed(root=None, require_log=False)
     passes(verify(*ours().attest_layer(PAYLOAD, key(), logged=False), unlogged))
-    ends(verify(*ours().attest_layer(PAYLOAD, key(), logged=False), keyed()), Step.LOG, "one is demanded")
+    ends(verify(*ours().attest_layer(PAYLOAD, key(), logged=False), keyed()), SigstoreStep.LOG, "one is demanded")
 
 
 @pytest.mark.parametrize("body", BODIES)
 def test_pitfall_9_8_another_attestation_s_entry_does_not_count(body):
     content, annotations = ours().attest_layer(PAYLOAD, signer(), body=body)
     _, others = ours().attest_layer(statement(OTHER, predicate_type=PROVENANCE), signer(), body=body)
-    ends(verify(content, annotations | {BUNDLE: others[BUNDLE]}), Step.ENTRY)
+    ends(verify(content, annotations | {BUNDLE: others[BUNDLE]}), SigstoreStep.ENTRY)
     _, again = ours().attest_layer(PAYLOAD, signer(), body=body)
-    ends(verify(content, annotations | {BUNDLE: again[BUNDLE]}), Step.ENTRY)
+    ends(verify(content, annotations | {BUNDLE: again[BUNDLE]}), SigstoreStep.ENTRY)
     _, by_other = ours().attest_layer(PAYLOAD, ours().signer(), body=body)
-    ends(verify(content, annotations | {BUNDLE: by_other[BUNDLE]}), Step.ENTRY)
+    ends(verify(content, annotations | {BUNDLE: by_other[BUNDLE]}), SigstoreStep.ENTRY)
 
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize(
     ("path", "value", "step"),
     [
-        ("payload", lambda _: b64(statement(DIGEST, predicate_type=PROVENANCE, predicate={"a": 1})), Step.SIGNATURE),
-        ("payloadType", "application/json", Step.MATERIAL),
-        ("signatures.0.sig", flipped, Step.SIGNATURE),
-        ("signatures", [], Step.MATERIAL),
-        ("signatures", lambda old: old * 2, Step.MATERIAL),
-        ("unknown", 1, Step.MATERIAL),
+        (
+            "payload",
+            lambda _: b64(statement(DIGEST, predicate_type=PROVENANCE, predicate={"a": 1})),
+            SigstoreStep.SIGNATURE,
+        ),
+        ("payloadType", "application/json", SigstoreStep.MATERIAL),
+        ("signatures.0.sig", flipped, SigstoreStep.SIGNATURE),
+        ("signatures", [], SigstoreStep.MATERIAL),
+        ("signatures", lambda old: old * 2, SigstoreStep.MATERIAL),
+        ("unknown", 1, SigstoreStep.MATERIAL),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -93,7 +97,7 @@ def test_an_altered_envelope_is_refused(body, path, value, step):
 def test_an_intoto_entry_is_about_the_envelope_byte_for_byte_since_it_holds_no_signature():
     content, annotations = ours().attest_layer(PAYLOAD, signer(), body="intoto")
     passes(verify(content, annotations))
-    ends(verify(content + b" ", annotations), Step.ENTRY, "another envelope")
+    ends(verify(content + b" ", annotations), SigstoreStep.ENTRY, "another envelope")
     for body in ("dsse", "intoto-0.0.2"):
         content, annotations = ours().attest_layer(PAYLOAD, signer(), body=body)
         passes(verify(content + b" ", annotations))
@@ -110,7 +114,7 @@ def test_an_intoto_entry_of_a_bundle_cannot_be_compared_since_its_envelope_is_no
         "verificationMaterial": material,
         "dsseEnvelope": json.loads(content),
     }
-    ends(check(bundle, keyed()), Step.ENTRY, "another envelope")
+    ends(check(bundle, keyed()), SigstoreStep.ENTRY, "another envelope")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,7 @@ def test_an_intoto_entry_of_a_bundle_cannot_be_compared_since_its_envelope_is_no
 )
 def test_pitfall_9_17_what_is_no_envelope_fails_as_our_error(content):
     _, annotations = ours().attest_layer(PAYLOAD, signer())
-    ends(verify(content, annotations), Step.MATERIAL)
+    ends(verify(content, annotations), SigstoreStep.MATERIAL)
 
 
 def test_pitfall_9_9_the_annotated_type_and_signature_are_not_read():
@@ -138,22 +142,28 @@ def test_pitfall_9_9_the_annotated_type_and_signature_are_not_read():
     passes(verify(content, annotations | {"predicateType": "", SIGNATURE: "no base64 !"}))
     other = statement(DIGEST, predicate_type="https://other.test", predicate={"a": 1})
     content, annotations = ours().attest_layer(other, signer())
-    ends(verify(content, annotations | {"predicateType": PROVENANCE}), Step.CLAIMS, "https://other.test")
+    ends(verify(content, annotations | {"predicateType": PROVENANCE}), SigstoreStep.CLAIMS, "https://other.test")
 
 
 def test_another_signer_or_another_image_is_refused():
-    ends(verify(*ours().attest_layer(PAYLOAD, signer()), keyless(subject="somebody")), Step.IDENTITY)
-    ends(verify(*ours().attest_layer(statement(OTHER, predicate_type=PROVENANCE), signer())), Step.SUBJECT, OTHER)
+    ends(verify(*ours().attest_layer(PAYLOAD, signer()), keyless(subject="somebody")), SigstoreStep.IDENTITY)
+    ends(
+        verify(*ours().attest_layer(statement(OTHER, predicate_type=PROVENANCE), signer())), SigstoreStep.SUBJECT, OTHER
+    )
     content, annotations = ours().attest_layer(PAYLOAD, signer())
-    ends(verify(content, {k: v for k, v in annotations.items() if k != CERTIFICATE}), Step.MATERIAL, "long-lived key")
+    ends(
+        verify(content, {k: v for k, v in annotations.items() if k != CERTIFICATE}),
+        SigstoreStep.MATERIAL,
+        "long-lived key",
+    )
 
 
 def test_an_attestation_is_no_signature():
     content, annotations = ours().attest_layer(PAYLOAD, signer())
-    ends(verify(content, annotations, claims=Claims()), Step.CLAIMS, "predicate type")
-    ends(check_layer(content, annotations), Step.MATERIAL, SIGNATURE)
+    ends(verify(content, annotations, claims=Claims()), SigstoreStep.CLAIMS, "predicate type")
+    ends(check_layer(content, annotations), SigstoreStep.MATERIAL, SIGNATURE)
     moved = annotations | {SIGNATURE: json.loads(content)["signatures"][0]["sig"]}
-    ends(check_layer(content, moved), Step.SIGNATURE)
+    ends(check_layer(content, moved), SigstoreStep.SIGNATURE)
 
 
 def test_the_entry_s_own_hash_may_be_another_than_sha256():
@@ -173,4 +183,4 @@ def test_the_entry_s_own_hash_may_be_another_than_sha256():
             "Payload": wire["Payload"] | {"body": b64(text)},
         }
         result = verify(content, annotations | {BUNDLE: json.dumps(changed)}, keyed())
-        passes(result) if ok else ends(result, Step.ENTRY, "sha1")
+        passes(result) if ok else ends(result, SigstoreStep.ENTRY, "sha1")

@@ -41,7 +41,7 @@ from tidegate.verify.sigstore.bundle import (
     parse_bundle,
     parse_envelope,
 )
-from tidegate.verify.sigstore.procedure import Step
+from tidegate.verify.sigstore.procedure import SigstoreStep
 
 MATERIAL = "verificationMaterial"
 ENTRY = f"{MATERIAL}.tlogEntries.0"
@@ -76,11 +76,15 @@ def test_an_older_bundle_may_bring_a_chain_of_which_only_the_leaf_is_used(versio
     above = {"rawBytes": b64(ours().intermediate.public_bytes(Encoding.DER))}
     passes(check(altered(signed(version), path, [leaf(), above])))
     passes(check(altered(signed(version), path, [leaf()] + [above] * (MAX_CERTIFICATES - 1))))
-    ends(check(altered(signed(version), path, [above, leaf()])), Step.CERTIFICATE, "an authority's")
-    ends(check(altered(signed(version), path, [{"rawBytes": b64(ours().signer().der)}, leaf()])), Step.SIGNATURE)
-    ends(check(altered(signed(version), path, [leaf(), {"rawBytes": b64(b"none")}])), Step.MATERIAL, "unreadable")
+    ends(check(altered(signed(version), path, [above, leaf()])), SigstoreStep.CERTIFICATE, "an authority's")
+    ends(
+        check(altered(signed(version), path, [{"rawBytes": b64(ours().signer().der)}, leaf()])), SigstoreStep.SIGNATURE
+    )
+    ends(
+        check(altered(signed(version), path, [leaf(), {"rawBytes": b64(b"none")}])), SigstoreStep.MATERIAL, "unreadable"
+    )
     for count in (0, MAX_CERTIFICATES + 1):
-        ends(check(altered(signed(version), path, [leaf()] * count)), Step.MATERIAL, f"{count} certificates")
+        ends(check(altered(signed(version), path, [leaf()] * count)), SigstoreStep.MATERIAL, f"{count} certificates")
 
 
 @pytest.mark.parametrize("version", [V01, V02])
@@ -89,8 +93,8 @@ def test_an_older_bundle_with_a_root_is_refused(version, whose):
     """A verifier that took a root from the bundle itself would believe anybody."""
     path = f"{MATERIAL}.x509CertificateChain.certificates"
     above = [{"rawBytes": b64(one.public_bytes(Encoding.DER))} for one in (whose().intermediate, whose().root)]
-    ends(check(altered(signed(version), path, [leaf(), *above])), Step.MATERIAL, "holds a root")
-    ends(check(altered(signed(version), path, [leaf(), above[1]])), Step.MATERIAL, "holds a root")
+    ends(check(altered(signed(version), path, [leaf(), *above])), SigstoreStep.MATERIAL, "holds a root")
+    ends(check(altered(signed(version), path, [leaf(), above[1]])), SigstoreStep.MATERIAL, "holds a root")
 
 
 @pytest.mark.parametrize(
@@ -124,9 +128,9 @@ def test_pitfall_9_10_a_key_beside_a_certificate_is_refused():
 def test_every_version_needs_a_proof_and_0_1_a_promise_too(version):
     """A promise alone proves what the log said it would do, not what it did. Version 0.1 once did without a proof."""
     for path in (PROOF, f"{PROOF}.checkpoint"):
-        ends(check(altered(signed(version), path, None)), Step.MATERIAL, "no inclusion proof")
+        ends(check(altered(signed(version), path, None)), SigstoreStep.MATERIAL, "no inclusion proof")
     unpromised = check(altered(signed(version, timestamped=True), f"{ENTRY}.inclusionPromise", None))
-    ends(unpromised, Step.TIME, "must contain an inclusion promise") if version == V01 else passes(unpromised)
+    ends(unpromised, SigstoreStep.TIME, "must contain an inclusion promise") if version == V01 else passes(unpromised)
 
 
 @pytest.mark.parametrize("version", [V01, V02, V03])

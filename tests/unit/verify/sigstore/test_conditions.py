@@ -8,7 +8,7 @@ from tidegate.errors import PolicyError, VerificationError
 from tidegate.verify.sigstore.cel import MAX_CONDITIONS, Condition
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
 from tidegate.verify.sigstore.conditions import MAX_LOOP_COST, MAX_VALUES, TEXT_SHARE, check_conditions
-from tidegate.verify.sigstore.procedure import Step
+from tidegate.verify.sigstore.procedure import SigstoreStep
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
 
 A_IS_1 = Condition(text="predicate.a == 1")
@@ -94,9 +94,9 @@ def test_pitfall_9_9_conditions_are_asked_of_what_was_signed_after_it_was_verifi
     good = ours().sign_statement(statement(DIGEST, predicate_type=PROVENANCE, predicate={"a": 1}), signer())
     passes(check(good, claims=claims))
     bad = ours().sign_statement(statement(DIGEST, predicate_type=PROVENANCE, predicate={"a": 2}), signer())
-    ends(check(bad, claims=claims), Step.CONDITIONS, "is false")
+    ends(check(bad, claims=claims), SigstoreStep.CONDITIONS, "is false")
     swapped = bad | {"dsseEnvelope": bad["dsseEnvelope"] | {"payload": good["dsseEnvelope"]["payload"]}}
-    ends(check(swapped, claims=claims), Step.SIGNATURE)
+    ends(check(swapped, claims=claims), SigstoreStep.SIGNATURE)
 
 
 @pytest.mark.parametrize("predicate", [None, [], "a", 1, True])
@@ -107,7 +107,7 @@ def test_a_predicate_that_is_no_object_meets_no_condition(predicate):
     )  # fmt: skip
     claims = Claims(predicate_type=PROVENANCE, conditions=(A_IS_1,))
     result = check(ours().sign_statement(payload, signer()), claims=claims)
-    ends(result, Step.SUBJECT if predicate is not None else Step.CONDITIONS)
+    ends(result, SigstoreStep.SUBJECT if predicate is not None else SigstoreStep.CONDITIONS)
 
 
 def test_conditions_need_something_with_a_predicate():
@@ -119,7 +119,9 @@ def test_conditions_need_something_with_a_predicate():
 
 def test_an_artifact_s_signature_has_no_predicate_even_where_any_type_is_taken():
     claims = Claims(predicate_type=ANY_PREDICATE, conditions=(A_IS_1,))
-    ends(check(ours().sign_artifact(MANIFEST, signer()), claims=claims), Step.CONDITIONS, "a signature has none")
+    ends(
+        check(ours().sign_artifact(MANIFEST, signer()), claims=claims), SigstoreStep.CONDITIONS, "a signature has none"
+    )
 
 
 def test_content_must_be_the_digest_s():

@@ -10,9 +10,9 @@ from tests.unit.verify.sigstore.cases import DIGEST, key, ours, signer
 from tidegate.errors import PolicyError
 from tidegate.verify.sigstore.claims import Artifact, Claims
 from tidegate.verify.sigstore.expected_signer import ExpectedSigner, expected_authority
-from tidegate.verify.sigstore.procedure import Outcome
 from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust
 from tidegate.verify.sigstore.verification import verify_bundle
+from tidegate.verify.step import Conclusion
 
 WHO = ExpectedSigner(identity=SUBJECT, issuer=ISSUER)
 KEY = ExpectedSigner(key=public_pem(key()))
@@ -34,7 +34,7 @@ def by(authority, made):
 )
 def test_an_identity_is_verified_by_either_way_to_name_it(required):
     authority = expected_authority(required, ours().trusted_root_bytes(), require_log=True)
-    assert by(authority, ours().sign_statement(statement(DIGEST), signer())).outcome is Outcome.OK
+    assert by(authority, ours().sign_statement(statement(DIGEST), signer())).conclusion is Conclusion.VERIFIED
 
 
 def test_a_key_is_verified_with_its_log_or_expressly_without():
@@ -43,11 +43,11 @@ def test_a_key_is_verified_with_its_log_or_expressly_without():
     )
     root = ours().trusted_root_bytes()
     with_log = expected_authority(KEY, root, require_log=True)
-    assert by(with_log, logged).outcome is Outcome.OK
-    assert by(with_log, unlogged).outcome is Outcome.FAILED
+    assert by(with_log, logged).conclusion is Conclusion.VERIFIED
+    assert by(with_log, unlogged).conclusion is Conclusion.FAILED
     without_log = expected_authority(KEY, None, require_log=False)
-    assert by(without_log, unlogged).outcome is Outcome.OK
-    assert by(without_log, logged).outcome is Outcome.OK
+    assert by(without_log, unlogged).conclusion is Conclusion.VERIFIED
+    assert by(without_log, logged).conclusion is Conclusion.VERIFIED
 
 
 @pytest.mark.parametrize(

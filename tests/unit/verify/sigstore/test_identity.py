@@ -8,7 +8,7 @@ from tests.unit.verify.sigstore.cases import DIGEST, check, ends, keyless, ours,
 from tidegate.errors import PolicyError
 from tidegate.strict.pattern import Exact, Pattern
 from tidegate.verify.sigstore.identity import SigstoreIdentity
-from tidegate.verify.sigstore.procedure import Step
+from tidegate.verify.sigstore.procedure import SigstoreStep
 from tidegate.verify.sigstore.signer_trust import MAX_SHOWN, KeylessTrust
 
 GITHUB = r"https://github\.com/acme/[^/]+/\.github/workflows/release\.yaml@refs/heads/main"
@@ -37,19 +37,19 @@ def test_gap_regular_expressions_any_of_several_identities_may_have_signed():
     bundle = ours().sign_statement(statement(DIGEST), signer())
     passes(check(bundle, by(nobody, identity(Pattern(text=GITHUB)))))
     result = check(bundle, by(nobody, identity(Pattern(text=r"https://github\.com/acme"))))
-    ends(result, Step.IDENTITY, "expected subject 'nobody'")
+    ends(result, SigstoreStep.IDENTITY, "expected subject 'nobody'")
     assert r"or subject expression 'https://github\\.com/acme', issuer" in result.steps[-1].text
 
 
 def test_a_message_names_a_few_identities_not_all():
     result = check(signed(), by(*(identity(Exact(text=f"nobody-{number}")) for number in range(MAX_SHOWN + 1))))
-    ends(result, Step.IDENTITY, f"nobody-{MAX_SHOWN - 1}")
+    ends(result, SigstoreStep.IDENTITY, f"nobody-{MAX_SHOWN - 1}")
     assert f"nobody-{MAX_SHOWN}" not in result.steps[-1].text
 
 
 def test_pitfall_9_20_one_identity_s_issuer_and_another_s_subject_are_nobody():
     first, second = identity(Exact(text="nobody")), identity(Exact(text=SUBJECT), issuer="https://other.test")
-    ends(check(signed(), by(first, second)), Step.IDENTITY)
+    ends(check(signed(), by(first, second)), SigstoreStep.IDENTITY)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_pitfall_9_20_one_identity_s_issuer_and_another_s_subject_are_nobody():
 )
 @pytest.mark.parametrize("wanted", [Exact(text=SUBJECT), Pattern(text=GITHUB)], ids=["exact", "expression"])
 def test_pitfall_9_18_a_name_that_only_looks_like_the_demanded_one_is_another(subject, wanted):
-    ends(check(signed(subject=subject), by(identity(wanted))), Step.IDENTITY, "signed by")
+    ends(check(signed(subject=subject), by(identity(wanted))), SigstoreStep.IDENTITY, "signed by")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_pitfall_9_18_a_name_that_only_looks_like_the_demanded_one_is_another(su
 )
 def test_pitfall_9_20_an_issuer_that_only_looks_like_the_demanded_one_is_another(issuer, ok):
     result = check(signed(issuer=issuer))
-    passes(result) if ok else ends(result, Step.IDENTITY, "signed by")
+    passes(result) if ok else ends(result, SigstoreStep.IDENTITY, "signed by")
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_every_kind_of_name_that_fulcio_gives_is_read(name, subject):
     ],
 )
 def test_other_kinds_of_names_name_nobody(name):
-    ends(check(signed(names=[name]), keyless(subject="user")), Step.CERTIFICATE)
+    ends(check(signed(names=[name]), keyless(subject="user")), SigstoreStep.CERTIFICATE)
 
 
 def test_pitfall_9_20_names_of_two_kinds_with_one_text_are_still_two_names():
     names = [x509.RFC822Name("release@acme.test"), uri("release@acme.test")]
-    ends(check(signed(names=names), keyless(subject="release@acme.test")), Step.CERTIFICATE, "2 subject")
+    ends(check(signed(names=names), keyless(subject="release@acme.test")), SigstoreStep.CERTIFICATE, "2 subject")

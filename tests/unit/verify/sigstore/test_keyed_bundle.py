@@ -36,15 +36,31 @@ from tests.unit.verify.sigstore.cases import (
 )
 from tidegate.errors import PolicyError
 from tidegate.verify.sigstore.claims import CLOCK_SKEW, Artifact, Claims
-from tidegate.verify.sigstore.procedure import Outcome, Step
+from tidegate.verify.sigstore.procedure import SigstoreStep
 from tidegate.verify.sigstore.public_key import parse_public_key
 from tidegate.verify.sigstore.signer_trust import KeyTrust
+from tidegate.verify.step import StepOutcome
 
 ENTRY = "verificationMaterial.tlogEntries.0"
 PROMISE = f"{ENTRY}.inclusionPromise"
 STAMPS = "verificationMaterial.timestampVerificationData"
-KEYED_STEPS = [Step.MATERIAL, Step.TIME, Step.IDENTITY, Step.LOG, Step.SIGNATURE, Step.ENTRY, Step.SUBJECT, Step.CLAIMS]
-UNLOGGED_STEPS = [Step.MATERIAL, Step.IDENTITY, Step.SIGNATURE, Step.SUBJECT, Step.CLAIMS]
+KEYED_STEPS = [
+    SigstoreStep.MATERIAL,
+    SigstoreStep.TIME,
+    SigstoreStep.IDENTITY,
+    SigstoreStep.LOG,
+    SigstoreStep.SIGNATURE,
+    SigstoreStep.ENTRY,
+    SigstoreStep.SUBJECT,
+    SigstoreStep.CLAIMS,
+]
+UNLOGGED_STEPS = [
+    SigstoreStep.MATERIAL,
+    SigstoreStep.IDENTITY,
+    SigstoreStep.SIGNATURE,
+    SigstoreStep.SUBJECT,
+    SigstoreStep.CLAIMS,
+]
 
 
 def signed(by=None, payload=None, **more):
@@ -59,7 +75,7 @@ def unlogged(by=None, **more):
 def test_gap_keyed_a_logged_signature_passes_every_step_in_order(content):
     result = check(signed() if content == "statement" else ours().sign_artifact_keyed(MANIFEST, key()), keyed())
     passes(result)
-    assert [one.step for one in result.steps] == KEYED_STEPS
+    assert [one.number for one in result.steps] == KEYED_STEPS
     proof = result.require()
     assert (proof.signed_at, proof.signer) == (NOW, parse_public_key(public_pem(key())).signer)
     assert proof.log_index is not None
@@ -70,15 +86,15 @@ def test_gap_keyed_without_a_log_nothing_says_when(content):
     sign = signed if content == "statement" else lambda **more: ours().sign_artifact_keyed(MANIFEST, key(), **more)
     result = check(sign(logged=False), unlogged())
     passes(result)
-    assert [one.step for one in result.steps] == UNLOGGED_STEPS
+    assert [one.number for one in result.steps] == UNLOGGED_STEPS
     assert (result.require().signed_at, result.require().log_index) == (None, None)
-    ends(check(sign(logged=False), unlogged(), claims=Claims(max_age=timedelta(days=1))), Step.AGE, "unknown")
+    ends(check(sign(logged=False), unlogged(), claims=Claims(max_age=timedelta(days=1))), SigstoreStep.AGE, "unknown")
 
 
 def test_a_log_that_is_demanded_must_hold_the_signature():
-    ends(check(signed(logged=False), keyed()), Step.LOG, "one is demanded")
+    ends(check(signed(logged=False), keyed()), SigstoreStep.LOG, "one is demanded")
     stamped = signed(logged=False, timestamped=True)
-    ends(check(stamped, keyed()), Step.LOG, "one is demanded")
+    ends(check(stamped, keyed()), SigstoreStep.LOG, "one is demanded")
     with pytest.raises(PolicyError, match="trustRoot: required"):
         KeyTrust(key=parse_public_key(public_pem(key())))
 
@@ -99,7 +115,7 @@ def test_a_timestamp_says_when_where_the_root_has_its_authority():
     stranger = strangers().sign_statement_keyed(statement(DIGEST), key(), logged=False, timestamped=True)
     assert check(stranger, keyed(require_log=False)).require().signed_at is None
     broken = altered(bundle, f"{STAMPS}.rfc3161Timestamps.0.signedTimestamp", b64(b"no answer"))
-    ends(check(broken, keyed(require_log=False)), Step.TIME, "unreadable")
+    ends(check(broken, keyed(require_log=False)), SigstoreStep.TIME, "unreadable")
 
 
 def test_the_earliest_of_two_times_is_the_one_that_is_said():
@@ -114,7 +130,7 @@ def test_the_earliest_of_two_times_is_the_one_that_is_said():
 def test_pitfall_9_16_a_time_that_has_not_come_is_a_wrong_clock(ahead, ok, logged):
     bundle = signed(logged=logged, timestamped=not logged)
     result = check(bundle, keyed(require_log=logged), now=NOW - ahead)
-    passes(result) if ok else ends(result, Step.TIME, "clocks")
+    passes(result) if ok else ends(result, SigstoreStep.TIME, "clocks")
 
 
 @pytest.mark.parametrize(
@@ -137,55 +153,63 @@ def test_every_kind_of_key_signs_statements_and_artifacts(private, algorithm, ha
     if isinstance(algorithm, hashes.SHA256):
         passes(by_digest)
     else:
-        ends(by_digest, Step.SIGNATURE, "the artifact itself is needed")
+        ends(by_digest, SigstoreStep.SIGNATURE, "the artifact itself is needed")
 
 
 def test_pitfall_9_8_a_hash_that_the_policy_does_not_name_does_not_count():
     large = ec.generate_private_key(ec.SECP384R1())
-    ends(check(signed(large, algorithm=hashes.SHA256()), keyed(large)), Step.SIGNATURE)
-    ends(check(signed(large, algorithm=hashes.SHA384()), keyed(large, hash_name="sha256")), Step.SIGNATURE)
+    ends(check(signed(large, algorithm=hashes.SHA256()), keyed(large)), SigstoreStep.SIGNATURE)
+    ends(check(signed(large, algorithm=hashes.SHA384()), keyed(large, hash_name="sha256")), SigstoreStep.SIGNATURE)
 
 
 def test_another_key_is_refused_whatever_the_hint_says():
     other = ec.generate_private_key(ec.SECP256R1())
     bundle = signed(other)
-    ends(check(bundle, keyed()), Step.SIGNATURE, "not by this key")
+    ends(check(bundle, keyed()), SigstoreStep.SIGNATURE, "not by this key")
     hint = signed()["verificationMaterial"]["publicKey"]["hint"]
-    ends(check(altered(bundle, "verificationMaterial.publicKey.hint", hint), keyed()), Step.SIGNATURE)
+    ends(check(altered(bundle, "verificationMaterial.publicKey.hint", hint), keyed()), SigstoreStep.SIGNATURE)
     passes(check(altered(signed(), "verificationMaterial.publicKey.hint", "anything"), keyed()))
     passes(check(altered(signed(), "verificationMaterial.publicKey", {}), keyed()))
 
 
 def test_pitfall_9_2_a_key_s_signature_of_something_else_is_refused():
-    ends(check(signed(payload=statement(OTHER)), keyed()), Step.SUBJECT, OTHER)
+    ends(check(signed(payload=statement(OTHER)), keyed()), SigstoreStep.SUBJECT, OTHER)
     bundle = ours().sign_artifact_keyed(b"another manifest", key())
-    ends(check(bundle, keyed()), Step.MATERIAL, "another artifact")
-    ends(check(altered(bundle, "messageSignature.messageDigest", None), keyed()), Step.SIGNATURE)
+    ends(check(bundle, keyed()), SigstoreStep.MATERIAL, "another artifact")
+    ends(check(altered(bundle, "messageSignature.messageDigest", None), keyed()), SigstoreStep.SIGNATURE)
     claimed = {"algorithm": "SHA2_512", "digest": b64(hashlib.sha512(b"another manifest").digest())}
-    ends(check(altered(bundle, "messageSignature.messageDigest", claimed), keyed()), Step.MATERIAL, "another artifact")
+    ends(
+        check(altered(bundle, "messageSignature.messageDigest", claimed), keyed()),
+        SigstoreStep.MATERIAL,
+        "another artifact",
+    )
     # Without the artifact such a hint says nothing, and the signature decides.
     result = check(
         altered(bundle, "messageSignature.messageDigest", claimed), keyed(), artifact=Artifact(digest=DIGEST)
     )
-    ends(result, Step.SIGNATURE)
+    ends(result, SigstoreStep.SIGNATURE)
 
 
 @pytest.mark.parametrize(
     ("path", "value", "step"),
     [
-        ("dsseEnvelope.payload", lambda _: b64(statement(DIGEST, predicate={"x": 1})), Step.SIGNATURE),
-        ("dsseEnvelope.payloadType", "application/json", Step.MATERIAL),
-        ("dsseEnvelope.signatures.0.sig", flipped, Step.SIGNATURE),
-        (f"{PROMISE}.signedEntryTimestamp", flipped, Step.LOG),
-        (f"{ENTRY}.integratedTime", lambda old: str(int(old) + 1), Step.LOG),
-        (f"{ENTRY}.logIndex", lambda old: str(int(old) + 1), Step.LOG),
-        (f"{ENTRY}.inclusionProof.rootHash", flipped, Step.LOG),
-        (f"{ENTRY}.inclusionProof.hashes.0", flipped, Step.LOG),
-        (f"{ENTRY}.inclusionProof.checkpoint.envelope", lambda old: old.replace("- 1", "- 2"), Step.LOG),
-        (f"{ENTRY}.canonicalizedBody", flipped, Step.LOG),
-        (f"{ENTRY}.kindVersion.kind", "intoto", Step.ENTRY),
-        (f"{ENTRY}.kindVersion.version", "0.0.9", Step.ENTRY),
-        (ENTRY, lambda _: signed(payload=statement(OTHER))["verificationMaterial"]["tlogEntries"][0], Step.ENTRY),
+        ("dsseEnvelope.payload", lambda _: b64(statement(DIGEST, predicate={"x": 1})), SigstoreStep.SIGNATURE),
+        ("dsseEnvelope.payloadType", "application/json", SigstoreStep.MATERIAL),
+        ("dsseEnvelope.signatures.0.sig", flipped, SigstoreStep.SIGNATURE),
+        (f"{PROMISE}.signedEntryTimestamp", flipped, SigstoreStep.LOG),
+        (f"{ENTRY}.integratedTime", lambda old: str(int(old) + 1), SigstoreStep.LOG),
+        (f"{ENTRY}.logIndex", lambda old: str(int(old) + 1), SigstoreStep.LOG),
+        (f"{ENTRY}.inclusionProof.rootHash", flipped, SigstoreStep.LOG),
+        (f"{ENTRY}.inclusionProof.hashes.0", flipped, SigstoreStep.LOG),
+        (f"{ENTRY}.inclusionProof.checkpoint.envelope", lambda old: old.replace("- 1", "- 2"), SigstoreStep.LOG),
+        (f"{ENTRY}.canonicalizedBody", flipped, SigstoreStep.LOG),
+        (f"{ENTRY}.kindVersion.kind", "intoto", SigstoreStep.ENTRY),
+        (f"{ENTRY}.kindVersion.version", "0.0.9", SigstoreStep.ENTRY),
+        (
+            ENTRY,
+            lambda _: signed(payload=statement(OTHER))["verificationMaterial"]["tlogEntries"][0],
+            SigstoreStep.ENTRY,
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -200,7 +224,7 @@ def test_an_entry_without_a_promise_proves_the_log_but_no_time():
     passes(result)
     place = int(bundle["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["logIndex"])
     assert (result.require().signed_at, result.require().log_index) == (None, place)
-    ends(check(bundle, keyed(), claims=Claims(max_age=timedelta(days=1))), Step.AGE)
+    ends(check(bundle, keyed(), claims=Claims(max_age=timedelta(days=1))), SigstoreStep.AGE)
 
 
 @pytest.mark.parametrize(
@@ -219,15 +243,20 @@ def test_gap_windows_the_log_s_key_must_be_valid_when_it_signed_or_now(now, prom
     trust = root(tlogs=[log | {"publicKey": log["publicKey"] | {"validFor": window}}])
     bundle = signed() if promised else altered(signed(), PROMISE, None)
     result = check(bundle, keyed(root=trust), now=now)
-    passes(result) if ok else ends(result, Step.LOG, "no key of a trusted log was valid")
+    passes(result) if ok else ends(result, SigstoreStep.LOG, "no key of a trusted log was valid")
 
 
 def test_a_trust_root_without_logs_leaves_the_question_open():
-    ends(check(signed(), keyed(root=root(tlogs=[]))), Step.LOG, "trust root has no", outcome=Outcome.INCONCLUSIVE)
+    ends(
+        check(signed(), keyed(root=root(tlogs=[]))),
+        SigstoreStep.LOG,
+        "trust root has no",
+        outcome=StepOutcome.UNDECIDED,
+    )
 
 
 def test_a_stranger_s_log_proves_nothing():
-    ends(check(strangers().sign_statement_keyed(statement(DIGEST), key()), keyed()), Step.LOG)
+    ends(check(strangers().sign_statement_keyed(statement(DIGEST), key()), keyed()), SigstoreStep.LOG)
 
 
 @pytest.mark.parametrize("integrated", [True, False], ids=["with a time", "without any time"])
@@ -241,7 +270,7 @@ def test_a_bundle_with_an_older_log_entry_is_verified(integrated):
     found = check(bundle, keyed())
     passes(found)
     assert (found.require().signed_at is not None) is integrated
-    ends(check(altered(bundle, "dsseEnvelope.signatures.0.sig", flipped), keyed()), Step.SIGNATURE)
+    ends(check(altered(bundle, "dsseEnvelope.signatures.0.sig", flipped), keyed()), SigstoreStep.SIGNATURE)
     other = ours().sign_statement_keyed(payload, key())["verificationMaterial"]["tlogEntries"][0]
     other["kindVersion"] = {"kind": "intoto", "version": "0.0.2"}
-    ends(check(altered(bundle, "verificationMaterial.tlogEntries.0", other), keyed()), Step.ENTRY)
+    ends(check(altered(bundle, "verificationMaterial.tlogEntries.0", other), keyed()), SigstoreStep.ENTRY)

@@ -9,7 +9,7 @@ from tests.simulator.pki.sigstore import STATEMENT_V01, statement
 from tests.unit.verify.sigstore.cases import DIGEST, check, check_layer, ends, key, keyed, ours, passes, signer
 from tidegate.verify.sigstore.cel import Condition, make_condition
 from tidegate.verify.sigstore.claims import Claims
-from tidegate.verify.sigstore.procedure import Step
+from tidegate.verify.sigstore.procedure import SigstoreStep
 
 BUILDER = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/generator.yml@refs/tags/v2.0.0"
 SOURCE = "git+https://github.com/acme/app@refs/heads/main"
@@ -228,12 +228,12 @@ def attested(kind: str, predicate: Any, **more: Any) -> dict[str, Any]:
 def test_a_condition_holds_for_what_it_demands_and_for_nothing_else(kind, condition, path, bad):
     wanted, good = claims(kind, condition), PREDICATES[kind]
     passes(check(attested(kind, good), claims=wanted))
-    ends(check(attested(kind, put(good, path, bad)), claims=wanted), Step.CONDITIONS, "is false")
-    ends(check(attested(kind, put(good, path)), claims=wanted), Step.CONDITIONS, "cannot be computed")
+    ends(check(attested(kind, put(good, path, bad)), claims=wanted), SigstoreStep.CONDITIONS, "is false")
+    ends(check(attested(kind, put(good, path)), claims=wanted), SigstoreStep.CONDITIONS, "cannot be computed")
     if "!=" not in condition:  # What is only forbidden to be something may be anything else.
         others: tuple[Any, ...] = (7, None, [], {})
         for nothing in others:
-            ends(check(attested(kind, put(good, path, nothing)), claims=wanted), Step.CONDITIONS)
+            ends(check(attested(kind, put(good, path, nothing)), claims=wanted), SigstoreStep.CONDITIONS)
 
 
 @pytest.mark.parametrize("kind", PREDICATES)
@@ -241,7 +241,7 @@ def test_an_attestation_of_another_type_does_not_count_whatever_it_says(kind):
     wanted = claims(kind, "predicate == predicate")
     passes(check(attested(kind, PREDICATES[kind]), claims=wanted))
     for other in ("https://other.test", kind + "/", kind.upper(), SLSA_V1 if kind == SLSA_V02 else SLSA_V02):
-        ends(check(attested(other, PREDICATES[kind]), claims=wanted), Step.CLAIMS, "predicate type")
+        ends(check(attested(other, PREDICATES[kind]), claims=wanted), SigstoreStep.CLAIMS, "predicate type")
 
 
 @pytest.mark.parametrize("kind", PREDICATES)
@@ -252,7 +252,7 @@ def test_older_attestations_by_identity_and_by_key_are_asked_the_same(kind):
         content, annotations = ours().attest_layer(payload, by)
         passes(check_layer(content, annotations, authority, claims=holds, attestation=True))
         result = check_layer(content, annotations, authority, claims=fails, attestation=True)
-        ends(result, Step.CONDITIONS, "is false")
+        ends(result, SigstoreStep.CONDITIONS, "is false")
 
 
 def test_a_scan_of_nothing_is_not_a_good_scan_unless_the_condition_says_so():
@@ -261,4 +261,8 @@ def test_a_scan_of_nothing_is_not_a_good_scan_unless_the_condition_says_so():
     every = "predicate.scanner.result.Results.all(one, one.Vulnerabilities.all(it, it.Severity != 'CRITICAL'))"
     passes(check(attested(VULNERABILITIES, found), claims=claims(VULNERABILITIES, every)))
     some = f"predicate.scanner.result.Results.size() > 0 && {every}"
-    ends(check(attested(VULNERABILITIES, found), claims=claims(VULNERABILITIES, some)), Step.CONDITIONS, "is false")
+    ends(
+        check(attested(VULNERABILITIES, found), claims=claims(VULNERABILITIES, some)),
+        SigstoreStep.CONDITIONS,
+        "is false",
+    )

@@ -25,8 +25,9 @@ from tidegate.errors import ConfigurationError, PolicyError, UndeterminedError, 
 from tidegate.verify.sigstore.adapter import check_all_taken
 from tidegate.verify.sigstore.cel import Condition
 from tidegate.verify.sigstore.claims import Claims
-from tidegate.verify.sigstore.procedure import Outcome, Procedure, Step, StepResult, Verification, carry_out
+from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep, Verification, carry_out
 from tidegate.verify.sigstore.proof import KeylessSigner, Proof
+from tidegate.verify.step import Conclusion, StepOutcome, StepResult
 
 ENTRY = "verificationMaterial.tlogEntries.0"
 RECENT = Claims(max_age=timedelta(days=1))
@@ -42,71 +43,79 @@ def other_entry():
 
 
 STEPS = [
-    pytest.param(Step.MATERIAL, b"{}", {}, "bundle", id="1: the material isn't a bundle"),
+    pytest.param(SigstoreStep.MATERIAL, b"{}", {}, "bundle", id="1: the material isn't a bundle"),
     pytest.param(
-        Step.CERTIFICATE,
+        SigstoreStep.CERTIFICATE,
         lambda: ours().sign_statement(statement(DIGEST), ours().signer(names=())),
         {},
         "names nobody",
         id="2: the certificate has no name in it",
     ),
     pytest.param(
-        Step.TIME,
+        SigstoreStep.TIME,
         lambda: altered(signed(), f"{ENTRY}.inclusionPromise", None),
         {},
         "inclusion promise or signed timestamp",
         id="3: no trusted clock says when",
     ),
     pytest.param(
-        Step.CHAIN,
+        SigstoreStep.CHAIN,
         lambda: strangers().sign_statement(statement(DIGEST), strangers().signer()),
         {},
         "chain",
         id="4: a certificate of an authority that isn't trusted",
     ),
     pytest.param(
-        Step.SCT,
+        SigstoreStep.SCT,
         lambda: ours().sign_statement(statement(DIGEST), ours().signer(scts=0)),
         {},
         "timestamp",
         id="5: no log of certificates saw it",
     ),
     pytest.param(
-        Step.IDENTITY,
+        SigstoreStep.IDENTITY,
         signed,
         {"authority": keyless(subject="somebody else")},
         SUBJECT,
         id="6: somebody else's signature",
     ),
     pytest.param(
-        Step.LOG,
+        SigstoreStep.LOG,
         lambda: strangers().sign_statement(statement(DIGEST), signer()),
         {},
         "log entry",
         id="7: the entry is another log's",
     ),
     pytest.param(
-        Step.SIGNATURE,
+        SigstoreStep.SIGNATURE,
         lambda: altered(signed(), "dsseEnvelope.payload", b64(statement(DIGEST, name="x"))),
         {},
         "signature",
         id="8: the envelope was altered",
     ),
     pytest.param(
-        Step.ENTRY, lambda: altered(signed(), ENTRY, other_entry()), {}, "log entry", id="9: another signature's entry"
+        SigstoreStep.ENTRY,
+        lambda: altered(signed(), ENTRY, other_entry()),
+        {},
+        "log entry",
+        id="9: another signature's entry",
     ),
     pytest.param(
-        Step.SUBJECT,
+        SigstoreStep.SUBJECT,
         lambda: ours().sign_statement(statement(OTHER), signer()),
         {},
         "not " + DIGEST,
         id="10: it is about another digest",
     ),
     pytest.param(
-        Step.CLAIMS, signed, {"claims": Claims(predicate_type=PROVENANCE)}, "predicate type", id="11: no provenance"
+        SigstoreStep.CLAIMS,
+        signed,
+        {"claims": Claims(predicate_type=PROVENANCE)},
+        "predicate type",
+        id="11: no provenance",
     ),
     pytest.param(
-        Step.CONDITIONS,
+        SigstoreStep.CONDITIONS,
         lambda: ours().sign_statement(
             statement(DIGEST, predicate_type=PROVENANCE, predicate={"built": False}), signer()
         ),
@@ -115,7 +124,11 @@ STEPS = [
         id="12: a condition is false",
     ),
     pytest.param(
-        Step.AGE, signed, {"claims": RECENT, "now": NOW + timedelta(days=2)}, "longer ago", id="13: signed long ago"
+        SigstoreStep.AGE,
+        signed,
+        {"claims": RECENT, "now": NOW + timedelta(days=2)},
+        "longer ago",
+        id="13: signed long ago",
     ),
 ]
 
@@ -129,9 +142,9 @@ def test_each_step_fails_in_its_own_way(step, material, more, text):
 
 
 def test_every_step_is_in_the_table_and_says_what_it_establishes():
-    assert [row.values[0] for row in STEPS] == list(Step)
-    titles = [step.title for step in Step]
-    assert len(set(titles)) == len(Step)
+    assert [row.values[0] for row in STEPS] == list(SigstoreStep)
+    titles = [step.title for step in SigstoreStep]
+    assert len(set(titles)) == len(SigstoreStep)
     assert all(title and title[0].islower() and not title.endswith(".") for title in titles)
 
 
@@ -140,7 +153,7 @@ def test_a_whole_procedure_passes_all_thirteen_steps_in_order():
     claims = Claims(predicate_type=PROVENANCE, conditions=BUILT.conditions, max_age=timedelta(days=1))
     result = check(bundle, claims=claims)
     passes(result)
-    assert [one.step for one in result.steps] == list(Step)
+    assert [one.number for one in result.steps] == list(SigstoreStep)
 
 
 PROOF = Proof(
@@ -152,26 +165,28 @@ PROOF = Proof(
     annotations={},
     repository=None,
 )
-GOOD = StepResult(step=Step.MATERIAL, outcome=Outcome.OK, text="")
-BAD = StepResult(step=Step.SIGNATURE, outcome=Outcome.FAILED, text="bad")
+GOOD = StepResult(number=1, title="read", outcome=StepOutcome.OK, text="")
+BAD = StepResult(number=8, title="verify", outcome=StepOutcome.FAILED, text="bad")
 
 
 @pytest.mark.parametrize(
-    ("steps", "proof", "error", "outcome"),
+    ("steps", "proof", "error", "conclusion"),
     [
-        pytest.param((GOOD,), PROOF, None, Outcome.OK, id="a proof after good steps"),
-        pytest.param((), PROOF, None, Outcome.FAILED, id="a proof after no step"),
-        pytest.param((GOOD, BAD), PROOF, None, Outcome.FAILED, id="pitfall-9-12: a proof after a bad step"),
-        pytest.param((GOOD,), None, None, Outcome.FAILED, id="neither proof nor error"),
-        pytest.param((GOOD,), PROOF, VerificationError("x"), Outcome.FAILED, id="pitfall-9-12: a proof and an error"),
-        pytest.param((GOOD,), PROOF, UndeterminedError("x"), Outcome.INCONCLUSIVE, id="a proof, and could not look"),
-        pytest.param((BAD,), None, VerificationError("x"), Outcome.FAILED, id="an error"),
+        pytest.param((GOOD,), PROOF, None, Conclusion.VERIFIED, id="a proof after good steps"),
+        pytest.param((), PROOF, None, Conclusion.FAILED, id="a proof after no step"),
+        pytest.param((GOOD, BAD), PROOF, None, Conclusion.FAILED, id="pitfall-9-12: a proof after a bad step"),
+        pytest.param((GOOD,), None, None, Conclusion.FAILED, id="neither proof nor error"),
+        pytest.param(
+            (GOOD,), PROOF, VerificationError("x"), Conclusion.FAILED, id="pitfall-9-12: a proof and an error"
+        ),
+        pytest.param((GOOD,), PROOF, UndeterminedError("x"), Conclusion.INCONCLUSIVE, id="a proof, and could not look"),
+        pytest.param((BAD,), None, VerificationError("x"), Conclusion.FAILED, id="an error"),
     ],
 )
-def test_only_a_proof_without_any_doubt_is_ok(steps, proof, error, outcome):
+def test_only_a_proof_without_any_doubt_is_ok(steps, proof, error, conclusion):
     verification = Verification(steps=steps, proof=proof, error=error)
-    assert verification.outcome is outcome
-    if outcome is Outcome.OK:
+    assert verification.conclusion is conclusion
+    if conclusion is Conclusion.VERIFIED:
         assert verification.require() is proof
     else:
         with pytest.raises(type(error) if error else VerificationError):
@@ -185,24 +200,33 @@ class PanicException(BaseException):
 @pytest.mark.parametrize(
     ("raised", "outcome", "text"),
     [
-        pytest.param(VerificationError("no good"), Outcome.FAILED, "no good", id="ours"),
-        pytest.param(UndeterminedError("no answer"), Outcome.INCONCLUSIVE, "no answer", id="could not look"),
-        pytest.param(PolicyError(("a: b",)), Outcome.FAILED, "a: b", id="another of ours"),
-        pytest.param(ConfigurationError("c"), Outcome.FAILED, "c", id="a third of ours"),
-        pytest.param(ValueError("hostile"), Outcome.FAILED, "unreadable (ValueError)", id="pitfall-9-17: a parser's"),
-        pytest.param(RecursionError(), Outcome.FAILED, "unreadable (RecursionError)", id="pitfall-9-17: too deep"),
-        pytest.param(MemoryError(), Outcome.FAILED, "unreadable (MemoryError)", id="pitfall-9-17: too large"),
-        pytest.param(PanicException("x"), Outcome.FAILED, "unreadable (PanicException)", id="pitfall-9-17: a panic"),
+        pytest.param(VerificationError("no good"), StepOutcome.FAILED, "no good", id="ours"),
+        pytest.param(UndeterminedError("no answer"), StepOutcome.UNDECIDED, "no answer", id="could not look"),
+        pytest.param(PolicyError(("a: b",)), StepOutcome.FAILED, "a: b", id="another of ours"),
+        pytest.param(ConfigurationError("c"), StepOutcome.FAILED, "c", id="a third of ours"),
+        pytest.param(
+            ValueError("hostile"), StepOutcome.FAILED, "unreadable (ValueError)", id="pitfall-9-17: a parser's"
+        ),
+        pytest.param(RecursionError(), StepOutcome.FAILED, "unreadable (RecursionError)", id="pitfall-9-17: too deep"),
+        pytest.param(MemoryError(), StepOutcome.FAILED, "unreadable (MemoryError)", id="pitfall-9-17: too large"),
+        pytest.param(
+            PanicException("x"), StepOutcome.FAILED, "unreadable (PanicException)", id="pitfall-9-17: a panic"
+        ),
     ],
 )
 def test_whatever_is_raised_ends_the_current_step_without_a_proof(raised, outcome, text):
     def body(procedure: Procedure) -> Proof:
-        procedure.enter(Step.LOG)
+        procedure.enter(SigstoreStep.LOG)
         raise raised
 
     result = carry_out(body)
-    assert [(one.step, one.outcome) for one in result.steps] == [(Step.MATERIAL, Outcome.OK), (Step.LOG, outcome)]
-    assert (result.outcome, result.proof, result.steps[-1].text) == (outcome, None, text)
+    assert [(one.number, one.outcome) for one in result.steps] == [
+        (SigstoreStep.MATERIAL, StepOutcome.OK),
+        (SigstoreStep.LOG, outcome),
+    ]
+    assert (result.proof, result.steps[-1].text) == (None, text)
+    undecided = outcome is StepOutcome.UNDECIDED
+    assert result.conclusion is (Conclusion.INCONCLUSIVE if undecided else Conclusion.FAILED)
 
 
 def test_an_interrupt_is_not_swallowed():
@@ -215,17 +239,28 @@ def test_an_interrupt_is_not_swallowed():
 
 def test_to_enter_a_step_again_neither_repeats_nor_forgets_it():
     procedure = Procedure()
-    procedure.enter(Step.TIME)
+    procedure.enter(SigstoreStep.TIME)
     procedure.found("at noon")
-    procedure.enter(Step.TIME)
-    procedure.enter(Step.CHAIN)
-    assert procedure.taken == (Step.TIME, Step.CHAIN)
-    assert [(one.step, one.text) for one in procedure.end(Outcome.OK)] == [(Step.TIME, "at noon"), (Step.CHAIN, "")]
+    procedure.enter(SigstoreStep.TIME)
+    procedure.enter(SigstoreStep.CHAIN)
+    assert procedure.taken == (SigstoreStep.TIME, SigstoreStep.CHAIN)
+    assert [(one.number, one.text) for one in procedure.end(StepOutcome.OK)] == [
+        (SigstoreStep.TIME, "at noon"),
+        (SigstoreStep.CHAIN, ""),
+    ]
     assert procedure.current is None
-    assert procedure.taken == (Step.TIME, Step.CHAIN)
+    assert procedure.taken == (SigstoreStep.TIME, SigstoreStep.CHAIN)
 
 
-LIBRARY_STEPS = [Step.TIME, Step.CHAIN, Step.SCT, Step.IDENTITY, Step.LOG, Step.SIGNATURE, Step.ENTRY]
+LIBRARY_STEPS = [
+    SigstoreStep.TIME,
+    SigstoreStep.CHAIN,
+    SigstoreStep.SCT,
+    SigstoreStep.IDENTITY,
+    SigstoreStep.LOG,
+    SigstoreStep.SIGNATURE,
+    SigstoreStep.ENTRY,
+]
 
 
 @pytest.mark.parametrize("left_out", LIBRARY_STEPS)
@@ -244,7 +279,7 @@ def test_messages_hold_nothing_that_could_break_a_line_or_go_on_forever():
     subject = "https://evil.test/\n\x1b[31m" + "x" * 5000
     by = ours().signer(subject=subject)
     result = check(ours().sign_statement(statement(DIGEST), by))
-    ends(result, Step.IDENTITY, "signed by https://evil.test/??[31mxxx")
+    ends(result, SigstoreStep.IDENTITY, "signed by https://evil.test/??[31mxxx")
     assert all(one.text.isprintable() and len(one.text) < 1000 for one in result.steps)
     assert "..." in result.steps[-1].text
 
@@ -253,4 +288,4 @@ def test_a_trust_root_that_was_never_valid_then_is_no_reason_to_pass():
     window = {"start": (NOW + timedelta(days=1)).isoformat()}
     (one,) = ours().trusted_root()["certificateAuthorities"]
     trust = root(certificateAuthorities=[one | {"validFor": window}])
-    ends(check(signed(), keyless(trust=trust), artifact=ARTIFACT), Step.CHAIN, "no certificate authority")
+    ends(check(signed(), keyless(trust=trust), artifact=ARTIFACT), SigstoreStep.CHAIN, "no certificate authority")

@@ -27,13 +27,15 @@ from tests.unit.verify.sigstore.cases import (
 )
 from tidegate.verify.sigstore.claims import CLOCK_SKEW, Claims
 from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, MAX_ANNOTATION_CHARACTERS, SIGNATURE, TIMESTAMP
-from tidegate.verify.sigstore.procedure import Step
+from tidegate.verify.sigstore.procedure import SigstoreStep
 from tidegate.verify.sigstore.simple_signing import MAX_PAYLOAD_BYTES
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
 
 PAYLOAD = simple_signing(DIGEST)
-KEYLESS_STEPS = [step for step in Step if step not in {Step.CONDITIONS, Step.AGE}]
-KEYED_STEPS = [step for step in KEYLESS_STEPS if step not in {Step.CERTIFICATE, Step.CHAIN, Step.SCT}]
+KEYLESS_STEPS = [step for step in SigstoreStep if step not in {SigstoreStep.CONDITIONS, SigstoreStep.AGE}]
+KEYED_STEPS = [
+    step for step in KEYLESS_STEPS if step not in {SigstoreStep.CERTIFICATE, SigstoreStep.CHAIN, SigstoreStep.SCT}
+]
 
 
 def annotations(by=None, payload=PAYLOAD, **more):
@@ -58,7 +60,7 @@ def with_entry(given, **payload):
 def test_gap_legacy_a_layer_of_an_identity_passes_every_step_in_order():
     result = check_layer(PAYLOAD, annotations())
     passes(result)
-    assert [one.step for one in result.steps] == KEYLESS_STEPS
+    assert [one.number for one in result.steps] == KEYLESS_STEPS
     proof = result.require()
     assert (proof.signed_at, proof.repository, proof.statement) == (NOW, "registry.test/app", None)
     assert proof.log_index == entry(annotations())["Payload"]["logIndex"] - 1
@@ -67,7 +69,7 @@ def test_gap_legacy_a_layer_of_an_identity_passes_every_step_in_order():
 def test_gap_legacy_a_layer_of_a_key_passes_every_step_in_order():
     result = check_layer(PAYLOAD, by_key(), keyed())
     passes(result)
-    assert [one.step for one in result.steps] == KEYED_STEPS
+    assert [one.number for one in result.steps] == KEYED_STEPS
     assert result.require().signed_at == NOW
     unlogged = check_layer(PAYLOAD, by_key(logged=False), keyed(root=None, require_log=False))
     passes(unlogged)
@@ -76,31 +78,31 @@ def test_gap_legacy_a_layer_of_a_key_passes_every_step_in_order():
 
 def test_the_log_may_be_left_out_only_where_a_clock_stands_in_and_the_authority_allows_it():
     stamped = annotations(logged=False, timestamped=True)
-    ends(check_layer(PAYLOAD, stamped), Step.LOG, "one is demanded")
+    ends(check_layer(PAYLOAD, stamped), SigstoreStep.LOG, "one is demanded")
     result = check_layer(PAYLOAD, stamped, keyless(require_log=False))
     passes(result)
     assert (result.require().signed_at, result.require().log_index) == (NOW, None)
     nothing = check_layer(PAYLOAD, annotations(logged=False), keyless(require_log=False))
-    ends(nothing, Step.TIME, "no log entry and no trusted timestamp")
+    ends(nothing, SigstoreStep.TIME, "no log entry and no trusted timestamp")
     nobody = keyless(require_log=False, trust=root(timestampAuthorities=[]))
-    ends(check_layer(PAYLOAD, stamped, nobody), Step.TIME, "no trusted clock")
+    ends(check_layer(PAYLOAD, stamped, nobody), SigstoreStep.TIME, "no trusted clock")
     foreign = strangers().sign_layer(PAYLOAD, signer(), logged=False, timestamped=True)
-    ends(check_layer(PAYLOAD, foreign, keyless(require_log=False)), Step.TIME, "no trusted clock")
+    ends(check_layer(PAYLOAD, foreign, keyless(require_log=False)), SigstoreStep.TIME, "no trusted clock")
 
 
 def test_an_entry_that_is_there_is_verified_even_where_none_is_demanded():
     stamped = with_entry(annotations(timestamped=True), logIndex=3)
-    ends(check_layer(PAYLOAD, stamped, keyless(require_log=False)), Step.LOG, "signature")
+    ends(check_layer(PAYLOAD, stamped, keyless(require_log=False)), SigstoreStep.LOG, "signature")
 
 
 def test_a_key_s_signature_is_no_identity_s_and_the_reverse():
-    ends(check_layer(PAYLOAD, by_key()), Step.MATERIAL, "long-lived key")
-    ends(check_layer(PAYLOAD, annotations(), keyed()), Step.SIGNATURE)
+    ends(check_layer(PAYLOAD, by_key()), SigstoreStep.MATERIAL, "long-lived key")
+    ends(check_layer(PAYLOAD, annotations(), keyed()), SigstoreStep.SIGNATURE)
 
 
 def test_pitfall_9_9_a_certificate_beside_a_key_s_signature_changes_nothing():
     dressed = by_key() | {CERTIFICATE: signer().pem.decode()}
-    ends(check_layer(PAYLOAD, dressed), Step.SIGNATURE, "certificate's key")
+    ends(check_layer(PAYLOAD, dressed), SigstoreStep.SIGNATURE, "certificate's key")
     passes(check_layer(PAYLOAD, dressed, keyed()))
 
 
@@ -119,12 +121,12 @@ def test_pitfall_9_9_annotations_that_prove_nothing_are_not_read(change):
 
 
 def test_another_signer_is_refused():
-    ends(check_layer(PAYLOAD, annotations(), keyless(subject="somebody")), Step.IDENTITY)
+    ends(check_layer(PAYLOAD, annotations(), keyless(subject="somebody")), SigstoreStep.IDENTITY)
     foreign = strangers().sign_layer(PAYLOAD, strangers().signer())
-    ends(check_layer(PAYLOAD, foreign), Step.CHAIN)
-    ends(check_layer(PAYLOAD, strangers().sign_layer(PAYLOAD, signer())), Step.LOG, "signature")
-    ends(check_layer(PAYLOAD, annotations(ours().signer(scts=0))), Step.SCT)
-    ends(check_layer(PAYLOAD, annotations(ours().signer(names=()))), Step.CERTIFICATE)
+    ends(check_layer(PAYLOAD, foreign), SigstoreStep.CHAIN)
+    ends(check_layer(PAYLOAD, strangers().sign_layer(PAYLOAD, signer())), SigstoreStep.LOG, "signature")
+    ends(check_layer(PAYLOAD, annotations(ours().signer(scts=0))), SigstoreStep.SCT)
+    ends(check_layer(PAYLOAD, annotations(ours().signer(names=()))), SigstoreStep.CERTIFICATE)
 
 
 @pytest.mark.parametrize(
@@ -140,17 +142,18 @@ def test_another_signer_is_refused():
 def test_the_certificate_must_be_valid_when_it_was_signed(late, ok, clock):
     given = annotations(at=NOW + late, logged=clock == "log", timestamped=clock == "timestamp")
     result = check_layer(PAYLOAD, given, keyless(require_log=clock == "log"), now=NOW + LEAF_LIFE * 2)
-    passes(result) if ok else ends(result, Step.CHAIN)
+    passes(result) if ok else ends(result, SigstoreStep.CHAIN)
 
 
 def test_every_clock_s_time_must_be_in_the_certificate_s_life():
     early, late = annotations(), annotations(at=NOW + 2 * LEAF_LIFE, timestamped=True)
     both = early | {TIMESTAMP: late[TIMESTAMP], SIGNATURE: late[SIGNATURE]}
-    ends(check_layer(PAYLOAD, both, now=NOW + 3 * LEAF_LIFE), Step.CHAIN)
+    ends(check_layer(PAYLOAD, both, now=NOW + 3 * LEAF_LIFE), SigstoreStep.CHAIN)
 
 
 @pytest.mark.parametrize(
-    ("field", "step"), [("certificateAuthorities", Step.CHAIN), ("ctlogs", Step.SCT), ("tlogs", Step.LOG)]
+    ("field", "step"),
+    [("certificateAuthorities", SigstoreStep.CHAIN), ("ctlogs", SigstoreStep.SCT), ("tlogs", SigstoreStep.LOG)],
 )
 @pytest.mark.parametrize(
     ("start", "end", "ok"),
@@ -168,86 +171,110 @@ def test_gap_windows_keys_and_authorities_count_in_their_window_only(field, step
 @pytest.mark.parametrize(("ahead", "ok"), [(CLOCK_SKEW, True), (CLOCK_SKEW + timedelta(seconds=1), False)])
 def test_pitfall_9_16_a_time_that_has_not_come_is_a_wrong_clock(ahead, ok):
     result = check_layer(PAYLOAD, annotations(), now=NOW - ahead)
-    passes(result) if ok else ends(result, Step.TIME, "clocks")
+    passes(result) if ok else ends(result, SigstoreStep.TIME, "clocks")
 
 
 @pytest.mark.parametrize(
     ("change", "step"),
     [
-        pytest.param(lambda a: a | {SIGNATURE: flipped(a[SIGNATURE])}, Step.SIGNATURE, id="the signature"),
-        pytest.param(lambda a: a | {SIGNATURE: ""}, Step.MATERIAL, id="pitfall-9-1: no signature"),
-        pytest.param(lambda a: a | {SIGNATURE: a[SIGNATURE] + "\n"}, Step.MATERIAL, id="pitfall-9-10: base64 junk"),
-        pytest.param(lambda a: a | {SIGNATURE: 7}, Step.MATERIAL, id="a number"),
+        pytest.param(lambda a: a | {SIGNATURE: flipped(a[SIGNATURE])}, SigstoreStep.SIGNATURE, id="the signature"),
+        pytest.param(lambda a: a | {SIGNATURE: ""}, SigstoreStep.MATERIAL, id="pitfall-9-1: no signature"),
         pytest.param(
-            lambda a: a | {SIGNATURE: "A" * (MAX_ANNOTATION_CHARACTERS + 4)}, Step.MATERIAL, id="pitfall-9-7: too long"
+            lambda a: a | {SIGNATURE: a[SIGNATURE] + "\n"}, SigstoreStep.MATERIAL, id="pitfall-9-10: base64 junk"
         ),
-        pytest.param(lambda a: a | {SIGNATURE: b64(b"x" * 20_000)}, Step.MATERIAL, id="pitfall-9-7: a long signature"),
-        pytest.param(lambda a: {k: v for k, v in a.items() if k != BUNDLE}, Step.TIME, id="no entry"),
-        pytest.param(lambda a: a | {BUNDLE: "{}"}, Step.MATERIAL, id="an empty entry"),
-        pytest.param(lambda a: a | {BUNDLE: "nonsense"}, Step.MATERIAL, id="no JSON"),
-        pytest.param(lambda a: a | {BUNDLE: "\udcff"}, Step.MATERIAL, id="half a character"),
-        pytest.param(lambda a: a | {BUNDLE: a[BUNDLE][:-1] + ', "x": 1}'}, Step.MATERIAL, id="an unknown field"),
+        pytest.param(lambda a: a | {SIGNATURE: 7}, SigstoreStep.MATERIAL, id="a number"),
         pytest.param(
-            lambda a: a | {BUNDLE: a[BUNDLE][:-1] + ', "Payload": {}}'}, Step.MATERIAL, id="pitfall-9-10: a key twice"
+            lambda a: a | {SIGNATURE: "A" * (MAX_ANNOTATION_CHARACTERS + 4)},
+            SigstoreStep.MATERIAL,
+            id="pitfall-9-7: too long",
+        ),
+        pytest.param(
+            lambda a: a | {SIGNATURE: b64(b"x" * 20_000)}, SigstoreStep.MATERIAL, id="pitfall-9-7: a long signature"
+        ),
+        pytest.param(lambda a: {k: v for k, v in a.items() if k != BUNDLE}, SigstoreStep.TIME, id="no entry"),
+        pytest.param(lambda a: a | {BUNDLE: "{}"}, SigstoreStep.MATERIAL, id="an empty entry"),
+        pytest.param(lambda a: a | {BUNDLE: "nonsense"}, SigstoreStep.MATERIAL, id="no JSON"),
+        pytest.param(lambda a: a | {BUNDLE: "\udcff"}, SigstoreStep.MATERIAL, id="half a character"),
+        pytest.param(
+            lambda a: a | {BUNDLE: a[BUNDLE][:-1] + ', "x": 1}'}, SigstoreStep.MATERIAL, id="an unknown field"
+        ),
+        pytest.param(
+            lambda a: a | {BUNDLE: a[BUNDLE][:-1] + ', "Payload": {}}'},
+            SigstoreStep.MATERIAL,
+            id="pitfall-9-10: a key twice",
         ),
         pytest.param(
             lambda a: a | {BUNDLE: json.dumps(entry(a) | {"SignedEntryTimestamp": b64(b"x")})},
-            Step.LOG,
+            SigstoreStep.LOG,
             id="the promise",
         ),
-        pytest.param(lambda a: with_entry(a, integratedTime=int(NOW.timestamp()) + 1), Step.LOG, id="another second"),
-        pytest.param(lambda a: with_entry(a, integratedTime=0), Step.MATERIAL, id="no time"),
-        pytest.param(lambda a: with_entry(a, integratedTime=-1), Step.MATERIAL, id="a time before time"),
-        pytest.param(lambda a: with_entry(a, integratedTime=1 << 60), Step.MATERIAL, id="a time that is no date"),
-        pytest.param(lambda a: with_entry(a, integratedTime=1.5), Step.MATERIAL, id="half a second"),
-        pytest.param(lambda a: with_entry(a, integratedTime="1"), Step.MATERIAL, id="a time in a text"),
-        pytest.param(lambda a: with_entry(a, logIndex=-1), Step.MATERIAL, id="a negative index"),
-        pytest.param(lambda a: with_entry(a, logIndex=1 << 53), Step.MATERIAL, id="an index past what JSON keeps"),
-        pytest.param(lambda a: with_entry(a, logIndex=1), Step.LOG, id="another index"),
-        pytest.param(lambda a: with_entry(a, logID="00" * 32), Step.LOG, id="another log's id"),
-        pytest.param(lambda a: with_entry(a, logID="00" * 31), Step.MATERIAL, id="a short id"),
-        pytest.param(lambda a: with_entry(a, logID="AA" * 32), Step.MATERIAL, id="pitfall-9-10: capital letters"),
-        pytest.param(lambda a: with_entry(a, logID="xx" * 32), Step.MATERIAL, id="no hexadecimal"),
-        pytest.param(lambda a: with_entry(a, body=b64(b"[]")), Step.MATERIAL, id="a body that is a list"),
-        pytest.param(lambda a: with_entry(a, body=""), Step.MATERIAL, id="no body"),
+        pytest.param(
+            lambda a: with_entry(a, integratedTime=int(NOW.timestamp()) + 1), SigstoreStep.LOG, id="another second"
+        ),
+        pytest.param(lambda a: with_entry(a, integratedTime=0), SigstoreStep.MATERIAL, id="no time"),
+        pytest.param(lambda a: with_entry(a, integratedTime=-1), SigstoreStep.MATERIAL, id="a time before time"),
+        pytest.param(
+            lambda a: with_entry(a, integratedTime=1 << 60), SigstoreStep.MATERIAL, id="a time that is no date"
+        ),
+        pytest.param(lambda a: with_entry(a, integratedTime=1.5), SigstoreStep.MATERIAL, id="half a second"),
+        pytest.param(lambda a: with_entry(a, integratedTime="1"), SigstoreStep.MATERIAL, id="a time in a text"),
+        pytest.param(lambda a: with_entry(a, logIndex=-1), SigstoreStep.MATERIAL, id="a negative index"),
+        pytest.param(
+            lambda a: with_entry(a, logIndex=1 << 53), SigstoreStep.MATERIAL, id="an index past what JSON keeps"
+        ),
+        pytest.param(lambda a: with_entry(a, logIndex=1), SigstoreStep.LOG, id="another index"),
+        pytest.param(lambda a: with_entry(a, logID="00" * 32), SigstoreStep.LOG, id="another log's id"),
+        pytest.param(lambda a: with_entry(a, logID="00" * 31), SigstoreStep.MATERIAL, id="a short id"),
+        pytest.param(
+            lambda a: with_entry(a, logID="AA" * 32), SigstoreStep.MATERIAL, id="pitfall-9-10: capital letters"
+        ),
+        pytest.param(lambda a: with_entry(a, logID="xx" * 32), SigstoreStep.MATERIAL, id="no hexadecimal"),
+        pytest.param(lambda a: with_entry(a, body=b64(b"[]")), SigstoreStep.MATERIAL, id="a body that is a list"),
+        pytest.param(lambda a: with_entry(a, body=""), SigstoreStep.MATERIAL, id="no body"),
         pytest.param(
             lambda a: with_entry(a, body=b64(b'{"kind": "hashedrekord", "apiVersion": "0.0.1"}')),
-            Step.LOG,
+            SigstoreStep.LOG,
             id="the body",
         ),
-        pytest.param(lambda a: a | {CERTIFICATE: ""}, Step.MATERIAL, id="no certificate"),
-        pytest.param(lambda a: a | {CERTIFICATE: "\udcff"}, Step.CERTIFICATE, id="no certificate but half a character"),
-        pytest.param(lambda a: a | {CERTIFICATE: a[CERTIFICATE] * 2}, Step.CERTIFICATE, id="two certificates"),
+        pytest.param(lambda a: a | {CERTIFICATE: ""}, SigstoreStep.MATERIAL, id="no certificate"),
+        pytest.param(
+            lambda a: a | {CERTIFICATE: "\udcff"}, SigstoreStep.CERTIFICATE, id="no certificate but half a character"
+        ),
+        pytest.param(lambda a: a | {CERTIFICATE: a[CERTIFICATE] * 2}, SigstoreStep.CERTIFICATE, id="two certificates"),
         pytest.param(
             lambda a: a | {CERTIFICATE: ours().intermediate.public_bytes(Encoding.PEM).decode()},
-            Step.CERTIFICATE,
+            SigstoreStep.CERTIFICATE,
             id="pitfall-9-15: an authority's",
         ),
         pytest.param(
             lambda a: a | {CERTIFICATE: ours().signer().pem.decode()},
-            Step.SIGNATURE,
+            SigstoreStep.SIGNATURE,
             id="the same identity's other certificate",
         ),
-        pytest.param(lambda a: a | {TIMESTAMP: "{}"}, Step.MATERIAL, id="an empty timestamp"),
+        pytest.param(lambda a: a | {TIMESTAMP: "{}"}, SigstoreStep.MATERIAL, id="an empty timestamp"),
         pytest.param(
             lambda a: a | {TIMESTAMP: json.dumps({"SignedRFC3161Timestamp": b64(b"x" * 70_000)})},
-            Step.MATERIAL,
+            SigstoreStep.MATERIAL,
             id="pitfall-9-7: a long timestamp",
         ),
         pytest.param(
-            lambda a: a | {TIMESTAMP: json.dumps({"SignedRFC3161Timestamp": b64(b"x")})}, Step.TIME, id="no timestamp"
+            lambda a: a | {TIMESTAMP: json.dumps({"SignedRFC3161Timestamp": b64(b"x")})},
+            SigstoreStep.TIME,
+            id="no timestamp",
         ),
         pytest.param(
             lambda a: a | {BUNDLE: annotations(payload=simple_signing(OTHER))[BUNDLE]},
-            Step.ENTRY,
+            SigstoreStep.ENTRY,
             id="pitfall-9-8: another signature's entry",
         ),
         pytest.param(
-            lambda a: a | {BUNDLE: annotations()[BUNDLE]}, Step.ENTRY, id="the entry of the same content signed again"
+            lambda a: a | {BUNDLE: annotations()[BUNDLE]},
+            SigstoreStep.ENTRY,
+            id="the entry of the same content signed again",
         ),
         pytest.param(
             lambda a: a | {BUNDLE: annotations(ours().signer())[BUNDLE]},
-            Step.ENTRY,
+            SigstoreStep.ENTRY,
             id="an entry of another certificate",
         ),
     ],
@@ -260,14 +287,14 @@ def test_altered_annotations_end_at_the_step_that_they_concern(change, step):
 def test_pitfall_9_7_an_annotation_is_a_text_of_some_length(text):
     for name in (SIGNATURE, CERTIFICATE, BUNDLE, TIMESTAMP):
         result = check_layer(PAYLOAD, {**annotations(timestamped=True), name: text})
-        ends(result, Step.MATERIAL, f"{name}: expected a text of up to")
+        ends(result, SigstoreStep.MATERIAL, f"{name}: expected a text of up to")
 
 
 def test_an_altered_payload_is_refused():
     changed = PAYLOAD.replace(b'"optional":null', b'"optional":{"approved":"yes"}')
-    ends(check_layer(changed, annotations()), Step.SIGNATURE)
-    ends(check_layer(changed, by_key(), keyed()), Step.SIGNATURE)
-    ends(check_layer(b"x" * (MAX_PAYLOAD_BYTES + 1), annotations()), Step.MATERIAL, "more than")
+    ends(check_layer(changed, annotations()), SigstoreStep.SIGNATURE)
+    ends(check_layer(changed, by_key(), keyed()), SigstoreStep.SIGNATURE)
+    ends(check_layer(b"x" * (MAX_PAYLOAD_BYTES + 1), annotations()), SigstoreStep.MATERIAL, "more than")
 
 
 def signed_as(payload: bytes, **more):
@@ -305,7 +332,7 @@ def changed(**critical):
 )
 def test_what_a_demanded_signer_signed_must_still_be_a_signature_of_the_digest(payload, text):
     result = signed_as(payload)
-    ends(result, Step.SUBJECT, text)
+    ends(result, SigstoreStep.SUBJECT, text)
 
 
 def test_cosign_s_newer_type_counts_too():
@@ -317,27 +344,31 @@ def test_pitfall_9_3_the_repository_counts_where_it_is_demanded():
     passes(check_layer(PAYLOAD, annotations(), claims=here))
     passes(signed_as(simple_signing(DIGEST, reference="registry.test/copy")))
     result = signed_as(simple_signing(DIGEST, reference="registry.test/copy"), claims=here)
-    ends(result, Step.CLAIMS, 'signed for repository "registry.test/copy"')
+    ends(result, SigstoreStep.CLAIMS, 'signed for repository "registry.test/copy"')
     for nothing in (changed(identity={}), simple_signing(DIGEST, reference="")):
-        ends(signed_as(nothing, claims=here), Step.CLAIMS, "None")
+        ends(signed_as(nothing, claims=here), SigstoreStep.CLAIMS, "None")
 
 
 def test_pitfall_9_3_demanded_annotations_are_read_from_the_signed_payload():
     payload = simple_signing(DIGEST, optional={"env": "prod", "number": 7})
     wanted = Claims(annotations={"env": "prod"})
     passes(signed_as(payload, claims=wanted))
-    ends(signed_as(PAYLOAD, claims=wanted), Step.CLAIMS, "env")
-    ends(signed_as(payload, claims=Claims(annotations={"number": "7"})), Step.CLAIMS, "number")
+    ends(signed_as(PAYLOAD, claims=wanted), SigstoreStep.CLAIMS, "env")
+    ends(signed_as(payload, claims=Claims(annotations={"number": "7"})), SigstoreStep.CLAIMS, "number")
     unsigned = annotations() | {"env": "prod"}
-    ends(check_layer(PAYLOAD, unsigned, claims=wanted), Step.CLAIMS, "env")
+    ends(check_layer(PAYLOAD, unsigned, claims=wanted), SigstoreStep.CLAIMS, "env")
 
 
 def test_pitfall_9_3_freshness_is_counted_from_the_trusted_time():
     month = Claims(max_age=timedelta(days=30))
     passes(check_layer(PAYLOAD, annotations(), claims=month, now=NOW + timedelta(days=30)))
-    ends(check_layer(PAYLOAD, annotations(), claims=month, now=NOW + timedelta(days=30, seconds=1)), Step.AGE)
+    ends(check_layer(PAYLOAD, annotations(), claims=month, now=NOW + timedelta(days=30, seconds=1)), SigstoreStep.AGE)
 
 
 def test_an_older_signature_is_no_attestation():
-    ends(check_layer(PAYLOAD, annotations(), claims=Claims(predicate_type=PROVENANCE)), Step.CLAIMS, "predicate type")
-    ends(check_layer(PAYLOAD, annotations(), attestation=True), Step.MATERIAL, "envelope")
+    ends(
+        check_layer(PAYLOAD, annotations(), claims=Claims(predicate_type=PROVENANCE)),
+        SigstoreStep.CLAIMS,
+        "predicate type",
+    )
+    ends(check_layer(PAYLOAD, annotations(), attestation=True), SigstoreStep.MATERIAL, "envelope")

@@ -21,7 +21,8 @@ from tests.unit.verify.sigstore.cases import (
     within,
 )
 from tidegate.verify.sigstore.claims import CLOCK_SKEW
-from tidegate.verify.sigstore.procedure import Outcome, Step
+from tidegate.verify.sigstore.procedure import SigstoreStep
+from tidegate.verify.step import StepOutcome
 
 ENTRY = "verificationMaterial.tlogEntries.0"
 STAMPS = "verificationMaterial.timestampVerificationData"
@@ -42,10 +43,10 @@ def signed(**more):
 )
 def test_the_certificate_must_be_valid_when_it_was_signed(late, ok):
     result = check(signed(at=NOW + late), now=NOW + LEAF_LIFE * 2)
-    passes(result) if ok else ends(result, Step.CHAIN)
+    passes(result) if ok else ends(result, SigstoreStep.CHAIN)
 
 
-WINDOWS = {"certificateAuthorities": Step.CHAIN, "ctlogs": Step.SCT, "tlogs": Step.LOG}
+WINDOWS = {"certificateAuthorities": SigstoreStep.CHAIN, "ctlogs": SigstoreStep.SCT, "tlogs": SigstoreStep.LOG}
 
 
 @pytest.mark.parametrize("field", WINDOWS)
@@ -69,7 +70,7 @@ def test_keys_and_authorities_count_in_their_window_only(field, start, end, ok):
 def test_a_timestamp_authority_counts_up_to_and_with_its_end(end, ok):
     bundle = signed(timestamped=True, integrated=False)
     result = check(bundle, keyless(trust=root(**within("timestampAuthorities", -timedelta(days=9), end))))
-    passes(result) if ok else ends(result, Step.TIME)
+    passes(result) if ok else ends(result, SigstoreStep.TIME)
 
 
 def test_a_key_that_was_retired_still_proves_what_it_signed_before():
@@ -79,25 +80,25 @@ def test_a_key_that_was_retired_still_proves_what_it_signed_before():
 
 @pytest.mark.parametrize(
     ("field", "step"),
-    [("certificateAuthorities", Step.CHAIN), ("ctlogs", Step.SCT), ("tlogs", Step.LOG)],
+    [("certificateAuthorities", SigstoreStep.CHAIN), ("ctlogs", SigstoreStep.SCT), ("tlogs", SigstoreStep.LOG)],
 )
 def test_a_trust_root_without_what_is_needed_leaves_the_question_open(field, step):
     """Not the signature's fault, and not a reason to let it pass."""
-    ends(check(signed(), keyless(trust=root(**{field: []}))), step, "trust root", outcome=Outcome.INCONCLUSIVE)
+    ends(check(signed(), keyless(trust=root(**{field: []}))), step, "trust root", outcome=StepOutcome.UNDECIDED)
 
 
 def test_a_timestamp_by_a_stranger_gives_no_time():
     bundle = signed(timestamped=True, integrated=False)
     stamps = strangers().sign_statement(statement(DIGEST), signer(), timestamped=True, integrated=False)
     data = stamps["verificationMaterial"]["timestampVerificationData"]
-    ends(check(altered(bundle, "verificationMaterial.timestampVerificationData", data)), Step.TIME)
+    ends(check(altered(bundle, "verificationMaterial.timestampVerificationData", data)), SigstoreStep.TIME)
 
 
 @pytest.mark.parametrize(("ahead", "ok"), [(CLOCK_SKEW, True), (CLOCK_SKEW + timedelta(seconds=1), False)])
 @pytest.mark.parametrize("how", [{}, {"timestamped": True, "integrated": False}], ids=["log", "timestamp"])
 def test_pitfall_9_16_a_time_that_has_not_come_is_a_wrong_clock(ahead, ok, how):
     result = check(signed(**how), now=NOW - ahead)
-    passes(result) if ok else ends(result, Step.TIME, "clocks")
+    passes(result) if ok else ends(result, SigstoreStep.TIME, "clocks")
 
 
 @pytest.mark.parametrize(
@@ -113,10 +114,10 @@ def test_an_inclusion_proof_says_where_and_a_promise_or_a_timestamp_says_when(pr
     bundle = signed(timestamped=stamped)
     result = check(bundle if promised else altered(bundle, f"{ENTRY}.inclusionPromise", None))
     if clocks is None:
-        ends(result, Step.TIME, "inclusion promise or signed timestamp")
+        ends(result, SigstoreStep.TIME, "inclusion promise or signed timestamp")
     else:
         passes(result)
-        (time,) = [one.text for one in result.steps if one.step is Step.TIME]
+        (time,) = [one.text for one in result.steps if one.number == SigstoreStep.TIME]
         assert time.endswith(clocks)
 
 
@@ -143,17 +144,17 @@ def test_every_clock_that_is_believed_must_have_seen_a_valid_certificate(logged,
     signature = base64.b64decode(bundle["dsseEnvelope"]["signatures"][0]["sig"])
     answer = {"rfc3161Timestamps": [{"signedTimestamp": b64(ours().tsa.answer(signature, NOW + stamped))}]}
     result = check(altered(bundle, STAMPS, answer), now=NOW + LEAF_LIFE * 3)
-    passes(result) if ok else ends(result, Step.CHAIN)
+    passes(result) if ok else ends(result, SigstoreStep.CHAIN)
 
 
 def test_a_timestamp_of_another_signature_gives_no_time():
     """A genuine answer of the trusted authority, about something else."""
     bundle = signed(timestamped=True, integrated=False)
     others = signed(timestamped=True)["verificationMaterial"]["timestampVerificationData"]
-    ends(check(altered(bundle, STAMPS, others)), Step.TIME, "not enough sources of verified time")
+    ends(check(altered(bundle, STAMPS, others)), SigstoreStep.TIME, "not enough sources of verified time")
 
 
 def test_a_timestamp_that_no_authority_of_the_root_could_judge_is_refused_with_the_bundle():
     """As the library has it: material that cannot be verified does not pass, even beside a good promise."""
     bundle = signed(timestamped=True)
-    ends(check(bundle, keyless(trust=root(timestampAuthorities=[]))), Step.TIME, "no Timestamp Authorities")
+    ends(check(bundle, keyless(trust=root(timestampAuthorities=[]))), SigstoreStep.TIME, "no Timestamp Authorities")

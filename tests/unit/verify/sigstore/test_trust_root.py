@@ -28,7 +28,7 @@ from tests.unit.verify.sigstore.cases import (
     strangers,
 )
 from tidegate.errors import PolicyError
-from tidegate.verify.sigstore.procedure import Step
+from tidegate.verify.sigstore.procedure import SigstoreStep
 from tidegate.verify.sigstore.trust_root import (
     KEY_DETAILS,
     MAX_CHAIN,
@@ -88,7 +88,7 @@ def test_air_gap_a_root_from_a_file_is_all_that_every_kind_of_signature_needs(mo
         check(private.sign_statement_keyed(statement(DIGEST), key(), logged=False), keyed(root=None, require_log=False))
     )
     assert not (tmp_path / "missing").exists()
-    ends(check(private.sign_statement(statement(DIGEST), by)), Step.CHAIN)
+    ends(check(private.sign_statement(statement(DIGEST), by)), SigstoreStep.CHAIN)
 
 
 def test_a_root_of_two_generations_believes_each_in_its_time():
@@ -111,7 +111,7 @@ def test_a_root_of_two_generations_believes_each_in_its_time():
     for instance, at, ok in ((old, NOW, True), (new, later, True), (old, later, False), (new, NOW, False)):
         bundle = instance.sign_statement(statement(DIGEST), instance.signer(at=at), at=at)
         result = check(bundle, keyless(trust=trust), now=NOW + 9 * day)
-        passes(result) if ok else ends(result, Step.CHAIN)
+        passes(result) if ok else ends(result, SigstoreStep.CHAIN)
 
 
 def test_a_window_includes_both_ends():
@@ -249,7 +249,7 @@ def test_pitfall_9_17_a_panic_of_a_rust_library_is_our_error(capfd):
     trust = parse(altered(ours().trusted_root(), path, renamed(tag=0x04)))
     bundle = ours().sign_statement(statement(DIGEST), signer(), timestamped=True, integrated=False)
     result = check(bundle, keyless(trust=trust))
-    ends(result, Step.TIME, "unreadable (PanicException)")
+    ends(result, SigstoreStep.TIME, "unreadable (PanicException)")
     assert result.error
     assert result.error.__traceback__ is not None
     capfd.readouterr()  # Rust prints where it was.
@@ -297,7 +297,11 @@ def test_pitfall_9_19_another_root_is_another_trust():
     bundle = ours().sign_statement(statement(DIGEST), signer())
     passes(check(bundle))
     rolled = parse(strangers().trusted_root())
-    ends(check(bundle, keyless(trust=rolled)), Step.CHAIN)
-    for field, step in (("tlogs", Step.LOG), ("ctlogs", Step.SCT), ("certificateAuthorities", Step.CHAIN)):
+    ends(check(bundle, keyless(trust=rolled)), SigstoreStep.CHAIN)
+    for field, step in (
+        ("tlogs", SigstoreStep.LOG),
+        ("ctlogs", SigstoreStep.SCT),
+        ("certificateAuthorities", SigstoreStep.CHAIN),
+    ):
         mixed = root(**{field: strangers().trusted_root()[field]})
         ends(check(bundle, keyless(trust=mixed)), step)

@@ -1,0 +1,43 @@
+"""Numbered steps of a verification and what it came to: the same values for Notation, Sigstore and the command line."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StepOutcome(StrEnum):
+    """What came of one step. ``LOGGED``: it did not pass, and the trust policy only logs that."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+    LOGGED = "logged"
+    SKIPPED = "skipped"
+    NOT_REACHED = "not reached"
+
+
+class Conclusion(StrEnum):
+    """What a whole verification came to.
+
+    ``LOGGED``: accepted under a trust policy that only logs what failed. ``SKIPPED``: no signature is required.
+    ``INCONCLUSIVE`` says neither that the signature is valid nor that it is invalid, and is never a reason to accept it.
+    """
+
+    VERIFIED = "verified"
+    LOGGED = "logged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """One step: its number and title in the procedure, what came of it, and what was found or why it failed.
+
+    ``rules`` are the ids of the rules that the step checks, as the documentation and the tests name them.
+    """
+
+    number: int
+    title: str
+    outcome: StepOutcome
+    text: str = ""
+    rules: str = ""

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from tidegate.admission.plan import judge_plan, make_plan
+from tidegate.admission.plan import Plan, judge_plan, make_plan
 from tidegate.app.engine import Engine
 from tidegate.cli.documents import FoundImage, ReadPolicies
 from tidegate.cli.judged import JudgedImage
@@ -23,11 +23,19 @@ TRUST_SHARE: Final = 0.5
 
 
 def judge_images(
-    engine: Engine, policies: ReadPolicies, images: Sequence[FoundImage], *, timeout_seconds: float
+    engine: Engine,
+    policies: ReadPolicies,
+    images: Sequence[FoundImage],
+    *,
+    timeout_seconds: float,
+    planned: Callable[[Plan], None] = lambda _: None,
 ) -> list[JudgedImage]:
-    """Return each image judged, in order, when what the policies rely on and the files lack was fetched once."""
+    """Return each image judged, in order, when what the policies rely on and the files lack was fetched once.
+
+    ``planned`` is called with the plan of each image before anything is looked up for it.
+    """
     with ShownProgress() as progress:
-        return asyncio.run(_judge_all(engine, policies, images, timeout_seconds, progress))
+        return asyncio.run(_judge_all(engine, policies, images, timeout_seconds, progress, planned))
 
 
 async def _judge_all(
@@ -36,6 +44,7 @@ async def _judge_all(
     images: Sequence[FoundImage],
     timeout_seconds: float,
     progress: ShownProgress,
+    planned: Callable[[Plan], None],
 ) -> list[JudgedImage]:
     deadline = engine.clock.monotonic() + timeout_seconds
     room = asyncio.Semaphore(CONCURRENT)
@@ -46,7 +55,7 @@ async def _judge_all(
 
         async def judge_one(image: FoundImage) -> JudgedImage:
             async with room:
-                judged = await _judge(engine, snapshot, image, deadline)
+                judged = await _judge(engine, snapshot, image, deadline, planned)
             advance()
             return judged
 
@@ -56,8 +65,11 @@ async def _judge_all(
             engine.close()
 
 
-async def _judge(engine: Engine, policies: PolicySnapshot, image: FoundImage, deadline: float) -> JudgedImage:
+async def _judge(
+    engine: Engine, policies: PolicySnapshot, image: FoundImage, deadline: float, planned: Callable[[Plan], None]
+) -> JudgedImage:
     plan = make_plan(image.text, policies.for_namespace(image.namespace, None), ())
+    planned(plan)
     evidence = nothing_asked()
     if plan.reference is not None and plan.wanted is not None:
         evidence = await engine.collector.collect(plan.reference, plan.wanted, deadline=deadline)

@@ -16,7 +16,7 @@ from tidegate.cli.documents import FoundImage, ReadPolicies, read_policies
 from tidegate.cli.judged import JudgedImage
 from tidegate.cli.judging import judge_images
 from tidegate.cli.options import settings_of
-from tidegate.cli.verify_image_steps import show_signatures
+from tidegate.cli.verify_image_steps import ObservedSignatures, show_signatures
 from tidegate.cli.verify_options import VerifyOptions
 from tidegate.cli.verify_report import Report
 from tidegate.errors import InvalidReferenceError
@@ -49,8 +49,9 @@ def verify_images(options: VerifyOptions) -> list[Report]:
     engine = build_engine(settings_of(options.config))
     images = [FoundImage(place="argument", namespace=options.namespace, text=text) for text in options.subjects]
     read = ReadPolicies(policies=tuple(demanding), trust=policies.trust)
-    judged = judge_images(engine, read, images, timeout_seconds=options.timeout)
-    return [report for one in judged for report in _reports(engine, one)]
+    observed = ObservedSignatures()
+    judged = judge_images(engine, read, images, timeout_seconds=options.timeout, planned=observed.watch)
+    return [report for one in judged for report in _reports(engine, observed, one)]
 
 
 def _requirements(policy: ImagePolicy) -> bool:
@@ -69,18 +70,18 @@ def _check_reference(text: str) -> None:
         raise ArgumentError(f"{text!r} is no image reference: {problem}") from problem
 
 
-def _reports(engine: Engine, judged: JudgedImage) -> list[Report]:
+def _reports(engine: Engine, observed: ObservedSignatures, judged: JudgedImage) -> list[Report]:
     verdict = judged.verdict
     if not verdict.judgements:
         reason = "no policy about this image demands a signature, so nothing was verified"
         now = engine.clock.now()
         return [Report(subject=verdict.text, at=now, verdict=Conclusion.INCONCLUSIVE, reason=reason)]
-    return [_report(engine, judged, judgement) for judgement in verdict.judgements]
+    return [_report(engine, observed, judged, judgement) for judgement in verdict.judgements]
 
 
-def _report(engine: Engine, judged: JudgedImage, judgement: Judgement) -> Report:
+def _report(engine: Engine, observed: ObservedSignatures, judged: JudgedImage, judgement: Judgement) -> Report:
     assert isinstance(judgement.policy, ImagePolicy)
-    shown = show_signatures(engine, judged, judgement.policy)
+    shown = show_signatures(engine, observed, judged, judgement.policy)
     verdict, reason, remedy = conclude(judgement)
     return Report(
         subject=judged.verdict.text,

@@ -1,13 +1,13 @@
-"""The steps of every signature beside an image, under every authority of a policy, from what the engine found and kept.
+"""The steps of every signature beside an image, under every authority of a policy, as the engine's verifiers took them.
 
-Nothing is searched, asked or decided here: signatures and answers about revocation are those that the verdict rests on,
-so that the steps can't tell another story than it does.
+Nothing is searched, asked, verified or decided here: the steps are those of the verifications that the verdict rests on.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from functools import partial
 
+from tidegate.admission.plan import Plan
 from tidegate.app.engine import Engine
 from tidegate.cli.judged import JudgedImage
 from tidegate.cli.verify_notation import reported_notation
@@ -16,26 +16,49 @@ from tidegate.cli.verify_sigstore import KIND_NAMES, reported_sigstore
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Known
 from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, SignatureArtifact
-from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationState
 from tidegate.gather.signatures import kinds_of
 from tidegate.images.reference import ImageReference
 from tidegate.images.repository import OciRegistry, OciRepository, Repository
 from tidegate.policy.model import ImagePolicy
-from tidegate.signing.notation import NotationVerifier
-from tidegate.signing.prepare import prepare
+from tidegate.signing.prepare import observe, prepare
 from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.verifier import SignedImage
-from tidegate.verify.notation.revocation.material import RevocationMaterial
-from tidegate.verify.step import Conclusion, StepOutcome
+from tidegate.verify.notation.outcome import NotationOutcome
+from tidegate.verify.sigstore.procedure import Verification
+from tidegate.verify.step import Conclusion
 
-MAX_ROUNDS = 4
-"""Times that a signature is verified: OCSP, then a CRL in its place, then a delta of that."""
-_VERDICTS = {
-    VerificationState.VERIFIED: Conclusion.VERIFIED,
-    VerificationState.LOGGED: Conclusion.LOGGED,
-    VerificationState.FAILED: Conclusion.FAILED,
-}
-"""Whatever else an attempt comes to is not known."""
+
+class ObservedSignatures:
+    """Every verification of the images that are judged, as reports show it: the last one of each signature counts."""
+
+    def __init__(self) -> None:
+        self._shown: dict[tuple[Requirement, SignedImage, str], ReportedSignature] = {}
+
+    def watch(self, plan: Plan) -> None:
+        """Keep what the verifications for a plan come to."""
+        if plan.wanted is not None:
+            for requirement in (*plan.wanted.requirements, *plan.wanted.child_requirements):
+                observe(requirement, partial(self._keep, requirement))
+
+    def signature(
+        self, requirement: Requirement, image: SignedImage, artifact: SignatureArtifact
+    ) -> ReportedSignature | None:
+        """Return what verifying a signature under one authority came to, or None where it was not verified."""
+        return self._shown.get((requirement, image, artifact.fingerprint))
+
+    def _keep(
+        self,
+        requirement: Requirement,
+        artifact: SignatureArtifact,
+        image: SignedImage,
+        outcome: NotationOutcome | Verification,
+    ) -> None:
+        place = artifact.envelope_digest
+        if isinstance(outcome, NotationOutcome):
+            shown = reported_notation(outcome, place)
+        else:
+            shown = reported_sigstore(outcome, KIND_NAMES[artifact.kind], place)
+        self._shown[requirement, image, artifact.fingerprint] = shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,21 +75,19 @@ class _Beside:
 
     image: SignedImage
     found: FoundArtifacts
-    proofs: Mapping[Requirement, VerificationResult]
     whole: bool
 
 
-def show_signatures(engine: Engine, judged: JudgedImage, policy: ImagePolicy) -> Shown:
+def show_signatures(engine: Engine, observed: ObservedSignatures, judged: JudgedImage, policy: ImagePolicy) -> Shown:
     """Return the signatures of the image, and of those of its children whose signatures were looked at."""
     signatures: list[ReportedSignature] = []
     left_aside: dict[LeftAside, None] = {}
-    now = engine.clock.now()
     required = requirements_of(policy, judged.plan.trust)
     for beside in _found(engine, judged):
         for one in beside.found.skipped:
             left_aside[LeftAside(what=one.what, reason=one.reason.value, detail=one.detail)] = None
         for requirement in required.all if beside.whole else required.signatures:
-            for shown in _by_demand(engine, requirement, beside, now):
+            for shown in _by_requirement(observed, requirement, beside):
                 if isinstance(shown, LeftAside):
                     left_aside[shown] = None
                 else:
@@ -93,11 +114,11 @@ def _found(engine: Engine, judged: JudgedImage) -> Iterator[_Beside]:
         ):
             place = f"{repository.registry.host}/{repository.name}"
             image = SignedImage(repository=place, manifest=manifest.value)
-            yield _Beside(image=image, found=found.value, proofs=proofs.value.by_requirement, whole=whole)
+            yield _Beside(image=image, found=found.value, whole=whole)
 
 
-def _by_demand(
-    engine: Engine, requirement: Requirement, beside: _Beside, now: datetime
+def _by_requirement(
+    observed: ObservedSignatures, requirement: Requirement, beside: _Beside
 ) -> Iterator[ReportedSignature | LeftAside]:
     """Yield every signature that was tried under one authority, up to the one that sufficed."""
     name = requirement.authority.name
@@ -107,62 +128,18 @@ def _by_demand(
         if candidates:
             yield LeftAside(what=f"authority {name}", reason="TrustUnusable", detail=str(verifier))
         return
-    proof = beside.proofs.get(requirement)
-    attempts = () if proof is None else proof.attempts
     for index, artifact in enumerate(candidates):
-        place = (
-            artifact.envelope_digest
-            if beside.whole
-            else f"{artifact.envelope_digest} of {beside.image.manifest.digest}"
-        )
-        if isinstance(verifier, NotationVerifier):
-            kept = attempts[index] if index < len(attempts) else None
-            shown = _by_notation(engine, verifier, artifact, beside.image, now, place=place, kept=kept)
-        else:
-            outcome = verifier.outcome(artifact, beside.image, now=now)
-            shown = reported_sigstore(outcome, KIND_NAMES[artifact.kind], place)
-        yield replace(shown, authority=name, attestation=_attestation(requirement))
+        shown = observed.signature(requirement, beside.image, artifact)
+        digest = artifact.envelope_digest
+        place = digest if beside.whole else f"{digest} of {beside.image.manifest.digest}"
+        if shown is None:
+            yield LeftAside(what=place, reason="NotVerified", detail=f"authority {name}: verification did not end")
+            continue
+        yield replace(shown, place=place, authority=name, attestation=_attestation(requirement))
         if shown.verdict is Conclusion.VERIFIED:
             if more := len(candidates) - index - 1:
                 yield LeftAside(what=f"{more} more", reason="NotNeeded", detail=f"authority {name} has a valid one")
             return
-
-
-def _by_notation(
-    engine: Engine,
-    verifier: NotationVerifier,
-    artifact: SignatureArtifact,
-    image: SignedImage,
-    now: datetime,
-    *,
-    place: str,
-    kept: Attempt | None,
-) -> ReportedSignature:
-    """Follow the procedure again, with the answers about revocation that are at hand."""
-    material = RevocationMaterial()
-    for _ in range(MAX_ROUNDS):
-        examined = verifier.verify(artifact, image, now=now, revocation=material)
-        new = [question for question in examined.questions if question not in material.answers]
-        if not new:
-            break
-        answers = {question: engine.facts.revocations.recall(question) for question in new}
-        material = RevocationMaterial(answers={**material.answers, **answers})
-    outcome = verifier.outcome(artifact, image, now=now, revocation=material)
-    return _as_judged(reported_notation(outcome, place), kept or examined.attempt)
-
-
-def _as_judged(shown: ReportedSignature, attempt: Attempt) -> ReportedSignature:
-    """Return the steps with what admission makes of them, and its words where nobody could tell.
-
-    It refuses a stranger's signature that cannot be decided. Why nobody answered is kept nowhere else.
-    """
-    steps = tuple(
-        replace(step, text=attempt.text)
-        if step.outcome is StepOutcome.UNDECIDED and step.title == attempt.step
-        else step
-        for step in shown.steps
-    )
-    return replace(shown, steps=steps, verdict=_VERDICTS.get(attempt.state, Conclusion.INCONCLUSIVE))
 
 
 def _attestation(requirement: Requirement) -> str | None:

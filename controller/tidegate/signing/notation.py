@@ -8,7 +8,7 @@ from tidegate.evidence.signature_artifacts import SignatureArtifact
 from tidegate.evidence.verification_result import Attempt, VerificationState
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
-from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, store_named
+from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, VerificationObserver, store_named
 from tidegate.verify.notation.envelope.payload import TargetArtifact
 from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.procedure import verify_notation
@@ -45,20 +45,14 @@ class NotationVerifier:
         self._stores = certificate_stores(stores)
         self._statement = statement_of(wanted, tuple(store.name for store in stores))
         self._metadata = wanted.required_metadata
+        self.observer: VerificationObserver | None = None
 
     def verify(
         self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
     ) -> Examination:
         """Follow Notation's procedure."""
-        outcome = self.outcome(artifact, image, now=now, revocation=revocation)
-        return Examination(attempt=_attempt(artifact, outcome), questions=outcome.questions)
-
-    def outcome(
-        self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
-    ) -> NotationOutcome:
-        """Return every step of the procedure, for a person to read."""
         manifest = image.manifest
-        return verify_notation(
+        outcome = verify_notation(
             artifact.envelope,
             artifact.envelope_media_type,
             TargetArtifact(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size),
@@ -68,6 +62,9 @@ class NotationVerifier:
             revocation=revocation,
             metadata=self._metadata,
         )
+        if self.observer is not None:
+            self.observer(artifact, image, outcome)
+        return Examination(attempt=_attempt(artifact, outcome), questions=outcome.questions)
 
     @property
     def thumbprints(self) -> frozenset[str]:

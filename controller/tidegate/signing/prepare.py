@@ -11,7 +11,7 @@ from tidegate.policy.trust_stores import TrustSnapshot
 from tidegate.signing.notation import NotationVerifier
 from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.sigstore import SigstoreVerifier
-from tidegate.signing.verifier import MAX_TEXT
+from tidegate.signing.verifier import MAX_TEXT, VerificationObserver
 from tidegate.verify.sigstore import preload
 
 MAX_PREPARED = 512
@@ -29,6 +29,13 @@ def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:
                     and requirement.authority.trusted_root is not None
                 ):
                     preload()
+
+
+def observe(requirement: Requirement, observer: VerificationObserver) -> None:
+    """Hand every verification for the requirement to the observer, as long as its verifier is kept."""
+    verifier = prepare(requirement)
+    if not isinstance(verifier, UndeterminedError):
+        verifier.observer = observer
 
 
 @lru_cache(maxsize=MAX_PREPARED)

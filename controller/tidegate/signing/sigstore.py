@@ -16,7 +16,7 @@ from tidegate.policy.signatures import (
     TransparencyLog,
 )
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot
-from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, store_named
+from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, VerificationObserver, store_named
 from tidegate.verify.notation.revocation.material import RevocationMaterial
 from tidegate.verify.sigstore.claims import Artifact, Claims
 from tidegate.verify.sigstore.layer import SignatureLayer
@@ -44,6 +44,7 @@ class SigstoreVerifier:
         self._authority = check_root(authority_of(wanted, trust))
         self._claims = Claims() if attestation is None else claims_of(attestation)
         self._same_repository = same_repository
+        self.observer: VerificationObserver | None = None
 
     @property
     def predicates(self) -> frozenset[str]:
@@ -55,10 +56,12 @@ class SigstoreVerifier:
     ) -> Examination:
         """Follow the procedure for what the artifact is. There are no revocation services: certificates live minutes."""
         del revocation
-        return Examination(attempt=_attempt(artifact, self.outcome(artifact, image, now=now)))
+        verification = self._verify(artifact, image, now)
+        if self.observer is not None:
+            self.observer(artifact, image, verification)
+        return Examination(attempt=_attempt(artifact, verification))
 
-    def outcome(self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime) -> Verification:
-        """Return every step of the procedure, for a person to read."""
+    def _verify(self, artifact: SignatureArtifact, image: SignedImage, now: datetime) -> Verification:
         about, signers, claims = Artifact(digest=image.manifest.digest), self._authority, self._claims
         layer = SignatureLayer(content=artifact.envelope, annotations=artifact.layer_annotations)
         if artifact.kind is ArtifactKind.SIGSTORE_BUNDLE:

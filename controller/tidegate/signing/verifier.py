@@ -3,15 +3,18 @@
 Both formats end in the same few words (``Attempt``), so that nothing above has to know which it was.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.signature_artifacts import Descriptor, SignatureArtifact
 from tidegate.evidence.verification_result import Attempt
 from tidegate.policy.trust_stores import BrokenTrustStore, TrustSnapshot, TrustStore
+from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.revocation.material import Question, RevocationMaterial
+from tidegate.verify.sigstore.procedure import Verification
 
 MAX_TEXT = 400
 """Characters of why something failed."""
@@ -31,6 +34,14 @@ class Examination:
 
     attempt: Attempt
     questions: tuple[Question, ...] = ()
+
+
+VerificationObserver: TypeAlias = Callable[[SignatureArtifact, SignedImage, NotationOutcome | Verification], None]
+"""Is given every verification as it ends, in the thread that verified.
+
+The controller has none: the steps of a verification take about ten times the memory of its ``Attempt``, and attempts are
+remembered for every image. The command line, which prints the steps, keeps them for the images that it was given.
+"""
 
 
 class Verifier(Protocol):

@@ -28,6 +28,7 @@ from tests.simulator.pki.aws_signer import PROFILE, PROFILE_VERSION
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
 from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.sigstore import SUBJECT
+from tidegate.signing import notation, sigstore
 
 VERIFIED, NOT_VERIFIED, UNDECIDED = 0, 1, 2
 APP = image()
@@ -62,6 +63,29 @@ def test_a_signed_image_is_verified_with_every_step(world, desk, how):
     assert signature["authority"] == authority["name"]
     outcomes = set(ended.steps().values())
     assert outcomes == ({"ok", "skipped"} if how == "notation" else {"ok"})
+
+
+@pytest.mark.parametrize(
+    ("how", "module", "procedure"),
+    [
+        pytest.param("notation", notation, "verify_notation", id="notation"),
+        pytest.param("a cosign key", sigstore, "verify_signature_layer", id="a cosign key"),
+        pytest.param("keyless", sigstore, "verify_bundle", id="keyless"),
+    ],
+)
+def test_nothing_is_verified_again_to_be_shown(world, desk, monkeypatch, how, module, procedure):
+    put, authority, _ = SIGNED[how]
+    put(world)
+    original, calls = getattr(module, procedure), []
+
+    def counted(*args: Any, **named: Any) -> Any:
+        calls.append(args)
+        return original(*args, **named)
+
+    monkeypatch.setattr(module, procedure, counted)
+    ended = desk.verify_json(APP, "--policy", policies(desk, authority))
+    assert (ended.code, len(calls)) == (VERIFIED, 1)
+    assert ended.report["signatures"][0]["steps"]
 
 
 def test_the_signer_is_named(world, desk):

@@ -15,9 +15,9 @@ from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, Sign
 from tidegate.evidence.verification_result import VerificationState
 from tidegate.images.digest import digest_of
 from tidegate.policy.parse import parse_policy
-from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
+from tidegate.policy.trust_stores import NO_TRUST, BrokenTrustStore, StoreType, TrustSnapshot, TrustStore
 from tidegate.signing import sigstore as by_sigstore
-from tidegate.signing.prepare import prepare
+from tidegate.signing.prepare import observe, prepare
 from tidegate.signing.requirements import Requirement, requirements_of
 from tidegate.signing.sigstore import SigstoreVerifier
 from tidegate.signing.verifier import MAX_TEXT, SignedImage
@@ -46,7 +46,7 @@ def trust(*stores, **keys: bytes | str) -> TrustSnapshot:
 
 def requirement(sigstore, snapshot=None, **more) -> Requirement:
     spec = {"signatures": {"anyOf": [{"name": "ci", "sigstore": sigstore}]} | more}
-    (found,) = requirements_of(parse_policy(with_spec(spec)), snapshot or trust()).signatures
+    (found,) = requirements_of(parse_policy(with_spec(spec)), trust() if snapshot is None else snapshot).signatures
     return found
 
 
@@ -246,12 +246,21 @@ def test_pitfall_9_17_a_stranger_s_or_a_broken_one_fails_in_words():
     assert found.text.isprintable()
 
 
-def test_every_step_can_be_shown():
-    verifier = prepare(requirement(KEYLESS))
+def test_an_observer_is_given_every_step():
+    wanted, seen = requirement(KEYLESS), []
+    observe(wanted, lambda *given: seen.append(given))
+    verifier = prepare(wanted)
     assert isinstance(verifier, SigstoreVerifier)
-    shown = verifier.outcome(bundle(), IMAGE, now=NOW)
+    signature = bundle()
+    examined = verifier.verify(signature, IMAGE, now=NOW, revocation=RevocationMaterial())
+    ((artifact, image, shown),) = seen
+    assert (artifact, image, examined.attempt.state) == (signature, IMAGE, VerificationState.VERIFIED)
     assert shown.conclusion is Conclusion.VERIFIED
     assert [one.number for one in shown.steps] == list(range(1, 12))
+
+
+def test_an_authority_that_cannot_be_used_is_not_observed():
+    observe(requirement(KEYLESS, NO_TRUST), lambda *_: pytest.fail("nothing was verified"))
 
 
 def test_pitfall_9_5_whatever_somebody_puts_at_the_tag_only_refusal_can_follow():

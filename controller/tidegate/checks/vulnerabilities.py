@@ -90,7 +90,16 @@ def _judge_sorted(rules: VulnerabilityRules, report: ScanReport, sorted_findings
     if over:
         text = ", ".join(f"{counts[one]} {one.value} (allowed {rules.max_counts[one]})" for one in over)
         return _refuse(text, [finding for finding in sorted_findings.counting if finding.severity in over])
-    # 3. What could not be weighed is not good news.
+    # 3. More than are read refuse: who pushed the image chose how many there are.
+    if not report.complete:
+        return CheckResult(
+            check=Check.VULNERABILITIES,
+            outcome=Outcome.FAIL,
+            reason=Reason.EVIDENCE_LACKING,
+            found=f"there are more findings than tidegate reads ({len(report.findings)})",
+            remedy="fix the worst of them",
+        )
+    # 4. What could not be weighed is not good news.
     if lacking := _lacking(rules, report, sorted_findings):
         return lacking
     return CheckResult(
@@ -150,12 +159,6 @@ def _lacking(rules: VulnerabilityRules, report: ScanReport, sorted_findings: Sor
             Reason.STATUS_UNKNOWN,
             f"{harmless(sorted_findings.unknown_severity[0].id)} has a severity that this version does not know",
             "tell the platform team; a newer tidegate may know it",
-        )
-    if not report.complete:
-        return _undetermined(
-            Reason.EVIDENCE_LACKING,
-            f"there are more findings than tidegate reads ({len(report.findings)})",
-            "fix the worst of them",
         )
     wants = [
         name

@@ -229,7 +229,7 @@ def vulnerabilities(rules: VulnerabilityRules, report: Any, scanned: str, now: d
 def findings(rules: VulnerabilityRules, report: Any, now: datetime) -> str:
     left = [one for one in report.findings if not (one.suppressed and rules.suppressed.value == "Allow")]
     left = [one for one in left if not any(one.id == each.id and now < each.until for each in rules.ignore)]
-    unknown = not report.complete
+    unknown = False
     if rules.exploit_available.value == "Deny":
         if any(one.exploit.value == "YES" for one in left):
             return BAD
@@ -245,6 +245,8 @@ def findings(rules: VulnerabilityRules, report: Any, now: datetime) -> str:
     for severity, limit in rules.max_counts.items():
         if len([one for one in left if one.severity is severity]) > limit:
             return BAD
+    if not report.complete:
+        return BAD
     unknown = unknown or any(one.severity.name == "UNKNOWN" for one in left)
     asks_inspector = threshold is not None or rules.exploit_available.value == "Deny"
     unknown = unknown or (asks_inspector and "Inspector" not in report.scanner.value)

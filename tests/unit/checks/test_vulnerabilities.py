@@ -285,9 +285,10 @@ def test_a_severity_not_known_is_never_counted_as_a_known_one():
     assert of(finding(severity=Severity.UNKNOWN, fix=Answer.NO), **NO_CRITICAL, only_fixable=True).outcome is PASS
 
 
-def test_counts_of_an_incomplete_report_are_lower_bounds():
+def test_more_findings_than_are_read_refuse_an_image():
+    """Who pushes it chooses how many there are, so it must not be "not known", which a policy may tolerate."""
     result = check(report(*findings(HIGH=2), complete=False))
-    assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
+    assert (result.outcome, result.reason) == (FAIL, Reason.EVIDENCE_LACKING)
     assert "(2)" in result.summary
     assert check(report(*findings(CRITICAL=1), complete=False)).outcome is FAIL
 
@@ -401,7 +402,7 @@ HELD = [
     pytest.param(report(GRACED), None, PASS, NOW + DAY, id="a pass"),
     pytest.param(report(GRACED, state=ScanState.PENDING), LENIENT, EXEMPT, NOW + DAY, id="a tolerated scan"),
     pytest.param(report(GRACED, state=ScanState.FAILED), None, UNDETERMINED, NOW + DAY, id="a failed scan"),
-    pytest.param(report(GRACED, complete=False), None, UNDETERMINED, NOW + DAY, id="an incomplete report"),
+    pytest.param(report(GRACED, complete=False), None, FAIL, NOW + DAY, id="an incomplete report"),
     pytest.param(
         report(GRACED, last_scanned_at=NOW - 2 * DAY),
         ScanRules(max_age=2 * DAY),

@@ -104,11 +104,12 @@ class CoverageRows:
 
 
 class ImageFindings:
-    """Collect findings for each image, page by page."""
+    """Collect findings for each image, page by page. ``are_long`` tells that not all pages need be read for an answer."""
 
-    def __init__(self, targets: Targets, source: str) -> None:
+    def __init__(self, targets: Targets, source: str, *, are_long: bool = False) -> None:
         self._targets = targets
         self._source = source
+        self._are_long = are_long
         self._found: dict[ImageKey, list[Finding]] = {each: [] for each in targets.images}
         self._broken: dict[ImageKey, SourceUnavailableError] = {}
 
@@ -141,7 +142,7 @@ class ImageFindings:
 
     def _kept(self, image: ImageKey, *, complete: bool) -> FindingsAnswer:
         found = self._found[image]
-        if not complete and len(found) < MAX_FINDINGS:
+        if not complete and not self._are_long and len(found) < MAX_FINDINGS:
             return unexpected(self._source, f"too many pages for {len(found)} findings")
         return kept(found, complete=complete)
 

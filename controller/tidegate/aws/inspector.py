@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tidegate.aws.clients import Api, Clients
+from tidegate.aws.errors import is_too_long
 from tidegate.aws.inspection import PACKAGE, CoverageRows, ImageFindings, Targets
 from tidegate.aws.pages import PageTokens
 from tidegate.evidence.inspection import ImageKey
@@ -18,6 +19,9 @@ from tidegate.images.repository import EcrRegistry
 PAGE_OF_FINDINGS = 100
 PAGE_OF_COVERAGE = 200
 """The largest pages that Inspector gives."""
+PAGE_OF_LONG_FINDINGS = 20
+MAX_LONG_PAGES = 15
+"""Of an image whose findings have more bytes than are read at once: its packages' names and copies are its pusher's choice."""
 MAX_COVERAGE_PAGES = 5
 """Ten images are ten rows; more pages than one only come empty."""
 MAX_BATCH_PAGES = 30
@@ -52,9 +56,16 @@ class Inspector:
         """Return the findings of each image, worst first. See ``evidence.ports.InspectionSource``."""
         targets = self._targets(registry, images)
         if len(targets.images) <= 1:
-            return self._findings(registry, targets, pages=MAX_IMAGE_PAGES)[1] if images else {}
-        complete, answers = self._findings(registry, targets, pages=MAX_BATCH_PAGES)
-        return answers if complete else self._findings_one_by_one(registry, targets)
+            return self._findings_of_one(registry, targets) if images else {}
+        try:
+            complete, answers = self._findings(registry, targets, pages=MAX_BATCH_PAGES)
+        except SourceUnavailableError as exc:
+            if not is_too_long(exc):
+                raise
+        else:
+            if complete:
+                return answers
+        return self._findings_one_by_one(registry, targets)
 
     def _targets(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Targets:
         if len(images) > MAX_INSPECTED_IMAGES:
@@ -62,30 +73,41 @@ class Inspector:
         self._clients.check_region(registry)
         return Targets(registry, images)
 
+    def _findings_of_one(self, registry: EcrRegistry, targets: Targets) -> dict[ImageKey, FindingsAnswer]:
+        """Read the findings of one image, in smaller pages where one is too long, and as far as that goes."""
+        try:
+            return self._findings(registry, targets, pages=MAX_IMAGE_PAGES)[1]
+        except SourceUnavailableError as exc:
+            if not is_too_long(exc):
+                raise
+        found = ImageFindings(targets, _FINDINGS.source, are_long=True)
+        try:
+            complete = self._read(
+                _FINDINGS,
+                registry,
+                _wanted(registry, targets, PAGE_OF_LONG_FINDINGS),
+                found.add,
+                pages=MAX_LONG_PAGES,
+            )
+        except SourceUnavailableError as exc:
+            if not is_too_long(exc):
+                raise
+            complete = False
+        return found.answers(complete=complete)
+
     def _findings(
         self, registry: EcrRegistry, targets: Targets, *, pages: int
     ) -> tuple[bool, dict[ImageKey, FindingsAnswer]]:
         """Read the findings of some images in one go; tell whether all pages were read."""
         found = ImageFindings(targets, _FINDINGS.source)
-        parameters = {
-            "maxResults": PAGE_OF_FINDINGS,
-            "sortCriteria": {"field": "SEVERITY", "sortOrder": "DESC"},
-            "filterCriteria": {
-                "ecrImageHash": _equals(*dict.fromkeys(digest for _, digest in targets.images)),
-                "ecrImageRegistry": _equals(registry.account),
-                "ecrImageRepositoryName": _equals(*dict.fromkeys(name for name, _ in targets.images)),
-                "findingStatus": _equals("ACTIVE", "SUPPRESSED"),
-                "findingType": _equals("PACKAGE_VULNERABILITY"),
-            },
-        }
-        complete = self._read(_FINDINGS, registry, parameters, found.add, pages=pages)
+        complete = self._read(_FINDINGS, registry, _wanted(registry, targets, PAGE_OF_FINDINGS), found.add, pages=pages)
         return complete, found.answers(complete=complete)
 
     def _findings_one_by_one(self, registry: EcrRegistry, targets: Targets) -> dict[ImageKey, FindingsAnswer]:
         answers: dict[ImageKey, FindingsAnswer] = {}
         for image in targets.images:
             try:
-                answers |= self._findings(registry, Targets(registry, [image]), pages=MAX_IMAGE_PAGES)[1]
+                answers |= self._findings_of_one(registry, Targets(registry, [image]))
             except SourceUnavailableError as exc:
                 return answers | {each: exc for each in targets.images if each not in answers}
         return answers
@@ -110,6 +132,20 @@ class Inspector:
             if not more:
                 return False
         return False
+
+
+def _wanted(registry: EcrRegistry, targets: Targets, page: int) -> dict[str, Any]:
+    return {
+        "maxResults": page,
+        "sortCriteria": {"field": "SEVERITY", "sortOrder": "DESC"},
+        "filterCriteria": {
+            "ecrImageHash": _equals(*dict.fromkeys(digest for _, digest in targets.images)),
+            "ecrImageRegistry": _equals(registry.account),
+            "ecrImageRepositoryName": _equals(*dict.fromkeys(name for name, _ in targets.images)),
+            "findingStatus": _equals("ACTIVE", "SUPPRESSED"),
+            "findingType": _equals("PACKAGE_VULNERABILITY"),
+        },
+    }
 
 
 def _equals(*values: str) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.integration.aws.conftest import OTHER, OWN, Aws
 from tidegate.aws.accounts import RegistryAccount
+from tidegate.aws.body import MAX_ANSWER_BYTES
 from tidegate.aws.inspector import MAX_BATCH_PAGES
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Answer, ScanState, Severity
@@ -241,6 +242,29 @@ def test_the_worst_of_more_findings_than_are_kept_are_kept(aws, world):
     image = with_findings(world, "team/app", MAX_FINDINGS + 100)
     world.add_finding("team/app", "v1", severity="CRITICAL", id="CVE-last")
     assert only(aws.inspector.findings(OWN, [image])).findings[0].id == "CVE-last"
+
+
+LONG = {"severity": "HIGH", "id": "CVE-long", "package": "a"}
+
+
+def test_findings_that_are_long_are_read_in_smaller_pages(aws, world):
+    """An image may hold a package thousands of times, and each is named."""
+    image = pushed(world)
+    for number in range(40):
+        world.add_finding("team/app", "v1", **LONG | {"id": f"CVE-{number}", "installed": "1" * 200_000})
+    other = pushed(world, "team/other")
+    world.add_finding("team/other", "v1", id="CVE-other")
+    for images in ([image], [image, other]):
+        report = aws.inspector.findings(OWN, images)[image]
+        assert (len(report.findings), report.complete) == (40, True)
+
+
+def test_a_finding_that_is_longer_than_is_read_leaves_more_than_is_read(aws, world):
+    """Who pushed the image chose the texts, so that it is no answer that AWS owes."""
+    image = pushed(world)
+    world.add_finding("team/app", "v1", **LONG | {"installed": "1" * MAX_ANSWER_BYTES})
+    report = only(aws.inspector.findings(OWN, [image]))
+    assert (report.findings, report.complete) == ((), False)
 
 
 def test_findings_that_are_not_about_packages_are_not_asked_for(aws, world):

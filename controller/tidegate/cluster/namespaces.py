@@ -91,18 +91,20 @@ class WatchedNamespaces(Resynced):
                 found = await self._api.list_metadata(
                     NAMESPACES_PATH, field_selector=f"metadata.name={name}", seconds=FETCH_SECONDS
                 )
+                if len(found) != 1 or found[0].name != name:
+                    return None
+                if name in self._asking:
+                    # Nothing was told since the question. A list that was read meanwhile may be older or newer than the
+                    # answer: which of them is right, the next list shows.
+                    self.told(name, found[0].labels)
+                    if lists % 2 or self._lists != lists:
+                        self.mark_dirty()
+                return self._labels.get(name)
         except (ApiError, TimeoutError) as error:
             _log.warning("cannot read a namespace's labels", namespace=name, error=str(error) or "no answer in time")
             return None
-        if len(found) != 1 or found[0].name != name:
-            return None
-        if name in self._asking:
-            # Nothing was told since the question. A list that was read meanwhile may be older or newer than the answer:
-            # which of them is right, the next list shows.
-            self.told(name, found[0].labels)
-            if lists % 2 or self._lists != lists:
-                self.mark_dirty()
-        return self._labels.get(name)
+        finally:
+            self._asking.discard(name)
 
     async def _refresh(self) -> None:
         self._told_meanwhile.clear()

@@ -41,7 +41,7 @@ class Budget:
         while over > 0:
             largest = max(self._holders, key=lambda holder: holder.weight)
             before = largest.weight
-            if before == 0:
-                return
             largest.forget_oldest()
-            over -= before - largest.weight
+            if (freed := before - largest.weight) <= 0:
+                return  # Nothing is left to forget.
+            over -= freed

@@ -234,3 +234,13 @@ async def test_questions_are_bounded(monkeypatch):
     api.may_answer.set()
     assert await asyncio.gather(*tasks[:10]) == [{}] * 10
     assert await source.fetch_labels("n11", deadline=soon()) == {}
+
+
+async def test_a_question_without_an_answer_leaves_nothing_behind():
+    """An API server may be out of reach for as many namespaces as there are."""
+    api = FakeApi()
+    source = watched(api)
+    assert await source.fetch_labels("gone", deadline=soon()) is None
+    api.broken = True
+    assert await source.fetch_labels("unknown", deadline=soon()) is None
+    assert source._asking == set()

@@ -67,6 +67,15 @@ async def test_a_fact_larger_than_the_budget_is_not_kept_and_answers_all_the_sam
     assert (len(cache.cache), budget.used) == (0, 0)
 
 
+async def test_a_cache_that_weighs_something_and_has_nothing_to_forget_ends_the_search(clock):
+    """Texts may weigh less when they are forgotten than when they were kept."""
+    budget = Budget(1)
+    cache = Cache(clock, budget)
+    cache.cache._bytes = 1_000
+    budget.keep_to_it()
+    assert budget.used == 1_000
+
+
 async def test_all_facts_of_the_engine_are_in_one_budget(aws, lines, clock):
     budget = Budget(200_000)
     facts = Lookups(sources=aws.sources(), lines=lines, clock=clock, limit=100_000, budget=budget)

@@ -21,6 +21,9 @@ Environment of a process that is to talk to it: `sim.environment()`, or AWS_ENDP
 AWS_ACCESS_KEY_ID=AKIASIMULATOR0000001 AWS_SECRET_ACCESS_KEY=simulated. Every region is served; a call's region is that of
 its signature. Keys that nobody issued are refused.
 
+A node pulls what it serves from the same port, by the OCI distribution protocol (pulls.py); World(program=...) and
+scenario.load(..., program=...) make images that start a static executable, so that they run. `address=` is where it listens.
+
 World (world.py, scan_changes.py, signature_changes.py and signing.py, keyword arguments, `account=` and `region=` everywhere; images are named by tag or digest):
     add_account(id, roles=, scan_type=, inspector=, members=)   other accounts: AccessDenied without AssumeRole of a role
                                                                 there ("arn:aws:iam::ID:role/tidegate-reader")

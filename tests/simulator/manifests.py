@@ -3,9 +3,14 @@
 It builds bytes only; which repository holds them is the world's matter.
 """
 
+import functools
+import gzip
 import hashlib
+import io
+import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +20,7 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_LIST})
+_PROGRAM = "app"
 
 _OCI_TO_DOCKER = {
     OCI_MANIFEST: DOCKER_MANIFEST,
@@ -53,13 +59,22 @@ def _typed(media_type: str, oci: str) -> str:
     return _OCI_TO_DOCKER[oci] if media_type in (DOCKER_MANIFEST, DOCKER_LIST) else oci
 
 
-def image(content: str, *, platform: str = "linux/amd64", media_type: str = OCI_MANIFEST) -> Manifest:
-    """Build an image of one config and one layer, both made from `content`."""
+def image(
+    content: str, *, platform: str = "linux/amd64", media_type: str = OCI_MANIFEST, program: bytes | None = None
+) -> Manifest:
+    """Build an image of one config and one layer, both made from `content`.
+
+    With `program`, a static executable for the platform, the image is one that a node can run: the layer holds the
+    program alone, and the config starts it.
+    """
     system, _, rest = platform.partition("/")
     architecture, _, variant = rest.partition("/")
-    described = {"architecture": architecture, "os": system, "content": content}
-    config = msgspec.json.encode(described | ({"variant": variant} if variant else {}))
+    described: dict[str, Any] = {"architecture": architecture, "os": system, "content": content}
     layer = f"layer of {content} for {platform}".encode()
+    if program is not None:
+        layer, diff_id = _layer(program)
+        described |= {"config": {"Entrypoint": [f"/{_PROGRAM}"]}, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+    config = msgspec.json.encode(described | ({"variant": variant} if variant else {}))
     body = {
         "schemaVersion": 2,
         "mediaType": media_type,
@@ -73,6 +88,31 @@ def image(content: str, *, platform: str = "linux/amd64", media_type: str = OCI_
         artifact_type=body["config"]["mediaType"],  # type: ignore[index]
         blobs={sha256(config): config, sha256(layer): layer},
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _layer(program: bytes) -> tuple[bytes, str]:
+    """Build the layer that holds a program; give its bytes, and the digest of what they are uncompressed."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo(_PROGRAM)
+        entry.mode, entry.size = 0o755, len(program)
+        tar.addfile(entry, io.BytesIO(program))
+    return gzip.compress(archive.getvalue(), mtime=0), sha256(archive.getvalue())
+
+
+def from_layout(folder: Path) -> Manifest:
+    """Read the one image of an OCI layout with its blobs, as what builds images writes it."""
+
+    def blob(digest: str) -> bytes:
+        return (folder / "blobs" / digest.replace(":", "/")).read_bytes()
+
+    (named,) = msgspec.json.decode((folder / "index.json").read_bytes())["manifests"]
+    body = msgspec.json.decode(blob(named["digest"]))
+    parts = [body["config"]["digest"], *(layer["digest"] for layer in body["layers"])]
+    data, blobs = blob(named["digest"]), {digest: blob(digest) for digest in parts}
+    size = len(data) + sum(map(len, blobs.values()))
+    return Manifest(data=data, digest=named["digest"], media_type=named["mediaType"], size=size, blobs=blobs)
 
 
 def attestation(content: str, *, of: str) -> Manifest:

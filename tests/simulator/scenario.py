@@ -33,26 +33,26 @@ from tests.simulator.world import World
 __all__ = ["ScenarioError", "build", "load"]
 
 
-def load(path: Path | str, *, clock: Clock | None = None) -> World:
-    """Read a scenario file and build its world (ScenarioError, OSError)."""
+def load(path: Path | str, *, clock: Clock | None = None, program: bytes | None = None) -> World:
+    """Read a scenario file and build its world (ScenarioError, OSError); `program` is World's."""
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except yaml.YAMLError as exc:
         raise ScenarioError(f"{path}: not YAML: {exc}") from exc
     try:
-        return build(document, clock=clock)
+        return build(document, clock=clock, program=program)
     except ScenarioError as exc:
         raise ScenarioError(f"{path}: {exc}") from exc
 
 
-def build(document: Any, *, clock: Clock | None = None) -> World:
+def build(document: Any, *, clock: Clock | None = None, program: bytes | None = None) -> World:
     """Build the world of a parsed scenario (ScenarioError)."""
     try:
         scenario = msgspec.convert(document or {}, Scenario)
     except msgspec.ValidationError as exc:
         known = f"; expected one of {', '.join(KINDS)}" if str(exc).endswith(".kind`") else ""
         raise ScenarioError(f"{exc}{known}") from exc
-    world = World(account=scenario.account, region=scenario.region, clock=clock)
+    world = World(account=scenario.account, region=scenario.region, clock=clock, program=program)
     for account in scenario.accounts:
         world.add_account(
             account.id,

@@ -14,7 +14,7 @@ import boto3
 from aiohttp import web
 from botocore.config import Config
 
-from tests.simulator import control, identity
+from tests.simulator import control, identity, pulls
 from tests.simulator.clock import Clock
 from tests.simulator.faults import Fault, FaultKind, Faults
 from tests.simulator.gateway import Gateway, Outcome
@@ -31,18 +31,27 @@ _SESSION_LOCK = threading.Lock()
 
 
 class Simulator:
-    """Serve a world over HTTP on 127.0.0.1 while used as a context manager.
+    """Serve a world over HTTP while used as a context manager.
 
-    `latency_seconds` is added to every AWS call and may be changed at any time. `port` 0 takes a free one.
+    `latency_seconds` is added to every AWS call and may be changed at any time. `address` is where it listens, such as
+    that of a bridge for Pods to reach it; `port` 0 takes a free one.
     """
 
-    def __init__(self, world: World | None = None, *, latency_seconds: float = 0.0, port: int = 0) -> None:
+    def __init__(
+        self,
+        world: World | None = None,
+        *,
+        latency_seconds: float = 0.0,
+        address: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
         self.world = world or World()
         self.latency_seconds = latency_seconds
         self.faults = Faults()
         self.journal = Journal()
         self.gateway = Gateway(self.world, self.faults, self.journal)
         self.url = ""
+        self._address = address
         self._port = port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
@@ -166,7 +175,7 @@ class Simulator:
         server = web.Server(self._handle, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
         runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self._port, backlog=2048)
+        site = web.TCPSite(runner, self._address, self._port, backlog=2048)
         try:
             await site.start()
             self.url = "http://{}:{}".format(*runner.addresses[0][:2])
@@ -180,6 +189,8 @@ class Simulator:
         raw = Raw(method=request.method, path=request.raw_path, headers=request.headers, body=body)
         if raw.path.startswith("/_control/"):
             return _response(control.answer(self, raw))
+        if raw.path.startswith(pulls.PREFIX):
+            return _response(pulls.answer(self.world, raw))
         if raw.path.startswith("/_layers/"):
             return await self._play(request, self.gateway.layer(raw))
         outcome = self.gateway.answer(raw, self.url)

@@ -44,11 +44,20 @@ class World(KmsChanges, ScanChanges, SignatureChanges):
 
     `account` is the cluster's own account, in which the base credentials live; `region` is where repositories are
     made unless told otherwise. Repositories are named by their name alone in the cluster's account and region, and
-    otherwise with `account=` and `region=`. A `Moment` is a datetime, ISO text or seconds from now.
+    otherwise with `account=` and `region=`. A `Moment` is a datetime, ISO text or seconds from now. `program` is a
+    static executable that every image then starts, for a cluster that runs what it admits.
     """
 
-    def __init__(self, *, account: str = CLUSTER_ACCOUNT, region: str = REGION, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        account: str = CLUSTER_ACCOUNT,
+        region: str = REGION,
+        clock: Clock | None = None,
+        program: bytes | None = None,
+    ) -> None:
         self.account = account
+        self.program = program
         self.region = region
         self.clock = clock or Clock()
         self.lock = threading.RLock()
@@ -191,7 +200,12 @@ class World(KmsChanges, ScanChanges, SignatureChanges):
         every image is its own. `scanned` gives it what its registry's scanner says of an image it found clean; set
         it False for no coverage row and no scan. The repository is made (immutable) if there is none.
         """
-        body = manifests.image(content or f"{repository} {next(self.serial)}", platform=platform, media_type=media_type)
+        body = manifests.image(
+            content or f"{repository} {next(self.serial)}",
+            platform=platform,
+            media_type=media_type,
+            program=self.program,
+        )
         return self._push(
             repository,
             body,
@@ -224,7 +238,9 @@ class World(KmsChanges, ScanChanges, SignatureChanges):
         """
         seed = content or f"{repository} {next(self.serial)}"
         kind = manifests.DOCKER_MANIFEST if docker else manifests.OCI_MANIFEST
-        children = [(manifests.image(seed, platform=each, media_type=kind), each) for each in platforms]
+        children = [
+            (manifests.image(seed, platform=each, media_type=kind, program=self.program), each) for each in platforms
+        ]
         proofs = [(manifests.attestation(f"{seed} {each}", of=child.digest), child.digest) for child, each in children]
         top = manifests.index(
             children,

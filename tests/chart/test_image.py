@@ -85,7 +85,10 @@ def test_everything_that_is_copied_may_enter_and_nothing_else():
 
 
 def test_python_s_own_library_and_the_package_are_compiled_since_the_root_is_read_only():
-    compiled = [command for command in of("RUN") if "compileall" in command]
-    assert len(compiled) == 2
-    assert all("unchecked-hash" in command for command in compiled)
+    compiled = [part for run in of("RUN") for part in run.split("&&") if "compileall" in part]
+    assert len(compiled) == 3
+    assert all("-f -q --invalidation-mode unchecked-hash" in command for command in compiled)
+    by_pip = [part for run in of("RUN") for part in run.split("&&") if "--python /opt/tidegate" in part]
+    assert by_pip
+    assert all("--no-compile" in command for command in by_pip)
     assert container(render())["securityContext"]["readOnlyRootFilesystem"] is True

@@ -44,6 +44,7 @@ verify: $(STAMP) ## Fail when a generated file is out of date
 	$(BIN)/python deploy/helm/generate.py --verify
 
 toolchain: ## Find or build the real Kubernetes programs (minutes once a machine)
+	@$(PYTHON) tests/cluster/toolchain/packages.py
 	@$(PYTHON) tests/cluster/toolchain/build.py > /dev/null
 
 test: $(STAMP) toolchain lint ## Run every check and test, on real parts
@@ -56,6 +57,7 @@ e2e: $(STAMP) toolchain ## Run the tests on the real control plane
 	$(BIN)/python -m pytest tests/e2e tests/chart $(PYTEST_ARGS)
 
 demo: $(STAMP) ## See it refuse: real API server, simulated AWS. ARGS=--stay keeps it up
+	@$(PYTHON) tests/cluster/toolchain/packages.py
 	@$(PYTHON) tests/cluster/toolchain/build.py etcd kube-apiserver kube-controller-manager kubectl helm > /dev/null
 	@$(BIN)/python -m tests.demo $(ARGS)
 

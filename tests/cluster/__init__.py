@@ -35,7 +35,7 @@ benchmark that shouldn't pay for an audit log.
 In pytest: ``tests/e2e/conftest.py`` has the session fixture ``control_plane`` and the fixture ``namespace``.
 By hand: ``python -m tests.cluster up``.
 
-Not here: a scheduler, nodes that run Pods, Pod networking. Pods are admitted and stay Pending.
+Pods are admitted and stay Pending, since there is no scheduler and no node: ``tests.cluster.node`` has them.
 """
 
 from tests.cluster.control_plane import ControlPlane

@@ -22,15 +22,26 @@ def etcd(layout: Layout) -> list[str]:
 
 
 def kube_apiserver(layout: Layout) -> list[str]:
-    """Return kube-apiserver's arguments.
+    """Return kube-apiserver's arguments where no node runs Pods.
 
     The ServiceAccount admission plugin is off: with it, a Pod in a namespace made a moment ago is refused until the
     controller manager has made the namespace's default ServiceAccount. Tokens work without it.
     """
+    return [
+        *any_kube_apiserver(layout),
+        f"--bind-address={layout.address}",
+        "--authorization-mode=RBAC",
+        "--disable-admission-plugins=ServiceAccount",
+        # An endpoint on a loopback address is invalid, so nothing writes the endpoints of the Service "kubernetes".
+        "--endpoint-reconciler-type=none",
+    ]
+
+
+def any_kube_apiserver(layout: Layout) -> list[str]:
+    """Return the arguments of every kube-apiserver: files, addresses, the audit log."""
     certificate, key = layout.server_certificate
     private, public = layout.token_keys
     return [
-        f"--bind-address={layout.address}",
         f"--advertise-address={layout.address}",
         f"--secure-port={layout.api_port}",
         f"--etcd-servers={layout.etcd}",
@@ -41,11 +52,7 @@ def kube_apiserver(layout: Layout) -> list[str]:
         f"--service-account-signing-key-file={private}",
         f"--service-account-issuer={ISSUER}",
         f"--service-cluster-ip-range={SERVICE_ADDRESSES}",
-        "--authorization-mode=RBAC",
         "--allow-privileged=true",
-        "--disable-admission-plugins=ServiceAccount",
-        # An endpoint on a loopback address is invalid, so nothing writes the endpoints of the Service "kubernetes".
-        "--endpoint-reconciler-type=none",
         f"--audit-policy-file={layout.audit_policy}",
         f"--audit-log-path={layout.audit_log}",
         "--audit-log-mode=blocking",
@@ -55,13 +62,17 @@ def kube_apiserver(layout: Layout) -> list[str]:
 
 def kube_controller_manager(layout: Layout) -> list[str]:
     """Return kube-controller-manager's arguments: all controllers but those that judge nodes nobody runs."""
+    return [*any_kube_controller_manager(layout), "--controllers=*,-nodeipam,-nodelifecycle"]
+
+
+def any_kube_controller_manager(layout: Layout) -> list[str]:
+    """Return the arguments of every kube-controller-manager but the controllers that it runs."""
     private, _ = layout.token_keys
     return [
         f"--kubeconfig={layout.kubeconfig('kube-controller-manager')}",
         f"--service-account-private-key-file={private}",
         f"--root-ca-file={layout.authority_certificate}",
         "--use-service-account-credentials=true",
-        "--controllers=*,-nodeipam,-nodelifecycle",
         "--leader-elect=false",
         # At the default of 20 requests a second it takes 5 s until a first Deployment has Pods.
         "--kube-api-qps=500",

@@ -24,13 +24,18 @@ from tests.cluster import components, nodes
 from tests.cluster.audit import read_audit_log
 from tests.cluster.certificates import Authority
 from tests.cluster.kubeconfig import certificate_user, token_user, write_kubeconfig
-from tests.cluster.kubectl import Kubectl, Manifest, manifest_input
+from tests.cluster.kubectl import KUBECTL_TIMEOUT_SECONDS, Kubectl, Manifest, manifest_input
 from tests.cluster.layout import Layout, lay_out
 from tests.cluster.processes import Process, ProcessError, Processes
 from tests.cluster.toolchain import build
 from tests.cluster.waiting import answers, wait_for
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+ARGUMENTS: Mapping[str, Callable[[Layout], list[str]]] = {
+    "etcd": components.etcd,
+    "kube-apiserver": components.kube_apiserver,
+    "kube-controller-manager": components.kube_controller_manager,
+}
 START_TIMEOUT_SECONDS = 60.0
 START_ATTEMPTS = 3
 TOKEN_DURATION = "4h"
@@ -44,6 +49,9 @@ class ControlPlane:
     clean end. ``extra_arguments`` adds flags by program name, for example
     ``{"kube-apiserver": ["--enable-aggregator-routing=true"]}``; of a flag given twice the last one counts.
     """
+
+    programs: tuple[str, ...] = PROGRAMS
+    arguments: Mapping[str, Callable[[Layout], list[str]]] = ARGUMENTS
 
     def __init__(
         self,
@@ -78,7 +86,7 @@ class ControlPlane:
 
         Raises ToolchainError where a program is missing and ProcessError, with the log's tail, where one fails.
         """
-        self._programs = build.ready(list(PROGRAMS))
+        self._programs = build.ready(list(self.programs))
         for attempt in range(1, START_ATTEMPTS + 1):
             try:
                 self._start_once()
@@ -111,6 +119,14 @@ class ControlPlane:
 
     # Access
 
+    def reach(self, command: Sequence[str]) -> list[str]:
+        """Return the command line that runs a command where the API server and the programs beside can be reached."""
+        return list(command)
+
+    def network(self) -> contextlib.AbstractContextManager[None]:
+        """Put this thread where they can be reached, for the length of a ``with`` block."""
+        return contextlib.nullcontext()
+
     @property
     def server(self) -> str:
         """The API server's URL."""
@@ -142,14 +158,25 @@ class ControlPlane:
     # Use
 
     def kubectl(
-        self, *arguments: str, stdin: str | None = None, check: bool = True, kubeconfig: Path | None = None
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        check: bool = True,
+        kubeconfig: Path | None = None,
+        timeout_seconds: float = KUBECTL_TIMEOUT_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl as the administrator or as the given kubeconfig's user.
 
         Raises KubectlError on a status other than 0, unless ``check`` is off.
         """
-        kubectl = Kubectl(self._programs["kubectl"], home=self.folder)
-        return kubectl.run(arguments, kubeconfig=kubeconfig or self.admin_kubeconfig, stdin=stdin, check=check)
+        kubectl = Kubectl(self._programs["kubectl"], home=self.folder, reach=self.reach)
+        return kubectl.run(
+            arguments,
+            kubeconfig=kubeconfig or self.admin_kubeconfig,
+            stdin=stdin,
+            check=check,
+            timeout_seconds=timeout_seconds,
+        )
 
     def apply(
         self, manifest: Manifest, *arguments: str, check: bool = True, kubeconfig: Path | None = None
@@ -215,29 +242,36 @@ class ControlPlane:
             path, server=self.server, authority=self.authority.certificate, user=user, namespace=namespace
         )
 
+    def _lay_out(self) -> Layout:
+        return lay_out(self.folder, self.authority, address=self._address)
+
     def _start_once(self) -> None:
-        layout = self._started = lay_out(self.folder, self.authority, address=self._address)
+        layout = self._started = self._lay_out()
         self._running = Processes(self.folder)
         self.kubeconfig()
-        manager = self.authority.issue_client("system:kube-controller-manager")
-        self._write_kubeconfig("kube-controller-manager", certificate_user(manager))
-        etcd = self._start_program("etcd", components.etcd(layout))
-        etcd.wait_until(lambda: answers(f"{layout.etcd}/health"), timeout_seconds=START_TIMEOUT_SECONDS)
-        api_server = self._start_program("kube-apiserver", components.kube_apiserver(layout))
+        self._write_client_kubeconfig("kube-controller-manager")
         trust = ssl.create_default_context(cadata=self.authority.certificate.decode())
-        api_server.wait_until(
-            lambda: answers(f"{layout.server}/readyz", trust=trust), timeout_seconds=START_TIMEOUT_SECONDS
-        )
-        self._start_program("kube-controller-manager", components.kube_controller_manager(layout))
+        with self.network():
+            self._start_program("etcd").wait_until(
+                lambda: answers(f"{layout.etcd}/health"), timeout_seconds=START_TIMEOUT_SECONDS
+            )
+            self._start_program("kube-apiserver").wait_until(
+                lambda: answers(f"{layout.server}/readyz", trust=trust), timeout_seconds=START_TIMEOUT_SECONDS
+            )
+        self._start_program("kube-controller-manager")
         # Ready doesn't include the namespaces that the API server makes for itself.
         wait_for(
             lambda: self.kubectl("get", "namespace", "default", check=False).returncode == 0,
             what="the namespace default",
         )
 
-    def _start_program(self, name: str, arguments: Sequence[str]) -> Process:
-        command = [str(self._programs[name]), *arguments, *self._extra_arguments.get(name, ())]
-        return self.run_beside(name, command)
+    def _write_client_kubeconfig(self, name: str, user: str = "", groups: Sequence[str] = ()) -> None:
+        pair = self.authority.issue_client(user or f"system:{name}", groups)
+        self._write_kubeconfig(name, certificate_user(pair))
+
+    def _start_program(self, name: str, *, environment: Mapping[str, str] | None = None) -> Process:
+        arguments = [*self.arguments[name](self._layout), *self._extra_arguments.get(name, ())]
+        return self.run_beside(name, [str(self._programs[name]), *arguments], environment=environment)
 
     def _stop_programs(self) -> None:
         if self._running is not None:

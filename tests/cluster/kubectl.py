@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +23,33 @@ class KubectlError(RuntimeError):
 
 
 class Kubectl:
-    """kubectl with a home of its own (discovery cache, preferences) in the run's folder."""
+    """kubectl with a home of its own (discovery cache, preferences) in the run's folder.
 
-    def __init__(self, program: Path, *, home: Path) -> None:
+    ``reach`` makes a command line into one that is run where the API server can be reached.
+    """
+
+    def __init__(self, program: Path, *, home: Path, reach: Callable[[Sequence[str]], list[str]] = list) -> None:
         self.program = program
         self._home = home
+        self._reach = reach
 
     def run(
-        self, arguments: Sequence[str], *, kubeconfig: Path, stdin: str | None = None, check: bool = True
+        self,
+        arguments: Sequence[str],
+        *,
+        kubeconfig: Path,
+        stdin: str | None = None,
+        check: bool = True,
+        timeout_seconds: float = KUBECTL_TIMEOUT_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl and return what it printed; raise KubectlError where it failed and ``check`` is set."""
         result = subprocess.run(
-            [str(self.program), *arguments],
-            env={"HOME": str(self._home), "PATH": "/usr/bin:/bin", "KUBECONFIG": str(kubeconfig)},
+            self._reach([str(self.program), *arguments]),
+            env={"HOME": str(self._home), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "KUBECONFIG": str(kubeconfig)},
             input=stdin if stdin is not None else "",
             capture_output=True,
             text=True,
-            timeout=KUBECTL_TIMEOUT_SECONDS,
+            timeout=timeout_seconds,
             check=False,
         )
         if check and result.returncode != 0:

@@ -1,20 +1,22 @@
 """Where the control plane's parts live: addresses, ports, files and certificates of one run.
 
 Pure description plus writing the files; starting programs is `control_plane`, their command lines are `components`.
-A cluster with a real node changes values here (an address on a bridge, port 443, more names in the certificate).
+What a cluster with a real node has beside these is in node/components.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.audit import AUDIT_POLICY
 from tests.cluster.certificates import Authority, new_token_signing_key, write_private
 from tests.cluster.ports import free_ports
+from tests.namespaces.addresses import KUBERNETES_SERVICE_ADDRESS
 
+ETCD_ADDRESS = "127.0.0.1"
 SERVICE_ADDRESSES = "10.96.0.0/24"
-KUBERNETES_SERVICE_ADDRESS = "10.96.0.1"
 SERVER_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", KUBERNETES_SERVICE_ADDRESS)
 
 
@@ -36,12 +38,12 @@ class Layout:
     @property
     def etcd(self) -> str:
         """The URL etcd listens on for clients."""
-        return f"http://{self.address}:{self.etcd_port}"
+        return f"http://{ETCD_ADDRESS}:{self.etcd_port}"
 
     @property
     def etcd_peer(self) -> str:
         """The URL etcd listens on for other members, of which there are none."""
-        return f"http://{self.address}:{self.etcd_peer_port}"
+        return f"http://{ETCD_ADDRESS}:{self.etcd_peer_port}"
 
     @property
     def etcd_data(self) -> Path:
@@ -78,9 +80,12 @@ class Layout:
         return self.folder / f"{name}.kubeconfig"
 
 
-def lay_out(folder: Path, authority: Authority, *, address: str) -> Layout:
-    """Choose free ports and write certificates, keys and the audit policy into the folder."""
-    api_port, etcd_port, etcd_peer_port = free_ports(3, address=address)
+def lay_out(folder: Path, authority: Authority, *, address: str, ports: Sequence[int] = ()) -> Layout:
+    """Write certificates, keys and the audit policy into the folder.
+
+    ``ports`` are those of the API server, of etcd and of its peers; without them, free ones are chosen.
+    """
+    api_port, etcd_port, etcd_peer_port = ports or free_ports(3, address=address)
     layout = Layout(
         folder=folder, address=address, api_port=api_port, etcd_port=etcd_port, etcd_peer_port=etcd_peer_port
     )

@@ -11,7 +11,9 @@ from typing import Any
 def node(name: str, *, operating_system: str, architecture: str) -> dict[str, Any]:
     """Return the Node object as a kubelet registers it."""
     labels = {"kubernetes.io/os": operating_system, "kubernetes.io/arch": architecture, "kubernetes.io/hostname": name}
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+    metadata = {"name": name, "labels": labels}
+    # Where a scheduler runs, it mustn't choose it.
+    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"unschedulable": True}}
 
 
 def ready_status(*, operating_system: str, architecture: str, version: str) -> dict[str, Any]:

@@ -77,14 +77,28 @@ class Process:
             os.killpg(self.pid, number)
 
     def stop(self, *, grace_seconds: float = STOP_GRACE_SECONDS) -> int:
-        """End the program (SIGTERM, then SIGKILL) and return its exit status; a second call does nothing."""
+        """End the program and all of its group (SIGTERM, then SIGKILL) and return its exit status.
+
+        A second call does nothing.
+        """
         if self._child.poll() is None:
             self.signal(signal.SIGTERM)
-            try:
-                self._child.wait(grace_seconds)
-            except subprocess.TimeoutExpired:
-                self.signal(signal.SIGKILL)
+            deadline = time.monotonic() + grace_seconds
+            while self._group_lives():
+                if time.monotonic() > deadline:
+                    self.signal(signal.SIGKILL)
+                    break
+                time.sleep(POLL_SECONDS)
         return self._child.wait()
+
+    def _group_lives(self) -> bool:
+        """Say whether a process of the group runs: one that enters a namespace is the child of one outside."""
+        self._child.poll()
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def _log_words(self) -> str:
         return f"the end of its log ({self.log}):\n{self.log_tail()}"

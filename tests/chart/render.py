@@ -21,7 +21,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +44,22 @@ class HelmError(RuntimeError):
 
 
 def run_helm(
-    *arguments: str, values: Mapping[str, Any] | None = None, kubeconfig: Path | None = None, check: bool = True
+    *arguments: str,
+    values: Mapping[str, Any] | None = None,
+    kubeconfig: Path | None = None,
+    check: bool = True,
+    reach: Callable[[Sequence[str]], list[str]] = list,
 ) -> subprocess.CompletedProcess[str]:
-    """Run helm with a home of its own; ``values`` are handed over as ``--values -``. Raise HelmError where it failed."""
+    """Run helm with a home of its own; ``values`` are handed over as ``--values -``. Raise HelmError where it failed.
+
+    ``reach`` makes a command line into one that is run where the API server can be reached.
+    """
     command = [str(_helm()), *arguments]
     if values is not None:
         command += ["--values", "-"]
     with tempfile.TemporaryDirectory(prefix="tidegate-helm-") as home:
         done = subprocess.run(
-            command,
+            reach(command),
             input=json.dumps(values) if values is not None else "",
             env={
                 "HOME": home,

@@ -1,4 +1,4 @@
-"""A part of the control plane that can't be had fails the end-to-end tests where CI is set; elsewhere they skip."""
+"""A part of the control plane or the node that can't be had fails the end-to-end tests where CI is set; elsewhere they skip."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TEST = "tests/e2e/test_control_plane.py::test_a_namespace_takes_pods_at_once"
+NODE_TEST = "tests/e2e/node/test_installed.py::test_both_replicas_become_ready_at_the_first_try"
 
 
+@pytest.mark.parametrize(
+    ("test", "told"),
+    [
+        pytest.param(TEST, ("no control plane:", "set TIDEGATE_CACHE to a folder that can"), id="the control plane"),
+        pytest.param(NODE_TEST, ("no node: a node needs ",), id="the node"),
+    ],
+)
 @pytest.mark.parametrize(
     ("environment", "outcome"),
     [
@@ -19,14 +27,15 @@ TEST = "tests/e2e/test_control_plane.py::test_a_namespace_takes_pods_at_once"
         pytest.param({}, "1 skipped", id="skips without CI"),
     ],
 )
-def test_a_missing_part(tmp_path: Path, environment: dict[str, str], outcome: str) -> None:
+def test_a_missing_part(
+    tmp_path: Path, environment: dict[str, str], outcome: str, test: str, told: tuple[str, ...]
+) -> None:
     """No program on PATH, and a cache that can't be made: nothing can be built either."""
     (tmp_path / "file").touch()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TEST]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
     bare = {"PATH": str(tmp_path), "HOME": str(tmp_path), "TIDEGATE_CACHE": str(tmp_path / "file" / "cache")}
     done = subprocess.run(
         command, cwd=ROOT, env=bare | environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert outcome in done.stdout
-    assert "no control plane:" in done.stdout
-    assert "set TIDEGATE_CACHE to a folder that can" in done.stdout
+    assert all(words in done.stdout for words in told)

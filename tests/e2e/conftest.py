@@ -18,10 +18,13 @@ from tests.cluster.control_plane import PROGRAMS
 from tests.cluster.ports import free_ports
 from tests.cluster.toolchain import build
 from tests.gate import Gate
+from tests.installed import prepare
 from tests.simulator import Simulator, scenario
 
 HERE = Path(__file__).parent
+ON_A_NODE = (HERE / "node", HERE / "test_demo.py")
 MISSING = pytest.StashKey[str]()
+NO_NODE = pytest.StashKey[str]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -33,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Make the programs ready, with progress on the terminal, if a test that needs them will run."""
+    """Make programs and image ready, with progress on the terminal, if a test that needs them will run."""
     wanted = any(item.path.is_relative_to(HERE) for item in session.items)
     if not wanted or session.config.option.collectonly:
         return
@@ -43,6 +46,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             build.ready(list(PROGRAMS))
         except ToolchainError as problem:
             session.config.stash[MISSING] = str(problem)
+        if any(item.path.is_relative_to(place) for item in session.items for place in ON_A_NODE):
+            session.config.stash[NO_NODE] = prepare()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The tests on a node; a package, so that the node lives as long as these tests run."""

@@ -1,0 +1,40 @@
+"""A cluster with a Pod that runs, for a test that ends it in some way: ``python -m tests.e2e.node.second_cluster FOLDER``.
+
+It prints the name of its control groups when the Pod runs, and waits for a signal.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from tests.cluster.node import NodeCluster
+from tests.cluster.waiting import wait_for
+from tests.installed import running_world, simulated_aws
+
+SCENARIO = Path(__file__).parents[2] / "simulator" / "scenarios" / "demo.yaml"
+RUNNING_SECONDS = 120.0
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "one"},
+    "spec": {"containers": [{"name": "app", "image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/good:v1"}]},
+}
+
+
+def main() -> None:
+    """Start the cluster and the Pod, say so, and wait."""
+    with NodeCluster(folder=Path(sys.argv[1])) as cluster, simulated_aws(cluster, running_world(SCENARIO)):
+        cluster.apply(POD)
+        wait_for(
+            lambda: cluster.get("pod", "one")["status"]["phase"] == "Running",
+            what="the Pod to run",
+            timeout_seconds=RUNNING_SECONDS,
+        )
+        print(cluster.inside.cgroup, flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

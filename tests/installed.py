@@ -64,7 +64,7 @@ def chart_version() -> str:
 
 @contextlib.contextmanager
 def simulated_aws(cluster: NodeCluster, world: World) -> Iterator[Simulator]:
-    """Serve a world where the node pulls from, and where the Pods find AWS; call it within ``cluster.network()``."""
+    """Serve a world where the node pulls images from, and where Pods find AWS."""
     with contextlib.ExitStack() as stack:
         with cluster.network():
             aws = stack.enter_context(Simulator(world, address=cluster.address, port=REGISTRY_PORT))

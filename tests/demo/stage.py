@@ -15,6 +15,7 @@ from tests.cluster import ControlPlane
 from tests.demo.scenes import Chapter, Scene
 from tests.simulator import Simulator
 
+AVAILABLE_SECONDS = 90
 POLICIES = Path(__file__).with_name("policies")
 COLOURED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
@@ -46,6 +47,13 @@ class Stage:
         text = (done.stderr + done.stdout).replace(f"{self._folder}/", "")
         print(text, flush=True)
         return done.returncode == 0, text
+
+    def wait_until_available(self, scene: Scene, namespace: str) -> bool:
+        """Wait until a Deployment's Pods run; return whether they do."""
+        what = ("--for=condition=Available", f"deployment/{scene.name}", f"--namespace={namespace}")
+        seconds = AVAILABLE_SECONDS
+        arguments = ("wait", *what, f"--timeout={seconds}s")
+        return self._cluster.kubectl(*arguments, check=False, timeout_seconds=seconds + 10).returncode == 0
 
     def _set_up_trust(self, names: Sequence[str]) -> None:
         stores = self._aws.world.authorities.trust_stores()

@@ -87,7 +87,7 @@ class _Part(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     annotations: dict[str, str] | None = None
 
 
-class _Document(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+class _ArtifactDocument(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     schema_version: int
     media_type: str | None = None
     artifact_type: str | None = None
@@ -98,7 +98,7 @@ class _Document(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     annotations: dict[str, str] | None = None
 
 
-_decode = msgspec.json.Decoder(_Document).decode
+_decode = msgspec.json.Decoder(_ArtifactDocument).decode
 
 
 def parse_artifact(content: bytes) -> ArtifactManifest:
@@ -195,7 +195,7 @@ def _single(manifest: ArtifactManifest) -> LayerDescriptor:
     return manifest.layers[0]
 
 
-def _document(content: bytes) -> _Document:
+def _document(content: bytes) -> _ArtifactDocument:
     if len(content) > MAX_MANIFEST_BYTES:
         raise UnusableArtifactError(SkipReason.TOO_LARGE, f"signature manifest too large: {len(content)} bytes")
     if has_more_values(content, MAX_VALUES):

@@ -92,7 +92,7 @@ class ArtifactStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Envelope:
+class _FoundEnvelope:
     """A layer that holds an envelope, and where it was found."""
 
     kind: ArtifactKind
@@ -223,34 +223,34 @@ class _Search:
             self._note(tag, SkipReason.UNSUPPORTED, f"{listed.unreadable} entries without a sha256 digest")
         return self._bounded(listed.refs, tag)
 
-    def _of_referrer(self, ref: ArtifactRef, stored: StoredArtifact | None) -> list[_Envelope]:
-        def read() -> list[_Envelope]:
+    def _of_referrer(self, ref: ArtifactRef, stored: StoredArtifact | None) -> list[_FoundEnvelope]:
+        def read() -> list[_FoundEnvelope]:
             content = _content(ref.digest, stored)
             _require_same(content, ref.digest, ref.size)
             return self._layers(content, ref.digest, needs_subject=True)
 
         return self._attempt(ref.digest, read) or []
 
-    def _of_tag(self, tag: ImageId, stored: StoredArtifact | None) -> list[_Envelope]:
+    def _of_tag(self, tag: ImageId, stored: StoredArtifact | None) -> list[_FoundEnvelope]:
         """Read what stands under one of cosign's tags. Anybody who pushes can move it, so it says nothing."""
 
-        def read() -> list[_Envelope]:
+        def read() -> list[_FoundEnvelope]:
             content = _content(tag.value, stored)
             return self._layers(content, digest_of(content), needs_subject=False)
 
         return [] if isinstance(stored, Absence) else self._attempt(tag.value, read) or []
 
-    def _layers(self, content: bytes, digest: Digest, *, needs_subject: bool) -> list[_Envelope]:
+    def _layers(self, content: bytes, digest: Digest, *, needs_subject: bool) -> list[_FoundEnvelope]:
         manifest = parse_artifact(content)
         named = None if manifest.subject is None else manifest.subject.digest
         if named != self._subject and (needs_subject or named is not None):
             raise UnusableArtifactError(SkipReason.WRONG_SUBJECT, "the manifest's subject is not this image")
         return [
-            _Envelope(kind=kind, layer=layer, manifest=manifest, manifest_digest=digest)
+            _FoundEnvelope(kind=kind, layer=layer, manifest=manifest, manifest_digest=digest)
             for kind, layer in signature_layers(manifest, self._wanted.kinds)
         ]
 
-    def _envelopes(self, found: Sequence[_Envelope]) -> list[SignatureArtifact]:
+    def _envelopes(self, found: Sequence[_FoundEnvelope]) -> list[SignatureArtifact]:
         self._is_late = self._manifests >= ENOUGH_EVALUATED and self._seconds_left() < self._seconds / 2
         # N26: one blob that cannot be had fails nothing but itself.
         artifacts: list[SignatureArtifact] = []
@@ -261,7 +261,7 @@ class _Search:
         self._over(len(found) - MAX_EVALUATED, "signature envelopes")
         return artifacts
 
-    def _artifact(self, found: _Envelope) -> SignatureArtifact:
+    def _artifact(self, found: _FoundEnvelope) -> SignatureArtifact:
         blob, annotations = found.layer.blob, found.layer.annotations
         if annotations is None:
             raise UnusableArtifactError(SkipReason.TOO_LARGE, "more annotations than are looked at")

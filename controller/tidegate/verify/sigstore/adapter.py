@@ -85,7 +85,7 @@ class _TimestampAuthority(CertificateAuthority):
         return self._certificates
 
 
-class _Root(models.TrustedRoot):
+class _ObservedTrustedRoot(models.TrustedRoot):
     """Hands the library what is valid at the times at hand, and notes when it asks."""
 
     def __init__(self, root: TrustRoot, procedure: Procedure) -> None:
@@ -116,7 +116,7 @@ class _Root(models.TrustedRoot):
         return RekorKeyring(_keyring(self._root.logs, self.times))
 
 
-class _Bundle(models.Bundle):
+class _ObservedBundle(models.Bundle):
     """A bundle that notes when the library turns from the signature to the log's entry."""
 
     procedure: Procedure | None = None
@@ -133,7 +133,7 @@ class _Verifier(Verifier):
 
     def __init__(self, root: TrustRoot, procedure: Procedure, check_time: CheckTime) -> None:
         # Not the library's own: it would make a client for a log's URL, and nothing here may have one.
-        self._root = _Root(root, procedure)
+        self._root = _ObservedTrustedRoot(root, procedure)
         self._trusted_root = self._root
         self._fulcio_certificate_chain: list[x509.Certificate] = []
         self._procedure = procedure
@@ -271,7 +271,7 @@ def verify_keyless_bundle(
             SigstoreStep.TIME
         )  # All that the library demands of a bundle at this point is something with a time.
         _check_kind(bundle)
-        parsed = _Bundle(BundleModel.from_json(bundle.wire))
+        parsed = _ObservedBundle(BundleModel.from_json(bundle.wire))
         parsed.procedure = procedure
         identity = _Identity(check_signer, procedure)
         payload = None

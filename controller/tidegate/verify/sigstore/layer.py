@@ -73,7 +73,7 @@ def layer_promise(layer: SignatureLayer) -> Promise | None:
     text = _annotation(layer, BUNDLE)
     if not text:
         return None
-    wire = _read(text, _Bundle, BUNDLE)
+    wire = _read(text, _CosignBundle, BUNDLE)
     body = bounded(decode_base64(wire.payload.body, "body"), MAX_BODY_BYTES, "body")
     kind = strict_object(body, "log entry")
     return Promise(
@@ -93,7 +93,7 @@ def layer_timestamps(layer: SignatureLayer) -> tuple[bytes, ...]:
     text = _annotation(layer, TIMESTAMP)
     if not text:
         return ()
-    answer = decode_base64(_read(text, _Timestamp, TIMESTAMP).signed_timestamp, TIMESTAMP)
+    answer = decode_base64(_read(text, _CosignTimestamp, TIMESTAMP).signed_timestamp, TIMESTAMP)
     return (bounded(answer, MAX_TIMESTAMP_BYTES, TIMESTAMP),)
 
 
@@ -133,10 +133,10 @@ class _Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("integratedTime or logIndex is out of range")
 
 
-class _Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _CosignBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signed_entry_timestamp: str = msgspec.field(name="SignedEntryTimestamp")
     payload: _Payload = msgspec.field(name="Payload")
 
 
-class _Timestamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _CosignTimestamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signed_timestamp: str = msgspec.field(name="SignedRFC3161Timestamp")

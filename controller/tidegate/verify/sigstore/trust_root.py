@@ -110,24 +110,24 @@ def parse_trust_root(content: bytes) -> TrustRoot:
         raise PolicyError((f"trustedRoot: {len(content)} bytes, more than {MAX_TRUST_ROOT_BYTES}",))
     try:
         fields = strict_object(content, "trustedRoot", max_values=MAX_TRUST_ROOT_VALUES)
-        wire = msgspec.convert(fields, _Root)
+        wire = msgspec.convert(fields, _TrustedRoot)
     except VerificationError as error:
         raise PolicyError((str(error),)) from error
     except msgspec.ValidationError as error:
         raise PolicyError((f"trustedRoot: {quoted(error)}",)) from error
     if wire.media_type not in MEDIA_TYPES:
         raise PolicyError((f"mediaType: {quoted(wire.media_type)} is not a trusted root's",))
-    return _Reader().root(wire)
+    return _RootReader().root(wire)
 
 
-class _Reader:
+class _RootReader:
     """Reads the parts, collecting all problems before it raises."""
 
     def __init__(self) -> None:
         self._problems: list[str] = []
         self._ignored: list[str] = []
 
-    def root(self, wire: "_Root") -> TrustRoot:
+    def root(self, wire: "_TrustedRoot") -> TrustRoot:
         logs = self._each("tlogs", wire.tlogs, self._log)
         certificate_logs = self._each("ctlogs", wire.ctlogs, self._log)
         authorities = self._each("certificateAuthorities", wire.certificate_authorities, self._authority)
@@ -211,40 +211,40 @@ def _aware(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
 
-class _Wire(msgspec.Struct, rename="camel", frozen=True):
+class _RootWire(msgspec.Struct, rename="camel", frozen=True):
     """The form of the file; fields that this version doesn't know are left alone."""
 
 
-class _Window(_Wire, frozen=True):
+class _Window(_RootWire, frozen=True):
     start: datetime | None = None
     end: datetime | None = None
 
 
-class _Key(_Wire, frozen=True):
+class _Key(_RootWire, frozen=True):
     raw_bytes: str
     key_details: str
     valid_for: _Window | None = None
 
 
-class _Log(_Wire, frozen=True):
+class _Log(_RootWire, frozen=True):
     public_key: _Key
     base_url: str = ""
 
 
-class _Certificate(_Wire, frozen=True):
+class _Certificate(_RootWire, frozen=True):
     raw_bytes: str
 
 
-class _Chain(_Wire, frozen=True):
+class _RootChain(_RootWire, frozen=True):
     certificates: list[_Certificate]
 
 
-class _Authority(_Wire, frozen=True):
-    cert_chain: _Chain
+class _Authority(_RootWire, frozen=True):
+    cert_chain: _RootChain
     valid_for: _Window | None = None
 
 
-class _Root(_Wire, frozen=True):
+class _TrustedRoot(_RootWire, frozen=True):
     media_type: str
     tlogs: list[_Log] = []
     certificate_authorities: list[_Authority] = []

@@ -70,7 +70,7 @@ class VerificationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VerificationResults:
-    """The proofs of one image by demand (an object of ``verify.demands``), and what ECR says of its own signing where no proof was found."""
+    """The proofs of one image by requirement (of ``signing.requirements``), and what ECR says of its own signing where no proof was found."""
 
     by_requirement: Mapping[Any, VerificationResult] = field(default_factory=lambda: MappingProxyType({}))
     hints: tuple[SigningHint, ...] = ()

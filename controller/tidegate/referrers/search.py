@@ -74,7 +74,7 @@ class Listing:
 class ArtifactStore(Protocol):
     """One repository, asked for what stands beside one image. Methods block; each is bounded in bytes and seconds.
 
-    AwsUnavailableError means "could not look": raised, or a value for one id of several. So is UnusableArtifactError,
+    SourceUnavailableError means "could not look": raised, or a value for one id of several. So is UnusableArtifactError,
     which means that there is something of no use.
     """
 
@@ -104,7 +104,7 @@ class _FoundEnvelope:
 def find_signatures(
     store: ArtifactStore, subject: Digest, wanted: WantedArtifacts, *, seconds_left: Callable[[], float]
 ) -> FoundArtifacts:
-    """Return the signatures beside an image; raise AwsUnavailableError where nothing at all could be learned.
+    """Return the signatures beside an image; raise SourceUnavailableError where nothing at all could be learned.
 
     Nothing more is fetched once ``seconds_left`` is not positive; what is left then is noted with DEADLINE.
     """

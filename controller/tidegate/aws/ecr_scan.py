@@ -26,6 +26,9 @@ from tidegate.images.repository import EcrRepository
 
 _BELIEVED = (ScanState.SCANNED, ScanState.SCANNED_ONCE)
 _NO_SEVERITY = "UNDEFINED"
+_UNSUPPORTED = "UnsupportedImageError"
+"""Why a scan FAILED whose image is not of a supported operating system, which is for who pushed it to choose. Source: the user
+guide of Amazon ECR, "troubleshooting image scanning"."""
 
 
 def not_scanned(code: str, reason: str) -> ScanReport:
@@ -48,6 +51,8 @@ def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) 
     status, *others = (each.object("imageScanStatus") for each in answers)
     word = status.text("status")
     state = basic_state(word)
+    if state is ScanState.FAILED and status.optional_text("description").startswith(_UNSUPPORTED):
+        state = ScanState.UNSUPPORTED
     parts = [part for part in (each.optional_object("imageScanFindings") for each in answers) if part is not None]
     if state in _BELIEVED and len(parts) < len(answers):
         raise answers[0].wrong("imageScanFindings", "expected the findings of a finished scan, got none")

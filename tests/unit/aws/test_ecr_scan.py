@@ -70,6 +70,21 @@ def test_any_other_status_is_not_scanned_and_says_why(status, state):
 
 
 @pytest.mark.parametrize(
+    ("description", "state"),
+    [
+        ("UnsupportedImageError: The operating system 'scratch' is not supported.", ScanState.UNSUPPORTED),
+        ("Something else", ScanState.FAILED),
+        ("Not an UnsupportedImageError", ScanState.FAILED),
+        (None, ScanState.FAILED),
+    ],
+)
+def test_a_scan_that_failed_for_the_image_that_was_pushed_is_no_failure_of_the_scanner(description, state):
+    """Else who pushes an image that cannot be scanned makes "not known" of it, which a policy may tolerate."""
+    report = read({"imageScanStatus": {"status": "FAILED", "description": description}})
+    assert (report.coverage.state, report.coverage.code) == (state, "FAILED")
+
+
+@pytest.mark.parametrize(
     ("word", "severity"),
     [
         *((each.value, each) for each in Severity if each is not Severity.UNKNOWN),

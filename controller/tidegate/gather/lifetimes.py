@@ -33,11 +33,38 @@ KEPT_SECONDS = 7 * 86_400.0
 RETRY_SECONDS = 1.0
 """After a failed renewal a stale fact is served this long before AWS is asked again."""
 
+FOUND_SECONDS = 300.0
+"""Signatures and attestations that were found: in that time one that was removed still counts."""
+UNPROVED_SECONDS = 10.0
+"""Signatures that did not meet a policy: the right one may be on its way. The same where none was found."""
+PARTIAL_SECONDS = 1.0
+"""Signatures of which some could not be looked at."""
+BEFORE_SECONDS = 2 * FOUND_SECONDS
+"""How long signatures that were found are kept where there is too much beside them to look at all of it again."""
+HINT_SECONDS = 5.0
+"""What ECR says of its own signing of an image."""
+PROVED_SECONDS = 3_600.0
+"""A signature that was verified, unless it expires before; verifying again costs milliseconds."""
+REFUTED_SECONDS = 300.0
+"""A signature that failed: a certificate may become valid, and a clock be set right."""
+UNDECIDED_SECONDS = 1.0
+"""A signature that could not be decided. It is never remembered; the evidence is valid for so long."""
+SIGNER_SECONDS = 300.0
+"""An answer of AWS Signer about revocation."""
+SIGNER_WINDOW = timedelta(hours=1)
+"""How long an answer of AWS Signer counts when it cannot be asked again."""
+OCSP_SECONDS = 600.0
+"""An OCSP answer, unless its own next update comes sooner."""
+CRL_SECONDS = 3_600.0
+"""A CRL, unless its own next update comes sooner."""
+NO_ANSWER_SECONDS = 10.0
+"""What was decided without a service's answer: another service may have had one, such as a CRL's."""
+
 SCANNED_SECONDS = 240.0
 """A scan that is over. A new finding counts after this long at the latest; for 10,000 images that are in use all the time
 it costs 625 calls a minute, each of ten images, to the two APIs of Amazon Inspector that say it."""
 
-_SCAN_SECONDS = {
+SCAN_SECONDS = {
     ScanState.SCANNED: SCANNED_SECONDS,
     ScanState.SCANNED_AGAIN: FRESH_SCAN_SECONDS,
     ScanState.SCANNED_ONCE: SCANNED_SECONDS,
@@ -63,10 +90,10 @@ def scan_seconds(report: ScanReport, *, now: datetime) -> float:
     scanned_at = report.coverage.last_scanned_at
     if report.coverage.state in {ScanState.SCANNED, ScanState.SCANNED_AGAIN, ScanState.SCANNED_ONCE}:
         if scanned_at is None:
-            return _SCAN_SECONDS[ScanState.PENDING]
+            return SCAN_SECONDS[ScanState.PENDING]
         if now - scanned_at < FRESH_SCAN:
             return FRESH_SCAN_SECONDS
-    return _SCAN_SECONDS.get(report.coverage.state, FRESH_SCAN_SECONDS)
+    return SCAN_SECONDS.get(report.coverage.state, FRESH_SCAN_SECONDS)
 
 
 def detail_seconds(detail: object, *, by_digest: bool, tag_is_fixed: bool) -> float:

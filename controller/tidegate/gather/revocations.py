@@ -16,11 +16,11 @@ from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.lifetimes import RETRY_SECONDS
 from tidegate.gather.sources import Sources
 from tidegate.images.repository import EcrRegistry, OciRegistry
 from tidegate.verify.notation.revocation.freshness import good_until
@@ -34,16 +34,6 @@ from tidegate.verify.notation.revocation.material import (
 )
 from tidegate.verify.notation.signer import SignerAnswer
 
-SIGNER_SECONDS = 300.0
-"""How long an answer of AWS Signer is used before it is asked again."""
-SIGNER_WINDOW = timedelta(hours=1)
-"""How long an answer of AWS Signer counts when it cannot be asked again."""
-OCSP_SECONDS = 600.0
-"""How long an OCSP answer is used before it is asked for again, unless its own next update comes sooner."""
-CRL_SECONDS = 3_600.0
-"""As OCSP_SECONDS, for a CRL."""
-NO_ANSWER_SECONDS = 10.0
-"""How long what was decided without a service's answer stands: another service may have had one, such as a CRL's."""
 MAX_KEPT_BYTES = 16 * 1024 * 1024
 """Answers of AWS Signer and of OCSP responders that are kept, together."""
 MAX_CRL_KEPT_BYTES = 32 * 1024 * 1024
@@ -113,7 +103,7 @@ class Revocations:
             self.crls.get(question) if isinstance(question, CrlQuestion) else self.answers.get(question)
         )
         if isinstance(fact, Missing):
-            return self._no_answer(question, fact), self._clock.monotonic() + NO_ANSWER_SECONDS
+            return self._no_answer(question, fact), self._clock.monotonic() + lifetimes.NO_ANSWER_SECONDS
         return self._given(fact.value), until
 
     def recall(self, question: Question) -> Answer | NoAnswer:
@@ -135,15 +125,17 @@ class Revocations:
         if isinstance(kept.answer, bytes):
             return kept.answer
         age = timedelta(seconds=self._clock.monotonic() - kept.asked)
-        good_until = self._clock.now() + SIGNER_WINDOW - age
+        good_until = self._clock.now() + lifetimes.SIGNER_WINDOW - age
         return SignerAnswer(revoked_entities=kept.answer.revoked, good_until=good_until)
 
     def _seconds(self, question: Question, kept: _Kept) -> float:
         """Return the time to live of an answer: one that is over is never in use."""
-        usual = {OcspQuestion: OCSP_SECONDS, CrlQuestion: CRL_SECONDS}.get(type(question), SIGNER_SECONDS)
+        usual = {OcspQuestion: lifetimes.OCSP_SECONDS, CrlQuestion: lifetimes.CRL_SECONDS}.get(
+            type(question), lifetimes.SIGNER_SECONDS
+        )
         if kept.good_until is None:
             return usual
-        return min(usual, max(RETRY_SECONDS, (kept.good_until - self._clock.now()).total_seconds()))
+        return min(usual, max(lifetimes.RETRY_SECONDS, (kept.good_until - self._clock.now()).total_seconds()))
 
     def _refusal(self, question: Question) -> NoAnswer | None:
         """Return why a service is never asked; that it is not is no failure of a service, and not kept as one."""

@@ -16,6 +16,7 @@ import structlog
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.signature_artifacts import FoundArtifacts, SignatureArtifact
 from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationState, conclude
+from tidegate.gather import lifetimes
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.revocations import Answer, Revocations
@@ -32,12 +33,6 @@ MAX_ROUNDS = 4
 """Times that one image's signatures are verified: OCSP, then a CRL in its place, then a delta of that."""
 MAX_QUESTIONS = 40
 """Questions about one image's signatures in one round."""
-PROVED_SECONDS = 3_600.0
-"""How long what was proved is remembered at most; verifying again costs milliseconds."""
-REFUTED_SECONDS = 300.0
-"""How long a failure is remembered: a certificate may become valid, and a clock be set right."""
-UNDECIDED_SECONDS = 1.0
-"""When what could not be decided is worth another try."""
 
 _log = structlog.get_logger(__name__)
 
@@ -194,7 +189,7 @@ class SignatureVerifications:
                 if attempt.state is VerificationState.VERIFIED:
                     break
             if unusable:
-                result.until = min(result.until, self._clock.monotonic() + REFUTED_SECONDS)
+                result.until = min(result.until, self._clock.monotonic() + lifetimes.REFUTED_SECONDS)
                 result.proofs[requirement] = VerificationResult(state=VerificationState.UNKNOWN, problem=unusable)
             else:
                 result.proofs[requirement] = conclude(attempts, outage=found.outage)
@@ -210,7 +205,7 @@ class SignatureVerifications:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as problem:  # noqa: BLE001 - Rust libraries' panics are no Exception
-            return _unforeseen(artifact, problem), monotonic + UNDECIDED_SECONDS
+            return _unforeseen(artifact, problem), monotonic + lifetimes.UNDECIDED_SECONDS
         result.questions.update(dict.fromkeys(examined.questions))
         attempt = examined.attempt
         until = monotonic + _seconds(examined)
@@ -268,5 +263,5 @@ def _unforeseen(artifact: SignatureArtifact, problem: BaseException) -> Attempt:
 
 def _seconds(examined: Examination) -> float:
     if examined.questions or examined.attempt.state is VerificationState.UNKNOWN:
-        return UNDECIDED_SECONDS
-    return PROVED_SECONDS if examined.attempt.state in _PROVED else REFUTED_SECONDS
+        return lifetimes.UNDECIDED_SECONDS
+    return lifetimes.PROVED_SECONDS if examined.attempt.state in _PROVED else lifetimes.REFUTED_SECONDS

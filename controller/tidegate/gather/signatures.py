@@ -23,6 +23,7 @@ from tidegate.evidence.signature_artifacts import (
 )
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.evidence.verification_result import VerificationResult, VerificationResults, VerificationState
+from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import REGISTRY_SEARCHES, ApiLimiters
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
@@ -37,15 +38,6 @@ from tidegate.signing.prepare import prepare
 from tidegate.signing.requirements import Requirement
 from tidegate.signing.verifier import SignedImage
 
-FOUND_SECONDS = 300.0
-"""How long found signatures are used: in that time one that was removed still counts."""
-UNPROVED_SECONDS = 10.0
-"""How long they are used where they did not prove what was demanded: the right one may be on its way."""
-PARTIAL_SECONDS = 1.0
-"""How long they are used where not everything could be looked at."""
-BEFORE_SECONDS = 2 * FOUND_SECONDS
-"""How long signatures that were found are kept where there is too much beside them to look at all of it again."""
-HINT_SECONDS = 5.0
 SEARCH_SECONDS = 8.0
 """How long one search may take: it goes on when the request that started it has had its answer."""
 MAX_KEPT_BYTES = 64 * 1024 * 1024
@@ -95,7 +87,7 @@ class Signatures:
             budget=budget,
             clock=clock,
             look_up=self._ask_hints,
-            seconds=lambda *_: HINT_SECONDS,
+            seconds=lambda *_: lifetimes.HINT_SECONDS,
         )
 
     def caches(self) -> dict[str, Sized]:
@@ -127,10 +119,10 @@ class Signatures:
         until = min(until, limit)
         # 3. Where something is not proved, a better signature may come any moment, and ECR may know that it does.
         if any(proof.state is not VerificationState.VERIFIED for proof in proofs.values()):
-            until = min(until, self.artifacts.shorten(wanted, UNPROVED_SECONDS))
+            until = min(until, self.artifacts.shorten(wanted, lifetimes.UNPROVED_SECONDS))
         hints = await self._hints(repository, digest, proofs)
         if any(hint.state is SigningState.IN_PROGRESS for hint in hints):
-            until = min(until, self._clock.monotonic() + HINT_SECONDS)
+            until = min(until, self._clock.monotonic() + lifetimes.HINT_SECONDS)
         return _fact(found, proofs, hints), until
 
     def peek(
@@ -205,7 +197,7 @@ class Signatures:
         before, _ = self.artifacts.peek(key)
         if found.outage is None:
             # Who pushed that much may do so for ever: then what was known is no more than an earlier look, and gets old.
-            oldest = self._clock.monotonic() - BEFORE_SECONDS
+            oldest = self._clock.monotonic() - lifetimes.BEFORE_SECONDS
             is_kept = isinstance(before, Known) and bool(before.value.artifacts) and before.monotonic > oldest
         else:
             is_kept = not found.artifacts or (isinstance(before, Known) and bool(before.value.artifacts))
@@ -265,8 +257,8 @@ def _fact(
 
 def _artifact_seconds(_key: object, found: FoundArtifacts) -> float:
     if found.cut_short is not None:
-        return PARTIAL_SECONDS
-    return FOUND_SECONDS if found.artifacts else UNPROVED_SECONDS
+        return lifetimes.PARTIAL_SECONDS
+    return lifetimes.FOUND_SECONDS if found.artifacts else lifetimes.UNPROVED_SECONDS
 
 
 def _place(repository: Repository) -> str:

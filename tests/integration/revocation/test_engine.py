@@ -14,7 +14,7 @@ from tests.simulator.http_faults import HttpFault
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
 from tests.simulator.pki.envelopes import sign
 from tests.simulator.pki.revocation import crl, entry, ocsp_answer
-from tidegate.gather.revocations import CRL_SECONDS, OCSP_SECONDS
+from tidegate.gather.lifetimes import CRL_SECONDS, OCSP_SECONDS
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
 from tidegate.settings import Revocation
 

@@ -1,6 +1,8 @@
 """How long each fact may be used again, on both sides of what decides it."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,7 @@ SECONDS = {
 }
 FINISHED = [ScanState.SCANNED, ScanState.SCANNED_ONCE]
 INSTANT = timedelta(microseconds=1)
+ROW = re.compile(r"^\|[^|]*\| ([\d,]+) \| `([^`]+)` \|$", re.MULTILINE)
 
 
 LONG_AGO = EPOCH - timedelta(days=1)
@@ -92,3 +95,13 @@ def test_what_was_there_is_kept_for_as_long_as_a_policy_may_ask(value):
     from tidegate.policy.sections import MAX_STALENESS
 
     assert kept_seconds(value) == lifetimes.KEPT_SECONDS == MAX_STALENESS.total_seconds()
+
+
+def test_the_reference_page_lists_every_lifetime():
+    page = (Path(__file__).parents[3] / "docs/reference/lifetimes.md").read_text()
+    listed = {name: float(seconds.replace(",", "")) for seconds, name in ROW.findall(page)}
+    kept = {f"SCAN_SECONDS[{state.name}]": seconds for state, seconds in lifetimes.SCAN_SECONDS.items()}
+    for name, value in vars(lifetimes).items():
+        if name.isupper() and name != "SCAN_SECONDS":
+            kept[name] = value.total_seconds() if isinstance(value, timedelta) else value
+    assert listed == kept

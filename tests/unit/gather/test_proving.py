@@ -11,8 +11,9 @@ from tests.unit.gather.virtual_time import EPOCH
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, FoundArtifacts, SignatureArtifact
 from tidegate.evidence.verification_result import Attempt, VerificationState
 from tidegate.gather import signature_verifications as proving
+from tidegate.gather.lifetimes import PROVED_SECONDS, REFUTED_SECONDS, UNDECIDED_SECONDS
 from tidegate.gather.revocations import Revocations
-from tidegate.gather.signature_verifications import PROVED_SECONDS, REFUTED_SECONDS, SignatureVerifications
+from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.images.digest import digest_of
 from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.policy.signatures import NotationAuthority
@@ -132,7 +133,7 @@ async def test_who_makes_verification_fail_has_signed_nothing(verifications, ver
 async def test_an_error_is_not_remembered(verifications, verifier):
     wanted = requirement()
     _, until = await verifications.prove(SIGNED, found(CURSED), [wanted])
-    assert until <= verifications._clock.monotonic() + proving.UNDECIDED_SECONDS
+    assert until <= verifications._clock.monotonic() + UNDECIDED_SECONDS
     assert verifications.recall(SIGNED, found(CURSED), [wanted]) is None
 
 

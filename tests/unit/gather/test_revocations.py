@@ -11,14 +11,8 @@ from tests.simulator.pki.certificates import issue
 from tests.simulator.pki.revocation import crl, ocsp_answer, ocsp_question, ocsp_refusal
 from tests.unit.gather.virtual_time import EPOCH
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
-from tidegate.gather.revocations import (
-    CRL_SECONDS,
-    NO_ANSWER_SECONDS,
-    OCSP_SECONDS,
-    SIGNER_SECONDS,
-    SIGNER_WINDOW,
-    Revocations,
-)
+from tidegate.gather.lifetimes import CRL_SECONDS, NO_ANSWER_SECONDS, OCSP_SECONDS, SIGNER_SECONDS, SIGNER_WINDOW
+from tidegate.gather.revocations import Revocations
 from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, OcspQuestion, Question
 from tidegate.verify.notation.signer import SignerAnswer
 

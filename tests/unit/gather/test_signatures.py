@@ -28,9 +28,10 @@ from tidegate.gather import signature_verifications as proving
 from tidegate.gather import signatures
 from tidegate.gather.api_limiters import REGISTRY_SEARCHES, THREADS
 from tidegate.gather.collector import Collector
+from tidegate.gather.lifetimes import FOUND_SECONDS, PARTIAL_SECONDS
 from tidegate.gather.lookups import Lookups
 from tidegate.gather.shares import Claim, on_behalf_of
-from tidegate.gather.signatures import FOUND_SECONDS, MAX_SEARCHED_FOR, Signatures
+from tidegate.gather.signatures import MAX_SEARCHED_FOR, Signatures
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_INDEX, OCI_MANIFEST
@@ -209,7 +210,7 @@ async def test_a_first_search_that_could_not_look_at_everything_counts_for_what_
     fact, until = await found.artifacts.get(KEY)
     assert isinstance(fact, Known)
     assert [one.envelope for one in fact.value.artifacts] == [b"good"]
-    assert until <= clock.monotonic() + signatures.PARTIAL_SECONDS
+    assert until <= clock.monotonic() + PARTIAL_SECONDS
 
 
 async def test_a_first_search_that_saw_nothing_for_an_outage_is_no_answer(found, source):

@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from tests.bench.signed import SIGNED, Case, signed_images
 from tests.e2e.interop.programs import Program
+from tidegate.evidence.fact import Missing
 from tidegate.evidence.signature_artifacts import FoundArtifacts
 from tidegate.evidence.verification_result import VerificationState
 from tidegate.gather.clock import SystemClock
@@ -61,14 +62,15 @@ def _row(case: Case, rounds: int) -> dict[str, float]:
     verifications = SignatureVerifications(
         revocations=cast("Revocations", _NothingRevoked()), clock=SystemClock(), limit=LIMIT
     )
-    proofs, _ = asyncio.run(verifications.prove(SIGNED, found, [requirement]))
+    proofs, _ = asyncio.run(verifications.get((SIGNED, found, [requirement])))
+    assert not isinstance(proofs, Missing)
     verifications.close()
     if proofs[requirement].state is not VerificationState.VERIFIED:
         raise SystemExit(f"{case.name}: expected it to be verified, got {proofs[requirement]}")
     return {
         "cold_us": _median(lambda: _verify(case, next(new), material), COLD * rounds),
         "warm_us": _median(lambda: _verify(case, requirement, material), WARM * rounds),
-        "remembered_us": _median(lambda: verifications.recall(SIGNED, found, [requirement]), REMEMBERED * rounds),
+        "remembered_us": _median(lambda: verifications.peek((SIGNED, found, [requirement])), REMEMBERED * rounds),
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
@@ -57,6 +58,7 @@ class ImageEvidence:
         return any(isinstance(fact, Known) and fact.stale is not None for fact in self.facts)
 
 
+@cache
 def not_asked(source: str) -> Missing:
     """Return the fact that nobody asked for."""
     return Missing(Cause.NOT_ASKED, source)

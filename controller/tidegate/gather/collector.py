@@ -7,25 +7,25 @@ that wait for it.
 
 import asyncio
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import structlog
 
 from tidegate.checks.messages import harmless
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
-from tidegate.evidence.image_evidence import ImageEvidence, not_asked, nothing_asked
+from tidegate.evidence.image_evidence import SCAN_TYPE_SOURCE, ImageEvidence, not_asked, nothing_asked
 from tidegate.evidence.index_children import select_platforms
 from tidegate.evidence.needs import Needs
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
 from tidegate.evidence.verification_result import VerificationResults, VerificationState
+from tidegate.gather.ask import GET, RENEW, Ask, Peek, at_once
 from tidegate.gather.clock import Clock
-from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lookups import Lookups
-from tidegate.gather.manifests import OTHER_SOURCE, Runnable
+from tidegate.gather.manifests import Runnable
 from tidegate.gather.patience import Patience
 from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.images.digest import Digest
@@ -42,8 +42,6 @@ MAX_COLLECTIONS_OF_A_SHARE = 2_048
 
 _log = structlog.get_logger(__name__)
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 _Key: TypeAlias = tuple[Repository, ImageId, Needs]
 _Scans: TypeAlias = tuple[Fact[ScanType], dict[Digest, tuple[Fact[ScanReport], float]]]
 """What chose the scanner, and the scan of each image with the monotonic second until which it may be used again."""
@@ -59,7 +57,12 @@ class _Collection:
 
 
 class Collector:
-    """Collects evidence; see the module."""
+    """Collects evidence; see the module.
+
+    A fact is looked up once for all by its cache. The task of an image stays beside that for three things: the walk goes
+    on past the deadline of a request, so that the retry is answered at once; a thousand requests for one image are one
+    walk; and images under way are counted by namespace, which the caches of facts do not see.
+    """
 
     def __init__(self, facts: Lookups, clock: Clock) -> None:
         self._facts = facts
@@ -78,23 +81,7 @@ class Collector:
     def renew(self, reference: ImageReference, wanted: Needs, *, share: str = "") -> None:
         """Take note that remembered evidence was used again: facts late in their life are looked up meanwhile."""
         with on_behalf_of(Claim(share)):
-            self._renew(reference, wanted)
-
-    def _renew(self, reference: ImageReference, wanted: Needs) -> None:
-        repository, image = _identity(reference)
-        facts, evidence = self._facts, self.known(reference, wanted)
-        facts.details.renew((repository, image))
-        if wanted.settings and isinstance(repository, EcrRepository):
-            facts.settings.renew(repository)
-        detail = evidence.detail
-        if isinstance(detail, Known) and isinstance(detail.value, ImageDetail):
-            facts.manifests.runnable.renew((repository, detail.value.digest, detail.value.media_type))
-            for digest, requirements in _requirements(detail.value, evidence.runnable, wanted).items():
-                facts.signatures.renew(repository, digest, requirements)
-        if isinstance(repository, EcrRepository) and isinstance(evidence.scan_type, Known):
-            facts.scan_types.renew(repository.registry)
-            for digest in evidence.scans:
-                facts.scans.renew((repository, digest, evidence.scan_type.value))
+            self._at_once(RENEW, *_identity(reference), wanted)
 
     async def collect_all(
         self,
@@ -145,7 +132,7 @@ class Collector:
         """Start the collection of an image for a share, which it counts for until it ends."""
         claim = Claim(share)
         with on_behalf_of(claim):
-            task = asyncio.get_running_loop().create_task(self._collect(*key))
+            task = asyncio.get_running_loop().create_task(self._walk(GET, *key))
         collection = _Collection(task=task, claim=claim, began=self._clock.monotonic())
         self._collections[key] = collection
         self._counts[share] += 1
@@ -166,25 +153,37 @@ class Collector:
         elif (found := task.result()).is_whole and not found.is_stale:
             self._patience.learn(self._clock.monotonic() - collection.began)
 
-    async def _collect(self, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
-        """Collect in numbered steps; each step starts what does not depend on an earlier one at the same time."""
+    def _known(self, repository: Repository, image: ImageId, wanted: Needs, *, otherwise: Cause) -> ImageEvidence:
+        """Return what is known at once; ``otherwise`` is why what is not known could not be looked up."""
+        return self._at_once(Peek(otherwise), repository, image, wanted)
+
+    def _at_once(self, ask: Peek, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
+        """Return what the walk comes to without a look-up; nothing is known where it fails or waits for something."""
+        try:
+            return at_once(self._walk(ask, repository, image, wanted))
+        except Exception as problem:  # noqa: BLE001 - an unforeseen error is one more way of not knowing
+            _log.error("reading what is known failed unexpectedly", repository=str(repository), exc_info=problem)
+            return _nothing_known()
+
+    async def _walk(self, ask: Ask, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
+        """Ask for the facts in numbered steps; each step asks at the same time for what depends on no earlier one."""
         # 1. The digest, and beside it the repository's settings. A reference by digest starts its scan at once: a scan
         #    of an image that turns out to be an index or missing is merely not used.
         named = [Digest(image.value)] if image.kind == "digest" else []
-        (detail, until), (settings, limit), (scan_type, answers), proved = await asyncio.gather(
-            self._facts.details.get((repository, image)),
-            self._get_settings(repository, wanted),
-            self._get_scans(repository, named if wanted.scan else []),
-            self._get_proofs(repository, dict.fromkeys(named, wanted.requirements)),
+        (detail, until), (settings, limit), (scan_type, answers), proved = await ask.all(
+            ask.fact(self._facts.details, (repository, image)),
+            self._settings(ask, repository, wanted),
+            self._scans(ask, repository, named if wanted.scan else []),
+            self._proofs(ask, repository, dict.fromkeys(named, wanted.requirements)),
         )
         until = min(until, limit)
         if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
             return replace(nothing_asked(), detail=detail, settings=settings, valid_until=until)
         # 2. What runs: the image itself, or the children of an index; and beside it the signatures of what a tag means.
         digest = detail.value.digest
-        (runnable, limit), more = await asyncio.gather(
-            self._get_runnable(repository, detail.value, detail, wanted),
-            self._get_proofs(repository, {digest: wanted.requirements} if digest not in proved else {}),
+        (runnable, limit), more = await ask.all(
+            self._runnable(ask, repository, detail.value, detail, wanted),
+            self._proofs(ask, repository, {digest: wanted.requirements} if digest not in proved else {}),
         )
         until, proved = min(until, limit), proved | more
         # 3. The scan and the signatures of each child that a wanted platform may run, unless they were asked for before:
@@ -194,9 +193,9 @@ class Collector:
         if not _is_any_proved(proved[digest][0] if digest in proved else None, wanted.child_requirements):
             # An index may list dozens of children, and whoever pushed it is not known: it fails by itself already.
             required = {digest: required[digest]} if digest in required else {}
-        (again, scanned), more = await asyncio.gather(
-            self._get_scans(repository, [each for each in children if wanted.scan and each not in answers]),
-            self._get_proofs(repository, {each: required[each] for each in required if each not in proved}),
+        (again, scanned), more = await ask.all(
+            self._scans(ask, repository, [each for each in children if wanted.scan and each not in answers]),
+            self._proofs(ask, repository, {each: required[each] for each in required if each not in proved}),
         )
         scan_type, answers, proved = again if scanned else scan_type, answers | scanned, proved | more
         scans = {each: answers[each][0] for each in children if wanted.scan}
@@ -212,98 +211,48 @@ class Collector:
             valid_until=min([until, *limits]),
         )
 
-    def _known(self, repository: Repository, image: ImageId, wanted: Needs, *, otherwise: Cause) -> ImageEvidence:
-        """Return what is known at once; ``otherwise`` is why what is not known could not be looked up."""
-        detail, until = self._peek(self._facts.details, (repository, image), otherwise)
-        if isinstance(detail, Missing) and not isinstance(repository, EcrRepository):
-            detail = Missing(detail.cause, OTHER_SOURCE)
-        settings, limit = self._peek_settings(repository, wanted, otherwise)
-        until = min(until, limit)
-        if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
-            return replace(nothing_asked(), detail=detail, settings=settings, valid_until=until)
-        runnable = _itself(detail.value, detail)
-        if _is_expanded(detail.value, wanted):
-            key = (repository, detail.value.digest, detail.value.media_type)
-            runnable, limit = self._peek(self._facts.manifests.runnable, key, otherwise)
-            until = min(until, limit)
-        children = [child.digest for child in _wanted_children(detail.value, runnable, wanted)] if wanted.scan else []
-        scan_type, scanned = self._peek_scans(repository, children, otherwise)
-        scans = {each: fact for each, (fact, _) in scanned.items()}
-        until = min([until, *(limit for _, limit in scanned.values())])
-        proofs: dict[Digest, Fact[VerificationResults]] = {}
-        itself = detail.value.digest
-        for digest, requirements in _requirements(detail.value, runnable, wanted).items():
-            if digest == itself or _is_any_proved(proofs.get(itself), wanted.child_requirements):
-                proofs[digest], limit = self._facts.signatures.peek(
-                    repository, digest, requirements, otherwise=otherwise
-                )
-                until = min(until, 0.0 if isinstance(proofs[digest], Missing) else limit)
-        return ImageEvidence(
-            detail=detail,
-            settings=settings,
-            runnable=runnable,
-            scan_type=scan_type,
-            scans=scans,
-            proofs=proofs,
-            valid_until=until,
-        )
-
-    async def _get_runnable(
-        self, repository: Repository, detail: ImageDetail, fact: Known[ImageDetail | Absence], wanted: Needs
+    async def _runnable(
+        self, ask: Ask, repository: Repository, detail: ImageDetail, fact: Known[ImageDetail | Absence], wanted: Needs
     ) -> tuple[Fact[Runnable], float]:
         if not _is_expanded(detail, wanted):
             return _itself(detail, fact), float("inf")
-        return await self._facts.manifests.runnable.get((repository, detail.digest, detail.media_type))
+        return await ask.fact(self._facts.manifests.runnable, (repository, detail.digest, detail.media_type))
 
-    async def _get_scans(self, repository: Repository, digests: Sequence[Digest]) -> _Scans:
+    async def _scans(self, ask: Ask, repository: Repository, digests: Sequence[Digest]) -> _Scans:
         """Return the scans of images by the registry's scanner; those of other registries are not scanned."""
         if not isinstance(repository, EcrRepository) or not digests:
-            return self._no_scans(digests)
-        kind, until = await self._facts.scan_types.get(repository.registry)
+            nothing = not_asked(self._facts.scans.source), float("inf")
+            return not_asked(self._facts.scan_types.source), dict.fromkeys(digests, nothing)
+        kind, until = await ask.fact(self._facts.scan_types, repository.registry)
         if isinstance(kind, Missing):
             return kind, dict.fromkeys(digests, (kind, until))
-        answers = await asyncio.gather(*(self._facts.scans.get((repository, each, kind.value)) for each in digests))
+        answers = await ask.all(*(ask.fact(self._facts.scans, (repository, each, kind.value)) for each in digests))
         return kind, {each: (fact, min(until, limit)) for each, (fact, limit) in zip(digests, answers, strict=True)}
 
-    async def _get_proofs(
-        self, repository: Repository, wanted: Mapping[Digest, tuple[Requirement, ...]]
+    async def _proofs(
+        self, ask: Ask, repository: Repository, wanted: Mapping[Digest, tuple[Requirement, ...]]
     ) -> dict[Digest, tuple[Fact[VerificationResults], float]]:
         required = {digest: requirements for digest, requirements in wanted.items() if requirements}
-        answers = await asyncio.gather(*(self._facts.signatures.get(repository, *one) for one in required.items()))
+        if not required:
+            return {}
+        answers = await ask.all(*(self._facts.signatures.verify(ask, repository, *one) for one in required.items()))
         return dict(zip(required, answers, strict=True))
 
-    async def _get_settings(
-        self, repository: Repository, wanted: Needs
+    async def _settings(
+        self, ask: Ask, repository: Repository, wanted: Needs
     ) -> tuple[Fact[RepositorySettings | Absence], float]:
         if wanted.settings and isinstance(repository, EcrRepository):
-            return await self._facts.settings.get(repository)
+            return await ask.fact(self._facts.settings, repository)
         return not_asked(self._facts.settings.source), float("inf")
 
-    def _peek_scans(self, repository: Repository, digests: Sequence[Digest], otherwise: Cause) -> _Scans:
-        if not isinstance(repository, EcrRepository) or not digests:
-            return self._no_scans(digests)
-        kind, until = self._peek(self._facts.scan_types, repository.registry, otherwise)
-        if isinstance(kind, Missing):
-            return kind, dict.fromkeys(digests, (kind, until))
-        answers = [self._peek(self._facts.scans, (repository, each, kind.value), otherwise) for each in digests]
-        return kind, {each: (fact, min(until, limit)) for each, (fact, limit) in zip(digests, answers, strict=True)}
 
-    def _no_scans(self, digests: Sequence[Digest]) -> _Scans:
-        """Return the scans of images of which none is looked up."""
-        nothing = not_asked(self._facts.scans.source), float("inf")
-        return not_asked(self._facts.scan_types.source), dict.fromkeys(digests, nothing)
-
-    def _peek_settings(
-        self, repository: Repository, wanted: Needs, otherwise: Cause
-    ) -> tuple[Fact[RepositorySettings | Absence], float]:
-        if wanted.settings and isinstance(repository, EcrRepository):
-            return self._peek(self._facts.settings, repository, otherwise)
-        return not_asked(self._facts.settings.source), float("inf")
-
-    def _peek(self, cache: FactCache[K, V], key: K, otherwise: Cause) -> tuple[Fact[V], float]:
-        """Return what a cache knows; what it does not know is missing for the given cause."""
-        fact, until = cache.peek(key)
-        return (Missing(otherwise, fact.source) if isinstance(fact, Missing) else fact), until
+def _nothing_known() -> ImageEvidence:
+    """Return the evidence of an image of which an error of tidegate left nothing known."""
+    detail, settings, runnable, scan_type = (
+        Missing(Cause.INTERNAL, source)
+        for source in ("ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:BatchGetImage", SCAN_TYPE_SOURCE)
+    )
+    return ImageEvidence(detail=detail, settings=settings, runnable=runnable, scan_type=scan_type)
 
 
 def _identity(reference: ImageReference) -> tuple[Repository, ImageId]:

@@ -88,6 +88,7 @@ class _NoSharing(Sharing[V]):
 class FactCache(Generic[K, V]):
     """Facts of one kind. ``look_up`` gives the value or Missing; ``seconds`` gives a value's time to live.
 
+    ``source_of`` names the API that is asked for a key, where that is not always ``source``.
     ``limit`` bounds the facts that are kept, or where they are weighed with ``weigh``, their weight together; ``budget``
     bounds the bytes of this and other caches. ``sharing`` keeps equal parts of values once.
     """
@@ -103,8 +104,10 @@ class FactCache(Generic[K, V]):
         weigh: Callable[[V], int] = lambda _: 1,
         budget: Budget | None = None,
         sharing: Sharing[V] | None = None,
+        source_of: Callable[[K], str] | None = None,
     ) -> None:
         self.source = source
+        self._source_of = source_of or (lambda _: source)
         self._limit = limit
         self._clock = clock
         self._look_up = look_up
@@ -138,12 +141,12 @@ class FactCache(Generic[K, V]):
         entry = self._entries.get(key)
         now = self._clock.monotonic()
         if entry is None:
-            return self._unknown()
+            return self._unknown(key)
         if now < entry.fresh_until:
             return entry.known(), entry.fresh_until
         if now >= entry.kept_until:
-            return self._unknown()
-        return entry.known(entry.failure or Missing(Cause.DEADLINE, self.source)), entry.retry_at
+            return self._unknown(key)
+        return entry.known(entry.failure or Missing(Cause.DEADLINE, self._source_of(key))), entry.retry_at
 
     async def get(self, key: K) -> tuple[Fact[V], float]:
         """Return the fact, looked up when it is not fresh, and the monotonic second until which it may be reused."""
@@ -198,7 +201,7 @@ class FactCache(Generic[K, V]):
             return self._failed(key, answer) if isinstance(answer, Missing) else self._keep(key, answer, asked_at)
         except Exception:  # noqa: BLE001 - an unforeseen error is one more way of not knowing
             _log.exception("look-up failed unexpectedly", source=self.source)
-            return self._failed(key, Missing(Cause.INTERNAL, self.source))
+            return self._failed(key, Missing(Cause.INTERNAL, self._source_of(key)))
         finally:
             self._flights.pop(key, None)
 
@@ -246,5 +249,5 @@ class FactCache(Generic[K, V]):
         entry.failure, entry.retry_at = missing, now + RETRY_SECONDS
         return entry.known(missing), entry.retry_at
 
-    def _unknown(self) -> tuple[Missing, float]:
-        return Missing(Cause.NOT_ASKED, self.source), 0.0
+    def _unknown(self, key: K) -> tuple[Missing, float]:
+        return Missing(Cause.NOT_ASKED, self._source_of(key)), 0.0

@@ -23,7 +23,7 @@ from tidegate.gather.batch import Batcher
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.manifests import Manifests, no_region
+from tidegate.gather.manifests import OTHER_SOURCE, Manifests, no_region
 from tidegate.gather.revocations import Revocations
 from tidegate.gather.shared_findings import SharedFindings
 from tidegate.gather.signature_verifications import SignatureVerifications
@@ -67,6 +67,7 @@ class Lookups:
         )
         self.details = FactCache[tuple[Repository, ImageId], Detail](
             source="ecr:DescribeImages",
+            source_of=lambda key: OTHER_SOURCE if isinstance(key[0], OciRepository) else "ecr:DescribeImages",
             limit=limit,
             clock=clock,
             budget=budget,

@@ -54,10 +54,22 @@ class Manifests:
             call=self._fetch,
         )
         self.runnable = FactCache[tuple[Repository, Digest, str], Runnable](
-            source=ECR_SOURCE, limit=limit, budget=budget, clock=clock, look_up=self._runnable, seconds=_seconds
+            source=ECR_SOURCE,
+            source_of=lambda key: _source(key[0]),
+            limit=limit,
+            budget=budget,
+            clock=clock,
+            look_up=self._runnable,
+            seconds=_seconds,
         )
         self.descriptors = FactCache[tuple[Repository, Digest], Descriptor | BadContent](
-            source=ECR_SOURCE, limit=limit, budget=budget, clock=clock, look_up=self._descriptor, seconds=_seconds
+            source=ECR_SOURCE,
+            source_of=lambda key: _source(key[0]),
+            limit=limit,
+            budget=budget,
+            clock=clock,
+            look_up=self._descriptor,
+            seconds=_seconds,
         )
 
     def caches(self) -> dict[str, Sized]:

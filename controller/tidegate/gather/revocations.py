@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from tidegate.checks.messages import cause_words
 from tidegate.errors import UndeterminedError
-from tidegate.evidence.fact import Cause, Missing
+from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
+from tidegate.gather.ask import Ask, Lookup
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
@@ -72,7 +73,7 @@ class Revocations:
         self._clock = clock
         # Why the latest questions over HTTP had no answer, for the message.
         self._reasons: dict[OcspQuestion | CrlQuestion, str] = {}
-        self.answers = FactCache[OcspQuestion | SignerQuestion, _Kept](
+        self.answers = FactCache[Question, _Kept](
             source="revocation",
             limit=MAX_KEPT_BYTES,
             clock=clock,
@@ -81,7 +82,7 @@ class Revocations:
             weigh=lambda kept: kept.size,
             budget=budget,
         )
-        self.crls = FactCache[CrlQuestion, _Kept](
+        self.crls = FactCache[Question, _Kept](
             source="revocation",
             limit=MAX_CRL_KEPT_BYTES,
             clock=clock,
@@ -95,30 +96,15 @@ class Revocations:
         """Return every cache by the name of what it keeps."""
         return {"revocations": self.answers, "revocation_lists": self.crls}
 
-    async def ask(self, question: Question) -> tuple[Answer | NoAnswer, float]:
+    async def answer(self, ask: Ask, question: Question) -> tuple[Answer | NoAnswer, float]:
         """Return the answer, and the monotonic second until which it need not be asked for again."""
         if (refused := self._refusal(question)) is not None:
             return refused, float("inf")
-        fact, until = await (
-            self.crls.get(question) if isinstance(question, CrlQuestion) else self.answers.get(question)
-        )
+        kept: Lookup[Question, Known[_Kept]] = self.crls if isinstance(question, CrlQuestion) else self.answers
+        fact, until = await ask.fact(kept, question)
         if isinstance(fact, Missing):
             return self._no_answer(question, fact), self._clock.monotonic() + lifetimes.NO_ANSWER_SECONDS
         return self._given(fact.value), until
-
-    def recall(self, question: Question) -> Answer | NoAnswer:
-        """Return the answer that is kept, or why there is none, without asking anybody."""
-        if (refused := self._refusal(question)) is not None:
-            return refused
-        fact, _ = self.crls.peek(question) if isinstance(question, CrlQuestion) else self.answers.peek(question)
-        return self._no_answer(question, fact) if isinstance(fact, Missing) else self._given(fact.value)
-
-    def renew(self, question: Question) -> None:
-        """Take note that an answer was of use, so that it is asked for again before it is too old."""
-        if isinstance(question, CrlQuestion):
-            self.crls.renew(question)
-        else:
-            self.answers.renew(question)
 
     def _given(self, kept: _Kept) -> Answer:
         """Return an answer as it counts now: that of AWS Signer for an hour, by the clock that never jumps."""

@@ -14,9 +14,11 @@ from typing import TypeAlias
 import structlog
 
 from tidegate.errors import UndeterminedError
+from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.signature_artifacts import FoundArtifacts, SignatureArtifact
 from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationState, conclude
 from tidegate.gather import lifetimes
+from tidegate.gather.ask import GET, RENEW, at_once
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.revocations import Answer, Revocations
@@ -36,6 +38,10 @@ MAX_QUESTIONS = 40
 
 _log = structlog.get_logger(__name__)
 
+Asked: TypeAlias = tuple[SignedImage, FoundArtifacts, Sequence[Requirement]]
+"""An image, what was found beside it, and what is required."""
+Results: TypeAlias = dict[Requirement, VerificationResult]
+SOURCE = "verification"
 _Key: TypeAlias = tuple[Requirement, SignedImage, str]
 _PROVED = frozenset({VerificationState.VERIFIED, VerificationState.LOGGED})
 
@@ -108,31 +114,30 @@ class SignatureVerifications:
         """Let running verifications end by themselves and start no further ones."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def recall(
-        self, image: SignedImage, found: FoundArtifacts, requirements: Sequence[Requirement]
-    ) -> tuple[dict[Requirement, VerificationResult], float] | None:
-        """Return the proofs and until when they hold (monotonic), or None where something has to be verified first."""
-        result = self._pass(image, found, requirements, answers=None)
-        return None if result is None else (result.proofs, result.until)
+    def peek(self, asked: Asked) -> tuple[Results | Missing, float]:
+        """Return the results and until when they hold (monotonic); Missing where something has to be verified first."""
+        result = self._pass(*asked, answers=None)
+        return (Missing(Cause.NOT_ASKED, SOURCE), 0.0) if result is None else (result.proofs, result.until)
 
-    def renew(self, image: SignedImage, found: FoundArtifacts, requirements: Sequence[Requirement]) -> None:
-        """Take note that what was proved was of use: services whose answers are late in their time are asked meanwhile."""
+    def renew(self, asked: Asked) -> None:
+        """Take note that results were used: services whose answers are late in their time are asked meanwhile."""
+        image, found, requirements = asked
         questions: dict[Question, None] = {}
         for requirement in requirements:
             for artifact in (one for one in found.artifacts if one.kind in requirement.kinds):
                 remembered = self._recall((requirement, image, artifact.fingerprint))
                 questions.update(dict.fromkeys(remembered.questions if remembered is not None else ()))
         for question in questions:
-            self._revocations.renew(question)
+            at_once(self._revocations.answer(RENEW, question))
 
-    async def prove(
-        self, image: SignedImage, found: FoundArtifacts, requirements: Sequence[Requirement]
-    ) -> tuple[dict[Requirement, VerificationResult], float]:
-        """Return the proof for each demand, and the monotonic second until which all of them hold."""
+    async def get(self, asked: Asked) -> tuple[Results | Missing, float]:
+        """Return the result for each requirement, and the monotonic second until which all of them hold."""
         # 1. What is remembered costs no thread.
-        if (remembered := self.recall(image, found, requirements)) is not None:
-            self.renew(image, found, requirements)
-            return remembered
+        remembered, until = self.peek(asked)
+        if not isinstance(remembered, Missing):
+            self.renew(asked)
+            return remembered, until
+        image, found, requirements = asked
         answers = _Answers()
         loop = asyncio.get_running_loop()
         for _ in range(MAX_ROUNDS):
@@ -150,7 +155,7 @@ class SignatureVerifications:
 
     async def _ask(self, questions: Sequence[Question], known: _Answers) -> _Answers:
         """Return the answers with those to further questions, asked side by side."""
-        asked = await asyncio.gather(*(self._revocations.ask(question) for question in questions))
+        asked = await asyncio.gather(*(self._revocations.answer(GET, question) for question in questions))
         answers: dict[Question, Answer | NoAnswer] = dict(known.material.answers)
         answers |= {question: answer for question, (answer, _) in zip(questions, asked, strict=True)}
         until = min(known.until, *(until for _, until in asked))

@@ -1,10 +1,9 @@
 """The signatures of an image as facts: what stands beside it in its registry, and what that proves.
 
 Read this to learn which calls find signatures. What is demanded of them comes with every question; what was found is
-kept for all who ask, and what it proves is remembered by ``proving``.
+kept for all who ask, and what it proves is remembered by ``signature_verifications``.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence, Sized
 from functools import partial
 from typing import TypeAlias
@@ -14,10 +13,8 @@ from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import BadContent
 from tidegate.evidence.signature_artifacts import (
     ArtifactKind,
-    Descriptor,
     FoundArtifacts,
     SigningHint,
-    SigningState,
     SkipReason,
     WantedArtifacts,
 )
@@ -25,6 +22,7 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.evidence.verification_result import VerificationResult, VerificationResults, VerificationState
 from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import REGISTRY_SEARCHES, ApiLimiters
+from tidegate.gather.ask import Ask
 from tidegate.gather.budget import Budget
 from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
@@ -72,6 +70,7 @@ class Signatures:
         self._verifications = verifications
         self.artifacts = FactCache[_Found, FoundArtifacts](
             source=ECR_SOURCE,
+            source_of=lambda key: _source(key[0]),
             limit=MAX_KEPT_BYTES,
             clock=clock,
             look_up=self._find,
@@ -94,17 +93,16 @@ class Signatures:
         """Return every cache by the name of what it keeps."""
         return {"signatures": self.artifacts, "signing_statuses": self.hints, "proofs": self._verifications}
 
-    async def get(
-        self, repository: Repository, digest: Digest, requirements: Sequence[Requirement]
+    async def verify(
+        self, ask: Ask, repository: Repository, digest: Digest, requirements: Sequence[Requirement]
     ) -> tuple[Fact[VerificationResults], float]:
         """Return what the signatures beside an image prove, and the monotonic second until which that may be reused."""
         wanted = (repository, digest, kinds_of(requirements))
         self._note(wanted, requirements)
         # 1. The signatures, and beside them the manifest, whose size and type a signature names.
-        (found, until), (manifest, limit) = await asyncio.gather(
-            self.artifacts.get(wanted), self._manifests.descriptors.get((repository, digest))
+        (found, until), (manifest, limit) = await ask.all(
+            ask.fact(self.artifacts, wanted), ask.fact(self._manifests.descriptors, (repository, digest))
         )
-        self._searched_for.pop(wanted, None)
         until = min(until, limit)
         if isinstance(found, Missing):
             return found, until
@@ -115,50 +113,22 @@ class Signatures:
             return _fact(found, dict.fromkeys(requirements, lies), ()), until
         # 2. What they prove.
         image = SignedImage(repository=_place(repository), manifest=manifest.value)
-        proofs, limit = await self._verifications.prove(image, found.value, requirements)
+        proofs, limit = await ask.fact(self._verifications, (image, found.value, requirements))
         until = min(until, limit)
+        if isinstance(proofs, Missing):
+            return Missing(proofs.cause, _source(repository)), until
         # 3. Where something is not proved, a better signature may come any moment, and ECR may know that it does.
         if any(proof.state is not VerificationState.VERIFIED for proof in proofs.values()):
             until = min(until, self.artifacts.shorten(wanted, lifetimes.UNPROVED_SECONDS))
-        hints = await self._hints(repository, digest, proofs)
-        if any(hint.state is SigningState.IN_PROGRESS for hint in hints):
-            until = min(until, self._clock.monotonic() + lifetimes.HINT_SECONDS)
-        return _fact(found, proofs, hints), until
-
-    def peek(
-        self, repository: Repository, digest: Digest, requirements: Sequence[Requirement], *, otherwise: Cause
-    ) -> tuple[Fact[VerificationResults], float]:
-        """Return what is known at once; ``otherwise`` is why the rest is not."""
-        found, until = self.artifacts.peek((repository, digest, kinds_of(requirements)))
-        manifest, limit = self._manifests.descriptors.peek((repository, digest))
-        unknown = Missing(otherwise, _source(repository)), min(until, limit)
-        if isinstance(found, Missing) or isinstance(manifest, Missing) or not isinstance(manifest.value, Descriptor):
-            return unknown
-        image = SignedImage(repository=_place(repository), manifest=manifest.value)
-        remembered = self._verifications.recall(image, found.value, requirements)
-        if remembered is None:
-            return unknown
-        proofs, bound = remembered
         hints: tuple[SigningHint, ...] = ()
         if isinstance(repository, EcrRepository) and self._explains(proofs):
-            told, word = self.hints.peek((repository, digest))
-            # Without ECR's word it could not be told whether a signature is still to come.
-            hints, bound = (told.value, min(bound, word)) if isinstance(told, Known) else ((), 0.0)
-        return _fact(found, proofs, hints), min(until, limit, bound)
-
-    def renew(self, repository: Repository, digest: Digest, requirements: Sequence[Requirement]) -> None:
-        """Take note that the signatures were of use, so that what they rest on is looked up before it expires."""
-        wanted = (repository, digest, kinds_of(requirements))
-        self._note(wanted, requirements)
-        self.artifacts.renew(wanted)
-        self._manifests.descriptors.renew((repository, digest))
-        found, _ = self.artifacts.peek(wanted)
-        manifest, _ = self._manifests.descriptors.peek((repository, digest))
-        if isinstance(found, Known) and isinstance(manifest, Known) and isinstance(manifest.value, Descriptor):
-            image = SignedImage(repository=_place(repository), manifest=manifest.value)
-            self._verifications.renew(image, found.value, requirements)
+            # Without ECR's answer it is not known whether a signature is still to come.
+            hint, limit = await ask.fact(self.hints, (repository, digest))
+            hints, until = () if isinstance(hint, Missing) else hint.value, min(until, limit)
+        return _fact(found, proofs, hints), until
 
     def _note(self, wanted: _Found, requirements: Sequence[Requirement]) -> None:
+        """Note the requirements for the search that asking may start; it takes the latest ones when it begins."""
         self._searched_for.pop(wanted, None)
         self._searched_for[wanted] = requirements
         if len(self._searched_for) > MAX_SEARCHED_FOR:
@@ -166,7 +136,7 @@ class Signatures:
 
     async def _find(self, key: _Found) -> FoundArtifacts | Missing:
         repository, digest, kinds = key
-        wanted = wanted_of(kinds, self._searched_for.get(key, ()))
+        wanted = wanted_of(kinds, self._searched_for.pop(key, ()))
         source = self._sources.signatures if isinstance(repository, EcrRepository) else self._sources.other_registries
         if source is None:
             return Missing(Cause.NOT_ASKED, _source(repository))
@@ -202,15 +172,6 @@ class Signatures:
         else:
             is_kept = not found.artifacts or (isinstance(before, Known) and bool(before.value.artifacts))
         return Missing(cause, _source(key[0])) if is_kept else found
-
-    async def _hints(
-        self, repository: Repository, digest: Digest, proofs: dict[Requirement, VerificationResult]
-    ) -> tuple[SigningHint, ...]:
-        """Return ECR's word on its own signing where a signature by Notation is wanted; no word is no matter."""
-        if not isinstance(repository, EcrRepository) or not self._explains(proofs):
-            return ()
-        fact, _ = await self.hints.get((repository, digest))
-        return () if isinstance(fact, Missing) else fact.value
 
     def _explains(self, proofs: Mapping[Requirement, VerificationResult]) -> bool:
         """Tell whether ECR's own signing may explain why a signature by Notation is not there."""

@@ -141,7 +141,7 @@ def _verification() -> Outcome:
 
     async def verify_all() -> None:
         verifications = _verifications()
-        await asyncio.gather(*(verifications.prove(image, found, requirements) for image, found in images))
+        await asyncio.gather(*(verifications.get((image, found, requirements)) for image, found in images))
         verifications.close()
 
     return _measured(verify_all, f"{SIGNATURES} signatures of 1 MiB by {len(requirements)} authorities")

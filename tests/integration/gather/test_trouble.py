@@ -1,6 +1,7 @@
 """AWS in trouble: nothing is allowed for want of an answer, old evidence stands in for a bounded time, and it passes."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -228,6 +229,31 @@ async def test_past_the_deadline_the_answer_says_what_was_not_known_and_the_retr
     aws.hold()
     assert (await gate.review(app, seconds=10.0)).allowed
     assert sim.calls("inspector2", "ListFindings") == 1
+
+
+async def test_what_is_known_allows_nothing_where_reading_it_would_have_to_wait(app, start, monkeypatch):
+    """A fault of tidegate's own: the same evidence allows while it is read as it should be."""
+    gate = start()
+    aws = gate.hold_aws()
+    aws.release()
+    assert (await gate.review(app)).allowed
+    gate.clock.advance(6)
+    aws.hold()
+    answer = await gate.review(app, seconds=0.5)
+    assert answer.allowed
+    assert answer.warnings
+    collector = gate.engine.collector
+    scans = collector._scans
+
+    async def wait(*args: Any) -> Any:
+        await asyncio.sleep(0)
+        return await scans(*args)
+
+    monkeypatch.setattr(collector, "_scans", wait)
+    answer = await gate.review(app, seconds=0.5)
+    assert not answer.allowed
+    assert "an error inside tidegate" in answer.message
+    aws.release()
 
 
 async def test_a_registry_that_hangs_does_not_hold_up_another(sim, world, app, monkeypatch, start):

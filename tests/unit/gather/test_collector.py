@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from unittest.mock import Mock
 
 import msgspec
@@ -19,6 +20,7 @@ from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutabi
 from tidegate.evidence.scan import Coverage, Scanner, ScanReport, ScanState
 from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.gather import collector as collector_module
+from tidegate.gather.ask import SuspendedError
 from tidegate.gather.collector import Collector
 from tidegate.gather.lifetimes import CONTENT_SECONDS, FOLLOWING, JUST_SCANNED
 from tidegate.images.digest import digest_of
@@ -644,11 +646,31 @@ class TestTrouble:
         log = Mock()
         monkeypatch.setattr(collector_module, "_log", log)
         monkeypatch.setattr(collector_module, "_itself", broken)
-        monkeypatch.setattr(Collector, "_known", lambda *_, otherwise: otherwise)
         collector = Collector(facts, clock)
-        found: object = await collector.collect(TAG, SCAN, deadline=clock.monotonic() + 60)
-        assert found is Cause.INTERNAL
-        assert str(log.error.call_args.kwargs["exc_info"]) == "oh no"
+        found = await collector.collect(TAG, SCAN, deadline=clock.monotonic() + 60)
+        assert found.detail == Missing(Cause.INTERNAL, DETAIL)
+        assert not found.is_whole
+        assert found.valid_until == 0
+        assert [str(call.kwargs["exc_info"]) for call in log.error.call_args_list] == ["oh no", "oh no"]
+
+    async def test_a_walk_over_what_is_known_that_waits_leaves_nothing_known(self, collector, collect, monkeypatch):
+        """An answer that is not there yet must never read as one."""
+        await collect(wanted=ALL)
+        assert collector.known(TAG, ALL).is_whole
+        settings, log = collector._settings, Mock()
+
+        async def waits(*args: Any) -> Any:
+            await asyncio.sleep(0)
+            return await settings(*args)
+
+        monkeypatch.setattr(collector_module, "_log", log)
+        monkeypatch.setattr(collector, "_settings", waits)
+        known = collector.known(TAG, ALL)
+        collector.renew(TAG, ALL)
+        assert {fact.cause for fact in known.facts if isinstance(fact, Missing)} == {Cause.INTERNAL}
+        assert len(known.facts) == 4
+        assert (known.is_whole, known.valid_until) == (False, 0)
+        assert [type(call.kwargs["exc_info"]) for call in log.error.call_args_list] == [SuspendedError, SuspendedError]
 
     async def test_stale_evidence_says_why(self, aws, collect):
         await collect()

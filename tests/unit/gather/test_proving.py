@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.gather.fakes import APP, IMAGE, build_lines
 from tests.unit.gather.virtual_time import EPOCH
+from tidegate.evidence.fact import Missing
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, FoundArtifacts, SignatureArtifact
 from tidegate.evidence.verification_result import Attempt, VerificationState
 from tidegate.gather import signature_verifications as proving
@@ -112,14 +113,14 @@ def found(*artifacts: bytes | SignatureArtifact) -> FoundArtifacts:
 @pytest.mark.parametrize("curse", [RuntimeError, MemoryError, PanicException])
 async def test_an_error_in_verifying_one_signature_hides_no_other(verifications, verifier, curse):
     wanted, verifier.curse = requirement(), curse
-    proofs, _ = await verifications.prove(SIGNED, found(CURSED, GOOD), [wanted])
+    proofs, _ = await verifications.get((SIGNED, found(CURSED, GOOD), [wanted]))
     assert proofs[wanted].state is VerificationState.VERIFIED
 
 
 async def test_who_makes_verification_fail_has_signed_nothing(verifications, verifier):
     """Nor is it "not known", which some policies tolerate."""
     wanted = requirement()
-    proofs, _ = await verifications.prove(SIGNED, found(CURSED), [wanted])
+    proofs, _ = await verifications.get((SIGNED, found(CURSED), [wanted]))
     decisive = proofs[wanted].decisive
     assert decisive is not None
     assert (proofs[wanted].state, decisive.step, decisive.text) == (
@@ -132,20 +133,20 @@ async def test_who_makes_verification_fail_has_signed_nothing(verifications, ver
 
 async def test_an_error_is_not_remembered(verifications, verifier):
     wanted = requirement()
-    _, until = await verifications.prove(SIGNED, found(CURSED), [wanted])
+    _, until = await verifications.get((SIGNED, found(CURSED), [wanted]))
     assert until <= verifications._clock.monotonic() + UNDECIDED_SECONDS
-    assert verifications.recall(SIGNED, found(CURSED), [wanted]) is None
+    assert isinstance(verifications.peek((SIGNED, found(CURSED), [wanted]))[0], Missing)
 
 
 @pytest.mark.parametrize(("envelope", "seconds"), [(GOOD, PROVED_SECONDS), (BAD, REFUTED_SECONDS)], ids=["good", "bad"])
 async def test_what_was_decided_is_remembered_for_its_time(verifications, verifier, clock, envelope, seconds):
     wanted = requirement()
     before = clock.monotonic()
-    await verifications.prove(SIGNED, found(envelope), [wanted])
+    await verifications.get((SIGNED, found(envelope), [wanted]))
     clock.seconds = before + seconds - 1
-    assert verifications.recall(SIGNED, found(envelope), [wanted]) is not None
+    assert not isinstance(verifications.peek((SIGNED, found(envelope), [wanted]))[0], Missing)
     clock.advance(2)
-    assert verifications.recall(SIGNED, found(envelope), [wanted]) is None
+    assert isinstance(verifications.peek((SIGNED, found(envelope), [wanted]))[0], Missing)
 
 
 @pytest.mark.parametrize(
@@ -164,10 +165,11 @@ async def test_what_was_decided_is_remembered_for_its_time(verifications, verifi
 )
 async def test_what_was_proved_of_one_counts_for_no_other(verifications, verifier, changed):
     wanted = requirement()
-    await verifications.prove(SIGNED, found(GOOD), [wanted])
-    assert verifications.recall(SIGNED, found(GOOD), [wanted]) is not None
+    await verifications.get((SIGNED, found(GOOD), [wanted]))
+    assert not isinstance(verifications.peek((SIGNED, found(GOOD), [wanted]))[0], Missing)
     asked = found(changed.get("artifact", GOOD))
-    assert verifications.recall(changed.get("image", SIGNED), asked, [changed.get("demand", wanted)]) is None
+    key = changed.get("image", SIGNED), asked, [changed.get("demand", wanted)]
+    assert isinstance(verifications.peek(key)[0], Missing)
 
 
 async def test_a_certificate_expires_though_the_monotonic_clock_stood_still(
@@ -175,18 +177,18 @@ async def test_a_certificate_expires_though_the_monotonic_clock_stood_still(
 ):
     """As on a machine that slept: only wall time tells."""
     wanted, verifier.lives = requirement(), timedelta(minutes=10)
-    await verifications.prove(SIGNED, found(GOOD), [wanted])
-    assert verifications.recall(SIGNED, found(GOOD), [wanted]) is not None
+    await verifications.get((SIGNED, found(GOOD), [wanted]))
+    assert not isinstance(verifications.peek((SIGNED, found(GOOD), [wanted]))[0], Missing)
     monkeypatch.setattr(clock, "now", lambda: EPOCH + timedelta(minutes=11))
-    assert verifications.recall(SIGNED, found(GOOD), [wanted]) is None
+    assert isinstance(verifications.peek((SIGNED, found(GOOD), [wanted]))[0], Missing)
 
 
 async def test_long_annotations_are_read_once_and_not_at_every_request(verifications, verifier):
     wanted, annotations = requirement(), Counted(note="x" * 1000)
     signature = artifact(GOOD, annotations)
     reads = annotations.reads
-    await verifications.prove(SIGNED, found(signature), [wanted])
-    assert verifications.recall(SIGNED, found(signature), [wanted]) is not None
+    await verifications.get((SIGNED, found(signature), [wanted]))
+    assert not isinstance(verifications.peek((SIGNED, found(signature), [wanted]))[0], Missing)
     assert annotations.reads == reads
 
 
@@ -202,6 +204,6 @@ async def test_nothing_is_remembered_while_a_service_has_yet_to_answer(verificat
         return Examination(attempt=attempt, questions=() if seen[-1] else (question,))
 
     monkeypatch.setattr(verifier, "verify", verify)
-    proofs, _ = await verifications.prove(SIGNED, found(GOOD), [wanted])
+    proofs, _ = await verifications.get((SIGNED, found(GOOD), [wanted]))
     assert seen == [False, True]
     assert proofs[wanted].state is VerificationState.VERIFIED

@@ -11,6 +11,7 @@ from tests.simulator.pki.certificates import issue
 from tests.simulator.pki.revocation import crl, ocsp_answer, ocsp_question, ocsp_refusal
 from tests.unit.gather.virtual_time import EPOCH
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
+from tidegate.gather.ask import GET
 from tidegate.gather.lifetimes import CRL_SECONDS, NO_ANSWER_SECONDS, OCSP_SECONDS, SIGNER_SECONDS, SIGNER_WINDOW
 from tidegate.gather.revocations import Revocations
 from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, OcspQuestion, Question
@@ -80,7 +81,7 @@ def ask(revocations, services, clock) -> Callable[..., object]:
 
     async def at(question: Question, seconds: float = 0.0) -> object:
         await asyncio.sleep(max(0.0, (EPOCH + timedelta(seconds=seconds) - clock.now()).total_seconds()))
-        return (await revocations.ask(question))[0]
+        return (await revocations.answer(GET, question))[0]
 
     return at
 
@@ -149,7 +150,7 @@ async def test_a_later_answer_takes_the_place_of_an_earlier_one_whatever_it_says
 
 async def test_a_verdict_may_rest_a_while_on_what_another_service_said(revocations, services, clock):
     """A dead responder beside a list that is there would else be asked, and waited for, at every admission."""
-    answer, until = await revocations.ask(OCSP)
+    answer, until = await revocations.answer(GET, OCSP)
     assert isinstance(answer, NoAnswer)
     assert until == pytest.approx(clock.monotonic() + NO_ANSWER_SECONDS)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -24,11 +25,13 @@ from tidegate.evidence.signature_artifacts import (
     WantedArtifacts,
 )
 from tidegate.evidence.verification_result import Attempt, VerificationState
+from tidegate.gather import collector as collector_module
 from tidegate.gather import signature_verifications as proving
 from tidegate.gather import signatures
 from tidegate.gather.api_limiters import REGISTRY_SEARCHES, THREADS
+from tidegate.gather.ask import GET, RENEW, Peek, at_once
 from tidegate.gather.collector import Collector
-from tidegate.gather.lifetimes import FOUND_SECONDS, PARTIAL_SECONDS
+from tidegate.gather.lifetimes import FOUND_SECONDS, PARTIAL_SECONDS, UNPROVED_SECONDS
 from tidegate.gather.lookups import Lookups
 from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.gather.signatures import MAX_SEARCHED_FOR, Signatures
@@ -89,13 +92,17 @@ def trusting(monkeypatch) -> None:
 
     def prepare(requirement: Requirement) -> Any:
         name = requirement.authority.name
-        return SimpleNamespace(thumbprints=frozenset({name}), predicates=frozenset({f"{name}/v1"}), verify=_verified)
+        return SimpleNamespace(
+            thumbprints=frozenset({name}),
+            predicates=frozenset({f"{name}/v1"}),
+            verify=lambda artifact, *_, **__: _verified(artifact),
+        )
 
     for module in (signatures, proving):
         monkeypatch.setattr(module, "prepare", prepare)
 
 
-def _verified(artifact: SignatureArtifact, *_: Any, **__: Any) -> Examination:
+def _verified(artifact: SignatureArtifact) -> Examination:
     return Examination(attempt=Attempt(manifest_digest=artifact.manifest_digest, state=VerificationState.VERIFIED))
 
 
@@ -129,7 +136,7 @@ def orders(source: Source) -> list[set[str]]:
 
 
 async def test_a_search_begins_with_what_those_who_ask_trust(found, source, images):
-    await found.get(APP, images[0], requirements("release", "vendor"))
+    await found.verify(GET, APP, images[0], requirements("release", "vendor"))
     assert orders(source) == [{"release", "vendor"}]
     assert [set(each.predicates) for each in source.wanted] == [{"release/v1", "vendor/v1"}]
 
@@ -137,16 +144,16 @@ async def test_a_search_begins_with_what_those_who_ask_trust(found, source, imag
 async def test_so_does_the_search_that_renews_what_is_known(found, source, images, clock):
     """Nobody waits for that one; without its order the right signature could be the one too many."""
     wanted = requirements("release")
-    await found.get(APP, images[0], wanted)
+    await found.verify(GET, APP, images[0], wanted)
     clock.advance(FOUND_SECONDS * (1 - RENEWED_SHARE) + 1)
-    found.renew(APP, images[0], wanted)
+    at_once(found.verify(RENEW, APP, images[0], wanted))
     await asyncio.sleep(1)
     assert orders(source) == [{"release"}, {"release"}]
 
 
 async def test_on_whose_behalf_is_not_noted_for_ever(found, images):
     for each in range(MAX_SEARCHED_FOR + 5):
-        found.renew(APP, digest_of(b"%d" % each), requirements("release"))
+        at_once(found.verify(RENEW, APP, digest_of(b"%d" % each), requirements("release")))
     assert len(found._searched_for) == MAX_SEARCHED_FOR
 
 
@@ -156,11 +163,11 @@ async def test_as_many_signatures_are_kept_as_there_is_room_for(build, source, i
     found = build(50)
     source.size = 400
     for image in images[:3]:
-        await found.get(APP, image, requirements("release"))
+        await found.verify(GET, APP, image, requirements("release"))
     assert len(found.artifacts) == 2
     source.size = 1
     for image in images:
-        await found.get(APP, image, requirements("release"))
+        await found.verify(GET, APP, image, requirements("release"))
     assert len(found.artifacts) == 50
 
 
@@ -277,6 +284,61 @@ def test_the_size_of_a_signature_counts_all_that_a_stranger_may_make_long():
         manifest_annotations={"c" * 30: "d" * 40},
     )
     assert artifact.size == 200
+
+
+async def test_signatures_that_do_not_suffice_are_searched_for_again_soon_after_a_renewal_too(
+    found, source, images, clock, monkeypatch
+):
+    """What the search that renews them found is read from memory alone."""
+    failed = Attempt(manifest_digest=images[0], state=VerificationState.FAILED)
+    monkeypatch.setitem(globals(), "_verified", lambda _: Examination(attempt=failed))
+    wanted, peek = requirements("release"), Peek(Cause.DEADLINE)
+    await found.verify(GET, APP, images[0], wanted)
+    clock.advance(UNPROVED_SECONDS * (1 - RENEWED_SHARE) + 0.1)
+    at_once(found.verify(RENEW, APP, images[0], wanted))
+    await asyncio.sleep(1)
+    assert len(source.wanted) == 2
+    fact, until = at_once(found.verify(peek, APP, images[0], wanted))
+    assert isinstance(fact, Known)
+    assert until <= clock.monotonic() + UNPROVED_SECONDS
+
+
+@pytest.mark.parametrize("is_pinned", [False, True], ids=["tag", "digest"])
+@pytest.mark.parametrize("is_index", [False, True], ids=["image", "index"])
+@pytest.mark.parametrize("state", [VerificationState.VERIFIED, VerificationState.FAILED], ids=str)
+async def test_what_is_known_is_read_without_waiting_however_much_that_is(
+    aws, source, images, lines, clock, executor, monkeypatch, is_pinned, is_index, state
+):
+    """At every moment of a look-up, and while all is fresh, late in its time, stale and forgotten."""
+    log = Mock()
+    monkeypatch.setattr(collector_module, "_log", log)
+    attempt = Attempt(manifest_digest=images[0], state=state)
+    monkeypatch.setitem(globals(), "_verified", lambda _: Examination(attempt=attempt))
+    digest, media_type = images[0], OCI_MANIFEST
+    if is_index:
+        children = [{"mediaType": OCI_MANIFEST, "digest": digest, "size": 1}]
+        content = msgspec.json.encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children})
+        digest, media_type = digest_of(content), OCI_INDEX
+        aws.manifests[digest] = StoredManifest(content=content, media_type=OCI_INDEX)
+    aws.images[ImageId.of_tag("v1")] = detail(digest, media_type=media_type)
+    facts = Lookups(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
+    facts.verifications._executor = executor
+    collector = Collector(facts, clock)
+    required = requirements("a")
+    wanted = needs(settings=True, scan=True, platforms=(), requirements=required, child_requirements=required)
+    place = f"{APP.registry.host}/{APP.name}"
+    reference = parse_reference(f"{place}@{digest}" if is_pinned else f"{place}:v1")
+    known = []
+    for pause in (*[0.05] * 14, 1, 3, 250, 700, 30 * 86_400):
+        known.append(collector.known(reference, wanted).is_whole)
+        collector.renew(reference, wanted)
+        task = asyncio.create_task(collector.collect(reference, wanted, deadline=clock.monotonic() + 60))
+        await asyncio.sleep(pause)
+        await task if pause >= 1 else task.cancel()
+    known.append(collector.known(reference, wanted).is_whole)
+    log.error.assert_not_called()
+    assert True in known
+    assert False in known
 
 
 async def test_the_children_whose_signatures_are_searched_are_those_that_nodes_may_run(

@@ -1,0 +1,135 @@
+"""Ways to ask for facts, so that each walk over what an image depends on is written once.
+
+A walk is a coroutine that asks for one fact after another through an ``Ask``. ``Get`` waits for look-ups. ``Peek`` and
+``Renew`` answer from memory and never suspend, so that ``at_once`` runs the walk to its end without an event loop.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar, overload
+
+from tidegate.errors import Error
+from tidegate.evidence.fact import Cause, Missing
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+T = TypeVar("T")
+K_contra = TypeVar("K_contra", contravariant=True)
+K = TypeVar("K")
+V_co = TypeVar("V_co", covariant=True)
+V = TypeVar("V")
+
+
+class SuspendedError(Error):
+    """A walk that must end at once waited for something."""
+
+
+class Lookup(Protocol[K_contra, V_co]):
+    """Answers questions of one kind: a cache of facts."""
+
+    def get(self, key: K_contra) -> Coroutine[Any, Any, tuple[V_co | Missing, float]]:
+        """Return the answer, looked up if need be, and the monotonic second until which it may be reused."""
+        ...
+
+    def peek(self, key: K_contra) -> tuple[V_co | Missing, float]:
+        """Return what is known at once; unknown is Missing, valid until 0."""
+        ...
+
+    def renew(self, key: K_contra) -> None:
+        """Take note that the answer was used, so that one late in its time is looked up meanwhile."""
+        ...
+
+
+class Ask(Protocol):
+    """One way to ask."""
+
+    def fact(self, lookup: Lookup[K, V], key: K) -> Coroutine[Any, Any, tuple[V | Missing, float]]:
+        """Return a fact, and the monotonic second until which it may be reused."""
+        ...
+
+    @overload
+    def all(
+        self, first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B], /
+    ) -> Coroutine[Any, Any, tuple[A, B]]: ...
+    @overload
+    def all(
+        self,
+        first: Coroutine[Any, Any, A],
+        second: Coroutine[Any, Any, B],
+        third: Coroutine[Any, Any, C],
+        fourth: Coroutine[Any, Any, D],
+        /,
+    ) -> Coroutine[Any, Any, tuple[A, B, C, D]]: ...
+    @overload
+    def all(self, *walks: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, tuple[T, ...]]: ...
+    def all(self, *walks: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+        """Return what each of the walks returns, in order."""
+        ...
+
+
+class Get(Ask):
+    """Waits for look-ups; those of several walks are made side by side."""
+
+    def fact(self, lookup: Lookup[K, V], key: K) -> Coroutine[Any, Any, tuple[V | Missing, float]]:
+        """Return the fact as the look-up's ``get`` does."""
+        return lookup.get(key)
+
+    async def all(self, *walks: Coroutine[Any, Any, Any]) -> Any:
+        """Run the walks side by side."""
+        return await asyncio.gather(*walks)
+
+
+class Peek(Ask):
+    """Answers from memory; what is not known is missing for the cause ``otherwise``."""
+
+    def __init__(self, otherwise: Cause) -> None:
+        self._otherwise = otherwise
+
+    async def fact(self, lookup: Lookup[K, V], key: K) -> tuple[V | Missing, float]:
+        """Return what the look-up knows."""
+        fact, until = lookup.peek(key)
+        return (Missing(self._otherwise, fact.source) if isinstance(fact, Missing) else fact), until
+
+    async def all(self, *walks: Coroutine[Any, Any, Any]) -> Any:
+        """Run the walks one after the other."""
+        answers = []
+        try:
+            for walk in walks:
+                answers.append(await walk)  # noqa: PERF401 - a comprehension that awaits is a coroutine of its own
+        except BaseException:
+            for walk in walks:
+                walk.close()
+            raise
+        return answers
+
+
+class Renew(Peek):
+    """As Peek; each fact that is known counts as used."""
+
+    def __init__(self) -> None:
+        super().__init__(Cause.NOT_ASKED)
+
+    async def fact(self, lookup: Lookup[K, V], key: K) -> tuple[V | Missing, float]:
+        """Return what the look-up knows, and have it renewed where it is late in its time."""
+        lookup.renew(key)
+        return lookup.peek(key)
+
+
+GET, RENEW = Get(), Renew()
+
+
+def at_once(walk: Coroutine[Any, Any, T]) -> T:
+    """Return what a walk comes to that asks by Peek or Renew.
+
+    Raises SuspendedError where it waits for something: what it would have come to is not known then.
+    """
+    try:
+        walk.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    finally:
+        walk.close()
+    raise SuspendedError("a walk over what is known waited for something")

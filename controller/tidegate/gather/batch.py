@@ -3,8 +3,9 @@
 Ids wait in a queue for each group (a repository or a registry) and share (a namespace). The first ones of a quiet group
 go at once; while calls are under way, a worker lets ids gather for a moment. It waits its share's turn on the line, and
 only then takes as many as one call carries, its own before those of others, so that calls are fullest when the line is
-slowest. An id that two kinds of facts need at the same time, such as a manifest as an index and as what a signature
-names, is in one call once. Where a call does not answer for an id because of those beside it, the id is asked for again in a smaller one.
+slowest. An id that two kinds of facts need at the same time is in a call once: a manifest is read as an index, and as what
+a signature names. Where a call does not answer for an id because of those beside it, the id is asked for again in a
+smaller one.
 """
 
 import asyncio

@@ -31,7 +31,6 @@ class Reason(StrEnum):
     """Stable reason codes: what dashboards, tests and users' scripts may rely on."""
 
     OK = "Ok"
-    TOLERATED = "Tolerated"
     # reference and registry
     INVALID_REFERENCE = "InvalidReference"
     REGISTRY_NOT_ALLOWED = "RegistryNotAllowed"
@@ -71,13 +70,12 @@ class Reason(StrEnum):
     ATTESTATION_UNDECIDED = "AttestationUndecided"
     NOT_ENFORCED = "NotEnforced"
     TRUST_UNUSABLE = "TrustUnusable"
-    # could not be told
+    # could not be checked
     COULD_NOT_CHECK = "CouldNotCheck"
     STALE = "EvidenceTooOld"
     STATUS_UNKNOWN = "StatusUnknown"
     EVIDENCE_LACKING = "EvidenceLacking"
     POLICY_INVALID = "PolicyInvalid"
-    POLICIES_NOT_SYNCED = "PoliciesNotSynced"
     INTERNAL_ERROR = "InternalError"
 
 

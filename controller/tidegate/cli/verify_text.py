@@ -76,10 +76,11 @@ def _print_signature(to: Console, signature: ReportedSignature, *, alone: bool) 
 
 
 def _print_step(to: Console, step: StepResult) -> None:
-    rules = f" [{step.rules}]" if step.rules else ""
+    # The numbers of rules are in the JSON alone; a person reads which validation of the trust policy this is.
+    validation = f" [{step.rules.partition(', ')[0]}]" if step.rules else ""
     word = step.outcome.value.upper() if step.outcome is StepOutcome.FAILED else step.outcome.value
     style = _STYLES.get(step.outcome)
-    _line(to, f"{step.number:>2}  {word:<11}  {step.title}{rules}", style=style, indent=2, hanging=_TEXT_COLUMN)
+    _line(to, f"{step.number:>2}  {word:<11}  {step.title}{validation}", style=style, indent=2, hanging=_TEXT_COLUMN)
     if step.text:
         _line(to, step.text, indent=_TEXT_COLUMN, hanging=_TEXT_COLUMN)
 

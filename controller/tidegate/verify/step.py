@@ -33,7 +33,8 @@ class Conclusion(StrEnum):
 class StepResult:
     """One step: its number and title in the procedure, what came of it, and what was found or why it failed.
 
-    ``rules`` are the ids of the rules that the step checks, as the documentation and the tests name them.
+    ``rules`` are, of Notation, the validation that the step belongs to and the numbers of the rules that it checks, as
+    docs/reference/notation-rules.md lists them.
     """
 
     number: int

@@ -46,6 +46,11 @@ def test_no_test_has_a_number_that_is_none(request: pytest.FixtureRequest):
     assert numbers(item.nodeid for item in request.session.items) <= {*TITLES}
 
 
+def test_the_page_lists_every_rule():
+    page = (ROOT / "docs/reference/notation-rules.md").read_text()
+    assert dict(re.findall(r"^\| (N[0-9]+b?) \| (.+) \|$", page, re.MULTILINE)) == {**RULES}
+
+
 def test_code_names_every_rule_and_no_other():
     """Comments of the product use the same numbers, so that a rule is found where it is kept."""
     sources = (ROOT / "controller/tidegate").rglob("*.py")

@@ -1,0 +1,169 @@
+"""What the docs list is what there is: reason codes, settings, packages, commands, chart values, targets of make."""
+
+import ast
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import jsonschema
+import msgspec
+import pytest
+import yaml
+
+from tidegate.checks.result import Reason
+from tidegate.cli.root import main
+from tidegate.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "controller" / "tidegate"
+CHART = ROOT / "deploy" / "helm" / "tidegate"
+PAGES = [
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+]
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+each_page = pytest.mark.parametrize("page", PAGES, ids=IDS)
+
+
+class TestReasonCodes:
+    def test_the_page_has_a_heading_for_each_reason_and_no_other(self):
+        page = (ROOT / "docs/operations/troubleshooting.md").read_text()
+        assert sorted(re.findall(r"^### ([A-Z][A-Za-z]+)$", page, re.MULTILINE)) == sorted(Reason)
+
+    def test_every_reason_is_given_by_the_code(self):
+        found = {
+            node.attr
+            for path in PACKAGE.rglob("*.py")
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Reason"
+        }
+        assert found == {one.name for one in Reason}
+
+
+def keys_of(struct: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each key of the configuration file with its default, as the page writes both."""
+    for field in msgspec.structs.fields(struct):
+        name = before + field.encode_name
+        inner = [one for one in inner_types(field.type) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+        listed = field.default == ()
+        if not inner or listed:
+            yield name + "[]" * listed, field.default
+        for one in inner:
+            yield from keys_of(one, f"{name}{'[]' * listed}.")
+
+
+def inner_types(kind: Any) -> Iterator[Any]:
+    """Yield a type and what it is made of."""
+    yield kind
+    for one in get_args(kind):
+        yield from inner_types(one)
+
+
+DEFAULTS = {
+    "namespace": "`POD_NAMESPACE`",
+    "aws.region": "boto3's own",
+    **{f"aws.endpoints.{name}": "AWS's own" for name in ("ecr", "inspector2", "kms", "signer", "sts")},
+}
+"""How the page says None where something else stands in."""
+
+
+def written(name: str, default: Any) -> str:
+    if default is msgspec.NODEFAULT:
+        return "required"
+    if default is None:
+        return DEFAULTS.get(name, "none")
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return "`[]`" if default == () else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def test_the_page_of_the_configuration_has_each_key_with_its_default():
+    page = (ROOT / "docs/reference/configuration.md").read_text()
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| .+ \|$", page, re.MULTILINE)
+    # A list of texts has its brackets on the page as a list of sections has.
+    told = {name.removesuffix("[]"): default for name, default in rows}
+    there = {name.removesuffix("[]"): written(name, default) for name, default in keys_of(Settings)}
+    assert told == there
+    assert len(rows) == len(told)
+
+
+def test_the_table_of_packages_is_in_the_order_of_the_layers():
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| (`[a-z`, ]+`) \|", contributing, re.MULTILINE)
+    told = [set(re.findall(r"\w+", row)) for row in rows]
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert told == [set(layer.split(" | ")) for layer in layers if layer != "__main__"]
+
+
+def command_of(words: list[str]) -> click.Command | None:
+    """Return the command that the words after ``tidegate`` name, or None."""
+    found: click.Command | None = main
+    for word in words:
+        if not isinstance(found, click.Group):
+            return found
+        found = found.get_command(click.Context(found), word)
+    return found
+
+
+def command_lines(text: str) -> Iterator[list[str]]:
+    """Yield the words after ``tidegate`` of each command that a page shows: in blocks, indented or within a sentence."""
+    for line in text.replace("\\\n", " ").splitlines():
+        for found in re.finditer(r"(?:^\$ |^ {4,}|`)tidegate (?=[a-z-])([^`]*)", line):
+            yield found[1].split()
+
+
+@each_page
+def test_commands_and_their_options_exist(page):
+    for words in command_lines(page.read_text()):
+        named = [word for word in words if re.fullmatch(r"[a-z]+", word)]
+        command = command_of(named[:2] if named[:1] == ["import"] else named[:1])
+        assert command is not None, f"no command: tidegate {' '.join(words)}"
+        options = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+        told = {word.partition("=")[0].strip("[],.") for word in words if re.match(r"\[?--?[a-z]", word)}
+        assert told <= options | {"-h", "--help", "--version"}, f"tidegate {' '.join(words)}"
+
+
+@each_page
+def test_targets_of_make_exist(page):
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|\$ )make ([a-z0-9-]+)", page.read_text())) <= targets
+
+
+def values_below(value: Any, before: str = "") -> Iterator[str]:
+    """Yield the path of each key of values.yaml."""
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield before + name
+            yield from values_below(below, f"{before}{name}.")
+
+
+@cache
+def known_keys() -> frozenset[str]:
+    """Return the keys of the chart's values and of the configuration file, their groups included, without brackets."""
+    chart = values_below(yaml.safe_load((CHART / "values.yaml").read_text()))
+    keys = {name.replace("[]", "") for name in (*chart, *(name for name, _ in keys_of(Settings)))}
+    return frozenset(keys | {name.rpartition(".")[0] for name in keys})
+
+
+@each_page
+def test_chart_values_and_settings_that_are_named_exist(page):
+    known = known_keys()
+    groups = {name.partition(".")[0] for name in known if "." in name} - {"tags"}
+    named = re.findall(r"`([a-z][A-Za-z]*(?:(?:\[\])?\.[A-Za-z]+)+(?:\[\])?)`", page.read_text())
+    wrong = [one for one in named if one.partition(".")[0] in groups and one.replace("[]", "") not in known]
+    assert not wrong
+
+
+@each_page
+def test_examples_of_chart_values_fit_the_chart(page):
+    """Examples in YAML that are no Kubernetes objects: values of the chart, or a workflow of CI."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    for block in re.findall(r"^ *```yaml\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL):
+        for document in yaml.safe_load_all(block):
+            if isinstance(document, dict) and document.keys() <= schema["properties"].keys():
+                jsonschema.validate(document, {**schema, "required": []})

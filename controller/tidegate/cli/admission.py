@@ -14,9 +14,10 @@ import click
     help="The configuration file; docs/reference/configuration.md describes every key.",
 )
 def admission(config: Path) -> None:
-    """Run the validating admission webhook: serve HTTPS, watch ImagePolicy objects, ask AWS, decide.
+    """Run the validating admission webhook.
 
-    Ends with SIGTERM after a graceful drain. Needs a kubeconfig or the Pod's ServiceAccount.
+    It serves HTTPS, watches ImagePolicy and TrustStore objects, reads evidence from AWS and decides. On SIGTERM it
+    finishes running requests and exits. It needs a kubeconfig or the Pod's ServiceAccount.
     """
     # Imported late: the other commands shall start without kopf and the Kubernetes client.
     from tidegate.app.admission import run_admission  # noqa: PLC0415

@@ -29,7 +29,7 @@ _STYLES = {"ALLOWED": "green", "WARNED": "yellow", "REFUSED": "bold red", "UNKNO
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="Judge every image of the Kubernetes manifests in this YAML file (- for standard input); may be repeated.",
+    help="YAML file with Kubernetes manifests, whose images are judged (- for standard input); may be repeated.",
 )
 @shared_options
 def check(
@@ -43,8 +43,8 @@ def check(
 ) -> None:
     """Judge images, and the images of manifests, by the same code and policies as the cluster.
 
-    Exit code 0: all would be admitted. 1: at least one would be refused. 2: none is known to be bad, but not all could
-    be told (AWS or a registry does not answer, wrong input, no image at all).
+    Exit code 0: all images would be admitted. 1: at least one would be refused. 2: no image would be refused, but at
+    least one could not be checked (AWS or a registry does not answer, invalid input, no image).
 
     \b
     Examples:

@@ -28,7 +28,7 @@ SHOWN_FINDINGS = 10
 _RESULT_COLUMN = 15
 
 
-@click.command(short_help="Show the evidence for one image and what each check makes of it.")
+@click.command(short_help="Show the evidence for one image and the result of each check.")
 @click.argument("image")
 @shared_options
 def explain(
@@ -39,9 +39,9 @@ def explain(
     output: str,
     timeout: float,
 ) -> None:
-    """Show everything that is known of IMAGE, where it comes from and how old it is, then each check of each policy.
+    """Show all evidence for IMAGE with its source and age, then the result of each check of each policy.
 
-    Exit code 0: it would be admitted. 1: it would be refused. 2: nobody can tell.
+    Exit code 0: the image would be admitted. 1: it would be refused. 2: it could not be checked.
 
     \b
     Example:

@@ -20,11 +20,11 @@ FIRST_ACTIONS = ("Warn", "Audit")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
-@click.group("import", short_help="Turn other tools' trust policies into tidegate's objects.")
+@click.group("import", short_help="Convert trust policies of other tools to objects.")
 def import_group() -> None:
-    """Turn trust policies of other tools into ImagePolicy and TrustStore objects that decide alike.
+    """Convert trust policies of other tools to ImagePolicy and TrustStore objects with the same effect.
 
-    The objects are printed as YAML; nothing is applied.
+    The command prints the objects as YAML and applies nothing.
     """
 
 
@@ -41,10 +41,10 @@ def import_group() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     required=True,
     metavar="DIR",
-    help="Notation's trust store, DIR/x509/<type>/<name>/; those that a statement names are imported.",
+    help="Notation's trust store directory (DIR/x509/<type>/<name>/). Only the stores that a statement names are imported.",
 )
 @click.option(
-    "--name", default="notation", show_default=True, metavar="PREFIX", help="What the names of all objects begin with."
+    "--name", default="notation", show_default=True, metavar="PREFIX", help="Prefix for the names of all objects."
 )
 @click.option(
     "--action",
@@ -53,24 +53,24 @@ def import_group() -> None:
     multiple=True,
     default=FIRST_ACTIONS,
     show_default=True,
-    help="What the policies do about an image that does not meet them; may be repeated. Warn and Audit let it in, and show what "
-    "Deny would keep out: import again with --action Deny when they are quiet.",
+    help="What the policies do with an image that does not meet them; may be repeated. Warn and Audit admit it and show "
+    "what Deny would refuse. When there are no more warnings, import again with --action Deny.",
 )
 @click.option(
     "--partial",
     is_flag=True,
-    help="Print the objects although they do not say everything; what is missing stands in the comments. "
-    "The objects are then stricter than the document, never looser.",
+    help="Print the objects even if something cannot be converted; comments list what is missing. "
+    "The objects are then stricter than the trust policy, never looser.",
 )
 def notation(trust_policy: Path, trust_store: Path, name: str, actions: tuple[str, ...], partial: bool) -> None:
-    """Print ImagePolicy and TrustStore objects that mean what a Notation trust policy means.
+    """Print ImagePolicy and TrustStore objects with the same effect as a Notation trust policy.
 
-    Each statement becomes an ImagePolicy: its registry scopes become match.images, its level, overrides, verifyTimestamp
-    and trusted identities one authority. Each trust store that a statement names becomes a TrustStore. One more policy
-    refuses images that no statement is about, as Notation does: with --action Deny, those of the control plane and of
-    add-ons as well. Without it nothing is refused yet.
+    Each statement becomes an ImagePolicy: its registry scopes become match.images; its level, overrides, verifyTimestamp
+    and trusted identities become one authority. Each trust store that a statement names becomes a TrustStore. Another
+    policy refuses images that no statement covers, as Notation does: with --action Deny, also those of the control plane
+    and of add-ons. Without --action Deny, nothing is refused.
 
-    What the objects cannot say is an error with its line and column, and nothing is printed: see --partial.
+    If something cannot be converted, the command prints an error with line and column, and no objects; see --partial.
 
     \b
     Example:

@@ -13,10 +13,10 @@ from tidegate.settings import Settings, TrustStoreSettings, load_settings, parse
 F = Callable[..., Any]
 
 CONFIG_HELP = (
-    "The controller's configuration file: AWS roles and endpoints, pull secrets of other registries, the hosts that may be "
-    "asked about revocation, and where fetched trusted roots are kept."
+    "The controller's configuration file: AWS roles and endpoints, pull secrets of other registries, the hosts allowed "
+    "for revocation checks, and the folder for fetched trusted roots."
 )
-TIMEOUT_HELP = "How long to wait for registries and AWS in all; half of it at most for trusted roots and keys."
+TIMEOUT_HELP = "Total time to wait for registries and AWS; at most half of it for trusted roots and keys."
 
 _OPTIONS = (
     click.option(
@@ -25,15 +25,15 @@ _OPTIONS = (
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         multiple=True,
         metavar="FILE",
-        help="Judge by the ImagePolicy objects in this YAML file, with the TrustStores and ConfigMaps that they rely on; "
-        "may be repeated. Keys in AWS KMS and trusted roots of TUF repositories are fetched once. Without it: immutable "
+        help="YAML file with ImagePolicy objects, and the TrustStores and ConfigMaps that they use; may be repeated. Keys "
+        "in AWS KMS and trusted roots of TUF repositories are fetched once. Default: a policy that requires immutable "
         "tags and no CRITICAL findings.",
     ),
     click.option(
         "--namespace",
         default="default",
         show_default=True,
-        help="Namespace to judge for, where a manifest names none. It selects the policies that apply.",
+        help="Namespace of the images, if a manifest names none. It selects the policies that apply.",
     ),
     click.option(
         "--config",
@@ -55,7 +55,7 @@ _OPTIONS = (
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="Lines for a person, or JSON for a program.",
+        help="Output format: text for people, or JSON for programs.",
     ),
 )
 

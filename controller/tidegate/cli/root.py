@@ -14,7 +14,7 @@ from tidegate.cli.verify import verify
 from tidegate.errors import ConfigurationError, Error
 
 EXIT_UNKNOWN = 2
-"""Could not tell: wrong input, or evidence that could not be had."""
+"""The result is unknown: invalid input, or evidence that is not available."""
 
 
 class Commands(click.Group):
@@ -42,9 +42,9 @@ def main() -> None:
 
     In a cluster, `tidegate admission` answers the Kubernetes API server. On a laptop or in CI, `tidegate check` judges
     images and manifests by the same policies, `tidegate explain` shows the evidence for one image, and `tidegate verify`
-    shows every step of verifying signatures. `tidegate import` turns the trust policies of other tools into objects.
+    shows each step of signature verification. `tidegate import` converts the trust policies of other tools to objects.
 
-    AWS credentials are found as by the AWS CLI: environment, profile, role of the machine or Pod.
+    AWS credentials are found as by the AWS CLI: environment, profile, or the role of the machine or Pod.
     """
 
 

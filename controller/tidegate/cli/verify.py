@@ -44,24 +44,24 @@ _AS_OF = frozenset({"envelope", "bundle", "layout"})
 @verify_arguments
 @click.pass_context
 def verify(ctx: click.Context, /, **given: Any) -> None:
-    """Verify signatures, and show every step of the procedure with its outcome.
+    """Verify signatures, and show each step of the procedure with its result.
 
     \b
-    Four forms, by what is verified:
+    The command has four forms:
       tidegate verify IMAGE... --policy FILE     images in their registries
       tidegate verify --layout DIR ...           an image in an OCI layout
       tidegate verify --envelope FILE ...        a Notation signature in files
       tidegate verify --bundle FILE ARTIFACT...  a Sigstore bundle in files
 
-    Images are looked up in their registries, and verified by the ImagePolicy objects of --policy: their signatures and
-    attestations, nothing else that they demand. The other forms are offline, nothing is fetched. For them, whom to trust
-    is said with Notation's own trust policy and trust store, or with Sigstore's trusted root and an identity, or with a
-    key.
+    With --policy, tidegate looks up the images in their registries, and verifies the signatures and attestations that
+    the ImagePolicy objects require. It ignores their other requirements. The other forms work offline and fetch nothing.
+    For them, set the trusted signers with Notation's trust policy and trust store, with Sigstore's trusted root and an
+    identity, or with a key.
 
-    Exit code 0: verified. 1: not verified. 2: nobody can tell, for instance because a registry or a revocation service
-    does not answer, because no policy is about the image, or because the arguments cannot be used. A failure that is
-    only logged, and a statement of level skip, are 0 as with notation itself; the last line and "verdict" in the JSON
-    tell them from verified.
+    Exit code 0: verified. 1: not verified. 2: unknown, for example because a registry or a revocation service does not
+    answer, because no policy matches the image, or because the arguments are invalid. A failure that is only logged, and
+    a statement of level skip, exit with 0, as with notation. To tell these from verified, read the last line, or
+    "verdict" in the JSON.
 
     \b
     Examples:

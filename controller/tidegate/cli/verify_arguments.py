@@ -11,10 +11,10 @@ from tidegate.cli.verify_options import GENERAL, file_option, option, read_time
 
 F = Callable[..., Any]
 
-_WHAT = "What to verify, offline"
+_WHAT = "Files and layouts (offline)"
 _REGISTRY = "Images in registries (--policy)"
-_NOTATION = "Trust of Notation (--envelope, --layout)"
-_SIGSTORE = "Trust of Sigstore (--bundle, --layout)"
+_NOTATION = "Notation options (--envelope, --layout)"
+_SIGSTORE = "Sigstore options (--bundle, --layout)"
 
 
 def verify_arguments(function: F) -> F:
@@ -22,21 +22,21 @@ def verify_arguments(function: F) -> F:
     for argument in reversed(
         (
             click.argument("subjects", nargs=-1, metavar="[IMAGE|ARTIFACT]..."),
-            file_option(_WHAT, "--envelope", help="A Notation signature: the envelope alone, JWS or COSE."),
+            file_option(_WHAT, "--envelope", help="A Notation signature envelope, JWS or COSE."),
             file_option(_WHAT, "--bundle", help="A Sigstore bundle (JSON, version 0.1 to 0.3)."),
             option(
                 _WHAT,
                 "--layout",
                 metavar="DIR[:TAG|@DIGEST]",
-                help="An image in an OCI image layout, with all signatures that lie beside it: Notation's by --trust-policy, "
-                "bundles and cosign's by the options of Sigstore.",
+                help="An image in an OCI image layout, with all signatures in it. Notation signatures need "
+                "--trust-policy; Sigstore bundles and cosign signatures need the Sigstore options.",
             ),
             file_option(
                 _REGISTRY,
                 "--policy",
                 multiple=True,
-                help="ImagePolicy objects (YAML) that say who must have signed each IMAGE, with the TrustStores and "
-                "ConfigMaps that they rely on; may be repeated. Keys in AWS KMS and trusted roots of TUF "
+                help="YAML file with the ImagePolicy objects that name the trusted signers of each IMAGE, and the "
+                "TrustStores and ConfigMaps that they use; may be repeated. Keys in AWS KMS and trusted roots of TUF "
                 "repositories are fetched once.",
             ),
             option(
@@ -44,7 +44,7 @@ def verify_arguments(function: F) -> F:
                 "--namespace",
                 default="default",
                 show_default=True,
-                help="Namespace to verify for; it selects the policies that apply.",
+                help="Namespace of the images. It selects the policies that apply.",
             ),
             file_option(
                 _REGISTRY,
@@ -64,19 +64,19 @@ def verify_arguments(function: F) -> F:
                 _NOTATION,
                 "--reference",
                 metavar="REGISTRY/REPOSITORY@DIGEST",
-                help="Of what it must be a signature, and in which repository: that decides which statement of the trust policy "
-                "holds. With --layout the digest may be left out.",
+                help="The signed image. Its registry and repository select the statement of the trust policy. With --layout "
+                "you can omit the digest.",
             ),
             file_option(
                 _NOTATION,
                 "--descriptor",
-                help="The signed manifest's OCI descriptor, a JSON object with mediaType, digest, size.",
+                help="The OCI descriptor of the signed manifest: a JSON object with mediaType, digest and size.",
             ),
             option(
                 _NOTATION,
                 "--envelope-type",
                 type=click.Choice(["jws", "cose"]),
-                help="The envelope's format. Without it, what begins with a brace is JWS, all else COSE.",
+                help="Format of the envelope. Default: JWS if the file begins with a brace, else COSE.",
             ),
             file_option(_NOTATION, "--trust-policy", help="Notation's trustpolicy.json."),
             option(
@@ -84,76 +84,79 @@ def verify_arguments(function: F) -> F:
                 "--trust-store",
                 type=click.Path(exists=True, file_okay=False, path_type=Path),
                 metavar="DIR",
-                help="Notation's trust store: DIR/x509/<ca|signingAuthority|tsa>/<name>/ with files of certificates, PEM or DER. "
-                "Links and folders inside are refused.",
+                help="Notation's trust store directory: DIR/x509/<ca|signingAuthority|tsa>/<name>/ with certificate files, "
+                "PEM or DER. Links and subfolders are refused.",
             ),
             file_option(
-                _NOTATION, "--ocsp", multiple=True, help="An OCSP answer (DER) to judge revocation by; may be repeated."
+                _NOTATION,
+                "--ocsp",
+                multiple=True,
+                help="An OCSP response (DER) for the revocation check; may be repeated.",
             ),
             file_option(
-                _NOTATION, "--crl", multiple=True, help="A CRL (DER or PEM) to judge revocation by; may be repeated."
+                _NOTATION, "--crl", multiple=True, help="A CRL (DER or PEM) for the revocation check; may be repeated."
             ),
             file_option(
                 _NOTATION,
                 "--signer-answer",
-                help="With --envelope: AWS Signer's answer about this very signature, the JSON that "
-                "`aws signer get-revocation-status` prints. Without it the output names the command.",
+                help="With --envelope: the JSON output of `aws signer get-revocation-status` for this signature. "
+                "Without this option, tidegate prints the command to run.",
             ),
             option(
                 _NOTATION,
                 "--metadata",
                 multiple=True,
                 metavar="KEY=VALUE",
-                help="Metadata that must have been signed (notation sign --user-metadata); may be repeated.",
+                help="Metadata that the signature must contain (notation sign --user-metadata); may be repeated.",
             ),
-            option(_SIGSTORE, "--digest", metavar="sha256:...", help="The digest of what must have been signed."),
-            file_option(_SIGSTORE, "--artifact", help="What must have been signed, itself; the same as ARTIFACT."),
+            option(_SIGSTORE, "--digest", metavar="sha256:...", help="The digest of the signed artifact."),
+            file_option(_SIGSTORE, "--artifact", help="The signed artifact; the same as ARTIFACT."),
             file_option(
-                _SIGSTORE, "--trusted-root", help="Sigstore's trusted_root.json: whose certificates and logs count."
+                _SIGSTORE, "--trusted-root", help="Sigstore's trusted_root.json, with the trusted CAs and logs."
             ),
             option(
                 _SIGSTORE,
                 "--certificate-identity",
                 metavar="TEXT",
-                help="Who must have signed, exactly as in the certificate: an e-mail address, or a workflow's URI.",
+                help="The signer's identity, exactly as in the certificate: an e-mail address, or a workflow's URI.",
             ),
             option(
                 _SIGSTORE,
                 "--certificate-identity-regexp",
                 metavar="RE2",
-                help="The same as an RE2 expression, which must fit the whole identity.",
+                help="The same as an RE2 expression, which must match the whole identity.",
             ),
             option(
                 _SIGSTORE,
                 "--certificate-oidc-issuer",
                 metavar="TEXT",
-                help="Who must have vouched for the identity, exactly, such as https://token.actions.githubusercontent.com.",
+                help="The OIDC issuer of the identity, exactly, such as https://token.actions.githubusercontent.com.",
             ),
             option(
                 _SIGSTORE,
                 "--certificate-oidc-issuer-regexp",
                 metavar="RE2",
-                help="The same as an RE2 expression, which must fit the whole issuer.",
+                help="The same as an RE2 expression, which must match the whole issuer.",
             ),
-            file_option(_SIGSTORE, "--key", help="The public key (PEM) that must have signed, instead of an identity."),
+            file_option(_SIGSTORE, "--key", help="The signer's public key (PEM), instead of an identity."),
             option(
                 _SIGSTORE,
                 "--key-hash",
                 type=click.Choice(["sha256", "sha384", "sha512"]),
-                help="With which hash the key signs. Without it the curve's own, sha256 for RSA.",
+                help="Hash algorithm of the key's signatures. Default: the one of the curve; sha256 for RSA.",
             ),
             option(
                 _SIGSTORE,
                 "--no-transparency-log",
                 is_flag=True,
-                help="Demand no log entry of a --key, and look at none. Nothing says when it signed then.",
+                help="With --key: require no log entry, and ignore log entries. The signing time is then unknown.",
             ),
             option(
                 _SIGSTORE,
                 "--predicate-type",
                 metavar="URI",
-                help="The type that an attestation must have, or * for any. Without it: any with --bundle, and with --layout only "
-                "plain signatures, no attestations.",
+                help="Predicate type that an attestation must have, or * for any. Default: any type with --bundle; with "
+                "--layout only signatures, no attestations.",
             ),
             option(
                 GENERAL,
@@ -169,7 +172,7 @@ def verify_arguments(function: F) -> F:
                 type=click.Choice(["text", "json"]),
                 default="text",
                 show_default=True,
-                help="Lines for a person, or a JSON array with one object for each thing that was verified.",
+                help="Output format: text for people, or a JSON array with one object for each image or artifact.",
             ),
         )
     ):

@@ -33,7 +33,7 @@ FROM ${BASE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tidegate" \
-      org.opencontainers.image.description="Admission gate for Amazon ECR images on Amazon EKS" \
+      org.opencontainers.image.description="Admission control for Amazon ECR images on Amazon EKS" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

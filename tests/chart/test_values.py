@@ -106,7 +106,7 @@ class TestCombinations:
             pytest.param({"namespaces": {"audit": ["a"]}}, "so all namespaces are audit only", id="audit, audit only"),
             pytest.param(
                 {"auditOnly": False, "namespaces": {"enforced": ["a"], "audit": ["b"]}},
-                "namespaces.enforced and namespaces.audit are both given",
+                "namespaces.enforced and namespaces.audit are both set",
                 id="both lists",
             ),
             pytest.param(
@@ -128,10 +128,10 @@ class TestCombinations:
             pytest.param({"certificate": {"mode": "secret", "secretName": "x"}}, "caBundle has no PEM", id="no bundle"),
             pytest.param(
                 {"certificate": {"mode": "secret", "secretName": "x", "caBundle": PEM, "dnsNames": ["y"]}},
-                "the certificate is yours",
+                "you provide the certificate",
                 id="names for a certificate that exists",
             ),
-            pytest.param({"certificate": {"caBundle": PEM}}, "self fills it in by itself", id="bundle for self"),
+            pytest.param({"certificate": {"caBundle": PEM}}, "self sets it automatically", id="bundle for self"),
             pytest.param(
                 {"certificate": {"issuerRef": {"name": "x"}}}, "use certificate.mode certManager", id="issuer for self"
             ),
@@ -142,7 +142,7 @@ class TestCombinations:
             ),
             pytest.param(
                 {"serviceAccount": {"create": False, "name": "x", "annotations": {"a": "b"}}},
-                "nobody would write them",
+                "the chart does not write them",
                 id="annotations of another's ServiceAccount",
             ),
             pytest.param(

@@ -264,17 +264,17 @@ def test_breaking_the_glass_is_one_command_and_an_upgrade_mends_it(release):
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        pytest.param({}, ["Watching.", "NO IMAGE YET", "may lack", "auditOnly: false"], id="as it comes"),
+        pytest.param({}, ["Audit only.", "NO IMAGE", "may need", "auditOnly: false"], id="as it comes"),
         pytest.param(
             {"auditOnly": False, "namespaces": {"enforced": ["team-a", "team-b"]}, "image": {"repository": "r"}},
-            ["Guarding team-a, team-b:", "Widen namespaces.enforced", "Break glass"],
+            ["Enforcing in team-a, team-b:", "Add namespaces to namespaces.enforced", "Break glass"],
             id="some namespaces",
         ),
         pytest.param(
             {"auditOnly": False, "replicas": 1, "baselinePolicy": {"enabled": False}},
             [
-                "Guarding every namespace",
-                "WITH ONE REPLICA",
+                "Enforcing in all namespaces",
+                "ONE REPLICA",
                 "NO POLICY",
                 f"delete validatingwebhookconfiguration {NAME}",
             ],

@@ -1,4 +1,4 @@
-{{/* The controller's configuration file. One template, so that the ConfigMap and the checksum on the Pods agree. */}}
+{{/* The controller's configuration file. One template, so that the ConfigMap and the checksum on the Pods are equal. */}}
 {{- define "tidegate.config" -}}
 namespace: {{ .Release.Namespace }}
 auditOnly: {{ .Values.auditOnly }}
@@ -58,7 +58,7 @@ log:
   format: {{ .Values.log.format }}
 {{- end -}}
 
-{{/* How registries are asked: as in the values, but with the files in the Pod in place of Secrets and PEM texts. */}}
+{{/* The registries: as in the values, but with paths of files in the Pod instead of Secrets and PEM texts. */}}
 {{- define "tidegate.registries" -}}
 {{- $registries := list -}}
 {{- range .Values.registries -}}
@@ -74,12 +74,12 @@ log:
 {{- toJson $registries -}}
 {{- end -}}
 
-{{/* The key of a PEM text in the ConfigMap: another text is another key, so that the Pods are replaced. */}}
+{{/* The key of a PEM text in the ConfigMap. It changes with the text, so that the Pods are replaced. */}}
 {{- define "tidegate.caKey" -}}
 {{- printf "registry-ca-%s.pem" (sha256sum . | trunc 12) -}}
 {{- end -}}
 
-{{/* The names of all pull secrets, once each, as a list in JSON. */}}
+{{/* The distinct names of all pull secrets, as a JSON list. */}}
 {{- define "tidegate.pullSecrets" -}}
 {{- $names := list -}}
 {{- range .Values.registries -}}
@@ -90,12 +90,12 @@ log:
 {{- toJson ($names | uniq | sortAlpha) -}}
 {{- end -}}
 
-{{/* The key of the ConfigMap for the API server's client authority; named after what it holds, so that Pods follow it. */}}
+{{/* The ConfigMap key of the API server's client CA. It changes with the content, so that the Pods are replaced. */}}
 {{- define "tidegate.clientCaKey" -}}
 {{- printf "client-ca-%s.pem" (sha256sum . | trunc 12) -}}
 {{- end -}}
 
-{{/* Where the kubelet's probes go: it has no certificate that the webhook's port could ask for. */}}
+{{/* The port of the kubelet's probes: with a client CA the metrics port, because the kubelet has no client certificate. */}}
 {{- define "tidegate.probeTarget" -}}
 {{- if .Values.server.clientCA -}}
 port: metrics, scheme: HTTP

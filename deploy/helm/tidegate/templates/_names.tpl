@@ -1,4 +1,4 @@
-{{/* The name of everything the chart creates. */}}
+{{/* The name of all objects that the chart creates. */}}
 {{- define "tidegate.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
@@ -17,7 +17,7 @@
 {{- .Values.certificate.secretName | default (printf "%s-tls" (include "tidegate.fullname" .)) -}}
 {{- end -}}
 
-{{/* What a Pod is chosen by. Never add to it: a Deployment's selector can't change. */}}
+{{/* The labels that select the Pods. Never add one: a Deployment's selector can't change. */}}
 {{- define "tidegate.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -39,13 +39,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* The namespaces that are never asked about, as a JSON list: the release's own first, since it must be able to start
-     without itself. */}}
+{{/* The exempt namespaces, as a JSON list. The release's own comes first: tidegate must be able to start without its
+     webhook. */}}
 {{- define "tidegate.exemptNamespaces" -}}
 {{- prepend .Values.namespaces.exempt .Release.Namespace | uniq | toJson -}}
 {{- end -}}
 
-{{/* Seconds that the kubelet gives a Pod to end: still answering, then finishing what was begun, then a margin. */}}
+{{/* Seconds that a Pod has to terminate: serving during preStop, then draining, then a margin. */}}
 {{- define "tidegate.terminationGracePeriodSeconds" -}}
 {{- add .Values.preStopSeconds .Values.server.drainSeconds 5 -}}
 {{- end -}}

@@ -1,10 +1,10 @@
-{{/* One entry of the webhook configuration. Takes root, name, path, failurePolicy and namespaces (a matchExpression's operator
-     and values, besides the exempt ones). */}}
+{{/* One entry of the webhook configuration. Takes root, name, path, failurePolicy and namespaces (operator and values of a
+     matchExpression, in addition to the exempt ones). */}}
 {{- define "tidegate.webhook" -}}
 - name: {{ .name }}
   failurePolicy: {{ .failurePolicy }}
   sideEffects: None
-  # Also for requests through another API version of the same resource.
+  # Also match requests with another API version of the same resource.
   matchPolicy: Equivalent
   timeoutSeconds: {{ int .root.Values.webhook.timeoutSeconds }}
   admissionReviewVersions: [v1]
@@ -27,7 +27,7 @@
         operator: {{ .operator }}
         values: {{ toJson .values }}
       {{- end }}
-  # Exactly the resources that carry images. No status, no scale, no leases: nothing that a cluster in trouble needs.
+  # Exactly the resources with images. No status, no scale, no leases: nothing that a cluster needs to recover.
   rules:
     - apiGroups: [""]
       apiVersions: [v1]
@@ -44,8 +44,8 @@
       resources: [jobs, cronjobs]
       operations: [CREATE, UPDATE]
       scope: Namespaced
-  # An update that leaves the spec as it was changes no image: labels, annotations, finalizers of what is being deleted.
-  # It passes in the API server itself, so it passes while tidegate is down, too.
+  # An update that does not change the spec changes no image: labels, annotations, finalizers of objects being deleted. The
+  # API server evaluates this itself, so such updates also pass while tidegate is down.
   matchConditions:
     - name: spec-changed
       expression: request.operation != "UPDATE" || object.spec != oldObject.spec

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import apiserver, cold, memory, serving, verification
+from tests.bench import apiserver, cold, memory, serving, start_up, verification
 from tests.bench.page import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +29,7 @@ def main() -> int:
         "cold": lambda _: cold.run(),
         "verification": lambda options: verification.run(rounds=options.rounds),
         "memory": lambda _: memory.run(),
+        "start_up": lambda options: start_up.run(rounds=options.rounds),
         "apiserver": lambda options: apiserver.run(rounds=options.rounds),
     }
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)

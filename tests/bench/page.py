@@ -15,6 +15,7 @@ AIMS = {
     "cold by tag, times its slowest call": 1.3,
     "calls for 1,000 Pods of 1,000 new images": 250,
     "slowest of 1,000 Pods of one new image, s": 0.5,
+    "tidegate --help, processor time, s": 0.3,
     "start to ready, s": 3,
     "resident MiB with 10,000 images": 200,
     "resident MiB with 100,000 images": 200,
@@ -26,7 +27,7 @@ CONSTANT_AIM, STOCK_AIM = 0.7, 8.0
 """The least that tidegate's requests a second may be, as multiples of the two servers beside it."""
 MISSED = " (missed)"
 SERVING, COLD, VERIFICATION = "Warm requests", "Images that are not known yet", "Verification of one signature"
-MEMORY, APISERVER = "Memory", "Through the real kube-apiserver"
+MEMORY, START_UP, APISERVER = "Memory", "Start of the command line", "Through the real kube-apiserver"
 CONSTANT, STOCK = "a constant answer on the same stack", "kopf's stock server, images read only"
 
 
@@ -47,6 +48,8 @@ def render(figures: dict[str, Any]) -> str:
         lines += _verification(figures["verification"])
     if "memory" in figures:
         lines += _plain(MEMORY, figures["memory"], _MEMORY)
+    if "start_up" in figures:
+        lines += _plain(START_UP, figures["start_up"], _START_UP)
     if "apiserver" in figures:
         lines += _plain(APISERVER, figures["apiserver"], _APISERVER)
     return "\n".join(lines).rstrip() + "\n"
@@ -60,6 +63,9 @@ _COLD = (
 _MEMORY = (
     "`python -m tests.bench.memory COUNT`: the controller's imports, COUNT distinct images judged and cached, ten findings",
     "each. The bound is `cache.images`, 50,000 by default.",
+)
+_START_UP = (
+    "`python -m tests.bench start_up`: processor time of the whole process. Each subcommand is imported when it is called.",
 )
 _APISERVER = (
     "`python -m tests.bench.apiserver`: the same Pod created as a server-side dry run, in turns with and without the webhook.",
@@ -184,6 +190,7 @@ _PARTS: Mapping[str, tuple[str, Callable[[list[str]], tuple[str, Any]]]] = Mappi
         COLD: ("cold", _read_plain),
         VERIFICATION: ("verification", _read_verification),
         MEMORY: ("memory", _read_plain),
+        START_UP: ("start_up", _read_plain),
         APISERVER: ("apiserver", _read_plain),
     }
 )

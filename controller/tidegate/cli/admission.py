@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Answer the Kubernetes API server (run by the chart).")
+@click.command
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -20,7 +20,7 @@ _IMAGE_COLUMN = 9
 _STYLES = {"ALLOWED": "green", "WARNED": "yellow", "REFUSED": "bold red", "UNKNOWN": "magenta"}
 
 
-@click.command(short_help="Judge images or manifests as the cluster would.")
+@click.command
 @click.argument("images", nargs=-1, metavar="[IMAGE]...")
 @click.option(
     "--file",

@@ -28,7 +28,7 @@ SHOWN_FINDINGS = 10
 _RESULT_COLUMN = 15
 
 
-@click.command(short_help="Show the evidence for one image and the result of each check.")
+@click.command
 @click.argument("image")
 @shared_options
 def explain(

@@ -20,7 +20,7 @@ FIRST_ACTIONS = ("Warn", "Audit")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
-@click.group("import", short_help="Convert trust policies of other tools to objects.")
+@click.group("import")
 def import_group() -> None:
     """Convert trust policies of other tools to ImagePolicy and TrustStore objects with the same effect.
 

@@ -1,24 +1,66 @@
-"""The command ``tidegate`` and what its subcommands share."""
+"""The command ``tidegate`` and what its subcommands share.
 
+A subcommand is imported when it is called: ``tidegate --help`` needs none of them.
+"""
+
+import importlib
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import click
 
 from tidegate import __version__
-from tidegate.cli.admission import admission
-from tidegate.cli.check import check
-from tidegate.cli.explain import explain
-from tidegate.cli.import_notation import import_group
-from tidegate.cli.verify import verify
 from tidegate.errors import ConfigurationError, Error
 
 EXIT_UNKNOWN = 2
 """The result is unknown: invalid input, or evidence that is not available."""
 
+SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "admission": ("tidegate.cli.admission", "admission", "Answer the Kubernetes API server (run by the chart)."),
+        "check": ("tidegate.cli.check", "check", "Judge images or manifests as the cluster would."),
+        "explain": (
+            "tidegate.cli.explain",
+            "explain",
+            "Show the evidence for one image and what each check makes of it.",
+        ),
+        "import": (
+            "tidegate.cli.import_notation",
+            "import_group",
+            "Turn other tools' trust policies into tidegate's objects.",
+        ),
+        "verify": (
+            "tidegate.cli.verify",
+            "verify",
+            "Verify signatures step by step: of images, files or an OCI layout.",
+        ),
+    }
+)
+"""The module and name of each subcommand, and its line in the help."""
 
-class Commands(click.Group):
-    """Turns tidegate's own errors into one line and exit code 2."""
+
+class Subcommands(click.Group):
+    """Imports a subcommand when it is called, and turns tidegate's own errors into one line and exit code 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of the subcommands."""
+        return sorted(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import a subcommand; None where there is none of that name."""
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        module, name, _ = SUBCOMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the line of each subcommand without importing it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in sorted(SUBCOMMANDS.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand."""
@@ -35,7 +77,7 @@ class Commands(click.Group):
         sys.exit(EXIT_UNKNOWN)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Subcommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tidegate")
 def main() -> None:
     """Decide which container images may run on Amazon EKS.
@@ -46,10 +88,3 @@ def main() -> None:
 
     AWS credentials are found as by the AWS CLI: environment, profile, or the role of the machine or Pod.
     """
-
-
-main.add_command(admission)
-main.add_command(check)
-main.add_command(explain)
-main.add_command(import_group)
-main.add_command(verify)

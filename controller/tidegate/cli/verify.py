@@ -40,7 +40,7 @@ _AS_OF = frozenset({"envelope", "bundle", "layout"})
 """Forms that can be verified as of another time; what registries and AWS say is of now."""
 
 
-@click.command(cls=SectionedCommand, short_help="Verify signatures step by step: of images, files or an OCI layout.")
+@click.command(cls=SectionedCommand)
 @verify_arguments
 @click.pass_context
 def verify(ctx: click.Context, /, **given: Any) -> None:

@@ -25,7 +25,9 @@ def commands() -> dict[str, str]:
 def _helps(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, str]]:
     yield ctx.command_path, command.get_help(ctx) + "\n"
     if isinstance(command, click.Group):
-        for name, below in sorted(command.commands.items()):
+        for name in command.list_commands(ctx):
+            below = command.get_command(ctx, name)
+            assert below is not None
             yield from _helps(below, click.Context(below, info_name=name, parent=ctx, terminal_width=WIDTH))
 
 

@@ -24,12 +24,12 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "explain": (
             "tidegate.cli.explain",
             "explain",
-            "Show the evidence for one image and what each check makes of it.",
+            "Show the evidence for one image and the result of each check.",
         ),
         "import": (
             "tidegate.cli.import_notation",
             "import_group",
-            "Turn other tools' trust policies into tidegate's objects.",
+            "Convert trust policies of other tools to objects.",
         ),
         "verify": (
             "tidegate.cli.verify",

@@ -33,10 +33,10 @@ from tidegate.webhook.server import (
     AdmissionServer,
     BadRequest,
     Listener,
-    Reply,
-    Request,
     Route,
     ServerLimits,
+    ServerRequest,
+    ServerResponse,
     ServerTLS,
 )
 
@@ -84,7 +84,7 @@ async def _serve(options: argparse.Namespace) -> None:
         responder=responder, readiness=lambda: (), tls=ServerTLS(*certificates.pair()), limits=limits
     )
 
-    def figures(_request: Request) -> Reply:
+    def figures(_request: ServerRequest) -> ServerResponse:
         ledger = server.listener.ledger
         status = Path("/proc/self/status").read_text()
         fields = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if line.startswith("Vm")}
@@ -95,12 +95,12 @@ async def _serve(options: argparse.Namespace) -> None:
             "connections": len(ledger.connections),
             "accepted": ledger.accepted,
         }
-        return Reply(body=json.dumps(said).encode())
+        return ServerResponse(body=json.dumps(said).encode())
 
-    def fresh(_request: Request) -> Reply:
+    def fresh(_request: ServerRequest) -> ServerResponse:
         """Begin the peak anew."""
         Path("/proc/self/clear_refs").write_text("5")
-        return Reply(body=b"{}")
+        return ServerResponse(body=b"{}")
 
     routes = (
         Route(method="GET", path="/figures", handler=figures),

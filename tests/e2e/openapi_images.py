@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from tidegate.admission.request import BadReviewError, decode_review
-from tidegate.admission.workload import SHAPES
+from tidegate.admission.workload import WORKLOAD_KINDS
 
 MARKER = "registry.example/found-here:1"
 
@@ -124,7 +124,9 @@ def _resolved(member: dict, schemas: dict) -> tuple[dict, str]:
 
 def _prefix(kind: str) -> str:
     """Return the path of the kind's Pod spec, or one that no path starts with."""
-    return next((f"{shape.prefix}." for shape in SHAPES.values() if shape.kind == kind), "\0")
+    return next(
+        (f"{workload_kind.prefix}." for workload_kind in WORKLOAD_KINDS.values() if workload_kind.kind == kind), "\0"
+    )
 
 
 def _in_pod_spec(kind: str, path: str) -> str:
@@ -134,7 +136,7 @@ def _in_pod_spec(kind: str, path: str) -> str:
 
 def _listed(kind: str, path: str) -> bool:
     """Tell whether an image at the place is found in an admission request for an object with nothing else."""
-    found = [key for key, shape in SHAPES.items() if shape.kind == kind]
+    found = [key for key, workload_kind in WORKLOAD_KINDS.items() if workload_kind.kind == kind]
     if not found:
         return False
     group, version, _ = found[0]
@@ -148,7 +150,7 @@ def _listed(kind: str, path: str) -> bool:
             "uid": "1",
             "operation": "CREATE",
             "kind": {"group": group, "version": version, "kind": kind},
-            "resource": {"group": group, "version": version, "resource": SHAPES[found[0]].resource},
+            "resource": {"group": group, "version": version, "resource": WORKLOAD_KINDS[found[0]].resource},
             "object": document,
         },
     }

@@ -4,7 +4,7 @@ import json
 
 from tests.cluster import ControlPlane
 from tests.e2e.openapi_images import image_places, uncovered
-from tidegate.admission.workload import SHAPES
+from tidegate.admission.workload import WORKLOAD_KINDS
 
 
 def test_every_place_for_an_image_is_listed(control_plane: ControlPlane):
@@ -12,7 +12,7 @@ def test_every_place_for_an_image_is_listed(control_plane: ControlPlane):
     openapi = json.loads(control_plane.kubectl("get", "--raw", "/openapi/v2").stdout)
     places = image_places(openapi)
     assert uncovered(openapi) == set()
-    for shape in SHAPES.values():
+    for workload_kind in WORKLOAD_KINDS.values():
         for place in ("containers[].image", "initContainers[].image", "volumes[].image.reference"):
-            assert (shape.kind, f"{shape.prefix}.{place}") in places
+            assert (workload_kind.kind, f"{workload_kind.prefix}.{place}") in places
     assert ("Pod", "spec.ephemeralContainers[].image") in places

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tidegate.checks.subject import Shortfall, Subject
+from tidegate.checks.image_subject import ImageSubject
+from tidegate.checks.result import Shortfall
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus, PlatformImage
 from tidegate.evidence.image_evidence import ImageEvidence
@@ -219,8 +220,8 @@ def subject(
     *,
     cluster: tuple[Platform, ...] = (),
     now: datetime = NOW,
-) -> Subject:
-    return Subject(
+) -> ImageSubject:
+    return ImageSubject(
         reference=parse_reference(image),
         evidence=collected or evidence(),
         cluster_platforms=cluster,

@@ -36,7 +36,7 @@ class _Response(msgspec.Struct, frozen=True, rename="camel"):
     audit_annotations: dict[str, str] = {}
 
 
-class _Review(msgspec.Struct, frozen=True):
+class _ReviewResponse(msgspec.Struct, frozen=True):
     response: _Response
 
 
@@ -68,7 +68,7 @@ def problem_of(body: bytes, uid: str, *, audit_only: bool) -> str:
     Where nothing is enforced it must be let in with a finding that names the built-in policy.
     """
     try:
-        response = msgspec.json.decode(body, type=_Review).response
+        response = msgspec.json.decode(body, type=_ReviewResponse).response
     except msgspec.MsgspecError:
         return "the answer to the known-bad request is no AdmissionReview"
     if response.uid != uid:

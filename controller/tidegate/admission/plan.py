@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tidegate.admission.verdict import AnyPolicy, ImageVerdict, Judgement, conclude
+from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.judge import judge
 from tidegate.checks.registry import check_registry
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.subject import Subject
 from tidegate.errors import InvalidReferenceError
 from tidegate.evidence.fact import Known
 from tidegate.evidence.image import ImageDetail
@@ -115,7 +115,7 @@ def judge_plan(
         )
         judgements = [Judgement(policy=policy, results=(result,)) for policy in plan.policies]
     else:
-        subject = Subject(
+        subject = ImageSubject(
             reference=plan.reference,
             evidence=evidence,
             cluster_platforms=plan.cluster_platforms,

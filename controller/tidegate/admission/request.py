@@ -9,7 +9,15 @@ from enum import StrEnum
 
 import msgspec
 
-from tidegate.admission.workload import SHAPES, ImageUse, InvalidWorkloadError, Place, Shape, Workload, images_of
+from tidegate.admission.workload import (
+    WORKLOAD_KINDS,
+    ImageUse,
+    InvalidWorkloadError,
+    PodSpecField,
+    Workload,
+    WorkloadKind,
+    images_of,
+)
 from tidegate.errors import Error
 
 __all__ = [
@@ -19,7 +27,7 @@ __all__ = [
     "GroupVersionResource",
     "ImageUse",
     "Operation",
-    "Place",
+    "PodSpecField",
     "changed_images",
     "decode_review",
 ]
@@ -151,19 +159,19 @@ def decode_review(body: bytes) -> AdmissionRequest:
     operation = _checked(review.api_version, review.kind, head)
     if operation not in _RUNNING:
         return _request(head, operation, head.name)
-    shape = _shape(head)
+    workload_kind = _workload_kind(head)
     if head.object is None:
-        raise BadReviewError(f"a request to {operation.value} a {shape.kind} without an object", uid=head.uid)
+        raise BadReviewError(f"a request to {operation.value} a {workload_kind.kind} without an object", uid=head.uid)
     try:
-        images = images_of(head.object, shape)
+        images = images_of(head.object, workload_kind)
     except InvalidWorkloadError as exc:
         raise BadReviewError(str(exc), uid=head.uid) from exc
     metadata = head.object.metadata
     name = head.name or (metadata.name or metadata.generate_name if metadata else "")
-    old_images = _old_images(head, shape) if operation is Operation.UPDATE else ()
+    old_images = _old_images(head, workload_kind) if operation is Operation.UPDATE else ()
     request = _request(head, operation, name, images, old_images)
     if len(images) > MAX_IMAGES and len(changed_images(request)) > MAX_IMAGES:
-        raise BadReviewError(f"a {shape.kind} with more than {MAX_IMAGES} new images", uid=head.uid)
+        raise BadReviewError(f"a {workload_kind.kind} with more than {MAX_IMAGES} new images", uid=head.uid)
     return request
 
 
@@ -182,9 +190,9 @@ def changed_images(request: AdmissionRequest) -> tuple[ImageUse, ...]:
     return tuple(use for use in request.images if _sameness(use) not in known)
 
 
-def _sameness(use: ImageUse) -> tuple[Place, str, str]:
+def _sameness(use: ImageUse) -> tuple[PodSpecField, str, str]:
     """Return what makes two images one; ephemeral containers cannot be changed, so there the name counts."""
-    return use.place, use.text, use.name if use.place is Place.EPHEMERAL_CONTAINERS else ""
+    return use.spec_field, use.text, use.name if use.spec_field is PodSpecField.EPHEMERAL_CONTAINERS else ""
 
 
 def _checked(api_version: str, kind: str, head: _Head) -> Operation:
@@ -202,25 +210,27 @@ def _checked(api_version: str, kind: str, head: _Head) -> Operation:
     return operation
 
 
-def _shape(head: _Head) -> Shape:
+def _workload_kind(head: _Head) -> WorkloadKind:
     """Return the shape of the request's kind. The resource must agree: it is what the webhook's rules chose."""
     kind, resource = head.kind, head.resource
-    shape = SHAPES.get((kind.group, kind.version, kind.kind))
-    if shape is None:
+    workload_kind = WORKLOAD_KINDS.get((kind.group, kind.version, kind.kind))
+    if workload_kind is None:
         raise BadReviewError(
             f"the images of a {str(kind)[:80]!a} are not known; leave it out of the webhook's rules", uid=head.uid
         )
-    if (resource.group, resource.version, resource.resource) != (kind.group, kind.version, shape.resource):
-        raise BadReviewError(f"request.resource {resource.resource[:80]!a} is not that of a {shape.kind}", uid=head.uid)
-    return shape
+    if (resource.group, resource.version, resource.resource) != (kind.group, kind.version, workload_kind.resource):
+        raise BadReviewError(
+            f"request.resource {resource.resource[:80]!a} is not that of a {workload_kind.kind}", uid=head.uid
+        )
+    return workload_kind
 
 
-def _old_images(head: _Request, shape: Shape) -> tuple[ImageUse, ...]:
+def _old_images(head: _Request, workload_kind: WorkloadKind) -> tuple[ImageUse, ...]:
     """Return the images of the stored object; none where it cannot be read, so that all of the new one are judged."""
     if head.old_object is None:
         return ()
     try:
-        return images_of(head.old_object, shape)
+        return images_of(head.old_object, workload_kind)
     except InvalidWorkloadError:
         return ()
 

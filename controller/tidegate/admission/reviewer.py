@@ -5,7 +5,6 @@ nothing up itself: policies, namespaces, platforms and evidence come through the
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from tidegate.admission.plan import Plan, judge_plan
 from tidegate.admission.remembered import Remembered, Uses
 from tidegate.admission.request import AdmissionRequest, BadReviewError, changed_images, decode_review
 from tidegate.admission.verdict import ImageVerdict
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.image_evidence import RENEWED_SHARE, ImageEvidence, nothing_asked
 from tidegate.evidence.needs import Needs
 from tidegate.images.platform import Platform
@@ -80,18 +80,6 @@ class EvidenceSource(Protocol):
         ``share`` is the namespace on whose behalf it is collected. Without patience it is what is known, as soon as that
         takes longer than usual.
         """
-        ...
-
-
-class Clock(Protocol):
-    """Tells both times."""
-
-    def now(self) -> datetime:
-        """Return the wall time, UTC."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
         ...
 
 

@@ -18,7 +18,7 @@ class InvalidWorkloadError(Error):
     """An object is not the workload that its kind promises."""
 
 
-class Place(StrEnum):
+class PodSpecField(StrEnum):
     """The list of a Pod's spec that an image stands in."""
 
     CONTAINERS = "containers"
@@ -37,7 +37,7 @@ class ImageUse(msgspec.Struct, frozen=True, gc=False):
     path: str
     name: str
     text: str
-    place: Place
+    spec_field: PodSpecField
 
 
 class Container(msgspec.Struct, frozen=True, gc=False):
@@ -94,7 +94,7 @@ class WorkloadSpec(PodSpec, frozen=True, gc=False, rename="camel"):
     job_template: JobTemplate | None = None
 
 
-class Metadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+class WorkloadMetadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What is read of an object's metadata, for messages only."""
 
     name: str = ""
@@ -104,13 +104,13 @@ class Metadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 class Workload(msgspec.Struct, frozen=True, gc=False):
     """What is read of an object of any kind. ``template`` is that of a PodTemplate, which has no spec."""
 
-    metadata: Metadata | None = None
+    metadata: WorkloadMetadata | None = None
     spec: WorkloadSpec | None = None
     template: PodTemplate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class WorkloadKind:
     """Where a kind keeps its Pod spec: ``prefix`` is that spec's path, ``resource`` the kind's name in URLs."""
 
     kind: str
@@ -139,16 +139,16 @@ def _bare_template_spec(workload: Workload) -> PodSpec | None:
 
 
 _TEMPLATE = "spec.template.spec"
-SHAPES = {
-    ("", "v1", "Pod"): Shape(kind="Pod", resource="pods", prefix="spec", pod_spec=_own_spec),
-    ("", "v1", "PodTemplate"): Shape(
+WORKLOAD_KINDS = {
+    ("", "v1", "Pod"): WorkloadKind(kind="Pod", resource="pods", prefix="spec", pod_spec=_own_spec),
+    ("", "v1", "PodTemplate"): WorkloadKind(
         kind="PodTemplate", resource="podtemplates", prefix="template.spec", pod_spec=_bare_template_spec
     ),
-    ("batch", "v1", "CronJob"): Shape(
+    ("batch", "v1", "CronJob"): WorkloadKind(
         kind="CronJob", resource="cronjobs", prefix="spec.jobTemplate.spec.template.spec", pod_spec=_job_template_spec
     ),
 } | {
-    (group, "v1", kind): Shape(kind=kind, resource=f"{kind.lower()}s", prefix=_TEMPLATE, pod_spec=_template_spec)
+    (group, "v1", kind): WorkloadKind(kind=kind, resource=f"{kind.lower()}s", prefix=_TEMPLATE, pod_spec=_template_spec)
     for group, kind in (
         ("", "ReplicationController"),
         ("apps", "DaemonSet"),
@@ -166,27 +166,32 @@ MAX_LISTED = 10_000
 have next to nothing in them."""
 
 
-def images_of(workload: Workload, shape: Shape) -> tuple[ImageUse, ...]:
+def images_of(workload: Workload, workload_kind: WorkloadKind) -> tuple[ImageUse, ...]:
     """Return every image of a workload; raise InvalidWorkloadError where it has no containers to look at, or too many."""
-    spec = shape.pod_spec(workload)
+    spec = workload_kind.pod_spec(workload)
     if spec is None:
-        raise InvalidWorkloadError(f"a {shape.kind} without {shape.prefix}")
+        raise InvalidWorkloadError(f"a {workload_kind.kind} without {workload_kind.prefix}")
     if not spec.containers:
-        raise InvalidWorkloadError(f"a {shape.kind} without containers in {shape.prefix}.containers")
+        raise InvalidWorkloadError(f"a {workload_kind.kind} without containers in {workload_kind.prefix}.containers")
     lists = (spec.containers, spec.init_containers, spec.ephemeral_containers, spec.volumes)
     if sum([len(one) for one in lists if one]) > MAX_LISTED:
-        raise InvalidWorkloadError(f"a {shape.kind} with more than {MAX_LISTED:,} containers and volumes")
-    uses = _of_containers(spec.containers, f"{shape.prefix}.containers[", Place.CONTAINERS)
+        raise InvalidWorkloadError(f"a {workload_kind.kind} with more than {MAX_LISTED:,} containers and volumes")
+    uses = _of_containers(spec.containers, f"{workload_kind.prefix}.containers[", PodSpecField.CONTAINERS)
     if spec.init_containers:
-        uses += _of_containers(spec.init_containers, f"{shape.prefix}.initContainers[", Place.INIT_CONTAINERS)
+        uses += _of_containers(
+            spec.init_containers, f"{workload_kind.prefix}.initContainers[", PodSpecField.INIT_CONTAINERS
+        )
     if spec.ephemeral_containers:
         uses += _of_containers(
-            spec.ephemeral_containers, f"{shape.prefix}.ephemeralContainers[", Place.EPHEMERAL_CONTAINERS
+            spec.ephemeral_containers, f"{workload_kind.prefix}.ephemeralContainers[", PodSpecField.EPHEMERAL_CONTAINERS
         )
     if spec.volumes:
         uses += [
             ImageUse(
-                f"{shape.prefix}.volumes[{index}].image.reference", volume.name, volume.image.reference, Place.VOLUMES
+                f"{workload_kind.prefix}.volumes[{index}].image.reference",
+                volume.name,
+                volume.image.reference,
+                PodSpecField.VOLUMES,
             )
             for index, volume in enumerate(spec.volumes)
             if volume.image is not None
@@ -194,26 +199,26 @@ def images_of(workload: Workload, shape: Shape) -> tuple[ImageUse, ...]:
     return tuple(uses)
 
 
-def _of_containers(containers: list[Container], path: str, place: Place) -> list[ImageUse]:
+def _of_containers(containers: list[Container], path: str, spec_field: PodSpecField) -> list[ImageUse]:
     return [
-        ImageUse(f"{path}{index}].image", container.name, container.image, place)
+        ImageUse(f"{path}{index}].image", container.name, container.image, spec_field)
         for index, container in enumerate(containers)
     ]
 
 
 def images_of_manifest(document: object) -> tuple[ImageUse, ...]:
     """Return every image of a parsed manifest; raise InvalidWorkloadError for what is none of the known kinds."""
-    shape = shape_of_manifest(document)
-    if shape is None:
+    workload_kind = workload_kind_of(document)
+    if workload_kind is None:
         raise InvalidWorkloadError("not a kind of workload whose images are known")
     try:
         workload = msgspec.convert(document, Workload)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
-        raise InvalidWorkloadError(f"not a {shape.kind}: {exc}") from exc
-    return images_of(workload, shape)
+        raise InvalidWorkloadError(f"not a {workload_kind.kind}: {exc}") from exc
+    return images_of(workload, workload_kind)
 
 
-def shape_of_manifest(document: object) -> Shape | None:
+def workload_kind_of(document: object) -> WorkloadKind | None:
     """Return the shape of a parsed manifest's kind, or None for a kind without known images."""
     if not isinstance(document, dict):
         return None
@@ -221,4 +226,4 @@ def shape_of_manifest(document: object) -> Shape | None:
     if not isinstance(api_version, str) or not isinstance(kind, str):
         return None
     group, slash, version = api_version.rpartition("/")
-    return None if slash and not group else SHAPES.get((group, version, kind))
+    return None if slash and not group else WORKLOAD_KINDS.get((group, version, kind))

@@ -34,7 +34,7 @@ from tidegate.settings import Settings
 from tidegate.signing.prepare import warm_up
 from tidegate.telemetry.log import configure_logging
 from tidegate.telemetry.metrics import Metrics
-from tidegate.telemetry.registries import Place, listed_places
+from tidegate.telemetry.registries import RegistryKey, listed_registry_keys
 from tidegate.trust.kms_keys import KmsKeys
 from tidegate.trust.trusted_roots import FetchedRoots
 from tidegate.webhook.certificate import CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
@@ -45,11 +45,11 @@ from tidegate.webhook.server import (
     BadRequest,
     KopfHost,
     Listener,
-    Reply,
-    Request,
     Responder,
     Route,
     ServerLimits,
+    ServerRequest,
+    ServerResponse,
     ServerTLS,
 )
 
@@ -249,8 +249,8 @@ def client_authorities(settings: Settings) -> bytes | None:
 def metrics_listener(metrics: Metrics, server: AdmissionServer) -> Listener:
     """Return the plain HTTP listener for Prometheus, and for the kubelet where clients of the other need a certificate."""
 
-    def answer(_request: Request) -> Reply:
-        return Reply(body=metrics.render(), content_type=METRICS_TYPE)
+    def answer(_request: ServerRequest) -> ServerResponse:
+        return ServerResponse(body=metrics.render(), content_type=METRICS_TYPE)
 
     routes = (Route(method="GET", path="/metrics", handler=answer), *server.probes())
     return Listener(name="metrics", routes=routes, limits=ServerLimits(max_connections=METRICS_CONNECTIONS), tls=None)
@@ -267,9 +267,9 @@ def watch_policies(metrics: Metrics, policies: WatchedPolicies) -> None:
     metrics.watch("tidegate_policies_age_seconds", "Seconds since policies were read.", lambda: policies.age_seconds)
 
 
-def listed_registries(policies: WatchedPolicies) -> frozenset[Place]:
+def listed_registries(policies: WatchedPolicies) -> frozenset[RegistryKey]:
     """Return the registries that metrics name from the start: those of the policies in force."""
-    return listed_places(policies.current().policies)
+    return listed_registry_keys(policies.current().policies)
 
 
 def watch_trust_stores(metrics: Metrics, stores: WatchedTrustStores) -> None:

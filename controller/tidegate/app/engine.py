@@ -13,11 +13,12 @@ from tidegate.aws.inspector import Inspector
 from tidegate.aws.kms import Kms
 from tidegate.aws.signer import Signer
 from tidegate.egress.hosts import HostList
+from tidegate.evidence.clock import Clock
 from tidegate.gather.api_limiter import RateLimit
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.budget import Budget
 from tidegate.gather.call_accounting import CallAccounting
-from tidegate.gather.clock import Clock, SystemClock
+from tidegate.gather.clock import SystemClock
 from tidegate.gather.collector import Collector
 from tidegate.gather.lookups import Lookups
 from tidegate.gather.sources import Sources

@@ -16,7 +16,7 @@ from tidegate.aws.errors import INVALID_CODES, MAX_DETAIL, is_too_long
 from tidegate.aws.identity import Identity
 from tidegate.aws.pages import PageTokens
 from tidegate.aws.pull_through import PullThroughRules
-from tidegate.aws.reply import Reply
+from tidegate.aws.reply import ApiResponse
 from tidegate.aws.split import RefusedError, ask_for_each
 from tidegate.evidence.content import TOO_LARGE
 from tidegate.evidence.fact import Cause
@@ -121,7 +121,7 @@ class Ecr:
         choice = self._clients.account(registry.account).scanner
         if choice is not ScannerChoice.AUTO:
             return ScanType.ENHANCED if choice is ScannerChoice.INSPECTOR else ScanType.BASIC
-        reply = Reply(self._clients.call(_SCANNING, registry, {}), _SCANNING.source)
+        reply = ApiResponse(self._clients.call(_SCANNING, registry, {}), _SCANNING.source)
         if (answered := reply.text("registryId")) != registry.account:
             raise _foreign(_SCANNING, registry, f"ECR answered for {answered}: name the scanner of this account, or")
         return reply.object("scanningConfiguration").word(ScanType, "scanType")

@@ -8,7 +8,7 @@ from typing import Any
 
 from tidegate.aws.ecr_images import is_text, read_failure, require_same
 from tidegate.aws.errors import MAX_DETAIL, unexpected
-from tidegate.aws.reply import Reply, member
+from tidegate.aws.reply import ApiResponse, member
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageStatus
@@ -43,7 +43,7 @@ def read_referrers(answer: Mapping[str, Any], source: str) -> tuple[list[Artifac
     """Read one page of ``referrers``: those that can be pulled, and what was left aside."""
     refs: list[ArtifactRef] = []
     skipped: list[SkippedArtifact] = []
-    for described in Reply(answer, source).listed("referrers"):
+    for described in ApiResponse(answer, source).listed("referrers"):
         digest = described.text("digest")
         try:
             active = not described.has("artifactStatus")
@@ -72,7 +72,7 @@ def read_artifacts(
     digest they were asked for by.
     """
     found: dict[ImageId, list[StoredArtifact]] = {each: [] for each in ids}
-    reply = Reply(answer, source)
+    reply = ApiResponse(answer, source)
     for failure in reply.objects("failures"):
         for bears in _ids(failure.object("imageId")):
             known = _ABSENCES.get(failure.text("failureCode"))
@@ -89,7 +89,7 @@ def read_signing_statuses(
     answer: Mapping[str, Any], repository: EcrRepository, digest: Digest, source: str
 ) -> tuple[SigningHint, ...]:
     """Read ``signingStatuses`` of one image."""
-    reply = Reply(answer, source)
+    reply = ApiResponse(answer, source)
     require_same(reply, repository)
     reply.object("imageId").require_same("imageDigest", digest)
     return tuple(
@@ -103,7 +103,7 @@ def read_signing_statuses(
     )
 
 
-def _ref(described: Reply, digest: Digest) -> ArtifactRef:
+def _ref(described: ApiResponse, digest: Digest) -> ArtifactRef:
     """Read an entry. Its pusher wrote the artifact type and the annotations, so that neither is a fault of ECR's answer."""
     notes = described.value("annotations")
     texts = notes.items() if isinstance(notes, Mapping) else ()
@@ -122,7 +122,7 @@ def _skipped(digest: str, reason: SkipReason, detail: str, cause: Cause | None =
     return SkippedArtifact(what=digest[:80], reason=reason, detail=detail, cause=cause)
 
 
-def _ids(named: Reply) -> list[ImageId]:
+def _ids(named: ApiResponse) -> list[ImageId]:
     digest, tag = named.optional_text("imageDigest"), named.optional_text("imageTag")
     return [ImageId("digest", digest)] * bool(digest) + [ImageId("tag", tag)] * bool(tag)
 
@@ -135,7 +135,7 @@ def _only(answers: Sequence[StoredArtifact], asked: ImageId, source: str) -> Sto
     return answers[0] if same else unexpected(source, f"{len(answers)} answers for {asked} that differ")
 
 
-def _content(image: Reply, named: Reply) -> StoredArtifact:
+def _content(image: ApiResponse, named: ApiResponse) -> StoredArtifact:
     """Return the manifest, unless these are not the bytes that were pushed.
 
     Who may push can bring that about: bytes that are no text, which is all that an answer can hold, and under a tag a

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.aws.errors import MAX_DETAIL, unexpected
-from tidegate.aws.reply import Reply
+from tidegate.aws.reply import ApiResponse
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
@@ -49,7 +49,7 @@ def read_images(
 ) -> dict[ImageId, ImageDetail | SourceUnavailableError]:
     """Read ``imageDetails``; an id that no image of the answer bears, or several do, is UNEXPECTED_ANSWER."""
     found: dict[ImageId, set[ImageDetail]] = {each: set() for each in ids}
-    for described in Reply(answer, source).listed("imageDetails"):
+    for described in ApiResponse(answer, source).listed("imageDetails"):
         require_same(described, repository)
         detail = _detail(described)
         tags = (ImageId("tag", tag) for tag in described.values("imageTags") if isinstance(tag, str))
@@ -69,9 +69,9 @@ def read_manifests(
         known = found.get(digest, answered)
         found[digest] = answered if known == answered else unexpected(source, f"several answers for {digest[:80]}")
 
-    for failure in Reply(answer, source).objects("failures"):
+    for failure in ApiResponse(answer, source).objects("failures"):
         note(failure.object("imageId").text("imageDigest"), read_failure(failure, absent))
-    for image in Reply(answer, source).listed("images"):
+    for image in ApiResponse(answer, source).listed("images"):
         require_same(image, repository)
         digest = image.object("imageId").text("imageDigest")
         note(digest, _manifest(image, digest))
@@ -84,7 +84,7 @@ def read_repositories(
 ) -> dict[str, DescribedRepository]:
     """Read ``repositories``; a name without one, or with several that differ, is UNEXPECTED_ANSWER."""
     found: dict[str, DescribedRepository] = {}
-    for described in Reply(answer, source).listed("repositories"):
+    for described in ApiResponse(answer, source).listed("repositories"):
         name = described.text("repositoryName")
         require_same(described, EcrRepository(registry, name))
         try:
@@ -98,7 +98,7 @@ def read_repositories(
     return {each: found.get(each, none) for each in names}
 
 
-def _detail(described: Reply) -> ImageDetail:
+def _detail(described: ApiResponse) -> ImageDetail:
     return ImageDetail(
         digest=_digest(described, "imageDigest"),
         media_type=described.text("imageManifestMediaType"),
@@ -115,7 +115,7 @@ def _only(details: set[ImageDetail], image: ImageId, source: str) -> ImageDetail
     return unexpected(source, f"{len(details)} answers for {image}, expected one")
 
 
-def _manifest(image: Reply, digest: str) -> StoredManifest | SourceUnavailableError:
+def _manifest(image: ApiResponse, digest: str) -> StoredManifest | SourceUnavailableError:
     """Return the manifest; other bytes than those of the digest are no answer, unless who pushed it brought that about."""
     text = image.text("imageManifest")
     content = text.encode(errors="surrogatepass")
@@ -132,7 +132,7 @@ def is_text(text: str) -> bool:
     return REPLACEMENT not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
-def read_failure(failure: Reply, absent: Absence) -> Absence | SourceUnavailableError:
+def read_failure(failure: ApiResponse, absent: Absence) -> Absence | SourceUnavailableError:
     """Return what one of BatchGetImage's ``failures`` means; ``absent`` is what a missing image means."""
     code = failure.text("failureCode")
     if code == "ImageNotFound":
@@ -142,7 +142,7 @@ def read_failure(failure: Reply, absent: Absence) -> Absence | SourceUnavailable
     return SourceUnavailableError(cause, failure.source, detail[:MAX_DETAIL])
 
 
-def _settings(described: Reply) -> RepositorySettings:
+def _settings(described: ApiResponse) -> RepositorySettings:
     """Return the mode with its filters; raise where they do not fit together, since either may be the wrong one."""
     mode = described.word(TagMutability, "imageTagMutability")
     filters = tuple(_exclusion(each) for each in described.objects("imageTagMutabilityExclusionFilters"))
@@ -151,7 +151,7 @@ def _settings(described: Reply) -> RepositorySettings:
     return RepositorySettings(mutability=mode, exclusion_filters=filters)
 
 
-def _exclusion(described: Reply) -> str:
+def _exclusion(described: ApiResponse) -> str:
     """Return a wildcard filter; raise for a kind or a text of which this version does not know what it matches."""
     text, kind = described.text("filter"), described.text("filterType")
     if kind != "WILDCARD" or not _FILTER.fullmatch(text) or text.count("*") > MAX_WILDCARDS:
@@ -159,14 +159,14 @@ def _exclusion(described: Reply) -> str:
     return text
 
 
-def _digest(described: Reply, name: str) -> Digest:
+def _digest(described: ApiResponse, name: str) -> Digest:
     digest = parse_digest(described.text(name))
     if digest is None:
         raise described.wrong(name, "expected sha256 and 64 hexadecimal digits")
     return digest
 
 
-def require_same(described: Reply, repository: EcrRepository) -> None:
+def require_same(described: ApiResponse, repository: EcrRepository) -> None:
     """Raise unless an answer says that it is about the repository that was asked for."""
     described.require_same("registryId", repository.registry.account)
     described.require_same("repositoryName", repository.name)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tidegate.aws.ecr_images import require_same
 from tidegate.aws.findings import kept, package, read_finding, vulnerability_id
-from tidegate.aws.reply import Reply, member
+from tidegate.aws.reply import ApiResponse, member
 from tidegate.evidence.scan import (
     MAX_FINDINGS,
     Coverage,
@@ -39,14 +39,14 @@ def not_scanned(code: str, reason: str) -> ScanReport:
 
 def check_subject(page: Mapping[str, Any], repository: EcrRepository, digest: Digest, source: str) -> None:
     """Raise unless a page is about the image that was asked for."""
-    reply = Reply(page, source)
+    reply = ApiResponse(page, source)
     require_same(reply, repository)
     reply.object("imageId").require_same("imageDigest", digest)
 
 
 def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) -> ScanReport:
     """Read all pages of one image; ``more`` is True where there are pages that were not read."""
-    answers = [Reply(page, source) for page in pages]
+    answers = [ApiResponse(page, source) for page in pages]
     # Every page says it, so that a page without it is not taken for one without findings.
     status, *others = (each.object("imageScanStatus") for each in answers)
     word = status.text("status")
@@ -84,7 +84,7 @@ def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) 
     )
 
 
-def _check_counts(findings: Reply, listed: Sequence[Reply], *, others: int) -> None:
+def _check_counts(findings: ApiResponse, listed: Sequence[ApiResponse], *, others: int) -> None:
     """Raise where ECR counts more findings of a severity than it lists: they are still to come.
 
     ``others`` are Amazon Inspector's, of any severity, closed ones included.
@@ -100,7 +100,7 @@ def _check_counts(findings: Reply, listed: Sequence[Reply], *, others: int) -> N
         others -= max(0, int(counted) - severities[name])
 
 
-def _basic(described: Reply) -> Finding:
+def _basic(described: ApiResponse) -> Finding:
     attributes = {each.text("key"): each.optional_text("value") for each in described.objects("attributes")}
     word = described.text("severity")
     return Finding(

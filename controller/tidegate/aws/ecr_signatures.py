@@ -14,7 +14,7 @@ from tidegate.aws.errors import is_too_long, unexpected
 from tidegate.aws.layers import LayerDownloads
 from tidegate.aws.pages import PageTokens
 from tidegate.aws.pull_through import PullThroughRules
-from tidegate.aws.reply import Reply
+from tidegate.aws.reply import ApiResponse
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.signature_artifacts import (
@@ -207,7 +207,7 @@ class _Store:
             if self._is_uncached(exc):
                 raise UnusableArtifactError(SkipReason.GONE, "the blob is not in the pull-through cache") from exc
             raise
-        reply = Reply(answer, _DOWNLOAD_URL.source)
+        reply = ApiResponse(answer, _DOWNLOAD_URL.source)
         reply.require_same("layerDigest", blob.digest)
         return self._downloads.fetch(
             reply.text("downloadUrl"),

@@ -5,7 +5,7 @@ A finding that cannot be read raises: left out, it would make an image look bett
 
 from collections.abc import Sequence
 
-from tidegate.aws.reply import Reply, member
+from tidegate.aws.reply import ApiResponse, member
 from tidegate.evidence.inspection import FoundFindings
 from tidegate.evidence.scan import MAX_FINDINGS, Answer, Finding, Severity, VulnerablePackage
 
@@ -21,7 +21,7 @@ _WORST_FIRST = {severity: rank for rank, severity in enumerate(Severity)} | {Sev
 _ACTIVE, _SUPPRESSED, _CLOSED = "ACTIVE", "SUPPRESSED", "CLOSED"
 
 
-def read_finding(described: Reply) -> Finding | None:
+def read_finding(described: ApiResponse) -> Finding | None:
     """Return a finding, or None for one that is closed.
 
     New words for severity, fix and exploit are UNKNOWN. A new word for the status raises: it may mean anything.
@@ -44,7 +44,7 @@ def read_finding(described: Reply) -> Finding | None:
     )
 
 
-def vulnerability_id(described: Reply, member_name: str) -> str:
+def vulnerability_id(described: ApiResponse, member_name: str) -> str:
     """Return the name of a vulnerability; one that is too long is no name, and cut it would be another's."""
     found = described.text(member_name)
     if len(found) > MAX_ID:
@@ -63,7 +63,7 @@ def package(name: str, installed: str, fixed_in: str) -> VulnerablePackage:
     return VulnerablePackage(name=name[:MAX_TEXT], installed=installed[:MAX_TEXT], fixed_in=fixed_in[:MAX_TEXT])
 
 
-def _package(described: Reply) -> VulnerablePackage:
+def _package(described: ApiResponse) -> VulnerablePackage:
     fixed_in = described.optional_text("fixedInVersion")
     release, epoch = described.optional_text("release"), described.optional_number("epoch")
     installed = described.text("version") + (f"-{release}" if release else "")
@@ -74,7 +74,7 @@ def _package(described: Reply) -> VulnerablePackage:
     )
 
 
-def _probability(described: Reply) -> float | None:
+def _probability(described: ApiResponse) -> float | None:
     epss = described.optional_object("epss")
     score = None if epss is None else epss.optional_number("score")
     if score is not None and not 0.0 <= score <= 1.0:

@@ -5,7 +5,7 @@ import threading
 
 from tidegate.aws.clients import Clients
 from tidegate.aws.errors import classify
-from tidegate.aws.reply import Reply
+from tidegate.aws.reply import ApiResponse
 
 SOURCE = "sts:GetCallerIdentity"
 _ARN = re.compile(r"arn:[a-z0-9-]+:(?:sts|iam)::(?P<account>[0-9]{12}):\S{1,600}", re.ASCII)
@@ -31,14 +31,14 @@ class Identity:
         with self._lock:
             if self._known is None:
                 try:
-                    reply = Reply(self._clients.sts().get_caller_identity(), SOURCE)  # type: ignore[attr-defined]
+                    reply = ApiResponse(self._clients.sts().get_caller_identity(), SOURCE)  # type: ignore[attr-defined]
                 except Exception as exc:
                     raise classify(exc, SOURCE) from exc
                 self._known = _read(reply)
             return self._known
 
 
-def _read(reply: Reply) -> tuple[str, str]:
+def _read(reply: ApiResponse) -> tuple[str, str]:
     """Return ARN and account, which have to fit together: what is read here is believed until the process ends."""
     arn, account = reply.text("Arn"), reply.text("Account")
     named = _ARN.fullmatch(arn)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tidegate.aws.errors import unexpected
 from tidegate.aws.findings import kept, read_finding
-from tidegate.aws.reply import Reply
+from tidegate.aws.reply import ApiResponse
 from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import CoverageAnswer, FindingsAnswer
 from tidegate.evidence.scan import MAX_FINDINGS, Coverage, Finding, ScanState, inspector_state
@@ -40,7 +40,7 @@ class Targets:
         """Return the resource ids that Inspector uses."""
         return tuple(self._by_arn)
 
-    def covered(self, row: Reply) -> ImageKey:
+    def covered(self, row: ApiResponse) -> ImageKey:
         """Return the image that a row of coverage is about; raise for a row that was not asked for."""
         image = self._by_arn.get(row.text("resourceId"))
         if image is None:
@@ -49,7 +49,7 @@ class Targets:
         row.require_same("accountId", self._account)
         return image
 
-    def of(self, resource: Reply) -> ImageKey | None:
+    def of(self, resource: ApiResponse) -> ImageKey | None:
         """Return the image that a resource of a finding is, or None for one that the question did not leave out.
 
         Images are asked for by repository and by digest, so that one of a batch may be found in the repository of
@@ -84,7 +84,7 @@ class CoverageRows:
 
     def add(self, page: Mapping[str, Any]) -> bool:
         """Read one page, and tell that more are wanted; raise AwsUnavailableError for a row that was not asked for."""
-        for row in Reply(page, self._source).listed("coveredResources"):
+        for row in ApiResponse(page, self._source).listed("coveredResources"):
             image = self._targets.covered(row)
             try:
                 read: CoverageAnswer = _coverage(row)
@@ -118,7 +118,7 @@ class ImageFindings:
 
         Raise AwsUnavailableError for a finding of which it is not clear whose it is, or that nobody asked for.
         """
-        for described in Reply(page, self._source).listed("findings"):
+        for described in ApiResponse(page, self._source).listed("findings"):
             resources = described.objects("resources")
             if not resources:
                 raise described.wrong("resources", "expected at least one")
@@ -130,7 +130,7 @@ class ImageFindings:
         """Return the findings of each image; one that could not be read makes its image unavailable."""
         return {image: self._broken.get(image) or self._kept(image, complete=complete) for image in self._found}
 
-    def _add(self, described: Reply, images: Sequence[ImageKey]) -> None:
+    def _add(self, described: ApiResponse, images: Sequence[ImageKey]) -> None:
         try:
             finding = read_finding(described)
         except SourceUnavailableError as exc:
@@ -147,7 +147,7 @@ class ImageFindings:
         return kept(found, complete=complete)
 
 
-def _coverage(row: Reply) -> Coverage:
+def _coverage(row: ApiResponse) -> Coverage:
     status, scanned_at = row.object("scanStatus"), row.optional_time("lastScannedAt")
     code, reason = status.text("statusCode"), status.text("reason")
     state = inspector_state(code, reason, last_scanned_at=scanned_at)

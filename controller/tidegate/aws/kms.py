@@ -11,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from tidegate.aws.clients import AnsweredError, Api, Clients
-from tidegate.aws.reply import Reply
+from tidegate.aws.reply import ApiResponse
 from tidegate.errors import PolicyError
 from tidegate.images.repository import EcrRegistry
 from tidegate.strict.objection import Objection
@@ -61,10 +61,10 @@ class Kms:
             answer = self._clients.call(_PUBLIC_KEY, where, {"KeyId": arn}, answers=_UNUSABLE)
         except AnsweredError as error:
             raise PolicyError((f"AWS KMS has no such key to verify by: {error.code}",)) from error
-        return _pem(Reply(answer, _PUBLIC_KEY.source), answer.get("PublicKey"), arn)
+        return _pem(ApiResponse(answer, _PUBLIC_KEY.source), answer.get("PublicKey"), arn)
 
 
-def _pem(reply: Reply, der: object, arn: str) -> bytes:
+def _pem(reply: ApiResponse, der: object, arn: str) -> bytes:
     """Return the PEM of an answer: that key's, for signing, and of a kind that a policy could also name by its PEM."""
     if reply.text("KeyId") != arn:
         raise reply.wrong("KeyId", "it is another key's answer")

@@ -6,7 +6,7 @@ A token that comes again would lead in a circle: the pages are then not the answ
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.aws.reply import Reply
+from tidegate.aws.reply import ApiResponse
 
 
 class PageTokens:
@@ -18,7 +18,7 @@ class PageTokens:
 
     def next(self, page: Mapping[str, Any]) -> str:
         """Return the token of the next page, empty after the last; raise AwsUnavailableError for one that was seen."""
-        reply = Reply(page, self._source)
+        reply = ApiResponse(page, self._source)
         token = reply.optional_text("nextToken")
         if token in self._seen:
             raise reply.wrong("nextToken", "the pages lead in a circle")

@@ -10,7 +10,7 @@ from time import monotonic
 from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.errors import unexpected
 from tidegate.aws.pages import PageTokens
-from tidegate.aws.reply import Reply
+from tidegate.aws.reply import ApiResponse
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -65,7 +65,7 @@ class PullThroughRules:
                 page = self._clients.call(_API, registry, parameters, answers=_NO_RULES)
             except AnsweredError:
                 return frozenset(prefixes)
-            for rule in Reply(page, _API.source).listed("pullThroughCacheRules"):
+            for rule in ApiResponse(page, _API.source).listed("pullThroughCacheRules"):
                 rule.require_same("registryId", registry.account)
                 prefixes.add(rule.text("ecrRepositoryPrefix"))
             if not (token := tokens.next(page)):

@@ -28,7 +28,7 @@ def member(kind: type[E], word: str, unknown: E) -> E:
         return unknown
 
 
-class Reply:
+class ApiResponse:
     """One object of an answer; ``path`` says where it stood, for the operator."""
 
     __slots__ = ("_members", "path", "source")
@@ -109,12 +109,12 @@ class Reply:
             raise self.wrong(name, "expected a finite number")
         return number
 
-    def optional_object(self, name: str) -> "Reply | None":
+    def optional_object(self, name: str) -> "ApiResponse | None":
         """Return an object, or None where there is none."""
         value = self._members.get(name)
-        return None if value is None else Reply(value, self.source, f"{self.path}.{name}")
+        return None if value is None else ApiResponse(value, self.source, f"{self.path}.{name}")
 
-    def object(self, name: str) -> "Reply":
+    def object(self, name: str) -> "ApiResponse":
         """Return an object."""
         found = self.optional_object(name)
         if found is None:
@@ -138,15 +138,17 @@ class Reply:
             raise self.wrong(name, f"expected a list, got {type(value).__name__}")
         return value
 
-    def listed(self, name: str) -> "list[Reply]":
+    def listed(self, name: str) -> "list[ApiResponse]":
         """Return the objects of a list that must be there, if only empty."""
         if not self.has(name):
             raise self.wrong(name, "expected a list, got none")
         return self.objects(name)
 
-    def objects(self, name: str) -> "list[Reply]":
+    def objects(self, name: str) -> "list[ApiResponse]":
         """Return the objects of a list, none where there is no list."""
-        return [Reply(value, self.source, f"{self.path}.{name}[{at}]") for at, value in enumerate(self.values(name))]
+        return [
+            ApiResponse(value, self.source, f"{self.path}.{name}[{at}]") for at, value in enumerate(self.values(name))
+        ]
 
     def wrong(self, name: str, problem: str) -> Exception:
         """Return the error to raise about a member."""

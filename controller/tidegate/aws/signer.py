@@ -7,7 +7,7 @@ means is not said here.
 import re
 
 from tidegate.aws.clients import Api, Clients
-from tidegate.aws.reply import Reply
+from tidegate.aws.reply import ApiResponse
 from tidegate.errors import VerificationError
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.images.repository import EcrRegistry
@@ -44,7 +44,7 @@ class Signer:
                 "certificateHashes": list(question.certificate_hashes),
             },
         )
-        reply = Reply(answer, _REVOCATION.source)
+        reply = ApiResponse(answer, _REVOCATION.source)
         # AWS's own plugin takes no list for an empty one; here an answer that does not say is none.
         revoked = reply.values("revokedEntities")
         if not reply.has("revokedEntities"):

@@ -3,17 +3,19 @@
 The attestations of an image are those of the digest that the reference means.
 """
 
-from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.existence import existing_image
+from tidegate.checks.image_subject import ImageSubject
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason, Shortfall
 from tidegate.checks.scan import worst
 from tidegate.checks.signature import NOT_SUPPORTED, may_be_asked
-from tidegate.checks.subject import Shortfall, Subject, earliest, existing_image, resting_on
+from tidegate.checks.staleness import earliest, resting_on
 from tidegate.checks.verification import VerificationMessages, judge_verification
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import AttestationRules
 from tidegate.signing.requirements import requirements_of
 
 
-def check_attestations(policy: ImagePolicy, subject: Subject) -> CheckResult:
+def check_attestations(policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
     """Judge each demanded attestation; where not all are proved, the worst decides."""
     if not may_be_asked(policy, subject):
         return NOT_SUPPORTED.of(Check.ATTESTATIONS)

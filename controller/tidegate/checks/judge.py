@@ -6,12 +6,13 @@ Pure: the same policy, evidence and time give the same results. An unexpected ex
 from collections.abc import Callable
 
 from tidegate.checks.attestation import check_attestations
+from tidegate.checks.existence import MAX_PROBLEM
+from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import harmless
 from tidegate.checks.registry import check_registry
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.checks.scan import check_scan
 from tidegate.checks.signature import check_signatures
-from tidegate.checks.subject import MAX_PROBLEM, Subject
 from tidegate.checks.tag import check_tag
 from tidegate.checks.vulnerabilities import check_vulnerabilities
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
@@ -32,14 +33,14 @@ def required_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
     return tuple(check for check, section in sections if section is not None) or (Check.POLICY,)
 
 
-def judge(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> tuple[CheckResult, ...]:
+def judge(policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> tuple[CheckResult, ...]:
     """Return one result for each demanded check, in their order. A registry that is refused ends the matter."""
     results = tuple(_run(check, policy, subject) for check in required_checks(policy))
     refused = next((one for one in results if one.check is Check.REGISTRY and one.outcome is Outcome.FAIL), None)
     return results if refused is None else (refused,)
 
 
-def _run(check: Check, policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+def _run(check: Check, policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> CheckResult:
     try:
         result = _CHECKS[check](policy, subject)
     except Exception as problem:  # noqa: BLE001 - whatever goes wrong in a check must not become an allow
@@ -61,7 +62,7 @@ def undetermined(check: Check, reason: Reason, found: str, *, cause: str = "") -
     )
 
 
-def _policy(policy: ImagePolicy | BrokenPolicy, _subject: Subject) -> CheckResult:
+def _policy(policy: ImagePolicy | BrokenPolicy, _subject: ImageSubject) -> CheckResult:
     found, cause = "the policy demands nothing", ""
     if isinstance(policy, BrokenPolicy):
         found, cause = "the policy cannot be used", harmless("; ".join(policy.problems[:1]), MAX_PROBLEM)
@@ -75,41 +76,41 @@ def _policy(policy: ImagePolicy | BrokenPolicy, _subject: Subject) -> CheckResul
     )
 
 
-def _registry(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+def _registry(policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> CheckResult:
     assert isinstance(policy, ImagePolicy)
     return check_registry(policy.registries or (), subject.reference)
 
 
-def _tag(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+def _tag(policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> CheckResult:
     assert isinstance(policy, ImagePolicy)
     assert policy.tags is not None
     return check_tag(policy.tags, policy, subject)
 
 
-def _scan(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+def _scan(policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> CheckResult:
     assert isinstance(policy, ImagePolicy)
     assert policy.scan is not None
     return check_scan(policy.scan, policy, subject)
 
 
-def _vulnerabilities(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+def _vulnerabilities(policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> CheckResult:
     assert isinstance(policy, ImagePolicy)
     assert policy.vulnerabilities is not None
     return check_vulnerabilities(policy.vulnerabilities, policy, subject)
 
 
-def _signatures(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+def _signatures(policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> CheckResult:
     assert isinstance(policy, ImagePolicy)
     assert policy.signatures is not None
     return check_signatures(policy.signatures, policy, subject)
 
 
-def _attestations(policy: ImagePolicy | BrokenPolicy, subject: Subject) -> CheckResult:
+def _attestations(policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> CheckResult:
     assert isinstance(policy, ImagePolicy)
     return check_attestations(policy, subject)
 
 
-_CHECKS: dict[Check, Callable[[ImagePolicy | BrokenPolicy, Subject], CheckResult]] = {
+_CHECKS: dict[Check, Callable[[ImagePolicy | BrokenPolicy, ImageSubject], CheckResult]] = {
     Check.POLICY: _policy,
     Check.REGISTRY: _registry,
     Check.TAG: _tag,

@@ -114,3 +114,25 @@ class CheckResult:
     def found_and_cause(self) -> str:
         """Return what was found with its cause, for logs and the command line; never for an answer to the API server."""
         return f"{self.summary} (cause: {self.cause})" if self.cause else self.summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """Why a check cannot pass for want of a fact: a result without the name of the check. ``cause`` is for operators."""
+
+    outcome: Outcome
+    reason: Reason
+    found: str
+    remedy: str
+    cause: str = ""
+
+    def of(self, check: Check) -> CheckResult:
+        """Return this as the result of the check."""
+        return CheckResult(
+            check=check,
+            outcome=self.outcome,
+            reason=self.reason,
+            found=self.found,
+            remedy=self.remedy,
+            cause=self.cause,
+        )

@@ -8,17 +8,11 @@ the first one, so the last scan counts as the first until something proves an ea
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from tidegate.checks.existence import existing_image, runnable_images
+from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import age, harmless
-from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.subject import (
-    Shortfall,
-    Subject,
-    earliest,
-    existing_image,
-    resting_on,
-    runnable_images,
-    usable,
-)
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason, Shortfall
+from tidegate.checks.staleness import earliest, resting_on, usable
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import ImageDetail, PlatformImage
 from tidegate.evidence.scan import DOCUMENTED_WORDS, Scanner, ScanReport, ScanState
@@ -95,14 +89,14 @@ _STATES: dict[ScanState, tuple[Outcome, Reason, str, str]] = {
 }
 
 
-def check_scan(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> CheckResult:
+def check_scan(rules: ScanRules, policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
     """Judge the scan of every runnable image; the worst decides."""
     scanned = judge_scans(rules, policy, subject)
     result = scanned.of(Check.SCAN) if isinstance(scanned, Shortfall) else worst([one.result for one in scanned])
     return resting_on_scans(result, policy, subject)
 
 
-def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> tuple[ScannedImage, ...] | Shortfall:
+def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: ImageSubject) -> tuple[ScannedImage, ...] | Shortfall:
     """Return each runnable image with its scan judged, at least one; or why that cannot be told."""
     if subject.reference.ecr is None:
         return Shortfall(
@@ -124,7 +118,7 @@ def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: Subject) -> tupl
     return tuple(_judge_one(rules, policy, subject, detail, image) for image in images)
 
 
-def resting_on_scans(result: CheckResult, policy: ImagePolicy, subject: Subject) -> CheckResult:
+def resting_on_scans(result: CheckResult, policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
     """Return the result with what follows from stale facts below all scans; see ``resting_on``."""
     facts = (subject.evidence.detail, subject.evidence.runnable, subject.evidence.scan_type)
     return resting_on(result, *facts, policy=policy, subject=subject)
@@ -145,7 +139,7 @@ def worst(results: list[CheckResult]) -> CheckResult:
 
 
 def _judge_one(
-    rules: ScanRules, policy: ImagePolicy, subject: Subject, detail: ImageDetail, image: PlatformImage
+    rules: ScanRules, policy: ImagePolicy, subject: ImageSubject, detail: ImageDetail, image: PlatformImage
 ) -> ScannedImage:
     fact = subject.evidence.scans.get(image.digest, Missing(Cause.NOT_ASKED, "the scan"))
     report = usable(fact, policy=policy, subject=subject)

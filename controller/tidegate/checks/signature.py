@@ -6,9 +6,11 @@ An index image is signed as one: its digest fixes its children. ``children: All`
 
 from dataclasses import replace
 
-from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.existence import existing_image, runnable_images
+from tidegate.checks.image_subject import ImageSubject
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason, Shortfall
 from tidegate.checks.scan import worst
-from tidegate.checks.subject import Shortfall, Subject, existing_image, resting_on, runnable_images
+from tidegate.checks.staleness import resting_on
 from tidegate.checks.verification import VerificationMessages, judge_verification
 from tidegate.images.platform import Platform
 from tidegate.policy.model import ImagePolicy
@@ -33,7 +35,7 @@ _WORDS = VerificationMessages(
 )
 
 
-def check_signatures(rules: SignatureRules, policy: ImagePolicy, subject: Subject) -> CheckResult:
+def check_signatures(rules: SignatureRules, policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
     """Judge the image that the reference means, then each child that may run where that is demanded; the worst decides."""
     if not may_be_asked(policy, subject):
         return NOT_SUPPORTED.of(Check.SIGNATURES)
@@ -54,7 +56,7 @@ def check_signatures(rules: SignatureRules, policy: ImagePolicy, subject: Subjec
     return worst([result, *(_at(platform, one) for platform, one in judged)])
 
 
-def may_be_asked(policy: ImagePolicy, subject: Subject) -> bool:
+def may_be_asked(policy: ImagePolicy, subject: ImageSubject) -> bool:
     """Tell whether the image's registry is one that is asked for this policy: Amazon ECR, or one that it lists."""
     return subject.reference.ecr is not None or policy.registries is not None
 

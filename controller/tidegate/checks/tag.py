@@ -5,14 +5,16 @@ filters. A reference with a digest cannot be moved, whatever its tag says. "Cann
 immutable tag can still be deleted and pushed again by whoever holds those rights; only a digest is proof against that.
 """
 
+from tidegate.checks.existence import absent, existing_image
+from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import harmless
-from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.subject import Shortfall, Subject, absent, existing_image, resting_on, usable
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason, Shortfall
+from tidegate.checks.staleness import resting_on, usable
 from tidegate.evidence.image import Absence
 from tidegate.policy.model import ImagePolicy, TagRules
 
 
-def check_tag(rules: TagRules, policy: ImagePolicy, subject: Subject) -> CheckResult:
+def check_tag(rules: TagRules, policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
     """Judge the reference's tag: digest first, then forbidden patterns, then whether ECR lets it move."""
     reference = subject.reference
     if reference.digest is not None:
@@ -30,7 +32,7 @@ def check_tag(rules: TagRules, policy: ImagePolicy, subject: Subject) -> CheckRe
     return resting_on(result, subject.evidence.settings, subject.evidence.detail, policy=policy, subject=subject)
 
 
-def _immutable(policy: ImagePolicy, subject: Subject, tag: str) -> CheckResult:
+def _immutable(policy: ImagePolicy, subject: ImageSubject, tag: str) -> CheckResult:
     if subject.reference.ecr is None:
         return _fail(
             Reason.REGISTRY_NOT_SUPPORTED,
@@ -54,7 +56,7 @@ def _immutable(policy: ImagePolicy, subject: Subject, tag: str) -> CheckResult:
     return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
 
 
-def _pin_remedy(subject: Subject) -> str:
+def _pin_remedy(subject: ImageSubject) -> str:
     """Return how to pin the image, with its digest where that is known."""
     detail = subject.evidence.detail
     digest = getattr(getattr(detail, "value", None), "digest", None)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import cause_words, harmless
-from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.subject import Shortfall, Subject, resting_on, usable
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason, Shortfall
+from tidegate.checks.staleness import resting_on, usable
 from tidegate.evidence.image_evidence import not_asked
 from tidegate.evidence.signature_artifacts import SigningHint, SigningState
 from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationResults, VerificationState
@@ -46,7 +47,7 @@ def judge_verification(
     requirements: Sequence[Requirement],
     digest: Digest,
     policy: ImagePolicy,
-    subject: Subject,
+    subject: ImageSubject,
 ) -> CheckResult:
     """Return the result of an image of which any one of the demands has to be proved."""
     fact = subject.evidence.proofs.get(digest, not_asked("signatures"))
@@ -107,7 +108,7 @@ def _refused(
     found: Sequence[tuple[Requirement, VerificationResult | None]],
     proofs: VerificationResults,
     digest: Digest,
-    subject: Subject,
+    subject: ImageSubject,
 ) -> CheckResult:
     """Return why no authority is satisfied: undecided, still to come, invalid, or nothing there at all."""
     undecided = [(one, proof) for one, proof in found if proof is None or proof.state is VerificationState.UNKNOWN]
@@ -195,7 +196,7 @@ def _failure(hints: Sequence[SigningHint]) -> tuple[str, str]:
     return "; Amazon ECR could not sign it", f"Amazon ECR with {harmless(failed.profile_arn, MAX_WORDS)}: {reason}"
 
 
-def _remedy(words: VerificationMessages, digest: Digest, subject: Subject) -> str:
+def _remedy(words: VerificationMessages, digest: Digest, subject: ImageSubject) -> str:
     reference = subject.reference
     return words.remedy.format(image=f"{reference.domain}/{reference.path}@{digest}")
 

@@ -9,10 +9,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import harmless, plural
-from tidegate.checks.result import Check, CheckResult, Outcome, Reason
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason, Shortfall
 from tidegate.checks.scan import MAX_CLOCK_SKEW, ScannedImage, judge_scans, resting_on_scans, worst
-from tidegate.checks.subject import Shortfall, Subject, earliest
+from tidegate.checks.staleness import earliest
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, Severity
 from tidegate.policy.model import ImagePolicy, ScanRules, Tolerance, VulnerabilityRules
 
@@ -35,7 +36,7 @@ class SortedFindings:
     next_change: list[datetime] = field(default_factory=list)
 
 
-def check_vulnerabilities(rules: VulnerabilityRules, policy: ImagePolicy, subject: Subject) -> CheckResult:
+def check_vulnerabilities(rules: VulnerabilityRules, policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
     """Judge the findings of every runnable image; the worst decides."""
     scanned = judge_scans(policy.scan or ScanRules(), policy, subject)
     if isinstance(scanned, Shortfall):

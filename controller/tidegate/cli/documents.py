@@ -11,7 +11,7 @@ from typing import Any
 import click
 import yaml
 
-from tidegate.admission.workload import ImageUse, InvalidWorkloadError, images_of_manifest, shape_of_manifest
+from tidegate.admission.workload import ImageUse, InvalidWorkloadError, images_of_manifest, workload_kind_of
 from tidegate.cli.trust_documents import TrustOfFiles, read_trust
 from tidegate.errors import Error
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
@@ -64,7 +64,7 @@ def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundI
             metadata = document.get("metadata")
             metadata = metadata if isinstance(metadata, dict) else {}
             kind = str(document.get("kind"))
-            if shape_of_manifest(document) is None:
+            if workload_kind_of(document) is None:
                 skipped[kind] = skipped.get(kind, 0) + 1
                 continue
             where = f"{kind}/{metadata.get('name') or metadata.get('generateName') or '?'}"

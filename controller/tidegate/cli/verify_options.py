@@ -78,7 +78,7 @@ def read_metadata(texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-class Section(click.Option):
+class SectionedOption(click.Option):
     """An option that the help shows under a heading of its own."""
 
     def __init__(self, *names: Any, section: str = "", **options: Any) -> None:
@@ -103,7 +103,7 @@ class SectionedCommand(click.Command):
 
 def option(section: str, *names: str, **options: Any) -> Callable[[F], F]:
     """Return the decorator of an option of a section."""
-    return click.option(*names, cls=Section, section=section, **options)
+    return click.option(*names, cls=SectionedOption, section=section, **options)
 
 
 def file_option(section: str, *names: str, **options: Any) -> Callable[[F], F]:

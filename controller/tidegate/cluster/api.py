@@ -52,7 +52,7 @@ class ApiError(UndeterminedError):
         self.status = status
 
 
-class Metadata(msgspec.Struct, frozen=True, rename="camel"):
+class ObjectMetadata(msgspec.Struct, frozen=True, rename="camel"):
     """What is read of an object of which only the metadata was asked for."""
 
     name: str
@@ -60,7 +60,7 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Named(msgspec.Struct, frozen=True):
-    metadata: Metadata
+    metadata: ObjectMetadata
 
 
 class _ListMeta(msgspec.Struct, frozen=True):
@@ -97,7 +97,7 @@ class KubernetesApi:
 
     async def list_metadata(
         self, path: str, *, field_selector: str = "", seconds: float = CALL_SECONDS
-    ) -> list[Metadata]:
+    ) -> list[ObjectMetadata]:
         """Return the metadata of every object of a collection, or of those that a field selector chooses."""
         pages = await self._pages(path, _MetadataPage, accept=_METADATA_LIST, selector=field_selector, seconds=seconds)
         return [item.metadata for page in pages for item in page.items or ()]

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from tidegate.cluster.api import KubernetesApi, Metadata
+from tidegate.cluster.api import KubernetesApi, ObjectMetadata
 from tidegate.cluster.resync import RESYNC_SECONDS, Resynced
 from tidegate.images.platform import InvalidPlatformError, Platform, parse_platform
 
@@ -36,7 +36,7 @@ class NodePlatforms(Resynced):
             _log.info("platforms of the nodes", platforms=[str(one) for one in platforms])
 
 
-def platforms_of(nodes: Iterable[Metadata]) -> tuple[Platform, ...]:
+def platforms_of(nodes: Iterable[ObjectMetadata]) -> tuple[Platform, ...]:
     """Return the platforms of nodes by their labels, sorted; empty, which is not known, unless every node says its own.
 
     A node without the labels may run anything, so that leaving it out would leave an image's platform unjudged.

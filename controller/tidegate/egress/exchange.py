@@ -31,7 +31,7 @@ _Key: TypeAlias = tuple[str, str, int, Address]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class HttpRequest:
     """What is sent, which addresses its host may have, and how many bytes of a good answer are taken."""
 
     target: Target
@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class HttpResponse:
     """What came back. Names of headers are in lower case; a header that came several times has several values."""
 
     status: int
@@ -73,7 +73,7 @@ class Egress:
         self._idle: dict[_Key, list[_Connection]] = {}
         self._closed = False
 
-    def send(self, request: Request, *, seconds_left: SecondsLeft) -> Reply:
+    def send(self, request: HttpRequest, *, seconds_left: SecondsLeft) -> HttpResponse:
         """Send a request and return the answer, whatever its status; raise EgressError where there is none."""
         target = request.target
         addresses = resolve(target.host, request.reach, self._look_up)
@@ -104,7 +104,9 @@ class Egress:
                 self._tls = ssl.create_default_context()
         return _Connection(*connect(address, target, self._tls, seconds_left))
 
-    def _exchange(self, request: Request, connection: _Connection, key: _Key, seconds_left: SecondsLeft) -> Reply:
+    def _exchange(
+        self, request: HttpRequest, connection: _Connection, key: _Key, seconds_left: SecondsLeft
+    ) -> HttpResponse:
         connection.wire.seconds_left = seconds_left
         try:
             response = _answered(request, connection)
@@ -128,7 +130,7 @@ class Egress:
                 connection.http.close()
         return reply
 
-    def _again(self, request: Request, key: _Key, seconds_left: SecondsLeft) -> Reply:
+    def _again(self, request: HttpRequest, key: _Key, seconds_left: SecondsLeft) -> HttpResponse:
         try:
             connection = self._connect(key[-1], request.target, seconds_left)
         except OSError as exc:
@@ -166,7 +168,7 @@ class Egress:
         return [gone]
 
 
-def _answered(request: Request, connection: _Connection) -> http.client.HTTPResponse:
+def _answered(request: HttpRequest, connection: _Connection) -> http.client.HTTPResponse:
     """Send the request and return the answer with its headers read."""
     target = request.target
     headers = {
@@ -179,7 +181,7 @@ def _answered(request: Request, connection: _Connection) -> http.client.HTTPResp
     return connection.http.getresponse()
 
 
-def _read(request: Request, response: http.client.HTTPResponse) -> Reply:
+def _read(request: HttpRequest, response: http.client.HTTPResponse) -> HttpResponse:
     """Read the body in pieces, so that its size is not the sender's to choose."""
     host, good = request.target.host, response.status == HTTPStatus.OK
     limit = request.max_bytes if good else MAX_ERROR_BYTES
@@ -199,7 +201,7 @@ def _read(request: Request, response: http.client.HTTPResponse) -> Reply:
     headers: dict[str, tuple[str, ...]] = {}
     for name, value in response.getheaders():
         headers[name.lower()] = (*headers.get(name.lower(), ()), value)
-    return Reply(status=response.status, headers=headers, body=bytes(body[:limit]))
+    return HttpResponse(status=response.status, headers=headers, body=bytes(body[:limit]))
 
 
 def _is_about_trust(exc: OSError) -> bool:

@@ -36,7 +36,7 @@ class Wire:
     def makefile(self, mode: str, _buffering: int | None = None) -> io.BufferedReader:
         """Return a file to read an answer from."""
         assert mode == "rb"
-        return io.BufferedReader(_Reader(self, self._socket), BUFFER_BYTES)
+        return io.BufferedReader(_SocketReader(self, self._socket), BUFFER_BYTES)
 
     def close(self) -> None:
         """Close the socket, once whoever reads an answer has closed that."""
@@ -50,7 +50,7 @@ class Wire:
         self._socket.settimeout(left)
 
 
-class _Reader(io.RawIOBase):
+class _SocketReader(io.RawIOBase):
     def __init__(self, wire: Wire, connected: socket.socket) -> None:
         self._wire = wire
         self._raw = connected.makefile("rb", buffering=0)

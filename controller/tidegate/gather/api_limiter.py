@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.share import SHARE
 from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 from tidegate.gather.call_accounting import CallAccounting, MadeCall
-from tidegate.gather.clock import Clock
 from tidegate.gather.shares import Claim, Given, Lanes, Room, current
 from tidegate.gather.throttle import CircuitBreaker, TokenBucket
 from tidegate.images.repository import Registry

@@ -2,9 +2,9 @@
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 
+from tidegate.evidence.clock import Clock
 from tidegate.gather.api_limiter import ApiLimiter, CallObserver, RateLimit
 from tidegate.gather.call_accounting import CallAccounting
-from tidegate.gather.clock import Clock
 from tidegate.gather.shares import Room
 from tidegate.images.repository import Registry
 

@@ -8,9 +8,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
 
 import structlog
+
+from tidegate.evidence.clock import Clock
 
 JUMP_SECONDS = 5.0
 """A difference that is a jump. NTP that slews a clock moves it by less than a tenth of the time that passes."""
@@ -18,18 +19,6 @@ LOOK_SECONDS = 1.0
 """How often the clocks are compared."""
 
 _log = structlog.get_logger(__name__)
-
-
-class Clock(Protocol):
-    """Tells both times."""
-
-    def now(self) -> datetime:
-        """Return the wall time, UTC."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        ...
 
 
 class SystemClock:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import structlog
 
 from tidegate.checks.messages import harmless
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
 from tidegate.evidence.image_evidence import SCAN_TYPE_SOURCE, ImageEvidence, not_asked, nothing_asked
@@ -23,7 +24,6 @@ from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
 from tidegate.evidence.verification_result import VerificationResults, VerificationState
 from tidegate.gather.ask import GET, RENEW, Ask, Peek, at_once
-from tidegate.gather.clock import Clock
 from tidegate.gather.lookups import Lookups
 from tidegate.gather.manifests import Runnable
 from tidegate.gather.patience import Patience

@@ -14,10 +14,10 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image_evidence import RENEWED_SHARE
 from tidegate.gather.budget import Budget
-from tidegate.gather.clock import Clock
 from tidegate.gather.lifetimes import RETRY_SECONDS, kept_seconds
 from tidegate.gather.shares import Claim, current, on_behalf_of
 from tidegate.gather.size import ENTRY_BYTES, size_of

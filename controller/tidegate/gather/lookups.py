@@ -9,6 +9,7 @@ from collections.abc import Sequence, Sized
 from functools import partial
 from typing import TypeVar
 
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail
 from tidegate.evidence.image_evidence import SCAN_TYPE_SOURCE
@@ -21,7 +22,6 @@ from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.batch import Batcher
 from tidegate.gather.budget import Budget
-from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import OTHER_SOURCE, Manifests, no_region
 from tidegate.gather.revocations import Revocations

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from tidegate.errors import InvalidManifestError
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
@@ -20,7 +21,6 @@ from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.batch import Batcher
 from tidegate.gather.budget import Budget
-from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest, digest_of

@@ -4,7 +4,7 @@ As long as collecting evidence usually takes, and a little more: while AWS is we
 moved tag and a new finding count; while it hangs or is slow, nobody waits for it who need not.
 """
 
-from tidegate.gather.clock import Clock
+from tidegate.evidence.clock import Clock
 
 GRACE_SECONDS = 0.075
 """How much longer than usual is waited."""

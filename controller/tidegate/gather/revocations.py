@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tidegate.checks.messages import cause_words
 from tidegate.errors import UndeterminedError
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.source_unavailable import SourceUnavailableError
@@ -20,7 +21,6 @@ from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.ask import Ask, Lookup
 from tidegate.gather.budget import Budget
-from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.sources import Sources
 from tidegate.images.repository import EcrRegistry, OciRegistry

@@ -14,13 +14,13 @@ from typing import TypeAlias
 import structlog
 
 from tidegate.errors import UndeterminedError
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.signature_artifacts import FoundArtifacts, SignatureArtifact
 from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationState, conclude
 from tidegate.gather import lifetimes
 from tidegate.gather.ask import GET, RENEW, at_once
 from tidegate.gather.budget import Budget
-from tidegate.gather.clock import Clock
 from tidegate.gather.revocations import Answer, Revocations
 from tidegate.gather.shares import Room, current
 from tidegate.gather.size import ENTRY_BYTES, size_of

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeAlias
 
 from tidegate.errors import UndeterminedError
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import BadContent
 from tidegate.evidence.signature_artifacts import (
@@ -24,7 +25,6 @@ from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import REGISTRY_SEARCHES, ApiLimiters
 from tidegate.gather.ask import Ask
 from tidegate.gather.budget import Budget
-from tidegate.gather.clock import Clock
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import Manifests
 from tidegate.gather.signature_verifications import SignatureVerifications

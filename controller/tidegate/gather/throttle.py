@@ -4,8 +4,8 @@ The bucket keeps the rate below what is published or assumed, and pauses when AW
 breaker leaves an API alone for some seconds after it failed repeatedly, then lets one call try.
 """
 
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause
-from tidegate.gather.clock import Clock
 
 FAILURES_TO_OPEN = 5
 """Failed calls in a row that open the breaker."""

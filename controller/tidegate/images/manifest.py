@@ -86,22 +86,22 @@ class _Platform(msgspec.Struct, frozen=True, gc=False):
     os_features: list[str] | None = msgspec.field(name="os.features", default=None)
 
 
-class _Entry(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+class _IndexEntry(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     media_type: str
     digest: str
     size: int
     platform: _Platform | None = None
 
 
-class _Document(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+class _ManifestDocument(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     schema_version: int
     media_type: str | None = None
     config: _Descriptor | None = None
     layers: list[_Descriptor] | None = None
-    manifests: list[_Entry] | None = None
+    manifests: list[_IndexEntry] | None = None
 
 
-_decode = msgspec.json.Decoder(_Document).decode
+_decode = msgspec.json.Decoder(_ManifestDocument).decode
 _SCHEMA_VERSION = 2
 _WORDS = 200
 _PLATFORM_NAMES = frozenset(_Platform.__struct_encode_fields__)
@@ -143,7 +143,7 @@ def _check_type(media_type: str) -> None:
         raise InvalidManifestError(f"{_quoted(media_type)} is not the media type of an image or an index of images")
 
 
-def _document(content: bytes) -> _Document:
+def _document(content: bytes) -> _ManifestDocument:
     """Return the document, once it is sure that every reader finds the same in it."""
     if has_more_values(content, MAX_VALUES):
         raise InvalidManifestError(f"the manifest has more than {MAX_VALUES} JSON values")
@@ -168,7 +168,7 @@ def _check_names(members: list[tuple[str, object]]) -> None:
         raise InvalidManifestError("a platform in the manifest has a name in other letters than the specification's")
 
 
-def _image(document: _Document) -> tuple[IndexEntry, ...]:
+def _image(document: _ManifestDocument) -> tuple[IndexEntry, ...]:
     """Return no children, for what has all parts of an image and none of an index."""
     if document.manifests is not None:
         raise InvalidManifestError("an image manifest that also lists manifests, as an index does")
@@ -177,7 +177,7 @@ def _image(document: _Document) -> tuple[IndexEntry, ...]:
     return ()
 
 
-def _index(document: _Document) -> tuple[IndexEntry, ...]:
+def _index(document: _ManifestDocument) -> tuple[IndexEntry, ...]:
     """Return the runnable children, each digest once for each platform."""
     if document.config is not None or document.layers is not None:
         raise InvalidManifestError("an index that also has config or layers, as an image does")
@@ -197,7 +197,7 @@ def _index(document: _Document) -> tuple[IndexEntry, ...]:
     return children
 
 
-def _runnable(entries: Iterable[_Entry]) -> Iterable[IndexEntry]:
+def _runnable(entries: Iterable[_IndexEntry]) -> Iterable[IndexEntry]:
     """Give the children that some node may run.
 
     Only the platform unknown/unknown, which builders give to attestations and no node has, leaves a child out. An

@@ -32,7 +32,7 @@ class RegistryAccess:
     blob_hosts: tuple[str, ...] = ()
 
 
-class Place:
+class RegistryHosts:
     """A registry's API and what it may lead to. Raise ConfigurationError for hosts that are none."""
 
     def __init__(self, access: RegistryAccess) -> None:

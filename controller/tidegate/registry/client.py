@@ -10,13 +10,13 @@ from http import HTTPStatus
 from urllib.parse import urljoin
 
 from tidegate.egress.errors import EgressError
-from tidegate.egress.exchange import Reply, Request
+from tidegate.egress.exchange import HttpRequest, HttpResponse
 from tidegate.egress.hosts import Reach, Target
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import OciRepository
-from tidegate.registry.access import Place
+from tidegate.registry.access import RegistryHosts
 from tidegate.registry.challenge import read_challenge
 from tidegate.registry.errors import of_egress, of_status, unexpected
 from tidegate.registry.sending import Sender
@@ -55,7 +55,9 @@ class Client:
         self._tokens = Tokens(sender)
         self._sleep = sleep
 
-    def get(self, place: Place, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft) -> Reply:
+    def get(
+        self, place: RegistryHosts, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft
+    ) -> HttpResponse:
         """Return the answer, with status 200, 404 or one of those that are wanted."""
         attempts = ATTEMPTS
         while True:
@@ -68,7 +70,9 @@ class Client:
                     raise
                 self._sleep(wait)
 
-    def _get(self, place: Place, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft) -> Reply:
+    def _get(
+        self, place: RegistryHosts, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft
+    ) -> HttpResponse:
         target = place.endpoint(f"{repository.name}/{wanted.path}")
         given = self._tokens.expected(place, repository, seconds_left)
         reply = self._led(place, repository, wanted, target, given, seconds_left)
@@ -82,18 +86,18 @@ class Client:
 
     def _led(
         self,
-        place: Place,
+        place: RegistryHosts,
         repository: OciRepository,
         wanted: Wanted,
         target: Target,
         authorization: str | None,
         seconds_left: SecondsLeft,
-    ) -> Reply:
+    ) -> HttpResponse:
         """Return the answer at the end of a few redirects. The header goes to the registry itself alone."""
         reach: Reach = place.reach
         for _ in range(MAX_REDIRECTS + 1):
             own = authorization is not None and target.origin == place.api.origin
-            request = Request(
+            request = HttpRequest(
                 target=target,
                 reach=reach,
                 max_bytes=wanted.max_bytes,
@@ -108,7 +112,7 @@ class Client:
         raise unexpected(wanted.source, f"{place.access.host} redirects more than {MAX_REDIRECTS} times")
 
 
-def _next(place: Place, target: Target, reply: Reply, source: str) -> tuple[Target, Reach]:
+def _next(place: RegistryHosts, target: Target, reply: HttpResponse, source: str) -> tuple[Target, Reach]:
     base = f"{target.scheme}://{target.authority}{target.path}"
     try:
         return place.redirect(urljoin(base, reply.header("location")))

@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
-from tidegate.egress.exchange import Reply
+from tidegate.egress.exchange import HttpResponse
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.artifact_manifest import parse_referrers
 from tidegate.evidence.content import TOO_LARGE, StoredManifest
@@ -35,7 +35,7 @@ from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, OCI_INDEX
 from tidegate.images.repository import OciRepository
 from tidegate.referrers.search import Listing
-from tidegate.registry.access import Place
+from tidegate.registry.access import RegistryHosts
 from tidegate.registry.client import Client, Wanted
 from tidegate.registry.errors import error_codes, is_too_large, unexpected
 
@@ -66,7 +66,9 @@ _HOPELESS = frozenset({Cause.THROTTLED, Cause.DEADLINE, Cause.CREDENTIALS})
 class RepositoryContent:
     """One repository, asked within the seconds that are left."""
 
-    def __init__(self, client: Client, place: Place, repository: OciRepository, seconds_left: SecondsLeft) -> None:
+    def __init__(
+        self, client: Client, place: RegistryHosts, repository: OciRepository, seconds_left: SecondsLeft
+    ) -> None:
         self._client = client
         self._place = place
         self._repository = repository
@@ -181,7 +183,7 @@ class RepositoryContent:
         skipped = (unreadable,) if listed.unreadable else ()
         return Listing(refs=listed.refs, skipped=skipped), self._next(reply, f"{self._repository.name}/{path}")
 
-    def _next(self, reply: Reply, path: str) -> str | None:
+    def _next(self, reply: HttpResponse, path: str) -> str | None:
         """Return what is behind the question mark of the next page. All else of its address is ours."""
         found = _NEXT.search(reply.header("link"))
         if found is None:
@@ -196,7 +198,7 @@ class RepositoryContent:
             raise unexpected(REFERRERS, f"the next page is not one of the same list: {found['url'][:80]!a}")
         return f"?{query}"
 
-    def _get(self, wanted: Wanted) -> Reply:
+    def _get(self, wanted: Wanted) -> HttpResponse:
         return self._client.get(self._place, self._repository, wanted, self.seconds_left)
 
 

@@ -4,7 +4,7 @@ import json
 from http import HTTPStatus
 
 from tidegate.egress.errors import EgressError, Problem
-from tidegate.egress.exchange import Reply
+from tidegate.egress.exchange import HttpResponse
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 
@@ -27,7 +27,7 @@ def of_egress(exc: EgressError, source: str) -> SourceUnavailableError:
     return SourceUnavailableError(_PROBLEMS[exc.problem], source, str(exc))
 
 
-def of_status(reply: Reply, host: str, source: str) -> SourceUnavailableError:
+def of_status(reply: HttpResponse, host: str, source: str) -> SourceUnavailableError:
     """Return the error that stands for an answer that is none."""
     detail = f"{host} answered with HTTP {reply.status} {' '.join(error_codes(reply))}".strip()[:MAX_DETAIL]
     return SourceUnavailableError(_cause(reply.status), source, detail, retry_after_seconds=retry_after(reply))
@@ -38,7 +38,7 @@ def unexpected(source: str, problem: str) -> SourceUnavailableError:
     return SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, problem[:MAX_DETAIL])
 
 
-def error_codes(reply: Reply) -> tuple[str, ...]:
+def error_codes(reply: HttpResponse) -> tuple[str, ...]:
     """Return the codes of an error's body, which may be anything. Source: OCI distribution specification, "error codes"."""
     try:
         errors = json.loads(reply.body)["errors"]
@@ -47,7 +47,7 @@ def error_codes(reply: Reply) -> tuple[str, ...]:
         return ()
 
 
-def retry_after(reply: Reply) -> float | None:
+def retry_after(reply: HttpResponse) -> float | None:
     """Return the seconds that a registry asks to wait; a date or nonsense is none."""
     text = reply.header("retry-after")
     return float(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None  # noqa: PLR2004 - eleven days

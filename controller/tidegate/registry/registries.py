@@ -19,7 +19,7 @@ from tidegate.images.image_id import ImageId
 from tidegate.images.repository import OciRepository
 from tidegate.policy.scopes import canonical_host
 from tidegate.referrers.search import find_signatures
-from tidegate.registry.access import Place, RegistryAccess
+from tidegate.registry.access import RegistryAccess, RegistryHosts
 from tidegate.registry.client import Client
 from tidegate.registry.content import MANIFEST, RecentManifests, RepositoryContent
 from tidegate.registry.errors import unexpected
@@ -47,7 +47,7 @@ class OciRegistries:
         self._sender = Sender(gate=gate, look_up=look_up)
         self._client = Client(self._sender, sleep=sleep)
         self._recent = RecentManifests(MAX_RECENT_BYTES)
-        self._places = {canonical_host(each.host): Place(each) for each in accesses}
+        self._places = {canonical_host(each.host): RegistryHosts(each) for each in accesses}
         for each in self._places.values():
             self._sender.prepare(each)
 
@@ -87,11 +87,11 @@ class OciRegistries:
         ends = monotonic() + seconds
         return RepositoryContent(self._client, self._place(repository), repository, lambda: ends - monotonic())
 
-    def _place(self, repository: OciRepository) -> Place:
+    def _place(self, repository: OciRepository) -> RegistryHosts:
         host = canonical_host(repository.registry.host)
         if (place := self._places.get(host)) is not None:
             return place
         try:
-            return Place(RegistryAccess(host=host))
+            return RegistryHosts(RegistryAccess(host=host))
         except ConfigurationError as exc:
             raise unexpected(MANIFEST, str(exc)) from exc

@@ -6,12 +6,12 @@ from time import monotonic
 
 from tidegate.egress.addresses import LookUp, system_look_up
 from tidegate.egress.errors import EgressError
-from tidegate.egress.exchange import Egress, Reply, Request
+from tidegate.egress.exchange import Egress, HttpRequest, HttpResponse
 from tidegate.egress.wire import SecondsLeft
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.ports import CallGate
 from tidegate.images.repository import OciRegistry
-from tidegate.registry.access import Place
+from tidegate.registry.access import RegistryHosts
 from tidegate.registry.errors import of_egress
 
 
@@ -24,7 +24,7 @@ class Sender:
         self._lock = threading.Lock()
         self._egresses: dict[str | None, Egress] = {}
 
-    def prepare(self, place: Place) -> None:
+    def prepare(self, place: RegistryHosts) -> None:
         """Read a registry's CA file, where it has one; raise ConfigurationError where that cannot be used."""
         if place.access.ca_file is not None:
             self._egress(place.access.ca_file)
@@ -35,8 +35,8 @@ class Sender:
             egress.close()
 
     def send(
-        self, source: str, registry: OciRegistry, place: Place, request: Request, seconds_left: SecondsLeft
-    ) -> Reply:
+        self, source: str, registry: OciRegistry, place: RegistryHosts, request: HttpRequest, seconds_left: SecondsLeft
+    ) -> HttpResponse:
         """Return the answer, whatever its status; raise AwsUnavailableError where there is none."""
         if self._gate is not None:
             self._gate.enter(source, registry)

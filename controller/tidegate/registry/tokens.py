@@ -11,13 +11,13 @@ from time import monotonic
 from urllib.parse import urlencode
 
 from tidegate.egress.errors import EgressError
-from tidegate.egress.exchange import Request
+from tidegate.egress.exchange import HttpRequest
 from tidegate.egress.hosts import Target
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import OciRepository
-from tidegate.registry.access import Place
+from tidegate.registry.access import RegistryHosts
 from tidegate.registry.challenge import Challenge
 from tidegate.registry.errors import of_egress, of_status, unexpected
 from tidegate.registry.pull_secret import basic_credentials
@@ -53,7 +53,7 @@ class Tokens:
         self._lock = threading.Lock()
         self._fetching = tuple(threading.Lock() for _ in range(LOCKS))
 
-    def expected(self, place: Place, repository: OciRepository, seconds_left: SecondsLeft) -> str | None:
+    def expected(self, place: RegistryHosts, repository: OciRepository, seconds_left: SecondsLeft) -> str | None:
         """Return the header that a registry is known to ask for, so that it need not ask again; None where it is not known.
 
         Raise AwsUnavailableError where there is none such, and forget then what the registry asked for.
@@ -76,7 +76,7 @@ class Tokens:
 
     def get(
         self,
-        place: Place,
+        place: RegistryHosts,
         repository: OciRepository,
         challenge: Challenge | None,
         *,
@@ -109,7 +109,7 @@ class Tokens:
         self._learn(place, challenge)
         return token.header
 
-    def _basic(self, place: Place, repository: OciRepository, refused: str | None) -> str:
+    def _basic(self, place: RegistryHosts, repository: OciRepository, refused: str | None) -> str:
         header = self._secret(place, repository)
         if header is None or header == refused:
             problem = "does not accept the pull secret" if header else "wants a pull secret, and none is set"
@@ -117,14 +117,14 @@ class Tokens:
         self._learn(place, Challenge(realm=None))
         return header
 
-    def _learn(self, place: Place, challenge: Challenge) -> None:
+    def _learn(self, place: RegistryHosts, challenge: Challenge) -> None:
         with self._lock:
             self._learned[place.access.host] = challenge
             if len(self._learned) > MAX_LEARNED:
                 del self._learned[next(iter(self._learned))]
 
     def _fetch(
-        self, place: Place, repository: OciRepository, realm: str, service: str, seconds_left: SecondsLeft
+        self, place: RegistryHosts, repository: OciRepository, realm: str, service: str, seconds_left: SecondsLeft
     ) -> _Token:
         try:
             target, reach = place.realm(realm)
@@ -132,7 +132,7 @@ class Tokens:
             raise of_egress(exc, SOURCE) from exc
         secret = self._secret(place, repository)
         asked_at = monotonic()
-        request = Request(
+        request = HttpRequest(
             target=_asking(target, service, repository.name),
             reach=reach,
             max_bytes=MAX_ANSWER_BYTES,
@@ -144,7 +144,7 @@ class Tokens:
             raise of_status(reply, target.authority, SOURCE)
         return _read(reply.body, target.host, asked_at)
 
-    def _secret(self, place: Place, repository: OciRepository) -> str | None:
+    def _secret(self, place: RegistryHosts, repository: OciRepository) -> str | None:
         file = place.access.pull_secret_file
         return None if file is None else basic_credentials(file, place.access.host, repository.name, SOURCE)
 

@@ -9,7 +9,7 @@ from time import monotonic
 from urllib.parse import urljoin
 
 from tidegate.egress.errors import EgressError, Problem
-from tidegate.egress.exchange import Egress, Reply, Request
+from tidegate.egress.exchange import Egress, HttpRequest, HttpResponse
 from tidegate.egress.hosts import HostList, Reach, Target, parse_url
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.fact import Cause
@@ -69,7 +69,7 @@ class HttpRevocationServices:
         """Source: RFC 6960, appendix A."""
         target, reach = self._listed(question.url)
         headers = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
-        request = Request(
+        request = HttpRequest(
             target=target,
             reach=reach,
             max_bytes=MAX_OCSP_BYTES,
@@ -83,7 +83,7 @@ class HttpRevocationServices:
         url = question.url
         for _ in range(MAX_REDIRECTS + 1):
             target, reach = self._listed(url)
-            request = Request(target=target, reach=reach, max_bytes=MAX_CRL_BYTES)
+            request = HttpRequest(target=target, reach=reach, max_bytes=MAX_CRL_BYTES)
             reply = self._send("crl", request, seconds_left)
             if reply.status not in _REDIRECTS:
                 return _body(reply, target)
@@ -100,7 +100,7 @@ class HttpRevocationServices:
             )
         return target, reach
 
-    def _send(self, source: str, request: Request, seconds_left: SecondsLeft) -> Reply:
+    def _send(self, source: str, request: HttpRequest, seconds_left: SecondsLeft) -> HttpResponse:
         if self._gate is None:
             return self._egress.send(request, seconds_left=seconds_left)
         place, cause = OciRegistry(request.target.host), None
@@ -115,7 +115,7 @@ class HttpRevocationServices:
             self._gate.leave(source, place, seconds=monotonic() - began, cause=cause)
 
 
-def _body(reply: Reply, target: Target) -> bytes:
+def _body(reply: HttpResponse, target: Target) -> bytes:
     if reply.status != HTTPStatus.OK:
         raise EgressError(Problem.BAD_ANSWER, f"{target.authority} answered with HTTP {reply.status}")
     return reply.body

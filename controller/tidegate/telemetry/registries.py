@@ -15,7 +15,7 @@ SHOWING = "ecr:DescribeImages"
 """The call that shows that a registry holds something; others may give an empty list for an account that is not there."""
 OTHER = "other"
 
-Place = tuple[str, str, str | None]
+RegistryKey = tuple[str, str, str | None]
 """Partition, account and region; None is every region."""
 
 
@@ -23,7 +23,7 @@ class RegistryLabels:
     """Gives the label of a registry. ``listed`` returns the places that are always named."""
 
     def __init__(self) -> None:
-        self.listed: Callable[[], Collection[Place]] = frozenset
+        self.listed: Callable[[], Collection[RegistryKey]] = frozenset
         self._answered: set[EcrRegistry] = set()
 
     def answered(self, source: str, registry: Registry) -> None:
@@ -40,7 +40,7 @@ class RegistryLabels:
         return str(registry) if any(place in listed for place in places) else OTHER
 
 
-def listed_places(policies: Iterable[ImagePolicy | BrokenPolicy]) -> frozenset[Place]:
+def listed_registry_keys(policies: Iterable[ImagePolicy | BrokenPolicy]) -> frozenset[RegistryKey]:
     """Return the ECR registries that policies list or are about."""
     scopes = (
         scope

@@ -15,7 +15,7 @@ import pytest
 from kubernetes.client import Configuration
 
 from tidegate.cluster import api as module
-from tidegate.cluster.api import ApiError, KubernetesApi, Metadata
+from tidegate.cluster.api import ApiError, KubernetesApi, ObjectMetadata
 
 PATH = "/api/v1/things"
 Answer = tuple[int, bytes]
@@ -85,7 +85,7 @@ def page(*names: str, more: str = "") -> dict[str, Any]:
     return {"metadata": {"continue": more}, "items": [{"metadata": {"name": name}} for name in names]}
 
 
-def names(found: list[Metadata]) -> list[str]:
+def names(found: list[ObjectMetadata]) -> list[str]:
     return [one.name for one in found]
 
 
@@ -98,7 +98,9 @@ async def test_a_list_is_read_to_its_last_page(server, api):
 
 async def test_only_metadata_is_asked_for_with_the_token(server, api):
     server.answer({"items": [{"metadata": {"name": "a", "labels": {"x": "1"}, "annotations": {"y": "2"}}}]})
-    assert await api.list_metadata(PATH, field_selector="metadata.name=a") == [Metadata(name="a", labels={"x": "1"})]
+    assert await api.list_metadata(PATH, field_selector="metadata.name=a") == [
+        ObjectMetadata(name="a", labels={"x": "1"})
+    ]
     ((_, query, headers, _),) = server.asked
     assert "as=PartialObjectMetadataList" in headers["accept"]
     assert headers["authorization"] == "bearer secret"

@@ -9,7 +9,7 @@ from tests.integration.egress.peer import Peer
 from tests.simulator.pki.certificates import Identity, issue
 from tests.simulator.pki.tls import server_context, trusting
 from tidegate.egress.errors import EgressError, Problem
-from tidegate.egress.exchange import IDLE_SECONDS, MAX_IDLE, Egress, Reply, Request
+from tidegate.egress.exchange import IDLE_SECONDS, MAX_IDLE, Egress, HttpRequest, HttpResponse
 from tidegate.egress.hosts import Reach, parse_url
 
 BOTH = frozenset({"http", "https"})
@@ -45,9 +45,9 @@ def egress() -> Iterator[Egress]:
     egress.close()
 
 
-def send(egress: Egress, url: str, *, reach: Reach = Reach.PRIVATE, seconds: float = 20.0, **more) -> Reply:
+def send(egress: Egress, url: str, *, reach: Reach = Reach.PRIVATE, seconds: float = 20.0, **more) -> HttpResponse:
     ends = monotonic() + seconds
-    request = Request(target=parse_url(url, schemes=BOTH), reach=reach, **({"max_bytes": 1000} | more))
+    request = HttpRequest(target=parse_url(url, schemes=BOTH), reach=reach, **({"max_bytes": 1000} | more))
     return egress.send(request, seconds_left=lambda: ends - monotonic())
 
 

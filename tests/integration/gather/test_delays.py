@@ -19,7 +19,7 @@ from tests.integration.gather.test_signatures import AWS_SIGNER, PROFILE, signed
 from tests.integration.gather.trust import trust_of
 from tests.simulator import Simulator, World
 from tests.unit.gather.virtual_time import VirtualLoop
-from tidegate.cluster.api import KubernetesApi, Metadata
+from tidegate.cluster.api import KubernetesApi, ObjectMetadata
 from tidegate.cluster.platforms import NodePlatforms
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "concepts" / "limits.md"
@@ -191,9 +191,9 @@ class _Nodes(KubernetesApi):
     def __init__(self) -> None:
         self.architectures = ["amd64"]
 
-    async def list_metadata(self, *_: Any, **__: Any) -> list[Metadata]:
+    async def list_metadata(self, *_: Any, **__: Any) -> list[ObjectMetadata]:
         return [
-            Metadata(name=each, labels={"kubernetes.io/os": "linux", "kubernetes.io/arch": each})
+            ObjectMetadata(name=each, labels={"kubernetes.io/os": "linux", "kubernetes.io/arch": each})
             for each in self.architectures
         ]
 

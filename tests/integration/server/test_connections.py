@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.integration.server.peer import Peer, first_answer, get, post
-from tidegate.webhook.server import Listener, Reply, Route
+from tidegate.webhook.server import Listener, Route, ServerResponse
 from tidegate.webhook.server.connection import Phase
 from tidegate.webhook.server.ended import Ended
 
@@ -312,7 +312,11 @@ async def test_a_peer_that_does_not_read_its_answer_ends_for_another_connection(
 async def test_a_listener_of_its_own_serves_other_routes_without_tls():
     """The metrics port: routes are data, and there is no TLS."""
     table = [
-        Route(method="GET", path="/metrics", handler=lambda _request: Reply(body=b"up 1\n", content_type="text/plain"))
+        Route(
+            method="GET",
+            path="/metrics",
+            handler=lambda _request: ServerResponse(body=b"up 1\n", content_type="text/plain"),
+        )
     ]
     listener = Listener(name="metrics", routes=table, tls=None)
     await listener.start("127.0.0.1", 0)

@@ -10,7 +10,7 @@ from tests.integration.server import certificates
 from tests.integration.server.conftest import FAST, Script
 from tests.integration.server.peer import Peer, get
 from tests.integration.server.waiting import until
-from tidegate.webhook.server import AdmissionServer, Listener, Reply, Route, ServerLimits, ServerTLS
+from tidegate.webhook.server import AdmissionServer, Listener, Route, ServerLimits, ServerResponse, ServerTLS
 
 LIMITS = ServerLimits(
     **{**FAST, "sweep_seconds": 0.01, "linger_seconds": 0.02, "close_seconds": 0.1},
@@ -98,7 +98,7 @@ async def survive(stream: list[bytes], *, tls: bool) -> None:
             Route(
                 method="POST", path="/validate", handler=lambda r: script(r.body, None), media_type="application/json"
             ),
-            Route(method="GET", path="/healthz", handler=lambda _request: Reply(body=b"ok\n")),
+            Route(method="GET", path="/healthz", handler=lambda _request: ServerResponse(body=b"ok\n")),
         ]
         listener = Listener(name="plain", routes=routes, tls=None, limits=LIMITS)
     await listener.start("127.0.0.1", 0)

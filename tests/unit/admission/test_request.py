@@ -19,7 +19,7 @@ from tidegate.admission.request import (
     changed_images,
     decode_review,
 )
-from tidegate.admission.workload import MAX_LISTED, SHAPES
+from tidegate.admission.workload import MAX_LISTED, WORKLOAD_KINDS
 
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
@@ -113,7 +113,7 @@ def template(kind: str) -> dict:
     return {"spec": {"jobTemplate": {"spec": spec}} if kind == "CronJob" else spec}
 
 
-@pytest.mark.parametrize(("group", "version", "kind"), SHAPES, ids=str)
+@pytest.mark.parametrize(("group", "version", "kind"), WORKLOAD_KINDS, ids=str)
 def test_every_known_kind_is_read(group, version, kind):
     document = review(
         new=template(kind),
@@ -374,15 +374,15 @@ def judged_or_refused(body: bytes) -> None:
 def test_any_value_in_any_field_is_judged_or_refused(data):
     """One field of a sound review replaced by anything: an image to judge, or BadReviewError; nothing else."""
     document = copy.deepcopy(review(data.draw(st.sampled_from(["CREATE", "UPDATE", "DELETE"])), pod("a"), pod("a")))
-    place: dict = document
+    spec_field: dict = document
     while True:
-        key = data.draw(st.sampled_from(sorted(place)))
-        if not isinstance(place[key], dict) or data.draw(st.booleans()):
+        key = data.draw(st.sampled_from(sorted(spec_field)))
+        if not isinstance(spec_field[key], dict) or data.draw(st.booleans()):
             break
-        place = place[key]
-        if not place:
+        spec_field = spec_field[key]
+        if not spec_field:
             return
-    place[key] = data.draw(JSON)
+    spec_field[key] = data.draw(JSON)
     judged_or_refused(json.dumps(document).encode())
 
 

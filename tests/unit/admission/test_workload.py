@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.admission.workload import (
-    SHAPES,
+    WORKLOAD_KINDS,
     ImageUse,
     InvalidWorkloadError,
-    Place,
+    PodSpecField,
     images_of_manifest,
-    shape_of_manifest,
+    workload_kind_of,
 )
 
 POD_SPEC = {
@@ -48,7 +48,7 @@ def manifest(kind: str) -> dict:
 
 
 def test_the_table_of_this_test_has_every_kind():
-    assert {kind for _, _, kind in SHAPES} == set(SPECS)
+    assert {kind for _, _, kind in WORKLOAD_KINDS} == set(SPECS)
 
 
 @pytest.mark.parametrize("kind", SPECS)
@@ -56,11 +56,13 @@ def test_every_image_of_the_kind_is_listed(kind):
     """Zero replicas and suspension change nothing: the images are listed before anything runs."""
     prefix = SPECS[kind][2]
     assert images_of_manifest(manifest(kind)) == (
-        ImageUse(f"{prefix}.containers[0].image", "app", "ghcr.io/a/app:1", Place.CONTAINERS),
-        ImageUse(f"{prefix}.containers[1].image", "side", "ghcr.io/a/side:1", Place.CONTAINERS),
-        ImageUse(f"{prefix}.initContainers[0].image", "setup", "ghcr.io/a/setup:1", Place.INIT_CONTAINERS),
-        ImageUse(f"{prefix}.ephemeralContainers[0].image", "debug", "ghcr.io/a/debug:1", Place.EPHEMERAL_CONTAINERS),
-        ImageUse(f"{prefix}.volumes[1].image.reference", "model", "ghcr.io/a/model:1", Place.VOLUMES),
+        ImageUse(f"{prefix}.containers[0].image", "app", "ghcr.io/a/app:1", PodSpecField.CONTAINERS),
+        ImageUse(f"{prefix}.containers[1].image", "side", "ghcr.io/a/side:1", PodSpecField.CONTAINERS),
+        ImageUse(f"{prefix}.initContainers[0].image", "setup", "ghcr.io/a/setup:1", PodSpecField.INIT_CONTAINERS),
+        ImageUse(
+            f"{prefix}.ephemeralContainers[0].image", "debug", "ghcr.io/a/debug:1", PodSpecField.EPHEMERAL_CONTAINERS
+        ),
+        ImageUse(f"{prefix}.volumes[1].image.reference", "model", "ghcr.io/a/model:1", PodSpecField.VOLUMES),
     )
 
 
@@ -147,9 +149,9 @@ def test_what_is_no_workload_is_an_error_and_never_without_images(case):
 
 @pytest.mark.parametrize("kind", SPECS)
 def test_the_shape_of_a_kind_is_found_by_group_version_and_kind(kind):
-    shape = shape_of_manifest(manifest(kind))
-    assert shape is not None
-    assert (shape.kind, shape.resource) == (kind, f"{kind.lower()}s")
+    workload_kind = workload_kind_of(manifest(kind))
+    assert workload_kind is not None
+    assert (workload_kind.kind, workload_kind.resource) == (kind, f"{kind.lower()}s")
 
 
 JSON = st.recursive(
@@ -168,7 +170,7 @@ JSON = st.recursive(
 )
 
 
-@given(JSON, st.sampled_from([(group, version, kind) for group, version, kind in SHAPES]))
+@given(JSON, st.sampled_from([(group, version, kind) for group, version, kind in WORKLOAD_KINDS]))
 def test_any_document_has_images_or_is_an_invalid_workload(content, kind):
     """Whatever stands in a manifest: at least one image, or InvalidWorkloadError."""
     group, version, name = kind

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tidegate.aws.findings import MAX_ID, MAX_PACKAGES, MAX_TEXT, kept, read_finding
-from tidegate.aws.reply import Reply
+from tidegate.aws.reply import ApiResponse
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Answer, Finding, Severity, VulnerablePackage
 from tidegate.evidence.source_unavailable import SourceUnavailableError
@@ -32,7 +32,7 @@ def wire(*, packages=(PACKAGE,), details=(), **members):
 
 
 def read(finding):
-    return read_finding(Reply(finding, "inspector2:ListFindings"))
+    return read_finding(ApiResponse(finding, "inspector2:ListFindings"))
 
 
 def test_a_finding_is_read_whole():

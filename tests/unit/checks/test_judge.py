@@ -19,9 +19,9 @@ from tests.unit.builders import (
     subject,
 )
 from tidegate.checks import judge as module
+from tidegate.checks.existence import MAX_PROBLEM
 from tidegate.checks.judge import judge, required_checks
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.checks.subject import MAX_PROBLEM
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image_evidence import nothing_asked
 from tidegate.evidence.repository import TagMutability

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from tidegate.cluster import namespaces as module
-from tidegate.cluster.api import ApiError, KubernetesApi, Metadata
+from tidegate.cluster.api import ApiError, KubernetesApi, ObjectMetadata
 from tidegate.cluster.namespaces import WatchedNamespaces
 
 
@@ -21,11 +21,13 @@ class FakeApi:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    async def list_metadata(self, _path: str, *, field_selector: str = "", seconds: float = 0) -> list[Metadata]:
+    async def list_metadata(self, _path: str, *, field_selector: str = "", seconds: float = 0) -> list[ObjectMetadata]:
         self.asked.append(field_selector)
         may_answer = self.may_answer
         name = field_selector.removeprefix("metadata.name=")
-        found = [Metadata(name=one, labels=labels) for one, labels in self.cluster.items() if not name or one == name]
+        found = [
+            ObjectMetadata(name=one, labels=labels) for one, labels in self.cluster.items() if not name or one == name
+        ]
         await may_answer.wait()
         if self.broken:
             raise ApiError("no API server")
@@ -214,8 +216,8 @@ async def test_an_answer_about_another_namespace_is_no_answer(monkeypatch):
     """A server that ignored the selector would answer with every namespace."""
     api = FakeApi(a={"x": "1"}, b={"x": "2"})
 
-    async def everything(*_: Any, **__: Any) -> list[Metadata]:
-        return [Metadata(name="b", labels={"x": "2"})]
+    async def everything(*_: Any, **__: Any) -> list[ObjectMetadata]:
+        return [ObjectMetadata(name="b", labels={"x": "2"})]
 
     monkeypatch.setattr(api, "list_metadata", everything)
     assert await watched(api).fetch_labels("a", deadline=soon()) is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.cluster.api import Metadata
+from tidegate.cluster.api import ObjectMetadata
 from tidegate.cluster.platforms import MAX_PLATFORMS, platforms_of
 from tidegate.images.platform import Platform
 
@@ -10,9 +10,9 @@ AMD64, ARM64 = Platform(os="linux", architecture="amd64"), Platform(os="linux", 
 WINDOWS = Platform(os="windows", architecture="amd64")
 
 
-def node(os: str | None, architecture: str | None) -> Metadata:
+def node(os: str | None, architecture: str | None) -> ObjectMetadata:
     labels = {"kubernetes.io/os": os, "kubernetes.io/arch": architecture, "kubernetes.io/hostname": "n"}
-    return Metadata(name="n", labels={key: value for key, value in labels.items() if value is not None})
+    return ObjectMetadata(name="n", labels={key: value for key, value in labels.items() if value is not None})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tidegate.egress.errors import EgressError
 from tidegate.egress.hosts import HostList, parse_host, parse_url
 from tidegate.errors import ConfigurationError
-from tidegate.registry.access import Place, RegistryAccess
+from tidegate.registry.access import RegistryAccess, RegistryHosts
 from tidegate.registry.challenge import read_challenge
 
 BOTH = frozenset({"http", "https"})
@@ -50,7 +50,7 @@ def test_a_list_has_hosts_or_ends_the_start(text):
 
 @given(URLS)
 def test_a_registry_leads_to_itself_alone(url):
-    place = Place(RegistryAccess(host="ghcr.io"))
+    place = RegistryHosts(RegistryAccess(host="ghcr.io"))
     try:
         target, _ = place.realm(url)
     except EgressError:

@@ -8,7 +8,7 @@ from tidegate.errors import ConfigurationError
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import OciRegistry, OciRepository
-from tidegate.registry.access import Place, RegistryAccess
+from tidegate.registry.access import RegistryAccess, RegistryHosts
 from tidegate.registry.registries import OciRegistries
 
 ELSEWHERE = [
@@ -28,8 +28,8 @@ ELSEWHERE = [
 ]
 
 
-def place(host: str = "ghcr.io", **more) -> Place:
-    return Place(RegistryAccess(host=host, **more))
+def place(host: str = "ghcr.io", **more) -> RegistryHosts:
+    return RegistryHosts(RegistryAccess(host=host, **more))
 
 
 @pytest.mark.parametrize("url", ELSEWHERE)
@@ -91,7 +91,7 @@ def test_where_content_is_fetched_from(registry, url, reach):
 @pytest.mark.parametrize("access", [{"host": ""}, {"host": "a b"}, {"host": "127.1"}, {"host": "user@r.test"}])
 def test_a_registry_without_a_host_ends_the_start(access):
     with pytest.raises(ConfigurationError, match="registries"):
-        Place(RegistryAccess(**access))
+        RegistryHosts(RegistryAccess(**access))
 
 
 def test_an_authority_that_cannot_be_read_ends_the_start(tmp_path):

@@ -19,7 +19,7 @@ from tidegate.telemetry import counters
 from tidegate.telemetry import observer as observer_module
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import REPEAT_SECONDS, Observer
-from tidegate.telemetry.registries import MAX_ANSWERED, listed_places
+from tidegate.telemetry.registries import MAX_ANSWERED, listed_registry_keys
 
 REGISTRY = EcrRegistry("aws", "111122223333", "eu-west-1")
 API = "ecr:DescribeImages"
@@ -257,7 +257,7 @@ def test_a_registry_that_a_policy_lists_is_named_before_it_answered(observer, me
         policy("elsewhere", registries=(ecr(account="000000000004", region="us-east-1"),)),
         policy("china", registries=(ecr(account="000000000005", partition="aws-cn"),)),
     ]
-    observer.registries.listed = lambda: listed_places(policies)
+    observer.registries.listed = lambda: listed_registry_keys(policies)
     for number in range(1, 6):
         called(observer, DENIED, registry=account(number))
     called(observer, DENIED, registry=OciRegistry("ghcr.io"))

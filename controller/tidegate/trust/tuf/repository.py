@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Final
 from urllib.parse import quote
 
-from tidegate.egress.exchange import Egress, Request
+from tidegate.egress.exchange import Egress, HttpRequest
 from tidegate.egress.hosts import HostList, Reach, parse_url
 from tidegate.errors import UndeterminedError
 from tidegate.policy.trust_store_object import TufRepository
@@ -102,7 +102,7 @@ class TufRoots:
     def _get(self, egress: Egress, url: str, seconds_left: Callable[[], float]) -> tuple[int, bytes]:
         target = parse_url(url, schemes=_SCHEMES)
         reach = self._hosts.reach(target.host, target.port) or Reach.PUBLIC
-        request = Request(target=target, reach=reach, max_bytes=MAX_FILE_BYTES)
+        request = HttpRequest(target=target, reach=reach, max_bytes=MAX_FILE_BYTES)
         reply = egress.send(request, seconds_left=seconds_left)
         return reply.status, reply.body
 

@@ -10,8 +10,8 @@ from tidegate.webhook.server.client_certificate import ClientCertificate
 from tidegate.webhook.server.ended import Ended
 from tidegate.webhook.server.limits import ServerLimits
 from tidegate.webhook.server.listener import Listener
-from tidegate.webhook.server.reply import BadRequest, Reply
-from tidegate.webhook.server.route import Handler, Request, Route
+from tidegate.webhook.server.reply import BadRequest, ServerResponse
+from tidegate.webhook.server.route import Handler, Route, ServerRequest
 from tidegate.webhook.server.tls import ServerTLS, TLSFiles
 
 __all__ = [
@@ -22,11 +22,11 @@ __all__ = [
     "Handler",
     "KopfHost",
     "Listener",
-    "Reply",
-    "Request",
     "Responder",
     "Route",
     "ServerLimits",
+    "ServerRequest",
+    "ServerResponse",
     "ServerTLS",
     "TLSFiles",
 ]

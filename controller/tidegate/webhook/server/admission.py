@@ -6,14 +6,14 @@ from typing import Final, Protocol
 
 from tidegate.webhook.server.limits import ServerLimits
 from tidegate.webhook.server.listener import Listener
-from tidegate.webhook.server.reply import JSON, TEXT, Reply
-from tidegate.webhook.server.route import Request, Route
+from tidegate.webhook.server.reply import JSON, TEXT, ServerResponse
+from tidegate.webhook.server.route import Route, ServerRequest
 from tidegate.webhook.server.tls import ServerTLS
 
 VALIDATE_PATH: Final = "/validate"
 AUDIT_PATH: Final = "/validate/audit"
 """For namespaces where nothing is enforced yet: the same review, and every Deny is a warning."""
-_OK: Final = Reply(body=b"ok\n", content_type=TEXT)
+_OK: Final = ServerResponse(body=b"ok\n", content_type=TEXT)
 _DRAINING: Final = "the server is draining"
 
 
@@ -86,14 +86,14 @@ class AdmissionServer:
         """Serve another certificate from now on; see `ServerTLS.reload`."""
         self.tls.reload(certificate_pem, key_pem)
 
-    def _validate(self, request: Request) -> bytes | Awaitable[bytes]:
+    def _validate(self, request: ServerRequest) -> bytes | Awaitable[bytes]:
         return self._responder(request.body, request.deadline_seconds)
 
-    def _validate_audit(self, request: Request) -> bytes | Awaitable[bytes]:
+    def _validate_audit(self, request: ServerRequest) -> bytes | Awaitable[bytes]:
         assert self._audit_responder is not None
         return self._audit_responder(request.body, request.deadline_seconds)
 
-    def _readyz(self, _request: Request) -> Reply:
+    def _readyz(self, _request: ServerRequest) -> ServerResponse:
         reasons = [_DRAINING] if self.listener.is_draining else []
         reasons += self._readiness()
         if not reasons:
@@ -101,8 +101,8 @@ class AdmissionServer:
         # That it is not ready is an answer to the probe, and no refusal for the log.
         self.expect(HTTPStatus.SERVICE_UNAVAILABLE, 1)
         body = "".join(f"{reason}\n" for reason in reasons).encode()
-        return Reply(status=HTTPStatus.SERVICE_UNAVAILABLE, body=body, content_type=TEXT)
+        return ServerResponse(status=HTTPStatus.SERVICE_UNAVAILABLE, body=body, content_type=TEXT)
 
 
-def _healthz(_request: Request) -> Reply:
+def _healthz(_request: ServerRequest) -> ServerResponse:
     return _OK

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 from aiohttp.web import RequestHandler
 
 from tidegate.webhook.server.ended import Ended
-from tidegate.webhook.server.reply import Reply, refusal, render_closing
+from tidegate.webhook.server.reply import ServerResponse, refusal, render_closing
 
 if TYPE_CHECKING:
     from tidegate.webhook.server.connection_table import ConnectionTable
@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         self._write_by = inf
         self._expires = inf
         self._wire_bytes = 0
-        self._said: Reply | None = None
+        self._said: ServerResponse | None = None
         self.peer = peer
         """The peer's address."""
         self.phase = Phase.HANDSHAKE
@@ -207,13 +207,13 @@ class Connection(asyncio.Protocol):
         """End the current request, whose body others' bytes have to take the place of."""
         self.give_up(_NO_BYTES)
 
-    def give_up(self, reply: Reply = OVERDUE) -> None:
+    def give_up(self, reply: ServerResponse = OVERDUE) -> None:
         """End the wait for a body or for a handler now; it is answered with the reply."""
         if self.timeout is not None:
             self._said = reply
             self.timeout.reschedule(self._loop.time())
 
-    def said(self, reply: Reply) -> Reply:
+    def said(self, reply: ServerResponse) -> ServerResponse:
         """Return what `give_up` gave as the answer to a wait that has timed out, else the reply."""
         return self._said or reply
 
@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
             self._act_by = inf
             self._transport.abort()
 
-    def _refuse(self, reply: Reply) -> None:
+    def _refuse(self, reply: ServerResponse) -> None:
         """Answer in aiohttp's place. Only while no answer to the current request can have begun: HEAD and BODY."""
         assert self._transport is not None
         self._ledger.answers[reply.status] += 1

@@ -14,8 +14,8 @@ from multidict import CIMultiDict
 from tidegate.webhook.server.connection import OVERDUE, Connection
 from tidegate.webhook.server.connection_table import ConnectionTable
 from tidegate.webhook.server.head import Head, accept_head, too_large
-from tidegate.webhook.server.reply import CONTINUE, BadRequest, Refused, Reply, refusal, refuse
-from tidegate.webhook.server.route import Request
+from tidegate.webhook.server.reply import CONTINUE, BadRequest, Refused, ServerResponse, refusal, refuse
+from tidegate.webhook.server.route import ServerRequest
 
 _SERVER_NAME: Final = "tidegate"
 _MAX_LINE_BYTES: Final = 8 * 1024
@@ -95,7 +95,7 @@ class Dispatcher:
             response.force_close()
         return response
 
-    async def _reply(self, request: web.BaseRequest, guard: Connection) -> Reply:
+    async def _reply(self, request: web.BaseRequest, guard: Connection) -> ServerResponse:
         # 1. The head.
         head = accept_head(
             method=request.method,
@@ -147,12 +147,12 @@ class Dispatcher:
         guard.expect_work()
         return b"".join(parts)
 
-    def _request(self, head: Head, body: bytes, guard: Connection) -> Request:
+    def _request(self, head: Head, body: bytes, guard: Connection) -> ServerRequest:
         left = head.timeout_seconds
         if left is not None:
             left = max(0.0, left - (self._ledger.loop.time() - guard.since))
         route = head.route
-        return Request(
+        return ServerRequest(
             method=route.method,
             path=route.path,
             query=head.query,
@@ -161,10 +161,10 @@ class Dispatcher:
             deadline_seconds=left,
         )
 
-    async def _work(self, request: Request, head: Head, guard: Connection) -> Reply:
+    async def _work(self, request: ServerRequest, head: Head, guard: Connection) -> ServerResponse:
         try:
             result = head.route.handler(request)
-            if not isinstance(result, (bytes, Reply)):
+            if not isinstance(result, (bytes, ServerResponse)):
                 # The body was read: no request that waits holds one.
                 del request
                 self._ledger.release(guard)
@@ -188,7 +188,7 @@ class Dispatcher:
         finally:
             guard.timeout = None
 
-    def _failed(self, error: BaseException, head: Head) -> Reply:
+    def _failed(self, error: BaseException, head: Head) -> ServerResponse:
         self._ledger.log_failure(error, head.route.path)
         return _FAILED
 
@@ -201,9 +201,9 @@ def _headers(content_type: str, allow: str) -> CIMultiDict[str]:
     return headers
 
 
-def _reply_of(result: object) -> Reply:
+def _reply_of(result: object) -> ServerResponse:
     if isinstance(result, bytes):
-        return Reply(body=result)
-    if isinstance(result, Reply):
+        return ServerResponse(body=result)
+    if isinstance(result, ServerResponse):
         return result
     raise TypeError(f"got {type(result).__name__} from a handler, expected bytes or Reply")

@@ -16,7 +16,7 @@ class BadRequest(Exception):  # noqa: N818 - named for the status that it become
     """Refuse the request with 400 and this text; the text is sent to the peer, so it must hold no secrets."""
 
 
-class Reply(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class ServerResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An answer: status, body and media type; `allow` fills the Allow header of a 405."""
 
     status: int = 200
@@ -28,15 +28,15 @@ class Reply(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Refused(Exception):  # noqa: N818 - an event on the way to a handler, not a failure
     """Carry the reply of a request that is refused before it reaches a handler."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: ServerResponse) -> None:
         super().__init__(reply.status)
         self.reply = reply
 
 
-def refusal(status: HTTPStatus, reason: str, *, allow: str = "") -> Reply:
+def refusal(status: HTTPStatus, reason: str, *, allow: str = "") -> ServerResponse:
     """Return the JSON reply of a refused request. It is no AdmissionReview, so no client can read it as an allow."""
     body = json.dumps({"code": int(status), "error": status.phrase, "reason": reason[:_MAX_REASON]}).encode()
-    return Reply(status=int(status), body=body, allow=allow)
+    return ServerResponse(status=int(status), body=body, allow=allow)
 
 
 def refuse(status: HTTPStatus, reason: str, *, allow: str = "") -> Refused:
@@ -44,7 +44,7 @@ def refuse(status: HTTPStatus, reason: str, *, allow: str = "") -> Refused:
     return Refused(refusal(status, reason, allow=allow))
 
 
-def render_closing(reply: Reply) -> bytes:
+def render_closing(reply: ServerResponse) -> bytes:
     """Return the wire bytes of a refusal that ends its connection, for where aiohttp cannot answer."""
     phrase = HTTPStatus(reply.status).phrase
     head = (

@@ -7,10 +7,10 @@ from typing import Protocol
 
 import msgspec
 
-from tidegate.webhook.server.reply import Refused, Reply, refuse
+from tidegate.webhook.server.reply import Refused, ServerResponse, refuse
 
 
-class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class ServerRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A request that was read whole.
 
     `query` is raw, without the question mark; header names are lower case; `deadline_seconds` is what is left of
@@ -28,7 +28,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Handler(Protocol):
     """Answer a request, at once or later: what is ready is written without a task, an awaitable becomes one."""
 
-    def __call__(self, request: Request, /) -> bytes | Reply | Awaitable[bytes | Reply]:
+    def __call__(self, request: ServerRequest, /) -> bytes | ServerResponse | Awaitable[bytes | ServerResponse]:
         """Return the reply, or bytes for a JSON body with 200; raise BadRequest for 400. Else raised: 500."""
 
 

@@ -1,0 +1,33 @@
+"""One image of a request, with its evidence and the times that it is judged by."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tidegate.evidence.fact import Known
+from tidegate.evidence.image_evidence import ImageEvidence
+from tidegate.images.platform import Platform
+from tidegate.images.reference import ImageReference
+from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
+
+_MOST_SECONDS = 1e9
+"""An age that is beyond every bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSubject:
+    """One image to judge at one time. ``cluster_platforms`` are those of the nodes; empty means not known: all count.
+
+    ``now`` is the wall time, for what is about times that others tell; ``monotonic`` is the second, by the clock that never
+    jumps, that ages of evidence are measured by. ``trust`` is what the policies' signatures rely on.
+    """
+
+    reference: ImageReference
+    evidence: ImageEvidence
+    cluster_platforms: tuple[Platform, ...]
+    now: datetime
+    monotonic: float
+    trust: TrustSnapshot = NO_TRUST
+
+    def age(self, fact: Known[object]) -> timedelta:
+        """Return how long ago a fact was looked up, however the wall clock was set since."""
+        return timedelta(seconds=min(max(0.0, self.monotonic - fact.monotonic), _MOST_SECONDS))

@@ -62,9 +62,13 @@ class Answers:
 async def connect_plain(port: int, *, source: str = HOME) -> socket.socket:
     """Connect by TCP alone, from a loopback address."""
     plain = socket.socket()
-    plain.setblocking(False)
-    plain.bind((source, 0))
-    await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
+    try:
+        plain.setblocking(False)
+        plain.bind((source, 0))
+        await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
+    except BaseException:
+        plain.close()
+        raise
     return plain
 
 

@@ -39,7 +39,10 @@ REFUSED: dict[str, tuple[list[Child], str]] = {
         [("clean", AMD64 | {"os.features": ["sse4"]}), ("critical", I386)],
         "linux/386",
     ),
-    "a platform in other letters": ([("clean", AMD64 | {"Variant": "v4"}), ("critical", I386)], "in other letters"),
+    "a platform in other letters": (
+        [("clean", AMD64 | {"Variant": "v4"}), ("critical", I386)],
+        "not an index of images",
+    ),
 }
 
 

@@ -40,7 +40,7 @@ async def replica(rights: Rights, lone_edge: Edge) -> AsyncIterator[Replica]:
         )
 
     yield make
-    await aside(delete_secret, rights)
+    await aside(make_secret, rights)
     await aside(cluster.kubectl, "delete", "validatingwebhookconfiguration", name, check=False)
 
 

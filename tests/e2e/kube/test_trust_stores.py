@@ -41,13 +41,13 @@ def signed_by(name: str, store: str) -> dict[str, Any]:
     return policy(name, signatures={"anyOf": [{"name": "release", "notation": notation}]})
 
 
-async def condition(cluster: ControlPlane, kind: str, name: str, reason: str) -> dict[str, Any]:
-    """Wait until the condition Ready has a reason, and return it."""
+async def condition(cluster: ControlPlane, kind: str, name: str, reason: str, *, saying: str = "") -> dict[str, Any]:
+    """Wait until the condition Ready has a reason, and a text in its message, and return it."""
     found: dict[str, Any] = {}
     for _ in range(200):
         status = (await aside(cluster.get, kind, name)).get("status", {})
         found = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), {})
-        if found.get("reason") == reason:
+        if found.get("reason") == reason and saying in found.get("message", ""):
             return found
         await asyncio.sleep(0.1)
     raise TimeoutError(f"{kind} {name} has never been {reason}: {found}")
@@ -260,8 +260,7 @@ async def test_without_the_right_to_read_trust_stores_only_authorities_that_need
         await aside(cluster.apply, signed_by(name, name))
         await until(lambda: edge.policy(name), what="the policy")
         assert isinstance(edge.trust_store(name), BrokenTrustStore)
-        said = await condition(cluster, "imagepolicy", name, "TrustIncomplete")
-        assert f"trust store {name} is broken" in said["message"]
+        await condition(cluster, "imagepolicy", name, "TrustIncomplete", saying=f"trust store {name} is broken")
     async with run_edge(rights) as second:
         await until(lambda: second.trust_stores.resync.failures, what="a refused list")
         await until(lambda: second.policy(name), what="the policy")

@@ -17,6 +17,7 @@ from tests.integration.cli.signers import (
 )
 from tests.integration.gather.gate import image
 from tests.simulator import Simulator, World
+from tests.simulator.manifests import OCI_INDEX
 from tests.simulator.pki.certificates import authority, issue
 
 ADMITTED, REFUSED, UNKNOWN = 0, 1, 2
@@ -112,8 +113,7 @@ def test_an_image_of_another_registry(desk: Desk, sim: Simulator) -> None:
 
 
 def test_an_index_whose_manifest_is_none(desk: Desk, world: World) -> None:
-    world.add_index("team/multi", "v1", platforms=["linux/amd64"])
-    world.set_manifest_bytes("team/multi", "v1", b"{}")
+    world.add_manifest("team/multi", b"{}", "v1", media_type=OCI_INDEX)
     ended = desk.explain(image("team/multi"))
     assert ended.code == REFUSED
     assert "  runs: not an image that can be judged: " in ended.out

@@ -3,8 +3,9 @@
 mutmut changes one thing at a time (a comparison, a constant, a call) and runs the tests that reach it. What no test
 notices has survived: a line that could be wrong without anybody knowing, or one that changes no behaviour.
 
-It works in .mutation/, on a copy, with an environment of its own. The score of the modules that ran is written into
-docs/security/mutation.md; the survivors, as patches, into .mutation/survivors.txt.
+It works in .mutation/, on a copy, with an environment of its own. Each module runs by itself, against its own tests, so
+that a score is the same whatever else runs; it is written into docs/security/mutation.md at once. The survivors are
+written, as patches, into .mutation/survivors.txt.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from tests.mutation.areas import PACKAGE, ROOT, chosen, tests_of
+from tests.mutation.areas import PACKAGE, ROOT, SLOW, chosen
 from tests.mutation.page import write_scores
 
 MUTMUT = "mutmut==3.8.1"
@@ -44,8 +45,20 @@ def _settle_examples():
 
 
 _settle_examples()
+
+
+@pytest.fixture(autouse=True)
+def _steps_computed_again(request):
+    if "notation/test_procedure.py" in request.node.nodeid:
+        from tidegate.verify.notation import procedure
+
+        procedure.STEPS = procedure._steps()
 """
-"""What is added to the copy's conftest: one process runs the same tests again and again, with the same examples."""
+"""What is added to the copy's conftest.
+
+One process runs the same tests again and again, with the same examples. mutmut chooses the fault after the imports, so
+what a module computed when it was imported is computed again.
+"""
 
 
 def main() -> int:
@@ -59,16 +72,23 @@ def main() -> int:
     except ValueError as problem:
         parser.error(str(problem))
     make_environment()
-    make_tree(list(areas))
-    run("mutmut", "run", "--max-children", str(options.children), check=False)
+    SURVIVORS.unlink(missing_ok=True)
+    return max([mutate(area, tests, options.children) for area, tests in areas.items()])
+
+
+def mutate(area: str, tests: Sequence[str], children: int) -> int:
+    """Mutate one module, have its own tests notice, and write what came of it; return 1 if nothing could be tried."""
+    make_tree(area, tests)
+    run("mutmut", "run", "--max-children", str(children), check=False)
     results = read_results(run("mutmut", "results", "--all", "true", capture=True))
     if not scores(results):
-        print("mutmut tried nothing; the tests have to pass in the copy first", file=sys.stderr)
+        print(f"{area}: mutmut tried nothing; the tests have to pass in the copy first", file=sys.stderr)
         return 1
     survivors = [name for name, status in results.items() if status in NOT_KILLED]
-    SURVIVORS.write_text("\n".join(run("mutmut", "show", name, capture=True) for name in survivors))
+    with SURVIVORS.open("a") as file:
+        file.writelines(run("mutmut", "show", name, capture=True) + "\n" for name in survivors)
     write_scores(scores(results))
-    print(f"{len(survivors)} of {len(results)} survived; see {SURVIVORS.relative_to(ROOT)}")
+    print(f"{area}: {len(survivors)} of {len(results)} survived; see {SURVIVORS.relative_to(ROOT)}", flush=True)
     return 0
 
 
@@ -84,7 +104,7 @@ def make_environment() -> None:
     subprocess.run([*install, MUTMUT], check=True)
 
 
-def make_tree(areas: list[str]) -> None:
+def make_tree(area: str, tests: Sequence[str]) -> None:
     """Copy what the tests need. mutmut names modules from src/ on."""
     shutil.rmtree(TREE, ignore_errors=True)
     ignore = shutil.ignore_patterns("__pycache__")
@@ -95,10 +115,10 @@ def make_tree(areas: list[str]) -> None:
         conftest.write(SETTLED)
     settings = {
         "source_paths": ["src"],
-        "only_mutate": [f"src/tidegate/{area}" for area in areas],
+        "only_mutate": [f"src/tidegate/{area}"],
         "also_copy": ["docs", "deploy"],
-        "pytest_add_cli_args_test_selection": tests_of(areas),
-        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-W", "ignore"],
+        "pytest_add_cli_args_test_selection": list(tests),
+        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-W", "ignore", *(f"--deselect={one}" for one in SLOW)],
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     text = "\n".join(

@@ -5,37 +5,44 @@ The large model tests are left out on purpose. They would notice more, and take 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "controller" / "tidegate"
 
 AREAS: dict[str, tuple[str, ...]] = {
-    "admission/decision.py": ("tests/unit/admission/test_decision.py",),
-    "admission/verdict.py": ("tests/unit/admission/test_verdict.py",),
-    "checks/attestation.py": ("tests/unit/checks/test_verification.py",),
-    "checks/judge.py": ("tests/unit/checks/test_judge.py",),
-    "checks/verification.py": ("tests/unit/checks/test_verification.py",),
-    "checks/registry.py": ("tests/unit/checks/test_registry.py",),
-    "checks/result.py": ("tests/unit/checks/test_judge.py",),
-    "checks/scan.py": ("tests/unit/checks/test_scan.py", "tests/unit/checks/test_settling.py"),
+    "checks/judge.py": ("tests/unit/checks/test_judge.py", "tests/unit/checks/test_verification.py"),
     "checks/signature.py": ("tests/unit/checks/test_verification.py",),
-    "checks/staleness.py": ("tests/unit/checks/test_staleness.py",),
+    "checks/attestation.py": ("tests/unit/checks/test_verification.py",),
+    "checks/verification.py": ("tests/unit/checks/test_verification.py",),
+    "checks/result.py": ("tests/unit/checks/test_judge.py", "tests/unit/checks/test_existence.py"),
     "checks/existence.py": ("tests/unit/checks/test_existence.py",),
-    "checks/tag.py": ("tests/unit/checks/test_tag.py",),
+    "checks/staleness.py": ("tests/unit/checks/test_staleness.py",),
+    "checks/scan.py": ("tests/unit/checks/test_scan.py", "tests/unit/checks/test_settling.py"),
     "checks/vulnerabilities.py": ("tests/unit/checks/test_vulnerabilities.py",),
-    "checks/messages.py": ("tests/unit/checks/test_messages.py",),
-    "images/manifest.py": ("tests/unit/images/test_manifest.py",),
     "images/platform.py": ("tests/unit/images/test_platform.py",),
-    "policy/match.py": ("tests/unit/policy/test_match.py", "tests/unit/policy/test_snapshot.py"),
+    "images/manifest.py": ("tests/unit/images/test_manifest.py",),
+    "evidence/index_children.py": ("tests/unit/evidence/test_index_children.py",),
     "verify/notation/procedure.py": (
         "tests/unit/verify/notation/test_procedure.py",
         "tests/unit/verify/notation/test_aws_signer.py",
         "tests/unit/verify/notation/test_timestamps.py",
     ),
+    "checks/registry.py": ("tests/unit/checks/test_registry.py",),
+    "checks/tag.py": ("tests/unit/checks/test_tag.py",),
+    "checks/messages.py": ("tests/unit/checks/test_messages.py",),
+    "policy/match.py": ("tests/unit/policy/test_match.py", "tests/unit/policy/test_snapshot.py"),
+    "admission/decision.py": ("tests/unit/admission/test_decision.py",),
+    "admission/verdict.py": ("tests/unit/admission/test_verdict.py",),
 }
 """Modules below the package, and their tests."""
+
+SLOW = (
+    "tests/unit/verify/notation/test_timestamps.py::test_an_altered_token_says_the_same_or_nothing",
+    "tests/unit/verify/notation/test_timestamps.py::test_a_countersignature_is_verified[rsa4096-N59-jws]",
+)
+"""Tests that are left out, since they take seconds a fault and notice what others notice too."""
 
 
 def chosen(wanted: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -47,8 +54,3 @@ def chosen(wanted: Sequence[str]) -> dict[str, tuple[str, ...]]:
             raise ValueError(f"there is no area {name}; there are {', '.join(AREAS)}")
         found |= fitting
     return found
-
-
-def tests_of(areas: Iterable[str]) -> list[str]:
-    """Return the tests of the areas, each once."""
-    return list(dict.fromkeys(test for area in areas for test in AREAS[area]))

@@ -39,10 +39,9 @@ def check_attestations(policy: ImagePolicy, subject: ImageSubject) -> CheckResul
 
 
 def _words(rules: AttestationRules) -> VerificationMessages:
-    noun = f"attestation {rules.name} ({rules.predicate_type})"
     return VerificationMessages(
         check=Check.ATTESTATIONS,
-        noun=noun.replace("{", "(").replace("}", ")"),
+        noun=f"attestation {rules.name} ({rules.predicate_type})",
         missing=Reason.ATTESTATION_MISSING,
         invalid=Reason.ATTESTATION_INVALID,
         undecided=Reason.ATTESTATION_UNDECIDED,

@@ -19,7 +19,7 @@ from tests.unit.builders import (
     short,
     subject,
 )
-from tidegate.checks.existence import absent, existing_image, runnable_images
+from tidegate.checks.existence import MAX_PROBLEM, absent, existing_image, runnable_images
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, BadContent, ImageStatus
@@ -90,7 +90,7 @@ def test_what_is_wrong_with_a_manifest_is_said_without_control_characters_and_cu
     assert (lacking.outcome, lacking.reason) == (Outcome.FAIL, Reason.CONTENT_INVALID)
     assert "no?[2J?xxx" in lacking.cause
     assert lacking.cause.isprintable()
-    assert len(lacking.cause) < 400
+    assert len(lacking.cause) == MAX_PROBLEM
     assert lacking.found == "what is stored is not an image, or not an index of images, that can be judged"
     assert lacking.remedy == "rebuild and push the image"
     assert lacking.of(Check.SCAN) == CheckResult(
@@ -117,6 +117,7 @@ def test_an_image_with_nothing_for_the_nodes_fails_and_names_them():
     lacking = short(runnable_images(judged, RULES))
     assert (lacking.outcome, lacking.reason) == (Outcome.FAIL, Reason.PLATFORM_MISSING)
     assert lacking.found == "the image has no manifest for linux/arm64, linux/s390x"
+    assert lacking.remedy == "build it for that platform, or set platforms in the policy"
     nothing = runnable_images(subject(collected=evidence(runnable=())), RULES)
     assert short(nothing).found == "the image has no manifest for any platform"
 

@@ -116,6 +116,8 @@ def test_a_check_that_breaks_is_undetermined_and_the_others_stand(check, broken_
     assert results[check].outcome is Outcome.UNDETERMINED
     assert results[check].reason is Reason.INTERNAL_ERROR
     assert "secret" not in results[check].found
+    if broken_check is not _raise:
+        assert (results[check].found, results[check].cause) == ("an error inside tidegate (wrong result)", "")
     assert all(one.outcome is Outcome.PASS for name, one in results.items() if name is not check)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.checks.messages import MAX_FOREIGN_TEXT, age, harmless, plural
+from tidegate.checks.messages import MAX_FOREIGN_TEXT, age, asked, harmless, plural
 
 AGES = [
     (-5, "0 s"),
@@ -51,3 +51,18 @@ def test_harmless_text_is_printable_and_bounded(text, limit):
 
 def test_counts_have_their_nouns():
     assert [plural(count, "image") for count in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+
+
+@pytest.mark.parametrize(
+    ("source", "whom"),
+    [
+        ("", "AWS"),
+        ("ecr:DescribeImages", "AWS"),
+        ("oci:manifests", "the registry"),
+        ("oci:manifests:v1", "the registry"),
+        ("ocsp:http://ocsp.test", "the OCSP responder"),
+        ("crl:http://crl.test", "the CRL's host"),
+    ],
+)
+def test_the_first_part_of_a_source_says_who_was_asked(source, whom):
+    assert asked(source) == whom

@@ -75,7 +75,7 @@ def test_only_pending_expired_and_unsupported_can_be_tolerated_and_then_say_so(s
     result = check(evidence(report(state=state)), LENIENT)
     assert result.outcome is STATES[state][2]
     if result.outcome is EXEMPT:
-        assert result.reason is STATES[state][1]
+        assert (result.check, result.reason) == (Check.SCAN, STATES[state][1])
         assert result.notes == (f"tolerated: {result.found}",)
 
 
@@ -97,6 +97,12 @@ def test_without_words_of_the_scanner_the_answer_says_that_there_is_no_record():
     result = check(evidence(report(state=ScanState.NOT_SCANNED, code="", reason="", scanner=Scanner.ECR_BASIC)))
     assert result.found.startswith("the image was never scanned (ECR basic scanning")
     assert "no record" in result.found
+
+
+@pytest.mark.parametrize(("code", "reason"), [("INACTIVE", ""), ("", "INACTIVE")])
+def test_one_word_of_the_scanner_is_a_record(code, reason):
+    result = check(evidence(report(state=ScanState.FAILED, code=code, reason=reason)))
+    assert result.found == "the scan failed (Amazon Inspector: INACTIVE)"
 
 
 def test_the_words_of_the_scanner_reach_nobody_unescaped():
@@ -172,6 +178,7 @@ def test_the_last_scan_may_be_as_old_as_max_age_and_no_older(old, outcome, holds
             Reason.SCAN_TOO_OLD,
             "last scanned: 7 d ago; the policy allows 7 d",
         )
+        assert result.remedy == "scan or push the image again, or turn on continuous scanning"
 
 
 def test_without_max_age_the_oldest_scan_will_do():

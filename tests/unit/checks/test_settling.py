@@ -19,7 +19,7 @@ from tests.unit.builders import (
     report,
     subject,
 )
-from tidegate.checks.result import Outcome, Reason
+from tidegate.checks.result import Check, Outcome, Reason
 from tidegate.checks.scan import MAX_CLOCK_SKEW, check_scan
 from tidegate.evidence.scan import Scanner, ScanState
 from tidegate.policy.model import ScanRules, Tolerance
@@ -173,8 +173,18 @@ def test_a_scan_that_has_no_time_is_no_scan(scanned, pushed, state, rules):
     )
     result = check_scan(required, policy(scan=required), subject(collected=collected))
     assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.EVIDENCE_LACKING)
-    assert "the scanner says that the image was scanned" in result.found
-    assert result.remedy
+    seen = "does not say when" if scanned is None else "gives a time in the future"
+    words = "Amazon Inspector: ACTIVE/SUCCESSFUL"
+    assert (result.check, result.cause) == (Check.SCAN, "")
+    assert result.found == f"the scanner says that the image was scanned, and {seen} ({words})"
+    assert result.remedy == "retry in a minute, and tell the platform team if it persists"
+    assert result.holds_until == (None if scanned is None else NOW + INSTANT)
+
+
+def test_of_a_scan_that_has_no_time_all_words_are_told_to_operators_alone():
+    result = check_scan(ScanRules(), policy(), subject(collected=evidence(report(last_scanned_at=None, reason="odd"))))
+    assert result.found.endswith("(Amazon Inspector: ACTIVE)")
+    assert result.cause == "ACTIVE/odd"
 
 
 def test_a_scan_in_the_future_by_no_more_than_clocks_differ_is_a_scan():

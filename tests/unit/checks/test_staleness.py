@@ -94,6 +94,15 @@ def test_a_stale_fact_says_who_could_not_be_asked_again():
         usable(known(1, old=2 * HOUR, stale=Cause.UNREACHABLE, source="oci:manifests"), policy=RULES, subject=subject())
     )
     assert beyond.found.startswith("could not check again: the registry could not be reached;")
+    assert beyond.remedy == "retry, and tell the platform team if it persists"
+
+
+def test_a_missing_fact_says_who_could_not_be_asked_and_accuses_no_image():
+    lacking = short(usable(missing(Cause.UNREACHABLE, "oci:manifests"), policy=RULES, subject=subject()))
+    assert lacking.found == "could not check: the registry could not be reached"
+    assert (
+        lacking.remedy == "retry, and tell the platform team if it persists; this says nothing about the image itself"
+    )
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -14,9 +14,12 @@ from tests.unit.builders import (
     DIGEST,
     HOUR,
     IMAGE,
+    INSTANT,
+    MINUTE,
     NOW,
     broken,
     child,
+    detail,
     digest,
     ecr,
     evidence,
@@ -206,6 +209,21 @@ def test_old_proofs_count_within_max_stale(old, outcome):
         assert "judged by evidence 60 min old" in result.notes[0]
 
 
+@pytest.mark.parametrize("section", ["signatures", "attestations"])
+@pytest.mark.parametrize(("old", "passes"), [(HOUR - MINUTE, True), (HOUR + INSTANT, False)])
+def test_an_old_description_of_the_image_counts_within_max_stale(section, old, passes):
+    wanted = signing(RELEASE) if section == "signatures" else attesting("kind")
+    all_of_them = requirements(wanted)
+    needed = all_of_them.signatures or all_of_them.attestations[0][1]
+    found = proved(needed, proof(VerificationState.VERIFIED))
+    result = judged(wanted, with_proofs(found, detail=known(detail(), old=old, stale=Cause.THROTTLED)))
+    if passes:
+        assert (result.outcome, result.holds_until) == (Outcome.PASS, NOW + MINUTE)
+        assert result.notes == ("judged by evidence 59 min old: AWS is throttling requests",)
+    else:
+        assert (result.check.value, result.outcome, result.reason) == (section, Outcome.UNDETERMINED, Reason.STALE)
+
+
 def test_a_proof_holds_as_long_as_it_says():
     result = of(signing(RELEASE), proof(VerificationState.VERIFIED, good_until=NOW + DAY))
     assert result.holds_until == NOW + DAY
@@ -312,6 +330,54 @@ def test_a_refusal_says_step_and_words_of_each_authority_and_how_to_sign():
     assert result.remedy == f"have one of the authorities sign {IMAGE.rpartition(':')[0]}@{DIGEST}"
 
 
+def test_an_image_whose_signatures_were_not_looked_up_is_undetermined():
+    result = judged(signing(RELEASE), with_proofs({}))
+    assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK)
+    assert result.found == "could not check: it was not looked up"
+
+
+def test_a_refusal_tells_of_each_authority_and_only_causes_that_are_known():
+    anonymous, named = (proof(VerificationState.FAILED, signer=signer) for signer in ("", "CN=release"))
+    result = of(signing(), proof(VerificationState.FAILED, step=""), named)
+    assert result.found == "authority release: not satisfied; authority vendor: failed to look for revocations"
+    signed = "authority vendor: signed by CN=release: nobody answered"
+    assert of(signing(), anonymous, named).cause == f"authority release: nobody answered; {signed}"
+    assert of(signing(), proof(VerificationState.FAILED, text=""), named).cause == signed
+
+
+def test_a_missing_signature_names_the_authorities():
+    absent = proof(VerificationState.ABSENT)
+    assert of(signing(), absent, absent).found.endswith(" by any of: release, vendor")
+
+
+RETRY = "retry, and tell the platform team if it persists"
+
+
+@pytest.mark.parametrize(
+    ("found", "words", "remedy"),
+    [
+        (None, "nothing is known of authority release", RETRY),
+        (proof(VerificationState.UNKNOWN), "authority release: could not look for revocations", RETRY),
+        (
+            VerificationResult(state=VerificationState.UNKNOWN, problem="there is no TrustStore ca"),
+            "authority release cannot be asked, for want of a trust store or a key",
+            "the platform team has to correct the policy or its trust stores; their status says what is wrong",
+        ),
+    ],
+    ids=["not asked", "not decided", "no trust"],
+)
+def test_what_is_undecided_says_why_and_what_to_do(found, words, remedy):
+    result = of(signing(RELEASE), found)
+    assert (result.found, result.remedy) == (words, remedy)
+    assert (result.cause == "") == (found is None)
+
+
+def test_a_signature_that_is_still_to_come_is_worth_a_retry():
+    hint = SigningHint(profile_arn=PROFILE, state=SigningState.IN_PROGRESS)
+    result = of(signing(RELEASE), proof(VerificationState.ABSENT), hints=(hint,))
+    assert (result.found, result.remedy) == ("Amazon ECR is still signing the image", "retry in a minute")
+
+
 def test_what_is_only_logged_holds_no_longer_than_it_may_be_believed_and_repeats_no_words_of_others():
     logged = ("expiry: at https://host.internal: late", "revocation: a: b")
     result = of(signing(RELEASE), proof(VerificationState.LOGGED, good_until=NOW + DAY, logged=logged))
@@ -358,6 +424,38 @@ class TestChildren:
         )
         assert result.found.startswith("linux/arm64: no signature of ")
 
+    def test_a_child_without_a_platform_is_not_named(self):
+        wanted = signing(RELEASE, children=Children.ALL)
+        signatures = requirements(wanted).signatures
+        states = {DIGEST: VerificationState.VERIFIED, digest("plain"): VerificationState.FAILED}
+        found = {one: proved(signatures, proof(state)) for one, state in states.items()}
+        result = judged(wanted, with_proofs(found, runnable=(child("plain"),)))
+        assert result.found.startswith("authority release: ")
+
+    def test_a_child_that_passes_is_told_like_the_index(self):
+        verified = proof(VerificationState.VERIFIED)
+        result = self.judged(verified, verified, verified)
+        assert result.found == "signature by CN=release (authority release)"
+
+    def test_children_count_only_where_the_policy_says_so(self):
+        wanted = signing(RELEASE)
+        found = {DIGEST: proved(requirements(wanted).signatures, proof(VerificationState.VERIFIED))}
+        assert judged(wanted, with_proofs(found, runnable=self.TWO)).outcome is Outcome.PASS
+
+    def test_an_index_without_a_signature_is_refused_for_itself(self):
+        unknown, absent = proof(VerificationState.UNKNOWN), proof(VerificationState.ABSENT)
+        result = self.judged(unknown, unknown, absent)
+        assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_MISSING)
+
+    def test_old_proofs_of_a_child_count_within_max_stale(self):
+        wanted = signing(RELEASE, children=Children.ALL)
+        signatures = requirements(wanted).signatures
+        found = {
+            one: known(proved(signatures, proof(VerificationState.VERIFIED)), old=HOUR, stale=Cause.UNREACHABLE)
+            for one in (DIGEST, digest("amd"), digest("arm"))
+        }
+        assert judged(wanted, with_proofs(found, runnable=self.TWO)).outcome is Outcome.PASS
+
     def test_only_children_that_may_run_count(self):
         result = self.judged(
             proof(VerificationState.VERIFIED),
@@ -378,7 +476,8 @@ class TestChildren:
     def test_children_that_are_not_known_are_undetermined(self):
         wanted = signing(RELEASE, children=Children.ALL)
         found = {DIGEST: proved(requirements(wanted).signatures, proof(VerificationState.VERIFIED))}
-        assert judged(wanted, with_proofs(found, runnable=missing())).outcome is Outcome.UNDETERMINED
+        result = judged(wanted, with_proofs(found, runnable=missing()))
+        assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK)
         assert judged(wanted, with_proofs(found, runnable=self.TWO)).outcome is Outcome.UNDETERMINED
 
 
@@ -437,7 +536,31 @@ class TestAttestations:
         assert (result.check, result.reason) == (Check.ATTESTATIONS, Reason.IMAGE_NOT_FOUND)
 
     def test_a_list_of_none_is_nothing_that_could_pass(self):
-        assert not judged(policy(attestations=()), with_proofs({})).lets_through
+        result = judged(policy(attestations=()), with_proofs({}))
+        assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.POLICY_INVALID)
+
+    def test_what_each_attestation_says_is_told(self):
+        wanted = attesting("one", "two", max_stale=2 * HOUR)
+        (first,), (second,) = (needed for _, needed in requirements(wanted).attestations)
+        found = {
+            first: proof(VerificationState.VERIFIED, good_until=NOW + DAY),
+            second: proof(VerificationState.LOGGED, good_until=NOW + HOUR),
+        }
+        fact = known(VerificationResults(by_requirement=found), old=HOUR, stale=Cause.THROTTLED)
+        result = judged(wanted, with_proofs(fact))
+        logged = "authority vendor only logs what failed: expiry"
+        assert result.found == f"attestation one (https://types.test/one) by CN=release (authority vendor); {logged}"
+        stale = "judged by evidence 60 min old: AWS is throttling requests"
+        assert result.notes == (stale, f"attestations NotEnforced: {logged}")
+        assert result.holds_until == NOW + HOUR
+
+    def test_attestations_that_are_all_proved_pass(self):
+        result = self.judged(VerificationState.VERIFIED, VerificationState.VERIFIED)
+        assert (result.outcome, result.reason) == (Outcome.PASS, Reason.OK)
+
+    def test_a_refusal_says_how_to_attest(self):
+        image = f"{IMAGE.rpartition(':')[0]}@{DIGEST}"
+        assert self.judged(VerificationState.ABSENT).remedy == f"have one of the authorities attest {image}"
 
     def test_a_signature_is_no_attestation(self):
         """The same authority and the same image: what is demanded differs."""

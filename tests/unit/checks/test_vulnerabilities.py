@@ -74,6 +74,11 @@ def test_the_finding_is_told_with_package_installed_and_fixed_version_and_the_re
     assert result.remedy == "update openssl to the fixed version, then rebuild and push the image"
 
 
+def test_three_findings_are_all_told():
+    told = [f"CVE-HIGH-{number} HIGH in openssl 3.0.1, fixed in 3.0.2" for number in range(3)]
+    assert of(*findings(HIGH=3), max_counts={Severity.HIGH: 0}).summary == f"3 HIGH (allowed 0): {'; '.join(told)}"
+
+
 def test_without_any_fixed_version_the_remedy_is_another():
     result = of(finding(packages=(package(fixed_in=""),)))
     assert result.remedy.endswith("no fixed version is known yet")
@@ -147,9 +152,12 @@ def test_a_known_exploit_refuses_and_one_not_spoken_of_is_not_good_news(exploit,
     assert of(low, **NO_CRITICAL, exploit_available=ALLOW).outcome is PASS
     if outcome is FAIL:
         assert result.summary.startswith("1 finding with a known exploit: CVE-2026-9 LOW")
+    if outcome is PASS:
+        assert (result.check, result.reason, result.notes) == (Check.VULNERABILITIES, Reason.OK, ())
     if outcome is UNDETERMINED:
         assert result.reason is Reason.EVIDENCE_LACKING
-        assert "CVE-2026-9" in result.summary
+        assert result.summary == "Amazon Inspector does not say whether an exploit of CVE-2026-9 is known"
+        assert result.remedy == "retry, and tell the platform team if it persists"
 
 
 @pytest.mark.parametrize(
@@ -159,6 +167,35 @@ def test_a_known_exploit_refuses_and_one_not_spoken_of_is_not_good_news(exploit,
 )
 def test_a_known_exploit_is_spared_by_neither_grace_nor_lack_of_a_fix(spared):
     assert of(finding(exploit=Answer.YES, fix=Answer.NO), exploit_available=DENY, **spared).outcome is FAIL
+
+
+LEFT_OUT = [
+    pytest.param(finding("CVE-1", suppressed=True), {}, id="suppressed"),
+    pytest.param(
+        finding("CVE-1"), {"ignore": (IgnoredVulnerability(id="CVE-1", until=NOW + DAY, reason="why"),)}, id="ignored"
+    ),
+    pytest.param(finding("CVE-1", fix=Answer.NO), {"only_fixable": True}, id="without a fix"),
+    pytest.param(finding("CVE-1", first_observed_at=NOW), {"grace_period": DAY}, id="in grace"),
+]
+
+
+@pytest.mark.parametrize(("left_out", "rules"), LEFT_OUT)
+def test_a_finding_that_does_not_count_hides_none_behind_it(left_out, rules):
+    assert of(left_out, **NO_CRITICAL, **rules).outcome is PASS
+    assert of(left_out, finding("CVE-2"), **NO_CRITICAL, **rules).summary.startswith("1 CRITICAL (allowed 0): CVE-2 ")
+
+
+def test_every_finding_with_a_known_exploit_is_counted():
+    result = of(finding("CVE-1", exploit=Answer.YES), finding("CVE-2", exploit=Answer.YES), exploit_available=DENY)
+    assert result.summary.startswith("2 findings with a known exploit: CVE-1 ")
+
+
+def test_a_refusal_holds_no_longer_than_what_it_rests_on():
+    until = NOW + DAY
+    ignored = IgnoredVulnerability(id="CVE-1", until=until, reason="why")
+    assert of(finding("CVE-1"), finding("CVE-2"), **NO_CRITICAL, ignore=(ignored,)).holds_until == until
+    scan = ScanRules(max_age=2 * DAY)
+    assert check(report(finding()), scan=scan).holds_until == NOW + DAY
 
 
 EPSS = [
@@ -181,7 +218,9 @@ def test_a_finding_without_an_epss_score_is_not_known_to_be_below_the_threshold(
     result = of(finding("GHSA-1", Severity.LOW, epss=None), epss_threshold=threshold)
     assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
     assert result.summary == "Amazon Inspector gives no EPSS score for GHSA-1"
-    assert "whenEpssUnknown" in result.remedy
+    assert result.remedy == (
+        "ignore that vulnerability in the policy for a while, or set vulnerabilities.whenEpssUnknown to Allow"
+    )
     assert of(finding(epss=None)).outcome is FAIL
     assert of(finding(severity=Severity.LOW, epss=None)).outcome is PASS
 
@@ -251,6 +290,11 @@ def test_the_answer_says_when_the_first_grace_ends():
     assert result.holds_until == NOW + 5 * DAY
 
 
+def test_of_two_graces_that_end_together_the_first_finding_is_told():
+    (note,) = of(*findings(CRITICAL=2), **NO_CRITICAL, grace_period=31 * DAY).notes
+    assert note.startswith("2 findings in the grace period; the first, CVE-CRITICAL-0 CRITICAL in ")
+
+
 IGNORED = [
     pytest.param("CVE-1", NOW + INSTANT, PASS, NOW + INSTANT, id="the last instant"),
     pytest.param("CVE-1", NOW, FAIL, None, id="over to the instant"),
@@ -278,8 +322,10 @@ def test_suppressed_findings_are_left_out_only_where_the_policy_allows(exploit):
 def test_a_severity_not_known_is_never_counted_as_a_known_one():
     odd = finding("CVE-odd", Severity.UNKNOWN)
     result = of(odd)
-    assert (result.outcome, result.reason) == (UNDETERMINED, Reason.STATUS_UNKNOWN)
-    assert "CVE-odd" in result.summary
+    assert (result.check, result.outcome) == (Check.VULNERABILITIES, UNDETERMINED)
+    assert result.reason is Reason.STATUS_UNKNOWN
+    assert result.summary == "CVE-odd has a severity that this version does not know"
+    assert result.remedy == "tell the platform team; a newer tidegate may know it"
     assert of(odd, finding()).outcome is FAIL
     assert of(odd, **NO_CRITICAL, only_fixable=True).outcome is UNDETERMINED
     assert of(finding(severity=Severity.UNKNOWN, fix=Answer.NO), **NO_CRITICAL, only_fixable=True).outcome is PASS
@@ -289,7 +335,8 @@ def test_more_findings_than_are_read_refuse_an_image():
     """Who pushes it chooses how many there are, so it must not be "not known", which a policy may tolerate."""
     result = check(report(*findings(HIGH=2), complete=False))
     assert (result.outcome, result.reason) == (FAIL, Reason.EVIDENCE_LACKING)
-    assert "(2)" in result.summary
+    assert result.summary == "there are more findings than tidegate reads (2)"
+    assert result.remedy == "fix the worst of them"
     assert check(report(*findings(CRITICAL=1), complete=False)).outcome is FAIL
 
 
@@ -307,6 +354,7 @@ def test_basic_scanning_cannot_tell_of_exploits_and_epss(rules, names):
     result = check(basic, **rules)
     assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
     assert result.summary == f"ECR basic scanning does not say what {names} asks for"
+    assert result.remedy == "turn on enhanced scanning, or drop that field from the policy"
     assert check(basic, **NO_CRITICAL).outcome is PASS
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.images.platform import normalise, parse_platform
+from tidegate.images.platform import InvalidPlatformError, Platform, normalise, parse_platform
 
 NAMES = {
     "linux/amd64": "linux/amd64",
@@ -36,3 +36,43 @@ def test_a_platform_has_one_name(text):
     assert str(platform) == text
     assert str(normalise(platform)) == NAMES[text]
     assert normalise(normalise(platform)) == normalise(platform)
+
+
+LONGEST_PART = "a_.-" * 16
+
+
+@pytest.mark.parametrize("text", [f"linux/{LONGEST_PART}", f"{LONGEST_PART}/arm/{LONGEST_PART}"])
+def test_a_platform_has_two_or_three_parts_of_64_characters_at_most(text):
+    assert str(parse_platform(text)) == text
+
+
+INVALID = {
+    "nothing": "",
+    "one part": "linux",
+    "four parts": "linux/arm/v7/x",
+    "no architecture": "linux/",
+    "no operating system": "/amd64",
+    "an empty variant": "linux/arm/",
+    "upper case": "linux/ARM",
+    "a space": "linux/amd 64",
+    "a newline": "linux/amd64\n",
+    "a part of 65 characters": f"linux/{LONGEST_PART}a",
+}
+
+
+@pytest.mark.parametrize("text", INVALID.values(), ids=INVALID)
+def test_what_is_no_platform_is_refused_and_quoted(text):
+    with pytest.raises(InvalidPlatformError) as refused:
+        parse_platform(text)
+    assert str(refused.value) == f"expected os/architecture such as linux/amd64, got {text!r}"
+
+
+def test_of_a_long_text_80_characters_are_quoted():
+    with pytest.raises(InvalidPlatformError) as refused:
+        parse_platform("x" * 100)
+    assert str(refused.value).endswith(f"got {'x' * 80!r}")
+
+
+def test_a_platform_is_compared_in_lower_case():
+    upper = Platform(os="MacOS", architecture="AArch64", variant="V8")
+    assert normalise(upper) == parse_platform("darwin/arm64")

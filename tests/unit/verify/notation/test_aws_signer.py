@@ -206,6 +206,22 @@ def test_only_a_good_answer_passes(answer: SignerAnswer | NoAnswer, expected: st
     assert failed_step(outcome) == 10
 
 
+def test_an_answer_that_names_no_question_counts_for_the_signature_that_is_verified():
+    """It was asked for by hand, as of one file; an answer to the very question comes before it."""
+    policy = statement(stores=("signingAuthority:acme",), identities=(PROFILE,))
+    envelope = sign_as_aws(LEAF)
+
+    def conclusion(material: RevocationMaterial) -> Conclusion:
+        return verify(envelope, policy=policy, trusted=STORES, now=LATER, revocation=material).conclusion
+
+    assert conclusion(RevocationMaterial(signer=NOTHING_REVOKED)) is Conclusion.VERIFIED
+    revoked = SignerAnswer(revoked_entities=(JOB,), good_until=LATER)
+    assert conclusion(RevocationMaterial(signer=revoked)) is Conclusion.FAILED
+    (question,) = judge(answer=None).questions
+    material = RevocationMaterial(answers={question: revoked}, signer=NOTHING_REVOKED)
+    assert conclusion(material) is Conclusion.FAILED
+
+
 @pytest.mark.parametrize("override", [pytest.param({"revocation": "skip"}, id="N45-revocation-skipped")])
 def test_revocation_may_be_skipped(override: dict[str, str]):
     """Then nothing is asked, neither AWS Signer nor the CRL that the leaf names."""

@@ -1,7 +1,9 @@
 """The whole procedure: which step stops it, what levels and overrides change, and that "logged" is never "verified"."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from tests.simulator.pki.certificates import Identity, issue
-from tests.simulator.pki.envelopes import SIGNED_AT, sign
+from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, SIGNED_AT, X509_SCHEME, sign
 from tests.simulator.pki.revocation import crl, entry
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
 from tests.unit.verify.notation.world import NOW, failed_step, refusal, signer, statement, stores, verify
@@ -43,7 +45,7 @@ def answers(**found: bytes) -> RevocationMaterial:
 FOREIGN_ROOT = issue("Foreign Root", ca=True)
 
 
-def certified_anew(identity: Identity) -> Identity:
+def certified_anew(identity: Identity, **more: Any) -> Identity:
     """Return what anybody can make of an authority: a certificate for its name and key, issued by himself."""
     return issue(
         "anew",
@@ -52,6 +54,7 @@ def certified_anew(identity: Identity) -> Identity:
         subject=identity.certificate.subject,
         own_key=identity.key,
         crl_urls=[FOREIGN_CRL],
+        **more,
     )
 
 
@@ -94,6 +97,35 @@ def test_an_anchor_below_the_root_can_be_revoked(chain: Sequence[Identity]):
     assert verify(envelope, trusted=trusted, revocation=answers(leaf=good, issuer=crl(ROOT))).conclusion is (
         Conclusion.VERIFIED
     )
+
+
+def test_an_anchor_stays_revoked_where_the_certificate_above_it_may_sign_no_list():
+    """The bearer of the envelope may have made that certificate: it hides no revocation, and proves none away."""
+    above = certified_anew(ROOT, usages=("key_cert_sign",))
+    envelope = sign(LEAF, chain=tuple(one.der for one in (LEAF, ISSUER, above, FOREIGN_ROOT)))
+    trusted, good = stores(ca=ISSUER), crl(ISSUER)
+    revoked = verify(envelope, trusted=trusted, revocation=answers(leaf=good, issuer=crl(ROOT, [entry(ISSUER)])))
+    assert revoked.conclusion is Conclusion.FAILED
+    assert 'signing certificate with subject "CN=Issuer,O=Example,ST=WA,C=US" is revoked' in refusal(revoked)
+    not_revoked = verify(envelope, trusted=trusted, revocation=answers(leaf=good, issuer=crl(ROOT)))
+    assert not_revoked.conclusion is Conclusion.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("scheme", "store", "conclusion"),
+    [
+        pytest.param(X509_SCHEME, "ca", Conclusion.FAILED, id="N67-the-signers-own-time"),
+        pytest.param(AUTHORITY_SCHEME, "signingAuthority", Conclusion.VERIFIED, id="N67-the-time-of-an-authority"),
+    ],
+)
+def test_only_an_authoritys_time_saves_a_signature_from_a_later_revocation(
+    scheme: str, store: str, conclusion: Conclusion
+):
+    """A signer whose key was stolen could write any time into the envelope."""
+    later = answers(leaf=crl(ISSUER, [entry(LEAF, invalid_from=SIGNED_AT + timedelta(hours=1))]), issuer=crl(ROOT))
+    trusted, policy = stores(**{store: ROOT}), statement(stores=(f"{store}:acme",))
+    outcome = verify(sign(LEAF, scheme=scheme), policy=policy, trusted=trusted, revocation=later)
+    assert outcome.conclusion is conclusion
 
 
 EVERYTHING = stores(ca=ROOT)
@@ -352,3 +384,10 @@ def test_level_skip_is_neither_verified_nor_logged():
     outcome = verify(b"junk", policy=policy)
     assert outcome.conclusion is Conclusion.SKIPPED
     assert {record.outcome for record in outcome.steps} == {StepOutcome.SKIPPED}
+
+
+def test_the_guide_shows_every_step_as_it_is():
+    guide = (Path(__file__).parents[4] / "docs" / "guides" / "verify.md").read_text()
+    shown = re.findall(r"^ +(\d+)  ok +(.+) \[(\w+)\]$", guide, re.MULTILINE)
+    steps = [(str(one.number), one.title, one.validation.value) for one in procedure.STEPS]
+    assert shown == steps

@@ -79,6 +79,21 @@ def test_three_findings_are_all_told():
     assert of(*findings(HIGH=3), max_counts={Severity.HIGH: 0}).summary == f"3 HIGH (allowed 0): {'; '.join(told)}"
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("a", "a to the fixed version"),
+        ("ab", "a, b to the fixed versions"),
+        ("abc", "a, b, c to the fixed versions"),
+        ("abcd", "a, b, c and 1 more package to the fixed versions"),
+        ("abcde", "a, b, c and 2 more packages to the fixed versions"),
+    ],
+)
+def test_the_remedy_names_the_packages_that_can_be_fixed(names, words):
+    result = of(finding(packages=tuple(package(name) for name in names)))
+    assert result.remedy == f"update {words}, then rebuild and push the image"
+
+
 def test_without_any_fixed_version_the_remedy_is_another():
     result = of(finding(packages=(package(fixed_in=""),)))
     assert result.remedy.endswith("no fixed version is known yet")

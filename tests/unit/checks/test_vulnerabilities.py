@@ -349,7 +349,8 @@ def test_a_severity_not_known_is_never_counted_as_a_known_one():
 def test_more_findings_than_are_read_refuse_an_image():
     """Who pushes it chooses how many there are, so it must not be "not known", which a policy may tolerate."""
     result = check(report(*findings(HIGH=2), complete=False))
-    assert (result.outcome, result.reason) == (FAIL, Reason.EVIDENCE_LACKING)
+    assert (result.check, result.outcome) == (Check.VULNERABILITIES, FAIL)
+    assert result.reason is Reason.EVIDENCE_LACKING
     assert result.summary == "there are more findings than tidegate reads (2)"
     assert result.remedy == "fix the worst of them"
     assert check(report(*findings(CRITICAL=1), complete=False)).outcome is FAIL

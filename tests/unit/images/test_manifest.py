@@ -105,6 +105,20 @@ def test_only_what_no_node_can_run_is_left_out(case):
     assert [child.digest[-1] for child in parse(index(entry(1), other)).children] == kept
 
 
+def test_what_no_node_can_run_hides_nothing_behind_it():
+    children = parse(index(attestation(8), entry(1), attestation(9), entry(2))).children
+    assert [child.digest[-1] for child in children] == ["1", "2"]
+
+
+def test_each_child_has_a_size_and_a_media_type_of_its_own():
+    children = parse(index(entry(1), entry(2, size=501), entry(3, mediaType=DOCKER_MANIFEST))).children
+    assert [(child.size, child.media_type) for child in children] == [
+        (500, OCI_MANIFEST),
+        (501, OCI_MANIFEST),
+        (500, DOCKER_MANIFEST),
+    ]
+
+
 PLATFORMS = {
     "as written": ("linux/amd64", "linux/amd64"),
     "upper case": ("Linux/AMD64", "linux/amd64"),
@@ -120,6 +134,8 @@ PLATFORMS = {
     "macos": ("macos/arm64", "darwin/arm64"),
     "no system is any platform": ("/amd64", "None"),
     "no architecture is any platform": ("linux/", "None"),
+    "a variant without a system is any platform": ("/amd64/v2", "None"),
+    "a variant without an architecture is any platform": ("linux//v8", "None"),
     "an odd name is any platform": ("linux/amd 64", "None"),
 }
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.checks.messages import MAX_FOREIGN_TEXT, age, asked, harmless, plural
+from tidegate.checks.messages import MAX_FOREIGN_TEXT, age, asked, cause_words, harmless, plural
+from tidegate.evidence.fact import Cause
 
 AGES = [
     (-5, "0 s"),
@@ -66,3 +67,19 @@ def test_counts_have_their_nouns():
 )
 def test_the_first_part_of_a_source_says_who_was_asked(source, whom):
     assert asked(source) == whom
+
+
+def test_a_cause_names_who_was_asked():
+    assert (
+        cause_words(Cause.THROTTLED)
+        == cause_words(Cause.THROTTLED, "ecr:DescribeImages")
+        == "AWS is throttling requests"
+    )
+    assert cause_words(Cause.UNREACHABLE, "oci:manifests") == "the registry could not be reached"
+
+
+def test_the_permission_that_lacks_is_named_where_it_is_one_of_aws():
+    lacking = "tidegate lacks the permission ecr:DescribeImages"
+    assert cause_words(Cause.ACCESS_DENIED, "ecr:DescribeImages") == lacking
+    assert "the registry" in cause_words(Cause.ACCESS_DENIED, "oci:manifests")
+    assert "AWS" in cause_words(Cause.ACCESS_DENIED)

@@ -42,7 +42,7 @@ SLOW = (
     "tests/unit/verify/notation/test_timestamps.py::test_an_altered_token_says_the_same_or_nothing",
     "tests/unit/verify/notation/test_timestamps.py::test_a_countersignature_is_verified[rsa4096-N59-jws]",
 )
-"""Tests that are left out, since they take seconds a fault and notice what others notice too."""
+"""Tests that are left out, since they take seconds for each fault."""
 
 
 def chosen(wanted: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -27,7 +27,7 @@ KINDS = {
     "server_error": "AWS answered with a server error",
     "access_denied": "tidegate lacks the permission ",
     "expired_token": "credentials for AWS are missing, expired or not valid",
-    "malformed_json": "an answer that this version does not understand",
+    "malformed_json": "an answer that tidegate does not understand",
     "drop": "AWS could not be reached",
     "down": "AWS could not be reached",
     "hang": "AWS could not be reached",
@@ -177,7 +177,7 @@ async def test_aws_is_left_alone_while_it_is_down(sim, app, start):
         await gate.review(app)
     assert sim.calls("ecr", "DescribeImages") == FAILURES_TO_OPEN
     answer = await gate.review(app)
-    assert "AWS failed repeatedly and is being left alone" in answer.message
+    assert "AWS failed repeatedly; tidegate asks again" in answer.message
     gate.clock.advance(OPEN_SECONDS)
     await gate.review_all([image(tag=f"v{number}") for number in range(10)])
     assert sim.calls("ecr", "DescribeImages") == FAILURES_TO_OPEN + 1
@@ -189,7 +189,7 @@ async def test_naming_images_that_may_not_be_read_does_not_lock_out_the_registry
     gate = start()
     for number in range(2 * FAILURES_TO_OPEN):
         answer = await gate.review(image(f"team/secret-{number}"))
-        assert "not permitted" in answer.message
+        assert "lacks the permission" in answer.message
     assert (await gate.review(app)).allowed
 
 

@@ -22,7 +22,7 @@ from tidegate.verify.sigstore.layer import BUNDLE, CERTIFICATE, SIGNATURE, Signa
 from tidegate.verify.sigstore.procedure import SigstoreStep, Verification
 from tidegate.verify.sigstore.proof import KeylessSigner, KeySigner
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
-from tidegate.verify.step import Conclusion, StepOutcome
+from tidegate.verify.step import Conclusion
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 
@@ -243,7 +243,7 @@ def test_a_copy_in_another_repository(world: World, kind: Kind) -> None:
     assert copy.name in text
     names_its_own = kind.form is Form.LEGACY and not kind.attestation
     at_home = pushed.verify_by_tidegate(repository=pushed.name)
-    assert at_home.conclusion is (Conclusion.VERIFIED if names_its_own else StepOutcome.FAILED)
+    assert at_home.conclusion is (Conclusion.VERIFIED if names_its_own else Conclusion.FAILED)
 
 
 @every_kind

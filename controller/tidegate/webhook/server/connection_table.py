@@ -67,6 +67,10 @@ class ConnectionTable:
         self.empty.clear()
         return full_service
 
+    def has_room(self, guard: "Connection") -> bool:
+        """Tell whether a connection that had no room has it now."""
+        return len(self.connections) <= self.limits.max_connections or self.make_room(guard.peer)
+
     def used(self, guard: "Connection") -> None:
         """Note that a connection has become quiet. The loop's time is too coarse to tell which was the last."""
         self.connections.pop(guard, None)

@@ -17,6 +17,8 @@ from tidegate.webhook.server.head import Head, accept_head, too_large
 from tidegate.webhook.server.reply import CONTINUE, BadRequest, Refused, ServerResponse, refusal, refuse
 from tidegate.webhook.server.route import ServerRequest
 
+ROOM_POLL_SECONDS: Final = 0.05
+"""How often a request that has no room looks for it."""
 _SERVER_NAME: Final = "tidegate"
 _MAX_LINE_BYTES: Final = 8 * 1024
 _READ_AHEAD_BYTES: Final = 64 * 1024
@@ -106,13 +108,21 @@ class Dispatcher:
             limits=self._limits,
         )
         # 2. Beyond the connections that are served in full, only what is essential.
-        if not guard.full_service and not head.route.essential:
+        if not head.route.essential and not await self._has_room(guard):
             raise refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
         try:
             # 3. The body, booked while it is held, and 4. the handler.
             return await self._work(self._request(head, await self._body(request, head, guard), guard), head, guard)
         finally:
             self._ledger.release(guard)
+
+    async def _has_room(self, guard: Connection) -> bool:
+        """Tell whether a connection is served in full; wait for as long as it takes until slow ones are known as slow."""
+        until = self._ledger.loop.time() + self._limits.grace_seconds + ROOM_POLL_SECONDS
+        while not guard.full_service and self._ledger.loop.time() < until:
+            await asyncio.sleep(ROOM_POLL_SECONDS)
+            guard.full_service = self._ledger.has_room(guard)
+        return guard.full_service
 
     async def _body(self, request: web.BaseRequest, head: Head, guard: Connection) -> bytes:
         if not head.has_body:

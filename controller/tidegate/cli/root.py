@@ -19,20 +19,24 @@ EXIT_UNKNOWN = 2
 
 SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
-        "admission": ("tidegate.cli.admission", "admission", "Answer the Kubernetes API server (run by the chart)."),
-        "check": ("tidegate.cli.check", "check", "Judge images or manifests as the cluster would."),
+        "admission": (
+            "tidegate.cli.admission.command",
+            "admission",
+            "Answer the Kubernetes API server (run by the chart).",
+        ),
+        "check": ("tidegate.cli.check.command", "check", "Judge images or manifests as the cluster would."),
         "explain": (
-            "tidegate.cli.explain",
+            "tidegate.cli.explain.command",
             "explain",
             "Show the evidence for one image and the result of each check.",
         ),
         "import": (
-            "tidegate.cli.import_notation",
+            "tidegate.cli.imports.command",
             "import_group",
             "Convert trust policies of other tools to objects.",
         ),
         "verify": (
-            "tidegate.cli.verify",
+            "tidegate.cli.verify.command",
             "verify",
             "Verify signatures step by step: of images, files or an OCI layout.",
         ),

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.cli import reference_page
 from tests.unit.cli.commands import run
 from tidegate.cli.root import main
-from tidegate.cli.verify_report import LeftAside, Report, ReportedSignature, as_json
+from tidegate.cli.verify.report import LeftAside, Report, ReportedSignature, as_json
 from tidegate.verify.step import Conclusion, StepOutcome, StepResult
 
 COMMANDS = reference_page.commands()
@@ -97,8 +97,8 @@ def loaded_by(*imported: str, then: str = "") -> set[str]:
 
 def test_only_the_controller_needs_kopf_and_the_kubernetes_client():
     """Both take their time to import, and a laptop has no cluster."""
-    loaded = loaded_by("tidegate.cli.root", "tidegate.cli.verify_image")
-    assert "tidegate.cli.verify_image" in loaded
+    loaded = loaded_by("tidegate.cli.root", "tidegate.cli.verify.image")
+    assert "tidegate.cli.verify.image" in loaded
     assert not {"kopf", "kubernetes", "sigstore", "tuf"} & loaded
 
 
@@ -123,5 +123,5 @@ def test_the_help_of_the_whole_imports_no_subcommand():
 
 
 def test_files_and_layouts_are_verified_without_an_sdk_of_aws():
-    loaded = loaded_by("tidegate.cli.verify", "tidegate.cli.verify_layout", "tidegate.cli.import_notation")
+    loaded = loaded_by("tidegate.cli.verify.command", "tidegate.cli.verify.layout", "tidegate.cli.imports.command")
     assert not {"boto3", "botocore", "tidegate.app.engine"} & loaded

@@ -6,8 +6,8 @@ import pytest
 
 from tidegate.admission.verdict import Judgement
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
-from tidegate.cli.verify_image import conclude
-from tidegate.cli.verify_report import EXIT_CODES
+from tidegate.cli.verify.image import conclude
+from tidegate.cli.verify.report import EXIT_CODES
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.verify.step import Conclusion

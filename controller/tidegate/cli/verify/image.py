@@ -16,9 +16,9 @@ from tidegate.cli.documents import FoundImage, ReadPolicies, read_policies
 from tidegate.cli.judged import JudgedImage
 from tidegate.cli.judging import judge_images
 from tidegate.cli.options import settings_of
-from tidegate.cli.verify_image_steps import ObservedSignatures, show_signatures
-from tidegate.cli.verify_options import VerifyOptions
-from tidegate.cli.verify_report import Report
+from tidegate.cli.verify.image_steps import ObservedSignatures, show_signatures
+from tidegate.cli.verify.options import VerifyOptions
+from tidegate.cli.verify.report import Report
 from tidegate.errors import InvalidReferenceError
 from tidegate.images.reference import parse_reference
 from tidegate.policy.model import ImagePolicy

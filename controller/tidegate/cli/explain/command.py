@@ -11,7 +11,7 @@ import click
 from tidegate.checks.messages import age, cause_words, harmless
 from tidegate.checks.verification import MAX_WORDS
 from tidegate.checks.vulnerabilities import describe_finding
-from tidegate.cli.check import as_json, exit_code, word
+from tidegate.cli.check.command import as_json, exit_code, word
 from tidegate.cli.documents import FoundImage, read_policies
 from tidegate.cli.judged import JudgedImage
 from tidegate.cli.lines import console, print_line

@@ -10,9 +10,9 @@ from functools import partial
 from tidegate.admission.plan import Plan
 from tidegate.app.engine import Engine
 from tidegate.cli.judged import JudgedImage
-from tidegate.cli.verify_notation import reported_notation
-from tidegate.cli.verify_report import LeftAside, ReportedSignature
-from tidegate.cli.verify_sigstore import KIND_NAMES, reported_sigstore
+from tidegate.cli.verify.notation import reported_notation
+from tidegate.cli.verify.report import LeftAside, ReportedSignature
+from tidegate.cli.verify.sigstore import KIND_NAMES, reported_sigstore
 from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Known
 from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, SignatureArtifact

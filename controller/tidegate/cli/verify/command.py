@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from tidegate.cli.verify_arguments import verify_arguments
-from tidegate.cli.verify_layout import verify_layout
-from tidegate.cli.verify_notation import verify_envelope
-from tidegate.cli.verify_options import MAX_ANSWERS, SectionedCommand, VerifyOptions, read_metadata
-from tidegate.cli.verify_report import Report, exit_code
-from tidegate.cli.verify_sigstore import verify_bundle_file
-from tidegate.cli.verify_text import print_reports
+from tidegate.cli.verify.arguments import verify_arguments
+from tidegate.cli.verify.layout import verify_layout
+from tidegate.cli.verify.notation import verify_envelope
+from tidegate.cli.verify.options import MAX_ANSWERS, SectionedCommand, VerifyOptions, read_metadata
+from tidegate.cli.verify.report import Report, exit_code
+from tidegate.cli.verify.sigstore import verify_bundle_file
+from tidegate.cli.verify.text import print_reports
 
 _TRUST_OF_NOTATION = frozenset({"reference", "trust_policy", "trust_store", "ocsp", "crl", "metadata"})
 _TRUST_OF_SIGSTORE = frozenset(
@@ -134,7 +134,7 @@ def _verify(form: str, options: VerifyOptions) -> list[Report]:
         return [verify_envelope(options)]
     if form == "policy":
         # Imported late: files and layouts need no engine and no AWS.
-        from tidegate.cli.verify_image import verify_images  # noqa: PLC0415
+        from tidegate.cli.verify.image import verify_images  # noqa: PLC0415
 
         return verify_images(options)
     return verify_bundle_file(options) if form == "bundle" else [verify_layout(options)]

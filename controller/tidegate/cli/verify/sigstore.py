@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from tidegate.cli.argument_files import ArgumentError, read_at_most, read_file
-from tidegate.cli.verify_options import VerifyOptions
-from tidegate.cli.verify_report import Report, ReportedSignature, conclude, moment
+from tidegate.cli.verify.options import VerifyOptions
+from tidegate.cli.verify.report import Report, ReportedSignature, conclude, moment
 from tidegate.errors import PolicyError
 from tidegate.evidence.signature_artifacts import ArtifactKind, SignatureArtifact
 from tidegate.images.digest import Digest, parse_digest

@@ -9,7 +9,7 @@ import click
 import yaml
 
 from tidegate.cli.argument_files import ArgumentError, read_file
-from tidegate.cli.import_objects import Import, ImportedObject, Loss, import_document
+from tidegate.cli.imports.objects import Import, ImportedObject, Loss, import_document
 from tidegate.cli.trust_policy_file import place_of, read_trust_policy_file
 from tidegate.cli.trust_store_folder import read_trust_stores, store_names
 from tidegate.verify.notation.trust_policy.document import MAX_POLICY_BYTES

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tidegate.cli.argument_files import ArgumentError, read_at_most, read_file
 from tidegate.cli.trust_policy_file import read_trust_policy_file
 from tidegate.cli.trust_store_folder import read_trust_stores
-from tidegate.cli.verify_options import VerifyOptions
-from tidegate.cli.verify_report import Report, ReportedSignature, conclude, moment
+from tidegate.cli.verify.options import VerifyOptions
+from tidegate.cli.verify.report import Report, ReportedSignature, conclude, moment
 from tidegate.errors import VerificationError
 from tidegate.evidence.revocation import SignerQuestion
 from tidegate.images.digest import parse_digest

@@ -7,11 +7,11 @@ from typing import Final
 import click
 
 from tidegate.cli.argument_files import ArgumentError
-from tidegate.cli.oci_layout import LayoutImage, OciLayout
-from tidegate.cli.verify_notation import NotationTrust, notation_trust, scope_and_digest
-from tidegate.cli.verify_options import VerifyOptions
-from tidegate.cli.verify_report import LeftAside, Report, ReportedSignature, conclude
-from tidegate.cli.verify_sigstore import SigstoreTrust, sigstore_trust
+from tidegate.cli.verify.notation import NotationTrust, notation_trust, scope_and_digest
+from tidegate.cli.verify.oci_layout import LayoutImage, OciLayout
+from tidegate.cli.verify.options import VerifyOptions
+from tidegate.cli.verify.report import LeftAside, Report, ReportedSignature, conclude
+from tidegate.cli.verify.sigstore import SigstoreTrust, sigstore_trust
 from tidegate.errors import InvalidManifestError
 from tidegate.evidence.signature_artifacts import (
     ArtifactKind,

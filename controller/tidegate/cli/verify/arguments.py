@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tidegate.cli.options import CONFIG_HELP, TIMEOUT_HELP
-from tidegate.cli.verify_options import GENERAL, file_option, option, read_time
+from tidegate.cli.verify.options import GENERAL, file_option, option, read_time
 
 F = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tidegate.cli.argument_files import ArgumentError
-from tidegate.cli.import_scopes import image_scopes, is_unreachable
+from tidegate.cli.imports.scopes import image_scopes, is_unreachable
 from tidegate.errors import PolicyError
 from tidegate.policy.authorities import MAX_AUTHORITIES
 from tidegate.policy.notation_authority import IDENTITY_PATTERN, MAX_IDENTITIES

@@ -1,0 +1,1 @@
+"""``tidegate admission``: the webhook, run by the chart."""

@@ -1,0 +1,1 @@
+"""``tidegate check``: whether the cluster would admit images."""

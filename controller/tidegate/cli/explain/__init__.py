@@ -1,0 +1,1 @@
+"""``tidegate explain``: the evidence for one image."""

@@ -1,0 +1,1 @@
+"""``tidegate import``: trust policies of other tools as tidegate's objects."""

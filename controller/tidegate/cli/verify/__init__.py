@@ -1,0 +1,1 @@
+"""``tidegate verify``: signatures of images, OCI layouts and files, step by step."""

@@ -66,7 +66,7 @@ def inner_types(kind: Any) -> Iterator[Any]:
 
 DEFAULTS = {
     "namespace": "`POD_NAMESPACE`",
-    "aws.region": "boto3's own",
+    "aws.region": "boto3's default",
     **{f"aws.endpoints.{name}": "AWS's own" for name in ("ecr", "inspector2", "kms", "signer", "sts")},
 }
 """How the page says None where something else stands in."""

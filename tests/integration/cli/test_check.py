@@ -38,7 +38,7 @@ def test_a_bad_image_would_be_refused_with_what_the_cluster_says(desk: Desk) -> 
     ended = desk.check(BAD, GOOD)
     assert ended.code == REFUSED
     assert (
-        f"REFUSED  {BAD}\n           vulnerabilities VulnerabilitiesFound: 1 CRITICAL (allowed 0) [policy baseline]\n"
+        f"REFUSED  {BAD}\n           vulnerabilities VulnerabilitiesFound: 1 CRITICAL (allowed 0) [policy built-in-baseline]\n"
         "             CVE-2099-0001 CRITICAL" in ended.out
     )
     assert ended.last == "1 allowed, 1 refused"

@@ -152,7 +152,7 @@ def test_a_fault_of_our_own_breaks_one_store_only(monkeypatch):
     def fail(*_: object) -> None:
         raise KeyError
 
-    monkeypatch.setattr(module, "build_trust_store", fail)
+    monkeypatch.setattr(module, "build_certificate_store", fail)
     assert "fault of tidegate" in problems(compiled(inline(pem())))
 
 

@@ -19,6 +19,8 @@ from tidegate.webhook.server.route import ServerRequest
 
 ROOM_POLL_SECONDS: Final = 0.05
 """How often a request that has no room looks for it."""
+MAX_ROOM_SECONDS: Final = 3.0
+"""How long a request waits for room at most, whatever the grace of slow connections is."""
 _SERVER_NAME: Final = "tidegate"
 _MAX_LINE_BYTES: Final = 8 * 1024
 _READ_AHEAD_BYTES: Final = 64 * 1024
@@ -118,7 +120,8 @@ class Dispatcher:
 
     async def _has_room(self, guard: Connection) -> bool:
         """Tell whether a connection is served in full; wait for as long as it takes until slow ones are known as slow."""
-        until = self._ledger.loop.time() + self._limits.grace_seconds + ROOM_POLL_SECONDS
+        wait = min(self._limits.grace_seconds + ROOM_POLL_SECONDS, MAX_ROOM_SECONDS)
+        until = self._ledger.loop.time() + wait
         while not guard.full_service and self._ledger.loop.time() < until:
             await asyncio.sleep(ROOM_POLL_SECONDS)
             guard.full_service = self._ledger.has_room(guard)

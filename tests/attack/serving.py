@@ -28,7 +28,7 @@ from tests.integration.server import certificates
 from tidegate.admission.decision import Mark, pass_without_work, refuse_unreadable
 from tidegate.admission.request import BadReviewError, decode_review
 from tidegate.app.allocator import give_memory_back, set_up_allocator
-from tidegate.app.fatal import end_clearly
+from tidegate.app.fatal import clear_end, end_clearly
 from tidegate.webhook.server import (
     AdmissionServer,
     BadRequest,
@@ -188,7 +188,8 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     set_up_allocator()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    uvloop.run(_serve(options))
+    with clear_end():
+        uvloop.run(_serve(options))
 
 
 if __name__ == "__main__":

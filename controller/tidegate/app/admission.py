@@ -17,7 +17,7 @@ from tidegate.admission.request import BadReviewError
 from tidegate.admission.reviewer import Reviewer
 from tidegate.app.allocator import give_memory_back, set_up_allocator
 from tidegate.app.engine import Engine, build_engine
-from tidegate.app.fatal import end_clearly
+from tidegate.app.fatal import clear_end, end_clearly
 from tidegate.app.server_metrics import ServerMetrics
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.connection import load_configuration
@@ -71,7 +71,8 @@ def run_admission(settings: Settings) -> None:
     set_up_allocator()
     listener = configure_logging(level=settings.log.level, form=settings.log.format)
     try:
-        uvloop.run(serve(settings))
+        with clear_end():
+            uvloop.run(serve(settings))
     finally:
         listener.stop()
 

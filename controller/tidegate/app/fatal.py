@@ -7,6 +7,8 @@ Within a container's limit the kernel kills without an exception; a MemoryError 
 import asyncio
 import faulthandler
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 OUT_OF_MEMORY: Final = 71
@@ -23,7 +25,22 @@ def end_clearly(loop: asyncio.AbstractEventLoop) -> None:
 
 def _handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     if isinstance(context.get("exception"), MemoryError):
-        # Nothing that needs memory: no logging, no clean-up.
-        os.write(2, _TEXT)
-        os._exit(OUT_OF_MEMORY)
+        _end()
     loop.default_exception_handler(context)
+
+
+@contextmanager
+def clear_end() -> Iterator[None]:
+    """Have the process end clearly when a MemoryError leaves the block, alone or in a group of exceptions of tasks."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, MemoryError) or (isinstance(error, BaseExceptionGroup) and error.subgroup(MemoryError)):
+            _end()
+        raise
+
+
+def _end() -> None:
+    # Nothing that needs memory: no logging, no clean-up.
+    os.write(2, _TEXT)
+    os._exit(OUT_OF_MEMORY)

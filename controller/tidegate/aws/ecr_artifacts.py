@@ -36,7 +36,7 @@ _ABSENCES: Mapping[str, Absence] = {
     "UpstreamTooManyRequests": Absence.CACHE_MISS,
     "UpstreamUnavailable": Absence.CACHE_MISS,
 }
-"""Failures that say that an artifact cannot be pulled from ECR. Whoever may push to an upstream can bring them about."""
+"""Failures that say that an artifact cannot be pulled from ECR. A user who may push to an upstream can cause them."""
 
 
 def read_referrers(answer: Mapping[str, Any], source: str) -> tuple[list[ArtifactRef], list[SkippedArtifact]]:

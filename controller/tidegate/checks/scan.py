@@ -238,7 +238,7 @@ def _not_scanned(rules: ScanRules, state: ScanState, words: str) -> CheckResult:
 
 
 def _own_words(report: ScanReport) -> str:
-    """Return the scanner's own words that are documented, for whoever looks them up."""
+    """Return the scanner's documented codes, so that a reader can look them up."""
     coverage = report.coverage
     if not coverage.code and not coverage.reason:
         return f"{report.scanner.value} has no record of it"

@@ -146,7 +146,7 @@ def _undecided(words: VerificationMessages, requirement: Requirement, proof: Ver
     reason, found, remedy, cause = Reason.EVIDENCE_LACKING, f"nothing is known of authority {name}", retry, ""
     if proof is not None and proof.problem:
         reason, cause = Reason.TRUST_UNUSABLE, harmless(proof.problem, MAX_WORDS)
-        found = f"authority {name} cannot be asked, for want of a trust store or a key"
+        found = f"authority {name} cannot be verified: a trust store or a key is unusable"
         remedy = "the platform team has to correct the policy or its trust stores; their status says what is wrong"
     elif proof is not None and proof.decisive is not None:
         reason, found, cause = words.undecided, f"authority {name}: {_step(proof.decisive)}", _cause(proof.decisive)

@@ -31,7 +31,7 @@ MAX_OWING = 256
 
 
 class CallObserver(Protocol):
-    """Is told of every call to AWS, and of what a call left open; for logs and metrics."""
+    """Records every call to AWS, and the ids that a call left unanswered, for logs and metrics."""
 
     def called(
         self, source: str, registry: Registry, seconds: float, problem: Exception | None, *, found: bool

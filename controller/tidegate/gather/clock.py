@@ -1,7 +1,7 @@
 """The two clocks: wall time for what AWS says, monotonic seconds for times to live, ages and deadlines. Replaced in tests.
 
 The wall clock may jump, forward and back: when NTP sets a clock that was wrong, or somebody does. Nothing that is measured
-by the monotonic clock notices, and ``ClockWatch`` tells whoever compares with the wall clock.
+by the monotonic clock notices, and ``ClockWatch`` notifies the code that compares with the wall clock.
 """
 
 import asyncio

@@ -197,9 +197,7 @@ def _little_address_space() -> Outcome:
     return Outcome(
         measured=f"{answers}; " + ("still running" if ended is None else f"ended with {ended}: {said[-130:]}"),
         bound="still running, or ended with a reason and by no signal",
-        held=ended is None
-        or (ended == OUT_OF_MEMORY and "out of memory" in said)
-        or (ended == 1 and "MemoryError" in said),
+        held=ended is None or (ended == OUT_OF_MEMORY and "out of memory" in said),
     )
 
 

@@ -155,7 +155,7 @@ def test_without_an_answer_the_authority_is_undecided_and_says_what_to_do(world,
     ended = desk.check(APP, "--policy", file, "-o", "json")
     assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
     assert found(ended) == (
-        "authority ci cannot be asked, for want of a trust store or a key: the TrustStore sigstore cannot be used: it could not be fetched from "
+        "authority ci cannot be verified: a trust store or a key is unusable: the TrustStore sigstore cannot be used: it could not be fetched from "
         f"{repository.url}: it answered with HTTP status 503; correct that, or write the file itself as trustedRoot"
     )
     assert (desk.explain(APP, "--policy", file).code, desk.verify(APP, "--policy", file).code) == (UNKNOWN, UNKNOWN)
@@ -191,7 +191,7 @@ def test_a_key_that_cannot_be_read_leaves_its_authority_undecided(world, sim, de
     ended = desk.check(APP, "--policy", file, "-o", "json")
     assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
     assert (
-        f"authority key-0 cannot be asked, for want of a trust store or a key: the public key of {kms_key.arn} is not at hand: {reason}"
+        f"authority key-0 cannot be verified: a trust store or a key is unusable: the public key of {kms_key.arn} is not at hand: {reason}"
         in found(ended)
     )
     assert found(ended).endswith("; try aws kms get-public-key, or write the key itself as pem")

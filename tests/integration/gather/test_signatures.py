@@ -253,7 +253,7 @@ async def test_trust_that_cannot_be_used_leaves_an_image_undetermined(world, sta
     answer = await start(signed_by(wanted), trust=trust).review(app)
 
     assert not answer.allowed
-    assert "TrustUnusable: authority release cannot be asked, for want of a trust store or a key" in answer.message
+    assert "TrustUnusable: authority release cannot be verified: a trust store or a key is unusable" in answer.message
     assert words in answer.causes
 
 

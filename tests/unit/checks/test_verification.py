@@ -319,7 +319,7 @@ def test_trust_that_cannot_be_used_names_authority_and_problem():
     unusable = VerificationResult(state=VerificationState.UNKNOWN, problem="there is no TrustStore ca")
     result = of(signing(RELEASE), unusable)
     assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.TRUST_UNUSABLE)
-    assert result.found == "authority release cannot be asked, for want of a trust store or a key"
+    assert result.found == "authority release cannot be verified: a trust store or a key is unusable"
     assert result.cause == "there is no TrustStore ca"
 
 
@@ -360,7 +360,7 @@ RETRY = "retry, and tell the platform team if it persists"
         (proof(VerificationState.UNKNOWN), "authority release: could not look for revocations", RETRY),
         (
             VerificationResult(state=VerificationState.UNKNOWN, problem="there is no TrustStore ca"),
-            "authority release cannot be asked, for want of a trust store or a key",
+            "authority release cannot be verified: a trust store or a key is unusable",
             "the platform team has to correct the policy or its trust stores; their status says what is wrong",
         ),
     ],

@@ -231,7 +231,7 @@ def test_a_trust_store_that_goes_or_breaks_leaves_it_undecided_and_the_status_sa
     assert site.try_pod(image)[0]
 
     site.installation.cluster.kubectl("delete", "truststore", site.name)
-    text = site.until_refused(image, "signatures TrustUnusable: authority release cannot be asked")
+    text = site.until_refused(image, "signatures TrustUnusable: authority release cannot be verified")
     assert "there is no TrustStore" not in text
     said = site.told("imagepolicy", site.name, "TrustIncomplete")
     assert f"authority release: trust store {site.name} does not exist" in said

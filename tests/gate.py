@@ -1,7 +1,6 @@
 """The whole product running for a test, the demo or a benchmark: what the chart renders, on a real API server.
 
-    with ControlPlane() as cluster, Simulator(world) as aws, Gate(cluster, aws_environment=aws.environment(),
-                                                                aws_url=aws.url) as gate:
+    with ControlPlane() as cluster, Simulator(world) as aws, Gate(cluster, aws) as gate:
         gate.apply_policy("production", {"tags": {"immutable": True}})
         cluster.apply(deployment, check=False)
 
@@ -11,7 +10,6 @@ it listens, its certificate and the webhook's address (a URL) are replaced.
 
 from __future__ import annotations
 
-import json
 import ssl
 import sys
 import tempfile
@@ -26,26 +24,27 @@ import yaml
 from tests.chart import render as chart
 from tests.cluster import ControlPlane, Process, wait_for
 from tests.cluster.ports import free_ports
+from tests.release import Release
+from tests.simulator import Simulator
 
 READY_SECONDS = 60
 
 
-class Gate:
+class Gate(Release):
     """tidegate, installed from its chart."""
 
     def __init__(
         self,
         cluster: ControlPlane,
+        aws: Simulator,
         *,
-        aws_url: str,
-        aws_environment: Mapping[str, str],
         values: Mapping[str, Any] | None = None,
         name: str = "controller",
         log_level: str = "info",
         command_prefix: Sequence[str] = (),
     ) -> None:
-        self.cluster = cluster
-        self._environment = dict(aws_environment)
+        super().__init__(cluster)
+        self._aws = aws
         self._name = name
         self.command_prefix = tuple(command_prefix)
         self.values: dict[str, Any] = {
@@ -53,7 +52,7 @@ class Gate:
             "baselinePolicy": {"enabled": False},
             "aws": {
                 "region": "eu-west-1",
-                "endpoints": dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sts"), aws_url),
+                "endpoints": dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sts"), aws.url),
             },
             "log": {"level": log_level, "format": "json"},
             **(values or {}),
@@ -63,7 +62,6 @@ class Gate:
         self.own_certificate = False
         """Whether the controller makes its certificate and fills the caBundle, as the chart's mode ``self`` has it."""
         self.process: Process | None = None
-        self._policies: dict[str, None] = {}
 
     def __enter__(self) -> Self:
         self.install()
@@ -79,8 +77,7 @@ class Gate:
     def install(self) -> None:
         """Apply what the chart renders apart from the Deployment and the webhook configuration."""
         self.objects = chart.render(self.values)
-        self.cluster.apply(chart.custom_resource_definitions())
-        self.cluster.kubectl("wait", "--for=condition=Established", "crd/imagepolicies.tidegate.dev", "--timeout=30s")
+        self.cluster.apply_definitions(chart.custom_resource_definitions())
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": chart.NAMESPACE}}
         beside = [one for kind in ("Secret", "ImagePolicy") for one in chart.find_all(self.objects, kind)]
         self.cluster.apply([namespace, *chart.rbac(self.objects), *beside])
@@ -106,7 +103,7 @@ class Gate:
             self._name,
             [*self.command_prefix, sys.executable, "-m", "tidegate", *arguments],
             environment=chart.container_env(self.objects)
-            | self._environment
+            | self._aws.environment()
             | {"KUBECONFIG": str(kubeconfig)}
             | dict(environment or {}),
         )
@@ -121,9 +118,7 @@ class Gate:
     def arm(self) -> None:
         """Apply the webhook configuration and wait until the API server calls it."""
         self.arm_configuration()
-        self.apply_policy("arming", {"registries": [{"host": "arming.invalid"}]}, match={"namespaces": ["default"]})
-        wait_for(lambda: "arming" in self.try_image("arming.example/x:1"), what="the webhook to be called")
-        self.delete_policy("arming")
+        self.wait_until_called()
 
     def arm_configuration(self) -> None:
         """Apply the webhook configuration."""
@@ -140,46 +135,12 @@ class Gate:
         self.cluster.kubectl("delete", "validatingwebhookconfiguration", name, "--ignore-not-found")
         self.delete_policies()
 
-    def delete_policies(self) -> None:
-        """Delete every policy that was made here."""
-        for policy in list(self._policies):
-            self.delete_policy(policy)
-
-    def apply_policy(
-        self,
-        name: str,
-        requirements: Mapping[str, Any],
-        *,
-        actions: tuple[str, ...] = ("Deny",),
-        match: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Apply an ImagePolicy and wait until the controller has it in force."""
-        spec: dict[str, Any] = {"validationActions": list(actions), **requirements}
-        if match:
-            spec["match"] = dict(match)
-        policy = {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": name}}
-        self.cluster.apply({**policy, "spec": spec})
-        self._policies[name] = None
-        wait_for(lambda: self._is_in_force(name), what=f"policy {name} to be in force")
-
     def delete_policy(self, name: str) -> None:
         """Delete a policy and wait until the controller has let go of it."""
         before = self.metric("tidegate_policies")
-        self.cluster.kubectl("delete", "imagepolicy", name, "--ignore-not-found")
-        self._policies.pop(name, None)
+        super().delete_policy(name)
         if self.process is not None:
             wait_for(lambda: self.metric("tidegate_policies") < before, what=f"policy {name} to be gone")
-
-    def try_image(self, image: str, *, namespace: str = "default") -> str:
-        """Return what kubectl prints when a Pod with the image is created as a dry run."""
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "try", "namespace": namespace},
-            "spec": {"containers": [{"name": "app", "image": image}]},
-        }
-        done = self.cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod), check=False)
-        return done.stdout + done.stderr
 
     def probe(self, path: str) -> tuple[int, str]:
         """Return status and body of the HTTPS port's GET endpoint; 0 when nobody listens."""
@@ -197,11 +158,6 @@ class Gate:
         """Return the sum of a metric over its labels."""
         lines = [line for line in self.metrics().splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
-
-    def _is_in_force(self, name: str) -> bool:
-        policy = self.cluster.get("imagepolicy", name)
-        status = policy.get("status", {})
-        return bool(status.get("observedGeneration") == policy["metadata"]["generation"])
 
 
 def _get(url: str, context: ssl.SSLContext | None) -> tuple[int, str]:

@@ -10,35 +10,30 @@ Only where the image is and where AWS is differ from the chart's defaults, and t
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from tests.chart.render import CHART, NAMESPACE, RELEASE, run_helm
-from tests.cluster import ToolchainError, program, wait_for
+from tests.cluster import program
 from tests.cluster.node import NodeCluster, controller_image, missing
 from tests.cluster.node.components import PAUSE_ACCOUNT, PAUSE_REPOSITORY, PAUSE_TAG, REGISTRY_PORT
 from tests.cluster.toolchain.build import ready
+from tests.prerequisites import make_ready
+from tests.release import Release
 from tests.simulator import Simulator, World, manifests, scenario
 
 REPOSITORY = "tidegate"
 PAUSE = "tidegate-pause"
 ROLLOUT_SECONDS = 180
-IN_FORCE_SECONDS = 60.0
 SELECTOR = "--selector=app.kubernetes.io/component=admission"
 
 
-def prepare() -> str:
+def prepare_node() -> str:
     """Find or build programs and image; return what keeps a node from running here, in words, or an empty text."""
     if lacking := missing():
         return lacking
-    try:
-        ready([*NodeCluster.programs, PAUSE])
-        controller_image()
-    except ToolchainError as problem:
-        return str(problem)
-    return ""
+    return make_ready(lambda: ready([*NodeCluster.programs, PAUSE])) or make_ready(controller_image)
 
 
 def running_world(path: Path) -> World:
@@ -71,11 +66,11 @@ def simulated_aws(cluster: NodeCluster, world: World) -> Iterator[Simulator]:
         yield aws
 
 
-class Installed:
+class Installed(Release):
     """A release of the chart with its defaults; ``values`` change them."""
 
     def __init__(self, cluster: NodeCluster, aws: Simulator, *, values: Mapping[str, Any] | None = None) -> None:
-        self.cluster = cluster
+        super().__init__(cluster)
         self._world = aws.world
         registry = f"{aws.world.account}.dkr.ecr.{aws.world.region}.amazonaws.com"
         self.values: dict[str, Any] = {
@@ -85,7 +80,6 @@ class Installed:
             "extraEnv": [{"name": name, "value": value} for name, value in aws.environment().items()],
             **(values or {}),
         }
-        self._policies: list[str] = []
 
     def __enter__(self) -> Self:
         push_controller_image(self._world)
@@ -105,8 +99,7 @@ class Installed:
             *arguments,
             f"--namespace={NAMESPACE}",
             values=values,
-            kubeconfig=self.cluster.admin_kubeconfig,
-            reach=self.cluster.reach,
+            cluster=self.cluster,
         )
         return done.stdout
 
@@ -115,48 +108,7 @@ class Installed:
         what = ("rollout", "status", f"deployment/{RELEASE}", f"--namespace={NAMESPACE}")
         self.cluster.kubectl(*what, f"--timeout={ROLLOUT_SECONDS}s", timeout_seconds=ROLLOUT_SECONDS + 10)
 
-    def wait_until_called(self) -> None:
-        """Wait until the API server calls it and it answers: a policy that nothing meets refuses."""
-        self.apply_policy("arming", {"registries": [{"host": "arming.invalid"}]}, match={"namespaces": ["default"]})
-        wait_for(
-            lambda: "policy arming" in self.try_image("arming.example/x:1"),
-            what="a refusal by tidegate",
-            timeout_seconds=IN_FORCE_SECONDS,
-        )
-        self.delete_policies()
-
     def pods(self) -> list[dict[str, Any]]:
         """Return the Pods of the controller."""
         found: list[dict[str, Any]] = self.cluster.get("pods", f"--namespace={NAMESPACE}", SELECTOR)["items"]
         return found
-
-    def apply_policy(
-        self,
-        name: str,
-        demands: Mapping[str, Any],
-        *,
-        actions: tuple[str, ...] = ("Deny",),
-        match: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Apply an ImagePolicy and wait until a replica says that it is in force."""
-        policy = {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": name}}
-        spec = {"validationActions": list(actions), **demands} | ({"match": dict(match)} if match else {})
-        self.cluster.apply({**policy, "spec": spec})
-        self._policies.append(name)
-        self.cluster.kubectl("wait", "--for=condition=Ready", f"imagepolicy/{name}", "--timeout=30s")
-
-    def delete_policies(self) -> None:
-        """Delete every policy that was made here."""
-        while self._policies:
-            self.cluster.kubectl("delete", "imagepolicy", self._policies.pop(), "--ignore-not-found")
-
-    def try_image(self, image: str, *, namespace: str = "default") -> str:
-        """Return what kubectl prints when a Pod with the image is created as a dry run."""
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "try", "namespace": namespace},
-            "spec": {"containers": [{"name": "app", "image": image}]},
-        }
-        done = self.cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod), check=False)
-        return done.stdout + done.stderr

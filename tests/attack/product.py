@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
-import ssl
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.cluster import ControlPlane
+from tests.cluster.kubeconfig import client_tls
 from tests.gate import Gate
+from tests.objects import pod, pod_spec
+from tests.simulator import Simulator
 
-ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 REGISTRIES = {"registries": [{"account": "111122223333", "region": "eu-west-1"}]}
 
 
@@ -43,9 +40,7 @@ class Product:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
-        kubeconfig = yaml.safe_load(gate.cluster.admin_kubeconfig.read_text())
-        self._context = _context(kubeconfig)
-        self._host = kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("https://")
+        self._host, self._context = client_tls(gate.cluster.admin_kubeconfig)
         self._local = threading.local()
         self._connections: list[http.client.HTTPSConnection] = []
 
@@ -56,13 +51,7 @@ class Product:
 
     def create_pod(self, *images: str, namespace: str = "default", dry_run: bool = True) -> Answer:
         """Create a Pod of these images as a dry run; each thread has a connection of its own."""
-        containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"generateName": "try-", "namespace": namespace},
-            "spec": {"containers": containers},
-        }
+        tried = pod(images[0], spec=pod_spec(*images)) | {"metadata": {"generateName": "try-"}}
         path = f"/api/v1/namespaces/{namespace}/pods{'?dryRun=All' if dry_run else ''}"
         connection = getattr(self._local, "connection", None)
         if connection is None:
@@ -70,7 +59,7 @@ class Product:
             self._local.connection = connection
             self._connections.append(connection)
         began = time.monotonic()
-        connection.request("POST", path, json.dumps(pod), {"Content-Type": "application/json"})
+        connection.request("POST", path, json.dumps(tried), {"Content-Type": "application/json"})
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")
         return Answer(status=answer.status, text=text, seconds=time.monotonic() - began)
@@ -94,8 +83,7 @@ class Product:
 
 @contextmanager
 def product(
-    aws_url: str,
-    aws_environment: Mapping[str, str],
+    aws: Simulator,
     *,
     requirements: Mapping[str, Any],
     namespaces: Sequence[str] = (),
@@ -104,20 +92,10 @@ def product(
     """Run the product with one policy of these demands, beside a simulated AWS."""
     with (
         ControlPlane(extra_arguments={"kube-apiserver": ["--audit-log-path="]}) as cluster,
-        Gate(cluster, aws_url=aws_url, aws_environment=aws_environment, values=values) as gate,
+        Gate(cluster, aws, values=values) as gate,
     ):
         for namespace in namespaces:
             cluster.kubectl("create", "namespace", namespace)
         gate.apply_policy("attacked", {**REGISTRIES, **requirements})
         with closing(Product(gate)) as running:
             yield running
-
-
-def _context(kubeconfig: Any) -> ssl.SSLContext:
-    cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
-    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    with tempfile.NamedTemporaryFile() as pair:
-        pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
-    return context

@@ -86,8 +86,7 @@ def gate_on_one_core(world: World, *, latency_seconds: float = 0.0, **values: An
         aws_values = {"region": "eu-west-1", "endpoints": dict.fromkeys(("ecr", "inspector2", "sts"), aws.url)}
         with Gate(
             cluster,
-            aws_url=aws.url,
-            aws_environment=aws.environment(),
+            aws,
             values={"aws": aws_values | values},
             command_prefix=("taskset", "-c", "0"),
         ) as gate:

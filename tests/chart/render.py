@@ -21,12 +21,13 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.cluster import ControlPlane
 from tests.cluster.toolchain import build
 
 CHART = Path(__file__).resolve().parents[2] / "deploy" / "helm" / "tidegate"
@@ -46,25 +47,21 @@ class HelmError(RuntimeError):
 def run_helm(
     *arguments: str,
     values: Mapping[str, Any] | None = None,
-    kubeconfig: Path | None = None,
+    cluster: ControlPlane | None = None,
     check: bool = True,
-    reach: Callable[[Sequence[str]], list[str]] = list,
 ) -> subprocess.CompletedProcess[str]:
-    """Run helm with a home of its own; ``values`` are handed over as ``--values -``. Raise HelmError where it failed.
-
-    ``reach`` makes a command line into one that is run where the API server can be reached.
-    """
+    """Run helm with a home of its own; ``values`` are handed over as ``--values -``. Raise HelmError where it failed."""
     command = [str(_helm()), *arguments]
     if values is not None:
         command += ["--values", "-"]
     with tempfile.TemporaryDirectory(prefix="tidegate-helm-") as home:
         done = subprocess.run(
-            reach(command),
+            cluster.reach(command) if cluster else command,
             input=json.dumps(values) if values is not None else "",
             env={
                 "HOME": home,
                 "PATH": os.environ.get("PATH", ""),
-                "KUBECONFIG": str(kubeconfig or Path(home) / "none"),
+                "KUBECONFIG": str(cluster.admin_kubeconfig if cluster else Path(home) / "none"),
             },
             capture_output=True,
             text=True,

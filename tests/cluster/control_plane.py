@@ -185,6 +185,12 @@ class ControlPlane:
         source, stdin = manifest_input(manifest)
         return self.kubectl("apply", "-f", source, *arguments, stdin=stdin, check=check, kubeconfig=kubeconfig)
 
+    def apply_definitions(self, definitions: Manifest) -> None:
+        """Apply CustomResourceDefinitions and wait until the API server serves what they define."""
+        self.apply(definitions)
+        source, stdin = manifest_input(definitions)
+        self.kubectl("wait", "--for=condition=Established", "-f", source, "--timeout=30s", stdin=stdin)
+
     def get(self, *arguments: str, kubeconfig: Path | None = None) -> dict[str, Any]:
         """Run ``kubectl get ... -o json`` and return the object or the list."""
         result = self.kubectl("get", *arguments, "--output=json", kubeconfig=kubeconfig)
@@ -197,6 +203,15 @@ class ControlPlane:
         metadata = {"name": name, "labels": dict(labels or {})}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         return name
+
+    @contextlib.contextmanager
+    def namespace(self) -> Iterator[str]:
+        """Give a namespace of its own for the length of a ``with`` block; its end isn't waited for."""
+        name = self.create_namespace()
+        try:
+            yield name
+        finally:
+            self.kubectl("delete", "namespace", name, "--wait=false")
 
     def add_node(self, operating_system: str = "linux", architecture: str = "amd64", *, name: str = "") -> str:
         """Register a Node object that is Ready and of this platform; return its name."""

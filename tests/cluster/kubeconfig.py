@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,3 +45,15 @@ def write_kubeconfig(
     }
     write_private(path, json.dumps(content, indent=2).encode())
     return path
+
+
+def client_tls(path: Path) -> tuple[str, ssl.SSLContext]:
+    """Return host and port of the API server, and how a user of a client certificate connects to it."""
+    content = json.loads(path.read_text())
+    cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
+    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    with tempfile.NamedTemporaryFile() as pair:
+        pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+        pair.flush()
+        context.load_cert_chain(pair.name)
+    return cluster["server"].removeprefix("https://"), context

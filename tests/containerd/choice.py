@@ -1,17 +1,15 @@
 """What the real containerd would run of an index, beside what tidegate judges of it."""
 
 import json
-import os
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import pytest
-
-from tests.cluster.toolchain.build import ToolchainError, ready
+from tests.cluster.toolchain.build import program, ready
 from tests.containerd.indexes import Images, Index
+from tests.prerequisites import make_ready, require
 from tidegate.errors import InvalidManifestError
 from tidegate.evidence.index_children import index_children, select_platforms
 from tidegate.images.digest import Digest
@@ -57,12 +55,8 @@ class Comparison:
 
 def programs() -> list[str]:
     """Return the paths of the programs; skip where they cannot be built, or fail in CI."""
-    try:
-        return [str(path) for path in ready(PROGRAMS).values()]
-    except ToolchainError as problem:
-        if os.environ.get("CI", "").lower() in {"1", "true"}:
-            pytest.fail(str(problem), pytrace=False)
-        pytest.skip(str(problem))
+    require("containerd", make_ready(lambda: ready(PROGRAMS)))
+    return [str(program(name)) for name in PROGRAMS]
 
 
 def compare(indexes: Iterable[Index], images: Images, chance: Random) -> list[Comparison]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from tests.cluster import ToolchainError
 from tests.demo.clusters import DemoCluster, demo_cluster, write_kubectl
-from tests.demo.scenes import CHAPTERS, ECR
+from tests.demo.scenes import CHAPTERS
 from tests.demo.stage import Stage, say
+from tests.objects import CRITICAL
 
 INTERRUPTED = 130
 
@@ -65,7 +66,7 @@ def keep_running(demo: DemoCluster, folder: Path) -> None:
     print(f"  export KUBECONFIG={demo.cluster.admin_kubeconfig}")
     print(f"  export PATH={write_kubectl(demo.cluster, folder)}:$PATH")
     print(f"  cd {folder}   # the files of the scenes")
-    print(f"  kubectl --namespace shop create deployment mine --image={ECR}/team/critical:v1")
+    print(f"  kubectl --namespace shop create deployment mine --image={CRITICAL}")
     print("  kubectl explain imagepolicy.spec")
     print("  kubectl edit imagepolicy production")
     print(f"  {demo.metrics}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -14,10 +13,10 @@ from tests.cluster import ControlPlane, ToolchainError, program
 from tests.cluster.node import NodeCluster
 from tests.demo.stage import say
 from tests.gate import Gate
-from tests.installed import Installed, prepare, running_world, simulated_aws
+from tests.installed import Installed, prepare_node, running_world, simulated_aws
+from tests.prerequisites import in_ci
 from tests.simulator import Simulator, scenario
 
-WORLD = Path(__file__).resolve().parents[1] / "simulator" / "scenarios" / "demo.yaml"
 # What the demo shows are its own policies; one replica, since some scenes show what a replica remembers.
 VALUES = {"baselinePolicy": {"enabled": False}, "replicas": 1}
 
@@ -35,11 +34,11 @@ class DemoCluster:
 @contextlib.contextmanager
 def demo_cluster() -> Iterator[DemoCluster]:
     """Start a cluster with tidegate, telling each step and its seconds; raise ToolchainError where a part is missing."""
-    if not (lacking := prepare()):
+    if not (lacking := prepare_node()):
         with _on_a_node() as found:
             yield found
         return
-    if os.environ.get("CI", "").lower() in {"1", "true"}:
+    if in_ci():
         raise ToolchainError(lacking)
     say(f"No Pod will run: {lacking}.")
     with _on_a_control_plane() as found:
@@ -53,7 +52,7 @@ def _on_a_node() -> Iterator[DemoCluster]:
             cluster = stack.enter_context(NodeCluster())
             cluster.add_node("linux", "arm64")
         with _told("a simulated AWS with images to pull"):
-            aws = stack.enter_context(simulated_aws(cluster, running_world(WORLD)))
+            aws = stack.enter_context(simulated_aws(cluster, running_world(scenario.DEMO)))
         with _told("tidegate, installed by helm"):
             stack.enter_context(Installed(cluster, aws, values=VALUES))
         metrics = "kubectl get --raw /api/v1/namespaces/tidegate/services/tidegate-metrics:metrics/proxy/metrics"
@@ -68,9 +67,9 @@ def _on_a_control_plane() -> Iterator[DemoCluster]:
             for architecture in ("amd64", "arm64"):
                 cluster.add_node("linux", architecture)
         with _told("a simulated AWS"):
-            aws = stack.enter_context(Simulator(scenario.load(WORLD)))
+            aws = stack.enter_context(Simulator(scenario.load(scenario.DEMO)))
         with _told("tidegate"):
-            gate = stack.enter_context(Gate(cluster, aws_url=aws.url, aws_environment=aws.environment()))
+            gate = stack.enter_context(Gate(cluster, aws))
         metrics = f"curl http://127.0.0.1:{gate.metrics_port}/metrics"
         yield DemoCluster(cluster=cluster, aws=aws, runs_pods=False, metrics=metrics)
 

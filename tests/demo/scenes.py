@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+from tests.objects import ECR, workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,17 +21,8 @@ class Scene:
 
     def manifest(self, namespace: str) -> dict[str, Any]:
         """Return what is applied."""
-        pod = {"containers": [{"name": "app", "image": self.image}]}
-        labels = {"app": self.name}
-        meta = {"name": self.name, "namespace": namespace}
-        if self.kind == "Pod":
-            return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod}
-        spec = {
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        }
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+        made = workload(self.kind, self.image, name=self.name)
+        return made | {"metadata": {"name": self.name, "namespace": namespace}}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from tests.demo import clusters
 
 @pytest.fixture(autouse=True)
 def _without_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters, "prepare", lambda: "a node needs root")
+    monkeypatch.setattr(clusters, "prepare_node", lambda: "a node needs root")
 
 
 def test_it_says_why_and_falls_back(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,19 +6,19 @@ run where CI is set, and skips the tests elsewhere.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.cluster import ControlPlane, ToolchainError
+from tests.cluster import ControlPlane
 from tests.cluster.control_plane import PROGRAMS
 from tests.cluster.ports import free_ports
 from tests.cluster.toolchain import build
 from tests.gate import Gate
-from tests.installed import prepare
+from tests.installed import prepare_node
+from tests.prerequisites import make_ready, prepare, require
 from tests.simulator import Simulator, scenario
 
 HERE = Path(__file__).parent
@@ -37,17 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make programs and image ready, with progress on the terminal, if a test that needs them will run."""
-    wanted = any(item.path.is_relative_to(HERE) for item in session.items)
-    if not wanted or session.config.option.collectonly:
-        return
-    capture = session.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        try:
-            build.ready(list(PROGRAMS))
-        except ToolchainError as problem:
-            session.config.stash[MISSING] = str(problem)
-        if any(item.path.is_relative_to(place) for item in session.items for place in ON_A_NODE):
-            session.config.stash[NO_NODE] = prepare()
+    stash = session.config.stash
+    stash[MISSING] = prepare(session, HERE, make=lambda: make_ready(lambda: build.ready(PROGRAMS)))
+    stash[NO_NODE] = prepare(session, *ON_A_NODE, make=prepare_node)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +57,7 @@ class Installation:
 
 def require_programs(pytestconfig: pytest.Config) -> None:
     """Skip or fail the test that needs the real programs where they are missing."""
-    if missing := pytestconfig.stash.get(MISSING, ""):
-        if os.environ.get("CI", "").lower() in {"1", "true"}:
-            pytest.fail(f"no control plane: {missing}", pytrace=False)
-        pytest.skip(f"no control plane: {missing}")
+    require("control plane", pytestconfig.stash[MISSING])
 
 
 @pytest.fixture(scope="session")
@@ -82,9 +71,8 @@ def control_plane(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
     """Give the test a namespace of its own; its end isn't waited for."""
-    name = control_plane.create_namespace()
-    yield name
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+    with control_plane.namespace() as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
@@ -93,13 +81,13 @@ def session_installation(
 ) -> Iterator[Installation]:
     """Give the run's tidegate: nodes of two architectures, the demo's world, no policy yet."""
     require_programs(pytestconfig)
-    world = scenario.load(Path(scenario.__file__).parent / "scenarios" / "demo.yaml")
+    world = scenario.load(scenario.DEMO)
     with ControlPlane(folder=tmp_path_factory.mktemp("installation")) as cluster, Simulator(world) as aws:
         for architecture in ("amd64", "arm64"):
             cluster.add_node("linux", architecture)
         (tuf_port,) = free_ports(1)
         values = {"trustStores": {"privateHosts": [f"127.0.0.1:{tuf_port}"]}}
-        with Gate(cluster, aws_url=aws.url, aws_environment=aws.environment(), values=values) as gate:
+        with Gate(cluster, aws, values=values) as gate:
             yield Installation(cluster=cluster, aws=aws, gate=gate, tuf_port=tuf_port)
 
 
@@ -115,6 +103,5 @@ def installation(session_installation: Installation) -> Iterator[Installation]:
 @pytest.fixture
 def gated_namespace(installation: Installation) -> Iterator[str]:
     """Give the test a namespace of its own in the installation."""
-    name = installation.cluster.create_namespace()
-    yield name
-    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with installation.cluster.namespace() as name:
+        yield name

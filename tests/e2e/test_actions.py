@@ -4,8 +4,8 @@ import pytest
 
 from tests.cluster import wait_for
 from tests.e2e.conftest import Installation
-from tests.e2e.workloads import CRITICAL, GOOD, POLICY, apply, pod, workload
 from tests.gate import Gate
+from tests.objects import CRITICAL, GOOD, POLICY, apply, pod, workload
 
 
 def _audit_annotations(installation: Installation, namespace: str, name: str) -> dict[str, str]:

@@ -66,7 +66,7 @@ class Release:
             "--namespace",
             self.namespace,
             values=values,
-            kubeconfig=self.cluster.admin_kubeconfig,
+            cluster=self.cluster,
         )
         return done.stdout
 
@@ -120,14 +120,7 @@ def release(control_plane: ControlPlane, namespace: str) -> Iterator[Release]:
     """Give a release that isn't installed yet; whatever a test leaves of it is removed."""
     one = Release(control_plane, namespace)
     yield one
-    run_helm(
-        "uninstall",
-        RELEASE,
-        "--ignore-not-found",
-        "--namespace",
-        namespace,
-        kubeconfig=control_plane.admin_kubeconfig,
-    )
+    one.helm("uninstall", "--ignore-not-found")
 
 
 @pytest.mark.parametrize("values", [pytest.param({}, id="defaults"), pytest.param(OPTIONAL, id="everything optional")])

@@ -14,7 +14,7 @@ import pytest
 from tests.demo.scenes import CHAPTERS, SCANS, Chapter, Scene
 from tests.demo.stage import Stage
 from tests.e2e.conftest import Installation, require_programs
-from tests.installed import prepare
+from tests.installed import prepare_node
 
 ROOT = Path(__file__).parents[2]
 DEMO_TIMEOUT_SECONDS = 300
@@ -88,7 +88,7 @@ def plain(text: str) -> str:
 def test_what_was_admitted_runs_where_there_is_a_node(printed: str) -> None:
     shown = printed[printed.index("in the cluster now") : printed.index("== The verdicts:")]
     admitted = [scene for _, scene in SCENES if not scene.expected]
-    if prepare():
+    if prepare_node():
         assert shown.count(" Pending ") == len(admitted)
         assert "== No Pod will run: " in printed
     else:

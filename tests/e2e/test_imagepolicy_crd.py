@@ -31,8 +31,7 @@ STORED = "crd-test"
 @pytest.fixture(scope="module")
 def create(control_plane: ControlPlane) -> Iterator[Create]:
     """Install the CRD as the chart ships it; give a function that asks the API server for an object and returns it."""
-    control_plane.apply(schema.CRD_FILE)
-    control_plane.kubectl("wait", "--for=condition=Established", f"crd/{PLURAL}.{GROUP}", "--timeout=30s")
+    control_plane.apply_definitions(schema.CRD_FILE)
     with new_client_from_config(str(control_plane.admin_kubeconfig)) as connection:
         api = client.CustomObjectsApi(connection)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Installation
-from tests.e2e.workloads import ECR, apply, pod
+from tests.objects import ECR, apply, pod
 from tests.simulator.manifests import OCI_INDEX, OCI_MANIFEST
 
 POLICY: dict[str, Any] = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cluster import wait_for
-from tests.e2e.workloads import CRITICAL, GOOD, POLICY, apply, pod
+from tests.objects import CRITICAL, GOOD, POLICY, apply, pod
 
 
 @pytest.fixture

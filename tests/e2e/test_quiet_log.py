@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from tests.e2e.conftest import Installation
-from tests.e2e.workloads import GOOD, POLICY, apply, pod
+from tests.objects import GOOD, POLICY, apply, pod
 from tidegate.webhook.server.limits import ServerLimits
 
 

@@ -14,7 +14,7 @@ from kubernetes import client, config
 
 from tests.cluster import ControlPlane, wait_for
 from tests.e2e.conftest import Installation
-from tests.e2e.workloads import CRITICAL, POLICY
+from tests.objects import CRITICAL, POLICY
 
 PAGE = Path(__file__).parents[2] / "docs/operations/refusals.md"
 README = Path(__file__).parents[2] / "README.md"

@@ -7,7 +7,7 @@ from kubernetes import client, config
 
 from tests.cluster import wait_for
 from tests.e2e.conftest import Installation
-from tests.e2e.workloads import CRITICAL, ECR, GOOD, POLICY, apply, pod, pod_spec, workload
+from tests.objects import CRITICAL, ECR, GOOD, POLICY, apply, pod, pod_spec, workload
 
 KINDS = {
     "Pod": "spec.containers[0].image",

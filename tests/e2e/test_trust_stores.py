@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.chart import render as chart
 from tests.cluster import wait_for
 from tests.e2e.conftest import Installation
-from tests.e2e.kube.edge import trust_store
-from tests.e2e.workloads import ECR, apply, pod
+from tests.objects import ECR, apply, pod, trust_store
 from tests.simulator.artifacts import BUNDLE
 from tests.simulator.pki.certificates import Identity, issue
 from tests.simulator.pki.envelopes import JWS, sign

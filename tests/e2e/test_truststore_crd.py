@@ -23,8 +23,7 @@ Create = Callable[[Any], dict[str, Any]]
 @pytest.fixture(scope="module")
 def create(control_plane: ControlPlane) -> Iterator[Create]:
     """Install the CRD as the chart ships it; give a function that asks for an object, stored nowhere, and returns it."""
-    control_plane.apply(TRUST_STORE_FILE)
-    control_plane.kubectl("wait", "--for=condition=Established", f"crd/{PLURAL}.{GROUP}", "--timeout=30s")
+    control_plane.apply_definitions(TRUST_STORE_FILE)
     with new_client_from_config(str(control_plane.admin_kubeconfig)) as connection:
         api = client.CustomObjectsApi(connection)
 

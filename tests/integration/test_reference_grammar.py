@@ -4,17 +4,18 @@ Differences are those that ``tidegate.images.reference`` names, and each only ev
 """
 
 import json
-import os
 import random
 import subprocess
 
 import pytest
 
-from tests.cluster.toolchain.build import ToolchainError, ready
+from tests.cluster.toolchain.build import program, ready
+from tests.prerequisites import make_ready, require
 from tidegate.errors import InvalidReferenceError
 from tidegate.images.reference import MAX_REFERENCE_LENGTH, ImageReference, parse_reference
 from tidegate.images.repository import parse_ecr_host
 
+PROGRAM = "tidegate-reference"
 SEED = 20_240_117
 TEXTS = 6_000
 HEX = "0123456789abcdef" * 4
@@ -77,15 +78,10 @@ def texts() -> list[str]:
 @pytest.fixture(scope="module")
 def readings() -> list[tuple[str, dict[str, str]]]:
     """Each text with what the real grammar makes of it."""
-    try:
-        program = ready(["tidegate-reference"])["tidegate-reference"]
-    except ToolchainError as problem:
-        if os.environ.get("CI", "").lower() in {"1", "true"}:
-            pytest.fail(str(problem), pytrace=False)
-        pytest.skip(str(problem))
+    require("reference grammar", make_ready(lambda: ready([PROGRAM])))
     asked = texts()
     done = subprocess.run(
-        [program],
+        [program(PROGRAM)],
         check=False,
         input="".join(json.dumps(text) + "\n" for text in asked),
         capture_output=True,

@@ -21,14 +21,12 @@ from tests.namespaces.addresses import BRIDGE, GATEWAY, KUBERNETES_SERVICE_ADDRE
 from tests.namespaces.first_process import KERNEL_SETTINGS
 from tests.namespaces.holder import Namespaces
 from tests.namespaces.keeper import DATA
+from tests.prerequisites import require
 
 
 @pytest.fixture(autouse=True)
 def _on_linux_as_root() -> None:
-    if lacking := missing():
-        if os.environ.get("CI", "").lower() in {"1", "true"}:
-            pytest.fail(lacking, pytrace=False)
-        pytest.skip(lacking)
+    require("namespaces", missing())
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from pathlib import Path
 from tests.simulator import scenario
 from tests.simulator.server import Simulator
 
-DEMO = Path(__file__).parent / "scenarios" / "demo.yaml"
-
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.simulator", description="Simulate ECR, Inspector2 and STS.")
-    parser.add_argument("--scenario", type=Path, default=DEMO, help="YAML file of the world (default: the demo's)")
+    parser.add_argument(
+        "--scenario", type=Path, default=scenario.DEMO, help="YAML file of the world (default: the demo's)"
+    )
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every AWS call")

@@ -30,7 +30,10 @@ from tests.simulator.scenario_model import (
 from tests.simulator.scenario_signatures import add_signatures
 from tests.simulator.world import World
 
-__all__ = ["ScenarioError", "build", "load"]
+__all__ = ["DEMO", "ScenarioError", "build", "load"]
+
+DEMO = Path(__file__).parent / "scenarios" / "demo.yaml"
+"""The scenario of the demo, which shows most of what a scenario can say."""
 
 
 def load(path: Path | str, *, clock: Clock | None = None, program: bytes | None = None) -> World:

@@ -6,8 +6,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.attack.product import ECR, Answer, Product, product
+from tests.attack.product import Answer, Product, product
 from tests.attack.scenario import Outcome, Scenario
+from tests.objects import ECR
 from tests.simulator import Simulator, World
 
 DEMANDS = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
@@ -37,7 +38,7 @@ def _known(tidegate: Product, namespace: str, *, rounds: int, pause: float) -> l
 def _trouble(kind: str, **order: Any) -> Outcome:
     with (
         Simulator(_world(), latency_seconds=0.02) as aws,
-        product(aws.url, aws.environment(), requirements=DEMANDS) as tidegate,
+        product(aws, requirements=DEMANDS) as tidegate,
     ):
         _known(tidegate, "default", rounds=2, pause=0.0)
         time.sleep(6)  # Tags that can move are known for 5 seconds.
@@ -63,7 +64,7 @@ def _flood() -> Outcome:
     """28 Pods of 256 images that don't exist, from one namespace; new and known images in another, during and after."""
     with (
         Simulator(_world(), latency_seconds=0.02) as aws,
-        product(aws.url, aws.environment(), requirements=DEMANDS, namespaces=("flood", "other")) as tidegate,
+        product(aws, requirements=DEMANDS, namespaces=("flood", "other")) as tidegate,
     ):
         _known(tidegate, "other", rounds=1, pause=0.0)
         with ThreadPoolExecutor(30) as pool:

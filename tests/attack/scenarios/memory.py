@@ -6,8 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.attack.long_answers import LongAnswers
-from tests.attack.product import ECR, Product, product
+from tests.attack.product import Product, product
 from tests.attack.scenario import Outcome, Scenario
+from tests.objects import ECR
 from tests.simulator import Simulator, World
 
 CHART_MIB = 384
@@ -24,7 +25,7 @@ def _long_image_texts() -> Outcome:
     world = World()
     with (
         Simulator(world) as aws,
-        product(aws.url, aws.environment(), requirements={"tags": {"immutable": True}}) as tidegate,
+        product(aws, requirements={"tags": {"immutable": True}}) as tidegate,
     ):
         # One of them first: what a single request takes while it is under way is no memory that is kept.
         tidegate.create_pod(_long("first"))
@@ -48,7 +49,7 @@ def _many_decisions() -> Outcome:
     """Dry-run Pods of 32 images each, every image new and as long as one that is remembered may be."""
     with (
         Simulator(World()) as aws,
-        product(aws.url, aws.environment(), requirements={"tags": {"immutable": True}}) as tidegate,
+        product(aws, requirements={"tags": {"immutable": True}}) as tidegate,
     ):
 
         def create(pod: int) -> None:
@@ -67,8 +68,7 @@ def _long_answers() -> Outcome:
         LongAnswers() as aws,
         Simulator(World()) as simulator,
         product(
-            aws.url,
-            simulator.environment(),
+            simulator,
             requirements={"tags": {"immutable": True}, "scan": {}},
             values={
                 "aws": {"region": "eu-west-1", "ratePerSecond": 200, "burst": 400, "endpoints": _endpoints(aws.url)}

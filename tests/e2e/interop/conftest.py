@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tests.cluster.toolchain import build
 from tests.e2e.interop.cosign_world import World, cosign_world
 from tests.e2e.interop.programs import Cosign, Notation
 from tests.e2e.interop.services import Services
+from tests.prerequisites import make_ready, prepare, require
 from tests.simulator.oci_registry import OciRegistry
 
 HERE = Path(__file__).parent
@@ -21,22 +21,11 @@ MISSING = pytest.StashKey[str]()
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make the programs ready, with progress on the terminal, if a test that needs them will run."""
-    wanted = any(item.path.is_relative_to(HERE) for item in session.items)
-    if not wanted or session.config.option.collectonly:
-        return
-    capture = session.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        try:
-            build.ready(PROGRAMS)
-        except build.ToolchainError as problem:
-            session.config.stash[MISSING] = str(problem)
+    session.config.stash[MISSING] = prepare(session, HERE, make=lambda: make_ready(lambda: build.ready(PROGRAMS)))
 
 
 def _program(pytestconfig: pytest.Config, name: str) -> Path:
-    if missing := pytestconfig.stash.get(MISSING, ""):
-        if os.environ.get("CI", "").lower() in {"1", "true"}:
-            pytest.fail(f"no {name}: {missing}", pytrace=False)
-        pytest.skip(f"no {name}: {missing}")
+    require(name, pytestconfig.stash[MISSING])
     return build.program(name)
 
 

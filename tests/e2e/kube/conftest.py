@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +14,25 @@ import pytest
 from tests.chart.render import custom_resource_definitions, find_all, rbac, render
 from tests.cluster import ControlPlane, wait_for
 from tests.cluster.ports import free_ports
-from tests.e2e.kube.edge import CRD, Edge, Rights
+from tests.e2e.kube.edge import Edge, Rights
 from tidegate.cluster.connection import load_configuration
 from tidegate.cluster.watches import CLOSE_SECONDS
 
 
 def install_rights(cluster: ControlPlane) -> Rights:
     """Create the CRD and, in a namespace of their own, the chart's ServiceAccount, roles, bindings and Secret."""
-    cluster.apply(custom_resource_definitions())
-    cluster.kubectl("wait", "--for=condition=Established", CRD, "--timeout=30s")
+    cluster.apply_definitions(custom_resource_definitions())
     release = f"edge-{uuid.uuid4().hex[:6]}"
-    name = f"{release}-tidegate"
     namespace = cluster.create_namespace("edge")
     objects = render(namespace=namespace, release=release)
     cluster.apply([*rbac(objects), *find_all(objects, "Secret")])
-    kubeconfig = cluster.token_kubeconfig(namespace, name)
+    kubeconfig = cluster.token_kubeconfig(namespace, f"{release}-tidegate")
     # The authorizer reads roles from a watch of its own, a moment behind the objects.
     wait_for(
         lambda: cluster.kubectl("get", "imagepolicies", kubeconfig=kubeconfig, check=False).returncode == 0,
         what="the chart's rights in force",
     )
-    return Rights(cluster=cluster, kubeconfig=kubeconfig, namespace=namespace, name=name)
+    return Rights(cluster=cluster, kubeconfig=kubeconfig, namespace=namespace, release=release)
 
 
 @pytest.fixture(scope="session")
@@ -75,22 +73,25 @@ def run_edge(monkeypatch: pytest.MonkeyPatch) -> RunEdge:
     return run
 
 
+@contextmanager
+def _sources(rights: Rights, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edge]:
+    monkeypatch.setenv("KUBECONFIG", str(rights.kubeconfig))
+    with closing(Edge(load_configuration(), rights.cluster)) as edge:
+        yield edge
+
+
 @pytest.fixture
 async def lone_edge(rights: Rights, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Edge]:
     """Give the sources alone, without what lists and watches."""
-    monkeypatch.setenv("KUBECONFIG", str(rights.kubeconfig))
-    edge = Edge(load_configuration(), rights.cluster)
-    yield edge
-    edge.api.close()
+    with _sources(rights, monkeypatch) as edge:
+        yield edge
 
 
 @pytest.fixture
 async def lone_lonely_edge(lonely_rights: Rights, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Edge]:
     """Give the same on the control plane that may be stopped."""
-    monkeypatch.setenv("KUBECONFIG", str(lonely_rights.kubeconfig))
-    edge = Edge(load_configuration(), lonely_rights.cluster)
-    yield edge
-    edge.api.close()
+    with _sources(lonely_rights, monkeypatch) as edge:
+        yield edge
 
 
 @pytest.fixture

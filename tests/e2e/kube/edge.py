@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from kubernetes.client import Configuration
 
+from tests.chart.render import render
 from tests.cluster import ControlPlane
 from tests.cluster.processes import Process
+from tests.objects import image_policy
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.namespaces import WatchedNamespaces
 from tidegate.cluster.platforms import NodePlatforms
@@ -30,7 +32,6 @@ from tidegate.webhook.server import KopfHost
 
 T = TypeVar("T")
 
-CRD = "crd/imagepolicies.tidegate.dev"
 NEVER_SECONDS = 3600.0
 WAIT_SECONDS = 30.0
 
@@ -42,7 +43,16 @@ class Rights:
     cluster: ControlPlane
     kubeconfig: Path
     namespace: str
-    name: str
+    release: str
+
+    @property
+    def name(self) -> str:
+        """The name of the release's objects."""
+        return f"{self.release}-tidegate"
+
+    def render(self, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return the objects of the release."""
+        return render(values, namespace=self.namespace, release=self.release)
 
 
 class SilentHost:
@@ -109,6 +119,10 @@ class Edge:
             stop=self.stop,
         )
 
+    def close(self) -> None:
+        """Close the connections to the API server."""
+        self.api.close()
+
     def policy(self, name: str) -> Policy | None:
         """Return a policy of the present snapshot."""
         return next((one for one in self.policies.current().policies if one.name == name), None)
@@ -141,22 +155,7 @@ async def aside(work: Callable[..., T], *arguments: Any, **named: Any) -> T:
 def policy(name: str, **spec: Any) -> dict[str, Any]:
     """Return an ImagePolicy that nobody else's Pods meet, unless said otherwise."""
     nobody = {"match": {"namespaces": [f"nobody-{name}"]}, "tags": {"immutable": True}}
-    return {
-        "apiVersion": "tidegate.dev/v1alpha1",
-        "kind": "ImagePolicy",
-        "metadata": {"name": name},
-        "spec": nobody | spec,
-    }
-
-
-def trust_store(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """Return a TrustStore."""
-    return {
-        "apiVersion": "tidegate.dev/v1alpha1",
-        "kind": "TrustStore",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
+    return image_policy(name, nobody | spec)
 
 
 def api_server(cluster: ControlPlane) -> Process:

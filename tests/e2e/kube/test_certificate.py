@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.chart.render import find_all, render, webhook_configuration
+from tests.chart.render import find_all, webhook_configuration
 from tests.e2e.kube.edge import Edge, Rights, aside
 from tidegate.cluster.api import ApiError
 from tidegate.errors import ConfigurationError
@@ -46,9 +46,8 @@ async def replica(rights: Rights, lone_edge: Edge) -> AsyncIterator[Replica]:
 
 def make_secret(rights: Rights) -> None:
     """Make the Secret anew, as the chart does."""
-    release = rights.name.removesuffix("-tidegate")
     delete_secret(rights)
-    rights.cluster.apply(find_all(render(namespace=rights.namespace, release=release), "Secret"))
+    rights.cluster.apply(find_all(rights.render(), "Secret"))
 
 
 def delete_secret(rights: Rights) -> None:
@@ -57,9 +56,8 @@ def delete_secret(rights: Rights) -> None:
 
 
 def install_webhooks(rights: Rights) -> None:
-    release = rights.name.removesuffix("-tidegate")
     two = {"auditOnly": False, "namespaces": {"enforced": [f"nobody-{rights.name}"]}}
-    configuration = webhook_configuration(render(two, namespace=rights.namespace, release=release))
+    configuration = webhook_configuration(rights.render(two))
     for hook in configuration["webhooks"]:
         # Nobody answers for these webhooks, so they must be about no namespace that a test uses.
         nobody = [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": [f"nobody-{rights.name}"]}]

@@ -10,7 +10,7 @@ from typing import Any
 from tests.chart.render import custom_resource_definitions
 from tests.cluster import ControlPlane
 from tests.e2e.kube.conftest import RunEdge
-from tests.e2e.kube.edge import CRD, Rights, aside, policy, until
+from tests.e2e.kube.edge import Rights, aside, policy, until
 from tidegate.cluster.policies import POLICIES_PATH
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 
@@ -184,12 +184,11 @@ async def test_a_deleted_crd_does_not_end_the_process(lonely_rights: Rights, run
     cluster, name = lonely_rights.cluster, fresh_name()
     async with run_edge(lonely_rights) as edge:
         await edge.ready()
-        await aside(cluster.kubectl, "delete", CRD)
+        await aside(cluster.kubectl, "delete", "crd/imagepolicies.tidegate.dev")
         await until(lambda: "404" in edge.policies.resync.problem, what="the failing list")
         assert edge.policies.current().synced
         assert not edge.host.drained
-        await aside(cluster.apply, custom_resource_definitions())
-        await aside(cluster.kubectl, "wait", "--for=condition=Established", CRD, "--timeout=30s")
+        await aside(cluster.apply_definitions, custom_resource_definitions())
         await until(lambda: not edge.policies.resync.problem, what="the list that works again")
         await aside(cluster.apply, policy(name))
         await until(lambda: edge.policy(name), what="the policy, by a watch")

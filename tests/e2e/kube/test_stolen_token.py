@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.render import find, render
+from tests.chart.render import find
 from tests.cluster import wait_for
 from tests.e2e.kube.edge import Edge, Rights, aside, policy
 from tidegate.cluster.policies import POLICIES_PATH
@@ -42,8 +42,7 @@ class Thief:
 @pytest.fixture
 def thief(rights: Rights) -> Iterator[Thief]:
     """Give somebody with the controller's token, and put back the Secret that they may have lost."""
-    release = rights.name.removesuffix("-tidegate")
-    made_by_the_chart = find(render(namespace=rights.namespace, release=release), "Secret")
+    made_by_the_chart = find(rights.render(), "Secret")
     rights.cluster.apply(made_by_the_chart)
     yield Thief(rights)
     rights.cluster.kubectl("delete", "secret", f"{rights.name}-tls", f"--namespace={rights.namespace}", check=False)

@@ -14,7 +14,8 @@ import pytest
 from tests.chart.render import custom_resource_definitions
 from tests.cluster import ControlPlane
 from tests.e2e.kube.conftest import RunEdge
-from tests.e2e.kube.edge import Edge, Rights, aside, policy, trust_store, until
+from tests.e2e.kube.edge import Edge, Rights, aside, policy, until
+from tests.objects import trust_store
 from tests.simulator.tuf_repository import TufRepository
 from tests.unit.trust.trust_examples import inline, pem, trusted_root
 from tidegate.egress.hosts import HostList
@@ -281,8 +282,7 @@ async def test_without_the_crd_there_are_none_and_policies_are_watched_all_the_s
         await aside(cluster.apply, signed_by(name, name))
         await until(lambda: edge.policy(name), what="the policy")
         assert not edge.host.drained
-        await aside(cluster.apply, custom_resource_definitions())
-        await aside(cluster.kubectl, "wait", "--for=condition=Established", crd, "--timeout=30s")
+        await aside(cluster.apply_definitions, custom_resource_definitions())
         await aside(cluster.apply, trust_store(name, inline(pem())))
         await in_force(edge, name)
         await condition(cluster, "imagepolicy", name, "Applied")
@@ -295,5 +295,4 @@ async def test_without_the_crd_there_are_none_and_policies_are_watched_all_the_s
         await aside(cluster.kubectl, "delete", "imagepolicy", name)
         await until(lambda: edge.policy(name) is None, what="the policy's end")
         assert not edge.host.drained
-        await aside(cluster.apply, custom_resource_definitions())
-        await aside(cluster.kubectl, "wait", "--for=condition=Established", crd, "--timeout=30s")
+        await aside(cluster.apply_definitions, custom_resource_definitions())

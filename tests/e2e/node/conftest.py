@@ -5,20 +5,16 @@ Where something is missing the run fails if CI is set, and else the tests are sk
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.cluster.node import NodeCluster
 from tests.e2e.conftest import NO_NODE
 from tests.installed import Installed, running_world, simulated_aws
-from tests.simulator import Simulator
-
-HERE = Path(__file__).parent
-SCENARIO = HERE.parents[1] / "simulator" / "scenarios" / "demo.yaml"
+from tests.prerequisites import require
+from tests.simulator import Simulator, scenario
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +28,7 @@ class Node:
 
 def require_node(pytestconfig: pytest.Config) -> None:
     """Skip or fail the test that needs a node where something is missing."""
-    if lacking := pytestconfig.stash.get(NO_NODE, ""):
-        if os.environ.get("CI", "").lower() in {"1", "true"}:
-            pytest.fail(f"no node: {lacking}", pytrace=False)
-        pytest.skip(f"no node: {lacking}")
+    require("node", pytestconfig.stash[NO_NODE])
 
 
 @pytest.fixture(scope="package")
@@ -44,7 +37,7 @@ def package_node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
     require_node(pytestconfig)
     with (
         NodeCluster(folder=tmp_path_factory.mktemp("node")) as cluster,
-        simulated_aws(cluster, running_world(SCENARIO)) as aws,
+        simulated_aws(cluster, running_world(scenario.DEMO)) as aws,
         Installed(cluster, aws) as tidegate,
     ):
         yield Node(cluster=cluster, aws=aws, tidegate=tidegate)
@@ -61,6 +54,5 @@ def node(package_node: Node) -> Iterator[Node]:
 @pytest.fixture
 def namespace(node: Node) -> Iterator[str]:
     """Give the test a namespace of its own on the node."""
-    name = node.cluster.create_namespace()
-    yield name
-    node.cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with node.cluster.namespace() as name:
+        yield name

@@ -12,21 +12,16 @@ from pathlib import Path
 from tests.cluster.node import NodeCluster
 from tests.cluster.waiting import wait_for
 from tests.installed import running_world, simulated_aws
+from tests.objects import GOOD, pod
+from tests.simulator import scenario
 
-SCENARIO = Path(__file__).parents[2] / "simulator" / "scenarios" / "demo.yaml"
 RUNNING_SECONDS = 120.0
-POD = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "one"},
-    "spec": {"containers": [{"name": "app", "image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/good:v1"}]},
-}
 
 
 def main() -> None:
     """Start the cluster and the Pod, say so, and wait."""
-    with NodeCluster(folder=Path(sys.argv[1])) as cluster, simulated_aws(cluster, running_world(SCENARIO)):
-        cluster.apply(POD)
+    with NodeCluster(folder=Path(sys.argv[1])) as cluster, simulated_aws(cluster, running_world(scenario.DEMO)):
+        cluster.apply(pod(GOOD, name="one"))
         wait_for(
             lambda: cluster.get("pod", "one")["status"]["phase"] == "Running",
             what="the Pod to run",

@@ -9,39 +9,17 @@ import pytest
 from tests.chart.render import NAMESPACE, RELEASE
 from tests.cluster import wait_for
 from tests.e2e.node.conftest import Node
+from tests.objects import CRITICAL, ECR, GOOD, POLICY, workload
 
-ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 USER = 65532
-DEMANDS = {
-    "registries": [{"account": "111122223333", "region": "eu-west-1", "repositories": ["team/**"]}],
-    "tags": {"immutable": True},
-    "vulnerabilities": {"maxCounts": {"CRITICAL": 0}},
-}
 # A busy machine pulls and starts slowly.
 RUNNING_SECONDS = 90.0
 LEAST_ANSWERS = 10
 
 
-def deployment(name: str, namespace: str, image: str, *, replicas: int = 1) -> dict[str, Any]:
-    labels = {"app": name}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [{"name": "app", "image": image}], "terminationGracePeriodSeconds": 1},
-            },
-        },
-    }
-
-
 def apply_production(node: Node, namespace: str) -> None:
     """Apply a policy to the namespace and wait until each replica refuses by it: any may be asked."""
-    node.tidegate.apply_policy("production", DEMANDS, match={"namespaces": [namespace]})
+    node.tidegate.apply_policy("production", POLICY, match={"namespaces": [namespace]})
 
     def refuses() -> bool:
         answers = [node.tidegate.try_image("docker.io/library/x:1", namespace=namespace) for _ in range(LEAST_ANSWERS)]
@@ -99,8 +77,7 @@ def test_the_api_server_calls_them_through_the_chart_s_service(node: Node) -> No
 
 def test_what_is_admitted_runs_by_the_digest_that_was_admitted(node: Node, guarded: str) -> None:
     """The node pulls the name of ECR, and what it gets is what AWS described."""
-    image = f"{ECR}/team/good:v1"
-    node.cluster.apply(deployment("good", guarded, image))
+    node.cluster.apply(workload("Deployment", GOOD, name="good"), f"--namespace={guarded}")
     node.cluster.kubectl(
         *("wait", "--for=condition=Available", "deployment/good", f"--namespace={guarded}"),
         f"--timeout={RUNNING_SECONDS:.0f}s",
@@ -117,7 +94,7 @@ def test_what_is_admitted_runs_by_the_digest_that_was_admitted(node: Node, guard
 
 
 def test_what_is_refused_says_why_to_the_person_who_applies_it(node: Node, guarded: str) -> None:
-    done = node.cluster.apply(deployment("critical", guarded, f"{ECR}/team/critical:v1"), check=False)
+    done = node.cluster.apply(workload("Deployment", CRITICAL), f"--namespace={guarded}", check=False)
     assert done.returncode != 0
     assert 'admission webhook "enforce.tidegate.dev" denied the request' in done.stderr
     assert "VulnerabilitiesFound: 2 CRITICAL" in done.stderr
@@ -126,9 +103,9 @@ def test_what_is_refused_says_why_to_the_person_who_applies_it(node: Node, guard
 
 def test_a_pod_refused_under_a_replica_set_says_why_in_its_events(node: Node, namespace: str) -> None:
     """A Deployment that was there before the policy: nobody applies anything when its Pods are made anew."""
-    node.cluster.apply(deployment("critical", namespace, f"{ECR}/team/critical:v1", replicas=0))
+    node.cluster.apply(workload("Deployment", CRITICAL, replicas=0), f"--namespace={namespace}")
     apply_production(node, namespace)
-    node.cluster.kubectl("scale", "deployment/critical", "--replicas=1", f"--namespace={namespace}")
+    node.cluster.kubectl("scale", "deployment/app", "--replicas=1", f"--namespace={namespace}")
     selector = "--field-selector=involvedObject.kind=ReplicaSet,reason=FailedCreate"
     (event, *_) = wait_for(
         lambda: node.cluster.get("events", f"--namespace={namespace}", selector)["items"],

@@ -1,14 +1,9 @@
 """Scenarios build the world that they describe, and say where they are wrong."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
-import tests.simulator
-from tests.simulator.scenario import ScenarioError, build, load
-
-DEMO = Path(tests.simulator.__file__).parent / "scenarios" / "demo.yaml"
+from tests.simulator.scenario import DEMO, ScenarioError, build, load
 
 
 def scan(world, name, image="v1", **where):

@@ -1,4 +1,4 @@
-"""Manifests of every kind that can carry images, and how kubectl answers them."""
+"""Objects that tests apply: every kind of workload that can carry images, policies and trust stores."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.cluster import ControlPlane
 
+API_VERSION = "tidegate.dev/v1alpha1"
 ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 GOOD = f"{ECR}/team/good:v1"
 CRITICAL = f"{ECR}/team/critical:v1"
@@ -18,14 +19,14 @@ POLICY: dict[str, Any] = {
 }
 
 
-def pod_spec(image: str, **more: Any) -> dict[str, Any]:
-    """Return a Pod's spec with one container."""
-    return {"containers": [{"name": "app", "image": image}], **more}
+def pod_spec(*images: str, **more: Any) -> dict[str, Any]:
+    """Return a Pod's spec with a container of each image, the first of which is ``app``."""
+    return {"containers": [{"name": f"app{index or ''}", "image": image} for index, image in enumerate(images)], **more}
 
 
 def pod(image: str, *, name: str = "app", spec: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return a Pod."""
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": dict(spec or pod_spec(image))}
+    return _object("v1", "Pod", name, spec or pod_spec(image))
 
 
 def workload(kind: str, image: str, *, name: str = "app", replicas: int = 1) -> dict[str, Any]:
@@ -52,8 +53,14 @@ def workload(kind: str, image: str, *, name: str = "app", replicas: int = 1) -> 
     return _object("apps/v1", kind, name, spec | {"replicas": replicas})
 
 
-def _object(api_version: str, kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+def image_policy(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an ImagePolicy."""
+    return _object(API_VERSION, "ImagePolicy", name, spec)
+
+
+def trust_store(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a TrustStore."""
+    return _object(API_VERSION, "TrustStore", name, spec)
 
 
 def apply(cluster: ControlPlane, namespace: str, manifest: Mapping[str, Any], *arguments: str) -> tuple[bool, str]:
@@ -62,3 +69,7 @@ def apply(cluster: ControlPlane, namespace: str, manifest: Mapping[str, Any], *a
         "apply", "--namespace", namespace, "-f", "-", *arguments, stdin=json.dumps(manifest), check=False
     )
     return done.returncode == 0, done.stderr + done.stdout
+
+
+def _object(api_version: str, kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}

@@ -4,35 +4,39 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
 START_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 300.0
+BACKLOG = 2048
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
+class HttpThread(ABC):
+    """Serve what ``_handle`` answers over HTTP, or HTTPS with ``tls``.
 
-class HttpThread:
-    """Serve a handler over HTTP, or HTTPS with ``tls``. Port 0 takes a free one; ``url`` is known once it serves."""
+    ``address`` is where it listens, such as that of a bridge for Pods to reach it. Port 0 takes a free one; ``origin`` and
+    ``port`` are known once it serves.
+    """
 
-    def __init__(self, handler: Handler, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
-        self.url = ""
+    def __init__(self, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0) -> None:
+        self.origin = ""
         self.port = port
+        self.tls = tls
         self.stopping = asyncio.Event()
-        self._handler = handler
-        self._tls = tls
+        self._address = address
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="http-simulator", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         if not self._ready.wait(START_SECONDS):
-            raise TimeoutError(f"the server did not start within {START_SECONDS} s")
+            raise TimeoutError(f"{type(self).__name__} did not start within {START_SECONDS} s")
         if self._error is not None:
             raise self._error
         return self
@@ -47,8 +51,12 @@ class HttpThread:
 
     @property
     def host(self) -> str:
-        """Give ``127.0.0.1:port``."""
-        return f"127.0.0.1:{self.port}"
+        """Give ``ADDRESS:PORT``."""
+        return f"{self._address}:{self.port}"
+
+    @abstractmethod
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request."""
 
     def _run(self) -> None:
         try:
@@ -60,13 +68,14 @@ class HttpThread:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        runner = web.ServerRunner(web.Server(self._handler, access_log=None), shutdown_timeout=0.1)
+        server = web.Server(self._handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
+        runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=self._tls)
+        site = web.TCPSite(runner, self._address, self.port, ssl_context=self.tls, backlog=BACKLOG)
         try:
             await site.start()
             self.port = runner.addresses[0][1]
-            self.url = f"{'https' if self._tls else 'http'}://{self.host}"
+            self.origin = f"{'https' if self.tls else 'http'}://{self.host}"
             self._ready.set()
             await self.stopping.wait()
         finally:

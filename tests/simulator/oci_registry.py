@@ -19,8 +19,7 @@ import secrets
 import ssl
 from collections import defaultdict
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from aiohttp import web
 
@@ -39,7 +38,7 @@ _TAGS = re.compile(rf"/v2/{_NAME}/tags/list")
 _JSON = "application/json"
 
 
-class OciRegistry:
+class OciRegistry(HttpThread):
     """Serve repositories over HTTP, or HTTPS with ``tls``, while used as a context manager."""
 
     def __init__(
@@ -53,6 +52,7 @@ class OciRegistry:
         tls: ssl.SSLContext | None = None,
         port: int = 0,
     ) -> None:
+        super().__init__(tls=tls, port=port)
         self.auth = auth
         self.users = dict(users or {})
         self.realm = realm
@@ -64,31 +64,12 @@ class OciRegistry:
         self._faults: list[HttpFault] = []
         self._tokens: dict[str, str] = {}
         self._uploads: dict[str, bytearray] = {}
-        self._server = HttpThread(self._handle, tls=tls, port=port)
-
-    def __enter__(self) -> Self:
-        self._server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.__exit__(kind, error, trace)
 
     # What tests use
 
     @property
-    def host(self) -> str:
-        """Give ``127.0.0.1:PORT``, as references name the registry."""
-        return self._server.host
-
-    @property
     def url(self) -> str:
-        return self._server.url
-
-    @property
-    def port(self) -> int:
-        return self._server.port
+        return self.origin
 
     def add(self, name: str, manifest: Manifest, tag: str | None = None) -> str:
         """Keep a manifest with its blobs; give its digest."""
@@ -123,7 +104,7 @@ class OciRegistry:
         line = f"{request.method} {request.raw_path}"
         fault = next((each for each in self._faults if each.strikes(line)), None)
         if fault is not None:
-            return await play(fault, request, self._server.stopping)
+            return await play(fault, request, self.stopping)
         if request.path == "/token":
             return self._token(request)
         if not request.path.startswith("/v2/"):

@@ -7,8 +7,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import boto3
 from aiohttp import web
@@ -18,19 +17,18 @@ from tests.simulator import control, identity, pulls
 from tests.simulator.clock import Clock
 from tests.simulator.faults import Fault, FaultKind, Faults
 from tests.simulator.gateway import Gateway, Outcome
+from tests.simulator.http_thread import HttpThread
 from tests.simulator.journal import Call, Journal
 from tests.simulator.wire import Raw
 from tests.simulator.world import World
 
 MOST_BODY_BYTES = 1 << 20
-START_SECONDS = 10.0
-_KEEP_ALIVE_SECONDS = 300.0
 # A session costs 50 ms to make, and may make clients for one thread at a time.
 _SESSION = boto3.session.Session()
 _SESSION_LOCK = threading.Lock()
 
 
-class Simulator:
+class Simulator(HttpThread):
     """Serve a world over HTTP while used as a context manager.
 
     `latency_seconds` is added to every AWS call and may be changed at any time. `address` is where it listens, such as
@@ -45,35 +43,17 @@ class Simulator:
         address: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(address=address, port=port)
         self.world = world or World()
         self.latency_seconds = latency_seconds
         self.faults = Faults()
         self.journal = Journal()
         self.gateway = Gateway(self.world, self.faults, self.journal)
-        self.url = ""
-        self._address = address
-        self._port = port
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
-        self._ready = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="aws-simulator", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        if not self._ready.wait(START_SECONDS):
-            raise TimeoutError(f"the simulator did not start within {START_SECONDS} s")
-        if self._error is not None:
-            raise self._error
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(START_SECONDS)
+    @property
+    def url(self) -> str:
+        """Give the URL of every service."""
+        return self.origin
 
     # What tests use
 
@@ -162,28 +142,6 @@ class Simulator:
 
     # The server
 
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001  # the starting thread raises it
-            self._error = error
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        server = web.Server(self._handle, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
-        runner = web.ServerRunner(server, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, self._address, self._port, backlog=2048)
-        try:
-            await site.start()
-            self.url = "http://{}:{}".format(*runner.addresses[0][:2])
-            self._ready.set()
-            await self._stop.wait()
-        finally:
-            await runner.cleanup()
-
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         raw = Raw(method=request.method, path=request.raw_path, headers=request.headers, body=body)
@@ -206,7 +164,7 @@ class Simulator:
             await asyncio.sleep(wait)
         if outcome.hang_seconds is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), outcome.hang_seconds)
+                await asyncio.wait_for(self.stopping.wait(), outcome.hang_seconds)
             _cut(request)
         if outcome.cut:
             return await _half(request, response)

@@ -9,8 +9,7 @@ with TufRepository(b"{...}") as repository:
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # as its documentation has it
@@ -31,10 +30,11 @@ TARGET = "trusted_root.json"
 ROLES = ("timestamp", "snapshot", "targets")
 
 
-class TufRepository:
+class TufRepository(HttpThread):
     """Serve while used as a context manager. ``files`` are what is served, by path; a test may change them."""
 
     def __init__(self, trusted_root: bytes, *, target: str = TARGET, port: int = 0) -> None:
+        super().__init__(port=port)
         self.target = target
         self.expires = {role: datetime.now(UTC).replace(microsecond=0) + timedelta(days=7) for role in ("root", *ROLES)}
         self.files: dict[str, bytes] = {}
@@ -47,24 +47,10 @@ class TufRepository:
             self._root.add_key(signer.public_key, role)
         self.root_json = self._sign_root()
         self.publish(trusted_root)
-        self._server = HttpThread(self._handle, port=port)
-
-    def __enter__(self) -> Self:
-        self._server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.__exit__(kind, error, trace)
 
     @property
     def url(self) -> str:
-        return f"{self._server.url}/repository"
-
-    @property
-    def host(self) -> str:
-        return self._server.host
+        return f"{self.origin}/repository"
 
     def publish(self, trusted_root: bytes) -> None:
         """Put another trusted root in the place of the one before, in the next version of all metadata."""
@@ -136,6 +122,6 @@ class TufRepository:
         self.requests.append(path)
         for fault in self._faults:
             if fault.strikes(f"{request.method} {request.path_qs}"):
-                return await play(fault, request, self._server.stopping)
+                return await play(fault, request, self.stopping)
         content = self.files.get(path)
         return web.Response(status=404) if content is None else web.Response(body=content)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 from asn1crypto import cms, tsp
@@ -42,22 +40,13 @@ class Answer:
 Service = Callable[[Asked], Answer]
 
 
-class Services:
+class Services(HttpThread):
     """Services by path, while the context is open. A path that begins with a service's is its, too."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._services: dict[str, Service] = {}
         self.asked: list[str] = []
-        self._server = HttpThread(self._handle)
-
-    def __enter__(self) -> Self:
-        self._server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.__exit__(kind, error, trace)
 
     def serve(self, path: str, service: Service) -> str:
         """Serve at ``/path`` from now on; return the URL."""
@@ -65,7 +54,7 @@ class Services:
         return self.url(path)
 
     def url(self, path: str) -> str:
-        return f"{self._server.url}/{path}"
+        return f"{self.origin}/{path}"
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = Asked(path=request.path, headers=request.headers, body=await request.read())

@@ -2,9 +2,8 @@
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -21,27 +20,13 @@ class Asked:
     peer: Any
 
 
-@dataclass(kw_only=True)
-class Peer:
+class Peer(HttpThread):
     """Serve while used as a context manager; paths without an answer are 404."""
 
-    tls: ssl.SSLContext | None = None
-    asked: list[Asked] = field(default_factory=list)
-    answers: dict[str, HttpFault | Callable[[Asked], HttpFault]] = field(default_factory=dict)
-
-    def __enter__(self) -> Self:
-        self._server = HttpThread(self._handle, tls=self.tls)
-        self._server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.__exit__(kind, error, trace)
-
-    @property
-    def port(self) -> int:
-        return self._server.port
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls=tls)
+        self.asked: list[Asked] = []
+        self.answers: dict[str, HttpFault | Callable[[Asked], HttpFault]] = {}
 
     def answer(self, path: str, body: bytes = b"", *, status: int = 200, **more: Any) -> None:
         """Answer so at a path from now on; or with the ``raw`` bytes of a fault, or its silence."""
@@ -66,4 +51,4 @@ class Peer:
         found = self.answers.get(request.path)
         if found is None:
             return web.Response(status=404)
-        return await play(found if isinstance(found, HttpFault) else found(asked), request, self._server.stopping)
+        return await play(found if isinstance(found, HttpFault) else found(asked), request, self.stopping)

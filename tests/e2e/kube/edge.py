@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.chart.render import render
 from tests.cluster import ControlPlane
 from tests.cluster.processes import Process
 from tests.objects import image_policy
+from tests.waiting import until
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.namespaces import WatchedNamespaces
 from tidegate.cluster.platforms import NodePlatforms
@@ -33,7 +33,6 @@ from tidegate.webhook.server import KopfHost
 T = TypeVar("T")
 
 NEVER_SECONDS = 3600.0
-WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,16 +134,6 @@ class Edge:
         """Wait until all is listed and the watches have told their first state."""
         await until(lambda: self.host.serving and self.policies.current().synced, what="the first list of policies")
         await until(lambda: self.namespaces.labels("default") is not None, what="the first list of namespaces")
-
-
-async def until(question: Callable[[], T | None], *, what: str, seconds: float = WAIT_SECONDS) -> T:
-    """Ask until the answer is truthy; the loop goes on meanwhile."""
-    deadline = time.monotonic() + seconds
-    while not (answer := question()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds:.0f} s; the last answer was {answer!r}")
-        await asyncio.sleep(0.02)
-    return answer
 
 
 async def aside(work: Callable[..., T], *arguments: Any, **named: Any) -> T:

@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from tests.e2e.kube.conftest import RunEdge
-from tests.e2e.kube.edge import Edge, Rights, aside, until
+from tests.e2e.kube.edge import Edge, Rights, aside
+from tests.waiting import until
 
 
 def soon() -> float:

@@ -9,7 +9,8 @@ import uuid
 from typing import Any
 
 from tests.e2e.kube.conftest import RunEdge
-from tests.e2e.kube.edge import Edge, Rights, api_server, aside, policy, until
+from tests.e2e.kube.edge import Edge, Rights, api_server, aside, policy
+from tests.waiting import until
 
 
 async def test_an_outage_keeps_the_snapshot_and_ends_with_it(

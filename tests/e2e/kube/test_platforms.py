@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.e2e.kube.conftest import RunEdge
-from tests.e2e.kube.edge import Rights, aside, until
+from tests.e2e.kube.edge import Rights, aside
+from tests.waiting import until
 from tidegate.images.platform import Platform
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from tests.chart.render import custom_resource_definitions
 from tests.cluster import ControlPlane
 from tests.e2e.kube.conftest import RunEdge
-from tests.e2e.kube.edge import Rights, aside, policy, until
+from tests.e2e.kube.edge import Rights, aside, policy
+from tests.waiting import until
 from tidegate.cluster.policies import POLICIES_PATH
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 

@@ -14,10 +14,11 @@ import pytest
 from tests.chart.render import custom_resource_definitions
 from tests.cluster import ControlPlane
 from tests.e2e.kube.conftest import RunEdge
-from tests.e2e.kube.edge import Edge, Rights, aside, policy, until
+from tests.e2e.kube.edge import Edge, Rights, aside, policy
 from tests.objects import trust_store
 from tests.simulator.tuf_repository import TufRepository
 from tests.unit.trust.trust_examples import inline, pem, trusted_root
+from tests.waiting import until
 from tidegate.egress.hosts import HostList
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustStore
 from tidegate.trust.tuf.repository import TufRoots

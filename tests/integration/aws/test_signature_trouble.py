@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.aws.conftest import APP, OTHER, OWN, Aws
+from tests.integration.aws.conftest import APP, OTHER, OWN, TROUBLE, Aws
 from tests.simulator import World
 from tidegate.aws.ecr_signatures import EcrSignatures
 from tidegate.evidence.fact import Cause
@@ -20,16 +20,6 @@ from tidegate.images.repository import EcrRepository
 ENVELOPE = b'{"payload":"e30","signature":"c2ln"}'
 IMAGE = Digest(World().add_image("team/app", "v1", content="one"))
 PROFILE = "arn:aws:signer:eu-west-1:111122223333:/signing-profiles/release"
-TROUBLE = {
-    "throttle": Cause.THROTTLED,
-    "server_error": Cause.SERVER_ERROR,
-    "access_denied": Cause.ACCESS_DENIED,
-    "expired_token": Cause.CREDENTIALS,
-    "malformed_json": Cause.UNEXPECTED_ANSWER,
-    "drop": Cause.UNREACHABLE,
-    "down": Cause.UNREACHABLE,
-    "hang": Cause.UNREACHABLE,
-}
 S3_TROUBLE = {
     "throttle": Cause.SERVER_ERROR,
     "server_error": Cause.SERVER_ERROR,

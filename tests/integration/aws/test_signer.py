@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.integration.aws.conftest import Aws
+from tests.integration.aws.conftest import TROUBLE, Aws
 from tests.integration.aws.storage import Storage
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.signer import MAX_CERTIFICATE_HASHES, MAX_REVOKED, Signer
@@ -21,16 +21,6 @@ JOB = "arn:aws:signer:us-east-1:444455556666:/signing-jobs/0f2b8f6e-6a55-4bd1-9b
 HASHES = ("ab" * 96, "cd" * 96, "ef" * 96, "01" * 96)
 SIGNED_AT = datetime(2026, 1, 31, 12, 30, 15, tzinfo=UTC)
 QUESTION = SignerQuestion(profile_version_arn=VERSION, job_arn=JOB, signed_at=SIGNED_AT, certificate_hashes=HASHES)
-TROUBLE = {
-    "throttle": Cause.THROTTLED,
-    "server_error": Cause.SERVER_ERROR,
-    "access_denied": Cause.ACCESS_DENIED,
-    "expired_token": Cause.CREDENTIALS,
-    "malformed_json": Cause.UNEXPECTED_ANSWER,
-    "drop": Cause.UNREACHABLE,
-    "down": Cause.UNREACHABLE,
-    "hang": Cause.UNREACHABLE,
-}
 
 
 def signer(url, sim, **settings):

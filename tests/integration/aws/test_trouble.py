@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.integration.aws.conftest import APP, OTHER, OWN, Aws
+from tests.integration.aws.conftest import APP, OTHER, OWN, TROUBLE, Aws
 from tests.simulator import World
 from tests.simulator.identity import BASE_ACCESS_KEY, BASE_SECRET_KEY
 from tidegate.aws import clients as clients_module
@@ -32,16 +32,6 @@ ASK = {
     "inspector2:ListCoverage": lambda aws: aws.inspector.coverage(OWN, [("team/app", DIGEST)]),
     "inspector2:ListFindings": lambda aws: aws.inspector.findings(OWN, [("team/app", DIGEST)]),
     "sts:GetCallerIdentity": lambda aws: aws.identity.caller_arn(),
-}
-TROUBLE = {
-    "throttle": Cause.THROTTLED,
-    "server_error": Cause.SERVER_ERROR,
-    "access_denied": Cause.ACCESS_DENIED,
-    "expired_token": Cause.CREDENTIALS,
-    "malformed_json": Cause.UNEXPECTED_ANSWER,
-    "drop": Cause.UNREACHABLE,
-    "down": Cause.UNREACHABLE,
-    "hang": Cause.UNREACHABLE,
 }
 CUT_XML = Cause.UNEXPECTED_ANSWER
 """The SDK itself sees that XML is cut, but not why."""

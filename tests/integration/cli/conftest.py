@@ -19,17 +19,9 @@ def world() -> World:
 
 
 @pytest.fixture
-def sim(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Simulator]:
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    with Simulator(world) as sim:
-        for name, value in sim.environment().items():
-            if name != "AWS_ENDPOINT_URL":
-                monkeypatch.setenv(name, value)
-        yield sim
+def environment(environment: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    environment.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return environment
 
 
 @pytest.fixture

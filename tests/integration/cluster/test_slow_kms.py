@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import pytest
 
-from tests.simulator import Simulator, World
+from tests.simulator import Simulator
 from tests.simulator.faults import FaultKind
 from tests.unit.policy.signature_examples import by_sigstore
 from tidegate.aws.accounts import AwsSettings
@@ -48,20 +48,6 @@ class NoStores:
 
     def current(self) -> tuple[()]:
         return ()
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def sim(world: World, monkeypatch) -> Iterator[Simulator]:
-    with Simulator(world) as sim:
-        for name, value in sim.environment().items():
-            if name != "AWS_ENDPOINT_URL":
-                monkeypatch.setenv(name, value)
-        yield sim
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.gather.gate import NO_CRITICAL, OTHER, Gate, image, make_impatient
-from tests.simulator import Simulator, World
+from tests.simulator import World
 
 
 @pytest.fixture
@@ -14,19 +14,6 @@ def world() -> World:
     world = World()
     world.add_account(OTHER)
     return world
-
-
-@pytest.fixture
-def sim(world, monkeypatch, tmp_path) -> Iterator[Simulator]:
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    with Simulator(world) as sim:
-        for name, value in sim.environment().items():
-            if name != "AWS_ENDPOINT_URL":
-                monkeypatch.setenv(name, value)
-        yield sim
 
 
 @pytest.fixture

@@ -229,13 +229,6 @@ class HeldExecutor(Executor):
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
 
 
-async def until(happened: Callable[[], Any]) -> None:
-    """Wait for something that happens in another thread."""
-    async with asyncio.timeout(30):
-        while not happened():  # noqa: ASYNC110 - nobody tells when
-            await asyncio.sleep(0.002)
-
-
 def make_impatient(monkeypatch: Any, **settings: Any) -> None:
     """Have engines built from now on give up soon, so that tests of trouble are short."""
     usual = engine_module.aws_settings

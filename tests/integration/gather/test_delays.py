@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gather.gate import IMMUTABLE, NO_CRITICAL, Gate, image, until
+from tests.integration.gather.gate import IMMUTABLE, NO_CRITICAL, Gate, image
 from tests.integration.gather.test_signatures import AWS_SIGNER, PROFILE, signed_by
 from tests.integration.gather.trust import trust_of
 from tests.simulator import Simulator, World
 from tests.unit.gather.virtual_time import VirtualLoop
+from tests.waiting import until
 from tidegate.cluster.api import KubernetesApi, ObjectMetadata
 from tidegate.cluster.platforms import NodePlatforms
 

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from tests.integration.gather.gate import IMMUTABLE, NO_CRITICAL, image, until
+from tests.integration.gather.gate import IMMUTABLE, NO_CRITICAL, image
+from tests.waiting import until
 
 PER_IMAGE = [("ecr", "DescribeImages"), ("inspector2", "ListCoverage"), ("inspector2", "ListFindings")]
 

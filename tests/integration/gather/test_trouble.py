@@ -12,8 +12,8 @@ from tests.integration.gather.gate import (
     READER,
     image,
     make_impatient,
-    until,
 )
+from tests.waiting import until
 from tidegate.aws import role as role_module
 from tidegate.gather.api_limiters import REGISTRY_CALLS, THREADS
 from tidegate.gather.shares import RESERVED

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.egress.peer import Peer
-from tests.integration.gather.conftest import impatient, sim, start, world
+from tests.integration.gather.conftest import impatient, start, world
 from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.certificates import Identity, issue
 from tests.simulator.pki.tls import server_context
@@ -19,7 +19,7 @@ from tidegate.images.repository import OciRepository
 from tidegate.registry.access import RegistryAccess
 from tidegate.registry.registries import OciRegistries
 
-__all__ = ["impatient", "sim", "start", "world"]
+__all__ = ["impatient", "start", "world"]
 
 NAMES = ("registry.test", "cdn.test", "auth.test", "127.0.0.1")
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.egress.peer import Peer
-from tests.integration.gather.conftest import impatient, sim, start, world
+from tests.integration.gather.conftest import impatient, start, world
 
-__all__ = ["impatient", "sim", "start", "world"]
+__all__ = ["impatient", "start", "world"]
 
 
 @pytest.fixture

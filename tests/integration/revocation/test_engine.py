@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.integration.egress.peer import Asked, Peer
-from tests.integration.gather.gate import Gate, image, until
+from tests.integration.gather.gate import Gate, image
 from tests.simulator import World
 from tests.simulator.http_faults import HttpFault
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
 from tests.simulator.pki.envelopes import sign
 from tests.simulator.pki.revocation import crl, entry, ocsp_answer
+from tests.waiting import until
 from tidegate.gather.lifetimes import CRL_SECONDS, OCSP_SECONDS
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
 from tidegate.settings import Revocation

@@ -12,7 +12,7 @@ import uvloop
 
 from tests.integration.server import certificates
 from tests.integration.server.peer import Peer
-from tests.integration.server.waiting import until
+from tests.waiting import until
 from tidegate.webhook.server import AdmissionServer, ServerLimits, ServerTLS
 
 FAST: dict[str, Any] = {"sweep_seconds": 0.02, "notice_seconds": 0.05, "linger_seconds": 0.5, "close_seconds": 0.5}

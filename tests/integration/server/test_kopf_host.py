@@ -11,7 +11,7 @@ from kopf._core.intents import registries
 
 from tests.integration.server.conftest import FAST, Script
 from tests.integration.server.peer import Peer, get, post
-from tests.integration.server.waiting import until
+from tests.waiting import until
 from tidegate.webhook.server import AdmissionServer, KopfHost, ServerLimits, ServerTLS
 
 CLIENT_CONFIG: kopf.WebhookClientConfig = {"url": "https://tidegate/validate"}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.integration.server import certificates
 from tests.integration.server.conftest import FAST, Script
 from tests.integration.server.peer import Peer, get
-from tests.integration.server.waiting import until
+from tests.waiting import until
 from tidegate.webhook.server import AdmissionServer, Listener, Route, ServerLimits, ServerResponse, ServerTLS
 
 LIMITS = ServerLimits(

@@ -17,18 +17,14 @@ ATTEST = {"predicateType": SLSA, "predicate": {"builder": "ci"}}
 
 
 @pytest.fixture
-def review(monkeypatch, tmp_path) -> Any:
+def review(environment) -> Any:
     """Judge an image of a world by an authority."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 
     async def judge(world: World, policy: dict[str, Any], reference: str | None = None) -> Any:
         with Simulator(world) as sim:
             for name, value in sim.environment().items():
                 if name != "AWS_ENDPOINT_URL":
-                    monkeypatch.setenv(name, value)
+                    environment.setenv(name, value)
             gate = Gate(sim, policy, trust=trust_of(world))
             try:
                 return await gate.review(reference or image())

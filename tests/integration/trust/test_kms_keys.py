@@ -2,36 +2,19 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
 from tests.simulator import Simulator, World
 from tests.simulator.faults import FaultKind
+from tests.waiting import until
 from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.clients import Clients
 from tidegate.aws.kms import Kms
 from tidegate.trust import kms_keys as trust_keys
 from tidegate.trust import refresh
 from tidegate.trust.kms_keys import NOT_YET, TOO_MANY, KmsKeys
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def sim(world: World, monkeypatch, tmp_path) -> Iterator[Simulator]:
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    with Simulator(world) as sim:
-        for name, value in sim.environment().items():
-            if name != "AWS_ENDPOINT_URL":
-                monkeypatch.setenv(name, value)
-        yield sim
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +32,6 @@ async def keys(sim: Simulator) -> AsyncIterator[KmsKeys]:
     yield keys
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(question: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not question():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
 
 
 async def read(keys: KmsKeys, *arns: str) -> Mapping[str, bytes | str]:

@@ -1,7 +1,7 @@
 """Trusted roots fetched in the background from a TUF repository: new ones noticed, old ones kept while they hold."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.simulator.tuf_repository import TufRepository
+from tests.waiting import until
 from tidegate.egress.hosts import HostList
 from tidegate.errors import PolicyError
 from tidegate.policy.trust_store_object import TufRepository as Named
@@ -51,12 +52,6 @@ async def running(roots: FetchedRoots):
     yield roots
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(question: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not question():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
 
 
 def content(roots: FetchedRoots, named: Named) -> bytes | str:

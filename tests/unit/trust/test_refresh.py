@@ -3,11 +3,11 @@
 import asyncio
 import itertools
 import threading
-from collections.abc import Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.waiting import until
 from tidegate.trust import refresh
 from tidegate.trust.refresh import Read, Refresh
 
@@ -64,12 +64,6 @@ async def running(one: Refresh[str, str]):
     yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(question: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not question():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 async def test_nothing_is_read_that_nobody_wants(one, source):

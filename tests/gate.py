@@ -94,6 +94,9 @@ class Gate(Release):
             config["certificate"]["dnsNames"] = ["localhost"]
         else:
             config["certificate"] = {"mode": "files", "certFile": str(certificate), "keyFile": str(key)}
+        if client_authority := self._client_authority:
+            (folder / "client-ca.pem").write_text(client_authority)
+            config["server"]["clientCaFile"] = str(folder / "client-ca.pem")
         path = folder / "config.yaml"
         path.write_text(yaml.safe_dump(config))
         account = chart.find(self.objects, "ServiceAccount")["metadata"]["name"]
@@ -143,7 +146,9 @@ class Gate(Release):
             wait_for(lambda: self.metric("tidegate_policies") < before, what=f"policy {name} to be gone")
 
     def probe(self, path: str) -> tuple[int, str]:
-        """Return status and body of the HTTPS port's GET endpoint; 0 when nobody listens."""
+        """Return status and body of a GET endpoint, at the port where the kubelet asks; 0 when nobody listens."""
+        if self._client_authority:
+            return _get(f"http://127.0.0.1:{self.metrics_port}{path}", None)
         context = ssl.create_default_context(cadata=self.cluster.authority.certificate.decode())
         if self.own_certificate:
             # As the kubelet does: probes don't verify.
@@ -158,6 +163,11 @@ class Gate(Release):
         """Return the sum of a metric over its labels."""
         lines = [line for line in self.metrics().splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    @property
+    def _client_authority(self) -> str:
+        authority: str = self.values.get("server", {}).get("clientCA", "")
+        return authority
 
 
 def _get(url: str, context: ssl.SSLContext | None) -> tuple[int, str]:

@@ -44,3 +44,6 @@ def assumed(client: Callable[..., Any]) -> dict[str, str]:
     role = f"arn:aws:iam::{OTHER}:role/tidegate-reader"
     answer = client("sts").assume_role(RoleArn=role, RoleSessionName="test")
     return dict(answer["Credentials"])
+
+
+APP = {"repositoryName": "team/app"}

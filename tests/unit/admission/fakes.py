@@ -6,15 +6,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.unit.builders import NOW, evidence
+from tests.unit.builders import (
+    NOW,
+    evidence,
+    finding,
+    report,
+)
 from tidegate.admission.decision import Decision
 from tidegate.admission.request import AdmissionRequest
 from tidegate.admission.reviewer import Reviewer
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.image_evidence import ImageEvidence, nothing_asked
 from tidegate.evidence.needs import Needs
+from tidegate.evidence.scan import Severity
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference
+from tidegate.policy.model import VulnerabilityRules
 from tidegate.policy.snapshot import PolicySnapshot
 
 UNKNOWN = replace(nothing_asked(), detail=Missing(Cause.DEADLINE, "ecr:DescribeImages"))
@@ -182,3 +189,8 @@ class World:
             raise AssertionError("the answer had to be waited for")  # noqa: TRY004 - a test has failed
         response: dict[str, Any] = json.loads(answer)["response"]
         return response
+
+
+TICK = 1e-6
+COUNTS: dict[str, Any] = {"vulnerabilities": VulnerabilityRules(max_counts={Severity.CRITICAL: 0})}
+BAD = evidence(report(finding()), valid_until=float("inf"))

@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.gather.fakes import FakeAws, Seen, build_lines
+from tests.unit.gather.collected import SCAN, TAG
+from tests.unit.gather.fakes import (
+    FakeAws,
+    Seen,
+    build_lines,
+)
 from tests.unit.gather.virtual_time import LateExecutor, VirtualClock, VirtualLoop
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.collector import Collector
@@ -52,3 +57,11 @@ async def facts(aws, lines, clock) -> Lookups:
 @pytest.fixture
 async def collector(facts, clock) -> Collector:
     return Collector(facts, clock)
+
+
+@pytest.fixture
+def collect(collector, clock):
+    async def run(reference=TAG, wanted=SCAN, *, within=60.0):
+        return await collector.collect(reference, wanted, deadline=clock.monotonic() + within)
+
+    return run

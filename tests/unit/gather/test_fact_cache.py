@@ -1,58 +1,19 @@
 """A fact is looked up once for all who wait, kept for its time, renewed when read late, and marked when it is stale."""
 
 import asyncio
-from datetime import timedelta
 from unittest.mock import Mock
 
 import pytest
 
+from tests.unit.gather.counted import CALL, DOWN, INSTANT, LIFE, SOURCE, Lookups
 from tests.unit.gather.virtual_time import EPOCH, START_SECONDS
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence
 from tidegate.evidence.image_evidence import RENEWED_SHARE
 from tidegate.gather import fact_cache as fact_cache_module
-from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lifetimes import KEPT_SECONDS, RETRY_SECONDS
 
-SOURCE = "ecr:DescribeImages"
-LIFE = 10.0
-CALL = 0.5
-INSTANT = 1e-3
-DOWN = Missing(Cause.UNREACHABLE, SOURCE)
 UNKNOWN = Missing(Cause.NOT_ASKED, SOURCE)
-
-
-class Lookups:
-    """A cache whose look-ups take half a second and answer what the test says, or else count."""
-
-    def __init__(self, clock, *, limit=100, **weigh):
-        self.clock = clock
-        self.looked_up = []
-        self.answers = {}
-        self.seconds = LIFE
-        self.cache = FactCache(
-            source=SOURCE, limit=limit, clock=clock, look_up=self._look_up, seconds=lambda *_: self.seconds, **weigh
-        )
-
-    async def _look_up(self, key):
-        self.looked_up.append(key)
-        await asyncio.sleep(CALL)
-        answer = self.answers.get(key, f"{key}{self.looked_up.count(key)}")
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def get(self, key="a"):
-        return (await self.cache.get(key))[0]
-
-    async def value(self, key="a"):
-        fact = await self.get(key)
-        assert isinstance(fact, Known)
-        return fact.value
-
-    async def pass_until(self, seconds):
-        """Let time pass until so many seconds after the first fact was kept, and not a float's error less."""
-        await asyncio.sleep(START_SECONDS + CALL + seconds + INSTANT / 100 - self.clock.monotonic())
 
 
 @pytest.fixture
@@ -299,123 +260,3 @@ class TestFailure:
         facts.answers["a"] = DOWN
         assert await facts.get() == DOWN
         assert len(facts.cache) == 0
-
-
-class TestRenewal:
-    """A fact that is read in the last fifth of its life is looked up meanwhile."""
-
-    LATE = LIFE * 0.8
-
-    @pytest.mark.parametrize("read", ["get", "renew"])
-    @pytest.mark.parametrize(
-        ("at", "renewed"),
-        [
-            pytest.param(LATE - INSTANT, False, id="before its last fifth: left alone"),
-            pytest.param(LATE + INSTANT, True, id="within it: renewed"),
-            pytest.param(LIFE - INSTANT, True, id="at its very end: renewed"),
-        ],
-    )
-    async def test_when(self, facts, read, at, renewed):
-        await facts.get()
-        await facts.pass_until(at)
-        if read == "get":
-            assert await facts.value() == "a1"
-        else:
-            facts.cache.renew("a")
-        await asyncio.sleep(CALL + INSTANT)
-        assert len(facts.looked_up) == 1 + renewed
-
-    async def test_a_hot_fact_is_never_waited_for(self, facts, clock):
-        await facts.get()
-        waits = []
-        for _ in range(1_000):
-            await asyncio.sleep(0.1)
-            began = clock.monotonic()
-            assert (await facts.get()).stale is None
-            waits.append(clock.monotonic() - began)
-        assert max(waits) == 0
-        assert len(facts.looked_up) == pytest.approx(100 / (self.LATE + CALL), abs=2)
-
-    async def test_many_reads_are_one_renewal(self, facts):
-        await facts.get()
-        await facts.pass_until(self.LATE)
-        for _ in range(100):
-            await facts.get()
-            facts.cache.renew("a")
-        await asyncio.sleep(CALL * 2)
-        assert len(facts.looked_up) == 2
-
-    async def test_its_life_begins_anew_when_it_was_answered(self, facts, clock):
-        await facts.get()
-        await facts.pass_until(self.LATE)
-        facts.cache.renew("a")
-        await asyncio.sleep(CALL + INSTANT)
-        fact, until = await facts.cache.get("a")
-        assert fact.value == "a2"
-        asked_at = EPOCH + timedelta(seconds=CALL + self.LATE)
-        assert abs(fact.observed_at - asked_at) < timedelta(seconds=INSTANT)
-        assert until == pytest.approx(START_SECONDS + CALL + self.LATE + CALL + LIFE, abs=INSTANT)
-
-    async def test_a_cold_fact_is_not_kept_alive(self, facts):
-        await facts.get()
-        await facts.pass_until(self.LATE)
-        await facts.get()
-        await asyncio.sleep(10 * LIFE)
-        assert len(facts.looked_up) == 2
-
-    async def test_nothing_is_looked_up_for_a_fact_that_nobody_asked_for(self, facts):
-        facts.cache.renew("a")
-        await asyncio.sleep(LIFE)
-        assert facts.looked_up == []
-
-    async def test_a_fact_past_its_end_is_not_renewed_by_taking_note(self, facts):
-        await facts.get()
-        await facts.pass_until(LIFE + INSTANT)
-        facts.cache.renew("a")
-        await asyncio.sleep(LIFE)
-        assert len(facts.looked_up) == 1
-
-    async def test_a_renewal_that_fails_neither_marks_nor_lengthens_a_fresh_fact(self, facts):
-        fresh = await facts.get()
-        await facts.pass_until(self.LATE)
-        facts.answers["a"] = DOWN
-        facts.cache.renew("a")
-        await asyncio.sleep(CALL + INSTANT)
-        assert await facts.cache.get("a") == (fresh, pytest.approx(START_SECONDS + CALL + LIFE))
-        await facts.pass_until(LIFE - INSTANT)
-        assert (await facts.get()).stale is None
-        await facts.pass_until(LIFE + INSTANT)
-        assert (await facts.get()).stale is Cause.UNREACHABLE
-
-    async def test_a_renewal_that_fails_is_not_repeated_at_once(self, facts):
-        await facts.get()
-        await facts.pass_until(self.LATE)
-        facts.answers["a"] = DOWN
-        facts.cache.renew("a")
-        await asyncio.sleep(CALL + INSTANT)
-        facts.cache.renew("a")
-        await asyncio.sleep(RETRY_SECONDS - 3 * INSTANT)
-        facts.cache.renew("a")
-        await asyncio.sleep(INSTANT)
-        assert len(facts.looked_up) == 2
-        await asyncio.sleep(3 * INSTANT)
-        facts.cache.renew("a")
-        await asyncio.sleep(INSTANT)
-        assert len(facts.looked_up) == 3
-
-    async def test_who_needs_the_fact_after_its_end_joins_the_renewal_under_way(self, facts, clock):
-        await facts.get()
-        await facts.pass_until(LIFE - CALL / 2)
-        facts.cache.renew("a")
-        await facts.pass_until(LIFE + INSTANT)
-        assert await facts.value() == "a2"
-        assert len(facts.looked_up) == 2
-        assert clock.monotonic() == pytest.approx(START_SECONDS + CALL + LIFE + CALL / 2, abs=INSTANT)
-
-    async def test_a_renewal_that_finds_it_gone_says_so(self, facts):
-        await facts.get()
-        await facts.pass_until(self.LATE)
-        facts.answers["a"] = Absence.IMAGE
-        facts.cache.renew("a")
-        await asyncio.sleep(CALL + INSTANT)
-        assert await facts.value() is Absence.IMAGE

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
+from tests.unit.gather.collected import HOST, SCAN
 from tests.unit.gather.fakes import APP, REGISTRY, build_lines, detail, unavailable
-from tests.unit.gather.test_collector import HOST, SCAN
 from tests.unit.gather.virtual_time import LateExecutor
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.gather import collector as collector_module

@@ -38,7 +38,6 @@ from tests.fuzz.sigstore_seeds import (
 )
 from tests.simulator.pki.sigstore import (
     COSIGN_SIGN,
-    IN_TOTO,
     ISSUER,
     NOW,
     STATEMENT_V01,
@@ -47,12 +46,12 @@ from tests.simulator.pki.sigstore import (
     V03,
     LocalSigstore,
     Signer,
-    dsse_body,
     envelope,
     pae,
     public_pem,
     sign_with,
 )
+from tests.simulator.pki.sigstore_entries import IN_TOTO, dsse_body
 from tests.simulator.pki.sigstore_log import b64
 from tests.unit.verify.sigstore.cases import DIGEST, keyless
 from tests.unit.verify.sigstore.test_predicates import CASES, PREDICATES

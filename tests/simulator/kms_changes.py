@@ -1,12 +1,13 @@
 """The keys of AWS KMS in the world: made, disabled, given away. Only public halves are ever asked for."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from tests.simulator.contents import Contents
 
 SPECS = {"secp256r1": "ECC_NIST_P256", "secp384r1": "ECC_NIST_P384", "secp521r1": "ECC_NIST_P521"}
 
@@ -42,12 +43,9 @@ class KmsKey:
         return SPECS.get(curve, "RSA_2048")
 
 
-class KmsChanges:
+class KmsChanges(Contents):
     """What a test does to keys."""
 
-    account: str
-    region: str
-    lock: threading.RLock
     kms_keys: dict[str, KmsKey]
 
     def add_kms_key(

@@ -3,27 +3,17 @@
 A part of `World`, which holds the images; nothing here answers a request.
 """
 
-import threading
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tests.simulator.clock import Clock, Moment
-from tests.simulator.registry import Image
+from tests.simulator.clock import Moment
+from tests.simulator.contents import Contents
 from tests.simulator.scans import BasicScan, Coverage, Finding, Package
 
 
-class ScanChanges(ABC):
+class ScanChanges(Contents):
     """Change scans; images are named by tag or digest."""
-
-    clock: Clock
-    lock: threading.RLock
-    serial: Iterator[int]
-
-    @abstractmethod
-    def image(self, repository: str, name: str, *, account: str | None = None, region: str | None = None) -> Image:
-        """Give an image by tag or digest (KeyError if there is none)."""
 
     def set_coverage(
         self,

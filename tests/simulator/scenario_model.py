@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from tests.simulator.contents import CLUSTER_ACCOUNT, READER_ROLE, REGION
 from tests.simulator.manifests import OCI_MANIFEST
 from tests.simulator.pki.sigstore import ISSUER, SUBJECT
 from tests.simulator.signing import AN_HOUR_AGO, CosignForm, EnvelopeForm
-from tests.simulator.world import CLUSTER_ACCOUNT, READER_ROLE, REGION
 
 LeaveOut = msgspec.UnsetType
 _UNSET = msgspec.UNSET

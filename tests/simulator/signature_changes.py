@@ -3,8 +3,6 @@
 A part of `World`, which holds the images; nothing here answers a request, and nothing here signs.
 """
 
-import threading
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,40 +10,19 @@ from typing import Any
 import msgspec
 
 from tests.simulator import artifacts
-from tests.simulator.clock import Clock, Moment
+from tests.simulator.clock import Moment
+from tests.simulator.contents import Contents
 from tests.simulator.manifests import Manifest
-from tests.simulator.registry import Image, Repository, SigningStatus
+from tests.simulator.registry import SigningStatus
 
 REFERRER, FALLBACK, TAG = "referrer", "fallback", "tag"
 PROFILE = "arn:aws:signer:eu-west-1:111122223333:/signing-profiles/tidegate"
 
 
-class SignatureChanges(ABC):
+class SignatureChanges(Contents):
     """Change signatures; images are named by tag or digest."""
 
-    clock: Clock
-    lock: threading.RLock
     revocations: dict[str, float | None]
-
-    @abstractmethod
-    def image(self, repository: str, name: str, *, account: str | None = None, region: str | None = None) -> Image:
-        """Give an image by tag or digest (KeyError if there is none)."""
-
-    @abstractmethod
-    def repository(self, name: str, *, account: str | None = None, region: str | None = None) -> Repository:
-        """Give a repository (KeyError if there is none)."""
-
-    @abstractmethod
-    def push(
-        self,
-        repository: str,
-        body: Manifest,
-        tag: str | None = None,
-        *,
-        account: str | None = None,
-        region: str | None = None,
-    ) -> str:
-        """Push a manifest and give its digest."""
 
     def add_signature(
         self,
@@ -105,7 +82,7 @@ class SignatureChanges(ABC):
         region: str | None = None,
     ) -> str:
         """Push any manifest as a referrer; in the fallback index its entry has the artifact type `listed_as`."""
-        where = {"account": account, "region": region}
+        where: dict[str, Any] = {"account": account, "region": region}
         with self.lock:
             digest = self.push(repository, body, **where)
             if layout == FALLBACK:

@@ -17,7 +17,8 @@ from asn1crypto import tsp
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
 
 from tests.e2e.interop.services import Answer, Asked, Services
-from tests.simulator.pki.sigstore import LocalSigstore, PrivateKey, dsse_body, stamp
+from tests.simulator.pki.sigstore import LocalSigstore, PrivateKey, stamp
+from tests.simulator.pki.sigstore_entries import dsse_body
 
 _JSON = "application/json"
 

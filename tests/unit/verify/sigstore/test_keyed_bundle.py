@@ -7,17 +7,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from tests.simulator.pki.sigstore import (
-    IN_TOTO,
-    NOW,
-    envelope,
-    intoto_v2_body,
-    keyed_bundle,
-    pae,
-    public_pem,
-    sign_with,
-    statement,
-)
+from tests.simulator.pki.sigstore import NOW, envelope, keyed_bundle, pae, public_pem, sign_with, statement
+from tests.simulator.pki.sigstore_entries import IN_TOTO, intoto_v2_body
 from tests.simulator.pki.sigstore_log import b64
 from tests.unit.verify.sigstore.cases import (
     DIGEST,

@@ -7,17 +7,14 @@ import json
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.simulator.pki.sigstore import (
+from tests.simulator.pki.sigstore import envelope, pae, public_pem, statement
+from tests.simulator.pki.sigstore_entries import (
     IN_TOTO,
     dsse_body,
-    envelope,
     hashedrekord_body,
     hashedrekord_v2_body,
     intoto_body,
     intoto_v2_body,
-    pae,
-    public_pem,
-    statement,
 )
 from tests.simulator.pki.sigstore_log import b64, canonical
 from tests.unit.verify.sigstore.cases import DIGEST, altered, key, signer

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.cluster import ControlPlane
+if TYPE_CHECKING:
+    from tests.cluster import ControlPlane
 
 API_VERSION = "tidegate.dev/v1alpha1"
 ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
@@ -53,9 +54,10 @@ def workload(kind: str, image: str, *, name: str = "app", replicas: int = 1) -> 
     return _object("apps/v1", kind, name, spec | {"replicas": replicas})
 
 
-def image_policy(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an ImagePolicy."""
-    return _object(API_VERSION, "ImagePolicy", name, spec)
+def image_policy(name: str, spec: Mapping[str, Any], **identity: Any) -> dict[str, Any]:
+    """Return an ImagePolicy; with uid and generation, as the API server returns it."""
+    made = _object(API_VERSION, "ImagePolicy", name, spec)
+    return made | {"metadata": {"name": name, **identity}}
 
 
 def trust_store(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:

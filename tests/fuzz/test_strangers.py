@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.fuzz.harness import fuzzed, shown
 from tests.fuzz.mutations import blind, changed_cbor, changed_json, changed_value
+from tests.objects import image_policy
 from tests.simulator import artifacts
 from tests.simulator.manifests import OCI_INDEX, OCI_MANIFEST, image
 from tests.simulator.pki.certificates import authority, issue
@@ -72,10 +73,7 @@ def all_requirements() -> list[Requirement]:
     any_of = [{"name": f"a{number}", **row} for number, row in enumerate(rows)]
     attestation = {"name": "build", "predicateType": PROVENANCE, "authorities": ["a2"]}
     spec = {"signatures": {"anyOf": any_of}, "attestations": [attestation]}
-    metadata = {"name": "p", "uid": "1", "generation": 1}
-    policy = parse_policy(
-        {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": metadata, "spec": spec}
-    )
+    policy = parse_policy(image_policy("p", spec, uid="1", generation=1))
     assert isinstance(policy, ImagePolicy), policy
     trust = TrustSnapshot.of(
         [

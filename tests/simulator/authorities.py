@@ -9,6 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.objects import trust_store
 from tests.simulator.clock import Clock, Moment
 from tests.simulator.pki.aws_signer import signer_leaf, signing_authority
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, issue
@@ -101,9 +102,4 @@ def _root(identity: Identity) -> str:
 
 
 def _trust_store(name: str, kind: str, **source: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "tidegate.dev/v1alpha1",
-        "kind": "TrustStore",
-        "metadata": {"name": name},
-        "spec": {"type": kind, **source},
-    }
+    return trust_store(name, {"type": kind, **source})

@@ -16,6 +16,7 @@ from time import process_time
 
 from tests.attack.scenario import Outcome, Scenario
 from tests.integration.gather.trust import trust_of
+from tests.objects import image_policy
 from tests.simulator import World
 from tests.simulator.pki.sigstore import ISSUER, SUBJECT
 from tests.unit.gather.fakes import APP, PATIENT, FakeAws, Seen
@@ -253,14 +254,8 @@ def _requirements() -> tuple[Requirement, ...]:
         {"name": "key", "sigstore": {"trustedRoot": "sigstore", "key": key}},
     ]
     attested = [{"name": "built", "predicateType": "https://slsa.dev/provenance/v1", "anyOf": authorities[1:2]}]
-    policy = parse_policy(
-        {
-            "apiVersion": "tidegate.dev/v1alpha1",
-            "kind": "ImagePolicy",
-            "metadata": {"name": "attacked", "uid": "1", "generation": 1},
-            "spec": {"signatures": {"anyOf": authorities}, "attestations": attested},
-        }
-    )
+    spec = {"signatures": {"anyOf": authorities}, "attestations": attested}
+    policy = parse_policy(image_policy("attacked", spec, uid="1", generation=1))
     assert isinstance(policy, ImagePolicy)
     trust = trust_of(world)
     warm_up([policy], trust)

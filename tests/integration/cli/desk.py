@@ -6,11 +6,10 @@ from typing import Any
 
 import yaml
 
+from tests import objects
 from tests.integration.gather.gate import REGION
 from tests.simulator import Simulator
 from tests.unit.cli.commands import Ended, run
-
-API = "tidegate.dev/v1alpha1"
 
 
 class Desk:
@@ -44,11 +43,11 @@ class Desk:
 
 
 def policy(name: str = "signed", **spec: Any) -> dict[str, Any]:
-    return {"apiVersion": API, "kind": "ImagePolicy", "metadata": {"name": name}, "spec": spec}
+    return objects.image_policy(name, spec)
 
 
 def trust_store(name: str, kind: str, **source: Any) -> dict[str, Any]:
-    return {"apiVersion": API, "kind": "TrustStore", "metadata": {"name": name}, "spec": {"type": kind} | source}
+    return objects.trust_store(name, {"type": kind} | source)
 
 
 def config_map(name: str, namespace: str | None = None, **content: Any) -> dict[str, Any]:

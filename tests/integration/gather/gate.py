@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from tests.objects import image_policy
 from tests.simulator import Clock, Simulator
 from tidegate.admission.decision import Decision
 from tidegate.admission.request import AdmissionRequest
@@ -97,9 +98,8 @@ class _Policies:
         self.apply(spec, trust)
 
     def apply(self, spec: Mapping[str, Any], trust: TrustSnapshot) -> None:
-        metadata = {"name": "test", "uid": "0f1e", "generation": 1}
-        whole = {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": metadata, "spec": spec}
-        self._snapshot = PolicySnapshot.of([parse_policy(whole)], trust)
+        policy = parse_policy(image_policy("test", spec, uid="0f1e", generation=1))
+        self._snapshot = PolicySnapshot.of([policy], trust)
 
     def current(self) -> PolicySnapshot:
         return self._snapshot

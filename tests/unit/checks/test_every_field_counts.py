@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.objects import image_policy
 from tests.unit.builders import (
     ACCOUNT,
     DAY,
@@ -249,10 +250,7 @@ def test_every_field_of_the_model_has_a_case():
 
 
 def compiled(spec: Spec, **identity: Any) -> Any:
-    metadata = {"name": "rules", "uid": "u-1", "generation": 1} | identity
-    return compile_policy(
-        {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": metadata, "spec": spec}
-    )
+    return compile_policy(image_policy("rules", spec, **{"uid": "u-1", "generation": 1} | identity))
 
 
 def verdict(policy: Any, case: Case) -> Any:

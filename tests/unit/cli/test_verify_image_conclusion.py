@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.objects import image_policy
 from tidegate.admission.verdict import Judgement
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.cli.verify.image import conclude
@@ -17,10 +18,7 @@ CI = {"name": "ci", "notation": {"trustStores": ["own"], "trustedIdentities": ["
 
 def demanding(**spec: Any) -> ImagePolicy:
     whole = {"signatures": {"anyOf": [CI]}} | spec
-    metadata = {"name": "signed", "uid": "1", "generation": 1}
-    return parse_policy(
-        {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ImagePolicy", "metadata": metadata, "spec": whole}
-    )
+    return parse_policy(image_policy("signed", whole, uid="1", generation=1))
 
 
 def result(check: Check, outcome: Outcome, *, found: str = "", remedy: str = "") -> CheckResult:

@@ -202,6 +202,16 @@ def registries(count) -> list[EcrRegistry]:
     return [EcrRegistry("aws", f"{number:012}", "eu-west-1") for number in range(count)]
 
 
+def finding(calls):
+    """Give a call that keeps what it is asked for, and finds everything."""
+
+    def call(_, ids):
+        calls.append("".join(ids))
+        return dict.fromkeys(ids, "found")
+
+    return call
+
+
 class TestBatches:
     """What is asked for in a batch, and what a bad one of it does to the others."""
 
@@ -213,13 +223,8 @@ class TestBatches:
         return Batcher[EcrRegistry, str, str](size=size, line=lambda registry: lines.line(SOURCE, registry), call=call)
 
     async def test_each_namespace_has_its_turn_with_its_own_ids_first(self, slow):
-        calls = []
-
-        def call(_, ids):
-            calls.append("".join(ids))
-            return dict.fromkeys(ids, "found")
-
-        batcher = self.batcher(slow, call)
+        calls: list[str] = []
+        batcher = self.batcher(slow, finding(calls))
         await slow.line(SOURCE, REGISTRY).turn()
         flood = [start("flood", batcher.get(REGISTRY, one)) for one in "abcdefghijkl"]
         await settled()
@@ -246,13 +251,8 @@ class TestBatches:
         assert sorted(calls) == ["a", "bc", "x"]
 
     async def test_who_joins_is_served_in_the_turn_of_either(self, slow):
-        calls = []
-
-        def call(_, ids):
-            calls.append("".join(ids))
-            return dict.fromkeys(ids, "found")
-
-        batcher = self.batcher(slow, call)
+        calls: list[str] = []
+        batcher = self.batcher(slow, finding(calls))
         await slow.line(SOURCE, REGISTRY).turn()
         flood = [start("flood", batcher.get(REGISTRY, one)) for one in "abcdefghijkl"]
         await settled()

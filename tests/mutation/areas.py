@@ -39,7 +39,7 @@ AREAS: dict[str, tuple[str, ...]] = {
 """Modules below the package, and their tests."""
 
 SLOW = (
-    "tests/unit/verify/notation/test_timestamps.py::test_an_altered_token_says_the_same_or_nothing",
+    "tests/unit/verify/notation/test_timestamp_authorities.py::test_an_altered_token_says_the_same_or_nothing",
     "tests/unit/verify/notation/test_timestamps.py::test_a_countersignature_is_verified[rsa4096-N59-jws]",
 )
 """Tests that are left out, since they take seconds for each fault."""

@@ -1,14 +1,13 @@
 """``tidegate verify IMAGE --policy FILE`` with the real engine, against a simulated AWS."""
 
 import json
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.integration.cli.desk import Desk, policy, trust_store
+from tests.integration.cli.desk import policy
+from tests.integration.cli.signed import APP, NOT_VERIFIED, UNDECIDED, VERIFIED, policies
 from tests.integration.cli.signers import (
     AWS,
     CI,
@@ -23,24 +22,15 @@ from tests.integration.cli.signers import (
     trust_stores,
 )
 from tests.integration.gather.gate import image
-from tests.simulator import World
 from tests.simulator.pki.aws_signer import PROFILE, PROFILE_VERSION
-from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue
-from tests.simulator.pki.revocation import crl, entry
+from tests.simulator.pki.certificates import authority, issue
 from tests.simulator.pki.sigstore import SUBJECT
 from tidegate.signing import notation, sigstore
 
-VERIFIED, NOT_VERIFIED, UNDECIDED = 0, 1, 2
-APP = image()
 PROVENANCE = "https://slsa.dev/provenance/v1"
 
 
-def policies(desk: Desk, *authorities: dict[str, Any], **more: Any) -> Path:
-    return desk.write("policies.yaml", policy(**signed_by(*authorities, **more)), *trust_stores())
-
-
 # Who signed
-
 SIGNED = {
     "notation": (sign_by_notation, OWN, "notation signature"),
     "aws signer": (sign_by_aws, AWS, "notation signature"),
@@ -168,103 +158,7 @@ def test_each_authority_shows_what_it_makes_of_a_signature(world, desk):
     assert ended.code == VERIFIED
 
 
-# Revoked, and out of reach
-
-
-def test_a_revoked_profile_is_not_verified(world, desk):
-    sign_by_aws(world)
-    world.add_revocation(PROFILE)
-    ended = desk.verify_json(APP, "--policy", policies(desk, AWS))
-    assert (ended.code, ended.report["verdict"]) == (NOT_VERIFIED, "failed")
-    assert ended.steps()[10] == "failed"
-    assert "have been revoked" in ended.report["reason"]
-
-
-def test_without_an_answer_about_revocation_nobody_can_tell(world, sim, desk, impatient):
-    sign_by_aws(world)
-    sim.inject("server_error", operation="GetRevocationStatus")
-    ended = desk.verify_json(APP, "--policy", policies(desk, AWS))
-    assert (ended.code, ended.report["verdict"]) == (UNDECIDED, "inconclusive")
-    step = ended.report["signatures"][0]["steps"][-1]
-    assert (step["number"], step["outcome"]) == (10, "undecided")
-    assert "AWS answered with a server error" in step["text"], "the step says why, as the verdict does"
-    assert sim.calls(operation="GetRevocationStatus") == 1, "nothing is asked again to be shown"
-
-
-OWN_CHECKED: dict[str, Any] = {"name": "own", "notation": {"trustStores": ["listed"], "trustedIdentities": ["*"]}}
-
-
-def with_crl(desk: Desk, world: World, url: str) -> tuple[Identity, Identity, Path]:
-    """An authority and a signer whose certificate names a list of revoked ones; the image is signed by it."""
-    ca = authority("Listed", intermediates=0)
-    leaf = issue("Team", ca, purposes=[CODE_SIGNING], crl_urls=[url])
-    sign_by_notation(world, leaf)
-    store = trust_store("listed", "ca", certificates=[ca.pem.decode()])
-    return ca, leaf, desk.write("p.yaml", policy(**signed_by(OWN_CHECKED)), store)
-
-
-def test_a_host_that_nobody_listed_is_not_asked_about_revocation(world, desk):
-    *_, file = with_crl(desk, world, "http://crl.acme.test/ca.crl")
-    ended = desk.verify_json(APP, "--policy", file)
-    assert (ended.code, ended.steps()[10]) == (UNDECIDED, "undecided")
-    text = ended.report["signatures"][0]["steps"][-1]["text"]
-    assert "crl.acme.test is not asked: the operator has not listed it in revocation.allowedHosts" in text
-
-
-@pytest.mark.parametrize("revoked", [False, True], ids=["good", "revoked"])
-def test_a_host_of_the_configuration_is_asked_about_revocation(world, sim, desk, peer, revoked):
-    ca, leaf, file = with_crl(desk, world, peer.url("/crl"))
-    now = datetime.now(UTC).replace(microsecond=0)
-    entries = [entry(leaf, at=now - timedelta(hours=2))] if revoked else []
-    body = crl(ca, entries, last_update=now - timedelta(hours=1), next_update=now + timedelta(days=1))
-    peer.answer("/crl", body)
-    desk.configure(revocation={"privateHosts": [f"127.0.0.1:{peer.port}"]})
-    ended = desk.verify_json(APP, "--policy", file)
-    assert (ended.code, ended.steps()[10]) == ((NOT_VERIFIED, "failed") if revoked else (VERIFIED, "ok")), ended.out
-    assert len(peer.asked) == 1, "nothing is asked again to be shown"
-
-
-def test_an_image_that_nobody_can_look_at_is_undecided(world, sim, desk, impatient):
-    sign_by_aws(world)
-    sim.inject("server_error", service="ecr")
-    ended = desk.verify_json(APP, "--policy", policies(desk, AWS))
-    assert (ended.code, ended.report["verdict"], ended.report["signatures"]) == (UNDECIDED, "inconclusive", [])
-    assert ended.report["reason"].startswith("CouldNotCheck: ")
-
-
-def test_aws_out_of_reach_is_undecided(desk, impatient):
-    desk.endpoints = dict.fromkeys(desk.endpoints, "http://127.0.0.1:9")
-    desk.configure()
-    ended = desk.verify(APP, "--policy", policies(desk, AWS))
-    assert ended.code == UNDECIDED
-    assert "UNKNOWN: CouldNotCheck: could not check: AWS could not be reached" in ended.out
-
-
-def test_aws_without_credentials_is_undecided(world, desk, monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    ended = desk.verify_json(APP, "--policy", policies(desk, AWS))
-    assert (ended.code, ended.report["verdict"]) == (UNDECIDED, "inconclusive")
-
-
-def test_what_takes_too_long_is_undecided(world, sim, desk):
-    sign_by_aws(world)
-    sim.inject("latency", operation="ListImageReferrers", seconds=3)
-    ended = desk.verify_json(APP, "--policy", policies(desk, AWS), "--timeout", "1")
-    assert (ended.code, ended.report["verdict"]) == (UNDECIDED, "inconclusive")
-
-
-def test_a_policy_that_tolerates_what_nobody_can_tell_makes_nothing_verified(world, sim, desk, impatient):
-    sign_by_aws(world)
-    sim.inject("server_error", service="ecr")
-    tolerant = desk.write("p.yaml", policy(onUndetermined="Allow", **signed_by(AWS)), *trust_stores())
-    assert desk.verify_json(APP, "--policy", tolerant).code == UNDECIDED
-
-
 # What policies say
-
-
 def test_what_is_only_logged_is_accepted_and_not_verified(world, desk):
     sign_by_notation(world, issue("Team", authority("Stranger")))
     lenient = {**OWN, "notation": {**OWN["notation"], "level": "audit"}}
@@ -377,8 +271,6 @@ def test_what_lies_beside_an_image_and_is_no_signature_is_left_aside(world, desk
 
 
 # What a person reads
-
-
 def test_the_text_shows_the_image_each_step_and_what_to_do(world, desk):
     sign_by_aws(world)
     ended = desk.verify(APP, "--policy", policies(desk, AWS))
@@ -393,8 +285,6 @@ def test_the_text_shows_the_image_each_step_and_what_to_do(world, desk):
 
 
 # What cannot be used
-
-
 def test_an_image_without_policy_is_asked_for_one(desk):
     ended = desk.verify(APP)
     assert (ended.code, "an IMAGE needs --policy FILE" in ended.err) == (2, True)

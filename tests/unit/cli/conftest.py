@@ -4,7 +4,9 @@ import pytest
 
 from tests.simulator.manifests import Manifest, image
 from tests.unit.cli.layouts import Layout
-from tests.unit.cli.notation_files import NotationFiles
+from tests.unit.cli.notation_files import (
+    NotationFiles,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +28,8 @@ def app(layout: Layout) -> Manifest:
 def trust(tmp_path) -> NotationFiles:
     (tmp_path / "trust").mkdir()
     return NotationFiles(tmp_path / "trust")
+
+
+@pytest.fixture
+def files(tmp_path) -> NotationFiles:
+    return NotationFiles(tmp_path)

@@ -1,248 +1,23 @@
 """`tidegate import notation`: the objects decide as the document does, and what they cannot say is said."""
 
 import json
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.simulator.pki.aws_signer import PROFILE, sign_as_aws, signer_leaf
-from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue, name
-from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, DIGEST, JWS, MANIFEST_TYPE, SIGNED_AT, TARGET, sign
-from tests.simulator.pki.revocation import crl, entry
-from tests.simulator.pki.timestamps import issue_token, timestamp_authority
-from tests.unit.cli.commands import Ended, run
-from tests.unit.cli.notation_files import NotationFiles, signer, statement, stranger
-from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, SignatureArtifact
+from tests.simulator.pki.aws_signer import PROFILE
+from tests.simulator.pki.certificates import issue
+from tests.simulator.pki.envelopes import SIGNED_AT, sign
+from tests.unit.cli.imported import CLOCK, ECR, OTHER, Imported, convert, objects
+from tests.unit.cli.notation_files import NotationFiles, signer, statement
 from tidegate.evidence.verification_result import VerificationState
-from tidegate.images.digest import Digest
 from tidegate.images.reference import parse_reference
-from tidegate.policy.match import image_matches, scope_contains
-from tidegate.policy.model import ImagePolicy
-from tidegate.policy.parse import parse_policy
+from tidegate.policy.match import scope_contains
 from tidegate.policy.signatures import NotationAuthority
-from tidegate.policy.trust_store_object import InlineCertificates, parse_trust_store
-from tidegate.policy.trust_stores import TrustSnapshot, TrustStore
-from tidegate.signing.notation import NotationVerifier
-from tidegate.signing.verifier import SignedImage
-from tidegate.verify.notation.revocation.material import RevocationMaterial
-
-ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
-
-
-@pytest.fixture
-def files(tmp_path) -> NotationFiles:
-    return NotationFiles(tmp_path)
-
-
-def convert(files: NotationFiles, *more: object) -> Ended:
-    return run("import", "notation", "--trust-policy", files.policy, "--trust-store", files.store, *more)
-
-
-def objects(ended: Ended) -> list[dict[str, Any]]:
-    assert ended.code == 0, ended.err
-    return [one for one in yaml.safe_load_all(ended.out) if one is not None]
-
-
-class Imported:
-    """The objects as the cluster would have them."""
-
-    def __init__(self, ended: Ended) -> None:
-        found = objects(ended)
-        self.policies = [parse_policy(one) for one in found if one["kind"] == "ImagePolicy"]
-        self.stores = [parse_trust_store(one) for one in found if one["kind"] == "TrustStore"]
-        self.trust = TrustSnapshot.of(map(_store, self.stores))
-
-    def policy(self, name: str) -> ImagePolicy:
-        return next(policy for policy in self.policies if policy.name == name)
-
-    def authority(self, name: str) -> NotationAuthority:
-        policy = self.policy(name)
-        assert policy.signatures
-        (found,) = policy.signatures.any_of
-        assert isinstance(found, NotationAuthority)
-        return found
-
-    def state(self, repository: str, envelope: bytes, now: datetime) -> VerificationState | None:
-        """What the policies about the repository make of a signature; None where none is about it."""
-        reference = parse_reference(f"{repository}@{DIGEST}")
-        about = [policy for policy in self.policies if image_matches(policy.match, reference)]
-        worst: VerificationState | None = None
-        for policy in about:
-            if policy.registries is not None and not any(
-                scope_contains(scope, reference) for scope in policy.registries
-            ):
-                return VerificationState.FAILED
-            if policy.signatures is not None:
-                worst = self._best(policy, envelope, now)
-        return worst
-
-    def _best(self, policy: ImagePolicy, envelope: bytes, now: datetime) -> VerificationState:
-        assert policy.signatures
-        states = set()
-        for one in policy.signatures.any_of:
-            assert isinstance(one, NotationAuthority)
-            image = SignedImage(
-                repository="", manifest=Descriptor(media_type=MANIFEST_TYPE, digest=Digest(DIGEST), size=1234)
-            )
-            verifier = NotationVerifier(one, self.trust)
-            examined = verifier.verify(_artifact(envelope), image, now=now, revocation=RevocationMaterial(crls=(CRL,)))
-            states.add(examined.attempt.state)
-        order = (
-            VerificationState.VERIFIED,
-            VerificationState.LOGGED,
-            VerificationState.UNKNOWN,
-            VerificationState.FAILED,
-        )
-        return next(state for state in order if state in states)
-
-
-def _store(found: Any) -> TrustStore:
-    assert isinstance(found.source, InlineCertificates)
-    texts = tuple(text.encode() for text in found.source.texts)
-    return TrustStore(name=found.name, uid="", generation=0, type=found.type, certificates=texts)
-
-
-def _artifact(envelope: bytes) -> SignatureArtifact:
-    return SignatureArtifact(
-        kind=ArtifactKind.NOTATION,
-        envelope=envelope,
-        envelope_media_type=JWS,
-        envelope_digest=Digest(DIGEST),
-        manifest_digest=Digest(DIGEST),
-        subject=None,
-    )
-
-
-# It decides alike
-
-CLOCK = timestamp_authority()
-OTHER = issue("other", authority("Other"), subject=name("other", O="Other"), purposes=[CODE_SIGNING])
-BRIEF = issue("brief", authority(), purposes=[CODE_SIGNING], not_after=SIGNED_AT + timedelta(days=5))
-SERVICE = issue("service", authority("Service"), purposes=[CODE_SIGNING])
-REVOCABLE = issue("signer", authority(), purposes=[CODE_SIGNING], crl_urls=["http://crl.test/ca.crl"])
-LISTED = authority("Listed", intermediates=0)
-"""Its list of revoked certificates is at hand."""
-REVOKED, STANDING = (
-    issue(common_name, LISTED, purposes=[CODE_SIGNING], crl_urls=["http://crl.test/listed.crl"])
-    for common_name in ("revoked", "standing")
-)
-CRL = crl(LISTED, [entry(REVOKED)], last_update=SIGNED_AT, next_update=SIGNED_AT + timedelta(days=100))
-AWS = signer_leaf()
-
-SIGNATURES = {
-    "ours": sign(signer()),
-    "a stranger's": sign(stranger()),
-    "another's": sign(OTHER),
-    "expired": sign(signer(), expiry=SIGNED_AT + timedelta(days=10)),
-    "by a brief certificate": sign(BRIEF),
-    "timestamped": sign(BRIEF, token=lambda signature: issue_token(CLOCK, signature)),
-    "by an authority": sign(SERVICE, scheme=AUTHORITY_SCHEME),
-    "unknown revocation": sign(REVOCABLE),
-    "revoked": sign(REVOKED),
-    "not revoked": sign(STANDING),
-    "by AWS Signer": sign_as_aws(AWS),
-    "of another digest": sign(signer(), target=TARGET | {"digest": "sha256:" + "cd" * 32}),
-    "junk": b"{}",
-}
-ALL_STORES = ("ca:acme", "ca:other", "tsa:clock", "signingAuthority:service")
-DOCUMENTS: dict[str, list[dict[str, Any]]] = {
-    "strict": [statement()],
-    "permissive": [statement(level="permissive", identities=["*"])],
-    "audit": [statement(level="audit")],
-    "overridden": [statement(override={"expiry": "log", "revocation": "skip", "authenticity": "enforce"})],
-    "permissive but for expiry": [statement(level="permissive", override={"expiry": "enforce"})],
-    "two statements": [
-        statement(),
-        statement("b", scopes=["registry.test/b", f"{ECR}/team/b"], stores=["ca:other"], identities=["*"]),
-    ],
-    "skipped": [statement(), statement("b", scopes=["registry.test/b"], level="skip")],
-    "everywhere": [statement(scopes=["*"])],
-    "every store": [statement(stores=ALL_STORES, identities=["*"])],
-    "two identities": [
-        statement(
-            stores=("ca:acme", "ca:other"),
-            identities=["x509.subject: C=US, ST=WA, O=Other", "x509.subject:C=US,ST=WA,O=Example,CN=signer"],
-        )
-    ],
-    "AWS Signer": [statement(stores=("signingAuthority:aws",), identities=[PROFILE])],
-    "AWS Signer without revocation": [
-        statement(stores=("signingAuthority:aws",), identities=[PROFILE], override={"revocation": "skip"})
-    ],
-    "timestamps only after expiry": [statement(stores=ALL_STORES, identities=["*"], verifyTimestamp="afterCertExpiry")],
-}
-
-
-@pytest.fixture(scope="module")
-def signed(tmp_path_factory) -> NotationFiles:
-    files = NotationFiles(tmp_path_factory.mktemp("notation"))
-    stores: dict[tuple[str, str], tuple[Identity, ...]] = {
-        ("ca", "acme"): (signer().root, BRIEF.root, REVOCABLE.root, LISTED),
-        ("ca", "other"): (OTHER.root,),
-        ("tsa", "clock"): (CLOCK.root,),
-        ("signingAuthority", "service"): (SERVICE.root,),
-        ("signingAuthority", "aws"): (AWS.root,),
-    }
-    for (kind, store), held in stores.items():
-        files.add_store(kind, store, *held)
-    return files
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_the_objects_decide_as_the_document_does(signed, document):
-    """Each signature, in each of three repositories, early and late, with the same list of what is revoked."""
-    signed.trust(*DOCUMENTS[document])
-    imported = Imported(convert(signed))
-    same = {
-        "verified": VerificationState.VERIFIED,
-        "logged": VerificationState.LOGGED,
-        "skipped": None,
-        "failed": VerificationState.FAILED,
-    }
-    revoked = signed.write("listed.crl", CRL)
-    seen = set()
-    for label, envelope in SIGNATURES.items():
-        signed.envelope.write_bytes(envelope)
-        for repository in ("registry.test/app", "registry.test/b", f"{ECR}/team/b"):
-            for days in (1, 20):
-                now = SIGNED_AT + timedelta(days=days)
-                report = signed.verify(
-                    "--envelope-type", "jws", "--crl", revoked, reference=f"{repository}@{DIGEST}", at=now.isoformat()
-                ).report
-                by_document = report["verdict"]
-                expected = _undecided(report) if by_document == "inconclusive" else same[by_document]
-                assert imported.state(repository, envelope, now) is expected, (label, repository, days)
-                seen.add(by_document)
-    assert len(seen) >= 2, "a document that decides everything alike shows nothing"
-
-
-@pytest.mark.parametrize(
-    ("document", "label", "state"),
-    [
-        ("strict", "not revoked", VerificationState.VERIFIED),
-        ("strict", "revoked", VerificationState.FAILED),
-        ("strict", "unknown revocation", VerificationState.UNKNOWN),
-        ("permissive", "revoked", VerificationState.LOGGED),
-        ("AWS Signer", "by AWS Signer", VerificationState.UNKNOWN),
-        ("AWS Signer without revocation", "by AWS Signer", VerificationState.VERIFIED),
-    ],
-)
-def test_the_signatures_compared_are_of_every_kind(signed, document, label, state):
-    signed.trust(*DOCUMENTS[document])
-    now = SIGNED_AT + timedelta(days=1)
-    assert Imported(convert(signed)).state("registry.test/app", SIGNATURES[label], now) is state
-
-
-def _undecided(report: dict[str, Any]) -> VerificationState:
-    """What the cluster makes of a signature that cannot be decided: a stranger's is none."""
-    signed_by_somebody_trusted = any("signer" in one["facts"] for one in report["signatures"])
-    return VerificationState.UNKNOWN if signed_by_somebody_trusted else VerificationState.FAILED
+from tidegate.policy.trust_store_object import InlineCertificates
 
 
 # What becomes of what
-
-
 def test_a_statement_becomes_a_policy_about_its_repositories(files):
     files.trust(
         statement(
@@ -398,7 +173,6 @@ def test_what_a_comment_repeats_never_leaves_its_line(files):
 
 
 # What cannot be said
-
 PLUGIN = statement("plugin", scopes=["registry.test/plugin"], identities=["acme.kms:key-1"])
 LOSSES: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     "a plugin's identity": (

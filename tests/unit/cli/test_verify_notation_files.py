@@ -1,19 +1,12 @@
 """`tidegate verify --envelope`: each outcome ends with its exit code, its word and the step that decided."""
 
-import json
 import os
-import shlex
-import subprocess
-import sys
-import warnings
 from datetime import timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
-from tests.simulator.pki.aws_signer import PROFILE, sign_as_aws, signer_leaf
-from tests.simulator.pki.certificates import TIME_STAMPING, authority, issue
+from tests.simulator.pki.certificates import authority, issue
 from tests.simulator.pki.envelopes import AUTHORITY_SCHEME, COSE, DIGEST, JWS, SIGNED_AT, TARGET, sign
 from tests.simulator.pki.revocation import crl, entry, ocsp_answer
 from tests.simulator.pki.timestamps import issue_token, timestamp_authority
@@ -23,7 +16,6 @@ from tests.unit.cli.notation_files import (
     CRL_URL,
     OCSP_URL,
     REFERENCE,
-    NotationFiles,
     in_days,
     revocable,
     signer,
@@ -34,14 +26,7 @@ from tests.unit.cli.notation_files import (
 OTHER_DIGEST = "sha256:" + "cd" * 32
 
 
-@pytest.fixture
-def files(tmp_path) -> NotationFiles:
-    return NotationFiles(tmp_path)
-
-
 # Verified
-
-
 @pytest.mark.parametrize("media_type", [JWS, COSE])
 def test_a_signature_is_verified_and_its_format_guessed(files, media_type):
     files.envelope.write_bytes(sign(signer(), media_type))
@@ -89,7 +74,6 @@ def test_ocsp_answers_come_from_files(files, answer):
 @pytest.mark.parametrize("revoked", [False, True])
 @pytest.mark.parametrize("form", ["DER", "PEM"])
 def test_crls_come_from_files_in_either_form(files, revoked, form):
-    from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
     leaf = revocable(crl_urls=(CRL_URL,))
@@ -136,8 +120,6 @@ def test_metadata_must_have_been_signed(files, wanted, code):
 
 
 # Not verified
-
-
 def test_a_stranger_is_refused_at_the_anchor(files):
     files.envelope.write_bytes(sign(stranger()))
     ended = files.verify()
@@ -216,8 +198,6 @@ def test_a_repository_of_no_statement_is_refused_before_any_signature(files):
 
 
 # What a trust policy accepts without verifying
-
-
 def test_a_failure_that_is_only_logged_is_accepted_and_never_called_verified(files):
     files.envelope.write_bytes(sign(signer(), expiry=SIGNED_AT + timedelta(days=10)))
     files.trust(statement(level="permissive"))
@@ -257,8 +237,6 @@ def test_a_skipped_check_is_shown_as_skipped(files):
 
 
 # A stranger's signature that cannot be decided is none
-
-
 def test_a_trust_store_that_does_not_exist_trusts_nobody(files):
     files.trust(statement(stores=("ca:other",)))
     ended = files.verify()
@@ -284,90 +262,7 @@ def test_a_signature_for_an_unknown_plugin_is_not_verified(files):
     assert ended.steps()[6] == "undecided"
 
 
-# AWS Signer's answer
-
-
-@pytest.fixture
-def by_aws(files):
-    leaf = signer_leaf()
-    files.envelope.write_bytes(sign_as_aws(leaf))
-    files.add_store("signingAuthority", "aws", leaf.root)
-    files.trust(statement(stores=("signingAuthority:aws",), identities=[PROFILE]))
-    return files
-
-
-def test_without_an_answer_of_aws_signer_the_command_that_asks_it_is_shown(by_aws):
-    ended = by_aws.verify()
-    assert ended.code == 2
-    assert ended.steps()[7] == "ok"
-    assert "AWS Signer's revocation status is not at hand" in ended.report["reason"]
-    (one,) = ended.report["signatures"]
-    words = shlex.split(one["facts"]["ask"])
-    assert words[:5] == ["aws", "signer", "get-revocation-status", "--region", PROFILE.split(":")[3]]
-    given = dict(zip(words[3::2], words[4::2], strict=False))
-    assert given["--profile-version-arn"].startswith(f"{PROFILE}/")
-    assert given["--signature-timestamp"] == in_days(0)
-    assert given["--platform-id"] == "Notation-OCI-SHA384-ECDSA"
-    assert len(words[words.index("--certificate-hashes") + 1 :]) == len(signer_leaf().chain)
-
-
-def test_revocation_by_aws_signer_may_be_skipped(by_aws):
-    by_aws.trust(statement(stores=("signingAuthority:aws",), identities=[PROFILE], override={"revocation": "skip"}))
-    assert by_aws.verify().code == 0
-
-
-@pytest.mark.parametrize(
-    ("revoked", "code", "words"),
-    [([], 0, "signed by"), ([PROFILE], 1, f"Resource(s) {PROFILE} have been revoked.")],
-    ids=["nothing revoked", "the profile revoked"],
-)
-def test_an_answer_of_aws_signer_comes_from_a_file(by_aws, revoked, code, words):
-    answer = by_aws.write("answer.json", json.dumps({"revokedEntities": revoked}).encode())
-    ended = by_aws.verify("--signer-answer", answer)
-    assert ended.code == code
-    assert words in ended.report["reason"]
-
-
-@pytest.mark.parametrize("content", [b"{}", b"[]", b'{"revokedEntities": null}', b'{"revokedEntities": [7]}', b"x"])
-def test_what_is_no_answer_of_aws_signer_cannot_be_used(by_aws, content):
-    """No list is no empty list."""
-    ended = by_aws.verify("--signer-answer", by_aws.write("answer.json", content))
-    assert ended.code == 2
-    assert "answer.json" in ended.err
-
-
-# Why a given answer does not count
-
-
-def test_a_given_ocsp_answer_that_does_not_count_is_told_with_its_number(files):
-    leaf = revocable(ocsp_urls=(OCSP_URL,))
-    files.envelope.write_bytes(sign(leaf))
-    files.add_store("ca", "acme", leaf.root)
-    other = files.write("other.der", ocsp_answer(issue("other", leaf.issuer)))
-    unknown = files.write("unknown.der", ocsp_answer(leaf, status="unknown"))
-    garbage = files.write("garbage.der", b"garbage")
-    ended = files.verify("--ocsp", other, "--ocsp", unknown, "--ocsp", garbage)
-    assert ended.code == 2
-    assert (
-        "revocation status is unknown: OCSP answer 2 of 3: OCSP responder does not know the certificate;"
-        " OCSP answer 3 of 3: malformed OCSP answer (ValueError); OCSP answer 1 of 3: OCSP answer is about another"
-    ) in ended.report["reason"]
-
-
-def test_a_given_crl_that_does_not_count_is_told_with_its_number(files):
-    leaf = revocable(crl_urls=(CRL_URL,))
-    files.envelope.write_bytes(sign(leaf))
-    files.add_store("ca", "acme", leaf.root)
-    assert leaf.issuer
-    old, foreign = files.write("old.crl", crl(leaf.issuer)), files.write("foreign.crl", crl(stranger().root))
-    ended = files.verify("--crl", foreign, "--crl", old, at=in_days(30))
-    assert ended.code == 2
-    assert "CRL 2 of 2: expired CRL; CRL 1 of 2: CRL is not signed by CA" in ended.report["reason"]
-
-
 # Trust stores as folders (N13)
-
-
 def test_a_store_may_hold_several_certificates_as_der(files):
     folder = files.add_store("ca", "acme")
     for each in folder.iterdir():
@@ -401,7 +296,6 @@ def _store_that_is_a_file(files):
 
 
 def _pipe_inside(files):
-    import os
 
     os.mkfifo(files.add_store("ca", "acme") / "pipe")
 
@@ -463,167 +357,3 @@ def test_a_folder_that_is_no_trust_store_is_told_apart(files, tmp_path):
     ended = files.verify()
     assert ended.code == 2
     assert "has no folder x509" in ended.err
-
-
-# Arguments that cannot be used
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ('{"version": "1.0",\n  "trustPolicies": [}', "trustpolicy.json:2:21: malformed trust policy: "),
-        ('{"version": "1.0",\n\t"trustPolicies": []}', "trustpolicy.json:2:19: trustPolicies: "),
-        ('{"version": "2.0",\n  "trustPolicies": []}', "trustpolicy.json:1:13: version: "),
-        ("[]", "trustpolicy.json:1:1: document: "),
-        ('{"version": "1.0", "version": "1.0"}', "duplicate key"),
-    ],
-)
-def test_a_trust_policy_that_cannot_be_used_is_named_with_line_and_column(files, text, place):
-    files.policy.write_text(text)
-    ended = files.verify()
-    assert ended.code == 2
-    assert place in ended.err
-
-
-def test_problems_deep_in_a_trust_policy_are_found_where_they_stand(files):
-    files.trust(statement(), statement("other", level="stern", scopes=["registry.test/b"]))
-    ended = files.verify()
-    line = next(i for i, text in enumerate(files.policy.read_text().splitlines(), 1) if "stern" in text)
-    assert f"trustpolicy.json:{line}:18: trustPolicies[1].signatureVerification.level: " in ended.err
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        json.dumps(TARGET | {"size": True}).encode(),
-        json.dumps(TARGET | {"size": -1}).encode(),
-        json.dumps(TARGET | {"digest": "sha256:ab"}).encode(),
-        b'{"size": 1, "size": 2}',
-    ],
-)
-def test_what_is_no_descriptor_cannot_be_used(files, content):
-    files.descriptor.write_bytes(content)
-    ended = files.verify()
-    assert ended.code == 2
-    assert "descriptor.json: " in ended.err
-
-
-@pytest.mark.parametrize("reference", ["app", "registry.test/app", "registry.test/app:v1", f"app@{DIGEST}", "@", ""])
-def test_a_reference_that_is_not_in_full_cannot_be_used(files, reference):
-    ended = files.verify(reference=reference)
-    assert ended.code == 2
-    assert ended.err.startswith("tidegate: --reference: ")
-
-
-@pytest.mark.parametrize(
-    "time", ["yesterday", "2026-02-01", "2026-02-01T00:00:00", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+23:00"]
-)
-def test_a_time_is_one_of_rfc_3339(files, time):
-    ended = files.verify(at=time)
-    assert ended.code == 2
-    assert "is not a time such as" in ended.err
-
-
-@pytest.mark.parametrize("time", ["2026-02-01T01:00:00+01:00", "2026-02-01t00:00:00.000000001z"])
-def test_a_time_may_have_a_zone_and_a_fraction(files, time):
-    assert files.verify(at=time).report["at"] == AT
-
-
-@pytest.mark.parametrize("text", ["commit", "=x", ""])
-def test_metadata_is_a_pair(files, text):
-    assert "expected KEY=VALUE" in files.verify("--metadata", text).err
-
-
-def test_each_metadata_key_is_given_once(files):
-    ended = files.verify("--metadata", "a=1", "--metadata", "a=2")
-    assert ended.code == 2
-    assert "each key once" in ended.err
-
-
-@pytest.mark.parametrize("missing", ["--descriptor", "--reference", "--trust-policy", "--trust-store"])
-def test_what_is_missing_is_named(files, missing):
-    arguments = files.arguments()
-    place = arguments.index(missing)
-    ended = run(*arguments[:place], *arguments[place + 2 :])
-    assert ended.code == 2
-    assert f"--envelope also needs {missing}" in ended.err
-
-
-@pytest.mark.parametrize(
-    "stray", [("--digest", DIGEST), ("--predicate-type", "x"), ("--no-transparency-log",), ("app.tar",)]
-)
-def test_options_of_another_form_are_refused(files, stray):
-    ended = files.verify(*stray)
-    assert ended.code == 2
-    assert "does not go with --envelope" in ended.err
-
-
-def test_a_missing_file_is_named(files):
-    files.envelope.unlink()
-    ended = files.verify()
-    assert ended.code == 2
-    assert "does not exist" in ended.err
-
-
-def test_a_crl_in_broken_pem_cannot_be_used(files):
-    ended = files.verify("--crl", files.write("ca.crl", b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"))
-    assert ended.code == 2
-    assert "ca.crl: not a CRL in PEM or DER" in ended.err
-
-
-def test_too_many_answers_cannot_be_used(files):
-    path = files.write("answer.der", b"x")
-    ended = files.verify(*[part for _ in range(65) for part in ("--ocsp", path)])
-    assert ended.code == 2
-    assert "at most 64 answers" in ended.err
-
-
-def test_answers_that_are_too_large_cannot_be_used(files):
-    ended = files.verify("--ocsp", files.write("answer.der", b"x" * (20 * 1024 + 1)))
-    assert ended.code == 2
-    assert "answer.der: larger than 20480 bytes" in ended.err
-
-
-def test_control_characters_of_a_signer_reach_no_terminal(files):
-    from tests.simulator.pki.certificates import name
-
-    leaf = issue("evil", authority(), subject=name("evil\x1b[2J"), purposes=None)
-    files.envelope.write_bytes(sign(leaf))
-    files.add_store("ca", "acme", leaf.root)
-    ended = run(*files.arguments())
-    assert "evil" in ended.out
-    assert "\x1b" not in ended.out
-
-
-def test_a_timestamping_certificate_signs_no_image(files):
-    leaf = issue("clock", authority(), purposes=[TIME_STAMPING])
-    files.envelope.write_bytes(sign(leaf))
-    files.add_store("ca", "acme", leaf.root)
-    ended = files.verify()
-    assert ended.code == 1
-    assert ended.steps()[4] == "failed"
-
-
-@pytest.fixture
-def oddly_named(files):
-    """A signer in a country of three letters, of which the library warns wherever it reads the name."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        country = x509.NameAttribute(NameOID.COUNTRY_NAME, "USA", _validate=False)
-        named = issue("odd", signer().issuer, subject=x509.Name([country]))
-        files.envelope.write_bytes(sign(named))
-    return files
-
-
-@pytest.mark.parametrize(("options", "shown"), [((), False), (("-W", "default"), True)], ids=["usually", "on demand"])
-def test_a_library_s_warning_with_a_path_of_ours_reaches_no_terminal(oddly_named, options, shown):
-    command = [sys.executable, *options, "-m", "tidegate", *map(str, oddly_named.arguments())]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 1
-    assert "NOT VERIFIED" in done.stdout
-    assert ("UserWarning" in done.stderr) is shown
-    assert shown or done.stderr == ""

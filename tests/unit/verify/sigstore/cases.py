@@ -9,7 +9,15 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, LocalSigstore, PrivateKey, Signer, public_pem
+from tests.simulator.pki.sigstore import (
+    ISSUER,
+    NOW,
+    SUBJECT,
+    LocalSigstore,
+    PrivateKey,
+    Signer,
+    public_pem,
+)
 from tests.simulator.pki.sigstore_log import b64
 from tidegate.images.digest import Digest, digest_of
 from tidegate.strict.pattern import Exact
@@ -150,3 +158,6 @@ def ends(
 def passes(verification: Verification) -> None:
     assert verification.conclusion is Conclusion.VERIFIED, verification.steps
     assert verification.require() is verification.proof
+
+
+ENTRY = "verificationMaterial.tlogEntries.0"

@@ -13,15 +13,7 @@ from typing import Any
 
 from aiohttp import web
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # as its documentation has it
-from tuf.api.metadata import (  # type: ignore[attr-defined]  # as its documentation has it
-    Metadata,
-    MetaFile,
-    Root,
-    Snapshot,
-    TargetFile,
-    Targets,
-    Timestamp,
-)
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp  # type: ignore[attr-defined]  # as its documentation has it
 
 from tests.simulator.http_faults import HttpFault, play
 from tests.simulator.http_thread import HttpThread

@@ -9,11 +9,7 @@ from tidegate.aws.ecr_signatures import EcrSignatures
 from tidegate.aws.identity import Identity
 from tidegate.aws.inspector import Inspector
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.signature_artifacts import (
-    ALL_KINDS,
-    ArtifactKind,
-    WantedArtifacts,
-)
+from tidegate.evidence.signature_artifacts import ALL_KINDS, ArtifactKind, WantedArtifacts
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId

@@ -6,13 +6,7 @@ from tests.integration.aws.conftest import APP, OTHER, OWN, TROUBLE, Aws
 from tests.simulator import World
 from tidegate.aws.ecr_signatures import EcrSignatures
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.signature_artifacts import (
-    ArtifactKind,
-    SigningHint,
-    SigningState,
-    SkipReason,
-    WantedArtifacts,
-)
+from tidegate.evidence.signature_artifacts import ArtifactKind, SigningHint, SigningState, SkipReason, WantedArtifacts
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.repository import EcrRepository

@@ -8,13 +8,7 @@ from tests.simulator.manifests import OCI_MANIFEST
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.ecr_signatures import EcrSignatures
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.signature_artifacts import (
-    ALL_KINDS,
-    ArtifactKind,
-    Descriptor,
-    SkipReason,
-    WantedArtifacts,
-)
+from tidegate.evidence.signature_artifacts import ALL_KINDS, ArtifactKind, Descriptor, SkipReason, WantedArtifacts
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.repository import EcrRepository
 

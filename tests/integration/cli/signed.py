@@ -4,10 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.cli.desk import Desk, policy
-from tests.integration.cli.signers import (
-    signed_by,
-    trust_stores,
-)
+from tests.integration.cli.signers import signed_by, trust_stores
 from tests.integration.gather.gate import image
 
 VERIFIED, NOT_VERIFIED, UNDECIDED = 0, 1, 2

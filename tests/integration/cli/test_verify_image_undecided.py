@@ -8,13 +8,7 @@ import pytest
 
 from tests.integration.cli.desk import Desk, policy, trust_store
 from tests.integration.cli.signed import APP, NOT_VERIFIED, UNDECIDED, VERIFIED, policies
-from tests.integration.cli.signers import (
-    AWS,
-    sign_by_aws,
-    sign_by_notation,
-    signed_by,
-    trust_stores,
-)
+from tests.integration.cli.signers import AWS, sign_by_aws, sign_by_notation, signed_by, trust_stores
 from tests.simulator import World
 from tests.simulator.pki.aws_signer import PROFILE
 from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, issue

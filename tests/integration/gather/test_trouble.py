@@ -5,14 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gather.gate import (
-    IMMUTABLE,
-    NO_CRITICAL,
-    OTHER,
-    READER,
-    image,
-    make_impatient,
-)
+from tests.integration.gather.gate import IMMUTABLE, NO_CRITICAL, OTHER, READER, image, make_impatient
 from tests.waiting import until
 from tidegate.aws import role as role_module
 from tidegate.gather.api_limiters import REGISTRY_CALLS, THREADS

@@ -6,11 +6,7 @@ from tests.integration.registry.conftest import place, repository
 from tests.integration.registry.signing import APP, find, outcome, sign
 from tests.simulator.manifests import sha256
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.signature_artifacts import (
-    Descriptor,
-    SkipReason,
-    UnusableArtifactError,
-)
+from tidegate.evidence.signature_artifacts import Descriptor, SkipReason, UnusableArtifactError
 from tidegate.images.digest import Digest
 from tidegate.registry.client import MAX_REDIRECTS
 

@@ -18,13 +18,7 @@ from tests.simulator.artifacts import (
 )
 from tests.simulator.manifests import OCI_INDEX, sha256
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.signature_artifacts import (
-    MAX_EVALUATED,
-    MAX_LISTED,
-    ArtifactKind,
-    SkipReason,
-    WantedArtifacts,
-)
+from tidegate.evidence.signature_artifacts import MAX_EVALUATED, MAX_LISTED, ArtifactKind, SkipReason, WantedArtifacts
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.registry.content import MAX_PAGES, WITHHELD
 

@@ -6,12 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.unit.builders import (
-    NOW,
-    evidence,
-    finding,
-    report,
-)
+from tests.unit.builders import NOW, evidence, finding, report
 from tidegate.admission.decision import Decision
 from tidegate.admission.request import AdmissionRequest
 from tidegate.admission.reviewer import Reviewer

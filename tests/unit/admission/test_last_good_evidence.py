@@ -5,18 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.admission.fakes import BAD, COUNTS, TICK, World, body
-from tests.unit.builders import (
-    HOUR,
-    IMAGE,
-    MINUTE,
-    evidence,
-    finding,
-    full_policy,
-    known,
-    missing,
-    policy,
-    report,
-)
+from tests.unit.builders import HOUR, IMAGE, MINUTE, evidence, finding, full_policy, known, missing, policy, report
 from tidegate.admission.reviewer import ANSWER_MARGIN_SECONDS, inner_timeout
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image_evidence import ImageEvidence

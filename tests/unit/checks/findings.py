@@ -1,11 +1,6 @@
 """Findings of images, and what the check ``vulnerabilities`` says of them."""
 
-from tests.unit.builders import (
-    NOW,
-    evidence,
-    policy,
-    subject,
-)
+from tests.unit.builders import NOW, evidence, policy, subject
 from tidegate.checks.result import Outcome
 from tidegate.checks.vulnerabilities import check_vulnerabilities
 from tidegate.evidence.scan import Severity

@@ -2,16 +2,7 @@
 
 import pytest
 
-from tests.unit.builders import (
-    DAY,
-    INSTANT,
-    MINUTE,
-    NOW,
-    finding,
-    findings,
-    package,
-    report,
-)
+from tests.unit.builders import DAY, INSTANT, MINUTE, NOW, finding, findings, package, report
 from tests.unit.checks.findings import ALLOW, DENY, FAIL, NO_CRITICAL, PASS, UNDETERMINED, check
 from tidegate.checks.result import Check, Reason
 from tidegate.checks.vulnerabilities import describe_finding

@@ -4,9 +4,7 @@ import pytest
 
 from tests.simulator.manifests import Manifest, image
 from tests.unit.cli.layouts import Layout
-from tests.unit.cli.notation_files import (
-    NotationFiles,
-)
+from tests.unit.cli.notation_files import NotationFiles
 
 
 @pytest.fixture(autouse=True)

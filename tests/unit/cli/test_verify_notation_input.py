@@ -13,11 +13,7 @@ from cryptography.x509.oid import NameOID
 from tests.simulator.pki.certificates import TIME_STAMPING, authority, issue
 from tests.simulator.pki.envelopes import DIGEST, TARGET, sign
 from tests.unit.cli.commands import run
-from tests.unit.cli.notation_files import (
-    AT,
-    signer,
-    statement,
-)
+from tests.unit.cli.notation_files import AT, signer, statement
 
 
 # Arguments that cannot be used

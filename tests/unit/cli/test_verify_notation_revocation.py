@@ -9,14 +9,7 @@ from tests.simulator.pki.aws_signer import PROFILE, sign_as_aws, signer_leaf
 from tests.simulator.pki.certificates import issue
 from tests.simulator.pki.envelopes import sign
 from tests.simulator.pki.revocation import crl, ocsp_answer
-from tests.unit.cli.notation_files import (
-    CRL_URL,
-    OCSP_URL,
-    in_days,
-    revocable,
-    statement,
-    stranger,
-)
+from tests.unit.cli.notation_files import CRL_URL, OCSP_URL, in_days, revocable, statement, stranger
 
 
 # AWS Signer's answer

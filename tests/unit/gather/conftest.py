@@ -6,11 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.gather.collected import SCAN, TAG
-from tests.unit.gather.fakes import (
-    FakeAws,
-    Seen,
-    build_lines,
-)
+from tests.unit.gather.fakes import FakeAws, Seen, build_lines
 from tests.unit.gather.virtual_time import LateExecutor, VirtualClock, VirtualLoop
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.collector import Collector

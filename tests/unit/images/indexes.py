@@ -3,12 +3,7 @@
 import json
 
 from tidegate.images.digest import digest_of
-from tidegate.images.manifest import (
-    OCI_INDEX,
-    OCI_MANIFEST,
-    Manifest,
-    parse_manifest,
-)
+from tidegate.images.manifest import OCI_INDEX, OCI_MANIFEST, Manifest, parse_manifest
 
 CONFIG = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": "sha256:" + "c" * 64, "size": 7}
 LAYER = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": "sha256:" + "d" * 64, "size": 9}

@@ -4,12 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulator.artifacts import (
-    NOTATION,
-    LayerPart,
-    artifact,
-    signature,
-)
+from tests.simulator.artifacts import NOTATION, LayerPart, artifact, signature
 from tests.simulator.manifests import Manifest
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause

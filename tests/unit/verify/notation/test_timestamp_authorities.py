@@ -18,11 +18,7 @@ from tidegate.errors import VerificationError
 from tidegate.verify.notation.outcome import NotationOutcome
 from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, Question, RevocationMaterial
 from tidegate.verify.notation.signer import SignerAnswer
-from tidegate.verify.notation.timestamp.cms import (
-    parse_signed_token,
-    read_timestamp_info,
-    verify_signer,
-)
+from tidegate.verify.notation.timestamp.cms import parse_signed_token, read_timestamp_info, verify_signer
 from tidegate.verify.step import Conclusion
 
 Answer = bytes | SignerAnswer | NoAnswer

@@ -3,9 +3,7 @@
 import pytest
 
 from tests.unit.verify.notation.documents import document, verification
-from tidegate.verify.notation.trust_policy.document import (
-    read_trust_policy,
-)
+from tidegate.verify.notation.trust_policy.document import read_trust_policy
 from tidegate.verify.notation.trust_policy.level import Level, TimestampRule, ValidationAction, ValidationType
 from tidegate.verify.notation.trust_policy.statement import SignatureVerification
 

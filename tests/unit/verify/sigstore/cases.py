@@ -9,15 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.simulator.pki.sigstore import (
-    ISSUER,
-    NOW,
-    SUBJECT,
-    LocalSigstore,
-    PrivateKey,
-    Signer,
-    public_pem,
-)
+from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, LocalSigstore, PrivateKey, Signer, public_pem
 from tests.simulator.pki.sigstore_log import b64
 from tidegate.images.digest import Digest, digest_of
 from tidegate.strict.pattern import Exact

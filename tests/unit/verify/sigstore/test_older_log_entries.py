@@ -4,9 +4,7 @@ import hashlib
 
 import pytest
 
-from tests.simulator.pki.sigstore import (
-    statement,
-)
+from tests.simulator.pki.sigstore import statement
 from tests.simulator.pki.sigstore_log import b64
 from tests.unit.verify.sigstore.cases import (
     DIGEST,

@@ -3,14 +3,8 @@
 from typing import Any
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-
-
 SECRET = {"certificate": {"mode": "secret", "secretName": "mine", "caBundle": PEM}}
-
-
 CERT_MANAGER = {"certificate": {"mode": "certManager"}}
-
-
 EVERYTHING: dict[str, Any] = {
     "auditOnly": False,
     "namespaces": {"enforced": ["team-a"]},
@@ -27,6 +21,4 @@ EVERYTHING: dict[str, Any] = {
     "webhook": {"annotations": {"owner": "platform"}},
     "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/tidegate"}},
 }
-
-
 READ_CONFIG_MAPS = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}

@@ -18,6 +18,11 @@ from tidegate.images.repository import EcrRegistry, EcrRepository
 OWN = EcrRegistry("aws", "111122223333", "eu-west-1")
 OTHER = EcrRegistry("aws", "444455556666", "eu-west-1")
 APP = EcrRepository(OWN, "team/app")
+V1 = ImageId.of_tag("v1")
+READER = "arn:aws:iam::444455556666:role/tidegate-reader"
+ENVELOPE = b'{"payload":"e30","signature":"c2ln"}'
+TAG_KINDS = [ArtifactKind.COSIGN_SIGNATURE, ArtifactKind.COSIGN_ATTESTATION]
+JUST_NOTATION = frozenset({ArtifactKind.NOTATION})
 TROUBLE = {
     "throttle": Cause.THROTTLED,
     "server_error": Cause.SERVER_ERROR,
@@ -47,14 +52,6 @@ def aws(sim):
     return Aws(sim)
 
 
-V1 = ImageId.of_tag("v1")
-
-
-ENVELOPE = b'{"payload":"e30","signature":"c2ln"}'
-TAG_KINDS = [ArtifactKind.COSIGN_SIGNATURE, ArtifactKind.COSIGN_ATTESTATION]
-JUST_NOTATION = frozenset({ArtifactKind.NOTATION})
-
-
 @pytest.fixture
 def find(aws):
     source = EcrSignatures(aws.clients)
@@ -79,10 +76,6 @@ def add_others(world, image, number):
 
 def reasons(found):
     return [each.reason for each in found.skipped]
-
-
-V1 = ImageId.of_tag("v1")
-READER = "arn:aws:iam::444455556666:role/tidegate-reader"
 
 
 def trouble(ask, *arguments):

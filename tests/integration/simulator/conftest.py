@@ -9,6 +9,7 @@ from tests.integration.simulator.conformance import Watch
 from tests.simulator import Clock, Simulator, World
 
 OTHER = "444455556666"
+APP = {"repositoryName": "team/app"}
 
 
 @pytest.fixture
@@ -44,6 +45,3 @@ def assumed(client: Callable[..., Any]) -> dict[str, str]:
     role = f"arn:aws:iam::{OTHER}:role/tidegate-reader"
     answer = client("sts").assume_role(RoleArn=role, RoleSessionName="test")
     return dict(answer["Credentials"])
-
-
-APP = {"repositoryName": "team/app"}

@@ -20,6 +20,9 @@ from tidegate.policy.model import VulnerabilityRules
 from tidegate.policy.snapshot import PolicySnapshot
 
 UNKNOWN = replace(nothing_asked(), detail=Missing(Cause.DEADLINE, "ecr:DescribeImages"))
+TICK = 1e-6
+COUNTS: dict[str, Any] = {"vulnerabilities": VulnerabilityRules(max_counts={Severity.CRITICAL: 0})}
+BAD = evidence(report(finding()), valid_until=float("inf"))
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
 
@@ -184,8 +187,3 @@ class World:
             raise AssertionError("the answer had to be waited for")  # noqa: TRY004 - a test has failed
         response: dict[str, Any] = json.loads(answer)["response"]
         return response
-
-
-TICK = 1e-6
-COUNTS: dict[str, Any] = {"vulnerabilities": VulnerabilityRules(max_counts={Severity.CRITICAL: 0})}
-BAD = evidence(report(finding()), valid_until=float("inf"))

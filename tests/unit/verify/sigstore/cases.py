@@ -27,6 +27,7 @@ MANIFEST = b'{"schemaVersion": 2}'
 DIGEST = digest_of(MANIFEST)
 OTHER = digest_of(b"another manifest")
 ARTIFACT = Artifact(digest=DIGEST, content=MANIFEST)
+ENTRY = "verificationMaterial.tlogEntries.0"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 
 
@@ -150,6 +151,3 @@ def ends(
 def passes(verification: Verification) -> None:
     assert verification.conclusion is Conclusion.VERIFIED, verification.steps
     assert verification.require() is verification.proof
-
-
-ENTRY = "verificationMaterial.tlogEntries.0"

@@ -11,8 +11,9 @@ import pytest
 from tests.cluster import ControlPlane
 from tests.e2e.custom_objects import Create, dry_run, refusal
 from tests.unit.policy import schema
-from tests.unit.policy.examples import ACCEPTED, ACCOUNT, REFUSED, SCANNED, with_spec
+from tests.unit.policy.examples import ACCEPTED, ACCOUNT, SCANNED, with_spec
 from tests.unit.policy.refusal import Refused
+from tests.unit.policy.refused_examples import REFUSED
 from tests.unit.policy.signature_examples import UNSEEN
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import GROUP, PLURAL, VERSION, parse_policy

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import crds
-from tests.unit.policy import examples, schema, trust_store_examples
+from tests.unit.policy import refused_examples, schema, trust_store_examples
 from tests.unit.policy.examples import ACCEPTED, FULL, with_spec
 from tidegate.policy import parse
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, SelectorOperator, Tolerance
@@ -15,7 +15,7 @@ from tidegate.policy.shape import Field as ShapeField
 
 RULES = "x-kubernetes-validations"
 OBJECTS = {"ImagePolicy": schema.OBJECT, "TrustStore": schema.TRUST_STORE}
-REFUSED = {"ImagePolicy": examples.REFUSED, "TrustStore": trust_store_examples.REFUSED}
+REFUSED = {"ImagePolicy": refused_examples.REFUSED, "TrustStore": trust_store_examples.REFUSED}
 
 WORD = Text(expected="a word", do="write one", make=str, maximum=9, pattern="^[a-z]+$")
 SENTENCE = "expected a word; write one"

@@ -6,18 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.policy.examples import (
-    ACCEPTED,
-    ACCOUNT,
-    FULL,
-    REFUSED,
-    SCANNED,
-    counting,
-    ignoring,
-    image,
-    matching,
-    with_spec,
-)
+from tests.unit.policy.examples import ACCEPTED, ACCOUNT, FULL, SCANNED, counting, ignoring, image, matching, with_spec
+from tests.unit.policy.refused_examples import REFUSED
 from tests.unit.policy.signature_examples import UNSEEN
 from tidegate.errors import PolicyError
 from tidegate.evidence.scan import Severity

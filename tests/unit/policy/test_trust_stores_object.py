@@ -7,16 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.policy.schema import TRUST_STORE_SPEC
-from tests.unit.policy.trust_store_examples import (
-    ACCEPTED,
-    CONFIG_MAP,
-    PEM,
-    REFUSED,
-    TUF,
-    by_map,
-    inline,
-    with_spec,
-)
+from tests.unit.policy.trust_store_examples import ACCEPTED, CONFIG_MAP, PEM, REFUSED, TUF, by_map, inline, with_spec
 from tidegate.errors import PolicyError
 from tidegate.policy import trust_store_object as module
 from tidegate.policy.objects import MAX_KEPT_PROBLEMS

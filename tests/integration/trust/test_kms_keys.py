@@ -13,15 +13,7 @@ from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.clients import Clients
 from tidegate.aws.kms import Kms
 from tidegate.trust import kms_keys as trust_keys
-from tidegate.trust import refresh
 from tidegate.trust.kms_keys import NOT_YET, TOO_MANY, KmsKeys
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Nothing here is about how long a pause is."""
-    monkeypatch.setattr(refresh, "FIRST_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(refresh, "LAST_RETRY_SECONDS", 0.01)
 
 
 @pytest.fixture

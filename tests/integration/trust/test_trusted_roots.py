@@ -1,7 +1,6 @@
 """Trusted roots fetched in the background from a TUF repository: new ones noticed, old ones kept while they hold."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,36 +8,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tests.integration.trust.conftest import FIRST, SECOND
 from tests.simulator.tuf_repository import TufRepository
 from tests.waiting import until
 from tidegate.egress.hosts import HostList
 from tidegate.errors import PolicyError
 from tidegate.policy.trust_store_object import TufRepository as Named
-from tidegate.trust import refresh
-from tidegate.trust import trusted_roots as trust_roots
 from tidegate.trust.trusted_roots import NOT_YET, FetchedRoots
 from tidegate.trust.tuf.repository import FetchedRoot, TufRoots
-
-FIRST, SECOND = b'{"first": true}', b'{"second": true}'
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Nothing here is about how long a pause is."""
-    monkeypatch.setattr(refresh, "FIRST_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(refresh, "LAST_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(trust_roots, "REFRESH_SECONDS", 0.01)
-
-
-@pytest.fixture
-def repository() -> Iterator[TufRepository]:
-    with TufRepository(FIRST) as repository:
-        yield repository
-
-
-@pytest.fixture
-def named(repository: TufRepository) -> Named:
-    return Named(url=repository.url, root=repository.root_json.decode())
 
 
 @pytest.fixture

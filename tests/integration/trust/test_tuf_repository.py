@@ -1,7 +1,6 @@
 """Trusted roots from a TUF repository: fetched and verified, kept on disk and verified anew, refused when altered."""
 
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # as its documentation has it
 
+from tests.integration.trust.conftest import FIRST, SECOND
 from tests.simulator.tuf_repository import TARGET, TufRepository
 from tidegate.egress.hosts import HostList
 from tidegate.errors import UndeterminedError
@@ -16,19 +16,6 @@ from tidegate.policy.trust_store_object import TufRepository as Named
 from tidegate.trust.tuf import repository as module
 from tidegate.trust.tuf.lock import alone_in
 from tidegate.trust.tuf.repository import PUBLIC_URL, TufRoots, known
-
-FIRST, SECOND = b'{"first": true}', b'{"second": true}'
-
-
-@pytest.fixture
-def repository() -> Iterator[TufRepository]:
-    with TufRepository(FIRST) as repository:
-        yield repository
-
-
-@pytest.fixture
-def named(repository: TufRepository) -> Named:
-    return Named(url=repository.url, root=repository.root_json.decode())
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.egress.peer import Peer
 from tests.integration.gather.conftest import impatient, start, world
+from tests.simulator.manifests import image
 from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.certificates import Identity, issue
 from tests.simulator.pki.tls import server_context
@@ -21,6 +22,7 @@ from tidegate.registry.registries import OciRegistries
 
 __all__ = ["impatient", "start", "world"]
 
+APP = image("app")
 NAMES = ("registry.test", "cdn.test", "auth.test", "127.0.0.1")
 
 
@@ -88,6 +90,22 @@ def serve(authority: Identity, tmp_path: Path) -> Iterator[Callable[..., OciRegi
     yield make
     for each in started:
         each.__exit__(None, None, None)
+
+
+@pytest.fixture(params=[True, False], ids=["referrers API", "referrers tag"])
+def registry(serve: Callable[..., OciRegistry], request: pytest.FixtureRequest) -> OciRegistry:
+    """Give a registry with an image, with and without the referrers API."""
+    registry = serve(referrers_api=request.param)
+    registry.add("team/app", APP, "v1")
+    return registry
+
+
+@pytest.fixture
+def with_api(serve: Callable[..., OciRegistry]) -> OciRegistry:
+    """Give a registry with an image and the referrers API."""
+    registry = serve()
+    registry.add("team/app", APP, "v1")
+    return registry
 
 
 @pytest.fixture

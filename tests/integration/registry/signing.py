@@ -1,13 +1,11 @@
 """Signatures that are pushed beside an image of another registry, and what is found there."""
 
-from tests.integration.registry.conftest import Edge, repository
+from tests.integration.registry.conftest import APP, Edge, repository
 from tests.simulator.artifacts import NOTATION, fallback_tag, referrers_index, signature
-from tests.simulator.manifests import image
 from tests.simulator.oci_registry import OciRegistry
 from tidegate.evidence.signature_artifacts import FoundArtifacts, WantedArtifacts
 from tidegate.images.digest import Digest
 
-APP = image("app")
 SUBJECT = Digest(APP.digest)
 
 

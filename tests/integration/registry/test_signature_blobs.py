@@ -2,20 +2,13 @@
 
 import pytest
 
-from tests.integration.registry.conftest import place, repository
-from tests.integration.registry.signing import APP, find, outcome, sign
+from tests.integration.registry.conftest import APP, place, repository
+from tests.integration.registry.signing import find, outcome, sign
 from tests.simulator.manifests import sha256
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.signature_artifacts import Descriptor, SkipReason, UnusableArtifactError
 from tidegate.images.digest import Digest
 from tidegate.registry.client import MAX_REDIRECTS
-
-
-@pytest.fixture(params=[True, False], ids=["referrers API", "referrers tag"])
-def registry(serve, request):
-    registry = serve(referrers_api=request.param)
-    registry.add("team/app", APP, "v1")
-    return registry
 
 
 class TestBlobs:

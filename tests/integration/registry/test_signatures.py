@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.integration.registry.signing import APP, SUBJECT, find, outcome, sign
+from tests.integration.registry.conftest import APP
+from tests.integration.registry.signing import SUBJECT, find, outcome, sign
 from tests.simulator.artifacts import (
     BUNDLE,
     COSIGN_ATTESTATION,
@@ -23,20 +24,6 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.registry.content import MAX_PAGES, WITHHELD
 
 ONLY_NOTATION = WantedArtifacts(kinds=frozenset({ArtifactKind.NOTATION}))
-
-
-@pytest.fixture(params=[True, False], ids=["referrers API", "referrers tag"])
-def registry(serve, request):
-    registry = serve(referrers_api=request.param)
-    registry.add("team/app", APP, "v1")
-    return registry
-
-
-@pytest.fixture
-def with_api(serve):
-    registry = serve()
-    registry.add("team/app", APP, "v1")
-    return registry
 
 
 @pytest.mark.parametrize("kind", [NOTATION, BUNDLE])

@@ -249,8 +249,8 @@ def test_every_field_of_the_model_has_a_case():
     assert set(fields_of(ImagePolicy)) | severities == set(CASES) | IDENTITY | NOT_COMPARED
 
 
-def compiled(spec: Spec, **identity: Any) -> Any:
-    return compile_policy(image_policy("rules", spec, **{"uid": "u-1", "generation": 1} | identity))
+def compiled(spec: Spec, *, name: str = "rules", **identity: Any) -> Any:
+    return compile_policy(image_policy(name, spec, **{"uid": "u-1", "generation": 1} | identity))
 
 
 def verdict(policy: Any, case: Case) -> Any:

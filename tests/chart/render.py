@@ -82,8 +82,22 @@ def render(
     values: Mapping[str, Any] | None = None, *, namespace: str = NAMESPACE, release: str = RELEASE
 ) -> list[Object]:
     """Return every object that ``helm install`` would create, CRDs apart; raise HelmError with helm's own text."""
+    return [item for item in _render_all(values, namespace, release) if not _hook_of(item)]
+
+
+def render_hook(hook: str, values: Mapping[str, Any] | None = None) -> list[Object]:
+    """Return the objects of a helm hook, such as ``pre-upgrade``."""
+    return [item for item in _render_all(values, NAMESPACE, RELEASE) if _hook_of(item) == hook]
+
+
+def _render_all(values: Mapping[str, Any] | None, namespace: str, release: str) -> list[Object]:
     done = run_helm("template", release, str(CHART), "--namespace", namespace, values=values or {})
     return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def _hook_of(item: Object) -> str:
+    hook: str = item["metadata"].get("annotations", {}).get("helm.sh/hook", "")
+    return hook
 
 
 def custom_resource_definitions() -> list[Object]:

@@ -73,6 +73,7 @@ class TestSchema:
         walk(yaml.safe_load((CHART / "values.schema.json").read_text()), "")
         assert sorted(opened) == [
             ".affinity",
+            ".commonLabels",
             ".metrics.serviceMonitor.labels",
             ".nodeSelector",
             ".podAnnotations",
@@ -81,6 +82,7 @@ class TestSchema:
             ".resources.requests",
             ".serviceAccount.annotations",
             ".webhook.annotations",
+            ".webhook.objectSelector.matchLabels",
         ]
 
     def test_the_defaults_and_the_examples_of_the_manual_are_valid(self):

@@ -24,6 +24,11 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "admission",
             "Answer the Kubernetes API server (run by the chart).",
         ),
+        "apply-crds": (
+            "tidegate.cli.crds.command",
+            "apply_crds",
+            "Create or replace tidegate's CRDs (run by the chart).",
+        ),
         "check": ("tidegate.cli.check.command", "check", "Judge images or manifests as the cluster would."),
         "explain": (
             "tidegate.cli.explain.command",

@@ -263,3 +263,18 @@ class TestTls:
         with Peer() as plain:
             url = plain.url("/a", "host.test").replace("http:", "https:")
             assert problem(egress, url)[0] in (Problem.UNREACHABLE, Problem.BAD_ANSWER)
+
+
+def test_without_a_context_of_its_own_it_trusts_what_the_environment_names(authority, tmp_path, monkeypatch):
+    """The chart sets SSL_CERT_FILE for caBundle, which is for proxies that inspect TLS."""
+    with Peer(tls=server_context(authority, "host.test", folder=tmp_path)) as peer:
+        peer.answer("/a", b"body")
+        url = peer.url("/a", "host.test")
+        assert problem(Egress(look_up=Names()), url)[0] is Problem.CERTIFICATE
+        bundle = tmp_path / "ca.pem"
+        bundle.write_bytes(authority.pem)
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+
+        trusted = Egress(look_up=Names())
+        assert send(trusted, url).body == b"body"
+        trusted.close()

@@ -95,6 +95,11 @@ log:
 {{- printf "client-ca-%s.pem" (sha256sum . | trunc 12) -}}
 {{- end -}}
 
+{{/* The ConfigMap key of the CAs that replace the public ones. It changes with the content, so that the Pods are replaced. */}}
+{{- define "tidegate.caBundleKey" -}}
+{{- printf "ca-bundle-%s.pem" (sha256sum . | trunc 12) -}}
+{{- end -}}
+
 {{/* The port of the kubelet's probes: with a client CA the metrics port, because the kubelet has no client certificate. */}}
 {{- define "tidegate.probeTarget" -}}
 {{- if .Values.server.clientCA -}}

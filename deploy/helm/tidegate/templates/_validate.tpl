@@ -52,6 +52,9 @@
 {{- if and $v.metrics.serviceMonitor.enabled (not $v.metrics.service) -}}
 {{- $problems = append $problems "metrics.serviceMonitor.enabled needs the Service that metrics.service creates: set metrics.service to true." -}}
 {{- end -}}
+{{- if and $v.webhook.objectSelector (not $v.auditOnly) -}}
+{{- $problems = append $problems "webhook.objectSelector is set, but auditOnly is false: users choose labels, so they could bypass tidegate. Remove it, or set auditOnly to true." -}}
+{{- end -}}
 {{- $accounts := list -}}
 {{- range $v.aws.accounts -}}
 {{- if has .account $accounts -}}

@@ -27,6 +27,9 @@
         operator: {{ .operator }}
         values: {{ toJson .values }}
       {{- end }}
+  {{- with .root.Values.webhook.objectSelector }}
+  objectSelector: {{- toYaml . | nindent 4 }}
+  {{- end }}
   # Exactly the resources with images. No status, no scale, no leases: nothing that a cluster needs to recover.
   rules:
     - apiGroups: [""]
@@ -44,9 +47,29 @@
       resources: [jobs, cronjobs]
       operations: [CREATE, UPDATE]
       scope: Namespaced
-  # An update that does not change the spec changes no image: labels, annotations, finalizers of objects being deleted. The
-  # API server evaluates this itself, so such updates also pass while tidegate is down.
+  # An update that changes no image passes without a call: replicas, labels, environment, finalizers, and what the
+  # Deployment and Job controllers write. The API server evaluates this itself, so such updates also pass while tidegate is
+  # down. The expression lists the images where each kind has them: Pods, workloads with a template, CronJobs.
   matchConditions:
-    - name: spec-changed
-      expression: request.operation != "UPDATE" || object.spec != oldObject.spec
+    - name: images-changed
+      expression: >-
+        {{- include "tidegate.imagesChanged" . | nindent 8 }}
+    {{- range .root.Values.webhook.matchConditions }}
+    - {{ toYaml . | nindent 6 | trim }}
+    {{- end }}
+{{- end -}}
+
+{{/* The images of an object, as a CEL list of lists. Takes the CEL variable's name. */}}
+{{- define "tidegate.imagesOf" -}}
+[{{ . }}.?spec, {{ . }}.?spec.?template.?spec, {{ . }}.?spec.?jobTemplate.?spec.?template.?spec].map(s,
+  [s.?containers.orValue([]).map(c, c.?image.orValue("")),
+   s.?initContainers.orValue([]).map(c, c.?image.orValue("")),
+   s.?ephemeralContainers.orValue([]).map(c, c.?image.orValue("")),
+   s.?volumes.orValue([]).map(v, v.?image.?reference.orValue(""))])
+{{- end -}}
+
+{{- define "tidegate.imagesChanged" -}}
+request.operation != "UPDATE" ||
+{{ include "tidegate.imagesOf" "object" }} !=
+{{ include "tidegate.imagesOf" "oldObject" }}
 {{- end -}}

@@ -74,6 +74,8 @@ class TestSchema:
         assert sorted(opened) == [
             ".affinity",
             ".commonLabels",
+            ".metrics.dashboard.labels",
+            ".metrics.prometheusRule.labels",
             ".metrics.serviceMonitor.labels",
             ".nodeSelector",
             ".podAnnotations",

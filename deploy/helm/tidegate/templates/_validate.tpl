@@ -49,6 +49,9 @@
 {{- if and (not $v.serviceAccount.create) $v.serviceAccount.annotations -}}
 {{- $problems = append $problems "serviceAccount.annotations is set, but serviceAccount.create is false, so the chart does not write them: annotate the ServiceAccount yourself." -}}
 {{- end -}}
+{{- if and $v.metrics.prometheusRule.enabled (not $v.metrics.service) -}}
+{{- $problems = append $problems "metrics.prometheusRule.enabled needs the Service that metrics.service creates, because its alerts select that job: set metrics.service to true." -}}
+{{- end -}}
 {{- if and $v.metrics.serviceMonitor.enabled (not $v.metrics.service) -}}
 {{- $problems = append $problems "metrics.serviceMonitor.enabled needs the Service that metrics.service creates: set metrics.service to true." -}}
 {{- end -}}

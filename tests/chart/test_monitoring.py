@@ -90,7 +90,7 @@ def test_the_labels_are_those_that_prometheus_and_grafana_select_by():
 
 
 def test_the_panels_of_the_dashboard_do_not_overlap():
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for panel in dashboard()["panels"]:
         place = panel["gridPos"]
         cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}

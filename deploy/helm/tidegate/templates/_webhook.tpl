@@ -31,22 +31,7 @@
   objectSelector: {{- toYaml . | nindent 4 }}
   {{- end }}
   # Exactly the resources with images. No status, no scale, no leases: nothing that a cluster needs to recover.
-  rules:
-    - apiGroups: [""]
-      apiVersions: [v1]
-      resources: [pods, pods/ephemeralcontainers, replicationcontrollers]
-      operations: [CREATE, UPDATE]
-      scope: Namespaced
-    - apiGroups: [apps]
-      apiVersions: [v1]
-      resources: [deployments, replicasets, statefulsets, daemonsets]
-      operations: [CREATE, UPDATE]
-      scope: Namespaced
-    - apiGroups: [batch]
-      apiVersions: [v1]
-      resources: [jobs, cronjobs]
-      operations: [CREATE, UPDATE]
-      scope: Namespaced
+  rules: {{- include "tidegate.resourceRules" .root | nindent 4 }}
   # An update that changes no image passes without a call: replicas, labels, environment, finalizers, and what the
   # Deployment and Job controllers write. The API server evaluates this itself, so such updates also pass while tidegate is
   # down. The expression lists the images where each kind has them: Pods, workloads with a template, CronJobs.
@@ -72,4 +57,23 @@
 request.operation != "UPDATE" ||
 {{ include "tidegate.imagesOf" "object" }} !=
 {{ include "tidegate.imagesOf" "oldObject" }}
+{{- end -}}
+
+{{/* Exactly the resources with images. */}}
+{{- define "tidegate.resourceRules" -}}
+- apiGroups: [""]
+  apiVersions: [v1]
+  resources: [pods, pods/ephemeralcontainers, replicationcontrollers]
+  operations: [CREATE, UPDATE]
+  scope: Namespaced
+- apiGroups: [apps]
+  apiVersions: [v1]
+  resources: [deployments, replicasets, statefulsets, daemonsets]
+  operations: [CREATE, UPDATE]
+  scope: Namespaced
+- apiGroups: [batch]
+  apiVersions: [v1]
+  resources: [jobs, cronjobs]
+  operations: [CREATE, UPDATE]
+  scope: Namespaced
 {{- end -}}

@@ -1,1 +1,1 @@
-"""Question and answer: what the API server asks, which images that is about, and every word that users read. Pure."""
+"""Admission requests: decoded, the images of each workload listed, judged, and answered with messages for users. Pure."""

@@ -1,6 +1,6 @@
-"""The answer to the API server: allowed or refused, with the words that users read, warnings and audit annotations.
+"""The answer to the API server: allowed or refused, with the message for users, warnings and audit annotations.
 
-Two texts: users get one block of lines per image. Operators find causes in logs and metrics, never here.
+Users get one block of lines per image. Causes are for operators, in logs and metrics, never here.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from tidegate.admission.verdict import ImageVerdict
 from tidegate.checks.messages import harmless, plural
 
 MAX_MESSAGE_CHARACTERS = 8_000
-"""Characters of a refusal; the API server and kubectl carry more, a person does not read more."""
+"""Characters of a refusal; the API server and kubectl would transmit more."""
 MAX_LINE_CHARACTERS = 1_000
 MAX_SHOWN_IMAGE = 400
 _LEFT_OUT = "and more; see the audit log"
@@ -46,7 +46,7 @@ class Status(msgspec.Struct, frozen=True, gc=False):
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
-    """``response`` of an AdmissionReview, whoever it goes to; ``allowed`` has no default."""
+    """``response`` of an AdmissionReview without its uid; ``allowed`` has no default."""
 
     allowed: bool
     status: Status | None = None
@@ -70,10 +70,10 @@ class Review(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What is said of a request, and of every other with the same images under the same policies.
+    """The answer to a request, and to every other with the same images under the same policies.
 
-    ``refusals`` are the policy, check, outcome and reason of each result that did not let an image through, for metrics.
-    ``stale`` tells whether it rests on evidence past its time to live.
+    ``refusals`` are the policy, check, outcome and reason of each result that refuses an image, for metrics. ``stale``
+    tells whether it rests on evidence past its time to live.
     """
 
     mark: Mark
@@ -84,27 +84,27 @@ class Decision:
 
     def encode(self, uid: str) -> bytes:
         """Return the JSON body of the AdmissionReview that answers the request with the uid."""
-        said = self.response
-        response = AddressedResponse(
+        response = self.response
+        addressed = AddressedResponse(
             uid=uid,
-            allowed=said.allowed,
-            status=said.status,
-            warnings=said.warnings,
-            audit_annotations=said.audit_annotations,
+            allowed=response.allowed,
+            status=response.status,
+            warnings=response.warnings,
+            audit_annotations=response.audit_annotations,
         )
-        return _ENCODER.encode(Review(response=response))
+        return _ENCODER.encode(Review(response=addressed))
 
 
 _ENCODER = msgspec.json.Encoder()
 
 
 def pass_without_work(mark: Mark) -> Decision:
-    """Return the answer to a request that names no image to judge, or that no policy is about."""
+    """Return the answer to a request without images to judge, or without a policy that applies to it."""
     return Decision(mark=mark, response=Response(allowed=True, audit_annotations={"decision": mark.value}))
 
 
 def refuse_unreadable(problem: str, *, audit_only: bool) -> Decision:
-    """Return the answer to a request that cannot be judged because it cannot be read."""
+    """Return the answer to a request that cannot be read, and so not be judged."""
     text = f"tidegate cannot judge this request: {harmless(problem, 500)}"
     response = Response(
         allowed=audit_only,
@@ -116,9 +116,9 @@ def refuse_unreadable(problem: str, *, audit_only: bool) -> Decision:
 
 
 def refuse_unsynced(*, audit_only: bool) -> Decision:
-    """Return the answer before the policies are known: not "no policy", so refused unless nothing is enforced."""
+    """Return the answer before the policies were read: refused unless nothing is enforced."""
     text = (
-        "tidegate has not read its policies yet, so nothing can be judged; retry in some seconds, "
+        "tidegate has not read its policies yet and cannot judge this request; retry in a few seconds, "
         "and tell the platform team if it persists"
     )
     response = Response(
@@ -174,7 +174,7 @@ def _refusals(verdicts: Sequence[ImageVerdict]) -> tuple[tuple[str, str, str, st
 def _message(denied: Sequence[tuple[str, ImageVerdict]], images: int) -> str:
     """Return the refusal: a head line, then for each image its place and name, and why below.
 
-    The same image in several places stands once. kubectl prints the line breaks as they are; each line is bounded, and
+    The same image in several places is listed once. kubectl prints the line breaks as they are; each line is bounded, and
     lines that do not fit are left out whole.
     """
     blocks: dict[tuple[str, tuple[str, ...]], list[str]] = {}

@@ -1,7 +1,7 @@
-"""A request that must be refused whatever the policies are, the built-in policy that refuses it, and what to look for.
+"""A request that must always be refused, the built-in policy that refuses it, and the check of the answer.
 
 The namespace's name is none that Kubernetes allows, so no request of a cluster ever meets the policy, and the image's
-registry does not exist and is never contacted. It goes the whole way of a real request: decoded, matched, judged.
+registry does not exist and is never contacted. It takes the whole path of a real request: decoded, matched, judged.
 """
 
 import json
@@ -63,21 +63,21 @@ def known_bad_review(uid: str) -> bytes:
 
 
 def problem_of(body: bytes, uid: str, *, audit_only: bool) -> str:
-    """Return what is wrong with the answer to the known-bad review; empty when it was refused for the right reason.
+    """Return what is wrong with the answer to the known-bad review; an empty text when it was refused by the built-in policy.
 
-    Where nothing is enforced it must be let in with a finding that names the built-in policy.
+    Where nothing is enforced, it must be allowed with a finding that names the built-in policy.
     """
     try:
         response = msgspec.json.decode(body, type=_ReviewResponse).response
     except msgspec.MsgspecError:
-        return "the answer to the known-bad request is no AdmissionReview"
+        return "the answer to the known-bad request is not an AdmissionReview"
     if response.uid != uid:
-        return "the answer to the known-bad request is to another request"
+        return "the answer to the known-bad request has the uid of another request"
     if response.audit_annotations.get("decision") == Mark.UNSYNCED:
         return "the running server has not read the policies yet"
     if response.allowed is not audit_only:
         return "the known-bad request was allowed" if response.allowed else "the known-bad request was enforced"
-    said = response.audit_annotations.get("findings", "") if audit_only else response.status.message
-    if NAMESPACE not in said or (not audit_only and response.status.code != FORBIDDEN):
+    text = response.audit_annotations.get("findings", "") if audit_only else response.status.message
+    if NAMESPACE not in text or (not audit_only and response.status.code != FORBIDDEN):
         return "the known-bad request was not judged by the policy that refuses it"
     return ""

@@ -1,4 +1,4 @@
-"""What one image means under a set of policies: which of them are about it, which facts they want, and the verdict.
+"""One image under a set of policies: which of them apply to it, which facts they need, and the verdict.
 
 Shared by the admission reviewer and the command line. Pure: facts come in as evidence, the time as an argument.
 """
@@ -29,11 +29,10 @@ from tidegate.signing.requirements import requirements_of
 
 @dataclass(slots=True, eq=False)
 class Plan:
-    """What one image means under one set of policies, and the last verdict on it with its use-by time (monotonic).
+    """One image under one set of policies, and the last verdict on it, which holds until ``until`` (monotonic seconds).
 
-    ``cluster_platforms`` are those that the facts were chosen for, so that they are judged for no others.
-    From ``renew_at`` on, a use of the verdict is worth telling the evidence's source, once, so that it is renewed in time.
-    ``policy_set`` is the set that it was made for.
+    ``cluster_platforms`` are those that the facts were chosen for; the image is judged for no others. From ``renew_at`` on,
+    the first use of the verdict asks the evidence source to renew the evidence. ``policy_set`` is the set of ``policies``.
     """
 
     text: str
@@ -50,10 +49,10 @@ class Plan:
 
 
 def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform, ...]) -> Plan:
-    """Return what an image means under a set of policies: which are about it, and which facts they want.
+    """Return the plan of an image under a set of policies: which of them apply to it, and which facts they need.
 
-    A reference that cannot be parsed is every policy's business. Facts are wanted only on behalf of policies whose
-    list of registries contains the image, so that no other registry is ever contacted.
+    Every policy applies to a reference that cannot be parsed. Only policies whose list of registries contains the image
+    need facts, so that no other registry is ever contacted.
     """
     try:
         reference = parse_reference(text)
@@ -76,9 +75,9 @@ def _wanted(
     trust: TrustSnapshot,
     cluster_platforms: tuple[Platform, ...],
 ) -> Needs | None:
-    """Return the facts that policies want of an image, or None where they want none.
+    """Return the facts that policies need of an image, or None where they need none.
 
-    Of a registry that is not Amazon ECR only signatures are wanted, and only by policies that list it.
+    From a registry that is not Amazon ECR they need only signatures, and only where they list it.
     """
     settings = reference.digest is None and any(one.tags is not None and one.tags.immutable for one in asking)
     scanning = [one for one in asking if one.scan is not None or one.vulnerabilities is not None]

@@ -1,7 +1,7 @@
-"""AdmissionReviews of the API server, decoded in one pass into just what a decision needs.
+"""AdmissionReviews of the API server, decoded in one pass into the fields that a decision needs.
 
-Nothing is decided here. What cannot be read, or is of a kind whose images are not known, is an error and never an
-object without images; the size of the body is bounded by the server that received it.
+Nothing is decided here. An object that cannot be read, or is of an unsupported kind, is an error and never an object
+without images; the size of the body is bounded by the server that received it.
 """
 
 import re
@@ -55,7 +55,7 @@ class BadReviewError(Error):
 
 
 class Operation(StrEnum):
-    """What is asked of the API server."""
+    """The operation of an admission request."""
 
     CREATE = "CREATE"
     UPDATE = "UPDATE"
@@ -120,7 +120,7 @@ class _HeadReview(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 class AdmissionRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One request. ``images`` is never empty for CREATE and UPDATE, and always for DELETE and CONNECT.
 
-    ``name`` is the object's, or what the API server will make it from, or empty; ``user`` is who asks.
+    ``name`` is the object's, or its ``generateName``, or empty; ``user`` is the user name of the client.
     ``old_images`` are those of the object as stored, for UPDATE only.
     """
 
@@ -146,7 +146,7 @@ _RUNNING = frozenset({Operation.CREATE, Operation.UPDATE})
 def decode_review(body: bytes) -> AdmissionRequest:
     """Return the request of an AdmissionReview (JSON); raise BadReviewError for anything that cannot be judged.
 
-    Source: k8s.io/api/admission/v1. A deletion needs no readable object, so that it is never in the way.
+    Source: k8s.io/api/admission/v1. A deletion needs no readable object, so that it is never blocked.
     """
     # An object takes at least two bytes, so that a short body need not be counted.
     if len(body) > 2 * MAX_JSON_OBJECTS and body.count(b"{") > MAX_JSON_OBJECTS:
@@ -211,12 +211,12 @@ def _checked(api_version: str, kind: str, head: _Head) -> Operation:
 
 
 def _workload_kind(head: _Head) -> WorkloadKind:
-    """Return the shape of the request's kind. The resource must agree: it is what the webhook's rules chose."""
+    """Return the workload kind of the request. The resource, by which the webhook's rules select, must agree."""
     kind, resource = head.kind, head.resource
     workload_kind = WORKLOAD_KINDS.get((kind.group, kind.version, kind.kind))
     if workload_kind is None:
         raise BadReviewError(
-            f"the images of a {str(kind)[:80]!a} are not known; leave it out of the webhook's rules", uid=head.uid
+            f"the kind {str(kind)[:80]!a} is not supported; remove it from the webhook's rules", uid=head.uid
         )
     if (resource.group, resource.version, resource.resource) != (kind.group, kind.version, workload_kind.resource):
         raise BadReviewError(
@@ -236,7 +236,7 @@ def _old_images(head: _Request, workload_kind: WorkloadKind) -> tuple[ImageUse, 
 
 
 def _without_objects(body: bytes, problem: str) -> AdmissionRequest:
-    """Return a deletion or connection whatever its object; for others say what is wrong with it."""
+    """Return a DELETE or CONNECT request without its object; raise the problem for others."""
     try:
         review = _decode_head(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:

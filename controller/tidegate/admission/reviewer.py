@@ -1,7 +1,7 @@
-"""One admission request from bytes to bytes: which images, which policies, which evidence, what follows.
+"""One admission request from bytes to bytes: its images, the policies, the evidence, and the answer.
 
-What is known is answered at once, without a task; the rest waits for evidence under the request's deadline. Looks
-nothing up itself: policies, namespaces, platforms and evidence come through the protocols below.
+A request whose evidence is remembered is answered at once, without a task; any other waits for evidence until its
+deadline. The reviewer looks nothing up itself: policies, namespaces, platforms and evidence come through protocols.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
@@ -21,18 +21,18 @@ from tidegate.images.reference import ImageReference
 from tidegate.policy.snapshot import PolicySet, PolicySnapshot
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
-"""The webhook timeout where the API server does not send it."""
+"""The webhook timeout where the API server sends none."""
 ANSWER_MARGIN_SECONDS = 1.25
-"""What is kept of the webhook timeout to answer in: a second is left when the API server has the answer."""
+"""Part of the webhook timeout that is kept for the answer, which reaches the API server about a second early."""
 NO_EVIDENCE_SECONDS = 3_600.0
 """How long a verdict that rests on no evidence is remembered."""
 
 
 class PolicySource(Protocol):
-    """Gives the policies in force."""
+    """Gives the present policies."""
 
     def current(self) -> PolicySnapshot:
-        """Return the present snapshot, which may say that nothing was read yet."""
+        """Return the present snapshot, which may be the unsynced one."""
         ...
 
 
@@ -40,11 +40,11 @@ class NamespaceSource(Protocol):
     """Gives namespaces' labels."""
 
     def labels(self, name: str) -> Mapping[str, str] | None:
-        """Return the labels, or None when the namespace is not known here."""
+        """Return the labels, or None when they are unknown."""
         ...
 
     async def fetch_labels(self, name: str, *, deadline: float) -> Mapping[str, str] | None:
-        """Ask the API server for the labels; None when it does not say in time."""
+        """Ask the API server for the labels; None when it does not answer in time."""
         ...
 
 
@@ -52,7 +52,7 @@ class PlatformSource(Protocol):
     """Gives the platforms of the cluster's nodes."""
 
     def platforms(self) -> tuple[Platform, ...]:
-        """Return them; empty when they are not known. The same tuple is returned until they change."""
+        """Return them; empty when they are unknown. The same tuple is returned until they change."""
         ...
 
 
@@ -60,11 +60,11 @@ class EvidenceSource(Protocol):
     """Collects evidence."""
 
     def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
-        """Return what is known at once."""
+        """Return the evidence that is remembered."""
         ...
 
     def renew(self, reference: ImageReference, wanted: Needs, *, share: str) -> None:
-        """Take note that remembered evidence is still of use and expires soon; nothing waits for its renewal."""
+        """Renew remembered evidence that is in use and expires soon, in the background."""
         ...
 
     async def collect_all(
@@ -77,17 +77,17 @@ class EvidenceSource(Protocol):
     ) -> Sequence[ImageEvidence]:
         """Return the evidence of each image, in order, by the deadline (monotonic seconds).
 
-        ``share`` is the namespace on whose behalf it is collected. Without patience it is what is known, as soon as that
-        takes longer than usual.
+        ``share`` is the namespace that the look-ups are counted for. With ``is_patient`` False, look-ups that take longer than
+        usual are not waited for, and their remembered evidence is returned.
         """
         ...
 
 
 class ReviewObserver(Protocol):
-    """Is told of every decision, after it was made."""
+    """Observes every decision, after it was made."""
 
     def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
-        """Take note; ``waited`` tells whether evidence had to be looked up."""
+        """Record the decision; ``waited`` tells whether evidence had to be looked up."""
         ...
 
 
@@ -119,11 +119,11 @@ class Reviewer:
         self._snapshot: PolicySnapshot | None = None
 
     def forget(self) -> None:
-        """Judge everything anew from what is known: the wall clock jumped, by which verdicts were to end."""
+        """Forget all verdicts, whose ends were computed before the wall clock jumped."""
         self._remembered.clear()
 
     def review(self, body: bytes, deadline_seconds: float | None) -> bytes | Awaitable[bytes]:
-        """Return the answer, or what to wait for; raise BadReviewError when there is not even a uid to answer to."""
+        """Return the answer, or an awaitable of it; raise BadReviewError when the request has no uid to answer with."""
         started = self._clock.monotonic()
         try:
             request = decode_review(body)
@@ -185,7 +185,7 @@ class Reviewer:
         started: float,
         deadline_seconds: float | None,
     ) -> bytes:
-        """Ask for the labels of a namespace just made; where they cannot be had, every selector counts as matching."""
+        """Fetch the labels of a new namespace; where that fails, every selector counts as matching."""
         deadline = started + inner_timeout(self._timeout_seconds if deadline_seconds is None else deadline_seconds)
         labels = await self._namespaces.fetch_labels(request.namespace, deadline=deadline)
         policies = snapshot.for_namespace(request.namespace, labels)
@@ -202,9 +202,9 @@ class Reviewer:
     ) -> bytes:
         """Collect evidence for the images without a verdict that holds, judge them, and answer.
 
-        What is known of all of them may be past its time to live: then AWS is waited for as long as it usually takes,
-        and if it takes longer, what is known allows what every policy passes by it. All else waits for AWS: a refusal, and
-        what is only tolerated, which may be refused by what AWS says.
+        Where evidence of all of them is remembered but past its time to live, AWS is waited for as long as it usually takes. If
+        it takes longer, the old evidence allows the request where every policy passes by it. Every other request waits for
+        AWS until its deadline: a refusal, and an image that is only tolerated, which new evidence may refuse.
         """
         moment = self._clock.monotonic()
         cold = {plan.text: plan for plan in plans if plan.verdict is None or plan.until <= moment}
@@ -231,7 +231,7 @@ class Reviewer:
     def _decide(
         self, uses: Uses, plans: Sequence[Plan], cold: Mapping[str, Plan], evidence: Mapping[str, ImageEvidence]
     ) -> Decision:
-        """Judge the images without a verdict that holds by what was collected of them."""
+        """Judge the images without a valid verdict by the collected evidence, and decide."""
         verdicts = {text: self._judge(plan, evidence.get(text)) for text, plan in cold.items()}
         used = [
             (use.path, verdict)
@@ -241,7 +241,7 @@ class Reviewer:
         return decide(used, expected=len(uses))
 
     def _verdict(self, plan: Plan, moment: float, share: str) -> ImageVerdict | None:
-        """Return the last verdict while it holds, else one on what is known; None where evidence has to be waited for."""
+        """Return the last verdict while it holds, else one on remembered evidence; None where evidence must be collected."""
         if plan.verdict is not None and moment < plan.until:
             if plan.renew_at <= moment:
                 self._renew(plan, share)
@@ -270,7 +270,7 @@ class Reviewer:
         return verdict
 
     def _renew(self, plan: Plan, share: str) -> None:
-        """Have the evidence of a verdict that is used late in its time renewed, once, so that nobody waits for it."""
+        """Renew the evidence of a verdict that is used late in its lifetime, once, so that no request waits for it."""
         plan.renew_at = float("inf")
         if plan.reference is not None and plan.wanted is not None:
             self._evidence.renew(plan.reference, plan.wanted, share=share)

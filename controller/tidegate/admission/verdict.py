@@ -1,6 +1,6 @@
-"""The verdict on one image under all policies that are about it, and what follows from it: deny, warn, record.
+"""The verdict on one image under all policies that apply to it, and its effects: deny, warn, record.
 
-Allowed is constructed: only when every policy has a result that lets through for each check that it demands.
+Allowed is constructed: only when every policy has a passing or exempt result for each check that it requires.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,16 +16,16 @@ from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy, Tolerance
 AnyPolicy = ImagePolicy | BrokenPolicy
 
 MAX_FOUND, MAX_REMEDY, MAX_ALSO = 600, 300, 120
-"""Characters of what was found, of what to do, and of each further check in one line, so that the policy's name has room."""
+"""Characters of what was found, of the fix, and of each further check in one line, so that the policy's name has room."""
 MAX_DETAIL, MAX_DETAILS = 200, 4
 """Characters of one detail, and details of one result."""
 MAX_DENIAL_LINES, MAX_NAMED_POLICIES = 40, 3
 """Lines about one image, and policies that a line names."""
 
-_NO_RESULT = "tidegate has no result for a check of the policy: ask the platform team to look at tidegate's log"
+_NO_RESULT = "tidegate has no result for a check of the policy; ask the platform team to read tidegate's log"
 
 _TOLERATED = frozenset({Action.WARN, Action.AUDIT})
-"""What remains of a refusal that is tolerated: it is always seen, never silent."""
+"""The actions of a refusal that is tolerated: never silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Judgement:
 
     @property
     def allowed(self) -> bool:
-        """Tell whether each demanded check has a result that lets through, and none has another."""
+        """Tell whether each required check has a result that lets the image through, and no result refuses it."""
         passed = {result.check for result in self.results if result.lets_through}
         return (
             bool(self.results)
@@ -48,11 +48,11 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageVerdict:
-    """What is said of one image; texts lack the field path, so that one verdict serves every place it is used in.
+    """The verdict on one image; texts lack the field path, so that one verdict serves every use of the image.
 
-    ``denied`` tells whether the request must be refused. ``denial`` is why, in lines. ``warnings`` go to the person
-    at kubectl and ``records`` to the audit log. ``holds_until`` is when passing time alone may change it (UTC).
-    ``stale`` tells whether anything that is known of the image is past its time to live.
+    ``denied`` tells whether the request must be refused. ``denial`` is why, in lines. ``warnings`` go to the client and
+    ``records`` to the audit log. ``holds_until`` is when time alone may change it (UTC). ``stale`` tells whether any
+    evidence of the image is past its time to live.
     """
 
     text: str
@@ -68,7 +68,7 @@ class ImageVerdict:
 
     @property
     def passes(self) -> bool:
-        """Tell whether every policy that denies passes it, and none only tolerates what it found or could not tell."""
+        """Tell whether every result of every policy that denies is a PASS: none is exempt, tolerated or undetermined."""
         return all(
             one.allowed and all(result.outcome is Outcome.PASS for result in one.results)
             for one in self.judgements
@@ -134,11 +134,11 @@ def conclude(
 
 
 def effective_actions(judgement: Judgement, *, audit_only: bool) -> frozenset[Action]:
-    """Return the policy's actions, softened where it tolerates what could not be told, or where nothing is enforced."""
+    """Return the policy's actions, without Deny where it tolerates undetermined results or where nothing is enforced."""
     actions = judgement.policy.actions or frozenset({Action.DENY})
     refusing = [result for result in judgement.results if not result.lets_through]
     only_unknown = bool(refusing) and all(result.outcome is Outcome.UNDETERMINED for result in refusing)
-    # A result that is missing altogether is a fault of ours, not something that could not be told.
+    # A missing result is a bug in tidegate, not an undetermined one, and is never tolerated.
     whole = {result.check for result in judgement.results}.issuperset(required_checks(judgement.policy))
     tolerated = only_unknown and whole and judgement.policy.on_undetermined is Tolerance.ALLOW
     return _TOLERATED if (tolerated or audit_only) and Action.DENY in actions else actions
@@ -147,7 +147,7 @@ def effective_actions(judgement: Judgement, *, audit_only: bool) -> frozenset[Ac
 def explain(judgements: Sequence[Judgement]) -> tuple[str, ...]:
     """Return why an image is refused: for each distinct result a line, its details below, and how to fix it.
 
-    A result that several policies share stands once, with the names of all of them.
+    A result that several policies share is listed once, with the names of all of them.
     """
     policies: dict[tuple[Reason, str, tuple[str, ...]], dict[str, None]] = {}
     results: dict[tuple[Reason, str, tuple[str, ...]], CheckResult] = {}
@@ -184,7 +184,7 @@ def describe(judgement: Judgement) -> str:
 
 
 def _distinct(judgement: Judgement) -> list[CheckResult]:
-    """Return the results that refuse; of those that say the same, such as scan and vulnerabilities, the first."""
+    """Return the results that refuse; of equal ones, such as of scan and vulnerabilities, the first."""
     refusing = [result for result in judgement.results if not result.lets_through]
     return list({(one.reason, one.found, one.details): one for one in reversed(refusing)}.values())[::-1]
 
@@ -198,7 +198,7 @@ def _policies(names: Iterable[str]) -> str:
 
 
 def _overall(judgements: Sequence[Judgement]) -> Outcome:
-    """Return the worst outcome of all results; nothing demanded is a PASS, something missing never is."""
+    """Return the worst outcome of all results: PASS where nothing is required, never where a result is missing."""
     outcomes = {result.outcome for one in judgements for result in one.results}
     if Outcome.FAIL in outcomes:
         return Outcome.FAIL

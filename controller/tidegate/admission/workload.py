@@ -2,7 +2,7 @@
 
 Only the fields that can hold an image are decoded; all else is skipped unread. One set of types covers every kind, since
 a field that two kinds share has one meaning in both, so that a whole AdmissionReview is decoded in one pass.
-Images are listed as written: whether a text is a reference, and whether the image may run, is said elsewhere.
+Images are listed as written; references are parsed elsewhere.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from tidegate.errors import Error
 
 
 class InvalidWorkloadError(Error):
-    """An object is not the workload that its kind promises."""
+    """An object is not a valid workload of its kind."""
 
 
 class PodSpecField(StrEnum):
-    """The list of a Pod's spec that an image stands in."""
+    """The list of a Pod's spec that an image is in."""
 
     CONTAINERS = "containers"
     INIT_CONTAINERS = "initContainers"
@@ -41,7 +41,7 @@ class ImageUse(msgspec.Struct, frozen=True, gc=False):
 
 
 class Container(msgspec.Struct, frozen=True, gc=False):
-    """What is read of a container of any sort."""
+    """The decoded fields of a container of any type."""
 
     name: str = ""
     image: str = ""
@@ -54,14 +54,14 @@ class ImageVolume(msgspec.Struct, frozen=True, gc=False):
 
 
 class Volume(msgspec.Struct, frozen=True, gc=False):
-    """What is read of a volume."""
+    """The decoded fields of a volume."""
 
     name: str = ""
     image: ImageVolume | None = None
 
 
 class PodSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What is read of a Pod's spec. Go writes an empty list as null, so each may be None."""
+    """The decoded fields of a Pod's spec. Go writes an empty list as null, so each may be None."""
 
     containers: list[Container] | None = None
     init_containers: list[Container] | None = None
@@ -76,7 +76,7 @@ class PodTemplate(msgspec.Struct, frozen=True, gc=False):
 
 
 class JobSpec(msgspec.Struct, frozen=True, gc=False):
-    """What is read of a Job's spec."""
+    """The decoded fields of a Job's spec."""
 
     template: PodTemplate | None = None
 
@@ -88,21 +88,21 @@ class JobTemplate(msgspec.Struct, frozen=True, gc=False):
 
 
 class WorkloadSpec(PodSpec, frozen=True, gc=False, rename="camel"):
-    """The spec of any workload: of a Pod, of what makes Pods, of what makes Jobs."""
+    """The spec of any workload: of a Pod, of a controller of Pods, or of a CronJob."""
 
     template: PodTemplate | None = None
     job_template: JobTemplate | None = None
 
 
 class WorkloadMetadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What is read of an object's metadata, for messages only."""
+    """The decoded fields of an object's metadata, for messages only."""
 
     name: str = ""
     generate_name: str = ""
 
 
 class Workload(msgspec.Struct, frozen=True, gc=False):
-    """What is read of an object of any kind. ``template`` is that of a PodTemplate, which has no spec."""
+    """The decoded fields of an object of any kind. ``template`` is that of a PodTemplate, which has no spec."""
 
     metadata: WorkloadMetadata | None = None
     spec: WorkloadSpec | None = None
@@ -158,12 +158,12 @@ WORKLOAD_KINDS = {
         ("batch", "Job"),
     )
 }
-"""Every kind whose images are known, by API group, version and kind."""
+"""Every supported kind, by API group, version and kind."""
 
 
 MAX_LISTED = 10_000
-"""Containers and volumes of one object, new or not. etcd's limit of 1.5 MiB an object leaves room for fewer, unless they
-have next to nothing in them."""
+"""Containers and volumes of one object, new or not. etcd's limit of 1.5 MiB an object leaves room for fewer of any useful
+size."""
 
 
 def images_of(workload: Workload, workload_kind: WorkloadKind) -> tuple[ImageUse, ...]:
@@ -207,10 +207,10 @@ def _of_containers(containers: list[Container], path: str, spec_field: PodSpecFi
 
 
 def images_of_manifest(document: object) -> tuple[ImageUse, ...]:
-    """Return every image of a parsed manifest; raise InvalidWorkloadError for what is none of the known kinds."""
+    """Return every image of a parsed manifest; raise InvalidWorkloadError for an unsupported kind."""
     workload_kind = workload_kind_of(document)
     if workload_kind is None:
-        raise InvalidWorkloadError("not a kind of workload whose images are known")
+        raise InvalidWorkloadError("not a supported kind of workload")
     try:
         workload = msgspec.convert(document, Workload)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
@@ -219,7 +219,7 @@ def images_of_manifest(document: object) -> tuple[ImageUse, ...]:
 
 
 def workload_kind_of(document: object) -> WorkloadKind | None:
-    """Return the shape of a parsed manifest's kind, or None for a kind without known images."""
+    """Return the workload kind of a parsed manifest, or None for an unsupported kind."""
     if not isinstance(document, dict):
         return None
     api_version, kind = document.get("apiVersion"), document.get("kind")

@@ -1,1 +1,1 @@
-"""One file for each check: policy and evidence in, one result out. Pure; every result is constructed, never defaulted."""
+"""The checks, one a file: policy and evidence in, one result out. Pure; every result is constructed, never defaulted."""

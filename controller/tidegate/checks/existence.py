@@ -1,6 +1,6 @@
-"""Whether an image exists, can be pulled, and has an image for the platforms of the nodes.
+"""Whether an image exists, can be pulled, and has a manifest for the platforms of the nodes.
 
-The functions return either the wanted value or a Shortfall, so that a check cannot go on without one of the two.
+The functions return either the value or a Shortfall, so that a check has to handle both.
 """
 
 from tidegate.checks.image_subject import ImageSubject
@@ -13,7 +13,7 @@ from tidegate.images.reference import ImageReference
 from tidegate.policy.model import ImagePolicy
 
 MAX_PROBLEM = 300
-"""Characters kept of what is wrong with a manifest or a policy; parts of it may be quoted."""
+"""Characters of the problem with a manifest or a policy; it may quote foreign text."""
 
 _ABSENCES = {
     Absence.IMAGE: (
@@ -55,13 +55,13 @@ _NOT_ACTIVE = {
 _UNKNOWN_STATUS = Shortfall(
     outcome=Outcome.UNDETERMINED,
     reason=Reason.STATUS_UNKNOWN,
-    found="Amazon ECR reports a status of the image that this version does not know",
-    remedy="tell the platform team; a newer tidegate may know it",
+    found="Amazon ECR reports an image status that this version of tidegate does not know",
+    remedy="ask the platform team to upgrade tidegate",
 )
 _OTHER_DIGEST = Shortfall(
     outcome=Outcome.UNDETERMINED,
     reason=Reason.CONTENT_INVALID,
-    found="the registry described another digest than the one that was asked for",
+    found="the registry returned another digest than the one requested",
     remedy="retry, and tell the platform team if it persists",
 )
 
@@ -79,7 +79,7 @@ def existing_image(subject: ImageSubject, policy: ImagePolicy) -> ImageDetail | 
 
 
 def absent(absence: Absence, reference: ImageReference) -> Shortfall:
-    """Return the shortfall for a registry's definite answer that there is nothing."""
+    """Return the shortfall for an image or repository that does not exist."""
     reason, found, remedy = _ABSENCES[absence]
     registry = reference.domain if reference.ecr is None else "Amazon ECR"
     text = found.format(registry=registry, repository=reference.path)
@@ -95,7 +95,7 @@ def runnable_images(subject: ImageSubject, policy: ImagePolicy) -> tuple[Platfor
         return Shortfall(
             outcome=Outcome.FAIL,
             reason=Reason.CONTENT_INVALID,
-            found="what is stored is not an image, or not an index of images, that can be judged",
+            found="the manifest is not a valid image manifest or image index",
             remedy="rebuild and push the image",
             cause=harmless(children.problem, MAX_PROBLEM),
         )

@@ -1,4 +1,4 @@
-"""One image of a request, with its evidence and the times that it is judged by."""
+"""One image of a request, with its evidence and the current time."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,15 +10,15 @@ from tidegate.images.reference import ImageReference
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 
 _MOST_SECONDS = 1e9
-"""An age that is beyond every bound."""
+"""An age beyond every bound of a policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSubject:
-    """One image to judge at one time. ``cluster_platforms`` are those of the nodes; empty means not known: all count.
+    """One image to judge at one time. ``cluster_platforms`` are those of the nodes; empty means unknown: all count.
 
-    ``now`` is the wall time, for what is about times that others tell; ``monotonic`` is the second, by the clock that never
-    jumps, that ages of evidence are measured by. ``trust`` is what the policies' signatures rely on.
+    ``now`` is the wall clock, to compare with times from AWS and certificates; ``monotonic`` is in seconds, for the age of
+    evidence. ``trust`` holds the trust stores and keys of the policies.
     """
 
     reference: ImageReference

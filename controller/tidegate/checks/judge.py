@@ -1,4 +1,4 @@
-"""The verdict on one image under one policy: exactly one result for each demanded check, or it is not allowed.
+"""The results of one image under one policy: exactly one for each required check, or the image is not allowed.
 
 Pure: the same policy, evidence and time give the same results. An unexpected exception in a check is UNDETERMINED.
 """
@@ -19,7 +19,7 @@ from tidegate.policy.model import BrokenPolicy, ImagePolicy
 
 
 def required_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
-    """Return the checks that a policy demands of each image it is about; never empty for a policy that exists."""
+    """Return the checks that a policy requires of each image it applies to; never empty."""
     if isinstance(policy, BrokenPolicy):
         return (Check.POLICY,)
     sections = (
@@ -34,7 +34,7 @@ def required_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
 
 
 def judge(policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> tuple[CheckResult, ...]:
-    """Return one result for each demanded check, in their order. A registry that is refused ends the matter."""
+    """Return one result for each required check, in their order; that of ``registries`` alone where it fails."""
     results = tuple(_run(check, policy, subject) for check in required_checks(policy))
     refused = next((one for one in results if one.check is Check.REGISTRY and one.outcome is Outcome.FAIL), None)
     return results if refused is None else (refused,)
@@ -43,7 +43,7 @@ def judge(policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> tuple[Ch
 def _run(check: Check, policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> CheckResult:
     try:
         result = _CHECKS[check](policy, subject)
-    except Exception as problem:  # noqa: BLE001 - whatever goes wrong in a check must not become an allow
+    except Exception as problem:  # noqa: BLE001 - an error in a check must not become an allow
         return undetermined(check, Reason.INTERNAL_ERROR, "an error inside tidegate", cause=harmless(repr(problem)))
     if not isinstance(result, CheckResult) or result.check is not check:
         return undetermined(check, Reason.INTERNAL_ERROR, "an error inside tidegate (wrong result)")
@@ -63,15 +63,15 @@ def undetermined(check: Check, reason: Reason, found: str, *, cause: str = "") -
 
 
 def _policy(policy: ImagePolicy | BrokenPolicy, _subject: ImageSubject) -> CheckResult:
-    found, cause = "the policy demands nothing", ""
+    found, cause = "the policy requires nothing", ""
     if isinstance(policy, BrokenPolicy):
-        found, cause = "the policy cannot be used", harmless("; ".join(policy.problems[:1]), MAX_PROBLEM)
+        found, cause = "the policy is invalid", harmless("; ".join(policy.problems[:1]), MAX_PROBLEM)
     return CheckResult(
         check=Check.POLICY,
         outcome=Outcome.UNDETERMINED,
         reason=Reason.POLICY_INVALID,
         found=found,
-        remedy="the platform team has to correct the policy; its status says what is wrong",
+        remedy="ask the platform team to correct the policy; its status lists the problems",
         cause=cause,
     )
 

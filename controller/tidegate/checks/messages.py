@@ -1,4 +1,4 @@
-"""Small fragments of text that several checks share: ages, causes, and text from outside made harmless."""
+"""Fragments of text that several checks share: ages, causes, and sanitized text from outside."""
 
 from datetime import timedelta
 
@@ -8,38 +8,38 @@ MAX_FOREIGN_TEXT = 120
 """Characters kept of a text that came from outside, in a message."""
 
 _CAUSES = {
-    Cause.DEADLINE: "{whom} did not answer in time",
-    Cause.THROTTLED: "{whom} is throttling requests",
-    Cause.UNREACHABLE: "{whom} could not be reached",
-    Cause.SERVER_ERROR: "{whom} answered with a server error",
-    Cause.ACCESS_DENIED: "{whom} denied tidegate access",
-    Cause.CREDENTIALS: "tidegate's credentials for {whom} are missing, expired or not valid",
+    Cause.DEADLINE: "{service} did not answer in time",
+    Cause.THROTTLED: "{service} is throttling requests",
+    Cause.UNREACHABLE: "{service} could not be reached",
+    Cause.SERVER_ERROR: "{service} answered with a server error",
+    Cause.ACCESS_DENIED: "{service} denied tidegate access",
+    Cause.CREDENTIALS: "tidegate's credentials for {service} are missing, expired or not valid",
     Cause.ROLE_DENIED: "tidegate may not assume the role of that AWS account",
-    Cause.CIRCUIT_OPEN: "{whom} failed repeatedly; tidegate asks again in some seconds",
+    Cause.CIRCUIT_OPEN: "{service} failed repeatedly; tidegate retries in a few seconds",
     Cause.OVERLOADED: "tidegate has too many requests waiting",
-    Cause.UNEXPECTED_ANSWER: "{whom} gave an answer that tidegate does not understand",
+    Cause.UNEXPECTED_ANSWER: "{service} gave an answer that tidegate does not understand",
     Cause.NOT_ASKED: "it was not looked up",
     Cause.INTERNAL: "an error inside tidegate; its log has the cause",
 }
 
 _AWS = "AWS"
-_WHOM = {"oci": "the registry", "ocsp": "the OCSP responder", "crl": "the CRL's host"}
-"""Who is asked, by the first part of a source, where that is not AWS."""
+_SERVICES = {"oci": "the registry", "ocsp": "the OCSP responder", "crl": "the CRL's host"}
+"""Names of services by the first part of a source; all others are AWS."""
 
 
 def cause_words(cause: Cause, source: str = "") -> str:
-    """Return the sentence fragment for a person; the operator's details are in the log.
+    """Return why a fact is missing, as a sentence fragment for users; the details are in the log.
 
-    ``source`` names the API that was asked, as facts do: not all of them are AWS's.
+    ``source`` is that of the fact: the API that was called, of AWS or of another service.
     """
-    if cause is Cause.ACCESS_DENIED and source and asked(source) == _AWS:
+    if cause is Cause.ACCESS_DENIED and source and service_name(source) == _AWS:
         return f"tidegate lacks the permission {source}"
-    return _CAUSES[cause].format(whom=asked(source))
+    return _CAUSES[cause].format(service=service_name(source))
 
 
-def asked(source: str) -> str:
-    """Return who is asked, by the name of an API: ``AWS``, ``the registry``."""
-    return _WHOM.get(source.partition(":")[0], _AWS)
+def service_name(source: str) -> str:
+    """Return the service that a source belongs to: ``AWS``, ``the registry``."""
+    return _SERVICES.get(source.partition(":")[0], _AWS)
 
 
 def age(span: timedelta) -> str:

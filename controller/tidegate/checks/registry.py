@@ -1,4 +1,4 @@
-"""Check ``registries``: the image comes from a registry that the policy lists, by parsed fields. Looks nothing up."""
+"""Check ``registries``: the policy lists the registry and repository of the image. Compares parsed fields; looks nothing up."""
 
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.images.reference import ImageReference
@@ -26,7 +26,7 @@ def check_registry(scopes: tuple[RegistryScope, ...], reference: ImageReference)
 
 
 def describe_scope(scope: RegistryScope) -> str:
-    """Return a scope as people write the images in it: ``111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/*``."""
+    """Return a scope as image references are written: ``111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/*``."""
     host = (
         EcrRegistry(scope.partition, scope.account, scope.region or "*").host
         if isinstance(scope, EcrScope)

@@ -1,4 +1,4 @@
-"""What a check says: one outcome with a stable reason code, what was found and what to do about it."""
+"""The result of a check: one outcome with a stable reason code, what was found and how to fix it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ class Check(StrEnum):
 
 
 class Outcome(StrEnum):
-    """PASS and EXEMPT let an image through; nothing else does."""
+    """PASS and EXEMPT let an image through; the others do not."""
 
     PASS = "Pass"  # noqa: S105 - a word, not a password
     EXEMPT = "Exempt"
@@ -83,10 +83,10 @@ class Reason(StrEnum):
 class CheckResult:
     """The result of one check on one image under one policy.
 
-    ``found`` says what was found and ``remedy`` what to do, each a fragment for one line of text, in our own words and
-    those of the reference and the policy. ``details`` are the single things that were found, such as vulnerabilities,
-    each for a line below ``found``. ``cause`` is for operators alone: what others said, with the names of roles,
-    keys and hosts that may be in it. ``holds_until`` is when passing time alone may change the result (UTC), or None.
+    ``found`` is what was found and ``remedy`` the fix, each a fragment of one line; they quote only the reference and the
+    policy. ``details`` are single findings, such as vulnerabilities, each for a line below ``found``. ``cause`` is for
+    operators alone: it may quote AWS, registries and signers, with names of roles, keys and hosts. ``holds_until`` is when
+    time alone may change the result (UTC), or None.
     ``notes`` are for warnings beside a pass.
     """
 
@@ -118,7 +118,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
-    """Why a check cannot pass for want of a fact: a result without the name of the check. ``cause`` is for operators."""
+    """Why several checks cannot pass: a result without the name of the check. ``cause`` is for operators."""
 
     outcome: Outcome
     reason: Reason

@@ -1,8 +1,8 @@
 """Check ``scan``: every image that a node may run was scanned, recently enough. Not scanned is never clean.
 
-The race between "scanned" and its findings is closed here: after the push and after the first scan, findings may still be
-arriving, so the image counts as pending until the policy's settling period is over. No answer of AWS says which scan was
-the first one, so the last scan counts as the first until something proves an earlier one: see ``_settled_at``.
+After the push and after the first scan, findings may still be arriving, so the image counts as pending until the
+policy's settling period is over. AWS does not report which scan was the first, so the last scan counts as the first unless
+an earlier one is proved: see ``_settled_at``.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScannedImage:
-    """One runnable image with what is known of its scan, and how the scan was judged."""
+    """One runnable image with its scan report, and the result of the check of the scan."""
 
     image: PlatformImage
     report: ScanReport | None
@@ -41,14 +41,14 @@ _STATES: dict[ScanState, tuple[Outcome, Reason, str, str]] = {
     ScanState.EXPIRED: (
         Outcome.FAIL,
         Reason.SCAN_EXPIRED,
-        "the scan has expired and its findings were closed, so nothing is known of newer vulnerabilities",
+        "the scan has expired and its findings were closed, so newer vulnerabilities are unknown",
         "push the image again or lengthen the re-scan duration in Amazon Inspector",
     ),
     ScanState.UNSUPPORTED: (
         Outcome.FAIL,
         Reason.SCAN_UNSUPPORTED,
         "the scanner does not support this image",
-        "use a supported base image, or let the policy tolerate it (scan.whenUnsupported)",
+        "use a supported base image, or set scan.whenUnsupported to Allow in the policy",
     ),
     ScanState.NOT_SCANNED: (
         Outcome.FAIL,
@@ -59,13 +59,13 @@ _STATES: dict[ScanState, tuple[Outcome, Reason, str, str]] = {
     ScanState.BLOCKED: (
         Outcome.FAIL,
         Reason.SCAN_BLOCKED,
-        "the scanner is denied access to the repository or its key",
-        "the platform team has to let Amazon Inspector read the repository",
+        "the scanner is denied access to the repository or its KMS key",
+        "ask the platform team to give Amazon Inspector access to the repository",
     ),
     ScanState.LIMITED: (
         Outcome.FAIL,
         Reason.SCAN_LIMIT_EXCEEDED,
-        "the daily limit of basic scans is used up, so the image was not scanned",
+        "the daily limit of basic scans is reached, so the image was not scanned",
         "retry tomorrow or use enhanced scanning",
     ),
     ScanState.ARCHIVED: (
@@ -83,8 +83,8 @@ _STATES: dict[ScanState, tuple[Outcome, Reason, str, str]] = {
     ScanState.UNKNOWN: (
         Outcome.UNDETERMINED,
         Reason.STATUS_UNKNOWN,
-        "the scanner reports a status that this version does not know",
-        "tell the platform team; a newer tidegate may know it",
+        "the scanner reports a status that this version of tidegate does not know",
+        "ask the platform team to upgrade tidegate",
     ),
 }
 
@@ -97,7 +97,7 @@ def check_scan(rules: ScanRules, policy: ImagePolicy, subject: ImageSubject) -> 
 
 
 def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: ImageSubject) -> tuple[ScannedImage, ...] | Shortfall:
-    """Return each runnable image with its scan judged, at least one; or why that cannot be told."""
+    """Return each runnable image, at least one, with its scan judged; or the shortfall."""
     if subject.reference.ecr is None:
         return Shortfall(
             outcome=Outcome.FAIL,
@@ -111,7 +111,7 @@ def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: ImageSubject) ->
     images = runnable_images(subject, policy)
     if isinstance(images, Shortfall):
         return images
-    # Who scans is evidence too: what another scanner says says nothing, however lately it was asked.
+    # The scan type is evidence too: a fresh report is worthless where another scanner is in charge now.
     scan_type = usable(subject.evidence.scan_type, policy=policy, subject=subject)
     if isinstance(scan_type, Shortfall):
         return scan_type
@@ -119,7 +119,7 @@ def judge_scans(rules: ScanRules, policy: ImagePolicy, subject: ImageSubject) ->
 
 
 def resting_on_scans(result: CheckResult, policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
-    """Return the result with what follows from stale facts below all scans; see ``resting_on``."""
+    """Return the result with the effects of stale facts that all scans rest on; see ``resting_on``."""
     facts = (subject.evidence.detail, subject.evidence.runnable, subject.evidence.scan_type)
     return resting_on(result, *facts, policy=policy, subject=subject)
 
@@ -157,10 +157,10 @@ def _judge_report(
 ) -> CheckResult:
     """Judge one report in numbered steps; the first that does not hold is the answer."""
     coverage = report.coverage
-    # 1. The scanner says that the image was scanned.
+    # 1. The scanner reports the image as scanned.
     if coverage.state not in {ScanState.SCANNED, ScanState.SCANNED_AGAIN, ScanState.SCANNED_ONCE}:
         return replace(_not_scanned(rules, coverage.state, _own_words(report)), cause=_all_words(report))
-    # 2. It says when. Without a time there was no scan: "will be scanned one time" is how AWS explains one such status.
+    # 2. It reports when. Without a time there was no scan: AWS explains one such status with "will be scanned one time".
     scanned_at = coverage.last_scanned_at
     if scanned_at is None or scanned_at - max(now, observed_at) > MAX_CLOCK_SKEW:
         return _no_time(report)
@@ -177,12 +177,12 @@ def _judge_report(
 
 def _no_time(report: ScanReport) -> CheckResult:
     scanned_at = report.coverage.last_scanned_at
-    seen = "does not say when" if scanned_at is None else "gives a time in the future"
+    seen = "without a time" if scanned_at is None else "with a time in the future"
     return CheckResult(
         check=Check.SCAN,
         outcome=Outcome.UNDETERMINED,
         reason=Reason.EVIDENCE_LACKING,
-        found=f"the scanner says that the image was scanned, and {seen} ({_own_words(report)})",
+        found=f"the scanner reports a scan {seen} ({_own_words(report)})",
         remedy="retry in a minute, and tell the platform team if it persists",
         cause=_all_words(report),
         holds_until=None if scanned_at is None else scanned_at - MAX_CLOCK_SKEW,
@@ -203,19 +203,19 @@ def _unsettled(
     """
     settled_at = _settled_at(rules.settling_period, detail, report, scanned_at)
     if settled_at is None:
-        found = "being scanned, and no earlier scan is known"
+        found = "a scan is running, and no earlier scan is known"
         return _not_scanned(rules, ScanState.PENDING, found)
     if observed_at >= settled_at:
         return None
-    result = _not_scanned(rules, ScanState.PENDING, "pushed or scanned a moment ago, findings may still be arriving")
+    result = _not_scanned(rules, ScanState.PENDING, "pushed or scanned recently; findings may still be arriving")
     remedy = f"retry in {age(max(timedelta(0), settled_at - now) + timedelta(seconds=1))}"
     return replace(result, remedy=remedy, holds_until=settled_at if now < settled_at else None)
 
 
 def _observed_at(fact: Fact[ScanReport], now: datetime) -> datetime:
-    """Return when the scanner was asked, which a clock that was set back a little does not put into the future.
+    """Return when the scanner was asked, at most ``now`` where the clock was set back a little since.
 
-    AWS refuses who is further off: then the clock was right when AWS answered, and is wrong now.
+    AWS refuses requests of a clock that is further off: then the clock was right at the look-up, and is wrong now.
     """
     if isinstance(fact, Missing):
         return now
@@ -247,7 +247,7 @@ def _own_words(report: ScanReport) -> str:
 
 
 def _all_words(report: ScanReport) -> str:
-    """Return all of the scanner's own words, for operators, where users are not told them all."""
+    """Return all of the scanner's codes, for operators, where users see only the documented ones."""
     coverage = report.coverage
     words = [one for one in (coverage.code, coverage.reason) if one]
     return "/".join(map(harmless, words)) if not DOCUMENTED_WORDS.issuperset(words) else ""
@@ -256,17 +256,17 @@ def _all_words(report: ScanReport) -> str:
 def _settled_at(period: timedelta, detail: ImageDetail, report: ScanReport, scanned_at: datetime) -> datetime | None:
     """Return when the findings of the first scan count as complete: a period after the push and after that scan.
 
-    None stands for a scan that is under way and may be the first one: the time beside it may be that of its beginning.
+    None means that a scan is running that may be the first one: its time may be that of its beginning.
 
-    Amazon Inspector scans an image again and again and tells the last time alone. So the last scan counts as the first
-    one, unless an earlier scan since the push is proved:
+    Amazon Inspector scans an image repeatedly and reports only the time of the last scan. So the last scan counts as the
+    first one, unless an earlier scan since the push is proved:
 
     - by a finding that was first observed more than a period before the last scan;
     - by an earlier look-up of this process, which saw the image scanned already (``ScanReport.scanned_since``).
 
-    What is older than the push proves nothing: an image that was deleted and pushed again, or restored from the archive,
-    is scanned anew, and its findings may come back one by one with their old times. Where the push has no time, nothing
-    is known to be since the push. ECR's basic scanning scans on push or on demand: each of its scans makes all findings anew.
+    Findings older than the push prove nothing: an image that was deleted and pushed again, or restored from the archive, is
+    scanned anew, and its findings may come back one by one with their old times. Where the push has no time, nothing is
+    proved. ECR's basic scanning scans on push or on demand: each of its scans makes all findings anew.
     """
     present = [time for time in (detail.pushed_at, detail.restored_at) if time is not None]
     finished = [scanned_at] if report.coverage.state is not ScanState.SCANNED_AGAIN else []
@@ -285,6 +285,6 @@ def _too_old(max_age: timedelta, scanned_at: datetime, now: datetime) -> CheckRe
         check=Check.SCAN,
         outcome=Outcome.FAIL,
         reason=Reason.SCAN_TOO_OLD,
-        found=f"last scanned: {age(now - scanned_at)} ago; the policy allows {age(max_age)}",
+        found=f"the last scan is {age(now - scanned_at)} old (maxAge: {age(max_age)})",
         remedy="scan or push the image again, or turn on continuous scanning",
     )

@@ -1,6 +1,6 @@
-"""Whether a fact is fresh enough for a policy, and what follows from a stale one.
+"""Whether a fact is fresh enough for a policy, and what a stale one does to a result.
 
-``usable`` returns either the fact's value or a Shortfall, so that a check cannot go on without one of the two.
+``usable`` returns either the fact's value or a Shortfall, so that a check has to handle both.
 """
 
 from dataclasses import replace
@@ -40,7 +40,7 @@ def usable(fact: Fact[T], *, policy: ImagePolicy, subject: ImageSubject) -> T | 
 
 
 def resting_on(result: CheckResult, *facts: Fact[object], policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
-    """Return the result with what follows from stale facts below it: how long it holds, and a note beside a pass."""
+    """Return the result with the effects of stale facts: how long it holds, and a note beside a pass."""
     stale = [fact for fact in facts if isinstance(fact, Known) and fact.stale and subject.age(fact) <= policy.max_stale]
     if not stale:
         return result
@@ -58,5 +58,5 @@ def resting_on(result: CheckResult, *facts: Fact[object], policy: ImagePolicy, s
 
 
 def earliest(*times: datetime | None) -> datetime | None:
-    """Return the earliest of the times that there are, or None."""
+    """Return the earliest time, ignoring None; None where there is none."""
     return min((time for time in times if time is not None), default=None)

@@ -1,8 +1,8 @@
-"""Check ``tags``: the tag cannot be moved, is not a forbidden one, or a digest is given instead.
+"""Check ``tags``: the tag is immutable and not forbidden, or the reference has a digest.
 
-Whether a tag can be moved is what Amazon ECR says of the repository: one of four mutability modes with exclusion
-filters. A reference with a digest cannot be moved, whatever its tag says. "Cannot be moved" means by a push: an
-immutable tag can still be deleted and pushed again by whoever holds those rights; only a digest is proof against that.
+Tag mutability is read from the ECR repository: one of four modes with exclusion filters. A reference with a digest
+always passes, whatever its tag. A push cannot move an immutable tag, but a user with the permissions to delete and to push
+images can delete the tag and push it again; only a digest excludes that.
 """
 
 from tidegate.checks.existence import absent, existing_image
@@ -15,7 +15,7 @@ from tidegate.policy.model import ImagePolicy, TagRules
 
 
 def check_tag(rules: TagRules, policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
-    """Judge the reference's tag: digest first, then forbidden patterns, then whether ECR lets it move."""
+    """Judge the tag: digest first, then forbidden patterns, then tag mutability."""
     reference = subject.reference
     if reference.digest is not None:
         return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
@@ -57,7 +57,7 @@ def _immutable(policy: ImagePolicy, subject: ImageSubject, tag: str) -> CheckRes
 
 
 def _pin_remedy(subject: ImageSubject) -> str:
-    """Return how to pin the image, with its digest where that is known."""
+    """Return how to pin the image, with its digest where it is known."""
     detail = subject.evidence.detail
     digest = getattr(getattr(detail, "value", None), "digest", None)
     if digest is None:

@@ -1,8 +1,8 @@
 """Check ``vulnerabilities``: findings that count stay within the policy's limits, on every image that a node may run.
 
 What counts is decided finding by finding, in this order: suppressed, ignored, known exploit, not fixable, grace, EPSS.
-Where a policy asks for an EPSS score and a finding has none, the score cannot be known to be below the threshold.
-An image whose scan does not pass has no findings to believe, so the scan's own result stands in their place.
+A finding without an EPSS score is undetermined where a policy has a threshold for it.
+Where the scan does not pass, its findings cannot be trusted, so the result is that of the scan.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 @dataclass(slots=True, kw_only=True)
 class SortedFindings:
-    """Findings of one image sorted by what the policy makes of them. ``next_change`` is when time alone changes it."""
+    """Findings of one image sorted by their effect under the policy. ``next_change`` is when time alone changes it."""
 
     counting: list[Finding] = field(default_factory=list)
     exploited: list[Finding] = field(default_factory=list)
@@ -62,7 +62,7 @@ def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, now: datetime
 
 
 def _judge_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> CheckResult:
-    """Judge the findings, and say until when passing time alone changes nothing of it."""
+    """Judge the findings; the result holds until time alone may change it."""
     sorted_findings = _sort_findings(rules, report, now)
     return replace(
         _judge_sorted(rules, report, sorted_findings), holds_until=min(sorted_findings.next_change, default=None)
@@ -91,16 +91,16 @@ def _judge_sorted(rules: VulnerabilityRules, report: ScanReport, sorted_findings
     if over:
         text = ", ".join(f"{counts[one]} {one.value} (allowed {rules.max_counts[one]})" for one in over)
         return _refuse(text, [finding for finding in sorted_findings.counting if finding.severity in over])
-    # 3. More than are read refuse: who pushed the image chose how many there are.
+    # 3. More findings than tidegate reads refuse the image, so that a pusher cannot hide one behind the limit.
     if not report.complete:
         return CheckResult(
             check=Check.VULNERABILITIES,
             outcome=Outcome.FAIL,
             reason=Reason.EVIDENCE_LACKING,
-            found=f"there are more findings than tidegate reads ({len(report.findings)})",
-            remedy="fix the worst of them",
+            found=f"the image has more findings than tidegate reads ({len(report.findings)})",
+            remedy="fix the worst findings, then rebuild and push the image",
         )
-    # 4. What could not be weighed is not good news.
+    # 4. Data that the policy needs and the scanner does not provide leaves the image undetermined.
     if lacking := _lacking(rules, report, sorted_findings):
         return lacking
     return CheckResult(
@@ -133,11 +133,11 @@ def _sort_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime)
 
 
 def _sort_counting(rules: VulnerabilityRules, finding: Finding, sorted_findings: SortedFindings, now: datetime) -> None:
-    """Put a finding that counts where it belongs, unless it is still within its grace."""
+    """Sort a finding that counts, unless it is still in its grace period."""
     if finding.first_observed_at is not None and rules.grace_period:
         begins, ends = finding.first_observed_at - MAX_CLOCK_SKEW, finding.first_observed_at + rules.grace_period
         if now < begins:
-            # Observed in the future: the grace would last for longer than the policy says.
+            # Observed in the future: the grace period would be longer than the policy allows.
             sorted_findings.next_change.append(begins)
         elif now < ends:
             sorted_findings.in_grace.append((ends, finding))
@@ -154,12 +154,12 @@ def _sort_counting(rules: VulnerabilityRules, finding: Finding, sorted_findings:
 
 
 def _lacking(rules: VulnerabilityRules, report: ScanReport, sorted_findings: SortedFindings) -> CheckResult | None:
-    """Return UNDETERMINED where the source does not say what the policy asks, or says it in words not known."""
+    """Return UNDETERMINED where the scanner does not provide data that the policy needs, or in unknown terms."""
     if sorted_findings.unknown_severity:
         return _undetermined(
             Reason.STATUS_UNKNOWN,
-            f"{harmless(sorted_findings.unknown_severity[0].id)} has a severity that this version does not know",
-            "tell the platform team; a newer tidegate may know it",
+            f"{harmless(sorted_findings.unknown_severity[0].id)} has a severity that this version of tidegate does not know",
+            "ask the platform team to upgrade tidegate",
         )
     wants = [
         name
@@ -172,20 +172,20 @@ def _lacking(rules: VulnerabilityRules, report: ScanReport, sorted_findings: Sor
     if wants and report.scanner is not Scanner.INSPECTOR:
         return _undetermined(
             Reason.EVIDENCE_LACKING,
-            f"{report.scanner.value} does not say what {' and '.join(wants)} asks for",
-            "turn on enhanced scanning, or drop that field from the policy",
+            f"{report.scanner.value} does not provide the data for {' and '.join(wants)}",
+            "turn on enhanced scanning, or remove the field from the policy",
         )
     if sorted_findings.unknown_exploit:
         return _undetermined(
             Reason.EVIDENCE_LACKING,
-            f"{report.scanner.value} does not say whether an exploit of {harmless(sorted_findings.unknown_exploit[0].id)} is known",
+            f"{report.scanner.value} does not report whether an exploit for {harmless(sorted_findings.unknown_exploit[0].id)} is known",
             "retry, and tell the platform team if it persists",
         )
     if sorted_findings.unknown_epss:
         return _undetermined(
             Reason.EVIDENCE_LACKING,
             f"{report.scanner.value} gives no EPSS score for {harmless(sorted_findings.unknown_epss[0].id)}",
-            "ignore that vulnerability in the policy for a while, or set vulnerabilities.whenEpssUnknown to Allow",
+            "add it to vulnerabilities.ignore in the policy, or set vulnerabilities.whenEpssUnknown to Allow",
         )
     return None
 
@@ -210,7 +210,7 @@ def _fix(findings: list[Finding]) -> str:
     packages = [package for finding in findings for package in finding.packages if package.fixed_in]
     names = list(dict.fromkeys(harmless(package.name) for package in packages))
     if not names:
-        return "use another base image, or ask the platform team for an exemption: no fixed version is known yet"
+        return "use another base image, or ask the platform team to ignore the finding for a time; no fixed version is known yet"
     more = f" and {plural(len(names) - _SHOWN_FINDINGS, 'more package')}" if len(names) > _SHOWN_FINDINGS else ""
     versions = "version" if len(names) == 1 else "versions"
     return f"update {', '.join(names[:_SHOWN_FINDINGS])}{more} to the fixed {versions}, then rebuild and push the image"

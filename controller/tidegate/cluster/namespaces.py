@@ -46,7 +46,7 @@ class WatchedNamespaces(Resynced):
         return len(self._labels)
 
     def labels(self, name: str) -> Mapping[str, str] | None:
-        """Return the labels, or None when the namespace is not known here."""
+        """Return the labels, or None when they are unknown."""
         return self._labels.get(name)
 
     def told(self, name: str, labels: Mapping[str, str]) -> None:

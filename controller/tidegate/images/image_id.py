@@ -1,4 +1,4 @@
-"""How one image of a repository is asked for: by tag or by digest. Pure; what it resolves to is evidence."""
+"""The identifier of one image of a repository: a tag or a digest. Pure; its digest is evidence."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ class ImageId:
 
     @classmethod
     def of_tag(cls, tag: str) -> "ImageId":
-        """Return the id of whatever the tag points at."""
+        """Return the id of the image that a tag points to."""
         return cls("tag", tag)
 
     @classmethod
@@ -24,5 +24,5 @@ class ImageId:
         return cls("digest", digest)
 
     def __str__(self) -> str:
-        """Return ``:tag`` or ``@digest``, as it stands behind a repository's name."""
+        """Return ``:tag`` or ``@digest``, as written after a repository's name."""
         return f":{self.value}" if self.kind == "tag" else f"@{self.value}"

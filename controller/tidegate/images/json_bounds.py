@@ -1,7 +1,7 @@
-"""How much a JSON document may make its reader do, found out before it is read.
+"""Bounds on a JSON document, checked before it is parsed.
 
-Python's and msgspec's readers hold the interpreter's lock until they are done, so that a document of a few bytes a value
-would hold up every other thread. Counting bytes takes a fraction of a millisecond for each megabyte.
+Python's and msgspec's parsers hold the interpreter's lock until they are done, so that a large document of many small
+values would block every other thread. Counting bytes takes a fraction of a millisecond for each megabyte.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ def has_more_values(content: bytes, limit: int) -> bool:
 
 
 def is_ambiguous(members: Sequence[tuple[str, object]]) -> bool:
-    """Tell whether two names of one object differ in nothing but case, or one is too long to find that out.
+    """Tell whether two names of one object differ only in case, or one is too long to compare.
 
-    Go's JSON reader takes such names for one.
+    Go's JSON parser reads such names as the same field.
     """
     if any(len(name) > MAX_NAME_CHARACTERS for name, _ in members):
         return True

@@ -1,7 +1,7 @@
 """Image manifests and indexes, from bytes whose digest is checked first.
 
-Children of an index are bounded and what no node can run (attestations) is left out. Nothing is fetched here.
-What another reader of the same bytes might read differently is refused: a container runtime takes ``Manifests`` for
+Children of an index are bounded, and attestations, which no node can run, are left out. Nothing is fetched here.
+A document that another parser might read differently is refused: a container runtime takes ``Manifests`` for
 ``manifests`` and the last of two, so that an index could show one child here and run another there.
 """
 
@@ -17,7 +17,7 @@ from tidegate.images.json_bounds import has_more_values, is_ambiguous
 from tidegate.images.platform import InvalidPlatformError, Platform, normalise, parse_platform
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
-"""What Amazon ECR stores at most, and what is parsed at most."""
+"""The limit of Amazon ECR, and of what is parsed."""
 MAX_CHILDREN = 64
 """Runnable children of one index; a child counts once for each platform that it is listed for."""
 MAX_ENTRIES = 4 * MAX_CHILDREN
@@ -27,7 +27,7 @@ MAX_VALUES = 10_000
 MAX_INDEX_DEPTH = 2
 """An index may name an index, which may name no further one."""
 MAX_NESTED_INDEXES = 8
-"""Indexes that one index may name. Each may have MAX_MANIFEST_BYTES, and who pushed them must not choose how long all take."""
+"""Indexes that one index may name. Each may have MAX_MANIFEST_BYTES, and a pusher must not choose how long all take."""
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -120,7 +120,7 @@ def parse_manifest(content: bytes, *, digest: Digest, media_type: str) -> Manife
         raise InvalidManifestError(f"schemaVersion is {document.schema_version}, not {_SCHEMA_VERSION}")
     if document.media_type is not None and document.media_type != media_type:
         raise InvalidManifestError(
-            f"the manifest calls itself {_quoted(document.media_type)} but is stored as {_quoted(media_type)}"
+            f"the manifest has mediaType {_quoted(document.media_type)} but is stored as {_quoted(media_type)}"
         )
     children = _index(document) if media_type in INDEX_TYPES else _image(document)
     return Manifest(digest=digest, media_type=media_type, size=len(content), children=children)
@@ -137,14 +137,14 @@ def _check_bytes(content: bytes, digest: Digest) -> None:
 def _check_type(media_type: str) -> None:
     if media_type in {DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED}:
         raise InvalidManifestError(
-            "Docker image manifests of schema 1 cannot be judged or run: push the image again with a current tool"
+            "Docker image manifests of schema 1 are not supported: push the image again with a current tool"
         )
     if media_type not in IMAGE_TYPES and media_type not in INDEX_TYPES:
         raise InvalidManifestError(f"{_quoted(media_type)} is not the media type of an image or an index of images")
 
 
 def _document(content: bytes) -> _ManifestDocument:
-    """Return the document, once it is sure that every reader finds the same in it."""
+    """Return the document; refuse one that another parser may read differently."""
     if has_more_values(content, MAX_VALUES):
         raise InvalidManifestError(f"the manifest has more than {MAX_VALUES} JSON values")
     try:
@@ -156,20 +156,22 @@ def _document(content: bytes) -> _ManifestDocument:
 
 
 def _check_names(members: list[tuple[str, object]]) -> None:
-    """Refuse an object that Go's JSON reader reads otherwise, since it does not tell cases apart.
+    """Refuse an object that Go's JSON parser reads otherwise, since it ignores the case of names.
 
-    That is two names that are one to it, and a name of a platform that is read there and not here, which would let a
-    platform look more common than it is.
+    That is one with two names that differ only in case, and a platform with a field name in another case, which is ignored
+    here, so that the platform would look less specific than it is.
     """
     if is_ambiguous(members):
-        raise InvalidManifestError("a name stands twice in one object of the manifest, so that readers may disagree")
+        raise InvalidManifestError("an object in the manifest has a name twice, so parsers may disagree")
     names = {name for name, _ in members}
     if names >= _NAMED and ({name.casefold() for name in names} & _PLATFORM_NAMES) - names:
-        raise InvalidManifestError("a platform in the manifest has a name in other letters than the specification's")
+        raise InvalidManifestError(
+            "a platform in the manifest has a field whose name differs in case from the specification"
+        )
 
 
 def _image(document: _ManifestDocument) -> tuple[IndexEntry, ...]:
-    """Return no children, for what has all parts of an image and none of an index."""
+    """Return no children; refuse an image without its parts or with those of an index."""
     if document.manifests is not None:
         raise InvalidManifestError("an image manifest that also lists manifests, as an index does")
     if document.config is None or document.layers is None:
@@ -187,7 +189,7 @@ def _index(document: _ManifestDocument) -> tuple[IndexEntry, ...]:
         raise InvalidManifestError(f"the index lists {len(document.manifests)} manifests, more than {MAX_ENTRIES}")
     children = tuple(dict.fromkeys(_runnable(document.manifests)))
     if not children:
-        raise InvalidManifestError("an index without any manifest that could run")
+        raise InvalidManifestError("an index without a runnable image")
     if len(children) > MAX_CHILDREN:
         raise InvalidManifestError(f"the index lists {len(children)} runnable images, more than {MAX_CHILDREN}")
     described: dict[Digest, tuple[str, int]] = {}
@@ -223,7 +225,7 @@ def _runnable(entries: Iterable[_IndexEntry]) -> Iterable[IndexEntry]:
 
 
 def _platform(stated: _Platform | None) -> Platform | None:
-    """Return the platform as containerd compares it; None, for any platform, where it is missing, partial or odd."""
+    """Return the platform as containerd compares it; None, for any platform, where it is missing, incomplete or invalid."""
     if stated is None or not stated.os or not stated.architecture:
         return None
     platform = normalise(Platform(os=stated.os, architecture=stated.architecture, variant=stated.variant))

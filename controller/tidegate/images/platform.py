@@ -15,7 +15,7 @@ class InvalidPlatformError(Error):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """One platform; an empty variant means that none was named."""
+    """One platform; an empty variant means none."""
 
     os: str
     architecture: str
@@ -26,7 +26,7 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
-# Other names of an architecture, with the variant that the name stands for; None keeps the variant that is named.
+# Aliases of an architecture, with the variant that the alias implies; None keeps the stated variant.
 _ARCHITECTURES = {
     "i386": ("386", ""),
     "x86_64": ("amd64", None),

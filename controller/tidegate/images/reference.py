@@ -1,7 +1,7 @@
 """Image references, parsed as the container runtime parses them.
 
 The grammar is that of the distribution project's reference package (v0.6.0), which the kubelet and containerd use.
-Nothing is looked up here, and nothing is said about which registries are allowed.
+Nothing is looked up here. Which registries are allowed is up to the policies.
 
 Stricter than the runtime on purpose, and each is refused, never reinterpreted:
 
@@ -23,7 +23,7 @@ from tidegate.images.digest import Digest, parse_digest
 from tidegate.images.repository import EcrRegistry, EcrRepository, parse_ecr_host
 
 MAX_REFERENCE_LENGTH = 1024
-"""Characters of a text that is looked at: the longest host, path, tag and digest make about 800."""
+"""Characters of a reference; the longest host, path, tag and digest have about 800 together."""
 MAX_PATH_LENGTH = 255
 """Characters of a repository's path, without the host, with ``library/`` where it is implied."""
 MIN_ECR_NAME_LENGTH = 2
@@ -40,7 +40,7 @@ _DEFAULT_TAG = "latest"
 _HTTPS_PORT = "443"
 _QUOTED = 96
 
-# Possessive quantifiers never give back what they took, so that matching takes linear time whatever comes in.
+# Possessive quantifiers never give back what they took, so that matching always takes linear time.
 _LABEL = r"[a-zA-Z0-9]++(?:-++[a-zA-Z0-9]++)*+"
 _DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*+|\[[a-fA-F0-9:]++\])(?::[0-9]++)?+", re.ASCII)
 _COMPONENT = r"[a-z0-9]++(?:(?:\.|__?+|-++)[a-z0-9]++)*+"
@@ -114,7 +114,7 @@ def parse_reference(text: str) -> ImageReference:
 
 
 def quoted(text: str) -> str:
-    """Return the text in quotes, cut, and with all but printable ASCII escaped, so that no terminal obeys it."""
+    """Return the text in quotes, cut, and with all but printable ASCII escaped, so that no terminal interprets it."""
     return ascii(text if len(text) <= _QUOTED else text[:_QUOTED] + "...")
 
 
@@ -133,14 +133,14 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _sha256(text: str, digest_text: str) -> Digest:
-    """Return the digest; refuse other algorithms in words of their own, since the runtime may know them."""
+    """Return the digest; refuse other algorithms with their own message, since the runtime may support them."""
     digest = parse_digest(digest_text)
     if digest is not None:
         return digest
     found = _DIGEST.fullmatch(digest_text)
     if found is not None and found["algorithm"].lower() != "sha256":
         raise InvalidReferenceError(
-            f"{quoted(text)} has a digest of algorithm {quoted(found['algorithm'])}; only sha256 can be judged"
+            f"{quoted(text)} has a digest of algorithm {quoted(found['algorithm'])}; only sha256 is supported"
         )
     raise InvalidReferenceError(f"{quoted(text)} has no valid digest after '@': expected sha256: and 64 of 0-9 a-f")
 
@@ -165,12 +165,12 @@ def _ecr_repository(text: str, domain: str, path: str) -> EcrRepository | None:
 
 @lru_cache(maxsize=REMEMBERED_REPOSITORIES)
 def _shared(registry: EcrRegistry, name: str) -> EcrRepository:
-    """Return one object for one repository: what is remembered of its images holds on to it."""
+    """Return one object for one repository, since the cached evidence of its images refers to it."""
     return EcrRepository(registry, name)
 
 
 def _explain(text: str, domain: str, remainder: str) -> NoReturn:
-    """Raise with the most telling reason why a text is no reference."""
+    """Raise with the most exact reason why a text is not a reference."""
     raise InvalidReferenceError(f"{quoted(text)} is not an image reference: {_reason(text, domain, remainder)}")
 
 

@@ -1,7 +1,7 @@
-"""Amazon ECR registries and repositories as one identity, whatever host form names them.
+"""Amazon ECR registries and repositories as one identity for all their host names.
 
 The standard, FIPS and dual-stack hosts of one account and region are one registry. Host forms: the table of the Amazon
-ECR credential helper and the kubelet's ECR credential provider. This module does not say which registries are allowed.
+ECR credential helper and the kubelet's ECR credential provider. Which registries are allowed is up to the policies.
 """
 
 import re
@@ -39,7 +39,7 @@ class EcrRegistry:
 
     @property
     def host(self) -> str:
-        """Return the standard host, whichever of its hosts a reference named."""
+        """Return the standard host."""
         return f"{self.account}.dkr.ecr.{self.region}.{_STANDARD_SUFFIXES[self.partition]}"
 
     def __str__(self) -> str:

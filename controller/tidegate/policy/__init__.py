@@ -1,1 +1,1 @@
-"""What is demanded: ImagePolicy objects, parsed, matched and compiled into one immutable snapshot. Pure."""
+"""ImagePolicy and TrustStore objects: parsed, matched and compiled into one immutable snapshot. Pure."""

@@ -1,7 +1,7 @@
-"""The section ``attestations`` as shapes, and how the authorities that it names are found among those of ``signatures``.
+"""The section ``attestations`` as shapes, and the look-up of the authorities that it names in ``signatures``.
 
-All attestations of the list are demanded. Each names authorities of ``signatures``, or has some of its own: most images
-with attestations have no signature beside them.
+All attestations of the list are required. Each names authorities of ``signatures``, or has its own: most images with
+attestations have no signature.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,8 +20,8 @@ MAX_OWN_AUTHORITIES: Final = 4
 MAX_PREDICATE_TYPE: Final = 512
 
 
-class Written(NamedTuple):
-    """An attestation as it was written, with its authorities still by name."""
+class UnresolvedAttestation(NamedTuple):
+    """An attestation whose authorities are names that ``resolved`` replaces."""
 
     name: str
     predicate_type: str
@@ -37,8 +37,8 @@ def _build(
     authorities: tuple[str, ...] = (),
     any_of: tuple[Authority, ...] = (),
     conditions: tuple[Condition, ...] = (),
-) -> Written:
-    return Written(name, predicate_type, authorities, tuple(map(_sigstore, any_of)), conditions)
+) -> UnresolvedAttestation:
+    return UnresolvedAttestation(name, predicate_type, authorities, tuple(map(_sigstore, any_of)), conditions)
 
 
 ATTESTATION: Final = Section(
@@ -98,8 +98,7 @@ ATTESTATIONS: Final = ListOf(item=ATTESTATION, minimum=1, maximum=MAX_ATTESTATIO
 def unknown_authorities(spec: object, path: str) -> Iterator[str]:
     """Yield a problem for each authority that an attestation of the spec names and that ``signatures`` does not have.
 
-    Looks at the spec as it was written, so that this is told beside every other problem; what is malformed is left to
-    the shapes.
+    Looks at the raw spec, so that these problems are reported with all the others; the shapes report malformed fields.
     """
     known = _kinds_by_name(spec)
     for index, written in enumerate(_list_in(spec, "attestations")):
@@ -109,7 +108,7 @@ def unknown_authorities(spec: object, path: str) -> Iterator[str]:
                 signers = [known_name for known_name in known if known[known_name] == "sigstore"]
                 yield problem(
                     f"{path}.attestations[{index}].authorities[{position}]",
-                    got=f"{describe(name)}, {'an authority of notation' if kind else 'which signatures does not have'}",
+                    got=f"{describe(name)}, {'an authority of notation' if kind else 'not an authority of signatures'}",
                     expected="the name of a sigstore authority of signatures.anyOf",
                     do=f"use one of {', '.join(map(describe, signers))}"
                     if signers
@@ -117,7 +116,9 @@ def unknown_authorities(spec: object, path: str) -> Iterator[str]:
                 )
 
 
-def resolved(attestations: tuple[Written, ...], signatures: SignatureRules | None) -> tuple[AttestationRules, ...]:
+def resolved(
+    attestations: tuple[UnresolvedAttestation, ...], signatures: SignatureRules | None
+) -> tuple[AttestationRules, ...]:
     """Return the attestations with their authorities; each name must be known, see ``unknown_authorities``."""
     by_name = {authority.name: authority for authority in (signatures.any_of if signatures else ())}
     return tuple(

@@ -1,4 +1,4 @@
-"""Authorities and the section ``signatures`` as shapes: who may sign, as policies write it."""
+"""Authorities and the section ``signatures`` as shapes."""
 
 from collections.abc import Callable
 from typing import Final
@@ -44,7 +44,7 @@ SIGSTORE_AUTHORITY: Final = Section(
     description="One authority: signers with Sigstore. Notation does not sign attestations.",
     fields=(_NAME, Field("sigstore", SIGSTORE, _SIGSTORE, required=True)),
 )
-"""An authority for what Notation does not sign."""
+"""An authority for attestations."""
 
 
 def authorities_of(shape: Section[Authority], maximum: int) -> ListOf[Authority]:
@@ -64,8 +64,8 @@ SIGNATURES: Final = Section(
         Field(
             "children",
             Choice(words=Children),
-            "What of an index (a multi-platform image) must be signed. IndexOnly: the index itself, which names its images"
-            " by digest. All: the index and each of its images that may run.",
+            "Which parts of an index (a multi-platform image) must be signed. IndexOnly: the index itself, which names its"
+            " images by digest. All: the index and each of its images that may run.",
             default="IndexOnly",
         ),
         Field(

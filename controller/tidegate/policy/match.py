@@ -1,6 +1,6 @@
-"""Which policies are about a namespace and about an image. Pure; compares parsed fields, never whole strings.
+"""Which policies apply to a namespace and to an image. Pure; compares parsed fields, never whole strings.
 
-What cannot be told counts as matched: a policy applies rather than being skipped.
+Unknown labels count as a match: a policy applies rather than being skipped.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from tidegate.policy.model import EcrScope, Match, RegistryScope, SelectorOperat
 from tidegate.policy.scopes import canonical_host
 
 NAME_LABEL = "kubernetes.io/metadata.name"
-"""Set by the API server on every namespace to the namespace's name; nobody can change it."""
+"""The API server sets it on every namespace to the namespace's name; it cannot be changed."""
 
 
 def namespace_matches(match: Match, name: str, labels: Mapping[str, str] | None) -> bool:
-    """Tell whether the match is about a namespace. ``labels`` None means that they are not known: they may match."""
+    """Tell whether the match applies to a namespace. ``labels`` None means that they are unknown: they may match."""
     if match.namespaces and not any(glob.matches(name) for glob in match.namespaces):
         return False
     if any(glob.matches(name) for glob in match.excluded_namespaces):
@@ -41,7 +41,7 @@ def requirement_holds(requirement: SelectorRequirement, labels: Mapping[str, str
 
 
 def image_matches(match: Match, reference: ImageReference) -> bool:
-    """Tell whether the match is about an image; a match that names no images is about every image."""
+    """Tell whether the match applies to an image; a match that names no images applies to every image."""
     return not match.images or any(scope_contains(scope, reference) for scope in match.images)
 
 

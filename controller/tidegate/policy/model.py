@@ -1,4 +1,4 @@
-"""The ImagePolicy as values: what an operator demands of images. Parsed by ``parse``; judged by ``tidegate.checks``.
+"""The ImagePolicy as values: what an operator requires of images. Parsed by ``parse``; judged by ``tidegate.checks``.
 
 Field names and meanings are those of the CRD in the chart and of docs/reference/imagepolicy.md. The defaults are
 those that the API server fills in, which ``sections`` states; a test compares them.
@@ -17,7 +17,7 @@ from tidegate.strict.wildcard import compile_glob
 
 
 class Action(StrEnum):
-    """What follows when an image does not meet the policy; the words of ValidatingAdmissionPolicy."""
+    """What happens when an image does not meet the policy, in the terms of ValidatingAdmissionPolicy."""
 
     DENY = "Deny"
     WARN = "Warn"
@@ -25,7 +25,7 @@ class Action(StrEnum):
 
 
 STRICTEST_ACTIONS = frozenset({Action.DENY})
-"""What follows when a policy does not say, or cannot be read."""
+"""The actions of a policy that names none or cannot be read."""
 
 
 class Tolerance(StrEnum):
@@ -42,12 +42,12 @@ class Glob:
     text: str
 
     def matches(self, value: str) -> bool:
-        """Tell whether the whole value matches; the time is linear in the value, however hostile it is."""
+        """Tell whether the whole value matches, in time linear in its length."""
         return bool(compile_glob(self.text)(value))
 
 
 EVERYTHING = (Glob(text="**"),)
-"""What a scope that names no repositories is about."""
+"""The repositories of a scope that names none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class SelectorRequirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """Which objects and images a policy is about. Empty parts match everything; the parts are ANDed.
+    """The namespaces and images that a policy applies to. Empty parts match everything; the parts are ANDed.
 
     ``namespaces`` and ``excluded_namespaces`` are globs over names; ``images`` are scopes over parsed references.
     """
@@ -116,7 +116,7 @@ class TagRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanRules:
-    """What is demanded of the scan itself. ``max_age`` bounds the time since the last scan; None does not.
+    """Requirements on the scan itself. ``max_age`` bounds the time since the last scan; None sets no bound.
 
     ``settling_period`` is how long after the push or the first scan findings may still be arriving: until then the image
     counts as pending. Zero switches that off.
@@ -162,9 +162,9 @@ class VulnerabilityRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImagePolicy:
-    """One policy, ready to be judged against. Sections that are None demand nothing.
+    """One policy, parsed. Sections that are None require nothing.
 
-    ``vulnerabilities`` always demands a scan too, with the defaults of ``ScanRules`` where ``scan`` is None.
+    ``vulnerabilities`` always requires a scan too, with the defaults of ``ScanRules`` where ``scan`` is None.
     ``platforms`` is empty for the platforms of the cluster's nodes. ``max_stale`` bounds the use of evidence that could
     not be renewed.
     """
@@ -187,7 +187,7 @@ class ImagePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BrokenPolicy:
-    """A policy object that could not be parsed. It demands what nobody can judge: UNDETERMINED wherever it may match.
+    """A policy object that could not be parsed: every image that it may match is UNDETERMINED.
 
     ``actions``, ``match`` and ``on_undetermined`` are its own where they could be read, else the strictest.
     """

@@ -1,4 +1,4 @@
-"""Names and other short texts that several sections of a policy have."""
+"""Shapes of names and other short texts that several sections share."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ PRINTABLE_PATTERN: Final = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f]
 
 
 def name_text(what: str) -> Text[str]:
-    """Return the shape of a name that other parts of the policy, or its answers, refer to."""
+    """Return the shape of a name that messages and other parts of the policy refer to."""
     return Text(
         expected=f"the {what}'s name, of at most 63 lower-case letters, digits and -",
         do="write it such as release or ci-2",

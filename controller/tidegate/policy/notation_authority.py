@@ -1,6 +1,6 @@
 """Signers with Notation as shapes: the field ``notation`` of an authority.
 
-Distinguished names are read here, beyond what the API server can see, so that a policy that no image could meet is
+Distinguished names are parsed here, which the API server cannot do, so that a policy that no image could meet is
 refused.
 """
 
@@ -142,7 +142,7 @@ NOTATION: Final = Section(
         Field(
             "overrides",
             OVERRIDES,
-            "What single validations do instead of what the level says: enforce refuses the signature, log only records the"
+            "What single validations do, in place of the level: enforce refuses the signature, log only records the"
             " failure. Integrity is always enforced.",
         ),
         Field(

@@ -1,6 +1,6 @@
 """What every kind of tidegate object has in common: group, version, and the identity in its metadata.
 
-What stands below ``spec`` is the business of each kind's own module.
+The fields below ``spec`` are in the module of each kind.
 """
 
 from collections.abc import Callable, Mapping
@@ -58,7 +58,7 @@ def identity(obj: object, kind: str) -> dict[str, Any]:
 
 
 def salvaged_identity(obj: object) -> dict[str, Any]:
-    """Return name, uid and generation as far as they can be told."""
+    """Return name, uid and generation, with placeholders for those that cannot be read."""
     metadata = obj.get("metadata") if isinstance(obj, Mapping) else None
     fields = metadata if isinstance(metadata, Mapping) else {}
     name, uid, generation = fields.get("name"), fields.get("uid"), fields.get("generation")
@@ -79,5 +79,5 @@ def bounded(problems: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def fault(error: Exception) -> tuple[str, ...]:
-    """Return the problem of an object on which our own code failed."""
-    return (f"could not be read ({type(error).__name__}): this is a fault of tidegate; report it",)
+    """Return the problem of an object that made tidegate fail."""
+    return (f"could not be read ({type(error).__name__}): this is a bug in tidegate; report it",)

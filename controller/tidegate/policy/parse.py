@@ -65,7 +65,7 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
             "registries",
             sections.REGISTRIES,
             "The only registries and repositories that images may come from. tidegate refuses any other image without"
-            " looking anything up, not even the address of its host.",
+            " any network access, not even a DNS look-up.",
         ),
         Field("tags", sections.TAGS, "What is required of tags. At least one field must require something."),
         Field(

@@ -1,7 +1,7 @@
 """Registry scopes as policies write them: an AWS account, or the host of a registry that is not ECR.
 
 An ECR registry is never named by its host: one registry has several hosts, and a rule about one of them would let the
-others through, or refuse them. Whether a reference is in a scope is answered in ``match``.
+others through, or refuse them. ``match`` tells whether a reference is in a scope.
 """
 
 import re
@@ -23,7 +23,7 @@ PARTITION_PATTERN = "^aws(-[a-z0-9]{1,12}){0,3}$"
 REGION_PATTERN = "^[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}$"
 HOST_PATTERN = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$"
 ECR_HOST_PATTERN = r"^[0-9]{12}\.dkr[.-]ecr"
-"""What no ``host`` may start with: it is Amazon ECR, or means to look like it."""
+"""No ``host`` may start like this: it is an Amazon ECR host, or looks like one."""
 REPOSITORY_PATTERN = r"^\*{0,2}([a-z0-9._/-]\*{0,2})*$"
 
 _PARTITION_OF_PREFIX: Final = {
@@ -72,7 +72,7 @@ def _fields_of_ecr(written: Mapping[str, Any]) -> str | None:
 
 
 def _partition_misfit(written: Mapping[str, Any]) -> str | None:
-    """Tell of a region outside of the partition: such a scope would never match."""
+    """Return what is wrong with a region outside of the partition: such a scope would never match."""
     region, partition = written.get("region"), written.get("partition")
     if not isinstance(region, str) or not isinstance(partition, str) or partition_of(region) == partition:
         return None
@@ -120,7 +120,7 @@ REGISTRY_SCOPE: Final = Section(
         ),
         Constraint(
             expected="the partition that the region is in",
-            do="leave partition out: the region says it",
+            do="remove partition; the region implies it",
             got=_partition_misfit,
             rule=f"!has(self.region) || !has(self.partition) || self.partition == ({_PARTITION_IN_CEL})",
         ),

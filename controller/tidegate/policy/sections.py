@@ -133,7 +133,7 @@ ACTIONS: Final = ListOf(
     checks=(
         Constraint(
             expected="at most one of Deny and Warn",
-            do="keep Deny: a refusal says all that a warning would",
+            do="remove Warn; a refusal includes its text",
             got=_deny_and_warn,
             rule="!(self.exists(action, action == 'Deny') && self.exists(action, action == 'Warn'))",
         ),
@@ -262,7 +262,7 @@ _IGNORED = Section(
             "reason",
             Text(
                 expected=f"one line of 1 to {MAX_REASON} characters that is not blank",
-                do="say why it may be ignored, and who said so",
+                do="state why it may be ignored and who decided so",
                 make=str,
                 maximum=MAX_REASON,
                 pattern=REASON_PATTERN,
@@ -352,7 +352,7 @@ VULNERABILITIES: Final = Section(
     ),
 )
 
-# The pattern leaves nothing that parse_platform would refuse; a test says so.
+# parse_platform accepts every text that the pattern does; a test checks it.
 PLATFORMS: Final = ListOf(
     item=Text(
         expected="a platform such as linux/amd64 or linux/arm64",

@@ -1,6 +1,6 @@
 """Label selectors as policies write them, read into requirements: the form and the rules of Kubernetes.
 
-``matchLabels`` become requirements with the operator In and one value. Evaluation stands in ``match``.
+``matchLabels`` become requirements with the operator In and one value. ``match`` evaluates them.
 """
 
 from collections.abc import Mapping

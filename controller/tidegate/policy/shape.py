@@ -126,7 +126,7 @@ class Number:
 class Text(Generic[T]):
     """A string of a pattern, turned into a value by ``make``.
 
-    ``make`` returns None for what it refuses, or an Objection where more can be said than what was expected. ``minimum``
+    ``make`` returns None for what it refuses, or an Objection where a more exact text than ``expected`` is known. ``minimum``
     and ``maximum`` bound the length in characters. The CRD states the pattern as it is, or in a rule with a sentence where
     ``by_rule`` is set; ``rule`` is one in CEL for what the pattern cannot say.
     """
@@ -253,7 +253,7 @@ class MapOf(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a section: its name on the wire, its shape, and what ``kubectl explain`` says about it.
+    """One field of a section: its name on the wire, its shape, and its description in ``kubectl explain``.
 
     ``default`` is what the API server fills in, as it is written in YAML; None for no default. ``into`` is the argument
     of ``build`` that the field becomes: its name in snake case unless given.

@@ -1,7 +1,7 @@
-"""What an operator demands of signatures and attestations, as values. The shapes they are read by are in ``authorities``.
+"""What a policy requires of signatures and attestations, as values. Their shapes are in ``authorities``.
 
-An authority says who may sign: by Notation, by Sigstore without a key, or by Sigstore with one. Trust stores are named,
-not held: what a name means is looked up when a signature is verified.
+An authority is a set of trusted signers: with Notation, or with Sigstore, keyless or by key. It names trust stores; their
+content is looked up when a signature is verified.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from tidegate.verify.sigstore.identity import SigstoreIdentity
 
 
 class HashAlgorithm(StrEnum):
-    """With which hash a key signs."""
+    """The hash that a key signs with."""
 
     SHA256 = "sha256"
     SHA384 = "sha384"
@@ -30,7 +30,7 @@ class TransparencyLog(StrEnum):
 
 
 class Children(StrEnum):
-    """What of an index image must be signed: the index alone, or each of its images that may run, too."""
+    """Which parts of an index must be signed: the index alone, or also each of its images that may run."""
 
     INDEX_ONLY = "IndexOnly"
     ALL = "All"
@@ -42,7 +42,7 @@ class NotationAuthority:
 
     ``trust_stores`` are names of TrustStores; their types say what each is trusted for. ``trusted_identities`` are
     ``*`` alone, ``x509.subject:`` with a distinguished name, or ARNs of AWS Signer profiles. ``required_metadata`` must
-    all stand in the signed payload. ``level`` is never ``skip``: an image of which no signature is demanded needs none.
+    all be in the signed payload. ``level`` is never ``skip``: leave ``signatures`` out where no signature is required.
     """
 
     name: str
@@ -84,7 +84,7 @@ PublicKey = PemKey | KmsKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedAuthority:
-    """Whoever signs with a key. ``trusted_root`` is there where the transparency log is required."""
+    """Signers by Sigstore with a key. ``trusted_root`` is None only where no transparency log is required."""
 
     name: str
     key: PublicKey
@@ -105,7 +105,7 @@ def trust_stores_of(authority: Authority) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureRules:
-    """What is demanded of signatures: one by any of the authorities.
+    """Requirements on signatures: one by any of the authorities.
 
     ``same_repository`` refuses a signature that names another repository, where its format names one.
     """
@@ -117,7 +117,7 @@ class SignatureRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestationRules:
-    """One attestation that is demanded: its predicate's type, who must have signed it, and what must be true of it."""
+    """One required attestation: its predicate's type, who must have signed it, and what must be true of it."""
 
     name: str
     predicate_type: str

@@ -1,6 +1,6 @@
 """Signers with Sigstore as shapes: the field ``sigstore`` of an authority.
 
-Expressions and keys are read here, beyond what the API server can see, so that a policy that no image could meet is
+Expressions and keys are parsed here, which the API server cannot do, so that a policy that no image could meet is
 refused.
 """
 

@@ -1,7 +1,7 @@
-"""All policies at one moment, immutable; and which of them are about a namespace. Images are matched one by one later.
+"""All policies at one moment, immutable, and those of them that apply to a namespace. Images are matched later.
 
-A snapshot is compiled from a LIST and swapped whole. Before the first one there is the unsynced snapshot, which
-refuses to be read: that nothing is known yet is never mistaken for that nothing is demanded.
+A snapshot is compiled from a LIST and swapped whole. Reading the unsynced snapshot, which comes before the first LIST,
+is an error: "not read yet" is never mistaken for "no policy".
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 
 MAX_NAMESPACES = 4096
-"""Namespaces whose policies a snapshot remembers; the least recently asked for is forgotten."""
+"""Namespaces whose policies a snapshot remembers; the least recently used is forgotten."""
 _REVISION_DIGITS = 16
 
 Policy = ImagePolicy | BrokenPolicy
@@ -29,9 +29,9 @@ class NotSyncedError(UndeterminedError):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class PolicySet:
-    """The policies about one namespace, ordered by name. One set per snapshot and content; it hashes by identity.
+    """The policies that apply to one namespace, ordered by name. One set per snapshot and content; it hashes by identity.
 
-    ``enforcing`` are those of them that deny. ``trust`` is what their signatures are verified by.
+    ``enforcing`` are those of them that deny. ``trust`` holds their trust stores and keys.
     """
 
     policies: tuple[Policy, ...]
@@ -54,7 +54,7 @@ class PolicySet:
 
 @dataclass(slots=True, kw_only=True)
 class _Memory:
-    """What a snapshot remembers of its own answers; nothing of it can be seen from outside."""
+    """Answers that a snapshot remembers; a cache only."""
 
     by_namespace: OrderedDict[str, tuple[Mapping[str, str] | None, PolicySet]] = field(default_factory=OrderedDict)
     by_content: WeakValueDictionary[tuple[Policy, ...], PolicySet] = field(default_factory=WeakValueDictionary)
@@ -62,7 +62,7 @@ class _Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicySnapshot:
-    """Every policy of the cluster, and the trust that they rely on.
+    """Every policy of the cluster, with the trust stores and keys that they rely on.
 
     ``revision`` is a digest of the policies' names, uids and generations and of the trust's revision. ``policies`` are
     ordered by name, broken ones among them. Not ``synced``: nothing is known yet.
@@ -96,9 +96,9 @@ class PolicySnapshot:
         return any(policy.match.namespace_selector for policy in self.policies)
 
     def for_namespace(self, name: str, labels: Mapping[str, str] | None) -> PolicySet:
-        """Return the policies about a namespace; raise NotSyncedError before the first sync.
+        """Return the policies that apply to a namespace; raise NotSyncedError before the first sync.
 
-        ``labels`` None means not known: policies that select by labels then apply. The answer is remembered for as long
+        ``labels`` None means unknown: policies that select by labels then apply. The answer is remembered for as long
         as the caller passes the same labels object, which must not be changed in place.
         """
         if not self.synced:

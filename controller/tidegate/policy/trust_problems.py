@@ -1,6 +1,6 @@
-"""What a policy relies on and cannot: trust stores that are missing, broken or of the wrong type, and unread keys.
+"""Problems with what a policy relies on: missing, invalid or mistyped trust stores, and keys that were not read.
 
-The problems are told to whoever wrote the policy. What follows for an image is not said here.
+The problems go into the status of the policy. ``checks`` decides what they mean for an image.
 """
 
 from collections.abc import Iterable, Iterator
@@ -87,14 +87,14 @@ def _notation_problems(authority: NotationAuthority, trust: TrustSnapshot) -> It
             yield f"trust store {name} has type {type_}, expected ca, signingAuthority or tsa"
         types.add(type_)
     if types <= {StoreType.TSA}:
-        yield "its trust stores are all of type tsa, expected one of type ca or signingAuthority among them"
+        yield "all of its trust stores have type tsa, expected at least one of type ca or signingAuthority"
 
 
 def _look(name: str, trust: TrustSnapshot) -> tuple[str, StoreType | None]:
-    """Return what is wrong with a trust store whatever it is for, or nothing, and its type where it is known."""
+    """Return what is wrong with a trust store of any type, or an empty text, and its type where it is known."""
     store = trust.stores.get(name)
     if store is None:
         return f"trust store {name} does not exist", None
     if isinstance(store, BrokenTrustStore):
-        return f"trust store {name} is broken; its status says why", None
+        return f"trust store {name} is invalid; see its status", None
     return "", store.type

@@ -1,7 +1,7 @@
-"""TrustStore objects, from the API server or from a file, into values: which kind of store, and where its content is.
+"""TrustStore objects, from the API server or from a file, into values: their type, and the source of their content.
 
-The content itself is not looked at here beyond what the API server can see: certificates are judged where they are
-verified by. The CRD is made from ``SPEC``.
+Only what the API server can check is checked here; certificates are parsed where signatures are verified. The CRD is
+generated from ``SPEC``.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ class InlineTrustedRoot:
 class TufRepository:
     """A repository from which the trusted root is fetched again and again.
 
-    ``root`` is the root.json to start from. None stands for Sigstore's public instance, which the program knows.
+    ``root`` is the root.json to start from. None means that of Sigstore's public instance, which is shipped with tidegate.
     """
 
     url: str | None = None

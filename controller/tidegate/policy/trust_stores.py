@@ -1,7 +1,7 @@
-"""The TrustStores of a cluster as values: what signatures are verified by, and the public keys that are kept in AWS KMS.
+"""The TrustStores of a cluster as values, with their content, and the public keys of keys in AWS KMS.
 
-What stands here was read and is held whole, so that no verification has to fetch anything. A store that could not be
-read is here too, broken: that it is named and of no use is another answer than that nobody made it.
+The content is complete, so that a verification fetches nothing. A store that could not be read is a BrokenTrustStore:
+that is another problem than a store that does not exist.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ class StoreType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrustStore:
-    """One trust store, ready to be verified by.
+    """One trust store with its content.
 
     ``certificates`` are texts in PEM or DER, one a source file, and empty for the type sigstore, which has a
     ``trusted_root`` instead: the JSON document of that name.
@@ -42,7 +42,7 @@ class TrustStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BrokenTrustStore:
-    """A trust store that could not be read. Whoever relies on it cannot be verified, and is not refuted either."""
+    """A trust store that could not be read. Signatures that rely on it are undetermined, neither valid nor invalid."""
 
     name: str
     uid: str
@@ -55,10 +55,10 @@ AnyTrustStore = TrustStore | BrokenTrustStore
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class TrustSnapshot:
-    """Everything that signatures may rely on at one moment; it hashes by identity.
+    """All trust stores and keys at one moment; it hashes by identity.
 
     ``revision`` is a digest of all content: it changes with a certificate that an object only points to. ``stores`` are
-    by name. ``keys`` are by ARN: the PEM of a public key as bytes, or a text that says why it could not be read.
+    by name. ``keys`` are by ARN: the PEM of a public key as bytes, or why it could not be read, as a text.
     """
 
     revision: str
@@ -98,5 +98,5 @@ def _content(store: AnyTrustStore) -> list[object]:
 
 
 def _text(key: bytes | str) -> list[str]:
-    """Return a key or the reason that it lacks, so that neither can be taken for the other."""
+    """Return a key, or the reason why it is missing, marked so that the two cannot be mixed up."""
     return ["key", key.hex()] if isinstance(key, bytes) else ["reason", key]

@@ -10,7 +10,7 @@ import structlog
 
 from tidegate.admission.decision import Decision, Mark
 from tidegate.admission.request import AdmissionRequest
-from tidegate.checks.messages import asked, harmless
+from tidegate.checks.messages import harmless, service_name
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import Registry
@@ -89,7 +89,7 @@ class Observer:
         if not self._repeats.is_new((source, registry, cause), time.monotonic()):
             return
         detail = problem.detail if isinstance(problem, SourceUnavailableError) else repr(problem)
-        event = f"{asked(source)} could not be asked"
+        event = f"{service_name(source)} could not be asked"
         _log.warning(
             event,
             api=source,
@@ -104,7 +104,9 @@ class Observer:
         """Count ids that a look-up left open though it answered for others; the calls themselves are counted elsewhere."""
         self._metrics.unanswered.add(source, self.registries.label(registry), problem.cause.value, amount=ids)
         if self._repeats.is_new(("unanswered", source, registry, problem.cause), time.monotonic()):
-            event = f"{asked(source)} did not answer for some of the images or repositories that it was asked for"
+            event = (
+                f"{service_name(source)} did not answer for some of the images or repositories that it was asked for"
+            )
             _log.warning(
                 event,
                 api=source,

@@ -293,7 +293,7 @@ def test_kubernetes_words_and_ours_say_why_nothing_was_judged():
     unreadable = refuse_unreadable("no object", audit_only=False).response.status
     assert unreadable == Status(400, "tidegate cannot judge this request: no object", "BadRequest")
     text = (
-        "tidegate has not read its policies yet, so nothing can be judged; retry in some seconds, "
+        "tidegate has not read its policies yet and cannot judge this request; retry in a few seconds, "
         "and tell the platform team if it persists"
     )
     assert refuse_unsynced(audit_only=False).response.status == Status(503, text, "ServiceUnavailable")

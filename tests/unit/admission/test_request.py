@@ -217,11 +217,11 @@ BAD = {
     "no kind": (without(GOOD, "kind"), "not a readable AdmissionReview"),
     "a kind without rules": (
         review(new=pod("a"), kind={"group": "", "version": "v1", "kind": "Service"}),
-        "'v1 Service' are not known",
+        "'v1 Service' is not supported",
     ),
     "a subresource's own kind": (
         review(new={}, kind={"group": "autoscaling", "version": "v1", "kind": "Scale"}),
-        "'autoscaling/v1 Scale' are not known",
+        "'autoscaling/v1 Scale' is not supported",
     ),
     "a hostile kind": (
         review(new=pod("a"), kind={"group": "", "version": "v1", "kind": "\x1b[31m\u202e" + "k" * 999}),

@@ -129,14 +129,14 @@ INVALID = {
     "an image that is a number": (pod(containers=[{"name": "app", "image": 1}]), "not a Pod"),
     "an image that is null": (pod(containers=[{"name": "app", "image": None}]), "not a Pod"),
     "a container that is null": (pod(containers=[None]), "not a Pod"),
-    "another kind": ({"apiVersion": "v1", "kind": "Service", "spec": {}}, "not a kind of workload"),
-    "a kind in another group": ({**manifest("Deployment"), "apiVersion": "v1"}, "not a kind of workload"),
-    "a kind in another version": ({**manifest("CronJob"), "apiVersion": "batch/v1beta1"}, "not a kind of workload"),
-    "an empty group": ({**manifest("Pod"), "apiVersion": "/v1"}, "not a kind of workload"),
-    "no kind": ({"apiVersion": "v1"}, "not a kind of workload"),
-    "a kind that is a list": ({"apiVersion": "v1", "kind": ["Pod"]}, "not a kind of workload"),
-    "a version that is a number": ({"apiVersion": 1, "kind": "Pod"}, "not a kind of workload"),
-    "no object": ([], "not a kind of workload"),
+    "another kind": ({"apiVersion": "v1", "kind": "Service", "spec": {}}, "not a supported kind"),
+    "a kind in another group": ({**manifest("Deployment"), "apiVersion": "v1"}, "not a supported kind"),
+    "a kind in another version": ({**manifest("CronJob"), "apiVersion": "batch/v1beta1"}, "not a supported kind"),
+    "an empty group": ({**manifest("Pod"), "apiVersion": "/v1"}, "not a supported kind"),
+    "no kind": ({"apiVersion": "v1"}, "not a supported kind"),
+    "a kind that is a list": ({"apiVersion": "v1", "kind": ["Pod"]}, "not a supported kind"),
+    "a version that is a number": ({"apiVersion": 1, "kind": "Pod"}, "not a supported kind"),
+    "no object": ([], "not a supported kind"),
 }
 
 

@@ -91,7 +91,7 @@ def test_what_is_wrong_with_a_manifest_is_said_without_control_characters_and_cu
     assert "no?[2J?xxx" in lacking.cause
     assert lacking.cause.isprintable()
     assert len(lacking.cause) == MAX_PROBLEM
-    assert lacking.found == "what is stored is not an image, or not an index of images, that can be judged"
+    assert lacking.found == "the manifest is not a valid image manifest or image index"
     assert lacking.remedy == "rebuild and push the image"
     assert lacking.of(Check.SCAN) == CheckResult(
         check=Check.SCAN,

@@ -55,13 +55,13 @@ def test_an_empty_list_of_registries_is_a_demand_that_nothing_meets():
     assert judge(policy(registries=()), subject())[0].reason is Reason.REGISTRY_NOT_ALLOWED
 
 
-BROKEN = "the policy cannot be used"
+BROKEN = "the policy is invalid"
 
 
 @pytest.mark.parametrize(
     ("unusable", "found", "cause"),
     [
-        pytest.param(policy(), "the policy demands nothing", "", id="a policy that demands nothing"),
+        pytest.param(policy(), "the policy requires nothing", "", id="a policy that demands nothing"),
         pytest.param(broken(problems=("spec.tags: got 1",)), BROKEN, "spec.tags: got 1", id="broken"),
         pytest.param(broken(problems=()), BROKEN, "", id="broken without a word"),
         pytest.param(broken(problems=("a\x1bb",)), BROKEN, "a?b", id="broken with a control character"),
@@ -72,7 +72,7 @@ def test_a_policy_that_cannot_be_judged_by_is_undetermined(unusable, found, caus
     (result,) = judge(unusable, subject())
     assert (result.check, result.outcome, result.reason) == (Check.POLICY, Outcome.UNDETERMINED, Reason.POLICY_INVALID)
     assert (result.found, result.cause) == (found, cause)
-    assert result.remedy == "the platform team has to correct the policy; its status says what is wrong"
+    assert result.remedy == "ask the platform team to correct the policy; its status lists the problems"
 
 
 def test_a_broken_policy_names_a_problem_only_so_far():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.checks.messages import MAX_FOREIGN_TEXT, age, asked, cause_words, harmless, plural
+from tidegate.checks.messages import MAX_FOREIGN_TEXT, age, cause_words, harmless, plural, service_name
 from tidegate.evidence.fact import Cause
 
 AGES = [
@@ -66,7 +66,7 @@ def test_counts_have_their_nouns():
     ],
 )
 def test_the_first_part_of_a_source_says_who_was_asked(source, whom):
-    assert asked(source) == whom
+    assert service_name(source) == whom
 
 
 def test_a_cause_names_who_was_asked():

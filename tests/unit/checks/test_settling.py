@@ -173,10 +173,10 @@ def test_a_scan_that_has_no_time_is_no_scan(scanned, pushed, state, rules):
     )
     result = check_scan(required, policy(scan=required), subject(collected=collected))
     assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.EVIDENCE_LACKING)
-    seen = "does not say when" if scanned is None else "gives a time in the future"
+    seen = "without a time" if scanned is None else "with a time in the future"
     words = "Amazon Inspector: ACTIVE/SUCCESSFUL"
     assert (result.check, result.cause) == (Check.SCAN, "")
-    assert result.found == f"the scanner says that the image was scanned, and {seen} ({words})"
+    assert result.found == f"the scanner reports a scan {seen} ({words})"
     assert result.remedy == "retry in a minute, and tell the platform team if it persists"
     assert result.holds_until == (None if scanned is None else NOW + INSTANT)
 

@@ -140,7 +140,7 @@ def test_a_known_exploit_refuses_and_one_not_spoken_of_is_not_good_news(exploit,
         assert (result.check, result.reason, result.notes) == (Check.VULNERABILITIES, Reason.OK, ())
     if outcome is UNDETERMINED:
         assert result.reason is Reason.EVIDENCE_LACKING
-        assert result.summary == "Amazon Inspector does not say whether an exploit of CVE-2026-9 is known"
+        assert result.summary == "Amazon Inspector does not report whether an exploit for CVE-2026-9 is known"
         assert result.remedy == "retry, and tell the platform team if it persists"
 
 
@@ -203,7 +203,7 @@ def test_a_finding_without_an_epss_score_is_not_known_to_be_below_the_threshold(
     assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
     assert result.summary == "Amazon Inspector gives no EPSS score for GHSA-1"
     assert result.remedy == (
-        "ignore that vulnerability in the policy for a while, or set vulnerabilities.whenEpssUnknown to Allow"
+        "add it to vulnerabilities.ignore in the policy, or set vulnerabilities.whenEpssUnknown to Allow"
     )
     assert of(finding(epss=None)).outcome is FAIL
     assert of(finding(severity=Severity.LOW, epss=None)).outcome is PASS
@@ -308,8 +308,8 @@ def test_a_severity_not_known_is_never_counted_as_a_known_one():
     result = of(odd)
     assert (result.check, result.outcome) == (Check.VULNERABILITIES, UNDETERMINED)
     assert result.reason is Reason.STATUS_UNKNOWN
-    assert result.summary == "CVE-odd has a severity that this version does not know"
-    assert result.remedy == "tell the platform team; a newer tidegate may know it"
+    assert result.summary == "CVE-odd has a severity that this version of tidegate does not know"
+    assert result.remedy == "ask the platform team to upgrade tidegate"
     assert of(odd, finding()).outcome is FAIL
     assert of(odd, **NO_CRITICAL, only_fixable=True).outcome is UNDETERMINED
     assert of(finding(severity=Severity.UNKNOWN, fix=Answer.NO), **NO_CRITICAL, only_fixable=True).outcome is PASS
@@ -320,8 +320,8 @@ def test_more_findings_than_are_read_refuse_an_image():
     result = check(report(*findings(HIGH=2), complete=False))
     assert (result.check, result.outcome) == (Check.VULNERABILITIES, FAIL)
     assert result.reason is Reason.EVIDENCE_LACKING
-    assert result.summary == "there are more findings than tidegate reads (2)"
-    assert result.remedy == "fix the worst of them"
+    assert result.summary == "the image has more findings than tidegate reads (2)"
+    assert result.remedy == "fix the worst findings, then rebuild and push the image"
     assert check(report(*findings(CRITICAL=1), complete=False)).outcome is FAIL
 
 
@@ -338,8 +338,8 @@ def test_basic_scanning_cannot_tell_of_exploits_and_epss(rules, names):
     basic = report(scanner=Scanner.ECR_BASIC)
     result = check(basic, **rules)
     assert (result.outcome, result.reason) == (UNDETERMINED, Reason.EVIDENCE_LACKING)
-    assert result.summary == f"ECR basic scanning does not say what {names} asks for"
-    assert result.remedy == "turn on enhanced scanning, or drop that field from the policy"
+    assert result.summary == f"ECR basic scanning does not provide the data for {names}"
+    assert result.remedy == "turn on enhanced scanning, or remove the field from the policy"
     assert check(basic, **NO_CRITICAL).outcome is PASS
 
 

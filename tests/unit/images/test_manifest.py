@@ -153,7 +153,7 @@ def test_a_platform_in_other_letters_is_refused(name):
     """Go's reader takes these for the names of the specification: the runtime would see a lesser platform than we do."""
     described = entry(1)
     described["platform"][name] = "v4"
-    with pytest.raises(InvalidManifestError, match="in other letters"):
+    with pytest.raises(InvalidManifestError, match="differs in case"):
         parse(index(described))
 
 
@@ -180,8 +180,8 @@ REFUSED = {
     "an index without manifests": (index(manifests=None), "without manifests"),
     "an index with config": (index(entry(), config=CONFIG), "also has config or layers"),
     "an index with layers": (index(entry(), layers=[]), "also has config or layers"),
-    "an empty index": (index(), "without any manifest that could run"),
-    "an index of attestations": (index(attestation(1)), "without any manifest that could run"),
+    "an empty index": (index(), "without a runnable image"),
+    "an index of attestations": (index(attestation(1)), "without a runnable image"),
     "a child with a sha512 digest": (index(entry(digest="sha512:" + "a" * 128)), "not a sha256 digest"),
     "a child with a short digest": (index(entry(digest="sha256:" + "a" * 63)), "not a sha256 digest"),
     "a child with a hostile digest": (index(entry(digest="\x1b[31m\n")), r"'\\x1b\[31m\\n', which"),
@@ -219,7 +219,7 @@ AGREEMENT = {
 @pytest.mark.parametrize("case", AGREEMENT, ids=str)
 def test_the_media_type_inside_must_be_that_outside(case):
     document, stored_as = AGREEMENT[case]
-    with pytest.raises(InvalidManifestError, match="calls itself"):
+    with pytest.raises(InvalidManifestError, match="has mediaType"):
         parse(document, stored_as)
 
 
@@ -237,7 +237,7 @@ def test_what_two_readers_would_read_differently_is_refused(case):
     """The runtime does not tell cases apart and takes the last: it would run what was never judged."""
     good, evil = json.dumps(entry(1)).encode(), json.dumps(entry(2)).encode()
     members = TWINS[case] % {b"good": good, b"evil": evil, b"members": good[1:-1]}
-    with pytest.raises(InvalidManifestError, match="a name stands twice"):
+    with pytest.raises(InvalidManifestError, match="has a name twice"):
         parse(b'{"schemaVersion":2,' + members + b"}", OCI_INDEX)
 
 
@@ -283,5 +283,5 @@ def test_a_name_so_long_that_it_takes_time_to_fold_its_case_is_refused(character
     if not refused:
         assert parse(content)
         return
-    with pytest.raises(InvalidManifestError, match="readers may disagree"):
+    with pytest.raises(InvalidManifestError, match="parsers may disagree"):
         parse(content)

@@ -6,7 +6,7 @@ from tests.unit.policy.refusal import UNKNOWN, Refused
 
 NO_REQUIREMENT = "expected at least one of registries, tags, scan"
 NO_RULE = "expected a requirement: maxCounts, epssThreshold or exploitAvailable: Deny"
-DENY_AND_WARN = "expected at most one of Deny and Warn; keep Deny"
+DENY_AND_WARN = "expected at most one of Deny and Warn; remove Warn"
 DURATION = "expected a duration from"
 PLATFORM = "expected a platform such as linux/amd64"
 
@@ -48,7 +48,7 @@ REFUSED: dict[str, Refused] = {
     ),
     "Deny with Warn": Refused(
         SCANNED | {"validationActions": ["Warn", "Deny"]},
-        "spec.validationActions: got Deny and Warn, expected at most one of Deny and Warn; keep Deny",
+        "spec.validationActions: got Deny and Warn, expected at most one of Deny and Warn; remove Warn",
         DENY_AND_WARN,
     ),
     "actions that are no list": Refused(
@@ -169,7 +169,7 @@ REFUSED: dict[str, Refused] = {
     ),
     "no reason": Refused(
         counting(ignore=[{"id": "CVE-1", "until": "2027-01-31"}]),
-        "ignore[0].reason: got nothing, expected one line of 1 to 512 characters that is not blank; say why it may be ignored",
+        "ignore[0].reason: got nothing, expected one line of 1 to 512 characters that is not blank; state why it may be ignored",
         "reason: Required value",
     ),
     "a day that does not exist": Refused(

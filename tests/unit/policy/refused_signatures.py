@@ -358,13 +358,13 @@ REFUSED: dict[str, Refused] = {
     ),
     "an authority that is not there": Refused(
         attested(authorities=["ci", "cd"]),
-        "spec.attestations[0].authorities[1]: got 'cd', which signatures does not have, expected the name of a sigstore"
+        "spec.attestations[0].authorities[1]: got 'cd', not an authority of signatures, expected the name of a sigstore"
         " authority of signatures.anyOf; use one of 'ci'",
         "expected attestations whose authorities are sigstore authorities of signatures.anyOf",
     ),
     "an authority by name without signatures": Refused(
         {"attestations": attested()["attestations"]},
-        "authorities[0]: got 'ci', which signatures does not have, expected the name of a sigstore authority of"
+        "authorities[0]: got 'ci', not an authority of signatures, expected the name of a sigstore authority of"
         " signatures.anyOf; add it there, or use anyOf here",
         "expected attestations whose authorities are sigstore authorities",
     ),

@@ -123,5 +123,5 @@ def test_a_fault_of_ours_breaks_one_policy_only(monkeypatch):
     monkeypatch.setattr(parse, "parse_policy", fault)
     policy = compile_policy(with_spec(FULL))
     assert isinstance(policy, BrokenPolicy)
-    assert policy.problems == ("could not be read (ZeroDivisionError): this is a fault of tidegate; report it",)
+    assert policy.problems == ("could not be read (ZeroDivisionError): this is a bug in tidegate; report it",)
     assert policy.actions == {Action.WARN, Action.AUDIT}

@@ -89,7 +89,7 @@ def test_a_fault_of_our_own_breaks_one_store_only(monkeypatch):
     monkeypatch.setattr(module, "parse_trust_store", fail)
     broken = read_trust_store(with_spec(inline(PEM)))
     assert isinstance(broken, BrokenTrustStore)
-    assert "fault of tidegate" in broken.problems[0]
+    assert "bug in tidegate" in broken.problems[0]
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.sampled_from([PEM, "{}", "ca", "a"])
@@ -108,7 +108,7 @@ def test_whatever_it_is_it_is_a_trust_store_or_a_broken_one(value, whole):
     read = read_trust_store(value if whole else with_spec(value))
     if isinstance(read, BrokenTrustStore):
         assert 0 < len(read.problems) <= MAX_KEPT_PROBLEMS + 1
-        assert not any("fault of tidegate" in problem for problem in read.problems), read.problems
+        assert not any("bug in tidegate" in problem for problem in read.problems), read.problems
     else:
         assert read.source is not None
 

@@ -153,7 +153,7 @@ def test_a_fault_of_our_own_breaks_one_store_only(monkeypatch):
         raise KeyError
 
     monkeypatch.setattr(module, "build_certificate_store", fail)
-    assert "fault of tidegate" in problems(compiled(inline(pem())))
+    assert "bug in tidegate" in problems(compiled(inline(pem())))
 
 
 @pytest.mark.parametrize(

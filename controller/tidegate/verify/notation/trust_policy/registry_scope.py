@@ -10,7 +10,7 @@ GLOBAL_SCOPE = "*"
 MAX_SCOPE_CHARACTERS = 1024
 """Characters of a scope or reference."""
 
-# Possessive quantifiers, so that matching takes linear time whatever comes in.
+# Possessive quantifiers, so that matching always takes linear time.
 _LABEL = r"[a-zA-Z0-9]++(?:-++[a-zA-Z0-9]++)*+"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*+(?::[0-9]++)?+", re.ASCII)
 _COMPONENT = r"[a-z0-9]++(?:(?:\.|__?+|-++)[a-z0-9]++)*+"

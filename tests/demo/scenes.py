@@ -124,7 +124,7 @@ SIGNATURES = Chapter(
             image=f"{ECR}/team/keyless:v1",
         ),
         Scene(
-            title="An image that nobody signed",
+            title="An image without a signature",
             name="unsigned",
             image=f"{ECR}/team/good:v1",
             expected="SignatureMissing",

@@ -3,7 +3,7 @@
 Users get one block of lines per image. Causes are for operators, in logs and metrics, never here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -106,13 +106,7 @@ def pass_without_work(mark: Mark) -> Decision:
 def refuse_unreadable(problem: str, *, audit_only: bool) -> Decision:
     """Return the answer to a request that cannot be read, and so not be judged."""
     text = f"tidegate cannot judge this request: {harmless(problem, 500)}"
-    response = Response(
-        allowed=audit_only,
-        status=None if audit_only else Status(BAD_REQUEST, text, "BadRequest"),
-        warnings=[text] if audit_only else [],
-        audit_annotations={"decision": Mark.UNREADABLE.value},
-    )
-    return Decision(mark=Mark.UNREADABLE, response=response)
+    return _refuse(Mark.UNREADABLE, Status(BAD_REQUEST, text, "BadRequest"), audit_only=audit_only)
 
 
 def refuse_unsynced(*, audit_only: bool) -> Decision:
@@ -121,13 +115,17 @@ def refuse_unsynced(*, audit_only: bool) -> Decision:
         "tidegate has not read its policies yet and cannot judge this request; retry in a few seconds, "
         "and tell the platform team if it persists"
     )
+    return _refuse(Mark.UNSYNCED, Status(UNAVAILABLE, text, "ServiceUnavailable"), audit_only=audit_only)
+
+
+def _refuse(mark: Mark, status: Status, *, audit_only: bool) -> Decision:
     response = Response(
         allowed=audit_only,
-        status=None if audit_only else Status(UNAVAILABLE, text, "ServiceUnavailable"),
-        warnings=[text] if audit_only else [],
-        audit_annotations={"decision": Mark.UNSYNCED.value},
+        status=None if audit_only else status,
+        warnings=[status.message] if audit_only else [],
+        audit_annotations={"decision": mark.value},
     )
-    return Decision(mark=Mark.UNSYNCED, response=response)
+    return Decision(mark=mark, response=response)
 
 
 def decide(used: Sequence[tuple[str, ImageVerdict]], *, expected: int) -> Decision:
@@ -146,12 +144,8 @@ def decide(used: Sequence[tuple[str, ImageVerdict]], *, expected: int) -> Decisi
         mark = Mark.DENIED
         text = _message(denied, expected) if complete else "tidegate could not judge every image; retry"
         status = Status(FORBIDDEN, text, "Forbidden")
-    response = Response(
-        allowed=allowed,
-        status=status,
-        warnings=warnings,
-        audit_annotations=_annotations(mark, verdicts),
-    )
+    annotations = _annotations(mark, verdicts)
+    response = Response(allowed=allowed, status=status, warnings=warnings, audit_annotations=annotations)
     return Decision(
         mark=mark,
         response=response,
@@ -188,14 +182,19 @@ def _message(denied: Sequence[tuple[str, ImageVerdict]], images: int) -> str:
 
 def _joined(lines: Sequence[str]) -> str:
     """Return the lines as one text of at most MAX_MESSAGE_CHARACTERS."""
-    room = MAX_MESSAGE_CHARACTERS - len(_LEFT_OUT)
+    kept = _fitting(lines, MAX_MESSAGE_CHARACTERS - len(_LEFT_OUT), beside=1)
+    return "\n".join(kept if len(kept) == len(lines) else [*kept, _LEFT_OUT])
+
+
+def _fitting(texts: Iterable[str], room: int, *, beside: int = 0) -> list[str]:
+    """Return the first texts that fit into the room, each with some characters beside it."""
     kept: list[str] = []
-    for line in lines:
-        room -= len(line) + 1
+    for text in texts:
+        room -= len(text) + beside
         if room < 0:
-            return "\n".join([*kept, _LEFT_OUT])
-        kept.append(line)
-    return "\n".join(kept)
+            break
+        kept.append(text)
+    return kept
 
 
 def _places(paths: list[str]) -> str:
@@ -211,15 +210,9 @@ def _warnings(used: Sequence[tuple[str, ImageVerdict]]) -> list[str]:
         for path, verdict in used
         for text in verdict.warnings
     )
-    kept: list[str] = []
-    room = MAX_ALL_WARNINGS_CHARACTERS
-    for text in found:
-        room -= len(text)
-        if room < 0:
-            kept.append(f"tidegate: {len(found) - len(kept)} more warnings; see the audit log")
-            break
-        kept.append(text)
-    return kept
+    kept = _fitting(found, MAX_ALL_WARNINGS_CHARACTERS)
+    more = len(found) - len(kept)
+    return [*kept, f"tidegate: {more} more warnings; see the audit log"] if more else kept
 
 
 def _annotations(mark: Mark, verdicts: Sequence[ImageVerdict]) -> dict[str, str]:

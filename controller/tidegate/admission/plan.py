@@ -29,10 +29,11 @@ from tidegate.signing.requirements import requirements_of
 
 @dataclass(slots=True, eq=False)
 class Plan:
-    """One image under one set of policies, and the last verdict on it, which holds until ``until`` (monotonic seconds).
+    """What one image means under one set of policies, and the last verdict on it with its use-by time (monotonic).
 
-    ``cluster_platforms`` are those that the facts were chosen for; the image is judged for no others. From ``renew_at`` on,
-    the first use of the verdict asks the evidence source to renew the evidence. ``policy_set`` is the set of ``policies``.
+    ``cluster_platforms`` are those that the facts were chosen for, so that they are judged for no others.
+    From ``renew_at`` on, a use of the verdict is worth telling the evidence's source, once, so that it is renewed in time.
+    ``policy_set`` is the set that it was made for.
     """
 
     text: str
@@ -70,10 +71,7 @@ def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform,
 
 
 def _wanted(
-    reference: ImageReference,
-    asking: list[ImagePolicy],
-    trust: TrustSnapshot,
-    cluster_platforms: tuple[Platform, ...],
+    reference: ImageReference, asking: list[ImagePolicy], trust: TrustSnapshot, cluster_platforms: tuple[Platform, ...]
 ) -> Needs | None:
     """Return the facts that policies need of an image, or None where they need none.
 
@@ -93,10 +91,8 @@ def _wanted(
         settings=settings,
         scan=bool(scanning),
         platforms=() if () in chosen else tuple(dict.fromkeys(one for some in chosen for one in some)),
-        requirements=tuple(requirement for one in signing for requirement in requirements_of(one, trust).all),
-        child_requirements=tuple(
-            requirement for one in whole for requirement in requirements_of(one, trust).signatures
-        ),
+        requirements=tuple(required for one in signing for required in requirements_of(one, trust).all),
+        child_requirements=tuple(required for one in whole for required in requirements_of(one, trust).signatures),
     )
 
 

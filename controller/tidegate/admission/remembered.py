@@ -9,30 +9,30 @@ from typing import Generic, TypeAlias, TypeVar
 
 from tidegate.admission.decision import Decision
 from tidegate.admission.plan import Plan, make_plan
-from tidegate.admission.request import ImageUse
 from tidegate.admission.verdict import ImageVerdict
+from tidegate.admission.workload import ImageUse
 from tidegate.checks.result import CheckResult
 from tidegate.images.platform import Platform
 from tidegate.policy.snapshot import PolicySet
 
 MAX_PLANS = 10_000
-"""Images whose last verdict is remembered, about 2 KB each. Any other image whose evidence is remembered is judged anew
-without a look-up."""
+"""Images whose last verdict is remembered, about 2 KB each: as many as are in use. An image whose evidence alone is still
+remembered is judged anew at once."""
 MAX_PLAN_BYTES = 16 * 1024 * 1024
-"""Bytes of all plans with their verdicts."""
+"""What they take together, with their verdicts."""
 MAX_DECISIONS = 4_096
-"""Decisions remembered: one for each different Pod that is created repeatedly."""
+"""Decisions remembered: as many different Pods as are made over and over again."""
 MAX_DECISION_BYTES = 8 * 1024 * 1024
-"""Bytes of all decisions."""
+"""What they take together."""
 MAX_TEXT_CHARACTERS = 1_024
-"""A text longer than any image reference is not remembered."""
+"""An image that is written longer than any reference is not remembered: its text is all that it could fill memory with."""
 MAX_NAME_CHARACTERS = 63
 """As MAX_TEXT_CHARACTERS, for the name of a container or volume."""
 MAX_USES = 32
-"""Decisions on more images than this are not remembered."""
+"""Decisions about more images than that are composed each time."""
 
 PLAN_BYTES, USE_BYTES, DECISION_BYTES, VERDICT_BYTES, RESULT_BYTES, TEXT_BYTES = 800, 300, 1_000, 400, 250, 50
-"""About how many bytes each takes beside its texts."""
+"""About what each takes in memory beside its texts."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -61,7 +61,7 @@ class Bounded(Generic[K, V]):
         return None if found is None else found[0]
 
     def put(self, key: K, value: V, size: int, *, most: int, most_bytes: int) -> None:
-        """Keep a value of ``size`` bytes in place of the one before, and forget the oldest until both bounds hold."""
+        """Keep a value of so many bytes in place of the one before, and forget the oldest for it."""
         self._forget(key)
         self._kept[key] = value, size
         self.bytes += size
@@ -99,7 +99,7 @@ class Remembered:
         return plan
 
     def judged(self, plan: Plan) -> None:
-        """Count the bytes of a plan's new verdict."""
+        """Take note that a plan has another verdict, which may take more bytes than the one before."""
         policies = plan.policy_set
         if policies is not None and self._plans.get((plan.text, policies)) is plan:
             self._keep_plan(plan, policies)
@@ -130,9 +130,8 @@ def _is_short(use: ImageUse) -> bool:
 
 def _decision_size(decision: Decision, uses: Uses) -> int:
     """Return about how many bytes a decision takes with its key, and with verdicts that nothing else may keep."""
-    response = decision.response
-    message = response.status.message if response.status else ""
-    texts = [*response.warnings, *response.audit_annotations.values(), message]
+    said = decision.response
+    texts = [*said.warnings, *said.audit_annotations.values(), said.status.message if said.status else ""]
     return (
         DECISION_BYTES
         + sum(map(_text_size, texts))

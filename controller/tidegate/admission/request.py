@@ -20,18 +20,6 @@ from tidegate.admission.workload import (
 )
 from tidegate.errors import Error
 
-__all__ = [
-    "AdmissionRequest",
-    "BadReviewError",
-    "GroupVersionKind",
-    "GroupVersionResource",
-    "ImageUse",
-    "Operation",
-    "PodSpecField",
-    "changed_images",
-    "decode_review",
-]
-
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 MAX_NAME_LENGTH = 253
@@ -156,7 +144,7 @@ def decode_review(body: bytes) -> AdmissionRequest:
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
         return _without_objects(body, f"not a readable {KIND}: {ascii(str(exc)[:_REASON_LENGTH])[1:-1]}")
     head = review.request
-    operation = _checked(review.api_version, review.kind, head)
+    operation = _checked_operation(review.api_version, review.kind, head)
     if operation not in _RUNNING:
         return _request(head, operation, head.name)
     workload_kind = _workload_kind(head)
@@ -186,16 +174,16 @@ def changed_images(request: AdmissionRequest) -> tuple[ImageUse, ...]:
         return request.images
     if request.images == request.old_images:
         return ()
-    known = {_sameness(use) for use in request.old_images}
-    return tuple(use for use in request.images if _sameness(use) not in known)
+    known = {_change_key(use) for use in request.old_images}
+    return tuple(use for use in request.images if _change_key(use) not in known)
 
 
-def _sameness(use: ImageUse) -> tuple[PodSpecField, str, str]:
-    """Return what makes two images one; ephemeral containers cannot be changed, so there the name counts."""
+def _change_key(use: ImageUse) -> tuple[PodSpecField, str, str]:
+    """Return what a changed image differs in; ephemeral containers cannot be changed, so the name of a new one counts."""
     return use.spec_field, use.text, use.name if use.spec_field is PodSpecField.EPHEMERAL_CONTAINERS else ""
 
 
-def _checked(api_version: str, kind: str, head: _Head) -> Operation:
+def _checked_operation(api_version: str, kind: str, head: _Head) -> Operation:
     """Return the operation of a review whose head is sound."""
     uid = head.uid if _UID.fullmatch(head.uid) else None
     if api_version != API_VERSION or kind != KIND:
@@ -241,7 +229,7 @@ def _without_objects(body: bytes, problem: str) -> AdmissionRequest:
         review = _decode_head(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
         raise BadReviewError(problem) from exc
-    operation = _checked(review.api_version, review.kind, review.request)
+    operation = _checked_operation(review.api_version, review.kind, review.request)
     if operation in _RUNNING:
         raise BadReviewError(problem, uid=review.request.uid)
     return _request(review.request, operation, review.request.name)

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+import msgspec
+
 from tidegate.admission.decision import Decision, Mark, decide, pass_without_work, refuse_unreadable, refuse_unsynced
 from tidegate.admission.plan import Plan, judge_plan
 from tidegate.admission.remembered import Remembered, Uses
@@ -91,6 +93,20 @@ class ReviewObserver(Protocol):
         ...
 
 
+class _Call(msgspec.Struct, frozen=True, gc=False):
+    """One request with the images to judge, when it arrived (monotonic seconds), and the webhook's timeout."""
+
+    request: AdmissionRequest
+    uses: Uses
+    started: float
+    timeout_seconds: float
+
+    @property
+    def deadline(self) -> float:
+        """Return when it must be answered (monotonic seconds)."""
+        return self.started + inner_timeout(self.timeout_seconds)
+
+
 class Reviewer:
     """Reviews admission requests."""
 
@@ -131,75 +147,52 @@ class Reviewer:
             if problem.uid is None:
                 raise
             return refuse_unreadable(str(problem), audit_only=self._audit_only).encode(problem.uid)
-        uses = changed_images(request)
-        if not uses:
-            mark = Mark.UNCHANGED if request.images else Mark.NO_IMAGES
-            return self._finish(request, pass_without_work(mark), started)
+        timeout_seconds = self._timeout_seconds if deadline_seconds is None else deadline_seconds
+        call = _Call(request, changed_images(request), started, timeout_seconds)
+        if not call.uses:
+            return self._finish(call, pass_without_work(Mark.UNCHANGED if request.images else Mark.NO_IMAGES))
         snapshot = self._policies.current()
         if not snapshot.synced:
-            return self._finish(request, refuse_unsynced(audit_only=self._audit_only), started)
+            return self._finish(call, refuse_unsynced(audit_only=self._audit_only))
         labels = self._namespaces.labels(request.namespace)
         if labels is None and snapshot.needs_labels:
-            return self._review_unknown_namespace(request, uses, snapshot, started, deadline_seconds)
+            return self._review_unknown_namespace(call, snapshot)
         if snapshot is not self._snapshot:
             self._snapshot = snapshot
             self._remembered.clear()
-        policies = snapshot.for_namespace(request.namespace, labels)
-        return self._review(request, uses, policies, started, deadline_seconds)
+        return self._review(call, snapshot.for_namespace(request.namespace, labels))
 
-    def _review(
-        self,
-        request: AdmissionRequest,
-        uses: Uses,
-        policies: PolicySet,
-        started: float,
-        deadline_seconds: float | None,
-    ) -> bytes | Awaitable[bytes]:
+    def _review(self, call: _Call, policies: PolicySet) -> bytes | Awaitable[bytes]:
         """Answer from what is remembered where it still holds for every image, else wait for evidence."""
         if not policies.policies:
-            return self._finish(request, pass_without_work(Mark.NO_POLICY), started)
+            return self._finish(call, pass_without_work(Mark.NO_POLICY))
         platforms = self._platform_source.platforms()
         if platforms is not self._platforms:
             self._platforms = platforms
             self._remembered.clear()
         moment = self._clock.monotonic()
-        decision = self._remembered.decision(uses, policies, moment)
+        decision = self._remembered.decision(call.uses, policies, moment)
         if decision is not None:
-            return self._finish(request, decision, started)
-        plans = [self._remembered.plan(use.text, policies, platforms) for use in uses]
+            return self._finish(call, decision)
+        plans = [self._remembered.plan(use.text, policies, platforms) for use in call.uses]
         used: list[tuple[str, ImageVerdict]] = []
-        for use, plan in zip(uses, plans, strict=True):
-            verdict = self._verdict(plan, moment, request.namespace)
+        for use, plan in zip(call.uses, plans, strict=True):
+            verdict = self._verdict(plan, moment, call.request.namespace)
             if verdict is None:
-                return self._review_cold(request, uses, plans, started, deadline_seconds)
+                return self._review_cold(call, plans)
             used.append((use.path, verdict))
-        decision = decide(used, expected=len(uses))
-        self._remembered.keep(decision, uses, policies, plans)
-        return self._finish(request, decision, started)
+        decision = decide(used, expected=len(call.uses))
+        self._remembered.keep(decision, call.uses, policies, plans)
+        return self._finish(call, decision)
 
-    async def _review_unknown_namespace(
-        self,
-        request: AdmissionRequest,
-        uses: Uses,
-        snapshot: PolicySnapshot,
-        started: float,
-        deadline_seconds: float | None,
-    ) -> bytes:
+    async def _review_unknown_namespace(self, call: _Call, snapshot: PolicySnapshot) -> bytes:
         """Fetch the labels of a new namespace; where that fails, every selector counts as matching."""
-        deadline = started + inner_timeout(self._timeout_seconds if deadline_seconds is None else deadline_seconds)
-        labels = await self._namespaces.fetch_labels(request.namespace, deadline=deadline)
-        policies = snapshot.for_namespace(request.namespace, labels)
-        answer = self._review(request, uses, policies, started, deadline_seconds)
+        namespace = call.request.namespace
+        labels = await self._namespaces.fetch_labels(namespace, deadline=call.deadline)
+        answer = self._review(call, snapshot.for_namespace(namespace, labels))
         return answer if isinstance(answer, bytes) else await answer
 
-    async def _review_cold(
-        self,
-        request: AdmissionRequest,
-        uses: Uses,
-        plans: Sequence[Plan],
-        started: float,
-        deadline_seconds: float | None,
-    ) -> bytes:
+    async def _review_cold(self, call: _Call, plans: Sequence[Plan]) -> bytes:
         """Collect evidence for the images without a verdict that holds, judge them, and answer.
 
         Where evidence of all of them is remembered but past its time to live, AWS is waited for as long as it usually takes. If
@@ -213,20 +206,19 @@ class Reviewer:
             for plan in cold.values()
             if plan.reference is not None and plan.wanted is not None
         }
-        deadline = started + inner_timeout(self._timeout_seconds if deadline_seconds is None else deadline_seconds)
         collect = partial(
-            self._evidence.collect_all, list(lookups.values()), deadline=deadline, share=request.namespace
+            self._evidence.collect_all, list(lookups.values()), deadline=call.deadline, share=call.request.namespace
         )
         if lookups and all(self._evidence.known(*one).is_whole for one in lookups.values()):
             collected = await collect(is_patient=False)
-            decision = self._decide(uses, plans, cold, dict(zip(lookups, collected, strict=True)))
+            decision = self._decide(call.uses, plans, cold, dict(zip(lookups, collected, strict=True)))
             is_fresh = not any(one.is_stale for one in collected)
             is_passed = decision.response.allowed and all(verdict.passes for verdict in decision.verdicts)
             if all(one.is_whole for one in collected) and (is_fresh or is_passed):
-                return self._finish(request, decision, started, waited=True)
+                return self._finish(call, decision, waited=True)
         collected = await collect()
-        decision = self._decide(uses, plans, cold, dict(zip(lookups, collected, strict=True)))
-        return self._finish(request, decision, started, waited=bool(lookups))
+        decision = self._decide(call.uses, plans, cold, dict(zip(lookups, collected, strict=True)))
+        return self._finish(call, decision, waited=bool(lookups))
 
     def _decide(
         self, uses: Uses, plans: Sequence[Plan], cold: Mapping[str, Plan], evidence: Mapping[str, ImageEvidence]
@@ -275,9 +267,9 @@ class Reviewer:
         if plan.reference is not None and plan.wanted is not None:
             self._evidence.renew(plan.reference, plan.wanted, share=share)
 
-    def _finish(self, request: AdmissionRequest, decision: Decision, started: float, *, waited: bool = False) -> bytes:
-        answer = decision.encode(request.uid)
-        self._observer.decided(request, decision, seconds=self._clock.monotonic() - started, waited=waited)
+    def _finish(self, call: _Call, decision: Decision, *, waited: bool = False) -> bytes:
+        answer = decision.encode(call.request.uid)
+        self._observer.decided(call.request, decision, seconds=self._clock.monotonic() - call.started, waited=waited)
         return answer
 
 

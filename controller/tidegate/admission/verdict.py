@@ -39,11 +39,9 @@ class Judgement:
     def allowed(self) -> bool:
         """Tell whether each required check has a result that lets the image through, and no result refuses it."""
         passed = {result.check for result in self.results if result.lets_through}
-        return (
-            bool(self.results)
-            and all(result.lets_through for result in self.results)
-            and passed.issuperset(required_checks(self.policy))
-        )
+        if not self.results or not all(result.lets_through for result in self.results):
+            return False
+        return passed.issuperset(required_checks(self.policy))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,7 +115,6 @@ def conclude(
         elif actions & {Action.DENY, Action.WARN}:
             notes = [harmless(note, MAX_FOUND) for one in judgement.results for note in one.notes]
             warnings += (f"{note} [policy {judgement.policy.name}]" for note in notes)
-    outcome = _overall(judgements)
     limits = [result.holds_until for one in judgements for result in one.results if result.holds_until]
     return ImageVerdict(
         text=text,
@@ -127,7 +124,7 @@ def conclude(
         denial=explain(denials),
         warnings=tuple(dict.fromkeys(warnings)),
         records=tuple(records),
-        outcome=outcome,
+        outcome=_overall(judgements),
         holds_until=min(limits, default=None),
         stale=stale,
     )
@@ -149,21 +146,17 @@ def explain(judgements: Sequence[Judgement]) -> tuple[str, ...]:
 
     A result that several policies share is listed once, with the names of all of them.
     """
-    policies: dict[tuple[Reason, str, tuple[str, ...]], dict[str, None]] = {}
-    results: dict[tuple[Reason, str, tuple[str, ...]], CheckResult] = {}
+    shared: dict[tuple[Reason, str, tuple[str, ...]], tuple[CheckResult, dict[str, None]]] = {}
     lines: list[str] = []
     for judgement in judgements:
         refusing = _distinct(judgement)
         if not refusing:
             lines.append(f"  {_NO_RESULT} [policy {judgement.policy.name}]")
         for one in refusing:
-            key = (one.reason, one.found, one.details)
-            results.setdefault(key, one)
-            policies.setdefault(key, {})[judgement.policy.name] = None
-    for key, one in results.items():
-        lines.append(
-            f"  {one.check.value} {one.reason.value}: {harmless(one.found, MAX_FOUND)} [{_policies(policies[key])}]"
-        )
+            shared.setdefault((one.reason, one.found, one.details), (one, {}))[1][judgement.policy.name] = None
+    for one, policies in shared.values():
+        found = harmless(one.found, MAX_FOUND)
+        lines.append(f"  {one.check.value} {one.reason.value}: {found} [{_policies(policies)}]")
         lines += (f"    {harmless(detail, MAX_DETAIL)}" for detail in one.details[:MAX_DETAILS])
         lines.append(f"    To fix: {harmless(one.remedy, MAX_REMEDY)}")
     return tuple(lines[:MAX_DENIAL_LINES])

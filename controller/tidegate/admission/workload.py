@@ -124,38 +124,36 @@ def _own_spec(workload: Workload) -> PodSpec | None:
 
 
 def _template_spec(workload: Workload) -> PodSpec | None:
-    template = workload.spec and workload.spec.template
-    return template.spec if template else None
+    return _of_template(workload.spec.template if workload.spec else None)
 
 
 def _job_template_spec(workload: Workload) -> PodSpec | None:
-    job_template = workload.spec and workload.spec.job_template
+    job_template = workload.spec.job_template if workload.spec else None
     job = job_template.spec if job_template else None
-    return job.template.spec if job and job.template else None
+    return _of_template(job.template if job else None)
 
 
 def _bare_template_spec(workload: Workload) -> PodSpec | None:
-    return workload.template.spec if workload.template else None
+    return _of_template(workload.template)
+
+
+def _of_template(template: PodTemplate | None) -> PodSpec | None:
+    return template.spec if template else None
 
 
 _TEMPLATE = "spec.template.spec"
 WORKLOAD_KINDS = {
-    ("", "v1", "Pod"): WorkloadKind(kind="Pod", resource="pods", prefix="spec", pod_spec=_own_spec),
-    ("", "v1", "PodTemplate"): WorkloadKind(
-        kind="PodTemplate", resource="podtemplates", prefix="template.spec", pod_spec=_bare_template_spec
-    ),
-    ("batch", "v1", "CronJob"): WorkloadKind(
-        kind="CronJob", resource="cronjobs", prefix="spec.jobTemplate.spec.template.spec", pod_spec=_job_template_spec
-    ),
-} | {
-    (group, "v1", kind): WorkloadKind(kind=kind, resource=f"{kind.lower()}s", prefix=_TEMPLATE, pod_spec=_template_spec)
-    for group, kind in (
-        ("", "ReplicationController"),
-        ("apps", "DaemonSet"),
-        ("apps", "Deployment"),
-        ("apps", "ReplicaSet"),
-        ("apps", "StatefulSet"),
-        ("batch", "Job"),
+    (group, "v1", kind): WorkloadKind(kind=kind, resource=f"{kind.lower()}s", prefix=prefix, pod_spec=pod_spec)
+    for group, kind, prefix, pod_spec in (
+        ("", "Pod", "spec", _own_spec),
+        ("", "PodTemplate", "template.spec", _bare_template_spec),
+        ("", "ReplicationController", _TEMPLATE, _template_spec),
+        ("apps", "DaemonSet", _TEMPLATE, _template_spec),
+        ("apps", "Deployment", _TEMPLATE, _template_spec),
+        ("apps", "ReplicaSet", _TEMPLATE, _template_spec),
+        ("apps", "StatefulSet", _TEMPLATE, _template_spec),
+        ("batch", "CronJob", f"spec.jobTemplate.{_TEMPLATE}", _job_template_spec),
+        ("batch", "Job", _TEMPLATE, _template_spec),
     )
 }
 """Every supported kind, by API group, version and kind."""
@@ -176,30 +174,24 @@ def images_of(workload: Workload, workload_kind: WorkloadKind) -> tuple[ImageUse
     lists = (spec.containers, spec.init_containers, spec.ephemeral_containers, spec.volumes)
     if sum([len(one) for one in lists if one]) > MAX_LISTED:
         raise InvalidWorkloadError(f"a {workload_kind.kind} with more than {MAX_LISTED:,} containers and volumes")
-    uses = _of_containers(spec.containers, f"{workload_kind.prefix}.containers[", PodSpecField.CONTAINERS)
+    prefix = workload_kind.prefix
+    uses = _of_containers(spec.containers, prefix, PodSpecField.CONTAINERS)
     if spec.init_containers:
-        uses += _of_containers(
-            spec.init_containers, f"{workload_kind.prefix}.initContainers[", PodSpecField.INIT_CONTAINERS
-        )
+        uses += _of_containers(spec.init_containers, prefix, PodSpecField.INIT_CONTAINERS)
     if spec.ephemeral_containers:
-        uses += _of_containers(
-            spec.ephemeral_containers, f"{workload_kind.prefix}.ephemeralContainers[", PodSpecField.EPHEMERAL_CONTAINERS
-        )
+        uses += _of_containers(spec.ephemeral_containers, prefix, PodSpecField.EPHEMERAL_CONTAINERS)
     if spec.volumes:
+        path = f"{prefix}.volumes["
         uses += [
-            ImageUse(
-                f"{workload_kind.prefix}.volumes[{index}].image.reference",
-                volume.name,
-                volume.image.reference,
-                PodSpecField.VOLUMES,
-            )
+            ImageUse(f"{path}{index}].image.reference", volume.name, volume.image.reference, PodSpecField.VOLUMES)
             for index, volume in enumerate(spec.volumes)
             if volume.image is not None
         ]
     return tuple(uses)
 
 
-def _of_containers(containers: list[Container], path: str, spec_field: PodSpecField) -> list[ImageUse]:
+def _of_containers(containers: list[Container], prefix: str, spec_field: PodSpecField) -> list[ImageUse]:
+    path = prefix + "." + spec_field + "["
     return [
         ImageUse(f"{path}{index}].image", container.name, container.image, spec_field)
         for index, container in enumerate(containers)

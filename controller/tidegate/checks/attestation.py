@@ -24,7 +24,7 @@ def check_attestations(policy: ImagePolicy, subject: ImageSubject) -> CheckResul
         return detail.of(Check.ATTESTATIONS)
     results: list[CheckResult] = []
     for rules, requirements in requirements_of(policy, subject.trust).attestations:
-        result = judge_verification(_words(rules), requirements, detail.digest, policy, subject)
+        result = judge_verification(_messages(rules), requirements, detail.digest, policy, subject)
         results.append(resting_on(result, subject.evidence.detail, policy=policy, subject=subject))
     if not all(one.lets_through for one in results):
         return worst(results)
@@ -38,7 +38,7 @@ def check_attestations(policy: ImagePolicy, subject: ImageSubject) -> CheckResul
     )
 
 
-def _words(rules: AttestationRules) -> VerificationMessages:
+def _messages(rules: AttestationRules) -> VerificationMessages:
     return VerificationMessages(
         check=Check.ATTESTATIONS,
         noun=f"attestation {rules.name} ({rules.predicate_type})",

@@ -5,7 +5,7 @@ The functions return either the value or a Shortfall, so that a check has to han
 
 from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import harmless
-from tidegate.checks.result import Outcome, Reason, Shortfall
+from tidegate.checks.result import RETRY, Outcome, Reason, Shortfall
 from tidegate.checks.staleness import usable
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
 from tidegate.evidence.index_children import select_platforms
@@ -62,7 +62,7 @@ _OTHER_DIGEST = Shortfall(
     outcome=Outcome.UNDETERMINED,
     reason=Reason.CONTENT_INVALID,
     found="the registry returned another digest than the one requested",
-    remedy="retry, and tell the platform team if it persists",
+    remedy=RETRY,
 )
 
 

@@ -116,6 +116,30 @@ class CheckResult:
         return f"{self.summary} (cause: {self.cause})" if self.cause else self.summary
 
 
+RETRY = "retry, and tell the platform team if it persists"
+
+
+def passed(check: Check, *, holds_until: datetime | None = None, notes: tuple[str, ...] = ()) -> CheckResult:
+    """Return a PASS of the check."""
+    return CheckResult(check=check, outcome=Outcome.PASS, reason=Reason.OK, holds_until=holds_until, notes=notes)
+
+
+def failed(
+    check: Check, reason: Reason, found: str, remedy: str, *, details: tuple[str, ...] = (), cause: str = ""
+) -> CheckResult:
+    """Return a FAIL of the check."""
+    return CheckResult(
+        check=check, outcome=Outcome.FAIL, reason=reason, found=found, details=details, remedy=remedy, cause=cause
+    )
+
+
+def undetermined(check: Check, reason: Reason, found: str, remedy: str = RETRY, *, cause: str = "") -> CheckResult:
+    """Return the result of a check that could not be made."""
+    return CheckResult(
+        check=check, outcome=Outcome.UNDETERMINED, reason=reason, found=found, remedy=remedy, cause=cause
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
     """Why several checks cannot pass: a result without the name of the check. ``cause`` is for operators."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from tidegate.checks.existence import existing_image, runnable_images
 from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import age, harmless
-from tidegate.checks.result import Check, CheckResult, Outcome, Reason, Shortfall
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason, Shortfall, failed, passed, undetermined
 from tidegate.checks.staleness import earliest, resting_on, usable
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import ImageDetail, PlatformImage
@@ -31,57 +31,42 @@ class ScannedImage:
     result: CheckResult
 
 
-_STATES: dict[ScanState, tuple[Outcome, Reason, str, str]] = {
-    ScanState.PENDING: (
-        Outcome.FAIL,
-        Reason.SCAN_PENDING,
-        "the scan is not finished",
-        "retry in a minute",
-    ),
+_FAILED: dict[ScanState, tuple[Reason, str, str]] = {
+    ScanState.PENDING: (Reason.SCAN_PENDING, "the scan is not finished", "retry in a minute"),
     ScanState.EXPIRED: (
-        Outcome.FAIL,
         Reason.SCAN_EXPIRED,
         "the scan has expired and its findings were closed, so newer vulnerabilities are unknown",
         "push the image again or lengthen the re-scan duration in Amazon Inspector",
     ),
     ScanState.UNSUPPORTED: (
-        Outcome.FAIL,
         Reason.SCAN_UNSUPPORTED,
         "the scanner does not support this image",
         "use a supported base image, or set scan.whenUnsupported to Allow in the policy",
     ),
     ScanState.NOT_SCANNED: (
-        Outcome.FAIL,
         Reason.NOT_SCANNED,
         "the image was never scanned",
         "turn on scanning for its repository and push the image again",
     ),
     ScanState.BLOCKED: (
-        Outcome.FAIL,
         Reason.SCAN_BLOCKED,
         "the scanner is denied access to the repository or its KMS key",
         "ask the platform team to give Amazon Inspector access to the repository",
     ),
     ScanState.LIMITED: (
-        Outcome.FAIL,
         Reason.SCAN_LIMIT_EXCEEDED,
         "the daily limit of basic scans is reached, so the image was not scanned",
         "retry tomorrow or use enhanced scanning",
     ),
     ScanState.ARCHIVED: (
-        Outcome.FAIL,
         Reason.IMAGE_ARCHIVED,
         "the image is archived in Amazon ECR and cannot be pulled",
         "restore it or deploy another version",
     ),
-    ScanState.FAILED: (
-        Outcome.UNDETERMINED,
-        Reason.SCAN_FAILED,
-        "the scan failed",
-        "retry later, or push the image again",
-    ),
+}
+_UNDETERMINED: dict[ScanState, tuple[Reason, str, str]] = {
+    ScanState.FAILED: (Reason.SCAN_FAILED, "the scan failed", "retry later, or push the image again"),
     ScanState.UNKNOWN: (
-        Outcome.UNDETERMINED,
         Reason.STATUS_UNKNOWN,
         "the scanner reports a status that this version of tidegate does not know",
         "ask the platform team to upgrade tidegate",
@@ -159,7 +144,9 @@ def _judge_report(
     coverage = report.coverage
     # 1. The scanner reports the image as scanned.
     if coverage.state not in {ScanState.SCANNED, ScanState.SCANNED_AGAIN, ScanState.SCANNED_ONCE}:
-        return replace(_not_scanned(rules, coverage.state, _own_words(report)), cause=_all_words(report))
+        return replace(
+            _not_scanned(rules, coverage.state, _documented_codes(report)), cause=_undocumented_codes(report)
+        )
     # 2. It reports when. Without a time there was no scan: AWS explains one such status with "will be scanned one time".
     scanned_at = coverage.last_scanned_at
     if scanned_at is None or scanned_at - max(now, observed_at) > MAX_CLOCK_SKEW:
@@ -169,24 +156,19 @@ def _judge_report(
         return unsettled
     # 4. It is recent enough.
     if rules.max_age is None:
-        return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK)
+        return passed(Check.SCAN)
     if now - scanned_at > rules.max_age:
         return _too_old(rules.max_age, scanned_at, now)
-    return CheckResult(check=Check.SCAN, outcome=Outcome.PASS, reason=Reason.OK, holds_until=scanned_at + rules.max_age)
+    return passed(Check.SCAN, holds_until=scanned_at + rules.max_age)
 
 
 def _no_time(report: ScanReport) -> CheckResult:
     scanned_at = report.coverage.last_scanned_at
     seen = "without a time" if scanned_at is None else "with a time in the future"
-    return CheckResult(
-        check=Check.SCAN,
-        outcome=Outcome.UNDETERMINED,
-        reason=Reason.EVIDENCE_LACKING,
-        found=f"the scanner reports a scan {seen} ({_own_words(report)})",
-        remedy="retry in a minute, and tell the platform team if it persists",
-        cause=_all_words(report),
-        holds_until=None if scanned_at is None else scanned_at - MAX_CLOCK_SKEW,
-    )
+    found = f"the scanner reports a scan {seen} ({_documented_codes(report)})"
+    remedy = "retry in a minute, and tell the platform team if it persists"
+    result = undetermined(Check.SCAN, Reason.EVIDENCE_LACKING, found, remedy, cause=_undocumented_codes(report))
+    return result if scanned_at is None else replace(result, holds_until=scanned_at - MAX_CLOCK_SKEW)
 
 
 def _unsettled(
@@ -222,22 +204,22 @@ def _observed_at(fact: Fact[ScanReport], now: datetime) -> datetime:
     return fact.observed_at if fact.observed_at - now > MAX_CLOCK_SKEW else min(now, fact.observed_at)
 
 
-def _not_scanned(rules: ScanRules, state: ScanState, words: str) -> CheckResult:
-    outcome, reason, found, remedy = _STATES[state]
+def _not_scanned(rules: ScanRules, state: ScanState, codes: str) -> CheckResult:
     tolerance = {
         ScanState.PENDING: rules.when_pending,
         ScanState.EXPIRED: rules.when_expired,
         ScanState.UNSUPPORTED: rules.when_unsupported,
     }.get(state, Tolerance.DENY)
-    found = f"{found} ({words})"
+    result = failed if state in _FAILED else undetermined
+    reason, found, remedy = _FAILED[state] if state in _FAILED else _UNDETERMINED[state]
+    found = f"{found} ({codes})"
     if tolerance is Tolerance.ALLOW:
-        return CheckResult(
-            check=Check.SCAN, outcome=Outcome.EXEMPT, reason=reason, found=found, notes=(f"tolerated: {found}",)
-        )
-    return CheckResult(check=Check.SCAN, outcome=outcome, reason=reason, found=found, remedy=remedy)
+        notes = (f"tolerated: {found}",)
+        return CheckResult(check=Check.SCAN, outcome=Outcome.EXEMPT, reason=reason, found=found, notes=notes)
+    return result(Check.SCAN, reason, found, remedy)
 
 
-def _own_words(report: ScanReport) -> str:
+def _documented_codes(report: ScanReport) -> str:
     """Return the scanner's documented codes, so that a reader can look them up."""
     coverage = report.coverage
     if not coverage.code and not coverage.reason:
@@ -246,7 +228,7 @@ def _own_words(report: ScanReport) -> str:
     return f"{report.scanner.value}: {words}" if words else report.scanner.value
 
 
-def _all_words(report: ScanReport) -> str:
+def _undocumented_codes(report: ScanReport) -> str:
     """Return all of the scanner's codes, for operators, where users see only the documented ones."""
     coverage = report.coverage
     words = [one for one in (coverage.code, coverage.reason) if one]
@@ -281,10 +263,6 @@ def _settled_at(period: timedelta, detail: ImageDetail, report: ScanReport, scan
 
 
 def _too_old(max_age: timedelta, scanned_at: datetime, now: datetime) -> CheckResult:
-    return CheckResult(
-        check=Check.SCAN,
-        outcome=Outcome.FAIL,
-        reason=Reason.SCAN_TOO_OLD,
-        found=f"the last scan is {age(now - scanned_at)} old (maxAge: {age(max_age)})",
-        remedy="scan or push the image again, or turn on continuous scanning",
-    )
+    found = f"the last scan is {age(now - scanned_at)} old (maxAge: {age(max_age)})"
+    remedy = "scan or push the image again, or turn on continuous scanning"
+    return failed(Check.SCAN, Reason.SCAN_TOO_OLD, found, remedy)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import age, cause_words
-from tidegate.checks.result import CheckResult, Outcome, Reason, Shortfall
+from tidegate.checks.result import RETRY, CheckResult, Outcome, Reason, Shortfall
 from tidegate.evidence.fact import Fact, Known, Missing
 from tidegate.policy.model import ImagePolicy
 
@@ -23,7 +23,7 @@ def usable(fact: Fact[T], *, policy: ImagePolicy, subject: ImageSubject) -> T | 
             outcome=Outcome.UNDETERMINED,
             reason=Reason.COULD_NOT_CHECK,
             found=f"could not check: {cause_words(fact.cause, fact.source)}",
-            remedy="retry, and tell the platform team if it persists; this says nothing about the image itself",
+            remedy=f"{RETRY}; this says nothing about the image itself",
         )
     if fact.stale is None:
         return fact.value
@@ -35,7 +35,7 @@ def usable(fact: Fact[T], *, policy: ImagePolicy, subject: ImageSubject) -> T | 
         reason=Reason.STALE,
         found=f"could not check again: {cause_words(fact.stale, fact.source)}; the last result is {age(old)} old "
         f"(maxStale: {age(policy.max_stale)})",
-        remedy="retry, and tell the platform team if it persists",
+        remedy=RETRY,
     )
 
 

@@ -8,7 +8,7 @@ images can delete the tag and push it again; only a digest excludes that.
 from tidegate.checks.existence import absent, existing_image
 from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import harmless
-from tidegate.checks.result import Check, CheckResult, Outcome, Reason, Shortfall
+from tidegate.checks.result import Check, CheckResult, Reason, Shortfall, failed, passed
 from tidegate.checks.staleness import resting_on, usable
 from tidegate.evidence.image import Absence
 from tidegate.policy.model import ImagePolicy, TagRules
@@ -18,23 +18,23 @@ def check_tag(rules: TagRules, policy: ImagePolicy, subject: ImageSubject) -> Ch
     """Judge the tag: digest first, then forbidden patterns, then tag mutability."""
     reference = subject.reference
     if reference.digest is not None:
-        return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
+        return passed(Check.TAG)
     tag = reference.tag or ""
     if rules.digest_required:
-        return _fail(Reason.DIGEST_REQUIRED, "the reference has no digest", _pin_remedy(subject))
+        return failed(Check.TAG, Reason.DIGEST_REQUIRED, "the reference has no digest", _pin_remedy(subject))
     if any(pattern.matches(tag) for pattern in rules.forbidden):
-        return _fail(
-            Reason.TAG_FORBIDDEN, f"the policy forbids the tag {harmless(tag)}", "use a version tag or a digest"
-        )
+        found = f"the policy forbids the tag {harmless(tag)}"
+        return failed(Check.TAG, Reason.TAG_FORBIDDEN, found, "use a version tag or a digest")
     if not rules.immutable:
-        return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
+        return passed(Check.TAG)
     result = _immutable(policy, subject, tag)
     return resting_on(result, subject.evidence.settings, subject.evidence.detail, policy=policy, subject=subject)
 
 
 def _immutable(policy: ImagePolicy, subject: ImageSubject, tag: str) -> CheckResult:
     if subject.reference.ecr is None:
-        return _fail(
+        return failed(
+            Check.TAG,
             Reason.REGISTRY_NOT_SUPPORTED,
             f"{harmless(subject.reference.domain)} is not Amazon ECR, so tag immutability is unknown",
             "name the image by its digest, or copy it into Amazon ECR",
@@ -45,7 +45,8 @@ def _immutable(policy: ImagePolicy, subject: ImageSubject, tag: str) -> CheckRes
     if isinstance(settings, Shortfall):
         return settings.of(Check.TAG)
     if settings.can_move(tag):
-        return _fail(
+        return failed(
+            Check.TAG,
             Reason.TAG_MUTABLE,
             f"the tag {harmless(tag)} can be moved to another image (the repository is {settings.mutability.value})",
             _pin_remedy(subject) + ", or make the repository's tags immutable",
@@ -53,18 +54,12 @@ def _immutable(policy: ImagePolicy, subject: ImageSubject, tag: str) -> CheckRes
     image = existing_image(subject, policy)
     if isinstance(image, Shortfall):
         return image.of(Check.TAG)
-    return CheckResult(check=Check.TAG, outcome=Outcome.PASS, reason=Reason.OK)
+    return passed(Check.TAG)
 
 
 def _pin_remedy(subject: ImageSubject) -> str:
     """Return how to pin the image, with its digest where it is known."""
-    detail = subject.evidence.detail
-    digest = getattr(getattr(detail, "value", None), "digest", None)
+    digest = getattr(getattr(subject.evidence.detail, "value", None), "digest", None)
     if digest is None:
         return "name the image by its digest"
-    reference = subject.reference
-    return f"use {reference.domain}/{reference.path}@{digest}"
-
-
-def _fail(reason: Reason, found: str, remedy: str) -> CheckResult:
-    return CheckResult(check=Check.TAG, outcome=Outcome.FAIL, reason=reason, found=found, remedy=remedy)
+    return f"use {subject.reference.domain}/{subject.reference.path}@{digest}"

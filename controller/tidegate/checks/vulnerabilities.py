@@ -11,7 +11,7 @@ from datetime import datetime
 
 from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import harmless, plural
-from tidegate.checks.result import Check, CheckResult, Outcome, Reason, Shortfall
+from tidegate.checks.result import RETRY, Check, CheckResult, Outcome, Reason, Shortfall, failed, passed, undetermined
 from tidegate.checks.scan import MAX_CLOCK_SKEW, ScannedImage, judge_scans, resting_on_scans, worst
 from tidegate.checks.staleness import earliest
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, Severity
@@ -63,52 +63,32 @@ def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, now: datetime
 
 def _judge_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> CheckResult:
     """Judge the findings; the result holds until time alone may change it."""
-    sorted_findings = _sort_findings(rules, report, now)
-    return replace(
-        _judge_sorted(rules, report, sorted_findings), holds_until=min(sorted_findings.next_change, default=None)
-    )
+    findings = _sort_findings(rules, report, now)
+    return replace(_judge_sorted(rules, report, findings), holds_until=min(findings.next_change, default=None))
 
 
 def _judge_sorted(rules: VulnerabilityRules, report: ScanReport, sorted_findings: SortedFindings) -> CheckResult:
     """Judge in numbered steps; the first that refuses is the answer."""
     # 1. Known exploits and likely exploitation refuse at any severity.
-    if sorted_findings.exploited:
-        return _refuse(
-            f"{plural(len(sorted_findings.exploited), 'finding')} with a known exploit", sorted_findings.exploited
-        )
-    if sorted_findings.likely:
-        return _refuse(
-            f"{plural(len(sorted_findings.likely), 'finding')} with an EPSS score of {rules.epss_threshold:g} or more",
-            sorted_findings.likely,
-        )
+    if found := sorted_findings.exploited:
+        return _refuse(f"{plural(len(found), 'finding')} with a known exploit", found)
+    if found := sorted_findings.likely:
+        return _refuse(f"{plural(len(found), 'finding')} with an EPSS score of {rules.epss_threshold:g} or more", found)
     # 2. Counts per severity.
     counts = Counter(finding.severity for finding in sorted_findings.counting)
-    over = [
-        severity
-        for severity in Severity
-        if severity in rules.max_counts and counts[severity] > rules.max_counts[severity]
-    ]
+    over = [one for one in Severity if one in rules.max_counts and counts[one] > rules.max_counts[one]]
     if over:
         text = ", ".join(f"{counts[one]} {one.value} (allowed {rules.max_counts[one]})" for one in over)
         return _refuse(text, [finding for finding in sorted_findings.counting if finding.severity in over])
     # 3. More findings than tidegate reads refuse the image, so that a pusher cannot hide one behind the limit.
     if not report.complete:
-        return CheckResult(
-            check=Check.VULNERABILITIES,
-            outcome=Outcome.FAIL,
-            reason=Reason.EVIDENCE_LACKING,
-            found=f"the image has more findings than tidegate reads ({len(report.findings)})",
-            remedy="fix the worst findings, then rebuild and push the image",
-        )
+        text = f"the image has more findings than tidegate reads ({len(report.findings)})"
+        remedy = "fix the worst findings, then rebuild and push the image"
+        return failed(Check.VULNERABILITIES, Reason.EVIDENCE_LACKING, text, remedy)
     # 4. Data that the policy needs and the scanner does not provide leaves the image undetermined.
     if lacking := _lacking(rules, report, sorted_findings):
         return lacking
-    return CheckResult(
-        check=Check.VULNERABILITIES,
-        outcome=Outcome.PASS,
-        reason=Reason.OK,
-        notes=_grace_notes(sorted_findings),
-    )
+    return passed(Check.VULNERABILITIES, notes=_grace_notes(sorted_findings))
 
 
 def _sort_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> SortedFindings:
@@ -121,11 +101,10 @@ def _sort_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime)
             sorted_findings.next_change.append(ignored[finding.id])
             continue
         if rules.exploit_available is Tolerance.DENY and finding.exploit is not Answer.NO:
-            (sorted_findings.exploited if finding.exploit is Answer.YES else sorted_findings.unknown_exploit).append(
-                finding
-            )
             if finding.exploit is Answer.YES:
+                sorted_findings.exploited.append(finding)
                 continue
+            sorted_findings.unknown_exploit.append(finding)
         if rules.only_fixable and finding.fix is Answer.NO:
             continue
         _sort_counting(rules, finding, sorted_findings, now)
@@ -155,39 +134,25 @@ def _sort_counting(rules: VulnerabilityRules, finding: Finding, sorted_findings:
 
 def _lacking(rules: VulnerabilityRules, report: ScanReport, sorted_findings: SortedFindings) -> CheckResult | None:
     """Return UNDETERMINED where the scanner does not provide data that the policy needs, or in unknown terms."""
-    if sorted_findings.unknown_severity:
-        return _undetermined(
-            Reason.STATUS_UNKNOWN,
-            f"{harmless(sorted_findings.unknown_severity[0].id)} has a severity that this version of tidegate does not know",
-            "ask the platform team to upgrade tidegate",
-        )
-    wants = [
-        name
-        for name, wanted in (
-            ("exploitAvailable", rules.exploit_available is Tolerance.DENY),
-            ("epssThreshold", rules.epss_threshold is not None),
-        )
-        if wanted
-    ]
-    if wants and report.scanner is not Scanner.INSPECTOR:
-        return _undetermined(
-            Reason.EVIDENCE_LACKING,
-            f"{report.scanner.value} does not provide the data for {' and '.join(wants)}",
-            "turn on enhanced scanning, or remove the field from the policy",
-        )
-    if sorted_findings.unknown_exploit:
-        return _undetermined(
-            Reason.EVIDENCE_LACKING,
-            f"{report.scanner.value} does not report whether an exploit for {harmless(sorted_findings.unknown_exploit[0].id)} is known",
-            "retry, and tell the platform team if it persists",
-        )
-    if sorted_findings.unknown_epss:
-        return _undetermined(
-            Reason.EVIDENCE_LACKING,
-            f"{report.scanner.value} gives no EPSS score for {harmless(sorted_findings.unknown_epss[0].id)}",
-            "add it to vulnerabilities.ignore in the policy, or set vulnerabilities.whenEpssUnknown to Allow",
-        )
-    return None
+    reason, scanner = Reason.EVIDENCE_LACKING, report.scanner.value
+    wants = ["exploitAvailable"] * (rules.exploit_available is Tolerance.DENY)
+    wants += ["epssThreshold"] * (rules.epss_threshold is not None)
+    if unknown := sorted_findings.unknown_severity:
+        reason = Reason.STATUS_UNKNOWN
+        found = f"{harmless(unknown[0].id)} has a severity that this version of tidegate does not know"
+        remedy = "ask the platform team to upgrade tidegate"
+    elif wants and report.scanner is not Scanner.INSPECTOR:
+        found = f"{scanner} does not provide the data for {' and '.join(wants)}"
+        remedy = "turn on enhanced scanning, or remove the field from the policy"
+    elif unknown := sorted_findings.unknown_exploit:
+        found = f"{scanner} does not report whether an exploit for {harmless(unknown[0].id)} is known"
+        remedy = RETRY
+    elif unknown := sorted_findings.unknown_epss:
+        found = f"{scanner} gives no EPSS score for {harmless(unknown[0].id)}"
+        remedy = "add it to vulnerabilities.ignore in the policy, or set vulnerabilities.whenEpssUnknown to Allow"
+    else:
+        return None
+    return undetermined(Check.VULNERABILITIES, reason, found, remedy)
 
 
 def _refuse(summary: str, findings: list[Finding]) -> CheckResult:
@@ -195,14 +160,7 @@ def _refuse(summary: str, findings: list[Finding]) -> CheckResult:
     details = [describe_finding(finding) for finding in ordered[:_SHOWN_FINDINGS]]
     if len(ordered) > _SHOWN_FINDINGS:
         details.append(f"and {len(ordered) - _SHOWN_FINDINGS} more")
-    return CheckResult(
-        check=Check.VULNERABILITIES,
-        outcome=Outcome.FAIL,
-        reason=Reason.VULNERABLE,
-        found=summary,
-        details=tuple(details),
-        remedy=_fix(ordered),
-    )
+    return failed(Check.VULNERABILITIES, Reason.VULNERABLE, summary, _fix(ordered), details=tuple(details))
 
 
 def _fix(findings: list[Finding]) -> str:
@@ -235,9 +193,3 @@ def _grace_notes(sorted_findings: SortedFindings) -> tuple[str, ...]:
     count = plural(len(sorted_findings.in_grace), "finding")
     first = f"the first, {describe_finding(finding)}, counts from {ends:%Y-%m-%d %H:%M} UTC"
     return (f"{count} in the grace period; {first}",)
-
-
-def _undetermined(reason: Reason, found: str, remedy: str) -> CheckResult:
-    return CheckResult(
-        check=Check.VULNERABILITIES, outcome=Outcome.UNDETERMINED, reason=reason, found=found, remedy=remedy
-    )

@@ -7,7 +7,7 @@ attestations have no signature.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from tidegate.policy.authorities import MAX_AUTHORITIES, SIGSTORE_AUTHORITY, authorities_of
+from tidegate.policy.authorities import MAX_AUTHORITIES, SIGSTORE_AUTHORITY, list_of_authorities
 from tidegate.policy.names import PRINTABLE_PATTERN, name_text
 from tidegate.policy.shape import Field, ListOf, Section, Text, exactly_one
 from tidegate.policy.signatures import AttestationRules, Authority, NotationAuthority, SignatureRules, SigstoreAuthority
@@ -71,7 +71,7 @@ ATTESTATION: Final = Section(
         ),
         Field(
             "anyOf",
-            authorities_of(SIGSTORE_AUTHORITY, MAX_OWN_AUTHORITIES),
+            list_of_authorities(SIGSTORE_AUTHORITY, MAX_OWN_AUTHORITIES),
             "The attestation's own authorities, instead of names, for images that have attestations and no signature. One"
             " must have signed it.",
         ),

@@ -12,13 +12,11 @@ from tidegate.policy.sigstore_authority import SIGSTORE
 MAX_AUTHORITIES: Final = 16
 
 Named = Callable[..., Authority]
-"""An authority but for its name."""
+"""The signers of an authority, still without its name."""
 
 
-def _authority(*, name: str, notation: Named | None = None, sigstore: Named | None = None) -> Authority:
-    named = notation or sigstore
-    assert named is not None
-    return named(name=name)
+def _authority(*, name: str, signers: Named) -> Authority:
+    return signers(name=name)
 
 
 _NAME = Field("name", name_text("authority"), "The authority's name, unique in its list.", required=True)
@@ -34,20 +32,21 @@ AUTHORITY: Final = Section(
             "notation",
             NOTATION,
             "Signers with Notation, the Notary Project's signatures, which AWS Signer makes.",
+            into="signers",
         ),
-        Field("sigstore", SIGSTORE, _SIGSTORE),
+        Field("sigstore", SIGSTORE, _SIGSTORE, into="signers"),
     ),
 )
 
 SIGSTORE_AUTHORITY: Final = Section(
     build=_authority,
     description="One authority: signers with Sigstore. Notation does not sign attestations.",
-    fields=(_NAME, Field("sigstore", SIGSTORE, _SIGSTORE, required=True)),
+    fields=(_NAME, Field("sigstore", SIGSTORE, _SIGSTORE, required=True, into="signers")),
 )
 """An authority for attestations."""
 
 
-def authorities_of(shape: Section[Authority], maximum: int) -> ListOf[Authority]:
+def list_of_authorities(shape: Section[Authority], maximum: int) -> ListOf[Authority]:
     """Return the shape of authorities of which one suffices."""
     return ListOf(item=shape, minimum=1, maximum=maximum, key="name")
 
@@ -57,7 +56,7 @@ SIGNATURES: Final = Section(
     fields=(
         Field(
             "anyOf",
-            authorities_of(AUTHORITY, MAX_AUTHORITIES),
+            list_of_authorities(AUTHORITY, MAX_AUTHORITIES),
             "The authorities, each with a name that answers and attestations refer to.",
             required=True,
         ),

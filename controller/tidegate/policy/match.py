@@ -3,7 +3,7 @@
 Unknown labels count as a match: a policy applies rather than being skipped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tidegate.images.reference import ImageReference
 from tidegate.policy.model import EcrScope, Match, RegistryScope, SelectorOperator, SelectorRequirement
@@ -42,7 +42,12 @@ def requirement_holds(requirement: SelectorRequirement, labels: Mapping[str, str
 
 def image_matches(match: Match, reference: ImageReference) -> bool:
     """Tell whether the match applies to an image; a match that names no images applies to every image."""
-    return not match.images or any(scope_contains(scope, reference) for scope in match.images)
+    return not match.images or any_scope_contains(match.images, reference)
+
+
+def any_scope_contains(scopes: Iterable[RegistryScope], reference: ImageReference) -> bool:
+    """Tell whether a reference names a repository of one of the scopes."""
+    return any(scope_contains(scope, reference) for scope in scopes)
 
 
 def scope_contains(scope: RegistryScope, reference: ImageReference) -> bool:

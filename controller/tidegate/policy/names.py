@@ -5,7 +5,7 @@ from typing import Final
 from tidegate.policy.shape import Text
 
 NAME_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-STORE_PATTERN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+OBJECT_PATTERN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 PRINTABLE_PATTERN: Final = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 """One line without spaces around it."""
 
@@ -21,10 +21,10 @@ def name_text(what: str) -> Text[str]:
     )
 
 
-TRUST_STORE_NAME: Final = Text(
-    expected="the name of a TrustStore",
-    do="see kubectl get truststores",
-    make=str,
-    maximum=253,
-    pattern=STORE_PATTERN,
-)
+def object_name(kind: str, *, maximum: int = 253, pattern: str = OBJECT_PATTERN) -> Text[str]:
+    """Return the shape of the name of a Kubernetes object."""
+    do = f"see kubectl get {kind.lower()}s"
+    return Text(expected=f"the name of a {kind}", do=do, make=str, maximum=maximum, pattern=pattern)
+
+
+TRUST_STORE_NAME: Final = object_name("TrustStore")

@@ -3,11 +3,11 @@
 The fields below ``spec`` are in the module of each kind.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from tidegate.errors import PolicyError
-from tidegate.policy.shape import below, refusal
+from tidegate.policy.shape import Shape, below, refusal
 from tidegate.strict.objection import describe, problem
 
 T = TypeVar("T")
@@ -32,6 +32,20 @@ def collect(problems: list[str], read: Callable[[], T]) -> T | None:
     except PolicyError as error:
         problems.extend(error.problems)
         return None
+
+
+def read_object(obj: object, kind: str, spec: Shape[dict[str, Any]], more: Iterable[str] = ()) -> dict[str, Any]:
+    """Return an object's identity and the arguments that its spec is; raise PolicyError with all problems.
+
+    ``more`` are problems that the shape of the spec cannot find.
+    """
+    problems: list[str] = []
+    known = collect(problems, lambda: identity(obj, kind))
+    arguments = collect(problems, lambda: spec.read(obj.get("spec"), "spec") if isinstance(obj, Mapping) else {})
+    problems.extend(more)
+    if problems or known is None or arguments is None:
+        raise PolicyError(tuple(problems))
+    return known | arguments
 
 
 def identity(obj: object, kind: str) -> dict[str, Any]:

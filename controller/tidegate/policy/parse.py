@@ -11,7 +11,7 @@ from tidegate.errors import PolicyError
 from tidegate.policy import attestations, objects, sections
 from tidegate.policy.authorities import SIGNATURES
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, Match
-from tidegate.policy.objects import bounded, collect, fault, identity, salvaged_identity
+from tidegate.policy.objects import bounded, fault, read_object, salvaged_identity
 from tidegate.policy.shape import Constraint, Field, Section
 
 GROUP = objects.GROUP
@@ -124,18 +124,13 @@ def parse_policy(obj: Mapping[str, Any]) -> ImagePolicy:
     Raise PolicyError with every problem of the object, each ``path: got X, expected Y; do Z``. ``uid`` and
     ``generation`` are empty and 0 for objects that no API server has seen.
     """
-    problems: list[str] = []
-    known = collect(problems, lambda: identity(obj, KIND))
     spec = obj.get("spec") if isinstance(obj, Mapping) else {}
-    arguments = collect(problems, lambda: SPEC.read(spec, "spec") if isinstance(obj, Mapping) else {})
-    problems.extend(attestations.unknown_authorities(spec, "spec"))
-    if problems or known is None or arguments is None:
-        raise PolicyError(tuple(problems))
+    arguments = read_object(obj, KIND, SPEC, attestations.unknown_authorities(spec, "spec"))
     if "actions" in arguments:
         arguments["actions"] = frozenset(arguments["actions"])
     if "attestations" in arguments:
         arguments["attestations"] = attestations.resolved(arguments["attestations"], arguments.get("signatures"))
-    return ImagePolicy(**known, **arguments)
+    return ImagePolicy(**arguments)
 
 
 def compile_policy(obj: Mapping[str, Any]) -> ImagePolicy | BrokenPolicy:

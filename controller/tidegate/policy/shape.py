@@ -159,7 +159,7 @@ class Text(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Generic[E]):
-    """One word of a closed set: of a whole enumeration, or of the members that a policy may name."""
+    """One value of an enumeration, or of those of its values that a policy may name."""
 
     words: Iterable[E]
 
@@ -256,7 +256,7 @@ class Field:
     """One field of a section: its name on the wire, its shape, and its description in ``kubectl explain``.
 
     ``default`` is what the API server fills in, as it is written in YAML; None for no default. ``into`` is the argument
-    of ``build`` that the field becomes: its name in snake case unless given.
+    of ``build`` that the field becomes: its name in snake case unless given. Fields that exclude each other may share one.
     """
 
     name: str

@@ -30,47 +30,27 @@ KMS_PATTERN: Final = r"^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-
 
 
 def _wanted(name: str, description: str, exact_example: str, pattern_example: str) -> tuple[Field, Field]:
-    exact: Text[Wanted] = Text(
-        expected=f"the {name} as it is in the certificate, on one line and without spaces around it",
-        do=f"write it such as {exact_example}",
-        make=make_exact,
-        maximum=512,
-        pattern=PRINTABLE_PATTERN,
-        by_rule=True,
-    )
-    pattern: Text[Wanted] = Text(
-        expected=f"an RE2 expression for the whole {name}, on one line and without spaces around it",
-        do=f"write it such as {pattern_example}",
-        make=make_pattern,
-        maximum=512,
-        pattern=PRINTABLE_PATTERN,
-        by_rule=True,
-    )
+    def text(expected: str, example: str, make: Callable[[str], Wanted | Objection]) -> Text[Wanted]:
+        return Text(
+            expected=f"{expected}, on one line and without spaces around it",
+            do=f"write it such as {example}",
+            make=make,
+            maximum=512,
+            pattern=PRINTABLE_PATTERN,
+            by_rule=True,
+        )
+
     whole = (
         f"A regular expression in RE2's syntax that must match the whole {name}. A dot matches any character unless a"
         " backslash is before it."
     )
-    return (
-        Field(name, exact, description),
-        Field(f"{name}RegExp", pattern, whole, into=f"{name}_pattern"),
-    )
-
-
-def _identity(
-    *,
-    issuer: Wanted | None = None,
-    issuer_pattern: Wanted | None = None,
-    subject: Wanted | None = None,
-    subject_pattern: Wanted | None = None,
-) -> SigstoreIdentity:
-    wanted_issuer, wanted_subject = issuer or issuer_pattern, subject or subject_pattern
-    assert wanted_issuer is not None
-    assert wanted_subject is not None
-    return SigstoreIdentity(issuer=wanted_issuer, subject=wanted_subject)
+    exact = text(f"the {name} as it is in the certificate", exact_example, make_exact)
+    pattern = text(f"an RE2 expression for the whole {name}", pattern_example, make_pattern)
+    return Field(name, exact, description), Field(f"{name}RegExp", pattern, whole, into=name)
 
 
 IDENTITY: Final = Section(
-    build=_identity,
+    build=SigstoreIdentity,
     description="One identity, as it is in the signer's certificate.",
     checks=(exactly_one("issuer", "issuerRegExp"), exactly_one("subject", "subjectRegExp")),
     fields=(

@@ -52,27 +52,24 @@ class PolicySet:
         return len(self.policies)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Memory:
-    """Answers that a snapshot remembers; a cache only."""
-
-    by_namespace: OrderedDict[str, tuple[Mapping[str, str] | None, PolicySet]] = field(default_factory=OrderedDict)
-    by_content: WeakValueDictionary[tuple[Policy, ...], PolicySet] = field(default_factory=WeakValueDictionary)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicySnapshot:
     """Every policy of the cluster, with the trust stores and keys that they rely on.
 
     ``revision`` is a digest of the policies' names, uids and generations and of the trust's revision. ``policies`` are
-    ordered by name, broken ones among them. Not ``synced``: nothing is known yet.
+    ordered by name, broken ones among them. ``synced`` is False before the first LIST.
     """
 
     revision: str
     policies: tuple[Policy, ...]
     synced: bool
     trust: TrustSnapshot = NO_TRUST
-    _memory: _Memory = field(default_factory=_Memory, repr=False)
+    _by_namespace: OrderedDict[str, tuple[Mapping[str, str] | None, PolicySet]] = field(
+        default_factory=OrderedDict, repr=False
+    )
+    _by_content: WeakValueDictionary[tuple[Policy, ...], PolicySet] = field(
+        default_factory=WeakValueDictionary, repr=False
+    )
 
     @classmethod
     def of(cls, policies: Iterable[Policy], trust: TrustSnapshot = NO_TRUST) -> "PolicySnapshot":
@@ -103,7 +100,7 @@ class PolicySnapshot:
         """
         if not self.synced:
             raise NotSyncedError("the image policies of the cluster have not been read yet; retry in a few seconds")
-        memory = self._memory.by_namespace
+        memory = self._by_namespace
         remembered = memory.get(name)
         if remembered is not None and remembered[0] is labels:
             memory.move_to_end(name)
@@ -118,13 +115,10 @@ class PolicySnapshot:
     def _find(self, name: str, labels: Mapping[str, str] | None) -> PolicySet:
         """Return the set with the matching policies: the same object for namespaces with the same policies."""
         matching = tuple(policy for policy in self.policies if namespace_matches(policy.match, name, labels))
-        known = self._memory.by_content.get(matching)
+        known = self._by_content.get(matching)
         if known is None:
-            known = self._memory.by_content[matching] = PolicySet.of(matching, self.trust)
+            known = self._by_content[matching] = PolicySet.of(matching, self.trust)
         return known
-
-
-Snapshot = PolicySnapshot
 
 
 def _order(policy: Policy) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 The problems go into the status of the policy. ``checks`` decides what they mean for an image.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.objects import bounded
@@ -23,32 +23,21 @@ def authorities_of(policy: ImagePolicy) -> Iterator[Authority]:
 
 def kms_keys_of(policies: Iterable[object]) -> tuple[str, ...]:
     """Return the ARNs of all keys in AWS KMS that policies name, in order."""
-    return tuple(
-        sorted(
-            {
-                authority.key.arn
-                for policy in policies
-                if isinstance(policy, ImagePolicy)
-                for authority in authorities_of(policy)
-                if isinstance(authority, KeyedAuthority) and isinstance(authority.key, KmsKey)
-            }
-        )
-    )
+    return _named(policies, lambda authority: (key.arn,) if (key := _kms_key(authority)) else ())
 
 
 def named_trust_stores(policies: Iterable[object]) -> tuple[str, ...]:
     """Return the names of all trust stores that policies rely on, in order."""
-    return tuple(
-        sorted(
-            {
-                name
-                for policy in policies
-                if isinstance(policy, ImagePolicy)
-                for authority in authorities_of(policy)
-                for name in trust_stores_of(authority)
-            }
-        )
-    )
+    return _named(policies, trust_stores_of)
+
+
+def _named(policies: Iterable[object], names_of: Callable[[Authority], tuple[str, ...]]) -> tuple[str, ...]:
+    valid = [policy for policy in policies if isinstance(policy, ImagePolicy)]
+    return tuple(sorted({name for one in valid for authority in authorities_of(one) for name in names_of(authority)}))
+
+
+def _kms_key(authority: Authority) -> KmsKey | None:
+    return authority.key if isinstance(authority, KeyedAuthority) and isinstance(authority.key, KmsKey) else None
 
 
 def trust_problems(policy: ImagePolicy, trust: TrustSnapshot) -> tuple[str, ...]:
@@ -66,21 +55,21 @@ def _problems(authority: Authority, trust: TrustSnapshot) -> Iterator[str]:
         yield from _notation_problems(authority, trust)
         return
     if authority.trusted_root is not None:
-        problem, type_ = _look(authority.trusted_root, trust)
+        problem, type_ = _look_up(authority.trusted_root, trust)
         if problem:
             yield problem
         elif type_ is not StoreType.SIGSTORE:
             yield f"trust store {authority.trusted_root} has type {type_}, expected {StoreType.SIGSTORE}"
-    if isinstance(authority, KeyedAuthority) and isinstance(authority.key, KmsKey):
-        found = trust.keys.get(authority.key.arn, "it has not been read yet")
+    if key := _kms_key(authority):
+        found = trust.keys.get(key.arn, "it has not been read yet")
         if isinstance(found, str):
-            yield f"key {authority.key.arn}: {found}"
+            yield f"key {key.arn}: {found}"
 
 
 def _notation_problems(authority: NotationAuthority, trust: TrustSnapshot) -> Iterator[str]:
     types = set()
     for name in authority.trust_stores:
-        problem, type_ = _look(name, trust)
+        problem, type_ = _look_up(name, trust)
         if problem:
             yield problem
         elif type_ is StoreType.SIGSTORE:
@@ -90,7 +79,7 @@ def _notation_problems(authority: NotationAuthority, trust: TrustSnapshot) -> It
         yield "all of its trust stores have type tsa, expected at least one of type ca or signingAuthority"
 
 
-def _look(name: str, trust: TrustSnapshot) -> tuple[str, StoreType | None]:
+def _look_up(name: str, trust: TrustSnapshot) -> tuple[str, StoreType | None]:
     """Return what is wrong with a trust store of any type, or an empty text, and its type where it is known."""
     store = trust.stores.get(name)
     if store is None:

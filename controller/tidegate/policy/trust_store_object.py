@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from tidegate.errors import PolicyError
-from tidegate.policy.objects import bounded, collect, fault, identity, salvaged_identity
+from tidegate.policy.names import NAME_PATTERN, object_name
+from tidegate.policy.objects import bounded, fault, read_object, salvaged_identity
 from tidegate.policy.shape import Choice, Constraint, Field, Flag, ListOf, Section, Text
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType
 
@@ -28,8 +29,6 @@ MAX_DOCUMENT: Final = 262_144
 BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 
 KEY_PATTERN: Final = "^[-._a-zA-Z0-9]+$"
-NAME_PATTERN: Final = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-NAMESPACE_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 URL_PATTERN: Final = r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$"
 
 
@@ -159,25 +158,13 @@ CONFIG_MAP: Final = Section(
     fields=(
         Field(
             "name",
-            Text(
-                expected="the name of a ConfigMap",
-                do="see kubectl get configmaps",
-                make=str,
-                maximum=253,
-                pattern=NAME_PATTERN,
-            ),
+            object_name("ConfigMap"),
             "The name of the ConfigMap.",
             required=True,
         ),
         Field(
             "namespace",
-            Text(
-                expected="the name of a namespace",
-                do="see kubectl get namespaces",
-                make=str,
-                maximum=63,
-                pattern=NAMESPACE_PATTERN,
-            ),
+            object_name("namespace", maximum=63, pattern=NAME_PATTERN),
             "The namespace of the ConfigMap. Left out, tidegate's own; any other must be listed in the chart's value"
             " trustStores.configMapNamespaces, because tidegate may not read other ConfigMaps.",
         ),
@@ -319,12 +306,7 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
 
 def parse_trust_store(obj: Mapping[str, Any]) -> StoreObject:
     """Return the trust store that an object is; raise PolicyError with every problem, as ``parse_policy`` does."""
-    problems: list[str] = []
-    known = collect(problems, lambda: identity(obj, KIND))
-    arguments = collect(problems, lambda: SPEC.read(obj.get("spec"), "spec") if isinstance(obj, Mapping) else {})
-    if problems or known is None or arguments is None:
-        raise PolicyError(tuple(problems))
-    return StoreObject(**known, **arguments)
+    return StoreObject(**read_object(obj, KIND, SPEC))
 
 
 def read_trust_store(obj: Mapping[str, Any]) -> StoreObject | BrokenTrustStore:

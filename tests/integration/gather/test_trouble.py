@@ -170,7 +170,7 @@ async def test_aws_is_left_alone_while_it_is_down(sim, app, start):
         await gate.review(app)
     assert sim.calls("ecr", "DescribeImages") == FAILURES_TO_OPEN
     answer = await gate.review(app)
-    assert "AWS failed repeatedly; tidegate asks again" in answer.message
+    assert "AWS failed repeatedly; tidegate retries" in answer.message
     gate.clock.advance(OPEN_SECONDS)
     await gate.review_all([image(tag=f"v{number}") for number in range(10)])
     assert sim.calls("ecr", "DescribeImages") == FAILURES_TO_OPEN + 1

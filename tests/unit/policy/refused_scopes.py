@@ -124,7 +124,7 @@ REFUSED: dict[str, Refused] = {
     "a region outside of the partition": Refused(
         image(account=ACCOUNT, region="cn-north-1", partition="aws"),
         "spec.registries[0]: got partition 'aws' with region 'cn-north-1', which is in aws-cn, expected the partition that",
-        "expected the partition that the region is in; leave partition out",
+        "expected the partition that the region is in; remove partition",
     ),
     "an account that is a number": Refused(
         image(account=123456789012),

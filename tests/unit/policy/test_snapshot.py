@@ -118,7 +118,7 @@ def test_memory_is_bounded_and_forgets_the_least_recently_asked(monkeypatch):
     labels: dict[str, str] = {}
     for name in ("one", "two", "one", "three"):
         snapshot.for_namespace(name, labels)
-    assert list(snapshot._memory.by_namespace) == ["one", "three"]
+    assert list(snapshot._by_namespace) == ["one", "three"]
 
 
 def test_sets_that_nobody_holds_are_forgotten(monkeypatch):
@@ -126,7 +126,7 @@ def test_sets_that_nobody_holds_are_forgotten(monkeypatch):
     snapshot = PolicySnapshot.of([policy(name, match={"namespaces": [name]}) for name in ("a", "b", "c")])
     for name in ("a", "b", "c"):
         snapshot.for_namespace(name, {})
-    assert len(snapshot._memory.by_content) == 1
+    assert len(snapshot._by_content) == 1
 
 
 REVISIONS: dict[str, list[Policy]] = {

@@ -15,9 +15,11 @@ import msgspec
 import pytest
 import yaml
 
+from tidegate.admission.decision import Mark
 from tidegate.checks.result import Reason
 from tidegate.cli.root import main
 from tidegate.settings import Settings
+from tidegate.webhook.server import Ended
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "controller" / "tidegate"
@@ -43,6 +45,24 @@ class TestReasonCodes:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Reason"
         }
         assert found == {one.name for one in Reason}
+
+
+def test_messages_that_head_a_section_of_troubleshooting_are_given_by_the_code():
+    """Not those of the API server and of Go, which the page explains as well."""
+    page = (ROOT / "docs/operations/troubleshooting.md").read_text()
+    headings = re.findall(r"^### (.+)$", page.partition("## The webhook itself")[2], re.MULTILINE)
+    told = [one for one in headings if not one.startswith(("failed calling webhook", "x509:", "Turn off"))]
+    sources = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    assert told
+    assert [one for one in told if one not in sources] == []
+
+
+def test_the_page_of_metrics_lists_every_decision_and_why_connections_end():
+    page = " ".join((ROOT / "docs/reference/metrics.md").read_text().split())
+    decisions = page.partition("`decision` is one of")[2].partition("`reason`")[0]
+    assert set(re.findall(r"`([a-z-]+)`", decisions)) == set(Mark)
+    reasons = page.partition("`reason` of `tidegate_server_ended_total` is")[2].partition("##")[0]
+    assert set(re.findall(r"`([a-z-]+)`", reasons)) == set(Ended)
 
 
 def keys_of(struct: Any, before: str = "") -> Iterator[tuple[str, Any]]:

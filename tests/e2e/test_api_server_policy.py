@@ -9,7 +9,7 @@ import pytest
 
 from tests.chart.render import ENFORCING, find_all, render
 from tests.cluster import ControlPlane, wait_for
-from tests.e2e.workloads import apply, pod, pod_spec, workload
+from tests.objects import apply, pod, pod_spec, workload
 
 REGISTRY = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 DIGEST = "sha256:" + "a" * 64

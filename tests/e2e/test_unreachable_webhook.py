@@ -11,7 +11,7 @@ import pytest
 from tests.chart.render import ENFORCING, render, webhooks_by_url
 from tests.cluster import ControlPlane, wait_for
 from tests.cluster.ports import free_ports
-from tests.e2e.workloads import apply, pod, pod_spec, workload
+from tests.objects import apply, pod, pod_spec, workload
 
 OLD = "registry.example.com/app:1"
 NEW = "registry.example.com/app:2"

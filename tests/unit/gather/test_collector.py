@@ -188,7 +188,7 @@ class TestIndexes:
 
     async def test_an_index_of_nothing_that_runs_is_bad_content(self, aws, collect):
         push_index(aws, entry("proof", "unknown/unknown"))
-        assert "could run" in (await collect()).runnable.value.problem
+        assert "without a runnable image" in (await collect()).runnable.value.problem
 
     async def test_an_inner_index_that_cannot_be_had_makes_all_of_it_missing(self, aws, collect):
         digest, inner = push_index(aws, *self.CHILDREN, tag=None)

@@ -21,4 +21,5 @@ EVERYTHING: dict[str, Any] = {
     "webhook": {"annotations": {"owner": "platform"}},
     "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/tidegate"}},
 }
+PULL_SECRET = {"registries": [{"host": "ghcr.io", "pullSecret": "ghcr-login"}]}
 READ_CONFIG_MAPS = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}

@@ -19,8 +19,10 @@ from tidegate.settings import Settings, parse_settings
 from tidegate.webhook.server.admission import AUDIT_PATH, VALIDATE_PATH
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-FIXED = {"server.host", "trustStores.cacheFolder"}
+FIXED = {"server.host"}
 """What a Pod can't have otherwise."""
+FOLDER = "/dev/shm/tidegate-trust-stores"
+"""What each Pod has, whatever the values say: the program's own default is for a machine with /tmp."""
 
 OTHER_THAN_DEFAULT: dict[str, Any] = {
     "fullnameOverride": "gate",
@@ -82,12 +84,13 @@ def test_every_setting_can_be_set_from_values():
     changed_by_mode = dict(leaves(parse_settings(config_text(render(FILES)))))
     same = {name for name, default in defaults.items() if changed[name] == default == changed_by_mode[name]}
     assert same == FIXED
+    assert changed["trustStores.cacheFolder"] == changed_by_mode["trustStores.cacheFolder"] == FOLDER
 
 
 def test_the_program_s_defaults_are_the_chart_s_except_where_it_starts_with_watching():
     written = dict(leaves(parse_settings(config_text(render()))))
     different = {name for name, default in leaves(Settings()) if written[name] != default}
-    assert different == {"auditOnly", "namespace", "certificate.secretName"}
+    assert different == {"auditOnly", "namespace", "certificate.secretName", "trustStores.cacheFolder"}
 
 
 def test_the_program_understands_the_baseline_policy():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chart.examples import EVERYTHING, PEM
+from tests.chart.examples import CERT_MANAGER, EVERYTHING, PEM, PULL_SECRET, SECRET
 from tests.chart.render import (
     config_text,
     container,
@@ -30,7 +30,11 @@ class TestPods:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert {"name": "tmp", "mountPath": "/tmp"} in container(render())["volumeMounts"]
+
+    @pytest.mark.parametrize("values", [{}, SECRET, CERT_MANAGER, EVERYTHING, PULL_SECRET])
+    def test_kubectl_drain_needs_no_flag_to_delete_data(self, values):
+        """It refuses to evict a Pod with an emptyDir, of any medium, without --delete-emptydir-data."""
+        assert [volume for volume in pod_spec(render(values))["volumes"] if "emptyDir" in volume] == []
 
     def test_the_probes_ask_the_server_itself_over_tls(self):
         only = container(render())

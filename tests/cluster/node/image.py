@@ -19,7 +19,16 @@ from tests.cluster.toolchain.build import ToolchainError, cache_home, locked, pr
 from tests.cluster.toolchain.packages import IMAGE_PACKAGES, lacking
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCES = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", "locks", "controller")
+SOURCES = (
+    "Dockerfile",
+    ".dockerignore",
+    "deploy/image",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "locks",
+    "controller",
+)
 BASE_CONTENT = "python3,python3-venv,ca-certificates"
 BASE_VARIANT = "minbase"
 KEPT_LAYOUTS = 4

@@ -49,6 +49,8 @@ revocation:
   allowedHosts: {{ toJson .Values.revocation.allowedHosts }}
   privateHosts: {{ toJson .Values.revocation.privateHosts }}
 trustStores:
+  # In memory, and in each container without a volume: an emptyDir would make kubectl drain refuse.
+  cacheFolder: /dev/shm/tidegate-trust-stores
   privateHosts: {{ toJson .Values.trustStores.privateHosts }}
 cache:
   images: {{ int .Values.cache.images }}

@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
 # `docs` is a folder, too.
-.PHONY: docs help setup lint format generate verify toolchain test unit e2e demo bench fuzz attack mutate lock clean
+.PHONY: docs help setup lint format generate verify toolchain test unit e2e try demo bench fuzz attack mutate lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
@@ -56,6 +56,9 @@ unit: $(STAMP) ## Run the tests that need no control plane
 
 e2e: $(STAMP) toolchain ## Run the tests on the real control plane
 	$(BIN)/python -m pytest tests/e2e tests/chart $(PYTEST_ARGS)
+
+try: $(STAMP) ## Try the command line on a simulated AWS, within a minute. ARGS=--stay keeps it up
+	@$(BIN)/python -m tests.demo.cli $(ARGS)
 
 demo: $(STAMP) ## See it refuse: real API server, simulated AWS. ARGS=--stay keeps it up
 	@$(PYTHON) tests/cluster/toolchain/packages.py

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.cluster import ToolchainError
 from tests.demo.clusters import DemoCluster, demo_cluster, write_kubectl
 from tests.demo.scenes import CHAPTERS
-from tests.demo.stage import Stage, say
+from tests.demo.stage import Stage, forget_aws, say
 from tests.objects import CRITICAL
 
 INTERRUPTED = 130
@@ -23,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="keep everything running until Ctrl-C")
     stay = parser.parse_args().stay
+    forget_aws()
     started = time.monotonic()
     say("Starting a real Kubernetes, a simulated AWS and tidegate ...")
     try:

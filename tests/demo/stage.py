@@ -85,17 +85,23 @@ class Stage:
     def _write(self, name: str, *objects: Mapping[str, Any]) -> None:
         # Each file once: whoever stays finds all that was applied.
         with (self._folder / name).open("x") as file:
-            yaml.dump_all(objects, file, Dumper=_Dumper, sort_keys=False)
+            yaml.dump_all(objects, file, Dumper=Dumper, sort_keys=False)
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
     """Writes texts of several lines, such as certificates, as people do."""
 
 
-_Dumper.add_representer(
+Dumper.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
 )
+
+
+def forget_aws() -> None:
+    """Keep what this machine's environment says of AWS, such as a profile, away from the simulated one."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
 
 
 def say(text: str) -> None:

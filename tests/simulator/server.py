@@ -5,6 +5,7 @@ The server runs in a thread of its own with its own event loop, so a slow answer
 
 import asyncio
 import contextlib
+import functools
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -23,9 +24,13 @@ from tests.simulator.wire import Raw
 from tests.simulator.world import World
 
 MOST_BODY_BYTES = 1 << 20
-# A session costs 50 ms to make, and may make clients for one thread at a time.
-_SESSION = boto3.session.Session()
 _SESSION_LOCK = threading.Lock()
+
+
+@functools.cache
+def _session() -> boto3.session.Session:
+    """Return the one session: it costs 50 ms to make, and may make clients for one thread at a time."""
+    return boto3.session.Session()
 
 
 class Simulator(HttpThread):
@@ -126,7 +131,7 @@ class Simulator(HttpThread):
             "SecretAccessKey": identity.BASE_SECRET_KEY,
         }
         with _SESSION_LOCK:
-            return _SESSION.client(
+            return _session().client(
                 service,  # type: ignore[call-overload]
                 region_name=region or self.world.region,
                 endpoint_url=self.url,

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.cluster.toolchain.build import ToolchainError, cache_home, locked, progress, say
+from tests.cluster.toolchain.build import ToolchainError, cache_home, locked, progress
 from tests.cluster.toolchain.packages import IMAGE_PACKAGES, lacking
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,6 +33,7 @@ BASE_CONTENT = "python3,python3-venv,ca-certificates"
 BASE_VARIANT = "minbase"
 KEPT_LAYOUTS = 4
 LOG_TAIL_LINES = 15
+BASE_SECONDS, IMAGE_SECONDS = 130, 70
 # What runs in mounts and processes of its own leaves none behind, however it ends.
 ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 # What pip in the build needs of this machine to reach and trust a package index.
@@ -90,11 +91,9 @@ def _build(home: Path, layout: Path) -> None:
     with tempfile.TemporaryDirectory(dir=home, prefix="build-") as folder:
         build = _Build(home, Path(folder))
         if not build.has(base):
-            say("making the base of the controller's image")
-            with progress("the base of the controller's image"):
+            with progress("the base of the controller's image", BASE_SECONDS):
                 build.make_base(base)
-        say("building the controller's image")
-        with progress("the controller's image"):
+        with progress("the controller's image", IMAGE_SECONDS):
             build.make_image(base)
         (Path(folder) / "layout").rename(layout)
 

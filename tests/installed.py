@@ -19,6 +19,7 @@ from tests.cluster import program
 from tests.cluster.node import NodeCluster, controller_image, missing
 from tests.cluster.node.components import PAUSE_ACCOUNT, PAUSE_REPOSITORY, PAUSE_TAG, REGISTRY_PORT
 from tests.cluster.toolchain.build import ready
+from tests.namespaces import cgroups
 from tests.prerequisites import make_ready
 from tests.release import Release
 from tests.simulator import Simulator, World, manifests, scenario
@@ -112,3 +113,21 @@ class Installed(Release):
         """Return the Pods of the controller."""
         found: list[dict[str, Any]] = self.cluster.get("pods", f"--namespace={NAMESPACE}", SELECTOR)["items"]
         return found
+
+    def processes(self) -> list[int]:
+        """Return the PIDs of the controllers, as this machine has them: one a replica that runs."""
+        folders = cgroups.folders(self.cluster.inside.cgroup)
+        pids = {int(pid) for folder in folders for file in folder.rglob("cgroup.procs") for pid in _lines(file)}
+        return sorted(pid for pid in pids if b"\0admission\0" in _bytes(Path(f"/proc/{pid}/cmdline")))
+
+
+def _bytes(path: Path) -> bytes:
+    """Return a file's content, or nothing where it is gone meanwhile."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _lines(path: Path) -> list[bytes]:
+    return _bytes(path).split()

@@ -72,13 +72,16 @@ def main() -> None:
         stdlib, below(root, stdlib), ignore=shutil.ignore_patterns(*STDLIB_LEFT_OUT), ignore_dangling_symlinks=True
     )
     copied = {*copy_with_links(root, interpreter), stdlib / "os.py"}
-    for library in libraries([interpreter, *binaries(below(root, stdlib)), *binaries(environment)]):
-        if not library.is_relative_to(environment):
-            copied |= copy_with_links(root, library)
+    loaded = libraries([interpreter, *binaries(below(root, stdlib)), *binaries(environment)])
+    shared = {library for library in loaded if not library.is_relative_to(environment)}
+    for library in shared:
+        copied |= copy_with_links(root, library)
     copied |= write_certificates(root)
     for place, text in NAMES.items():
         write(root, Path(place), text)
     keep_package_entries(root, copied)
+    # A Python of its own may have its library in a folder that isn't looked in by default.
+    write(root, Path("/etc/ld.so.conf"), "".join(f"{folder}\n" for folder in sorted({one.parent for one in shared})))
     subprocess.run(["ldconfig", "-r", root], check=True)
     for folder in (below(root, stdlib), below(root, environment)):
         compile_all(folder, root)

@@ -28,6 +28,7 @@ CONSTANT_AIM, STOCK_AIM = 0.7, 8.0
 MISSED = " (missed)"
 SERVING, COLD, VERIFICATION = "Warm requests", "Images that are not known yet", "Verification of one signature"
 MEMORY, START_UP, APISERVER = "Memory", "Start of the command line", "Through the real kube-apiserver"
+NODE = "Installed on a node"
 CONSTANT, STOCK = "a constant answer on the same stack", "kopf's stock server, images read only"
 
 
@@ -52,6 +53,8 @@ def render(figures: dict[str, Any]) -> str:
         lines += _plain(START_UP, figures["start_up"], _START_UP)
     if "apiserver" in figures:
         lines += _plain(APISERVER, figures["apiserver"], _APISERVER)
+    if "node" in figures:
+        lines += _plain(NODE, figures["node"], _NODE)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -70,6 +73,14 @@ _START_UP = (
 _APISERVER = (
     "`python -m tests.bench.apiserver`: the same Pod created as a server-side dry run, in turns with and without the webhook.",
     "API server, etcd, client and controller share the machine's cores, which a cluster's do not.",
+)
+_NODE = (
+    "`python -m tests.bench node`: the image on a node with kubelet and containerd, the chart with its defaults, and 200",
+    "requests a second through the API server and the chart's Service while replicas go. No request was decided wrongly. A",
+    "killed replica fails requests until the cluster takes its Pod out of the Service: the kubelet looks for ended containers",
+    "once a second. Since Kubernetes 1.37 the API server chooses a Pod for each request, so that of N replicas the lost one's",
+    "Nth part fails; before, only new connections met it. The time is the cluster's; more replicas make the part smaller. An",
+    "eviction and a rolling restart lose nothing.",
 )
 
 
@@ -192,5 +203,6 @@ _PARTS: Mapping[str, tuple[str, Callable[[list[str]], tuple[str, Any]]]] = Mappi
         MEMORY: ("memory", _read_plain),
         START_UP: ("start_up", _read_plain),
         APISERVER: ("apiserver", _read_plain),
+        NODE: ("node", _read_plain),
     }
 )

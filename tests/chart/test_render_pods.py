@@ -42,6 +42,12 @@ class TestPods:
         for probe in ("livenessProbe", "startupProbe"):
             assert only[probe]["httpGet"] == {"path": "/healthz", "port": "https", "scheme": "HTTPS"}
 
+    def test_a_replica_that_hangs_is_out_of_the_service_within_seconds(self):
+        """Until then each request that the API server sends it waits for the webhook's timeout."""
+        probe = container(render())["readinessProbe"]
+        assert probe["failureThreshold"] > 1, "one late answer of a busy replica takes it out"
+        assert probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"] <= 6
+
     def test_an_ending_pod_has_time_for_the_longest_request_that_came_in_while_it_was_still_listed(self):
         objects = render({"preStopSeconds": 7, "server": {"drainSeconds": 20}})
         assert container(objects)["lifecycle"]["preStop"] == {"sleep": {"seconds": 7}}

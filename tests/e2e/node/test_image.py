@@ -29,6 +29,13 @@ for name in names: importlib.import_module(name)
 print(len(names))
 """
 
+SURROUNDINGS = """
+import ssl, tempfile
+from pathlib import Path
+with tempfile.NamedTemporaryFile() as file: print(Path(file.name).parent)
+print(len(ssl.create_default_context().get_ca_certs()))
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -106,9 +113,20 @@ def test_the_kubernetes_client_and_botocore_have_what_is_used_of_them(image: Ima
 
 def test_every_module_of_tidegate_can_be_imported_in_a_pod(node: Node) -> None:
     """Nothing that one of them imports was left out of the image."""
+    assert int(run_in_a_pod(node, IMPORT_ALL)) > 100
+
+
+def test_a_pod_can_write_temporary_files_without_a_volume_and_trusts_public_authorities(node: Node) -> None:
+    folder, authorities = run_in_a_pod(node, SURROUNDINGS).split()
+    assert folder == "/dev/shm"
+    assert int(authorities) > 50
+
+
+def run_in_a_pod(node: Node, code: str) -> str:
+    """Return what Python prints in a Pod."""
     pod = node.tidegate.pods()[0]["metadata"]["name"]
-    command = ("exec", pod, f"--namespace={NAMESPACE}", "--", "/opt/tidegate/bin/python", "-c", IMPORT_ALL)
-    assert int(node.cluster.kubectl(*command, timeout_seconds=60).stdout) > 100
+    command = ("exec", pod, f"--namespace={NAMESPACE}", "--", "/opt/tidegate/bin/python", "-c", code)
+    return node.cluster.kubectl(*command, timeout_seconds=60).stdout
 
 
 def test_python_compiles_nothing_at_a_start(image: Image) -> None:

@@ -260,13 +260,13 @@ def test_breaking_the_glass_is_one_command_and_an_upgrade_mends_it(release):
         pytest.param({}, ["Audit only.", "NO IMAGE", "may need", "auditOnly: false"], id="as it comes"),
         pytest.param(
             {"auditOnly": False, "namespaces": {"enforced": ["team-a", "team-b"]}, "image": {"repository": "r"}},
-            ["Enforcing in team-a, team-b:", "Add namespaces to namespaces.enforced", "Break glass"],
+            ["They refuse in team-a, team-b, ", "Add namespaces to namespaces.enforced", "Break glass"],
             id="some namespaces",
         ),
         pytest.param(
             {"auditOnly": False, "replicas": 1, "baselinePolicy": {"enabled": False}},
             [
-                "Enforcing in all namespaces",
+                "They refuse in all namespaces except the exempt ones",
                 "ONE REPLICA",
                 "NO POLICY",
                 f"delete validatingwebhookconfiguration {NAME}",

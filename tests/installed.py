@@ -72,6 +72,7 @@ class Installed(Release):
 
     def __init__(self, cluster: NodeCluster, aws: Simulator, *, values: Mapping[str, Any] | None = None) -> None:
         super().__init__(cluster)
+        self._node = cluster
         self._world = aws.world
         registry = f"{aws.world.account}.dkr.ecr.{aws.world.region}.amazonaws.com"
         self.values: dict[str, Any] = {
@@ -116,7 +117,7 @@ class Installed(Release):
 
     def processes(self) -> list[int]:
         """Return the PIDs of the controllers, as this machine has them: one a replica that runs."""
-        folders = cgroups.folders(self.cluster.inside.cgroup)
+        folders = cgroups.folders(self._node.inside.cgroup)
         pids = {int(pid) for folder in folders for file in folder.rglob("cgroup.procs") for pid in _lines(file)}
         return sorted(pid for pid in pids if b"\0admission\0" in _bytes(Path(f"/proc/{pid}/cmdline")))
 

@@ -22,9 +22,9 @@ from typing import Any
 
 import yaml
 
-from tests.demo.clusters import WORLD
-from tests.demo.scenes import ECR, SCANS, SIGNATURES
+from tests.demo.scenes import SCANS, SIGNATURES
 from tests.demo.stage import POLICIES, Dumper, forget_aws, say
+from tests.objects import ECR
 from tests.simulator import Simulator, scenario
 
 COMMAND_SECONDS = 60
@@ -66,7 +66,7 @@ def main() -> int:
     stay = parser.parse_args().stay
     forget_aws()
     with contextlib.ExitStack() as stack:
-        aws = stack.enter_context(Simulator(scenario.load(WORLD)))
+        aws = stack.enter_context(Simulator(scenario.load(scenario.DEMO)))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-try-")))
         write_files(aws, folder)
         say(f"The command line, with the files {', '.join(sorted(path.name for path in folder.iterdir()))}")

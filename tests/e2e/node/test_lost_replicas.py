@@ -14,9 +14,10 @@ from tests.chart.render import NAMESPACE
 from tests.cluster import wait_for
 from tests.cluster.node.components import NODE
 from tests.e2e.node.conftest import Node
-from tests.e2e.node.test_installed import ECR, apply_production
+from tests.e2e.node.test_installed import apply_production
 from tests.installed import SELECTOR
 from tests.load import Load
+from tests.objects import CRITICAL, GOOD
 
 BEFORE_SECONDS, AFTER_SECONDS = 2.0, 8.0
 NOTICE_SECONDS = 6.0
@@ -37,7 +38,7 @@ def guarded(node: Node, namespace: str) -> str:
 
 
 def load(node: Node, namespace: str) -> Load:
-    return Load(node.cluster, namespace, admitted=f"{ECR}/team/good:v1", refused=f"{ECR}/team/critical:v1")
+    return Load(node.cluster, namespace, admitted=GOOD, refused=CRITICAL)
 
 
 def test_a_wrong_answer_is_noticed(node: Node, guarded: str) -> None:

@@ -264,7 +264,7 @@ def watch_policies(metrics: Metrics, policies: WatchedPolicies) -> None:
         return [one for one in policies.current().policies if one.name != KNOWN_BAD.name]
 
     metrics.watch("tidegate_policies", "Policies in force.", lambda: len(own()))
-    metrics.watch("tidegate_policies_broken", "Policies that cannot be used.", lambda: len(policies.current().broken))
+    metrics.watch("tidegate_policies_broken", "Invalid policies.", lambda: len(policies.current().broken))
     metrics.watch("tidegate_policies_age_seconds", "Seconds since policies were read.", lambda: policies.age_seconds)
 
 
@@ -280,7 +280,7 @@ def watch_trust_stores(metrics: Metrics, stores: WatchedTrustStores) -> None:
         return sum(isinstance(one, BrokenTrustStore) for one in stores.current() or ())
 
     metrics.watch("tidegate_trust_stores", "Trust stores.", lambda: len(stores.current() or ()))
-    metrics.watch("tidegate_trust_stores_broken", "Trust stores that cannot be verified by.", broken)
+    metrics.watch("tidegate_trust_stores_broken", "Unusable trust stores.", broken)
     age = "Seconds since trust stores were read."
     metrics.watch("tidegate_trust_stores_age_seconds", age, lambda: stores.age_seconds)
 
@@ -296,6 +296,6 @@ def _say_identity(engine: Engine) -> None:
     try:
         caller = engine.identity.caller_arn()
     except SourceUnavailableError as problem:
-        _log.warning("AWS does not say who this process is", cause=problem.cause.value, detail=problem.detail)
+        _log.warning("sts:GetCallerIdentity failed", cause=problem.cause.value, detail=problem.detail)
     else:
         _log.info("AWS identity", caller=caller, version=__version__)

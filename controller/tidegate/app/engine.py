@@ -89,8 +89,8 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     budget = Budget(settings.cache.memory_mebibytes * MEBIBYTE)
     facts = Lookups(sources=sources, lines=lines, clock=clock, limit=settings.cache.images, budget=budget)
     for name, cache in facts.caches().items():
-        metrics.watch(f"tidegate_cached_{name}", f"Facts kept of the kind {name}.", cache.__len__)
-    metrics.watch("tidegate_cached_bytes", "About what all facts take in memory.", lambda: budget.used)
+        metrics.watch(f"tidegate_cached_{name}", f"Cached look-ups of the kind {name}.", cache.__len__)
+    metrics.watch("tidegate_cached_bytes", "Approximate memory of all caches, in bytes.", lambda: budget.used)
     return Engine(
         clock=clock,
         collector=Collector(facts, clock),

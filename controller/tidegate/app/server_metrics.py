@@ -18,14 +18,12 @@ class ServerMetrics(Collector):
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """Yield every metric. A reason that never occurred is a series of zero, so that its rate is known."""
-        opened = GaugeMetricFamily("tidegate_server_connections", "Connections that are open.", labels=_LABELS)
-        held = GaugeMetricFamily(
-            "tidegate_server_body_bytes", "Bytes of request bodies that have not arrived whole.", labels=_LABELS
-        )
+        opened = GaugeMetricFamily("tidegate_server_connections", "Open connections.", labels=_LABELS)
+        held = GaugeMetricFamily("tidegate_server_body_bytes", "Bytes of incomplete request bodies.", labels=_LABELS)
         accepted = CounterMetricFamily("tidegate_server_accepted", "Connections accepted.", labels=_LABELS)
         waits = CounterMetricFamily(
             "tidegate_server_accept_waits",
-            "Times that connections had to wait in the kernel's queue for room.",
+            "Times that connections had to wait in the kernel's queue, because the server was full.",
             labels=_LABELS,
         )
         answers = CounterMetricFamily("tidegate_server_answers", "Answers by HTTP status.", labels=(*_LABELS, "status"))

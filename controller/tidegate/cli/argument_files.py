@@ -88,7 +88,7 @@ def _opened(folder: Path, parts: tuple[str, ...]) -> Iterator[int]:
             opened.callback(os.close, descriptor)
             for part in parts:
                 if part in {"", ".", ".."} or "/" in part or "\0" in part:
-                    raise _refused(folder, parts, "a name that leads elsewhere")
+                    raise _refused(folder, parts, "not a plain file name")
                 # Without O_NONBLOCK a pipe would be waited for.
                 descriptor = os.open(part, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=descriptor)
                 opened.callback(os.close, descriptor)
@@ -101,7 +101,7 @@ def _opened(folder: Path, parts: tuple[str, ...]) -> Iterator[int]:
 
 def _open_problem(problem: OSError) -> str:
     if problem.errno == errno.ELOOP:
-        return "a symbolic link, and links are not followed here"
+        return "a symbolic link; links are not followed"
     return f"cannot be read: {_words(problem)}"
 
 

@@ -94,10 +94,12 @@ def read_policies(files: tuple[Path, ...]) -> ReadPolicies:
             policy = compile_policy(document)
             if isinstance(policy, BrokenPolicy):
                 problems = "\n  ".join(policy.problems)
-                raise DocumentError(f"{file}: ImagePolicy {policy.name} cannot be used:\n  {problems}")
+                raise DocumentError(f"{file}: ImagePolicy {policy.name} is invalid:\n  {problems}")
             policies.append(policy)
     if not policies:
-        raise DocumentError(f"no ImagePolicy in {', '.join(map(str, files))}")
+        raise DocumentError(
+            f"no ImagePolicy in {', '.join(map(str, files))}; add one, or omit --policy to use the default"
+        )
     return ReadPolicies(policies=tuple(policies), trust=read_trust(objects, policies))
 
 
@@ -110,7 +112,7 @@ def read_documents(file: Path) -> Iterator[dict[str, Any]]:
             for one in _objects(document, file):
                 count += 1
                 if count > MAX_DOCUMENTS:
-                    raise DocumentError(f"{file} holds more than {MAX_DOCUMENTS} objects")
+                    raise DocumentError(f"{file} has more than {MAX_DOCUMENTS} objects")
                 yield one
     except yaml.YAMLError as problem:
         raise DocumentError(f"{file} is not YAML: {problem}") from problem

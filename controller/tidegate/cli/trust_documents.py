@@ -52,7 +52,7 @@ def read_trust(
         if document.get("kind") == KIND:
             name, store = _store(document, maps)
             if name in found:
-                raise TrustDocumentError(f"TrustStore {name} is in the files twice; keep one")
+                raise TrustDocumentError(f"the files contain TrustStore {name} twice; keep one")
             found[name] = store
     relied_on = named_trust_stores(policies)
     return TrustOfFiles(
@@ -85,7 +85,7 @@ def _store(document: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> tu
 
 def _unusable(name: str, problems: Iterable[str]) -> TrustDocumentError:
     listed = "\n  ".join(problems)
-    return TrustDocumentError(f"TrustStore {name} cannot be used:\n  {listed}")
+    return TrustDocumentError(f"TrustStore {name} is invalid:\n  {listed}")
 
 
 def _from_config_map(store: StoreObject, maps: Sequence[Mapping[str, Any]]) -> Content | None:
@@ -94,7 +94,7 @@ def _from_config_map(store: StoreObject, maps: Sequence[Mapping[str, Any]]) -> C
         return None
     found = [one for one in maps if _is_meant(one, source)]
     if len(found) > 1:
-        raise PolicyError((f"ConfigMap {_named(source)} is in the files {len(found)} times; keep one",))
+        raise PolicyError((f"the files contain ConfigMap {_named(source)} {len(found)} times; keep one",))
     return config_map_content(found[0], source, f"ConfigMap {_named(source)}") if found else None
 
 

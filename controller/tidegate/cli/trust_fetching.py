@@ -23,8 +23,8 @@ from tidegate.trust.store_content import broken_store, compile_store
 from tidegate.trust.trusted_roots import FetchedRoots
 from tidegate.trust.tuf.repository import FetchedRoot, TufRoots
 
-DO_ABOUT_KEY: Final = "try aws kms get-public-key, or write the key itself as pem"
-DO_ABOUT_ROOT: Final = "correct that, or write the file itself as trustedRoot"
+DO_ABOUT_KEY: Final = "check it with aws kms get-public-key, or set pem instead"
+DO_ABOUT_ROOT: Final = "correct it, or set trustedRoot instead"
 MAX_KEY_SENTENCE: Final = 200
 MAX_ROOT_SENTENCE: Final = 250
 """Characters with what to do. What is shown is cut at 320, and the key's ARN or the trust store's name stand before them."""
@@ -60,7 +60,7 @@ async def fetch_trust(trust: TrustOfFiles, engine: Engine, *, seconds: float, pr
         keys.answers(trust.keys)
         await asyncio.gather(keys.wait(seconds), roots.wait(seconds))
         answers = keys.answers(trust.keys)
-    late = f"it was not there within {seconds:g} seconds, half of --timeout"
+    late = f"it was not fetched within {seconds:g} seconds (half of --timeout)"
     fetched = [_store(one.store, roots, one.repository, late) for one in trust.to_fetch]
     return TrustSnapshot.of((*trust.stores, *fetched), _keys(answers, late))
 

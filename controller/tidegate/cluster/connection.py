@@ -34,7 +34,7 @@ def load_configuration() -> Configuration:
         else:
             load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError) as exc:
-        raise ConfigurationError(f"no way to the API server: {exc}; set KUBECONFIG outside of a cluster") from exc
+        raise ConfigurationError(f"no access to the API server: {exc}; outside of a cluster, set KUBECONFIG") from exc
     return configuration
 
 

@@ -33,7 +33,7 @@ class NodePlatforms(Resynced):
         platforms = platforms_of(await self._api.list_metadata(NODES_PATH))
         if platforms != self._platforms:
             self._platforms = platforms
-            _log.info("platforms of the nodes", platforms=[str(one) for one in platforms])
+            _log.info("node platforms changed", platforms=[str(one) for one in platforms])
 
 
 def platforms_of(nodes: Iterable[ObjectMetadata]) -> tuple[Platform, ...]:

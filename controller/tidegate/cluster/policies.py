@@ -151,7 +151,7 @@ class WatchedPolicies(Resynced):
                 ready = self._snapshot
                 await asyncio.to_thread(warm_up, self._taken, ready.trust)
         except Exception as error:  # noqa: BLE001 - it is a convenience
-            _log.warning("cannot make verifiers ready", error=type(error).__name__)
+            _log.warning("cannot warm up signature verification", error=type(error).__name__)
         finally:
             self._warming = None
 

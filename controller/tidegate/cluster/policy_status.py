@@ -19,10 +19,10 @@ def status_patch(
     A policy whose trust stores or keys are of no use stays in force, and is not ready: what it demands of signatures
     can't be told.
     """
-    applies, reason, message = True, "Applied", "the policy was read and applies"
+    applies, reason, message = True, "Applied", "the policy is in force"
     if isinstance(policy, BrokenPolicy):
         applies, reason, message = False, "Broken", "; ".join(policy.problems)
     elif problems := trust_problems(policy, trust):
         applies, reason = False, "TrustIncomplete"
-        message = f"the policy applies, but signatures cannot be verified by all of it: {'; '.join(problems)}"
+        message = f"the policy is in force, but some signature authorities are unusable: {'; '.join(problems)}"
     return ready_patch(obj, now, generation=policy.generation, status=applies, reason=reason, message=message)

@@ -64,7 +64,7 @@ class Resync:
             self._note_failure(error)
             return False
         if self.failures:
-            _log.info("reading from the API server works again", what=self._what, after_failures=self.failures)
+            _log.info("reads from the API server work again", what=self._what, after_failures=self.failures)
         self._succeeded_at, self.failures, self.problem = started, 0, ""
         return True
 

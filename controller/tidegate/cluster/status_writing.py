@@ -27,5 +27,5 @@ async def write_statuses(
         except ApiError as error:
             # Another replica was faster, or the object is gone: the next list shows what is left to say.
             if error.status not in (CONFLICT, NOT_FOUND):
-                _log.warning("cannot write a status", path=path, name=name, error=str(error))
+                _log.warning("cannot update a status", path=path, name=name, error=str(error))
     return len(wanted) <= MAX_STATUS_WRITES

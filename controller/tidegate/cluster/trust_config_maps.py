@@ -25,7 +25,9 @@ class ConfigMaps:
         """Return the content; raise PolicyError where there is none, and ApiError where the API server does not say."""
         namespace = source.namespace or self._namespace
         if namespace is None:
-            raise PolicyError(("spec.configMap.namespace: got nothing, and tidegate does not know its own; name it",))
+            raise PolicyError(
+                ("spec.configMap.namespace: got nothing, and tidegate runs outside of a cluster; set the namespace",)
+            )
         try:
             found = await self._api.get(f"/api/v1/namespaces/{namespace}/configmaps/{source.name}")
         except ApiError as error:
@@ -33,6 +35,6 @@ class ConfigMaps:
                 raise PolicyError((f"ConfigMap {namespace}/{source.name} does not exist",)) from error
             if error.status == FORBIDDEN:
                 do = f"add {namespace} to the chart's value trustStores.configMapNamespaces"
-                raise PolicyError((f"ConfigMap {namespace}/{source.name} may not be read: {do}",)) from error
+                raise PolicyError((f"tidegate may not read ConfigMap {namespace}/{source.name}: {do}",)) from error
             raise
         return config_map_content(found, source, f"ConfigMap {namespace}/{source.name}")

@@ -42,12 +42,12 @@ def status_patch(obj: Mapping[str, Any], compiled: CompiledStore, now: datetime)
     elif refreshed is not None and now - refreshed > STALE:
         ready, reason = True, "Stale"
         message = (
-            f"signatures are verified by a trusted root that was last fetched at {refreshed.strftime(TIME_FORMAT)}"
+            f"the trust store is in use, but its trusted root was last fetched at {refreshed.strftime(TIME_FORMAT)}"
         )
     else:
-        ready, reason, message = True, "Read", "the trust store was read, and signatures are verified by it"
+        ready, reason, message = True, "Read", "the trust store is in use"
     if compiled.root is not None and compiled.root.ignored:
-        message = f"{message}; not used of it: {'; '.join(compiled.root.ignored)}"
+        message = f"{message}; ignored: {'; '.join(compiled.root.ignored)}"
     return ready_patch(
         obj,
         now,

@@ -98,7 +98,7 @@ class WatchedTrustStores(Resynced):
             if error.status != NOT_FOUND:
                 raise
             if not self._missing:
-                _log.warning("there are no TrustStores: install the chart's CRDs", error=str(error))
+                _log.warning("the TrustStore CRD is missing: install the chart's CRDs", error=str(error))
             self._missing = True
             return []
         if self._missing and self.on_return is not None:
@@ -126,7 +126,7 @@ class WatchedTrustStores(Resynced):
             _log.warning("cannot read a trust store's ConfigMap", trust_store=obj.name, error=str(error))
             if before is not None:
                 return before[2]
-            return broken_store(obj, ("the ConfigMap could not be read, since the API server did not answer",))
+            return broken_store(obj, ("the ConfigMap could not be read, because the API server did not answer",))
         if before is not None and before[1] == content:
             return before[2]
         compiled = await asyncio.to_thread(compile_store, obj, content)
@@ -147,7 +147,7 @@ class WatchedTrustStores(Resynced):
                 return await self._config_maps.read(obj.source)
         if isinstance(obj.source, TufRepository):
             if self._roots is None:
-                raise PolicyError(("trusted roots are not fetched here",))
+                raise PolicyError(("this process fetches no trusted roots",))
             return self._roots.content(obj.source)
         content = inline_content(obj.source)
         assert content is not None

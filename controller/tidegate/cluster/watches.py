@@ -80,7 +80,7 @@ class Watches:
             try:
                 asyncio.run(self._watch())
             except Exception as error:  # noqa: BLE001 - whatever ended it, the next one may live
-                _log.warning("watches ended and are started again", error=str(error) or type(error).__name__)
+                _log.warning("watches ended, restarting them", error=str(error) or type(error).__name__)
                 self._ending.wait(RESTART_SECONDS)
             # What went away while nobody watched is told by no event.
             self._tell(self._policies.mark_dirty)

@@ -30,18 +30,18 @@ class Metrics:
         )
         self.results = Counter(
             "tidegate_check_results",
-            "Results that did not let an image through, by policy, check and reason.",
+            "Check results that did not pass, by policy, check and reason.",
             ("policy", "check", "outcome", "reason"),
         )
         self.stale = Counter("tidegate_stale_evidence", "Answers that rest on evidence past its time to live.", ())
         self.calls = Counter(
             "tidegate_source_calls",
-            "Calls to AWS, registries and revocation services, by API, registry and what came of them.",
+            "Calls to AWS, registries and revocation services, by API, registry and cause of failure.",
             ("api", "registry", "cause"),
         )
         self.unanswered = Counter(
             "tidegate_source_unanswered_ids",
-            "Images or repositories that a call did not answer for, though it did for others, by cause.",
+            "Images or repositories without an answer in a call that answered for others, by cause.",
             ("api", "registry", "cause"),
         )
         self.call_seconds = Histogram(

@@ -28,6 +28,8 @@ MAX_FINDING_CHARACTERS = 1_500
 _log = structlog.get_logger(__name__)
 
 
+_SERVICES = {"oci": "registry", "ocsp": "OCSP", "crl": "CRL"}
+"""How a log line names the service, by the first part of its API's name, where that is not AWS."""
 _PLAIN = (Mark.ALLOWED, Mark.UNCHANGED, Mark.NO_POLICY, Mark.NO_IMAGES)
 
 
@@ -89,9 +91,8 @@ class Observer:
         if not self._repeats.is_new((source, registry, cause), time.monotonic()):
             return
         detail = problem.detail if isinstance(problem, SourceUnavailableError) else repr(problem)
-        event = f"{service_name(source)} could not be asked"
         _log.warning(
-            event,
+            f"{service_name(source)} call failed",
             api=source,
             registry=str(registry),
             cause=cause.value,
@@ -104,11 +105,8 @@ class Observer:
         """Count ids that a look-up left open though it answered for others; the calls themselves are counted elsewhere."""
         self._metrics.unanswered.add(source, self.registries.label(registry), problem.cause.value, amount=ids)
         if self._repeats.is_new(("unanswered", source, registry, problem.cause), time.monotonic()):
-            event = (
-                f"{service_name(source)} did not answer for some of the images or repositories that it was asked for"
-            )
             _log.warning(
-                event,
+                f"{service_name(source)} call failed for some images or repositories",
                 api=source,
                 registry=str(registry),
                 ids=ids,
@@ -142,6 +140,10 @@ def _first(texts: Sequence[str]) -> list[str]:
     more = len(texts) - MAX_LOGGED_IMAGES
     found = [text[:MAX_FINDING_CHARACTERS] for text in texts[:MAX_LOGGED_IMAGES]]
     return [*found, f"{more} more"] if more > 0 else found
+
+
+def _service(source: str) -> str:
+    return _SERVICES.get(source.partition(":")[0], "AWS")
 
 
 def _cause(problem: Exception | None) -> Cause | None:

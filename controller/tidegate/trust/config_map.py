@@ -29,7 +29,7 @@ def _data(found: Mapping[str, Any], what: str) -> Iterator[tuple[str, bytes]]:
             try:
                 yield str(key), decode(value)
             except (TypeError, ValueError, binascii.Error) as error:
-                raise PolicyError((f"{what} has no readable {name} under {key}",)) from error
+                raise PolicyError((f"{what}: {name} has an unreadable value for key {key}",)) from error
 
 
 def _from_base64(text: str) -> bytes:

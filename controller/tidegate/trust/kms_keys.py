@@ -63,12 +63,12 @@ class KmsKeys:
         try:
             key = self._source.public_key(arn)
             if isinstance(before, bytes) and key != before:
-                _log.error("AWS KMS gave another public key than before, which no key in it ever has", key=arn)
+                _log.error("AWS KMS returned a different public key for the same ARN, which is ignored", key=arn)
                 return Read(answer=before)
             return Read(answer=key, again_seconds=RENEW_SECONDS)
         except PolicyError as error:
             # The answer is read in the policy's status too: AWS's own words are for the log.
-            _log.warning("a public key cannot be used", key=arn, error=str(error.__cause__ or error))
+            _log.warning("a public key is unusable", key=arn, error=str(error.__cause__ or error))
             return Read(answer="; ".join(error.problems))
         except UndeterminedError as error:
             cause = error.cause.value if isinstance(error, SourceUnavailableError) else type(error).__name__
@@ -79,4 +79,8 @@ class KmsKeys:
             return Read(answer=f"it cannot be read from AWS KMS: {error}")
         except Exception as error:  # noqa: BLE001 - the next try may work, and nobody else would make one
             _log.warning("cannot read a public key", key=arn, error=type(error).__name__)
-            return Read(answer=before if isinstance(before, bytes) else "it could not be read, by a fault of tidegate")
+            return Read(
+                answer=before
+                if isinstance(before, bytes)
+                else "it could not be read, because of an error inside tidegate"
+            )

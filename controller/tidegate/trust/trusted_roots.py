@@ -69,7 +69,7 @@ class FetchedRoots:
             raise PolicyError((found or NOT_YET,))
         if self._now() >= found.good_until:
             last, end = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in (found.refreshed_at, found.good_until))
-            raise PolicyError((f"the trusted root that was last fetched at {last} held until {end}",))
+            raise PolicyError((f"the trusted root expired at {end}, and was last fetched at {last}",))
         return Content(files=((TRUSTED_ROOT_KEY, found.content),), refreshed_at=found.refreshed_at)
 
     def _ask(self, repository: TufRepository, before: FetchedRoot | str | None) -> Read[FetchedRoot | str]:
@@ -78,11 +78,11 @@ class FetchedRoots:
             return Read(answer=self._source.fetch(repository), again_seconds=REFRESH_SECONDS)
         except UndeterminedError as error:
             _log.warning("cannot fetch a trusted root", error=str(error))
-            hidden = f"it could not be fetched from {repository.url or PUBLIC_URL}; tidegate's log says why"
+            hidden = f"it could not be fetched from {repository.url or PUBLIC_URL}; tidegate's log has the cause"
             why = str(error) if self._name_causes else hidden
         except Exception as error:  # noqa: BLE001 - the next try may work, and nobody else would make one
             _log.warning("cannot fetch a trusted root", error=type(error).__name__)
-            why = "it could not be fetched, by a fault of tidegate"
+            why = "it could not be fetched, because of an error inside tidegate"
         if isinstance(before, FetchedRoot):
             return Read(answer=before)
         return Read(answer=self._kept(repository) or why)

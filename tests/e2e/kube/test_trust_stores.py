@@ -246,7 +246,7 @@ async def test_a_trusted_root_that_cannot_be_fetched_says_why(
                 if "could not be fetched" in said["message"]:
                     break
                 await asyncio.sleep(0.05)
-            assert f"it could not be fetched from {repository.url}; tidegate's log says why" in said["message"]
+            assert f"it could not be fetched from {repository.url}; tidegate's log has the cause" in said["message"]
         assert repository.requests == []
 
 

@@ -43,7 +43,7 @@ def load(node: Node, namespace: str) -> Load:
 
 def test_a_wrong_answer_is_noticed(node: Node, guarded: str) -> None:
     """The other tests would find nothing wrong otherwise."""
-    swapped = Load(node.cluster, guarded, admitted=f"{ECR}/team/critical:v1", refused=f"{ECR}/team/good:v1")
+    swapped = Load(node.cluster, guarded, admitted=CRITICAL, refused=GOOD)
     with swapped as running:
         time.sleep(1)
     assert len(running.wrong) == len(running.outcomes) > 0

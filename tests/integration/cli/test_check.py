@@ -85,7 +85,7 @@ def test_every_image_of_manifests_is_judged_at_its_place(desk: Desk) -> None:
     assert ended.code == REFUSED
     assert f"ALLOWED  {GOOD}\n         Deployment/web spec.template.spec.containers[0].image" in ended.out
     assert "         Deployment/web spec.template.spec.containers[1].image" in ended.out
-    assert ended.last == "not judged, these kinds hold no images that tidegate knows: Service (2)"
+    assert ended.last == "skipped objects of kinds that tidegate does not check: Service (2)"
 
 
 def test_manifests_come_from_standard_input_too(desk: Desk) -> None:
@@ -106,9 +106,9 @@ def test_manifests_without_images_are_no_success(desk: Desk) -> None:
     file = desk.write("m.yaml", {"apiVersion": "v1", "kind": "Service", "metadata": None})
     ended = desk.check("-f", file)
     assert ended.code == UNKNOWN
-    assert ended.out.splitlines()[1:] == [
-        "no image",
-        "not judged, these kinds hold no images that tidegate knows: Service (1)",
+    assert ended.out.splitlines() == [
+        "no images found",
+        "skipped objects of kinds that tidegate does not check: Service (1)",
     ]
 
 
@@ -161,7 +161,7 @@ def test_what_is_too_large_cannot_be_used(desk: Desk, monkeypatch: pytest.Monkey
 def test_too_many_objects_cannot_be_used(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.cli.documents.MAX_DOCUMENTS", 1)
     file = desk.write("m.yaml", deployment("web", GOOD), deployment("api", GOOD))
-    assert "m.yaml holds more than 1 objects" in desk.check("-f", file).err
+    assert "m.yaml has more than 1 objects" in desk.check("-f", file).err
 
 
 def test_a_file_that_is_no_text_cannot_be_used(desk: Desk) -> None:
@@ -173,7 +173,7 @@ def test_a_file_that_is_no_text_cannot_be_used(desk: Desk) -> None:
 def test_a_policy_that_cannot_be_used_is_explained_by_field(desk: Desk) -> None:
     ended = desk.check(GOOD, "--policy", desk.write("p.yaml", policy(tags={"immutabel": True})))
     assert (ended.code, ended.out) == (2, "")
-    assert "p.yaml: ImagePolicy signed cannot be used:\n  spec.tags" in ended.err
+    assert "p.yaml: ImagePolicy signed is invalid:\n  spec.tags" in ended.err
 
 
 def test_a_file_without_policy_is_no_policy(desk: Desk) -> None:

@@ -32,7 +32,7 @@ def test_the_evidence_of_a_good_image(desk: Desk, world: World) -> None:
     lines = ended.out.splitlines()
     assert lines[0] == APP
     assert f"  reference: registry {APP.partition('/')[0]}, repository team/app, tag v1" in lines
-    assert re.search(rf"^  runs: any platform {digest} \[[0-9]+ s old\]$", ended.out, re.MULTILINE)
+    assert re.search(rf"^  platforms: any platform {digest} \[[0-9]+ s old\]$", ended.out, re.MULTILINE)
     assert "    no findings" in lines
     assert lines[-1] == "ALLOWED"
 
@@ -45,7 +45,7 @@ def test_the_evidence_of_a_bad_image(desk: Desk, world: World) -> None:
     assert ended.out.count("\n    CVE-2099-") == 10
     assert "    and 2 more" in ended.out
     assert "  Fail         vulnerabilities VulnerabilitiesFound: 12 CRITICAL (allowed 0)" in ended.out
-    assert "               to fix: " in ended.out
+    assert "               To fix: " in ended.out
     assert ended.last == "REFUSED"
 
 
@@ -61,7 +61,7 @@ def test_the_evidence_as_json(desk: Desk) -> None:
 def test_each_platform_of_an_index(desk: Desk, world: World) -> None:
     world.add_index("team/multi", "v1", platforms=["linux/amd64", "linux/arm64"])
     ended = desk.explain(image("team/multi"))
-    (runs,) = [line for line in ended.out.splitlines() if line.startswith("  runs: ")]
+    (runs,) = [line for line in ended.out.splitlines() if line.startswith("  platforms: ")]
     assert "linux/amd64 sha256:" in runs
     assert "linux/arm64 sha256:" in runs
     assert ended.out.count("\n  scan of sha256:") == 2
@@ -85,7 +85,7 @@ def test_an_outage_is_told_with_its_source(desk: Desk, sim: Simulator, impatient
     sim.inject("server_error", service="ecr")
     ended = desk.explain(APP)
     assert ended.code == UNKNOWN
-    assert "  image: not known: AWS answered with a server error (ecr:DescribeImages)" in ended.out
+    assert "  image: unknown: AWS answered with a server error (ecr:DescribeImages)" in ended.out
     assert ended.last == "UNKNOWN"
 
 
@@ -93,8 +93,8 @@ def test_an_image_that_no_policy_is_about(desk: Desk, sim: Simulator) -> None:
     file = desk.write("p.yaml", policy(match={"namespaces": ["shop"]}, **NO_CRITICAL))
     ended = desk.explain(APP, "--policy", file)
     assert ended.code == ADMITTED
-    assert "  evidence: none was looked up: no policy about this image needs any" in ended.out
-    assert "no policy is about this image" in ended.out
+    assert "  evidence: not looked up: no policy that matches this image needs evidence" in ended.out
+    assert "no policy matches this image" in ended.out
     assert sim.calls() == 0
 
 
@@ -116,14 +116,14 @@ def test_an_index_whose_manifest_is_none(desk: Desk, world: World) -> None:
     world.add_manifest("team/multi", b"{}", "v1", media_type=OCI_INDEX)
     ended = desk.explain(image("team/multi"))
     assert ended.code == REFUSED
-    assert "  runs: not an image that can be judged: " in ended.out
+    assert "  platforms: not a valid image: " in ended.out
 
 
 def test_that_ecr_is_still_signing(desk: Desk, world: World) -> None:
     world.set_signing_status("team/app", "v1", "IN_PROGRESS")
     ended = desk.explain(APP, "--policy", desk.write("p.yaml", policy(**signed_by(AWS)), *trust_stores()))
     assert ended.code == REFUSED
-    assert "Amazon ECR's own signing with arn:aws:signer:" in ended.out
+    assert "Amazon ECR managed signing with arn:aws:signer:" in ended.out
 
 
 def test_at_which_step_an_authority_was_not_satisfied(desk: Desk, world: World) -> None:

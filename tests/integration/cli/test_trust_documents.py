@@ -161,16 +161,16 @@ def test_a_store_that_nobody_made_leaves_its_authority_undecided(world, desk):
 # What is wrong is said before anything is looked up
 
 WRONG: dict[str, tuple[list[dict[str, Any]], str]] = {
-    "an unknown field": ([trust_store("own", "ca", certificate=["x"])], "TrustStore own cannot be used:\n  spec"),
+    "an unknown field": ([trust_store("own", "ca", certificate=["x"])], "TrustStore own is invalid:\n  spec"),
     "a text that is no certificate": (
         [trust_store("own", "ca", certificates=["-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"])],
-        "TrustStore own cannot be used:\n  ",
+        "TrustStore own is invalid:\n  ",
     ),
-    "a root that is none": ([trust_store("own", "sigstore", trustedRoot="{}")], "TrustStore own cannot be used:\n  "),
-    "one store twice": ([in_config_map(), in_config_map()], "TrustStore own is in the files twice; keep one"),
+    "a root that is none": ([trust_store("own", "sigstore", trustedRoot="{}")], "TrustStore own is invalid:\n  "),
+    "one store twice": ([in_config_map(), in_config_map()], "the files contain TrustStore own twice; keep one"),
     "one ConfigMap twice": (
         [in_config_map(), config_map("roots", "a", data={"a": "b"}), config_map("roots", "b", data={"a": "b"})],
-        "ConfigMap roots is in the files 2 times; keep one",
+        "the files contain ConfigMap roots 2 times; keep one",
     ),
     "an empty ConfigMap": ([in_config_map(), config_map("roots")], "ConfigMap roots is empty"),
     "a key that is not there": (
@@ -179,11 +179,11 @@ WRONG: dict[str, tuple[list[dict[str, Any]], str]] = {
     ),
     "binary data that is none": (
         [in_config_map(), config_map("roots", binaryData={"ca.pem": "???"})],
-        "ConfigMap roots has no readable binaryData under ca.pem",
+        "ConfigMap roots: binaryData has an unreadable value for key ca.pem",
     ),
     "a key without text": (
         [in_config_map(), config_map("roots", data={"ca.pem": None})],
-        "ConfigMap roots has no readable data under ca.pem",
+        "ConfigMap roots: data has an unreadable value for key ca.pem",
     ),
 }
 

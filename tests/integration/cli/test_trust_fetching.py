@@ -139,7 +139,7 @@ def test_what_is_wrong_in_the_files_is_said_before_anything_is_fetched(sim, desk
     documents = (policy(**signed_by(CI, by_kms)), by_tuf(repository), by_tuf(repository))
     ended = desk.check(APP, "--policy", desk.write("all.yaml", *documents))
     assert (ended.code, ended.out) == (UNKNOWN, "")
-    assert "TrustStore sigstore is in the files twice; keep one" in ended.err
+    assert "the files contain TrustStore sigstore twice; keep one" in ended.err
     assert repository.requests == []
     assert sim.calls() == 0
 
@@ -156,7 +156,7 @@ def test_without_an_answer_the_authority_is_undecided_and_says_what_to_do(world,
     assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
     assert found(ended) == (
         "authority ci cannot be verified: a trust store or a key is unusable: the TrustStore sigstore cannot be used: it could not be fetched from "
-        f"{repository.url}: it answered with HTTP status 503; correct that, or write the file itself as trustedRoot"
+        f"{repository.url}: it answered with HTTP status 503; correct it, or set trustedRoot instead"
     )
     assert (desk.explain(APP, "--policy", file).code, desk.verify(APP, "--policy", file).code) == (UNKNOWN, UNKNOWN)
 
@@ -166,7 +166,7 @@ def test_a_private_address_has_to_be_allowed_by_the_configuration(world, desk, r
     ended = desk.check(APP, "--policy", keyless_policy(desk, repository), "-o", "json")
     assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
     assert "is not a public address" in found(ended)
-    assert found(ended).endswith("correct that, or write the file itself as trustedRoot")
+    assert found(ended).endswith("correct it, or set trustedRoot instead")
     assert repository.requests == []
 
 
@@ -194,7 +194,7 @@ def test_a_key_that_cannot_be_read_leaves_its_authority_undecided(world, sim, de
         f"authority key-0 cannot be verified: a trust store or a key is unusable: the public key of {kms_key.arn} is not at hand: {reason}"
         in found(ended)
     )
-    assert found(ended).endswith("; try aws kms get-public-key, or write the key itself as pem")
+    assert found(ended).endswith("; check it with aws kms get-public-key, or set pem instead")
     assert desk.verify(APP, "--policy", file).code == UNKNOWN
 
 
@@ -222,7 +222,7 @@ def test_a_repository_that_never_answers_is_given_up_in_time(world, desk, reposi
     repository.inject(about="timestamp.json", hang=True)
     ended = desk.check(APP, "--policy", keyless_policy(desk, repository), "--timeout", 2, "-o", "json")
     assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
-    assert "did not answer in time; correct that" in found(ended)
+    assert "did not answer in time; correct it" in found(ended)
 
 
 def test_what_was_not_there_in_time_is_said_with_the_option_to_change(world, sim, desk, kms_key, monkeypatch):
@@ -231,7 +231,7 @@ def test_what_was_not_there_in_time_is_said_with_the_option_to_change(world, sim
     sim.inject("latency", service="kms", seconds=1.0)
     ended = desk.check(APP, "--policy", kms_policy(desk, kms_key.arn), "--timeout", 20, "-o", "json")
     assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
-    assert "is not at hand: it was not there within 0.2 seconds" in found(ended)
+    assert "is not at hand: it was not fetched within 0.2 seconds" in found(ended)
 
 
 # Where it is kept
@@ -265,7 +265,7 @@ def test_a_folder_that_cannot_be_written_is_said_with_the_setting(world, desk, r
     reach(desk, repository, cacheFolder=str(blocked))
     ended = desk.check(APP, "--policy", keyless_policy(desk, repository), "-o", "json")
     assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
-    assert "it could not be kept in " in found(ended)
+    assert "it could not be saved in " in found(ended)
 
 
 def test_the_public_instance_is_named_where_nobody_answers(world, desk, repository, monkeypatch):

@@ -137,5 +137,5 @@ def test_check_and_explain_judge_it_by_its_signatures_alone(configured: Desk, re
     assert configured.check(app, "--policy", file).code == VERIFIED
     ended = configured.explain(app, "--policy", file)
     assert ended.code == VERIFIED
-    assert "  tags: not looked up: no policy about this image needs it" in ended.out
-    assert f"  runs: any platform {IMAGE.digest} [" in ended.out
+    assert "  tag mutability: not looked up\n" in ended.out
+    assert f"  platforms: any platform {IMAGE.digest} [" in ended.out

@@ -151,7 +151,7 @@ class Faulty:
 async def test_a_fault_of_our_own_ends_nothing():
     keys = KmsKeys(Faulty())
     task = asyncio.create_task(keys.run())
-    assert await read(keys, "a") == {"a": "it could not be read, by a fault of tidegate"}
+    assert await read(keys, "a") == {"a": "it could not be read, because of an error inside tidegate"}
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

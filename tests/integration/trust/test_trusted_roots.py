@@ -66,7 +66,7 @@ async def test_what_could_not_be_fetched_is_said_and_tried_again(source, reposit
     repository.inject(about="timestamp.json", status=503)
     async with running(FetchedRoots(source)) as roots:
         roots.want(frozenset({named}))
-        words = f"it could not be fetched from {repository.url}; tidegate's log says why"
+        words = f"it could not be fetched from {repository.url}; tidegate's log has the cause"
         with capture_logs() as lines:
             await until(lambda: content(roots, named) == words)
         assert any("it answered with HTTP status 503" in line.get("error", "") for line in lines)
@@ -88,7 +88,7 @@ async def test_while_a_repository_does_not_answer_the_last_root_stays_for_as_lon
         now = repository.expires["timestamp"] - timedelta(seconds=1)
         assert content(roots, named) == FIRST
         now = repository.expires["timestamp"]
-        assert f"held until {now:%Y-%m-%dT%H:%M:%SZ}" in str(content(roots, named))
+        assert f"expired at {now:%Y-%m-%dT%H:%M:%SZ}" in str(content(roots, named))
 
 
 async def test_after_a_restart_what_was_fetched_before_serves_while_nobody_answers(source, repository, named):
@@ -122,4 +122,4 @@ class Faulty:
 async def test_a_fault_of_our_own_ends_nothing(named):
     async with running(FetchedRoots(Faulty())) as roots:
         roots.want(frozenset({named}))
-        await until(lambda: "by a fault of tidegate" in str(content(roots, named)))
+        await until(lambda: "because of an error inside tidegate" in str(content(roots, named)))

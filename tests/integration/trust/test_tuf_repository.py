@@ -89,11 +89,11 @@ def announce_too_much(repository: TufRepository) -> None:
 
 
 REFUSED = {
-    "a root that the one before did not sign": (usurp, "its metadata does not hold"),
-    "another target than was signed": (alter_target, "its metadata does not hold"),
-    "an altered timestamp": (alter_timestamp, "its metadata does not hold"),
-    "metadata that has expired": (let_expire, "its metadata does not hold: timestamp.json is expired"),
-    "another repository": (swap_for_another, "its metadata does not hold"),
+    "a root that the one before did not sign": (usurp, "its metadata is invalid"),
+    "another target than was signed": (alter_target, "its metadata is invalid"),
+    "an altered timestamp": (alter_timestamp, "its metadata is invalid"),
+    "metadata that has expired": (let_expire, "its metadata is invalid: timestamp.json is expired"),
+    "another repository": (swap_for_another, "its metadata is invalid"),
     "a target that is too large": (announce_too_much, "its trusted_root.json has 1048577 bytes, more than"),
 }
 
@@ -113,7 +113,7 @@ def test_an_older_answer_than_was_seen_is_refused(repository, roots, named):
     repository.publish(SECOND)
     roots.fetch(named)
     repository.files = old
-    with pytest.raises(UndeterminedError, match="does not hold"):
+    with pytest.raises(UndeterminedError, match="its metadata is invalid"):
         roots.fetch(named)
 
 
@@ -125,7 +125,7 @@ def test_a_repository_without_a_trusted_root(tmp_path):
 
 
 def test_what_is_no_root_is_refused_before_anybody_is_asked(repository, roots):
-    with pytest.raises(UndeterminedError, match="does not hold"):
+    with pytest.raises(UndeterminedError, match="its metadata is invalid"):
         roots.fetch(Named(url=repository.url, root='{"signed": {}}'))
     assert repository.requests == []
 
@@ -139,7 +139,7 @@ def test_what_is_no_root_is_refused_before_anybody_is_asked(repository, roots):
         ),
         pytest.param({"cut": True}, "could not be reached", id="no answer"),
         pytest.param({"status": 200, "body": b"x" * (2 << 20)}, "more than", id="too much"),
-        pytest.param({"status": 200, "body": b"{"}, "its metadata does not hold", id="nonsense"),
+        pytest.param({"status": 200, "body": b"{"}, "its metadata is invalid", id="nonsense"),
     ],
 )
 def test_what_could_not_be_fetched_is_said(repository, roots, named, fault, words):
@@ -170,7 +170,7 @@ class TestAlone:
         (home,) = tmp_path.glob("cache/*")
         asked = len(repository.requests)
         with alone_in(home, lambda: 0.0):
-            with pytest.raises(UndeterminedError, match="another process was fetching it all the time"):
+            with pytest.raises(UndeterminedError, match="another process is fetching it"):
                 roots.fetch(named, seconds=0.0)
             assert roots.kept(named) is None
         assert len(repository.requests) == asked
@@ -248,7 +248,7 @@ def test_a_folder_that_cannot_be_written_is_said(repository, tmp_path, named):
     blocked = tmp_path / "file"
     blocked.write_text("")
     roots = TufRoots(blocked, hosts=HostList((), [repository.host]))
-    with pytest.raises(UndeterminedError, match=r"it could not be kept in .*file: Not a directory"):
+    with pytest.raises(UndeterminedError, match=r"it could not be saved in .*file: Not a directory"):
         roots.fetch(named)
 
 

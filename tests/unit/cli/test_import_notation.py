@@ -115,20 +115,20 @@ def test_nothing_is_refused_before_somebody_asks_for_it(files):
     """One policy is about every image of the cluster, those that keep it going among them."""
     ended = convert(files)
     assert [policy.actions for policy in Imported(ended).policies] == [{"Warn", "Audit"}] * 2
-    assert "# Nothing is refused yet: read what would be, then import again with --action Deny.\n" in ended.out
+    assert "# These policies refuse nothing yet. To enforce them, import again with --action Deny.\n" in ended.out
 
 
 @pytest.mark.parametrize("actions", [("Deny",), ("Warn",), ("Audit",), ("Deny", "Audit"), ("Audit", "Audit")])
 def test_every_policy_has_the_actions_that_were_asked_for(files, actions):
     ended = convert(files, *(word for action in actions for word in ("--action", action)))
     assert [policy.actions for policy in Imported(ended).policies] == [set(actions)] * 2
-    assert ("Nothing is refused yet" in ended.out) is ("Deny" not in actions)
+    assert ("These policies refuse nothing yet" in ended.out) is ("Deny" not in actions)
 
 
 def test_a_refusal_with_a_warning_is_none_of_the_actions(files):
     ended = convert(files, "--action", "Deny", "--action", "Warn")
     assert (ended.code, ended.out) == (2, "")
-    assert "Deny and Warn exclude each other" in ended.err
+    assert "--action Deny and --action Warn cannot be combined" in ended.err
 
 
 def test_a_global_statement_is_about_every_image_and_says_what_that_leaves_out(files):
@@ -136,15 +136,15 @@ def test_a_global_statement_is_about_every_image_and_says_what_that_leaves_out(f
     ended = convert(files)
     (policy,) = Imported(ended).policies
     assert policy.match.images == ()
-    assert "# Images in registries other than Amazon ECR are refused unchecked" in ended.out
+    assert "# Images in registries other than Amazon ECR are refused." in ended.out
 
 
 def test_a_skipped_statement_and_an_unused_store_are_mentioned(files):
     files.add_store("ca", "spare", OTHER.root)
     files.trust(statement(), statement("none", scopes=["registry.test/free"], level="skip"))
     ended = convert(files)
-    assert '# statement "none" has the level skip: of registry.test/free no signature is demanded' in ended.out
-    assert "# not imported, since no statement names it: trust store ca:spare" in ended.out
+    assert '# statement "none" has level skip, so no policy requires signatures of: registry.test/free' in ended.out
+    assert "# not imported, because no statement names it: trust store ca:spare" in ended.out
     imported = Imported(ended)
     assert [policy.name for policy in imported.policies] == ["notation-wabbit", "notation-registries"]
     assert imported.state("registry.test/free", b"", SIGNED_AT) is None
@@ -178,7 +178,7 @@ LOSSES: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     "a plugin's identity": (
         [PLUGIN],
         "trustPolicies[0].trustedIdentities[0]",
-        "only a verification plugin understands",
+        "needs a verification plugin",
     ),
     "a global statement beside others": (
         [statement(), statement("rest", scopes=["*"])],
@@ -188,17 +188,17 @@ LOSSES: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     "a local scope": (
         [statement(scopes=["local/layout"])],
         "trustPolicies[0].registryScopes[0]",
-        "no image of a cluster",
+        "no image reference can match the scope",
     ),
     "more identities than fit": (
         [statement(identities=[f"x509.subject: C=US, ST=WA, O=Example {number}" for number in range(257)])],
         "trustPolicies[0].trustedIdentities",
-        "257 trusted identities, more than 256",
+        "got 257 trusted identities, expected at most 256; split the statement",
     ),
     "a scope that no reference can have": (
         [statement(scopes=["registry.test/" + "a" * 300])],
         "trustPolicies[0].registryScopes[0]",
-        "no image of a cluster",
+        "no image reference can match the scope",
     ),
     "more stores than fit": (
         [statement(stores=[f"ca:s{number}" for number in range(9)])],
@@ -240,8 +240,10 @@ def _line_of(files: NotationFiles, field: str) -> int:
 def test_a_partial_import_says_what_is_missing_and_is_stricter(files):
     files.trust(PLUGIN, statement("rest", scopes=["*"]))
     ended = convert(files, "--partial")
-    assert "# NOT EVERYTHING WAS IMPORTED; these objects are stricter than the document:" in ended.out
-    assert "only a verification plugin understands" in ended.out
+    assert (
+        "# INCOMPLETE: these parts could not be converted; the objects are stricter than the trust policy:" in ended.out
+    )
+    assert "needs a verification plugin" in ended.out
     imported = Imported(ended)
     good = sign(signer())
     assert imported.state("registry.test/anything", good, SIGNED_AT) is VerificationState.VERIFIED
@@ -258,7 +260,7 @@ def test_a_store_that_does_not_exist_is_an_error(files):
     files.trust(statement(stores=("ca:acme", "ca:gone")))
     ended = convert(files, "--partial")
     assert (ended.code, ended.out) == (2, "")
-    assert "names ca:gone, and there is no such trust store" in ended.err
+    assert "names trust stores that do not exist: ca:gone; add them" in ended.err
 
 
 def test_a_document_of_scopes_that_no_image_has_is_empty(files):

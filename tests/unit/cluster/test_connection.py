@@ -85,7 +85,7 @@ def test_no_way_is_a_wrong_configuration(environment, monkeypatch):
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", "/nowhere/config")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigurationError, match="no way to the API server"):
+    with pytest.raises(ConfigurationError, match="no access to the API server"):
         load_configuration()
 
 

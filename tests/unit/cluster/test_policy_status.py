@@ -36,7 +36,7 @@ def test_a_policy_that_applies_is_told_so():
                     "type": "Ready",
                     "status": "True",
                     "reason": "Applied",
-                    "message": "the policy was read and applies",
+                    "message": "the policy is in force",
                     "observedGeneration": 1,
                     "lastTransitionTime": "2026-05-04T03:02:01Z",
                 }

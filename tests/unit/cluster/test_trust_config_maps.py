@@ -58,8 +58,10 @@ async def test_a_namespace_that_is_named_is_the_one():
         pytest.param(FakeApi(), (), "ConfigMap gate/acme is empty", id="nothing in it"),
         pytest.param(FakeApi(data=None, binaryData={}), (), "ConfigMap gate/acme is empty", id="nothing but names"),
         pytest.param(FakeApi(**DATA), ("a", "x", "y"), "has no key x; ConfigMap gate/acme has no key y", id="no key"),
-        pytest.param(FakeApi(binaryData={"c": "*"}), (), "no readable binaryData under c", id="no base64"),
-        pytest.param(FakeApi(data={"c": 7}), (), "no readable data under c", id="no text"),
+        pytest.param(
+            FakeApi(binaryData={"c": "*"}), (), "binaryData has an unreadable value for key c", id="no base64"
+        ),
+        pytest.param(FakeApi(data={"c": 7}), (), "data has an unreadable value for key c", id="no text"),
     ],
 )
 async def test_what_is_not_there_is_said(api, keys, problem):
@@ -71,7 +73,7 @@ async def test_what_is_not_there_is_said(api, keys, problem):
     ("status", "problem"),
     [
         (404, "ConfigMap gate/acme does not exist"),
-        (403, "may not be read: add gate to the chart's value trustStores.configMapNamespaces"),
+        (403, ": add gate to the chart's value trustStores.configMapNamespaces"),
     ],
 )
 async def test_that_it_is_missing_or_forbidden_is_an_answer(status, problem):

@@ -62,7 +62,7 @@ def test_certificates_are_described():
     assert condition(status) == (
         "True",
         "Read",
-        "the trust store was read, and signatures are verified by it",
+        "the trust store is in use",
     )
     assert "trustedRoot" not in status
     assert "refreshedTime" not in status
@@ -92,7 +92,7 @@ def test_what_of_a_trusted_root_is_not_used_is_told():
     spec = ROOT | {"trustedRoot": json.dumps(changed)}
     _, reason, message = condition(told(spec, compiled(spec)))
     assert reason == "Read"
-    assert 'not used of it: tlogs[1].publicKey.keyDetails: "PKIX_ML_DSA_65"' in message
+    assert 'ignored: tlogs[1].publicKey.keyDetails: "PKIX_ML_DSA_65"' in message
 
 
 def test_a_broken_store_is_told_every_problem_and_describes_nothing():

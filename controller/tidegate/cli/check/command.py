@@ -132,8 +132,10 @@ def _print_table(judged: Sequence[JudgedImage], skipped: dict[str, int]) -> None
             print_line(to, why, indent=_IMAGE_COLUMN)
         for cause in one.verdict.causes:
             print_line(to, f"cause: {cause}", indent=_IMAGE_COLUMN)
+    if judged:
+        to.print()
     counts = {name: sum(word(one) == name for one in judged) for name in _STYLES}
-    to.print("\n" + (", ".join(f"{count} {name.lower()}" for name, count in counts.items() if count) or "no image"))
+    to.print(", ".join(f"{count} {name.lower()}" for name, count in counts.items() if count) or "no images found")
     if skipped:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(skipped.items()))
-        print_line(to, f"not judged, these kinds hold no images that tidegate knows: {kinds}")
+        print_line(to, f"skipped objects of kinds that tidegate does not check: {kinds}")

@@ -25,6 +25,8 @@ from tidegate.evidence.verification_result import VerificationResults
 from tidegate.telemetry.log import configure_logging
 
 SHOWN_FINDINGS = 10
+_LABELS = {"tags": "tag mutability", "runs": "platforms"}
+"""What the text says for a name in the JSON that is not plain."""
 _RESULT_COLUMN = 15
 
 
@@ -77,7 +79,7 @@ def evidence_lines(judged: JudgedImage, now: datetime) -> list[tuple[str, Any]]:
     lines.append(("reference", parsed))
     lines.append(("ECR repository", str(reference.ecr) if reference.ecr else "not Amazon ECR"))
     if judged.plan.wanted is None:
-        lines.append(("evidence", "none was looked up: no policy about this image needs any"))
+        lines.append(("evidence", "not looked up: no policy that matches this image needs evidence"))
         return lines
     lines += [
         ("image", _fact(evidence.detail, now)),
@@ -93,9 +95,9 @@ def evidence_lines(judged: JudgedImage, now: datetime) -> list[tuple[str, Any]]:
 
 def _fact(fact: Fact[Any], now: datetime) -> str:
     if isinstance(fact, Missing) and fact.cause is Cause.NOT_ASKED:
-        return "not looked up: no policy about this image needs it"
+        return "not looked up"
     if isinstance(fact, Missing):
-        return f"not known: {cause_words(fact.cause, fact.source)} ({fact.source})"
+        return f"unknown: {cause_words(fact.cause, fact.source)} ({fact.source})"
     stale = f", stale: {cause_words(fact.stale)}" if fact.stale else ""
     first, *more = _value(fact.value, now).splitlines()
     return "\n".join((f"{first} [{age(now - fact.observed_at)} old{stale}]", *more))
@@ -112,7 +114,7 @@ def _value(value: object, now: datetime) -> str:
             filters = f", except {', '.join(settings.exclusion_filters)}" if settings.exclusion_filters else ""
             return f"{settings.mutability.value}{filters}"
         case BadContent() as bad:
-            return f"not an image that can be judged: {bad.problem}"
+            return f"not a valid image: {bad.problem}"
         case ScanReport() as report:
             return _report(report, now)
         case VerificationResults() as proofs:
@@ -145,9 +147,12 @@ def _proofs(proofs: VerificationResults) -> list[str]:
         if decisive is not None and decisive.step:
             about += f", failed to {decisive.step}: {harmless(decisive.text, MAX_WORDS)}"
         about += f", {proof.problem}" if proof.problem else ""
-        about += f", not everything could be looked at: {cause_words(proof.outage)}" if proof.outage is not None else ""
+        about += f", some signatures could not be read: {cause_words(proof.outage)}" if proof.outage is not None else ""
         lines.append(about)
-    return [*lines, *(f"Amazon ECR's own signing with {hint.profile_arn}: {hint.state.value}" for hint in proofs.hints)]
+    return [
+        *lines,
+        *(f"Amazon ECR managed signing with {hint.profile_arn}: {hint.state.value}" for hint in proofs.hints),
+    ]
 
 
 def _print(judged: JudgedImage, facts: list[tuple[str, Any]]) -> None:
@@ -155,20 +160,22 @@ def _print(judged: JudgedImage, facts: list[tuple[str, Any]]) -> None:
     print_line(to, judged.verdict.text, style="bold")
     for name, text in facts:
         first, *more = str(text).splitlines()
-        print_line(to, f"{name}: {first}", indent=2)
+        print_line(to, f"{_LABELS.get(name, name)}: {first}", indent=2)
         for line in more:
             print_line(to, line.strip(), indent=4)
     if not judged.verdict.judgements:
-        print_line(to, "no policy is about this image")
+        print_line(to, "no policy matches this image")
     for judgement in judged.verdict.judgements:
         print_line(to, f"policy {judgement.policy.name}", style="bold")
         for result in judgement.results:
             text = f"{result.outcome.value:<12} {result.check.value} {result.reason.value}"
-            print_line(to, text + (f": {result.summary}" if result.found else ""), indent=2, hanging=_RESULT_COLUMN)
+            print_line(to, text + (f": {result.found}" if result.found else ""), indent=2, hanging=_RESULT_COLUMN)
+            for detail in result.details:
+                print_line(to, detail, indent=_RESULT_COLUMN)
             for note in result.notes:
                 print_line(to, f"note: {note}", indent=_RESULT_COLUMN)
             if result.cause:
                 print_line(to, f"cause: {result.cause}", indent=_RESULT_COLUMN)
             if result.remedy:
-                print_line(to, f"to fix: {result.remedy}", indent=_RESULT_COLUMN)
+                print_line(to, f"To fix: {result.remedy}", indent=_RESULT_COLUMN)
     print_line(to, word(judged), style="bold")

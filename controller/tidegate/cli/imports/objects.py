@@ -31,8 +31,8 @@ MAX_STEM = 40
 NOWHERE = "refused.invalid"
 """The registry of a policy that no image meets: nobody can have a name below invalid (RFC 2606)."""
 ONLY_ECR = (
-    "Images in registries other than Amazon ECR are refused unchecked: to have their signatures looked at, add registries"
-    " that lists every registry in use."
+    "Images in registries other than Amazon ECR are refused. To verify their signatures, list every registry in use in"
+    " spec.registries."
 )
 SOURCE = "tidegate.dev/imported-from"
 _SUFFIXES = {StoreKind.CA: "ca", StoreKind.SIGNING_AUTHORITY: "signing-authority", StoreKind.TSA: "tsa"}
@@ -113,8 +113,8 @@ class _Importer:
         if everywhere and not alone:
             self._lose(
                 f"{path}.registryScopes",
-                "the scope '*' means every repository that no other statement names; policies about one image are all"
-                " demanded together, so that images of the other statements would have to meet this one, too",
+                "the scope '*' means every repository that no other statement names, but an image must meet every policy"
+                " that matches it, so images of the other statements would have to meet this one too; list the repositories",
             )
         scopes = [] if everywhere else self._scopes(statement.registry_scopes, f"{path}.registryScopes")
         if statement.signature_verification.level is Level.SKIP:
@@ -133,25 +133,24 @@ class _Importer:
         self.covered += scopes
         if authorities and self._parses(parse_policy, made.content, path):
             return made
-        comment = "The statement cannot be said; this policy refuses all of its images, whoever signed them."
+        comment = "This statement cannot be converted, so this policy refuses all of its images."
         refusal = self._object("ImagePolicy", name, source, spec | {"registries": [{"host": NOWHERE}]}, comment)
         if not self._parses(parse_policy, refusal.content, path):
-            raise ArgumentError(f"{path}: cannot be imported, not even in part: {self.losses[-1].problem}")
+            raise ArgumentError(f"{path}: cannot be converted, even with --partial: {self.losses[-1].problem}")
         return refusal
 
     def _scopes(self, scopes: Iterable[str], path: str) -> list[str]:
         found = []
         for index, scope in enumerate(scopes):
             if is_unreachable(scope):
-                self._lose(f"{path}[{index}]", f"{quoted(scope)} is a scope that no image of a cluster can lie in")
+                self._lose(f"{path}[{index}]", f"no image reference can match the scope {quoted(scope)}; remove it")
             else:
                 found.append(scope)
         return found
 
     def _skip(self, statement: TrustPolicyStatement, scopes: list[str]) -> None:
         self.remarks.append(
-            f"statement {quoted(statement.name)} has the level skip: of {', '.join(scopes)} no signature is demanded,"
-            " so there is no policy about them"
+            f"statement {quoted(statement.name)} has level skip, so no policy requires signatures of: {', '.join(scopes)}"
         )
         self.covered += scopes
 
@@ -166,13 +165,16 @@ class _Importer:
             else:
                 self._lose(
                     f"{path}.trustedIdentities[{index}]",
-                    f"{quoted(text)} is an identity that only a verification plugin understands; tidegate knows"
-                    " x509.subject names and the ARNs of AWS Signer profiles, and starts no plugins",
+                    f"the identity {quoted(text)} needs a verification plugin, and tidegate runs none; use an x509.subject"
+                    " or the ARN of an AWS Signer profile",
                 )
         parts = [usable[start : start + MAX_IDENTITIES] for start in range(0, len(usable), MAX_IDENTITIES)]
         if len(parts) > MAX_AUTHORITIES:
             most = MAX_AUTHORITIES * MAX_IDENTITIES
-            self._lose(f"{path}.trustedIdentities", f"{len(usable)} trusted identities, more than {most}")
+            self._lose(
+                f"{path}.trustedIdentities",
+                f"got {len(usable)} trusted identities, expected at most {most}; split the statement",
+            )
         stem = _slug(statement.name)
         return [
             {
@@ -208,9 +210,9 @@ class _Importer:
             self._name("registries"),
             "all registryScopes",
             spec,
-            "Notation verifies no image that no statement is about, so every other image fails this policy.",
-            "With the action Deny those of the control plane and of add-ons are refused, too: leave this object out to let"
-            " the other images run, or bound it with match.namespaces.",
+            "Notation does not verify images that no statement covers, so all other images violate this policy.",
+            "With --action Deny, it also refuses images of the control plane and of add-ons. To admit them, delete this"
+            " object or restrict it with match.namespaces.",
         )
         return made if self._parses(parse_policy, made.content, "trustPolicies") else None
 
@@ -241,7 +243,7 @@ class _Importer:
         except PolicyError as error:
             name = content["metadata"]["name"]
             for problem in error.problems:
-                self._lose(path, f"the {content['kind']} {name} cannot say this: {problem}")
+                self._lose(path, f"the {content['kind']} {name} would be invalid: {problem}")
             return False
         return True
 

@@ -66,7 +66,7 @@ def refresh(folder: Path, url: str, root: bytes, get: Get) -> tuple[bytes, datet
             raise UndeterminedError(f"its {TARGET} has {info.length} bytes, more than {MAX_TARGET_BYTES}")
         path = updater.find_cached_target(info) or updater.download_target(info)
     except RepositoryError as error:
-        raise UndeterminedError(f"its metadata does not hold: {error}"[:MAX_TEXT]) from error
+        raise UndeterminedError(f"its metadata is invalid: {error}"[:MAX_TEXT]) from error
     except DownloadError as error:
         cause = error.__cause__ if isinstance(error.__cause__, UndeterminedError) else error
         raise UndeterminedError(str(cause)[:MAX_TEXT]) from error

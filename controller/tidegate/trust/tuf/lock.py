@@ -24,7 +24,7 @@ def alone_in(folder: Path, seconds_left: Callable[[], float]) -> Iterator[None]:
     try:
         while not _take(descriptor):
             if seconds_left() <= 0:
-                raise UndeterminedError("another process was fetching it all the time")
+                raise UndeterminedError("another process is fetching it")
             sleep(LOOK_AGAIN_SECONDS)
         yield
     finally:

@@ -69,7 +69,7 @@ class TufRoots:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise UndeterminedError(
-                f"it could not be kept in {self._folder}: {reason}; set trustStores.cacheFolder"
+                f"it could not be saved in {self._folder}: {reason}; set trustStores.cacheFolder"
             ) from error
         finally:
             egress.close()

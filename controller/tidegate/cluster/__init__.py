@@ -1,1 +1,1 @@
-"""The only home of kopf and of the Kubernetes client: the admission server, watches and objects of the cluster."""
+"""The Kubernetes API: its client, watches and resyncs, and the objects that they keep."""

@@ -1,7 +1,6 @@
-"""A thin client of the API server: a few calls on paths, in threads of their own, each bounded in time and bytes.
+"""A small client of the Kubernetes API: calls on paths, in its own threads, each bounded in time and bytes.
 
-It knows no kinds: what is asked and what the answer means stands with whoever asks. Nothing is retried here beyond a
-lost connection; callers ask again in their own time.
+Callers know the kinds of objects. Only a lost connection is retried here; callers repeat a failed call later.
 """
 
 import asyncio
@@ -22,13 +21,13 @@ T = TypeVar("T")
 THREADS: Final = 8
 CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 10.0
-"""Longest silence of the API server within an answer."""
+"""Longest wait between two reads of a response."""
 CALL_SECONDS: Final = 30.0
-"""Longest time of one call as its caller sees it, waiting for a thread included."""
+"""Longest time of a call, including the wait for a thread."""
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 PAGE_OBJECTS: Final = 500
 MAX_OBJECTS: Final = 100_000
-"""Objects of one list; more are a failure, never a list cut short."""
+"""Objects of one list. A longer list is an error; it is never truncated."""
 MAX_ERROR_CHARACTERS: Final = 500
 
 GONE: Final = 410
@@ -45,7 +44,7 @@ Json = dict[str, Any]
 
 
 class ApiError(UndeterminedError):
-    """The API server refused or did not answer. ``status`` is the HTTP status, None where there was none."""
+    """The API server refused the call or did not answer. ``status`` is the HTTP status, or None without a response."""
 
     def __init__(self, text: str, *, status: int | None = None) -> None:
         super().__init__(text)
@@ -53,7 +52,7 @@ class ApiError(UndeterminedError):
 
 
 class ObjectMetadata(msgspec.Struct, frozen=True, rename="camel"):
-    """What is read of an object of which only the metadata was asked for."""
+    """The metadata of an object in a PartialObjectMetadataList."""
 
     name: str
     labels: dict[str, str] = {}
@@ -68,7 +67,7 @@ class _ListMeta(msgspec.Struct, frozen=True):
 
 
 class _Page(msgspec.Struct, frozen=True):
-    """``items`` is null where Go had none to write; a body without it is no list."""
+    """Go writes null for no ``items``; a body without ``items`` is not a list."""
 
     items: list[Json] | None
     metadata: _ListMeta = _ListMeta()
@@ -80,7 +79,7 @@ class _MetadataPage(msgspec.Struct, frozen=True):
 
 
 class KubernetesApi:
-    """Calls of the API server that a configuration leads to. Every method raises ApiError."""
+    """Calls the API server of a configuration. Every method raises ApiError."""
 
     def __init__(self, configuration: Configuration, *, threads: int = THREADS) -> None:
         configuration.retries = urllib3.Retry(total=1, redirect=0, status=0)
@@ -98,7 +97,7 @@ class KubernetesApi:
     async def list_metadata(
         self, path: str, *, field_selector: str = "", seconds: float = CALL_SECONDS
     ) -> list[ObjectMetadata]:
-        """Return the metadata of every object of a collection, or of those that a field selector chooses."""
+        """Return the metadata of every object of a collection that matches the field selector."""
         pages = await self._pages(path, _MetadataPage, accept=_METADATA_LIST, selector=field_selector, seconds=seconds)
         return [item.metadata for page in pages for item in page.items or ()]
 
@@ -107,34 +106,34 @@ class KubernetesApi:
         return await self._ask("GET", path, answer=Json)
 
     async def create(self, path: str, obj: Json) -> Json:
-        """Create an object in a collection and return it; ApiError with status 409 where there is one."""
+        """Create an object in a collection and return it; ApiError with status 409 if it exists."""
         return await self._ask("POST", path, answer=Json, body=obj)
 
     async def replace(self, path: str, obj: Json) -> Json:
-        """Replace an object and return it; ApiError with status 409 where its resourceVersion is not the stored one."""
+        """Replace an object and return it; ApiError with status 409 if its resourceVersion is outdated."""
         return await self._ask("PUT", path, answer=Json, body=obj)
 
     async def merge_patch(self, path: str, patch: Mapping[str, Any]) -> Json:
-        """Change an object by a JSON merge patch (RFC 7386) and return it."""
+        """Apply a JSON merge patch (RFC 7386) to an object and return it."""
         return await self._ask("PATCH", path, answer=Json, body=patch, content_type=MERGE_PATCH)
 
     async def json_patch(self, path: str, operations: Sequence[Mapping[str, Any]]) -> Json:
-        """Change an object by a JSON patch (RFC 6902) and return it; a failed ``test`` is an ApiError."""
+        """Apply a JSON patch (RFC 6902) to an object and return it; a failed ``test`` is an ApiError."""
         return await self._ask("PATCH", path, answer=Json, body=list(operations), content_type=JSON_PATCH)
 
     def close(self) -> None:
-        """Give up the threads without waiting for them; calls in work end by their own time limits."""
+        """Release the threads without waiting; running calls end at their time limits."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()  # type: ignore[no-untyped-call]
 
     async def _pages(self, path: str, page: type[T], *, accept: str, selector: str, seconds: float) -> "Sequence[T]":
-        """Read a list page by page. An expired continue token starts over, once: the list is then of a later time."""
+        """Read a list page by page. If the continue token has expired, start once again from the first page."""
         for attempt in (1, 2):
             try:
                 async with asyncio.timeout(seconds):
                     return await self._read_pages(path, page, accept=accept, selector=selector, seconds=seconds)
             except TimeoutError as exc:
-                raise ApiError(f"GET {path}: no whole list within {seconds:.0f} s") from exc
+                raise ApiError(f"GET {path}: list not complete within {seconds:.0f} s") from exc
             except ApiError as error:
                 if error.status != GONE or attempt > 1:
                     raise
@@ -189,7 +188,7 @@ class KubernetesApi:
         body: object,
         deadline: float,
     ) -> T:
-        """Make one call; runs in a thread. A call whose caller has given up meanwhile is not begun."""
+        """Make one call; runs in a thread. If the caller's time is over, the call is not made."""
         left = deadline - time.monotonic()
         if left <= 0:
             raise ApiError(f"{method} {path}: no thread was free in time")
@@ -213,15 +212,15 @@ class KubernetesApi:
         if response.status >= _REFUSED:
             raise ApiError(f"{method} {path}: {response.status} {_message(content)}", status=response.status)
         if len(content) > MAX_ANSWER_BYTES:
-            raise ApiError(f"{method} {path}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+            raise ApiError(f"{method} {path}: the response is larger than {MAX_ANSWER_BYTES} bytes")
         try:
             return msgspec.json.decode(content, type=answer)
         except msgspec.MsgspecError as exc:
-            raise ApiError(f"{method} {path}: an answer that cannot be read: {_short(str(exc))}") from exc
+            raise ApiError(f"{method} {path}: invalid response: {_short(str(exc))}") from exc
 
 
 def _message(content: bytes) -> str:
-    """Return the message of a Status object, else the beginning of whatever was sent."""
+    """Return the message of a Status object, else the first characters of the body."""
     try:
         said = msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeError):

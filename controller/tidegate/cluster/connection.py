@@ -1,6 +1,6 @@
-"""Where the API server is and as whom it is asked: one answer for the kubernetes client and for kopf.
+"""Address and credentials of the API server, for the kubernetes client and for kopf.
 
-``KUBECONFIG`` where it is set, else the Pod's ServiceAccount, else ``~/.kube/config``.
+They come from ``KUBECONFIG`` if it is set, else from the Pod's ServiceAccount, else from ``~/.kube/config``.
 """
 
 import asyncio
@@ -16,20 +16,20 @@ from kubernetes.config import ConfigException, load_incluster_config, load_kube_
 from tidegate.errors import ConfigurationError
 
 CREDENTIALS_LIVE: Final = timedelta(minutes=10)
-"""After this kopf asks again: the kubelet replaces a ServiceAccount's token well before it expires."""
+"""After this time kopf logs in again. The kubelet rotates a ServiceAccount's token well before it expires."""
 RELOGIN_SECONDS: Final = 5.0
-"""Shortest time from one login of kopf's to the next."""
+"""Shortest time between two logins of kopf."""
 
 
 def load_configuration() -> Configuration:
-    """Return the way to the API server; raise ConfigurationError where there is none or its file is wrong."""
+    """Return the client configuration; raise ConfigurationError if there is none or it is invalid."""
     configuration = Configuration()
     try:
         if kubeconfig := os.environ.get("KUBECONFIG"):
             load_kube_config(kubeconfig, client_configuration=configuration)  # type: ignore[no-untyped-call]
         elif os.environ.get("KUBERNETES_SERVICE_HOST"):
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            # The API server is inside; a proxy of the environment is there for AWS.
+            # The API server is in the cluster; a proxy in the environment is for AWS.
             configuration.proxy = None
         else:
             load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
@@ -41,8 +41,8 @@ def load_configuration() -> Configuration:
 class KopfLogin:
     """Gives kopf its credentials.
 
-    Credentials carry an expiration, so that a rotated token is read and so that a passing 401, as an API server gives
-    while it starts, is not the end: kopf never takes the same credentials twice, and ends when there are no others.
+    They have an expiration, so that kopf reads rotated tokens and survives a temporary 401, as from an API server that
+    is starting: kopf never uses the same credentials twice, and exits when it has no others.
     """
 
     def __init__(self, configuration: Configuration) -> None:
@@ -50,7 +50,7 @@ class KopfLogin:
         self._not_before = 0.0
 
     async def log_in(self, **_: Any) -> kopf.ConnectionInfo:
-        """Return the present credentials, at most once in RELOGIN_SECONDS; kopf's login handler."""
+        """Return the present credentials, at most once in RELOGIN_SECONDS. This is kopf's login handler."""
         wait = self._not_before - time.monotonic()
         if wait > 0:
             await asyncio.sleep(wait)
@@ -59,7 +59,7 @@ class KopfLogin:
 
 
 def connection_info(configuration: Configuration, *, expiration: datetime) -> kopf.ConnectionInfo:
-    """Return a configuration of the kubernetes client as kopf wants it."""
+    """Convert a configuration of the kubernetes client to kopf's."""
     header = configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
     scheme, _, token = header.rpartition(" ")
     return kopf.ConnectionInfo(

@@ -1,4 +1,4 @@
-"""What every kopf operator of this process is set to: nothing kept on objects, nothing posted, no end to its tries."""
+"""The settings of every kopf operator in this process: no posted events, and retries without end."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,7 +12,7 @@ REQUEST_SECONDS: Final = 30.0
 
 
 class UnboundedBackoffs:
-    """Pauses between tries, without end. kopf counts what has a length, and exits when the count is over."""
+    """Pauses between retries, without end. A list would have an end, after which kopf exits."""
 
     def __iter__(self) -> Iterator[float]:
         """Yield seconds."""
@@ -22,7 +22,7 @@ class UnboundedBackoffs:
 
 
 def common_settings() -> kopf.OperatorSettings:
-    """Return settings; discovery is done once at start, so that no right to read CRDs is needed."""
+    """Return the settings. Discovery runs once at start, so that no permission to watch CRDs is needed."""
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True
     settings.posting.enabled = False

@@ -1,6 +1,6 @@
-"""The labels of the cluster's namespaces: told by watch events at once, corrected by a list in regular time.
+"""The labels of the cluster's namespaces: updated by watch events, and corrected by a list at regular intervals.
 
-A namespace that is not known here, since it was made a moment ago, is asked for live.
+The labels of a namespace that was created a moment ago, and is not known yet, are read from the API server.
 """
 
 import asyncio
@@ -16,55 +16,55 @@ from tidegate.cluster.resync import RESYNC_SECONDS, Resynced
 
 NAMESPACES_PATH: Final = "/api/v1/namespaces"
 FETCH_SECONDS: Final = 5.0
-"""Longest live question, whatever the deadlines of those who wait for it."""
+"""Longest time of a live read, whatever the deadlines of the requests that wait for it."""
 MAX_FETCHES: Final = 64
-"""Namespaces asked for at one time; beyond it their labels count as unknown, which only makes policies match."""
+"""Namespaces in live reads at once. Labels of further ones count as unknown, which makes more policies match."""
 FETCHES_AT_ONCE: Final = 4
-"""Threads that live questions may hold, so that lists always find one."""
+"""Live reads that run at once, fewer than the API client has threads, so that lists never wait for them."""
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 _log = structlog.get_logger(__name__)
 
 
 class WatchedNamespaces(Resynced):
-    """Implements the reviewer's NamespaceSource. A labels object is never changed, only replaced by an unequal one."""
+    """Implements the reviewer's NamespaceSource. A mapping of labels is never changed, only replaced."""
 
     def __init__(self, api: KubernetesApi, *, every_seconds: float = RESYNC_SECONDS) -> None:
         self._api = api
         self._labels: dict[str, Mapping[str, str]] = {}
         self._told_meanwhile: set[str] = set()
         self._lists = 0
-        """Lists begun and ended: odd while one is under way."""
+        """Lists begun and ended: odd while a list is running."""
         self._asking: set[str] = set()
-        """Namespaces that are asked for live, and of which nothing was told since the question."""
+        """Namespaces in a live read, of which no watch event has come since it began."""
         self._fetches: dict[str, asyncio.Task[Mapping[str, str] | None]] = {}
         self._fetching = asyncio.Semaphore(FETCHES_AT_ONCE)
         super().__init__("namespaces", every_seconds=every_seconds)
 
     def __len__(self) -> int:
-        """Return the number of namespaces known."""
+        """Return the number of known namespaces."""
         return len(self._labels)
 
     def labels(self, name: str) -> Mapping[str, str] | None:
-        """Return the labels, or None when they are unknown."""
+        """Return the labels, or None if the namespace is not known here."""
         return self._labels.get(name)
 
     def told(self, name: str, labels: Mapping[str, str]) -> None:
-        """Take the labels that a watch event carries."""
+        """Store the labels of a watch event."""
         self._told_meanwhile.add(name)
         self._asking.discard(name)
         self._put(name, labels)
 
     def told_gone(self, name: str) -> None:
-        """Forget a namespace whose deletion a watch event tells."""
+        """Forget a namespace that was deleted according to a watch event."""
         self._told_meanwhile.add(name)
         self._asking.discard(name)
         self._labels.pop(name, None)
 
     async def fetch_labels(self, name: str, *, deadline: float) -> Mapping[str, str] | None:
-        """Ask the API server for the labels; None when it does not say by the deadline (monotonic seconds).
+        """Read the labels from the API server; None if it does not answer by the deadline (monotonic seconds).
 
-        Those who ask for one namespace at one time share one question, which outlives the one who asked first.
+        Concurrent requests for a namespace share one read, which continues if the first request ends.
         """
         if _NAME.fullmatch(name) is None:
             return None
@@ -81,7 +81,7 @@ class WatchedNamespaces(Resynced):
             return None
 
     async def _fetch(self, name: str) -> Mapping[str, str] | None:
-        """Ask by a list of one: the right to list namespaces is there, and a right to get would be one more."""
+        """Read one namespace by a list, which needs no permission to get namespaces."""
         try:
             async with asyncio.timeout(FETCH_SECONDS), self._fetching:
                 if (known := self._labels.get(name)) is not None:
@@ -94,8 +94,8 @@ class WatchedNamespaces(Resynced):
                 if len(found) != 1 or found[0].name != name:
                     return None
                 if name in self._asking:
-                    # Nothing was told since the question. A list that was read meanwhile may be older or newer than the
-                    # answer: which of them is right, the next list shows.
+                    # No watch event came since the read began. A list that was read meanwhile may be older or newer than
+                    # this response; the next list shows which of them is right.
                     self.told(name, found[0].labels)
                     if lists % 2 or self._lists != lists:
                         self.mark_dirty()
@@ -113,7 +113,7 @@ class WatchedNamespaces(Resynced):
             listed = await self._api.list_metadata(NAMESPACES_PATH)
         finally:
             self._lists += 1
-        # What a watch told while the list was read may be newer than the list, and what it told gone is gone.
+        # Watch events that came while the list was read may be newer than the list.
         for one in listed:
             if one.name not in self._told_meanwhile:
                 self._asking.discard(one.name)

@@ -1,4 +1,4 @@
-"""The platforms of the cluster's nodes, read from their labels in regular time. Nodes are never watched."""
+"""The platforms of the cluster's nodes, read from their labels at regular intervals. Nodes are not watched."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -26,7 +26,7 @@ class NodePlatforms(Resynced):
         super().__init__("nodes", every_seconds=every_seconds)
 
     def platforms(self) -> tuple[Platform, ...]:
-        """Return the platforms, sorted; empty while they are not known. The same tuple until they change."""
+        """Return the platforms, sorted; empty while they are unknown. The same tuple until they change."""
         return self._platforms
 
     async def _refresh(self) -> None:
@@ -37,9 +37,9 @@ class NodePlatforms(Resynced):
 
 
 def platforms_of(nodes: Iterable[ObjectMetadata]) -> tuple[Platform, ...]:
-    """Return the platforms of nodes by their labels, sorted; empty, which is not known, unless every node says its own.
+    """Return the platforms of nodes by their labels, sorted; empty, which means unknown, unless every node has the labels.
 
-    A node without the labels may run anything, so that leaving it out would leave an image's platform unjudged.
+    A node without the labels may run any platform, so that ignoring it could leave the image that it runs unjudged.
     """
     found: set[str] = set()
     for node in nodes:

@@ -1,4 +1,4 @@
-"""What a policy's status says: whether it was read and applies, and if not, every problem. It asks nobody."""
+"""The status of a policy: whether it is in force, and every problem. Pure: it makes no calls."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,10 +14,10 @@ from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 def status_patch(
     obj: Mapping[str, Any], policy: Policy, now: datetime, trust: TrustSnapshot = NO_TRUST
 ) -> dict[str, Any] | None:
-    """Return the JSON merge patch that makes a policy's status true, None where it is.
+    """Return the JSON merge patch that makes a policy's status true, or None if it is true already.
 
-    A policy whose trust stores or keys are of no use stays in force, and is not ready: what it demands of signatures
-    can't be told.
+    A policy with unusable trust stores or keys stays in force but is not Ready: signatures by these authorities are
+    undetermined.
     """
     applies, reason, message = True, "Applied", "the policy is in force"
     if isinstance(policy, BrokenPolicy):

@@ -1,6 +1,6 @@
-"""Refreshing from the API server: at once, soon after a trigger, and regularly whatever the triggers say.
+"""Resync with the API server: lists at start, shortly after a trigger, and at regular intervals.
 
-Watches lose events and indexes keep what is gone; a list does neither. So events only ask for the next list.
+A watch can lose events, and an index keeps deleted objects; a list does neither. So a watch event only triggers a list.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ import structlog
 
 RESYNC_SECONDS: Final = 60.0
 DEBOUNCE_SECONDS: Final = 0.1
-"""From a trigger to the list, so that a burst of events makes one list."""
+"""Wait from a trigger to the list, so that a burst of events makes one list."""
 FIRST_RETRY_SECONDS: Final = 0.5
 LAST_RETRY_SECONDS: Final = 15.0
 JITTER: Final = 0.1
-"""Part of an interval by which it may be shorter, so that replicas do not ask all at once."""
+"""Fraction by which an interval is shortened at random, so that replicas do not list at the same time."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Resync:
-    """Runs a refresh again and again. A failure is logged, counted, and followed by another try; what was known stays."""
+    """Repeats a refresh. A failed refresh is logged, counted and retried."""
 
     def __init__(
         self, what: str, refresh: Callable[[], Awaitable[None]], *, every_seconds: float = RESYNC_SECONDS
@@ -35,9 +35,9 @@ class Resync:
         self._wanted = asyncio.Event()
         self._succeeded_at: float | None = None
         self.failures = 0
-        """Failed tries since the last success."""
+        """Failed refreshes since the last success."""
         self.problem = ""
-        """Why the last try failed; empty after a success."""
+        """Why the last refresh failed; empty after a success."""
 
     @property
     def age_seconds(self) -> float:
@@ -45,7 +45,7 @@ class Resync:
         return float("inf") if self._succeeded_at is None else time.monotonic() - self._succeeded_at
 
     def trigger(self) -> None:
-        """Ask for a refresh soon. What happens while one is under way makes another."""
+        """Refresh soon. A trigger during a refresh causes another one."""
         self._wanted.set()
 
     async def run(self) -> None:
@@ -60,7 +60,7 @@ class Resync:
         started = time.monotonic()
         try:
             await self._refresh()
-        except Exception as error:  # noqa: BLE001 - the next try may work, and nobody else would make one
+        except Exception as error:  # noqa: BLE001 - the next refresh may succeed
             self._note_failure(error)
             return False
         if self.failures:
@@ -75,7 +75,7 @@ class Resync:
             _log.warning("cannot read from the API server", what=self._what, error=self.problem, failures=self.failures)
 
     async def _wait(self) -> None:
-        """Wait for a trigger and the burst behind it, or for the next regular time; after a failure, for the retry."""
+        """Wait for a trigger or the next interval; after a failure, for the retry."""
         if self.failures:
             seconds = min(FIRST_RETRY_SECONDS * 2 ** min(self.failures - 1, 10), LAST_RETRY_SECONDS)
             await asyncio.sleep(_shortened(seconds))
@@ -89,28 +89,28 @@ class Resync:
 
 
 def _shortened(seconds: float) -> float:
-    return seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load, guards nothing
+    return seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load
 
 
 class Resynced(ABC):
-    """What is kept fresh by relisting: how old it is, and how to ask for more. ``what`` says which objects, for logs."""
+    """State that a resync keeps fresh. ``what`` names the objects in logs."""
 
     def __init__(self, what: str, *, every_seconds: float) -> None:
         self.resync = Resync(what, self._refresh, every_seconds=every_seconds)
 
     @abstractmethod
     async def _refresh(self) -> None:
-        """List, and take what was listed."""
+        """List the objects and store them."""
 
     @property
     def age_seconds(self) -> float:
-        """Seconds since everything was last listed; infinite before the first time."""
+        """Seconds since the last successful list; infinite before the first."""
         return self.resync.age_seconds
 
     def mark_dirty(self) -> None:
-        """Ask for a list soon."""
+        """List again soon."""
         self.resync.trigger()
 
     async def run(self) -> None:
-        """Keep it fresh until cancelled."""
+        """Resync until cancelled."""
         await self.resync.run()

@@ -1,6 +1,6 @@
-"""The status of our objects: one condition Ready beside those of others, written only where it is not true yet.
+"""The status of tidegate's objects: the condition Ready, written only if it is not true yet.
 
-The content is the same whichever replica writes it, so that replicas agree instead of overwriting each other.
+Every replica writes the same content, so that replicas do not overwrite each other.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 READY: Final = "Ready"
 MAX_MESSAGE_CHARACTERS: Final = 8_000
-"""The schema allows 32,768; a person does not read more than this."""
+"""The schema allows 32,768, which is more than people read."""
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -23,11 +23,11 @@ def ready_patch(
     message: str,
     fields: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
-    """Return the JSON merge patch that makes an object's status true, None where it is.
+    """Return the JSON merge patch that makes an object's status true, or None if it is true already.
 
-    ``fields`` are further fields of the status; those that are None are removed. The patch holds only for the object as
-    it was read: the API server refuses it with 409 after any other write. ``lastTransitionTime`` moves only with the
-    condition's status. Conditions of others are kept.
+    ``fields`` are further fields of the status; a field that is None is removed. The patch has the object's
+    resourceVersion: the API server refuses it with 409 after any other write. ``lastTransitionTime`` changes only with the
+    condition's status. Other conditions are kept.
     """
     stored = stored_status(obj)
     listed = stored.get("conditions")
@@ -53,7 +53,7 @@ def ready_patch(
 
 
 def stored_status(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the status that an object has, empty where it has none."""
+    """Return the status of an object, empty if it has none."""
     return _mapping(obj.get("status"))
 
 

@@ -1,4 +1,4 @@
-"""What policies' signatures rely on, put together: the trust stores of the cluster and the keys in AWS KMS."""
+"""The trust that policies use: the trust stores of the cluster and the keys in AWS KMS."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -13,7 +13,7 @@ UNREAD: Final = "the trust stores of the cluster have not been read yet"
 
 
 class WatchedTrust:
-    """Gives the trust that policies rely on as one immutable value."""
+    """Provides the trust that policies use as one immutable value."""
 
     def __init__(self, stores: WatchedTrustStores, keys: KmsKeys) -> None:
         self.stores = stores
@@ -21,21 +21,20 @@ class WatchedTrust:
         self._snapshot = NO_TRUST
 
     def notify(self, changed: Callable[[], None]) -> None:
-        """Have it called whenever the next snapshot may be another."""
+        """Call ``changed`` whenever the next snapshot may differ."""
         self.stores.on_change = changed
         self.keys.notify(changed)
 
     def is_read(self, policies: Iterable[Policy]) -> bool:
-        """Tell whether the trust stores were read, as far as the policies rely on any, and their keys asked for."""
+        """Tell whether the trust stores were listed, if the policies name any, and each key was read or refused."""
         policies = tuple(policies)
         stores = self.stores.current() is not None or not named_trust_stores(policies)
         return stores and self.keys.is_read()
 
     def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
-        """Return the trust for the policies: the same object while nothing changes. Nothing waits for any of it.
+        """Return the trust for the policies, the same object until something changes. It does not wait.
 
-        Before the trust stores were first read, those that policies rely on are there, and broken: that none of them was
-        seen is not that there is none.
+        Before the first list, each trust store that policies name is in it as broken, because it may exist.
         """
         policies = tuple(policies)
         keys = self.keys.answers(kms_keys_of(policies))

@@ -1,7 +1,4 @@
-"""ConfigMaps with the content of trust stores, read one by one: there is no right to list or watch them.
-
-That a ConfigMap is not there is an answer. That the API server did not say is none.
-"""
+"""Reads the ConfigMaps that trust stores name, one by one: tidegate has no permission to list or watch ConfigMaps."""
 
 from typing import Final
 
@@ -14,27 +11,24 @@ from tidegate.trust.store_content import Content
 FORBIDDEN: Final = 403
 
 
-class ConfigMaps:
-    """Reads ConfigMaps by name. ``namespace`` is the controller's own, None outside of a cluster."""
+async def read_config_map(api: KubernetesApi, source: ConfigMapSource, own_namespace: str | None) -> Content:
+    """Return the content of a ConfigMap in the source's namespace, else in the controller's own.
 
-    def __init__(self, api: KubernetesApi, namespace: str | None) -> None:
-        self._api = api
-        self._namespace = namespace
-
-    async def read(self, source: ConfigMapSource) -> Content:
-        """Return the content; raise PolicyError where there is none, and ApiError where the API server does not say."""
-        namespace = source.namespace or self._namespace
-        if namespace is None:
-            raise PolicyError(
-                ("spec.configMap.namespace: got nothing, and tidegate runs outside of a cluster; set the namespace",)
-            )
-        try:
-            found = await self._api.get(f"/api/v1/namespaces/{namespace}/configmaps/{source.name}")
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                raise PolicyError((f"ConfigMap {namespace}/{source.name} does not exist",)) from error
-            if error.status == FORBIDDEN:
-                do = f"add {namespace} to the chart's value trustStores.configMapNamespaces"
-                raise PolicyError((f"tidegate may not read ConfigMap {namespace}/{source.name}: {do}",)) from error
-            raise
-        return config_map_content(found, source, f"ConfigMap {namespace}/{source.name}")
+    Raise PolicyError if it does not exist, may not be read or is invalid, and ApiError if the API server gives no answer.
+    """
+    namespace = source.namespace or own_namespace
+    if namespace is None:
+        raise PolicyError(
+            ("spec.configMap.namespace: got nothing, and tidegate runs outside of a cluster; set the namespace",)
+        )
+    name = f"ConfigMap {namespace}/{source.name}"
+    try:
+        found = await api.get(f"/api/v1/namespaces/{namespace}/configmaps/{source.name}")
+    except ApiError as error:
+        if error.status == NOT_FOUND:
+            raise PolicyError((f"{name} does not exist",)) from error
+        if error.status == FORBIDDEN:
+            fix = f"add {namespace} to the chart's value trustStores.configMapNamespaces"
+            raise PolicyError((f"tidegate may not read {name}: {fix}",)) from error
+        raise
+    return config_map_content(found, source, name)

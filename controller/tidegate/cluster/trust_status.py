@@ -1,4 +1,4 @@
-"""What a trust store's status says: whether it is verified by, what it holds, and if not, every problem. It asks nobody."""
+"""The status of a trust store: whether it is in use, its content, and every problem. Pure: it makes no calls."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,25 +12,25 @@ from tidegate.verify.notation.x509.certificate import Certificate
 from tidegate.verify.sigstore.trust_root import TrustRoot
 
 MAX_LISTED: Final = 32
-"""Certificates that a status describes, as many as the schema takes."""
+"""Certificates that a status lists, the maximum of the schema."""
 MAX_SUBJECT: Final = 1024
 STALE: Final = timedelta(days=1)
-"""Without a refresh for so long, a fetched trusted root is called stale. It is verified by none the less."""
+"""A fetched trusted root that was not refreshed for so long is reported as stale. It stays in use."""
 FORGOTTEN: Final = timedelta(days=14)
-"""For so long a replica that could fetch nothing leaves it to another one to tell, which once could."""
+"""For so long a replica that cannot fetch a trusted root leaves the status to a replica that could."""
 COARSE: Final = timedelta(hours=1)
-"""Shortest time between two refreshes that are both told, so that replicas write little."""
+"""Shortest time between two refresh times in the status, so that replicas write rarely."""
 
 
 def status_patch(obj: Mapping[str, Any], compiled: CompiledStore, now: datetime) -> dict[str, Any] | None:
-    """Return the JSON merge patch that makes a trust store's status true, None where it is.
+    """Return the JSON merge patch that makes a trust store's status true, or None if it is true already.
 
-    Of several replicas that fetch a trusted root, the one that did so last tells about it.
+    The replica that fetched a trusted root last reports it.
     """
     store = compiled.store
     told = _told_refresh(obj, store.generation)
     if told is not None and compiled.refreshed_at is None and now - told < FORGOTTEN:
-        # Another replica has fetched what this one could not yet.
+        # Another replica has fetched it.
         return None
     root, refreshed = _root(store, compiled.root), compiled.refreshed_at
     if told is not None and refreshed is not None:
@@ -65,7 +65,7 @@ def status_patch(obj: Mapping[str, Any], compiled: CompiledStore, now: datetime)
 
 
 def _told_refresh(obj: Mapping[str, Any], generation: int) -> datetime | None:
-    """Return when a replica last fetched the content of this very spec, as the status tells."""
+    """Return the refresh time in the status, if it is about the present spec."""
     status = stored_status(obj)
     try:
         if status.get("observedGeneration") == generation:

@@ -1,21 +1,21 @@
-"""The trust stores of the cluster: listed, their content read and judged, then told in each one's status.
+"""The trust stores of the cluster: listed, their content read and compiled, then reported in each one's status.
 
-Events of a watch only ask for the next list; ConfigMaps are read again with every list, and are not watched. Until the
-first list succeeded nothing is known. That there is no such resource means that there are no trust stores: whatever
-relies on one is then undetermined, so nothing is let in by that.
+A watch event only triggers the next list. ConfigMaps are not watched: they are read again with every list. If the
+TrustStore resource does not exist, there are no trust stores, and authorities that name one are undetermined, which never
+allows an image.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import structlog
 
 from tidegate.cluster.api import NOT_FOUND, ApiError, KubernetesApi
-from tidegate.cluster.resync import RESYNC_SECONDS, Resynced
-from tidegate.cluster.status_writing import write_statuses
-from tidegate.cluster.trust_config_maps import ConfigMaps
+from tidegate.cluster.objects import WatchedObjects, utc_now
+from tidegate.cluster.resync import RESYNC_SECONDS
+from tidegate.cluster.trust_config_maps import read_config_map
 from tidegate.cluster.trust_status import status_patch
 from tidegate.errors import PolicyError
 from tidegate.policy.objects import GROUP, VERSION
@@ -32,7 +32,7 @@ from tidegate.trust.store_content import CompiledStore, Content, broken_store, c
 
 TRUST_STORES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 READS_AT_ONCE: Final = 4
-"""ConfigMaps read at one time, so that lists always find a thread."""
+"""ConfigMaps read at once, fewer than the API client has threads, so that lists never wait for them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -41,20 +41,16 @@ class TrustedRoots(Protocol):
     """Fetches trusted roots in the background."""
 
     def want(self, repositories: frozenset[TufRepository]) -> None:
-        """Say which repositories there are to be fetched from, and no others."""
+        """Keep the trusted roots of these repositories, and forget all others."""
         ...
 
     def content(self, repository: TufRepository) -> Content:
-        """Return what was last fetched; raise PolicyError where nothing could be yet."""
+        """Return what was last fetched; raise PolicyError if nothing was fetched yet, or it has expired."""
         ...
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-class WatchedTrustStores(Resynced):
-    """Keeps the trust stores as values. ``namespace`` is where ConfigMaps are that name none."""
+class WatchedTrustStores(WatchedObjects):
+    """Keeps the trust stores as values. A ConfigMap without a namespace is read from ``namespace``."""
 
     def __init__(
         self,
@@ -63,24 +59,19 @@ class WatchedTrustStores(Resynced):
         namespace: str | None,
         roots: TrustedRoots | None = None,
         every_seconds: float = RESYNC_SECONDS,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._api = api
-        self._config_maps = ConfigMaps(api, namespace)
+        super().__init__("trust stores", api, TRUST_STORES_PATH, every_seconds=every_seconds, now=now)
+        self._namespace = namespace
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._roots = roots
-        self._now = now
         self._compiled: dict[str, tuple[StoreObject, Content, CompiledStore]] = {}
         self._stores: tuple[AnyTrustStore, ...] | None = None
-        self._missing = False
         self.on_change: Callable[[], None] | None = None
         """Called when a trust store or its content has changed."""
-        self.on_return: Callable[[], None] | None = None
-        """Called when trust stores can be listed after the resource was not there."""
-        super().__init__("trust stores", every_seconds=every_seconds)
 
     def current(self) -> tuple[AnyTrustStore, ...] | None:
-        """Return the trust stores by name; the same objects for as long as nothing changes. None before the first list."""
+        """Return the trust stores by name, the same objects until one changes; None before the first list."""
         return self._stores
 
     async def _refresh(self) -> None:
@@ -89,22 +80,21 @@ class WatchedTrustStores(Resynced):
         self._want(read)
         compiled = await asyncio.gather(*(self._compile(index, one) for index, one in enumerate(read)))
         self._take(compiled)
-        await self._write_status(objects, compiled)
+        now = self._now()
+        await self._write_statuses(
+            (made.store.name, status_patch(one, made, now)) for one, made in zip(objects, compiled, strict=True)
+        )
 
     async def _list(self) -> Sequence[Mapping[str, Any]]:
+        was_missing = self._missing
         try:
-            objects = await self._api.list_objects(TRUST_STORES_PATH)
+            return await super()._list()
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
-            if not self._missing:
+            if not was_missing:
                 _log.warning("the TrustStore CRD is missing: install the chart's CRDs", error=str(error))
-            self._missing = True
             return []
-        if self._missing and self.on_return is not None:
-            self.on_return()
-        self._missing = False
-        return objects
 
     def _want(self, read: Sequence[StoreObject | BrokenTrustStore]) -> None:
         if self._roots is not None:
@@ -112,7 +102,7 @@ class WatchedTrustStores(Resynced):
             self._roots.want(frozenset(source for source in sources if isinstance(source, TufRepository)))
 
     async def _compile(self, index: int, obj: StoreObject | BrokenTrustStore) -> CompiledStore:
-        """Return the trust store with the content that it has now; the one before where nothing has changed."""
+        """Return the trust store with its present content; the same object as before if nothing has changed."""
         if isinstance(obj, BrokenTrustStore):
             return CompiledStore(store=obj)
         if index >= MAX_STORES:
@@ -134,7 +124,7 @@ class WatchedTrustStores(Resynced):
         return compiled
 
     def _before(self, obj: StoreObject) -> tuple[StoreObject, Content, CompiledStore] | None:
-        """Return what was last made of this very object, name, type and source included."""
+        """Return what was last compiled from an object with the same generation, name, type and source."""
         found = self._compiled.get(obj.uid)
         if found is None:
             return None
@@ -144,7 +134,7 @@ class WatchedTrustStores(Resynced):
     async def _content(self, obj: StoreObject) -> Content:
         if isinstance(obj.source, ConfigMapSource):
             async with self._reading:
-                return await self._config_maps.read(obj.source)
+                return await read_config_map(self._api, obj.source, self._namespace)
         if isinstance(obj.source, TufRepository):
             if self._roots is None:
                 raise PolicyError(("this process fetches no trusted roots",))
@@ -154,7 +144,7 @@ class WatchedTrustStores(Resynced):
         return content
 
     def _take(self, compiled: Sequence[CompiledStore]) -> None:
-        """Swap, and tell of it, unless nothing has changed."""
+        """Publish the trust stores and report a change."""
         kept = {one.store.uid for one in compiled}
         self._compiled = {uid: entry for uid, entry in self._compiled.items() if uid in kept}
         stores = tuple(one.store for one in compiled)
@@ -166,23 +156,13 @@ class WatchedTrustStores(Resynced):
         if self.on_change is not None:
             self.on_change()
 
-    async def _write_status(self, objects: Sequence[Mapping[str, Any]], compiled: Sequence[CompiledStore]) -> None:
-        """Tell each trust store what became of it."""
-        now = self._now()
-        patches = [(made.store.name, status_patch(one, made, now)) for one, made in zip(objects, compiled, strict=True)]
-        if not await write_statuses(self._api, TRUST_STORES_PATH, patches):
-            self.mark_dirty()
-
 
 def _same(before: tuple[AnyTrustStore, ...], after: tuple[AnyTrustStore, ...]) -> bool:
-    """Tell whether trust stores are the same objects; broken ones, which are made anew each time, say the same."""
-    return len(before) == len(after) and all(
-        one is other
-        or (
-            isinstance(one, BrokenTrustStore)
-            and isinstance(other, BrokenTrustStore)
-            and (one.name, one.uid, one.generation, one.problems)
-            == (other.name, other.uid, other.generation, other.problems)
-        )
-        for one, other in zip(before, after, strict=True)
-    )
+    """Tell whether trust stores are the same objects. Broken ones are new objects each time, so their fields are compared."""
+
+    def identity(store: AnyTrustStore) -> object:
+        if isinstance(store, BrokenTrustStore):
+            return store.name, store.uid, store.generation, store.problems
+        return id(store)
+
+    return [*map(identity, before)] == [*map(identity, after)]

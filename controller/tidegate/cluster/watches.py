@@ -1,7 +1,7 @@
-"""kopf's watches of policies, trust stores and namespaces, in an operator, an event loop and a thread of their own.
+"""kopf's watches of policies, trust stores and namespaces, in a separate operator, event loop and thread.
 
-An operator ends by a watch that fails for good: when a CRD is deleted, for example. This one may: it holds no server,
-and is started again. It decides nothing, and keeps nothing in kopf: no index, timer, daemon, finalizer or annotation.
+A kopf operator ends when a watch fails for good, for example because a CRD was deleted. This operator has no server, so it
+can end, and is restarted. It only passes events on: it has no index, timer, daemon, finalizer or annotation.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ from tidegate.policy.trust_store_object import PLURAL as TRUST_STORES
 
 RESTART_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 0.25
-"""For connections to end their TLS after kopf has closed them, before their loop is gone."""
+"""Time for closed connections to end TLS before their event loop ends."""
 STOP_SECONDS: Final = 10.0
-"""How long the thread's end is waited for; it is a daemon, so a longer end holds up nobody."""
+"""How long to wait for the thread to end. It is a daemon thread, so it cannot block the exit."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Watches:
-    """Tells policies, trust stores and namespaces, on their own loop, of what happens to them in the cluster."""
+    """Passes watch events to policies, trust stores and namespaces, on their own event loop."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Watches:
         self._lock = threading.Lock()
         self._stop_present: Callable[[], object] | None = None
         self.starts = 0
-        """How often an operator was started: 1 when all is well."""
+        """How often an operator was started; 1 without failures."""
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -69,7 +69,7 @@ class Watches:
             await asyncio.to_thread(thread.join, STOP_SECONDS)
 
     def restart(self) -> None:
-        """End the present operator, so that the next one discovers the cluster's resources anew. From any thread."""
+        """End the present operator, so that the next one repeats API discovery. Callable from any thread."""
         with self._lock:
             if self._stop_present is not None:
                 self._stop_present()
@@ -79,10 +79,10 @@ class Watches:
             self.starts += 1
             try:
                 asyncio.run(self._watch())
-            except Exception as error:  # noqa: BLE001 - whatever ended it, the next one may live
+            except Exception as error:  # noqa: BLE001 - the next one may work
                 _log.warning("watches ended, restarting them", error=str(error) or type(error).__name__)
                 self._ending.wait(RESTART_SECONDS)
-            # What went away while nobody watched is told by no event.
+            # Deletions between two watches cause no event.
             self._tell(self._policies.mark_dirty)
             self._tell(self._trust_stores.mark_dirty)
             self._tell(self._namespaces.mark_dirty)
@@ -96,7 +96,7 @@ class Watches:
             if self._ending.is_set():
                 return
             settings = common_settings()
-            # Never a SIGKILL to the process for the sake of watches.
+            # kopf must not kill the process if this operator ends slowly.
             settings.process.ultimate_exiting_timeout = None
             registry = self._registry()
             await kopf.operator(registry=registry, settings=settings, standalone=True, clusterwide=True, stop_flag=stop)
@@ -106,7 +106,7 @@ class Watches:
             await asyncio.sleep(CLOSE_SECONDS)
 
     def _registry(self) -> kopf.OperatorRegistry:
-        """Return a registry of this operator's own; kopf's default one is global."""
+        """Return a registry for this operator; kopf's default registry is global."""
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry, id="login")(KopfLogin(self._configuration).log_in)
 
@@ -129,14 +129,14 @@ class Watches:
         return registry
 
     def _tell(self, what: Callable[..., object], *arguments: object) -> None:
-        """Call on the loop of those who are told; it may be gone when the process ends."""
+        """Call on the event loop of the process, which may have ended."""
         assert self._home is not None
         with contextlib.suppress(RuntimeError):
             self._home.call_soon_threadsafe(what, *arguments)
 
 
 def _quieten_kopf() -> None:
-    """Leave out a line for each event of each object, and the one that says that a thread gets no signals."""
+    """Suppress kopf's log lines for each event, and the one about signals in threads."""
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     logging.getLogger("kopf._core.reactor.running").addFilter(_is_of_use)
 

@@ -10,7 +10,7 @@ import structlog
 
 from tidegate.admission.decision import Decision, Mark
 from tidegate.admission.request import AdmissionRequest
-from tidegate.checks.messages import harmless, service_name
+from tidegate.checks.messages import harmless
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import Registry
@@ -92,7 +92,7 @@ class Observer:
             return
         detail = problem.detail if isinstance(problem, SourceUnavailableError) else repr(problem)
         _log.warning(
-            f"{service_name(source)} call failed",
+            f"{_service(source)} call failed",
             api=source,
             registry=str(registry),
             cause=cause.value,
@@ -106,7 +106,7 @@ class Observer:
         self._metrics.unanswered.add(source, self.registries.label(registry), problem.cause.value, amount=ids)
         if self._repeats.is_new(("unanswered", source, registry, problem.cause), time.monotonic()):
             _log.warning(
-                f"{service_name(source)} call failed for some images or repositories",
+                f"{_service(source)} call failed for some images or repositories",
                 api=source,
                 registry=str(registry),
                 ids=ids,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.chart.render import custom_resource_definitions
@@ -13,6 +14,7 @@ from tests.e2e.kube.conftest import RunEdge
 from tests.e2e.kube.edge import Rights, aside, policy
 from tests.waiting import until
 from tidegate.cluster.policies import POLICIES_PATH
+from tidegate.cluster.policy_status import status_patch
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 
 
@@ -147,7 +149,7 @@ async def test_the_status_cannot_be_written_onto_a_later_object(rights: Rights, 
         stale["status"] = {}
         seen = edge.policy(name)
         assert seen is not None
-        await edge.policies._write_status([stale], {seen.uid: seen})
+        await edge.policies._write_statuses([(name, status_patch(stale, seen, datetime.now(UTC)))])
         now = await aside(cluster.get, "imagepolicy", name)
         assert now["metadata"]["generation"] == 1
         assert now["status"]["conditions"]

@@ -111,7 +111,7 @@ async def test_an_empty_list_may_be_null_and_may_not_be_missing(server, api):
     """Go writes null for no items; a body without items is no list, and never the same as an empty one."""
     server.answer({"items": None}, {"kind": "Status"})
     assert await api.list_objects(PATH) == []
-    with pytest.raises(ApiError, match="cannot be read"):
+    with pytest.raises(ApiError, match="invalid response"):
         await api.list_objects(PATH)
 
 
@@ -168,7 +168,7 @@ async def test_a_redirect_is_not_followed(server, api):
 )
 async def test_what_is_no_object_is_a_failure(server, api, content):
     server.answers.append((200, content))
-    with pytest.raises(ApiError, match="cannot be read"):
+    with pytest.raises(ApiError, match="invalid response"):
         await api.get(f"{PATH}/a")
 
 
@@ -211,7 +211,7 @@ async def test_silence_ends_at_the_callers_time(server, api):
 
     server.answers += [silent] * 3
     try:
-        with pytest.raises(ApiError, match=r"no answer within|no whole list within"):
+        with pytest.raises(ApiError, match=r"no answer within|list not complete within"):
             await api.list_metadata(PATH, seconds=0.3)
     finally:
         hold.set()

@@ -154,7 +154,7 @@ async def test_a_status_that_cannot_be_written_is_tried_again_and_stops_nothing(
 
 
 async def test_statuses_of_one_round_are_bounded_and_the_rest_follows(monkeypatch):
-    monkeypatch.setattr("tidegate.cluster.status_writing.MAX_STATUS_WRITES", 2)
+    monkeypatch.setattr("tidegate.cluster.objects.MAX_STATUS_WRITES", 2)
     api = FakeApi(*(policy(name) for name in "abcde"))
     source = watched(api)
     await source.resync.refresh_once()

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from tidegate.cluster.api import ApiError, KubernetesApi
-from tidegate.cluster.trust_config_maps import ConfigMaps
+from tidegate.cluster.trust_config_maps import read_config_map
 from tidegate.errors import PolicyError
 from tidegate.policy.trust_store_object import ConfigMapSource
 
@@ -29,8 +29,8 @@ class FakeApi:
 async def read(
     api: FakeApi, *keys: str, namespace: str | None = None, own: str | None = "gate"
 ) -> tuple[tuple[str, bytes], ...]:
-    maps = ConfigMaps(cast("KubernetesApi", api), own)
-    return (await maps.read(ConfigMapSource(name="acme", namespace=namespace, keys=keys))).files
+    source = ConfigMapSource(name="acme", namespace=namespace, keys=keys)
+    return (await read_config_map(cast("KubernetesApi", api), source, own)).files
 
 
 DATA = {"data": {"b": "text", "a": "é"}, "binaryData": {"c": base64.b64encode(b"\x30\x82").decode()}}

@@ -299,7 +299,7 @@ class TestStatus:
         assert len(api.patched) == 2
 
     async def test_those_of_one_round_are_bounded_and_the_rest_follows(self, monkeypatch):
-        monkeypatch.setattr("tidegate.cluster.status_writing.MAX_STATUS_WRITES", 2)
+        monkeypatch.setattr("tidegate.cluster.objects.MAX_STATUS_WRITES", 2)
         api = FakeApi(*(store(inline(pem()), name=name) for name in "abc"))
         source = watched(api)
         await source.resync.refresh_once()

@@ -1,0 +1,65 @@
+"""Watched custom resources: listed as a whole, with their statuses written after each list."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from tidegate.cluster.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
+from tidegate.cluster.resync import Resynced
+
+MAX_STATUS_WRITES: Final = 100
+"""Status patches after one list; the rest follows after the next list."""
+
+_log = structlog.get_logger(__name__)
+
+
+def utc_now() -> datetime:
+    """Return the wall clock's time."""
+    return datetime.now(UTC)
+
+
+class WatchedObjects(Resynced):
+    """Lists all objects of a resource at ``path`` and patches their statuses.
+
+    ``on_return`` is called when the resource can be listed again after the API server did not know it.
+    """
+
+    def __init__(
+        self, what: str, api: KubernetesApi, path: str, *, every_seconds: float, now: Callable[[], datetime]
+    ) -> None:
+        super().__init__(what, every_seconds=every_seconds)
+        self._api = api
+        self._path = path
+        self._now = now
+        self._missing = False
+        self.on_return: Callable[[], None] | None = None
+
+    async def _list(self) -> Sequence[Mapping[str, Any]]:
+        """Return all objects; raise ApiError, with status 404 if the API server does not know the resource."""
+        try:
+            objects = await self._api.list_objects(self._path)
+        except ApiError as error:
+            self._missing = self._missing or error.status == NOT_FOUND
+            raise
+        if self._missing and self.on_return is not None:
+            self.on_return()
+        self._missing = False
+        return objects
+
+    async def _write_statuses(self, patches: Iterable[tuple[str, Mapping[str, Any] | None]]) -> None:
+        """Patch the status of each named object; None means that the status is already true.
+
+        A failed write is logged and repeated after the next list.
+        """
+        wanted = [(name, patch) for name, patch in patches if patch is not None]
+        for name, patch in wanted[:MAX_STATUS_WRITES]:
+            try:
+                await self._api.merge_patch(f"{self._path}/{name}/status", patch)
+            except ApiError as error:
+                # Another replica was faster, or the object was deleted: the next list shows what remains to be written.
+                if error.status not in (CONFLICT, NOT_FOUND):
+                    _log.warning("cannot update a status", path=self._path, name=name, error=str(error))
+        if len(wanted) > MAX_STATUS_WRITES:
+            self.mark_dirty()

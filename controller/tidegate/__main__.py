@@ -7,7 +7,7 @@ from tidegate.cli import root
 
 
 def main() -> None:
-    """Run the command. Warnings of libraries, which name files of ours, are shown only where Python is told to (``-W``)."""
+    """Run the command. Python warnings of libraries are shown only with ``-W``."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     root.main()

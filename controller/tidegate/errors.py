@@ -1,27 +1,27 @@
-"""The errors tidegate raises on purpose: one root, one class for each way that a caller must react.
+"""The root classes of tidegate's own errors, one for each way that a caller reacts.
 
 Texts are lower-case fragments: what was got, what was expected, what to do.
 """
 
 
 class Error(Exception):
-    """Root of every error that tidegate raises on purpose."""
+    """Root of all of tidegate's own errors."""
 
 
 class ConfigurationError(Error):
-    """A setting is wrong: the process must not start."""
+    """A setting is invalid: the process must not start."""
 
 
 class InvalidReferenceError(Error):
-    """A text is not an image reference that a container runtime would accept."""
+    """A text is not an image reference that a container runtime accepts."""
 
 
 class InvalidManifestError(Error):
-    """Bytes are not the manifest that their digest, size or media type promised."""
+    """Bytes are not the manifest of their digest, size or media type."""
 
 
 class PolicyError(Error):
-    """A policy object cannot be used. ``problems`` holds one ``field.path: sentence`` each."""
+    """A policy object is invalid. ``problems`` has one ``field.path: sentence`` for each problem."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("; ".join(problems))
@@ -29,8 +29,8 @@ class PolicyError(Error):
 
 
 class VerificationError(Error):
-    """Evidence was looked at and proves nothing: malformed, altered, expired, revoked or signed by somebody else."""
+    """A signature is not valid: malformed, altered, expired, revoked or by another signer."""
 
 
 class UndeterminedError(Error):
-    """Something could not be looked up: neither good nor bad news, and never a reason to allow."""
+    """Something could not be looked up. It never allows an image."""

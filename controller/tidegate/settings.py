@@ -1,7 +1,7 @@
 """The controller's configuration file: one strict YAML document, read once at start.
 
-Unknown keys, wrong types and out-of-range values are refused with their path, so that a typo never falls back to a
-default. Every default is written here and nowhere else; the chart's values.yaml says what each key is for.
+Unknown keys, wrong types and values out of range are errors with their path, so that a typo never means a default. All
+defaults are here; docs/reference/configuration.md and the chart's values.yaml describe each key.
 """
 
 from pathlib import Path
@@ -19,18 +19,18 @@ Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}$")]
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$", max_length=2048)]
 
 ListedHost = Annotated[str, msgspec.Meta(pattern=r"^(\*\.)?[a-z0-9.\-\[\]:]+$", max_length=300)]
-"""A host, ``host:port``, or ``*.domain`` for all below it; egress.hosts says more precisely what is none."""
+"""A host, ``host:port``, or ``*.domain`` for all its subdomains; egress.hosts has the exact rules."""
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """A section refuses keys it does not know."""
+    """A section. Unknown keys are errors."""
 
 
 class Server(_Section, frozen=True, kw_only=True):
-    """Where the webhook and the metrics are served. Port 0 takes a free one.
+    """Addresses and limits of the webhook and metrics servers. Port 0 takes a free one.
 
-    ``webhook_timeout_seconds`` is used where the API server does not send its own. ``max_connections`` bounds the webhook's
-    connections. With ``client_ca_file`` only clients with a certificate of an authority in that PEM file are served.
+    ``webhook_timeout_seconds`` is used if the API server does not send its own. ``max_connections`` limits the webhook's
+    connections. With ``client_ca_file``, clients need a certificate of a CA in that PEM file.
     """
 
     host: str = "0.0.0.0"  # noqa: S104 - a Pod is reached on its own address
@@ -43,7 +43,7 @@ class Server(_Section, frozen=True, kw_only=True):
 
 
 class CertificateSettings(_Section, frozen=True, kw_only=True):
-    """The serving certificate: ``self`` makes one and shares it in a Secret, ``files`` reads what others renew."""
+    """The serving certificate: ``self`` issues one and shares it in a Secret; ``files`` reads files that others renew."""
 
     mode: Literal["self", "files"] = "self"
     cert_file: str = "/etc/tidegate/tls/tls.crt"
@@ -55,7 +55,7 @@ class CertificateSettings(_Section, frozen=True, kw_only=True):
 
 
 class RegistryAccountSettings(_Section, frozen=True, kw_only=True):
-    """How one AWS account's registry is asked: through a role, and which scanner it uses."""
+    """The role for one AWS account's registry, and the scanner that it uses."""
 
     account: Account
     role_arn: str | None = None
@@ -64,7 +64,7 @@ class RegistryAccountSettings(_Section, frozen=True, kw_only=True):
 
 
 class Endpoints(_Section, frozen=True, kw_only=True):
-    """Service endpoints in place of AWS's own, for interface VPC endpoints and for tests."""
+    """Service endpoints that replace AWS's own, for interface VPC endpoints and for tests."""
 
     ecr: Url | None = None
     inspector2: Url | None = None
@@ -74,7 +74,7 @@ class Endpoints(_Section, frozen=True, kw_only=True):
 
 
 class Aws(_Section, frozen=True, kw_only=True):
-    """Access to AWS. ``rate_per_second`` and ``burst`` hold for each API, account and region."""
+    """Access to AWS. ``rate_per_second`` and ``burst`` apply to each API, account and region."""
 
     region: str | None = None
     endpoints: Endpoints = Endpoints()
@@ -84,11 +84,11 @@ class Aws(_Section, frozen=True, kw_only=True):
 
 
 class OtherRegistrySettings(_Section, frozen=True, kw_only=True):
-    """How a registry is asked that is not Amazon ECR. Which are asked at all is said by the policies that list them.
+    """Access to a registry other than Amazon ECR. tidegate contacts it only if a policy lists it.
 
-    ``host`` is as image references name it. ``pull_secret_file`` is a dockerconfigjson file and ``ca_file`` has authorities
-    beside the system's. ``token_hosts`` may be given the pull secret; ``blob_hosts`` are the only other hosts that content
-    comes from, any public one where none is named.
+    ``host`` is as in image references. ``pull_secret_file`` is a dockerconfigjson file; ``ca_file`` has CAs beside the
+    system's. ``token_hosts`` may receive the pull secret. ``blob_hosts`` are the only other hosts for content; without
+    them, any public host is allowed.
     """
 
     host: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.\-\[\]:]+$", max_length=300)]
@@ -100,9 +100,9 @@ class OtherRegistrySettings(_Section, frozen=True, kw_only=True):
 
 
 class Revocation(_Section, frozen=True, kw_only=True):
-    """Services that say over HTTP which certificates are revoked: OCSP responders and hosts of CRLs.
+    """Hosts of OCSP responders and CRLs for revocation checks over HTTP.
 
-    Nothing but these hosts is ever asked, whatever a certificate names; without any, what only they know stays unknown.
+    tidegate contacts only these hosts, whatever a certificate names; the revocation status at any other host is unknown.
     ``private_hosts`` may have private addresses.
     """
 
@@ -111,10 +111,10 @@ class Revocation(_Section, frozen=True, kw_only=True):
 
 
 class TrustStoreSettings(_Section, frozen=True, kw_only=True):
-    """What TrustStores have fetched: trusted roots of Sigstore, from TUF repositories.
+    """Trusted roots of Sigstore that TrustStores fetch from TUF repositories.
 
-    ``cache_folder`` keeps the last ones, so that a restarted process need not wait for a repository. ``private_hosts``
-    are those that may have private addresses.
+    ``cache_folder`` has the last ones, so that a restarted process does not wait for a repository. ``private_hosts`` may
+    have private addresses.
     """
 
     cache_folder: Annotated[str, msgspec.Meta(min_length=1)] = "/tmp/tidegate-trust-stores"  # noqa: S108 - verified anew
@@ -122,14 +122,14 @@ class TrustStoreSettings(_Section, frozen=True, kw_only=True):
 
 
 class Cache(_Section, frozen=True, kw_only=True):
-    """``images`` bounds every cache of facts, and ``memory_mebibytes`` what all of them take in memory together."""
+    """``images`` limits the entries of each cache, and ``memory_mebibytes`` the memory of all caches together."""
 
     images: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 50_000
     memory_mebibytes: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 96
 
 
 class Log(_Section, frozen=True, kw_only=True):
-    """What is logged and how."""
+    """Level and format of the log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
@@ -151,11 +151,11 @@ class Settings(_Section, frozen=True, kw_only=True):
 
 
 def parse_settings(text: str, *, source: str = "configuration") -> Settings:
-    """Return the settings of a YAML text; raise ConfigurationError with the path of what is wrong."""
+    """Return the settings of a YAML text; raise ConfigurationError with the path of the first problem."""
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as problem:
-        # PyYAML lets through what Python says of a date such as 2001-13-01, or of a thousand brackets.
+        # PyYAML raises Python's own errors for a date such as 2001-13-01, and for a thousand brackets.
         raise ConfigurationError(f"{source} is not YAML: {problem}") from problem
     try:
         settings = msgspec.convert({} if document is None else document, Settings)
@@ -168,11 +168,11 @@ def parse_settings(text: str, *, source: str = "configuration") -> Settings:
 
 def _refuse_twins(names: list[str], where: str) -> None:
     if twice := sorted({one for one in names if names.count(one) > 1}):
-        raise ConfigurationError(f"{where} names {', '.join(twice)} more than once")
+        raise ConfigurationError(f"{where} has {', '.join(twice)} more than once; keep one")
 
 
 def load_settings(path: Path) -> Settings:
-    """Return the settings of a file; raise ConfigurationError when it cannot be read or is wrong."""
+    """Return the settings of a file; raise ConfigurationError if it cannot be read or is invalid."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ConfigurationError(f"{path} is larger than {MAX_FILE_BYTES} bytes")

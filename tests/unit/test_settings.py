@@ -82,7 +82,7 @@ def test_what_is_wrong_is_refused_by_its_path(text, named):
 
 
 def test_an_account_that_is_named_twice_is_refused():
-    with pytest.raises(ConfigurationError, match=r"aws\.accounts names 111122223333 more than once"):
+    with pytest.raises(ConfigurationError, match=r"aws\.accounts has 111122223333 more than once; keep one"):
         parse_settings(
             "aws: {accounts: [{account: '111122223333'}, {account: '444455556666'}, {account: '111122223333'}]}"
         )

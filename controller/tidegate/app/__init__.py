@@ -1,1 +1,1 @@
-"""The composition root: the only package that constructs. ``engine`` is shared by controller and command line."""
+"""The composition root, which builds all parts. The controller and the command line share ``engine``."""

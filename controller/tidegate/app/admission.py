@@ -1,4 +1,4 @@
-"""The admission role: the server, what it watches and how it ends, built from the settings and run by kopf."""
+"""The admission role: the webhook server and its watches, built from the settings and run by kopf."""
 
 import asyncio
 import gc
@@ -34,7 +34,7 @@ from tidegate.settings import Settings
 from tidegate.signing.prepare import warm_up
 from tidegate.telemetry.log import configure_logging
 from tidegate.telemetry.metrics import Metrics
-from tidegate.telemetry.registries import RegistryKey, listed_registry_keys
+from tidegate.telemetry.registries import listed_registry_keys
 from tidegate.trust.kms_keys import KmsKeys
 from tidegate.trust.trusted_roots import FetchedRoots
 from tidegate.webhook.certificate import CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
@@ -55,18 +55,18 @@ from tidegate.webhook.server import (
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METRICS_CONNECTIONS = 64
-"""Prometheus and the kubelet need a few."""
+"""Connections of Prometheus and the kubelet."""
+SWITCH_SECONDS = 0.001
+"""How long a thread holds Python's lock while others wait. The event loop waits that long for each thread that verifies
+signatures or reads a response. Python's default is five times as long."""
+OWN_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
+"""The address at which a server that listens on all addresses reaches itself."""
 
 _log = structlog.get_logger(__name__)
 
 
-SWITCH_SECONDS = 0.001
-"""How long a thread keeps Python's lock while another waits for it: the event loop waits that long for each thread that
-verifies signatures or reads an answer. Python's own is five times as long."""
-
-
 def run_admission(settings: Settings) -> None:
-    """Run the admission role until SIGTERM; raise ConfigurationError when it cannot start."""
+    """Run the admission role until SIGTERM; raise ConfigurationError if it cannot start."""
     sys.setswitchinterval(SWITCH_SECONDS)
     set_up_allocator()
     listener = configure_logging(level=settings.log.level, form=settings.log.format)
@@ -78,13 +78,15 @@ def run_admission(settings: Settings) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Build everything, serve, and end in order."""
+    """Build all parts, serve until the operator ends, and close them in order."""
     end_clearly(asyncio.get_running_loop())
     configuration = load_configuration()
     api = KubernetesApi(configuration)
     engine = build_engine(settings)
     roots = FetchedRoots(engine.trusted_roots)
-    trust = watched_trust(settings, api, engine, roots)
+    stores = WatchedTrustStores(api, namespace=own_namespace(settings), roots=roots)
+    roots.notify(stores.mark_dirty)
+    trust = WatchedTrust(stores, KmsKeys(engine.kms))
     policies = watched_policies(api, trust)
     namespaces, platforms = WatchedNamespaces(api), NodePlatforms(api)
     certificate = serving_certificate(settings, api)
@@ -94,14 +96,23 @@ async def serve(settings: Settings) -> None:
         policies=policies,
         certificate=certificate,
         port=lambda: server.port,
-        host=own_address(settings.server.host),
+        host=OWN_ADDRESSES.get(settings.server.host, settings.server.host),
         audit_only=settings.audit_only,
         client=lambda: tls.own_client,
         is_loading=policies.is_loading,
         expect=lambda status, count: server.expect(status, count),  # noqa: PLW0108 - the server is made below
     )
-    build = partial(build_reviewer, settings, engine, policies, namespaces, platforms)
-    reviewers = [build(audit_only=settings.audit_only), build(audit_only=True)]
+    reviewer = partial(
+        Reviewer,
+        policies=policies,
+        namespaces=namespaces,
+        platforms=platforms,
+        evidence=engine.collector,
+        clock=engine.clock,
+        observer=WithoutSelfChecks(engine.observer),
+        timeout_seconds=settings.server.webhook_timeout_seconds,
+    )
+    reviewers = [reviewer(audit_only=settings.audit_only), reviewer(audit_only=True)]
     clock_watch = watch_clock(engine, reviewers)
     server = AdmissionServer(
         responder=responder(reviewers[0]),
@@ -118,19 +129,21 @@ async def serve(settings: Settings) -> None:
         drain_seconds=settings.server.drain_seconds,
     )
     watch_policies(engine.metrics, policies)
-    engine.observer.registries.listed = partial(listed_registries, policies)
-    watch_trust_stores(engine.metrics, trust.stores)
+    engine.observer.registries.listed = lambda: listed_registry_keys(policies.current().policies)
+    watch_trust_stores(engine.metrics, stores)
     metrics = metrics_listener(engine.metrics, server)
     engine.metrics.registry.register(ServerMetrics(lambda: [one for one in (server.listener, metrics) if one.port]))
     await metrics.start(settings.server.host, settings.server.metrics_port)
-    identity = asyncio.get_running_loop().create_task(asyncio.to_thread(_say_identity, engine))
-    freeze_start_up_objects()
+    identity = asyncio.get_running_loop().create_task(asyncio.to_thread(_log_identity, engine))
+    # The objects made so far live as long as the process. Without them a full garbage collection saves tens of ms.
+    gc.collect()
+    gc.freeze()
     try:
         await run_operator(
             configuration=configuration,
             host=host,
             policies=policies,
-            trust_stores=trust.stores,
+            trust_stores=stores,
             namespaces=namespaces,
             background=(
                 platforms.run,
@@ -149,42 +162,13 @@ async def serve(settings: Settings) -> None:
         api.close()
 
 
-def build_reviewer(
-    settings: Settings,
-    engine: Engine,
-    policies: WatchedPolicies,
-    namespaces: WatchedNamespaces,
-    platforms: NodePlatforms,
-    *,
-    audit_only: bool,
-) -> Reviewer:
-    """Return a reviewer over the shared engine; one that only audits turns every Deny into a warning."""
-    return Reviewer(
-        policies=policies,
-        namespaces=namespaces,
-        platforms=platforms,
-        evidence=engine.collector,
-        clock=engine.clock,
-        observer=WithoutSelfChecks(engine.observer),
-        audit_only=audit_only,
-        timeout_seconds=settings.server.webhook_timeout_seconds,
-    )
-
-
-def watched_trust(settings: Settings, api: KubernetesApi, engine: Engine, roots: FetchedRoots) -> WatchedTrust:
-    """Return what policies' signatures rely on: trust stores, with their fetched roots, and keys in AWS KMS."""
-    stores = WatchedTrustStores(api, namespace=own_namespace(settings), roots=roots)
-    roots.notify(stores.mark_dirty)
-    return WatchedTrust(stores, KmsKeys(engine.kms))
-
-
 def watched_policies(api: KubernetesApi, trust: WatchedTrust) -> WatchedPolicies:
-    """Return the policies, whose verifiers are ready before they are in force."""
+    """Return the policies, with signature verification warmed up for each snapshot."""
     return WatchedPolicies(api, trust=trust, warm_up=warm_up)
 
 
 def watch_clock(engine: Engine, reviewers: Sequence[Reviewer]) -> ClockWatch:
-    """Return what has reviewers judge anew when the wall clock jumps, and counts the jumps."""
+    """Return the watch that counts jumps of the wall clock and makes reviewers forget their verdicts at each."""
 
     def jumped() -> None:
         for one in reviewers:
@@ -197,18 +181,20 @@ def watch_clock(engine: Engine, reviewers: Sequence[Reviewer]) -> ClockWatch:
 
 
 def own_namespace(settings: Settings) -> str | None:
-    """Return the namespace that this process runs in, None where nobody says."""
+    """Return the namespace that this process runs in, or None if it is unknown."""
     return settings.namespace or os.environ.get("POD_NAMESPACE") or None
 
 
 def serving_certificate(settings: Settings, api: KubernetesApi) -> ServingCertificate:
-    """Return where the serving certificate comes from: files, or a Secret that replicas share."""
+    """Return the source of the serving certificate: files, or a Secret that replicas share."""
     wanted = settings.certificate
     if wanted.mode == "files":
         return CertificateFiles(Path(wanted.cert_file), Path(wanted.key_file))
     namespace = own_namespace(settings)
     if namespace is None:
-        raise ConfigurationError("certificate.mode self needs namespace, or POD_NAMESPACE in the environment")
+        raise ConfigurationError(
+            "certificate.mode self needs a namespace: set namespace, or POD_NAMESPACE in the environment"
+        )
     return SharedCertificate(
         api,
         namespace=namespace,
@@ -219,13 +205,8 @@ def serving_certificate(settings: Settings, api: KubernetesApi) -> ServingCertif
     )
 
 
-def own_address(host: str) -> str:
-    """Return the address at which a server that listens on the host reaches itself."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
-
-
 def responder(reviewer: Reviewer) -> Responder:
-    """Return the reviewer as the server calls it: what is not an AdmissionReview at all is a bad request."""
+    """Return the reviewer as the server calls it: an invalid AdmissionReview is a BadRequest."""
 
     def respond(body: bytes, deadline_seconds: float | None, /) -> bytes | Awaitable[bytes]:
         try:
@@ -237,7 +218,7 @@ def responder(reviewer: Reviewer) -> Responder:
 
 
 def client_authorities(settings: Settings) -> bytes | None:
-    """Return the authorities of the API server's client certificate as PEM, None where any client is served."""
+    """Return the CAs of the API server's client certificate as PEM, or None if clients need no certificate."""
     path = settings.server.client_ca_file
     if path is None:
         return None
@@ -248,7 +229,7 @@ def client_authorities(settings: Settings) -> bytes | None:
 
 
 def metrics_listener(metrics: Metrics, server: AdmissionServer) -> Listener:
-    """Return the plain HTTP listener for Prometheus, and for the kubelet where clients of the other need a certificate."""
+    """Return the plain HTTP listener for Prometheus, and for the kubelet's probes if clients need a certificate."""
 
     def answer(_request: ServerRequest) -> ServerResponse:
         return ServerResponse(body=metrics.render(), content_type=METRICS_TYPE)
@@ -258,23 +239,18 @@ def metrics_listener(metrics: Metrics, server: AdmissionServer) -> Listener:
 
 
 def watch_policies(metrics: Metrics, policies: WatchedPolicies) -> None:
-    """Add gauges of the policies in force; the built-in one of the self-check is not counted."""
+    """Add gauges of the policies in force, without the built-in policy of the self-check."""
 
-    def own() -> list[object]:
-        return [one for one in policies.current().policies if one.name != KNOWN_BAD.name]
+    def own() -> int:
+        return sum(one.name != KNOWN_BAD.name for one in policies.current().policies)
 
-    metrics.watch("tidegate_policies", "Policies in force.", lambda: len(own()))
+    metrics.watch("tidegate_policies", "Policies in force.", own)
     metrics.watch("tidegate_policies_broken", "Invalid policies.", lambda: len(policies.current().broken))
     metrics.watch("tidegate_policies_age_seconds", "Seconds since policies were read.", lambda: policies.age_seconds)
 
 
-def listed_registries(policies: WatchedPolicies) -> frozenset[RegistryKey]:
-    """Return the registries that metrics name from the start: those of the policies in force."""
-    return listed_registry_keys(policies.current().policies)
-
-
 def watch_trust_stores(metrics: Metrics, stores: WatchedTrustStores) -> None:
-    """Add gauges of the trust stores; before they were first read there are none."""
+    """Add gauges of the trust stores; before the first list there are none."""
 
     def broken() -> int:
         return sum(isinstance(one, BrokenTrustStore) for one in stores.current() or ())
@@ -285,14 +261,8 @@ def watch_trust_stores(metrics: Metrics, stores: WatchedTrustStores) -> None:
     metrics.watch("tidegate_trust_stores_age_seconds", age, lambda: stores.age_seconds)
 
 
-def freeze_start_up_objects() -> None:
-    """Take what was made at start out of the garbage collector's sight: its full runs would cost tens of ms."""
-    gc.collect()
-    gc.freeze()
-
-
-def _say_identity(engine: Engine) -> None:
-    """Log who AWS thinks this process is, which is the first question of every permission problem."""
+def _log_identity(engine: Engine) -> None:
+    """Log the AWS identity of this process, which explains most permission problems."""
     try:
         caller = engine.identity.caller_arn()
     except SourceUnavailableError as problem:

@@ -1,8 +1,8 @@
-"""How the C library keeps memory: what is freed goes back to the system, so that bursts do not stay resident.
+"""Settings of glibc's allocator, so that the memory of a burst of connections returns to the system.
 
-By default glibc keeps what a burst of connections leaves free, scattered over its heap, and takes more for the next one:
-six times 1,000 connections left 230 MiB resident that nothing used. It also serves uvloop's 256 KiB for each TLS connection
-from that heap, and gives each thread an arena that reserves 64 MiB of addresses.
+By default glibc keeps freed memory scattered over its heap and takes more for the next burst: after six bursts of 1,000
+connections, 230 MiB stayed resident and unused. It also takes uvloop's 256 KiB for each TLS connection from that heap, and
+gives each thread an arena that reserves 64 MiB of addresses.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ import structlog
 M_MMAP_THRESHOLD: Final = -3
 M_ARENA_MAX: Final = -8
 MMAP_THRESHOLD_BYTES: Final = 128 * 1024
-"""Pieces from this size on are mapped for themselves. It is glibc's default, which moves unless it is set."""
+"""Allocations of this size and more get their own mapping. This is glibc's default, which grows unless it is set."""
 ARENAS: Final = 2
 TRIM_SECONDS: Final = 1.0
 TRIM_CONNECTIONS: Final = 100
-"""After as many connections have ended, free memory is given back. It takes some milliseconds, and none when there is none."""
+"""Free memory returns to the system after so many connections have closed. That takes some milliseconds at most."""
 
 _log = structlog.get_logger(__name__)
 
 
 def set_up_allocator() -> None:
-    """Set glibc's allocator up; call it before threads start. Another C library is left as it is."""
+    """Configure glibc's allocator; call it before threads start. Other C libraries keep their defaults."""
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "mallopt"):
         _log.info("the C library has no mallopt; memory of closed connections may stay resident")
@@ -35,7 +35,7 @@ def set_up_allocator() -> None:
 
 
 async def give_memory_back(connections_ended: Callable[[], int]) -> None:
-    """Give free memory back to the system after each burst of connections, until cancelled."""
+    """Return free memory to the system after each burst of connections, until cancelled."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     ended = 0
     while True:

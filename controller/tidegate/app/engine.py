@@ -1,8 +1,9 @@
-"""The engine: what looks images up, built from the settings; shared by the controller and the command line."""
+"""The engine, which collects evidence about images: built from the settings, for the controller and the command line."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tidegate.aws.accounts import AwsSettings, RegistryAccount, ScannerChoice
 from tidegate.aws.clients import Clients
@@ -25,7 +26,7 @@ from tidegate.gather.sources import Sources
 from tidegate.registry.access import RegistryAccess
 from tidegate.registry.registries import OciRegistries
 from tidegate.revocation.services import HttpRevocationServices
-from tidegate.settings import Aws, OtherRegistrySettings, Revocation, Settings, TrustStoreSettings
+from tidegate.settings import Aws, Settings, TrustStoreSettings
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
 from tidegate.trust.tuf.repository import TufRoots
@@ -35,9 +36,9 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """What looks images up, and whom it reports to. ``identity`` says who AWS thinks this process is.
+    """The collector of evidence with its sources, metrics and logs.
 
-    ``kms`` reads public keys and ``trusted_roots`` fetches Sigstore's; nothing in here asks them.
+    ``identity`` returns the caller's ARN. ``kms`` and ``trusted_roots`` are for the callers: the collector does not use them.
     """
 
     clock: Clock
@@ -53,7 +54,7 @@ class Engine:
     revocation_services: HttpRevocationServices
 
     def close(self) -> None:
-        """Let what is under way end by itself and start nothing further."""
+        """Start no further work; work that is running ends by itself."""
         self.lines.close()
         self.facts.verifications.close()
         self.other_registries.close()
@@ -61,7 +62,7 @@ class Engine:
 
 
 def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
-    """Return the engine for the settings. Nothing is contacted."""
+    """Return the engine for the settings. It makes no calls."""
     clock = clock or SystemClock()
     metrics = Metrics()
     observer = Observer(metrics)
@@ -69,8 +70,14 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     clients = Clients(aws_settings(settings.aws), gate=meter)
     identity = Identity(clients)
     ecr, signatures = Ecr(clients, identity), EcrSignatures(clients)
-    other_registries = OciRegistries(registry_accesses(settings.registries), gate=meter)
-    revocation_services = HttpRevocationServices(revocation_hosts(settings.revocation), gate=meter)
+    accesses = [RegistryAccess(**msgspec.structs.asdict(one)) for one in settings.registries]
+    other_registries = OciRegistries(accesses, gate=meter)
+    revocation_hosts = HostList(
+        settings.revocation.allowed_hosts,
+        settings.revocation.private_hosts,
+        settings=("revocation.allowedHosts", "revocation.privateHosts"),
+    )
+    revocation_services = HttpRevocationServices(revocation_hosts, gate=meter)
     sources = Sources(
         images=ecr,
         manifests=ecr,
@@ -106,55 +113,21 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     )
 
 
-def registry_accesses(registries: Iterable[OtherRegistrySettings]) -> list[RegistryAccess]:
-    """Return how registries are asked, for the configuration file's section."""
-    return [
-        RegistryAccess(
-            host=one.host,
-            pull_secret_file=one.pull_secret_file,
-            ca_file=one.ca_file,
-            private_addresses=one.private_addresses,
-            token_hosts=one.token_hosts,
-            blob_hosts=one.blob_hosts,
-        )
-        for one in registries
-    ]
-
-
-def revocation_hosts(revocation: Revocation) -> HostList:
-    """Return the hosts of the configuration file's section."""
-    return HostList(
-        revocation.allowed_hosts,
-        revocation.private_hosts,
-        settings=("revocation.allowedHosts", "revocation.privateHosts"),
-    )
-
-
 def tuf_roots(wanted: TrustStoreSettings) -> TufRoots:
-    """Return what fetches trusted roots."""
+    """Return the client for the TUF repositories of trust stores."""
     hosts = HostList((), wanted.private_hosts, settings=("trustStores.hosts", "trustStores.privateHosts"))
     return TufRoots(Path(wanted.cache_folder), hosts=hosts)
 
 
 def aws_settings(aws: Aws) -> AwsSettings:
-    """Return the AWS edge's settings for the configuration file's section."""
-    endpoints = {
-        "ecr": aws.endpoints.ecr,
-        "inspector2": aws.endpoints.inspector2,
-        "kms": aws.endpoints.kms,
-        "signer-data": aws.endpoints.signer,
-        "sts": aws.endpoints.sts,
-    }
+    """Convert the configuration file's section to the settings of the AWS clients."""
+    urls = msgspec.structs.asdict(aws.endpoints)
+    urls["signer-data"] = urls.pop("signer")
     return AwsSettings(
         accounts=tuple(
-            RegistryAccount(
-                account=one.account,
-                role_arn=one.role_arn,
-                external_id=one.external_id,
-                scanner=ScannerChoice(one.scanner),
-            )
+            RegistryAccount(**msgspec.structs.asdict(one) | {"scanner": ScannerChoice(one.scanner)})
             for one in aws.accounts
         ),
-        endpoint_urls={service: url for service, url in endpoints.items() if url is not None},
+        endpoint_urls={service: url for service, url in urls.items() if url is not None},
         region=aws.region,
     )

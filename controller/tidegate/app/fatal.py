@@ -1,7 +1,7 @@
-"""A clear end: a process without memory ends and says so, and one that crashes in a C library says where.
+"""A clear end: a process that runs out of memory says so and exits, and a crash in a C library prints where it was.
 
-Within a container's limit the kernel kills without an exception; a MemoryError comes of a limit of the address space
-(RLIMIT_AS). What fails then is anything, and C libraries do not all look whether they were given memory.
+At a container's limit the kernel kills the process without an exception. A MemoryError comes from a limit of the address
+space (RLIMIT_AS). Then any code may fail, and some C libraries do not check for failed allocations.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _TEXT: Final = b'{"level": "critical", "event": "out of memory: raise the limit 
 
 
 def end_clearly(loop: asyncio.AbstractEventLoop) -> None:
-    """Have the process end when a callback of the loop has no memory, and print where it is when it crashes."""
+    """Exit if a callback of the loop runs out of memory, and print the traceback of a crash."""
     if not faulthandler.is_enabled():
         faulthandler.enable()
     loop.set_exception_handler(_handle)
@@ -31,7 +31,7 @@ def _handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 @contextmanager
 def clear_end() -> Iterator[None]:
-    """Have the process end clearly when a MemoryError leaves the block, alone or in a group of exceptions of tasks."""
+    """Exit if a MemoryError leaves the block, alone or in an exception group."""
     try:
         yield
     except BaseException as error:
@@ -41,6 +41,6 @@ def clear_end() -> Iterator[None]:
 
 
 def _end() -> None:
-    # Nothing that needs memory: no logging, no clean-up.
+    # No logging and no clean-up: both need memory.
     os.write(2, _TEXT)
     os._exit(OUT_OF_MEMORY)

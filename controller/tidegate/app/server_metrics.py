@@ -1,4 +1,4 @@
-"""What the servers of this process count, as Prometheus metrics: connections, answers, and what was ended and why."""
+"""The counters of the HTTP servers as Prometheus metrics: connections, responses, and what was closed and why."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,13 +11,13 @@ _LABELS = ("listener",)
 
 
 class ServerMetrics(Collector):
-    """Gives Prometheus the counters of the listeners that have started."""
+    """Exports the counters of the listeners that have started."""
 
     def __init__(self, listeners: Callable[[], Sequence[Listener]]) -> None:
         self._listeners = listeners
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
-        """Yield every metric. A reason that never occurred is a series of zero, so that its rate is known."""
+        """Yield every metric. A reason that never occurred has a series with 0, so that its rate is known."""
         opened = GaugeMetricFamily("tidegate_server_connections", "Open connections.", labels=_LABELS)
         held = GaugeMetricFamily("tidegate_server_body_bytes", "Bytes of incomplete request bodies.", labels=_LABELS)
         accepted = CounterMetricFamily("tidegate_server_accepted", "Connections accepted.", labels=_LABELS)

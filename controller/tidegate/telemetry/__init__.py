@@ -1,1 +1,1 @@
-"""Told about decisions and calls, never asked: metrics and logs."""
+"""Metrics and logs of decisions and calls."""

@@ -1,7 +1,4 @@
-"""Counters and histograms that cost next to nothing to feed, read by Prometheus at scrape time.
-
-The hot path adds to plain numbers from one thread; rendering is paid for by whoever scrapes.
-"""
+"""Counters and histograms that are cheap to update: one thread adds to plain numbers, and a scrape renders them."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -10,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 MAX_SERIES = 2_000
-"""Label combinations of one metric; further ones are counted together as ``other``."""
+"""Label combinations of a metric. Further ones are counted together as ``other``."""
 
 
 class Counter:
@@ -42,7 +39,7 @@ class Histogram:
         self._series: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
 
     def observe(self, seconds: float, *labels: str) -> None:
-        """Count one duration in the series with these label values."""
+        """Add one duration to the series with these label values."""
         series = self._series.get(labels)
         if series is None:
             if len(self._series) >= MAX_SERIES:
@@ -64,7 +61,7 @@ class Histogram:
 
 
 class CounterCollector(Collector):
-    """Gives Prometheus the metrics of a group."""
+    """Exports a group of metrics."""
 
     def __init__(self, *metrics: Counter | Histogram) -> None:
         self._metrics = metrics

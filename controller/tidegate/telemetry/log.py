@@ -1,6 +1,6 @@
-"""Structured logs on standard output. Lines are written by a thread of their own, so that no answer waits for a pipe.
+"""Structured logs on standard output, written by a separate thread, so that no response waits for a slow pipe.
 
-A full queue drops lines rather than memory; how many were dropped is said in the next line that fits.
+If the queue is full, lines are dropped. The next line that fits has their number in ``dropped_lines_before``.
 """
 
 import logging
@@ -15,13 +15,13 @@ import structlog
 
 MAX_QUEUED_LINES = 10_000
 MAX_QUEUED_BYTES = 8 * 1024 * 1024
-"""What the lines that wait to be written may take in memory together."""
+"""Memory of all queued lines together."""
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 class Lines(queue.Queue[logging.LogRecord]):
-    """Lines that wait to be written, bounded in bytes: each counts for as much as its texts, and for one of many at least."""
+    """A queue of log records that is bounded in bytes: each counts with its texts, and with a minimum."""
 
     def __init__(self) -> None:
         super().__init__(MAX_QUEUED_BYTES)
@@ -46,7 +46,7 @@ class Lines(queue.Queue[logging.LogRecord]):
 
 
 def _size(value: object) -> int:
-    """Return about how many bytes the texts of a line take."""
+    """Return the approximate size of a line's texts in bytes."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Mapping):
@@ -55,18 +55,18 @@ def _size(value: object) -> int:
 
 
 class DroppingQueueHandler(logging.handlers.QueueHandler):
-    """Hands records to the writing thread and counts those that found no room."""
+    """Passes records to the writing thread and counts those that were dropped."""
 
     def __init__(self, lines: "queue.Queue[logging.LogRecord]") -> None:
         super().__init__(lines)
         self.dropped = 0
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Return the record as it is: it goes to a thread of this process, which renders it."""
+        """Return the record unchanged: the writing thread renders it."""
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Queue the record, or count it when there is no room."""
+        """Queue the record, or drop and count it."""
         if self.dropped and isinstance(record.msg, dict):
             record.msg["dropped_lines_before"] = self.dropped
         try:
@@ -78,13 +78,13 @@ class DroppingQueueHandler(logging.handlers.QueueHandler):
 
 
 def configure_logging(*, level: str, form: str, stream: TextIO | None = None) -> logging.handlers.QueueListener:
-    """Send structlog's and the libraries' logs to the stream; return the listener, to be stopped at exit."""
+    """Send structlog's and the libraries' logs to the stream. Return the listener, which the caller stops at exit."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # In the thread that logs: in the one that writes, the exception that is being handled is not known any more.
+        # Formatted in the logging thread: the writing thread has no current exception.
         structlog.processors.format_exc_info,
     ]
     renderer: structlog.typing.Processor = (

@@ -1,6 +1,6 @@
-"""What operators can see: decisions, results, calls to AWS and what is kept, as Prometheus metrics.
+"""Prometheus metrics: decisions, check results, calls to AWS and registries, and caches.
 
-No image names as labels: they would leak, and their number has no bound.
+Image names are never labels: names would leak, and their number is unlimited.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.decisions = Counter(
-            "tidegate_admission_decisions", "Answers to the API server by decision.", ("decision", "operation")
+            "tidegate_admission_decisions", "Responses to the API server by decision.", ("decision", "operation")
         )
         self.answer_seconds = Histogram(
             "tidegate_admission_seconds",
-            "Time to answer, in seconds; waited tells whether evidence had to be looked up.",
+            'Time to respond, in seconds; waited="yes" if evidence had to be looked up.',
             ("waited",),
             _ANSWER_BOUNDS,
         )
@@ -33,7 +33,7 @@ class Metrics:
             "Check results that did not pass, by policy, check and reason.",
             ("policy", "check", "outcome", "reason"),
         )
-        self.stale = Counter("tidegate_stale_evidence", "Answers that rest on evidence past its time to live.", ())
+        self.stale = Counter("tidegate_stale_evidence", "Responses that used evidence past its time to live.", ())
         self.calls = Counter(
             "tidegate_source_calls",
             "Calls to AWS, registries and revocation services, by API, registry and cause of failure.",
@@ -64,7 +64,7 @@ class Metrics:
         info.labels(__version__).set(1)
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Add a gauge whose value is read at each scrape."""
+        """Add a gauge whose value is read at every scrape."""
         Gauge(name, text, registry=self.registry).set_function(read)
 
     def render(self) -> bytes:

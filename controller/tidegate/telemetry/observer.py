@@ -1,6 +1,6 @@
-"""Takes note of decisions and of calls to AWS: metrics for all, log lines for refusals and failures.
+"""Records decisions and calls: metrics for all, log lines for findings and failures.
 
-The users' text is not repeated here in full; the operator's cause (error code, request id) is only here.
+Log lines have the cause for operators (error code, request id), which the response to the API server never has.
 """
 
 import time
@@ -18,11 +18,11 @@ from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.registries import RegistryLabels
 
 REPEAT_SECONDS = 10.0
-"""The same refusal, or the same failure of AWS, is logged again only after this long."""
+"""The same decision or failure is logged at most once in so long."""
 MAX_REMEMBERED = 5_000
-"""Lines of which it is remembered when they were written; of each only a hash is kept, whatever it is about."""
+"""Lines whose last time is remembered, each by its hash."""
 MAX_LOGGED_IMAGES = 20
-"""Images, and findings, that one line tells of."""
+"""Images, findings and causes in one log line."""
 MAX_FINDING_CHARACTERS = 1_500
 
 _log = structlog.get_logger(__name__)
@@ -34,13 +34,13 @@ _PLAIN = (Mark.ALLOWED, Mark.UNCHANGED, Mark.NO_POLICY, Mark.NO_IMAGES)
 
 
 class Repeats:
-    """Tells which lines were written a moment ago."""
+    """Tells whether a line was logged a moment ago."""
 
     def __init__(self) -> None:
         self._last: dict[int, float] = {}
 
     def __len__(self) -> int:
-        """Return how many lines are remembered."""
+        """Return the number of remembered lines."""
         return len(self._last)
 
     def is_new(self, key: Hashable, now: float) -> bool:
@@ -57,7 +57,7 @@ class Repeats:
 
 
 class Observer:
-    """Implements what the reviewer and the lines to AWS report to."""
+    """Implements the observers of the reviewer and of the API limiters."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -65,7 +65,7 @@ class Observer:
         self.registries = RegistryLabels()
 
     def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
-        """Count a decision and what it found; log it unless there is nothing to say of it."""
+        """Count a decision and its results; log it unless it is allowed without findings."""
         metrics = self._metrics
         metrics.decisions.add(decision.mark.value, request.operation.value)
         metrics.answer_seconds.observe(seconds, "yes" if waited else "no")
@@ -73,14 +73,14 @@ class Observer:
             metrics.stale.add()
         for refusal in decision.refusals:
             metrics.results.add(*refusal)
-        # A policy that only audits allows like any other, so the log is where its findings are seen.
+        # A policy that only audits allows the request, so its findings are seen only in the log.
         if decision.refusals or decision.mark not in _PLAIN:
             self._log_decision(request, decision, seconds)
 
     def called(
         self, source: str, registry: Registry, seconds: float, problem: Exception | None, *, found: bool
     ) -> None:
-        """Count a call to AWS or another service; log what went wrong, with what an operator needs to find it."""
+        """Count a call to AWS or another service; log a failure with its details."""
         cause = _cause(problem)
         if problem is None and found:
             self.registries.answered(source, registry)
@@ -102,7 +102,7 @@ class Observer:
         )
 
     def unanswered(self, source: str, registry: Registry, ids: int, problem: SourceUnavailableError) -> None:
-        """Count ids that a look-up left open though it answered for others; the calls themselves are counted elsewhere."""
+        """Count ids without an answer in a call that answered for others. ``called`` counts the call itself."""
         self._metrics.unanswered.add(source, self.registries.label(registry), problem.cause.value, amount=ids)
         if self._repeats.is_new(("unanswered", source, registry, problem.cause), time.monotonic()):
             _log.warning(
@@ -136,7 +136,7 @@ class Observer:
 
 
 def _first(texts: Sequence[str]) -> list[str]:
-    """Return as many texts as a line tells of, each cut, and how many more there are."""
+    """Return the first texts, truncated, and the number of further ones."""
     more = len(texts) - MAX_LOGGED_IMAGES
     found = [text[:MAX_FINDING_CHARACTERS] for text in texts[:MAX_LOGGED_IMAGES]]
     return [*found, f"{more} more"] if more > 0 else found

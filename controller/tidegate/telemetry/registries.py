@@ -1,7 +1,7 @@
-"""Which registries are named in metrics: those that the operator knows, and few others.
+"""The registry labels of metrics: the registries that policies list, and a few others.
 
-Where no policy lists registries, everyone who may create a Pod chooses accounts and regions that are then asked for. A
-registry that nobody listed is named once it answered with something that it holds; until then it is ``other``.
+Without a list of registries in a policy, any user who can create a Pod chooses accounts and regions. A registry that no
+policy lists gets its own label once an image was found in it; until then its label is ``other``.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -10,29 +10,29 @@ from tidegate.images.repository import EcrRegistry, Registry
 from tidegate.policy.model import BrokenPolicy, EcrScope, ImagePolicy
 
 MAX_ANSWERED = 50
-"""Registries named that no policy lists: few enough that the listed ones keep room among the series of a metric."""
+"""Registries with a label that no policy lists, few enough to leave room for the listed ones in MAX_SERIES."""
 SHOWING = "ecr:DescribeImages"
-"""The call that shows that a registry holds something; others may give an empty list for an account that is not there."""
+"""The call that proves that a registry has images; others return an empty list for an unknown account."""
 OTHER = "other"
 
 RegistryKey = tuple[str, str, str | None]
-"""Partition, account and region; None is every region."""
+"""Partition, account and region; None means every region."""
 
 
 class RegistryLabels:
-    """Gives the label of a registry. ``listed`` returns the places that are always named."""
+    """Returns the label of a registry. ``listed`` returns the registries that always have their own."""
 
     def __init__(self) -> None:
         self.listed: Callable[[], Collection[RegistryKey]] = frozenset
         self._answered: set[EcrRegistry] = set()
 
     def answered(self, source: str, registry: Registry) -> None:
-        """Take note that a registry gave what it was asked for."""
+        """Record that a registry had what a call asked for."""
         if source == SHOWING and isinstance(registry, EcrRegistry) and len(self._answered) < MAX_ANSWERED:
             self._answered.add(registry)
 
     def label(self, registry: Registry) -> str:
-        """Return the registry's name, or ``other``. Only ECR is asked without being listed by an operator."""
+        """Return the registry's name, or ``other``. Registries other than ECR are contacted only if a policy lists them."""
         if not isinstance(registry, EcrRegistry) or registry in self._answered:
             return str(registry)
         listed = self.listed()
@@ -41,7 +41,7 @@ class RegistryLabels:
 
 
 def listed_registry_keys(policies: Iterable[ImagePolicy | BrokenPolicy]) -> frozenset[RegistryKey]:
-    """Return the ECR registries that policies list or are about."""
+    """Return the ECR registries that policies list under ``registries`` or ``match.images``."""
     scopes = (
         scope
         for policy in policies

@@ -1,4 +1,4 @@
-"""The files of a trust store in a ConfigMap, wherever the object was read. Pure: it reads none."""
+"""The files of a trust store in a ConfigMap object. Pure: the caller reads the object."""
 
 import base64
 import binascii
@@ -11,7 +11,10 @@ from tidegate.trust.store_content import Content
 
 
 def config_map_content(found: Mapping[str, Any], source: ConfigMapSource, what: str) -> Content:
-    """Return the keys that the source names, or all; raise PolicyError for one that is missing. ``what`` names the object."""
+    """Return the keys that the source names, or all keys; raise PolicyError if one is missing.
+
+    ``what`` names the object in errors.
+    """
     data = dict(_data(found, what))
     if not data:
         raise PolicyError((f"{what} is empty",))
@@ -22,7 +25,7 @@ def config_map_content(found: Mapping[str, Any], source: ConfigMapSource, what: 
 
 
 def _data(found: Mapping[str, Any], what: str) -> Iterator[tuple[str, bytes]]:
-    """Give the keys with their bytes, of texts and of binary data."""
+    """Yield the keys of ``data`` and ``binaryData`` with their bytes."""
     for name, decode in (("data", str.encode), ("binaryData", _from_base64)):
         part = found.get(name)
         for key, value in part.items() if isinstance(part, Mapping) else ():

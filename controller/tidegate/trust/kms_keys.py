@@ -1,7 +1,7 @@
-"""Public keys that policies name by ARN: read in the background when a policy first names them, and again every day.
+"""Public keys in AWS KMS that policies name by ARN: read in the background, and again every day.
 
-Neither a request nor a policy waits for them. That AWS says there is no such key ends its use at once; that AWS does not say leaves the last
-good one in use, since the key behind an ARN never changes.
+Neither a request nor a policy waits for them. If AWS answers that there is no such key, its use ends at once. If AWS gives
+no answer, the last good key stays in use, because the key behind an ARN never changes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,25 +14,25 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError, Unknown
 from tidegate.trust.refresh import Read, Refresh
 
 MAX_KEYS: Final = 256
-"""Keys in AWS KMS of all policies; those beyond it, by ARN, are not read."""
+"""Keys that are read, for all policies together; further ones in the order of ARNs are not."""
 RENEW_SECONDS: Final = 24 * 3600.0
 
 NOT_YET: Final = "it has not been read yet"
-TOO_MANY: Final = f"it is not read, since policies name more than {MAX_KEYS} keys"
+TOO_MANY: Final = f"it is not read, because policies name more than {MAX_KEYS} keys"
 
 _log = structlog.get_logger(__name__)
 
 
 class PublicKeySource(Protocol):
-    """Where public keys are read; it blocks."""
+    """Reads public keys; blocking."""
 
     def public_key(self, arn: str) -> bytes:
-        """Return the PEM; raise PolicyError where there is no such key, AwsUnavailableError where AWS does not say."""
+        """Return the PEM; raise PolicyError if there is no such key, SourceUnavailableError if AWS gives no answer."""
         ...
 
 
 class KmsKeys:
-    """Keeps the public keys that are wanted."""
+    """Keeps the public keys that policies name."""
 
     def __init__(self, source: PublicKeySource) -> None:
         self._source = source
@@ -41,13 +41,13 @@ class KmsKeys:
         self.wait = self._refreshing.wait
 
     def notify(self, changed: Callable[[], None]) -> None:
-        """Have it called whenever an answer is new or another one."""
+        """Call ``changed`` whenever an answer is new or different."""
         self._refreshing.on_change = changed
 
     def answers(self, arns: Sequence[str]) -> Mapping[str, bytes | str]:
-        """Say which keys are wanted, and no others; return the PEM of each as bytes, or a text that says why not.
+        """Keep these keys and forget all others; return the PEM of each as bytes, or a text with the reason.
 
-        Nothing waits: one that is new has not been read yet. ``run`` does the reading.
+        It does not wait: ``run`` reads the keys.
         """
         wanted = sorted(set(arns))
         self._refreshing.want(wanted[:MAX_KEYS])
@@ -55,11 +55,11 @@ class KmsKeys:
         return {arn: read.get(arn, TOO_MANY) or NOT_YET for arn in wanted}
 
     def is_read(self) -> bool:
-        """Tell whether each key that is wanted was asked for once, whatever came of it."""
+        """Tell whether each key was read, or its read failed, at least once."""
         return self._refreshing.is_answered()
 
     def _ask(self, arn: str, before: bytes | str | None) -> Read[bytes | str]:
-        """Ask for one key; runs in a thread."""
+        """Read one key; runs in a thread."""
         try:
             key = self._source.public_key(arn)
             if isinstance(before, bytes) and key != before:
@@ -67,7 +67,7 @@ class KmsKeys:
                 return Read(answer=before)
             return Read(answer=key, again_seconds=RENEW_SECONDS)
         except PolicyError as error:
-            # The answer is read in the policy's status too: AWS's own words are for the log.
+            # Tenants can read the policy's status, so AWS's own message is only logged.
             _log.warning("a public key is unusable", key=arn, error=str(error.__cause__ or error))
             return Read(answer="; ".join(error.problems))
         except UndeterminedError as error:
@@ -77,7 +77,7 @@ class KmsKeys:
             return Read(answer=before if isinstance(before, bytes) else why)
         except UnknownRegionError as error:
             return Read(answer=f"it cannot be read from AWS KMS: {error}")
-        except Exception as error:  # noqa: BLE001 - the next try may work, and nobody else would make one
+        except Exception as error:  # noqa: BLE001 - the next read may succeed
             _log.warning("cannot read a public key", key=arn, error=type(error).__name__)
             return Read(
                 answer=before

@@ -1,7 +1,7 @@
-"""What is read elsewhere by name and kept: in the background, when it is first wanted, and again and again.
+"""Values that are read by name in the background, when first wanted and then at intervals.
 
-Nobody who needs an answer waits for the reading. Each name has its own time for the next try, later and later while it
-fails; what an answer is, and whether an old one outlives a failure, is the reader's affair.
+Callers get the last answer and do not wait. Each name has its own time for the next read, with growing pauses while reads
+fail. The reader decides what an answer is, and whether an old answer stays after a failure.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from typing import Final, Generic, TypeVar
 FIRST_RETRY_SECONDS: Final = 5.0
 LAST_RETRY_SECONDS: Final = 600.0
 READS_AT_ONCE: Final = 8
-"""Threads that read, which nothing else has to wait for."""
+"""Threads for reads; nothing else uses them."""
 JITTER: Final = 0.1
-"""Part of an interval by which it may be shorter, so that replicas do not ask all at once."""
+"""Fraction by which an interval is shortened at random, so that replicas do not read at the same time."""
 
 Name = TypeVar("Name")
 Answer = TypeVar("Answer")
@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read(Generic[Answer]):
-    """What a reading came to. Without ``again_seconds`` it failed, and is tried again soon."""
+    """The result of a read. ``again_seconds`` is when to read again; None means that it failed and is retried soon."""
 
     answer: Answer
     again_seconds: float | None = None
@@ -40,9 +40,9 @@ class _Known(Generic[Answer]):
 
 
 class Refresh(Generic[Name, Answer]):
-    """Keeps the answers to the names that are wanted.
+    """Keeps the answers for the wanted names.
 
-    ``read`` is given a name and the answer that is known, None for none; it runs in a thread and never raises.
+    ``read`` gets a name and the previous answer or None; it runs in a thread and must not raise.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Refresh(Generic[Name, Answer]):
         self._known: dict[Name, _Known[Answer]] = {}
         self._wake = asyncio.Event()
         self._answered = asyncio.Event()
-        self._threads = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="rereading")
+        self._threads = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="trust-refresh")
         self.on_change: Callable[[], None] | None = None
-        """Called when an answer is new, or another one than before."""
+        """Called when an answer is new or different."""
 
     def want(self, names: Iterable[Name]) -> None:
-        """Say which names are wanted, and no others: the rest is forgotten."""
+        """Keep these names, and forget all others."""
         wanted = tuple(dict.fromkeys(names))
         if wanted != self._wanted:
             self._wanted = wanted
@@ -67,16 +67,16 @@ class Refresh(Generic[Name, Answer]):
             self._wake.set()
 
     def answer(self, name: Name) -> Answer | None:
-        """Return what is known of a name, None where nothing is yet."""
+        """Return the answer for a name, or None if there is none yet."""
         known = self._known.get(name)
         return None if known is None else known.answer
 
     def is_answered(self) -> bool:
-        """Tell whether something is known of every wanted name."""
+        """Tell whether every wanted name has an answer."""
         return all(name in self._known for name in self._wanted)
 
     async def wait(self, seconds: float) -> None:
-        """Wait until something is known of every wanted name, or for so long."""
+        """Wait until every wanted name has an answer, at most for so long."""
         try:
             async with asyncio.timeout(seconds):
                 while not self.is_answered():
@@ -86,7 +86,7 @@ class Refresh(Generic[Name, Answer]):
             pass
 
     async def run(self) -> None:
-        """Read what is due until cancelled. A slow reading holds up no other name."""
+        """Read what is due until cancelled. A slow read does not delay other names."""
         reading: dict[Name, asyncio.Task[None]] = {}
         try:
             while True:
@@ -102,17 +102,17 @@ class Refresh(Generic[Name, Answer]):
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def read_due(self) -> None:
-        """Read once what is due now."""
+        """Read what is due now, once."""
         await asyncio.gather(*(self._read_one(name) for name in self._due()))
 
     def _due(self) -> list[Name]:
-        """Return what is to be read now, first that of which nothing is known yet."""
+        """Return the names to read now, those without an answer first."""
         now = self._now()
         new = [name for name in self._wanted if name not in self._known]
         return new + [name for name in self._wanted if name in self._known and self._known[name].due <= now]
 
     async def _pause(self, reading: set[Name]) -> None:
-        """Wait until a name is due that is not being read, or for news."""
+        """Wait until the next name is due, or until something changes."""
         dues = [self._known[name].due for name in self._wanted if name in self._known and name not in reading]
         try:
             async with asyncio.timeout(max(0.0, min(dues) - self._now()) if dues else None):
@@ -131,7 +131,7 @@ class Refresh(Generic[Name, Answer]):
         seconds = made.again_seconds
         if seconds is None:
             seconds = min(FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 10), LAST_RETRY_SECONDS)
-        due = self._now() + seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load, guards nothing
+        due = self._now() + seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load
         self._known[name] = _Known(answer=made.answer, due=due, failures=failures)
         self._answered.set()
         if (before is None or before.answer != made.answer) and self.on_change is not None:

@@ -1,6 +1,6 @@
-"""The content of a trust store, judged as soon as it is read: certificates by Notation's rules, trusted roots by Sigstore's.
+"""Compiles the content of a trust store: certificates by Notation's rules, trusted roots by Sigstore's.
 
-What is refused here would be refused whenever a signature is verified; here there is somebody to tell. It asks nobody.
+Content that is invalid here would fail every verification; here the status can report it. Pure: it makes no calls.
 """
 
 from collections.abc import Iterable
@@ -22,16 +22,16 @@ from tidegate.verify.notation.x509.certificate import Certificate
 from tidegate.verify.sigstore.trust_root import TrustRoot, parse_trust_root
 
 TRUSTED_ROOT_KEY: Final = "trusted_root.json"
-"""The key of a ConfigMap that holds a trusted root where none is named and there are others."""
+"""The ConfigMap key of a trusted root, if the source names no key and there are several."""
 
 _BUILT_IN: Final = {BuiltIn.AWS_SIGNER: AWS_SIGNER_STORE, BuiltIn.AWS_SIGNER_GOV_CLOUD: AWS_GOVCLOUD_SIGNER_STORE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What was found where a trust store's source points: files by their names, in order.
+    """The files of a trust store's source by name, in order.
 
-    ``refreshed_at`` is when it was fetched, where it is fetched in regular time.
+    ``refreshed_at`` is the time of the last fetch, for sources that are fetched at intervals.
     """
 
     files: tuple[tuple[str, bytes], ...]
@@ -40,7 +40,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledStore:
-    """A trust store and what its status tells of it."""
+    """A trust store and the details for its status."""
 
     store: TrustStore | BrokenTrustStore
     certificates: tuple[Certificate, ...] = ()
@@ -49,7 +49,7 @@ class CompiledStore:
 
 
 def inline_content(source: Source) -> Content | None:
-    """Return the content that a source holds by itself, or None where it has to be fetched."""
+    """Return the content that is in the source itself, or None if it must be fetched."""
     if isinstance(source, InlineCertificates):
         named = tuple((f"certificates[{index}]", text.encode()) for index, text in enumerate(source.texts))
         return Content(files=named)
@@ -63,21 +63,21 @@ def inline_content(source: Source) -> Content | None:
 
 
 def compile_store(obj: StoreObject, content: Content) -> CompiledStore:
-    """Return the trust store with its content, or a broken one with everything that is wrong with it. Never raises."""
+    """Return the trust store with its content, or a broken one with all its problems. Never raises."""
     try:
         if obj.type is StoreType.SIGSTORE:
             return _with_root(obj, content)
         return _with_certificates(obj, content)
     except PolicyError as error:
         return broken_store(obj, error.problems, content.refreshed_at)
-    except Exception as error:  # noqa: BLE001 - a fault of ours must not take every other trust store down with it
+    except Exception as error:  # noqa: BLE001 - a bug must not break the other trust stores
         return broken_store(obj, fault(error), content.refreshed_at)
 
 
 def broken_store(
     obj: StoreObject | BrokenTrustStore, problems: Iterable[str], refreshed_at: datetime | None = None
 ) -> CompiledStore:
-    """Return a trust store that cannot be verified by, and why."""
+    """Return an unusable trust store with its problems."""
     said = bounded(tuple(problems))
     store = BrokenTrustStore(name=obj.name, uid=obj.uid, generation=obj.generation, problems=said)
     return CompiledStore(store=store, refreshed_at=refreshed_at)
@@ -112,5 +112,5 @@ def _root_file(content: Content) -> bytes:
     if TRUSTED_ROOT_KEY in files:
         return files[TRUSTED_ROOT_KEY]
     raise PolicyError(
-        (f"got {len(files)} keys, expected one with the trusted root; name it in keys, or {TRUSTED_ROOT_KEY}",)
+        (f"got {len(files)} keys, expected one with the trusted root; name it in keys, or call it {TRUSTED_ROOT_KEY}",)
     )

@@ -1,7 +1,7 @@
-"""Trusted roots of Sigstore that TrustStores have fetched: in the background, every few hours, never in a request.
+"""Trusted roots of Sigstore from TUF repositories: fetched in the background every few hours, never in a request.
 
-While a repository does not answer, what it said last stays in use for as long as it said that this holds, and no longer:
-who can keep answers away must not be able to keep a withdrawn key trusted.
+While a repository does not answer, its last trusted root stays in use until its metadata expires, and no longer: an
+attacker who blocks the repository must not keep a withdrawn key trusted.
 """
 
 from collections.abc import Callable
@@ -23,14 +23,14 @@ _log = structlog.get_logger(__name__)
 
 
 class RootSource(Protocol):
-    """Where trusted roots are fetched; it blocks."""
+    """Fetches trusted roots; blocking."""
 
     def fetch(self, repository: TufRepository) -> FetchedRoot:
-        """Return what the repository says now; raise UndeterminedError where it does not say."""
+        """Fetch the trusted root; raise UndeterminedError if the repository gives no valid answer."""
         ...
 
     def kept(self, repository: TufRepository) -> FetchedRoot | None:
-        """Return what it said before this process began, where that still holds."""
+        """Return the trusted root on disk from an earlier process, or None if there is none that is still valid."""
         ...
 
 
@@ -39,9 +39,9 @@ def _utc_now() -> datetime:
 
 
 class FetchedRoots:
-    """Keeps the trusted roots that are wanted.
+    """Keeps the trusted roots that trust stores name.
 
-    ``name_causes`` puts the cause of a failure into the text: for a terminal, not for a status that tenants may read.
+    ``name_causes`` adds the cause of a failure to the text: for the command line, not for a status that tenants can read.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class FetchedRoots:
         self.wait = self._refreshing.wait
 
     def notify(self, changed: Callable[[], None]) -> None:
-        """Have it called whenever a root is new, or what is known of it."""
+        """Call ``changed`` whenever an answer is new or different."""
         self._refreshing.on_change = changed
 
     def want(self, repositories: frozenset[TufRepository]) -> None:
-        """Say which repositories there are to be fetched from, and no others."""
+        """Keep the trusted roots of these repositories, and forget all others."""
         self._refreshing.want(sorted(repositories, key=lambda one: (one.url or "", one.root or "")))
 
     def content(self, repository: TufRepository) -> Content:
-        """Return what was last fetched; raise PolicyError where nothing was that still holds."""
+        """Return what was last fetched; raise PolicyError if nothing was fetched yet, or it has expired."""
         found = self._refreshing.answer(repository)
         if not isinstance(found, FetchedRoot):
             raise PolicyError((found or NOT_YET,))
@@ -73,14 +73,14 @@ class FetchedRoots:
         return Content(files=((TRUSTED_ROOT_KEY, found.content),), refreshed_at=found.refreshed_at)
 
     def _ask(self, repository: TufRepository, before: FetchedRoot | str | None) -> Read[FetchedRoot | str]:
-        """Fetch one; runs in a thread."""
+        """Fetch one trusted root; runs in a thread."""
         try:
             return Read(answer=self._source.fetch(repository), again_seconds=REFRESH_SECONDS)
         except UndeterminedError as error:
             _log.warning("cannot fetch a trusted root", error=str(error))
             hidden = f"it could not be fetched from {repository.url or PUBLIC_URL}; tidegate's log has the cause"
             why = str(error) if self._name_causes else hidden
-        except Exception as error:  # noqa: BLE001 - the next try may work, and nobody else would make one
+        except Exception as error:  # noqa: BLE001 - the next fetch may succeed
             _log.warning("cannot fetch a trusted root", error=type(error).__name__)
             why = "it could not be fetched, because of an error inside tidegate"
         if isinstance(before, FetchedRoot):
@@ -90,6 +90,6 @@ class FetchedRoots:
     def _kept(self, repository: TufRepository) -> FetchedRoot | None:
         try:
             return self._source.kept(repository)
-        except Exception as error:  # noqa: BLE001 - what is on disk is a convenience
+        except Exception as error:  # noqa: BLE001 - the copy on disk is optional
             _log.warning("cannot read a trusted root from disk", error=type(error).__name__)
             return None

@@ -124,7 +124,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "several keys, none of them with the usual name": (
         SIGSTORE_BY_MAP,
         {"a": "{}", "b": "{}"},
-        "got 2 keys, expected one with the trusted root; name it in keys, or trusted_root.json",
+        "got 2 keys, expected one with the trusted root; name it in keys, or call it trusted_root.json",
     ),
 }
 

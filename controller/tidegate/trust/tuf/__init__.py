@@ -1,5 +1,5 @@
-"""Trusted roots of Sigstore from TUF repositories: fetched by whoever may wait, never in a request.
+"""Fetches trusted roots of Sigstore from TUF repositories.
 
-What is kept on disk is believed no more than what is fetched: the client of TUF verifies both, from the root that the
-repository was named with. What a trusted root says is not looked at here.
+The TUF client verifies files on disk and files from the network alike, starting from the repository's configured root. The
+content of a trusted root is not parsed here.
 """

@@ -1,7 +1,7 @@
-"""python-tuf's client, given what to fetch with. Imported on first use: it takes 0.3 seconds.
+"""python-tuf's client over our own HTTP. Imported on first use, because the import takes 0.3 seconds.
 
-It follows the client workflow of the TUF specification: root after root, each signed by the one before; nothing expired,
-nothing older than what was seen before; a target of the length and hashes that its metadata tells.
+It follows the client workflow of the TUF specification: each root is signed by the previous one, no metadata is expired or
+older than before, and a target has the length and hashes in its metadata.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ OK: Final = 200
 _ROLES = ("root", "timestamp", "snapshot", "targets")
 
 Get = Callable[[str], tuple[int, bytes]]
-"""Returns the status and the body of a URL; raises UndeterminedError where there is no answer."""
+"""Returns the status and the body of a URL; raises UndeterminedError without a response."""
 
 
 class _Fetcher(FetcherInterface):
@@ -41,9 +41,9 @@ class _Fetcher(FetcherInterface):
 
 
 def refresh(folder: Path, url: str, root: bytes, get: Get) -> tuple[bytes, datetime]:
-    """Return the trusted root of a repository, and until when its metadata says so; raise UndeterminedError.
+    """Return the trusted root of a repository, and when its metadata expires; raise UndeterminedError.
 
-    ``folder`` keeps what was seen; nobody else may use it at the same time.
+    ``folder`` has the metadata of earlier calls; only one process may use it at a time.
     """
     metadata, targets = folder / "metadata", folder / "targets"
     for each in (metadata, targets):
@@ -86,7 +86,7 @@ def _config() -> UpdaterConfig:
 
 
 def _expiry(metadata: Path) -> datetime:
-    """Return when the first of the metadata expires, which the client has just verified and written."""
+    """Return the earliest expiry of the metadata, which the client has just verified and written."""
     expiries: list[datetime] = [
         Metadata[Any].from_file(str(metadata / f"{role}.json")).signed.expires for role in _ROLES
     ]

@@ -1,4 +1,4 @@
-"""One process at a time in a folder: on a laptop or a CI runner several may keep trusted roots in the same one."""
+"""A lock on a folder: on a laptop or a CI runner, several processes may use the same cache folder."""
 
 import fcntl
 import os
@@ -15,9 +15,9 @@ LOOK_AGAIN_SECONDS: Final = 0.05
 
 @contextmanager
 def alone_in(folder: Path, seconds_left: Callable[[], float]) -> Iterator[None]:
-    """Hold a folder, which is made where it is not there; raise UndeterminedError where another process keeps holding it.
+    """Create the folder if needed and lock it; raise UndeterminedError if another process keeps its lock.
 
-    A process that ends lets go, however it ends.
+    The lock ends with the process.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

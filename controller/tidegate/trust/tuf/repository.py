@@ -1,4 +1,4 @@
-"""Trusted roots by the TUF repository that a TrustStore names, over bounded exchanges, with the last ones kept on disk."""
+"""Trusted roots of the TUF repositories that TrustStores name: fetched within bounds, and cached on disk."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from tidegate.trust.tuf.lock import alone_in
 
 PUBLIC_URL: Final = "https://tuf-repo-cdn.sigstore.dev"
 REFRESH_SECONDS: Final = 30.0
-"""Longest time of one refresh, all its exchanges together."""
+"""Longest time of one refresh with all its requests."""
 KEPT_SECONDS: Final = 2.0
-"""How long what is on disk is waited for while another process is fetching it."""
+"""How long to wait for the copy on disk while another process has the lock."""
 MAX_FILE_BYTES: Final = 1024 * 1024
-"""Bytes of one answer; each kind of metadata has a limit of its own beside that."""
+"""Bytes of one response. Each kind of metadata also has its own limit."""
 NOT_FOUND: Final = 404
 OK: Final = 200
 
@@ -33,7 +33,7 @@ _REFRESHED = "refreshed-at"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedRoot:
-    """A trusted_root.json, when the repository last said that it is the present one, and until when that holds."""
+    """A trusted_root.json, when it was last fetched, and when its metadata expires."""
 
     content: bytes
     refreshed_at: datetime
@@ -41,16 +41,16 @@ class FetchedRoot:
 
 
 class TufRoots:
-    """Fetches trusted roots; it blocks. Repositories in a private network have to be among ``hosts``'s private ones."""
+    """Fetches trusted roots; blocking. ``hosts`` lists the repositories that may have private addresses."""
 
     def __init__(self, folder: Path, *, hosts: HostList) -> None:
         self._folder = folder
         self._hosts = hosts
 
     def fetch(self, repository: TufRepository, *, seconds: float = inf) -> FetchedRoot:
-        """Return what the repository says now; raise UndeterminedError, with its address, where it does not say.
+        """Fetch the trusted root; raise UndeterminedError, with the repository's URL, if there is no valid answer.
 
-        ``seconds`` is how long it may take where that is less than usual.
+        ``seconds`` can shorten REFRESH_SECONDS.
         """
         url, root = known(repository)
         deadline = monotonic() + min(seconds, REFRESH_SECONDS)
@@ -76,11 +76,11 @@ class TufRoots:
         return fetched
 
     def kept(self, repository: TufRepository) -> FetchedRoot | None:
-        """Return what was fetched before and still holds, verified anew, or None. Nothing is contacted."""
+        """Return the copy on disk, verified again, or None if there is none that is still valid. It makes no calls."""
         home = self._home(*known(repository))
 
         def from_disk(url: str) -> tuple[int, bytes]:
-            # All but the timestamp is read from the folder by the client itself; there is no later root.
+            # The client reads all other metadata from the folder itself. A later root does not exist on disk.
             stored = home / "metadata" / "timestamp.json"
             return (OK, stored.read_bytes()) if url.endswith("/timestamp.json") else (NOT_FOUND, b"")
 
@@ -107,12 +107,12 @@ class TufRoots:
         return reply.status, reply.body
 
     def _home(self, url: str, root: bytes) -> Path:
-        """Return the folder of a repository: another root to start from is another repository."""
+        """Return the folder of a repository; the same URL with another root is another repository."""
         return self._folder / hashlib.sha256(url.encode() + b"\0" + root).hexdigest()[:32]
 
 
 def known(repository: TufRepository) -> tuple[str, bytes]:
-    """Return the address and the root to start from; Sigstore's own comes with sigstore-python."""
+    """Return the URL and the initial root; those of the public instance come with sigstore-python."""
     if repository.url is not None and repository.root is not None:
         return repository.url, repository.root.encode()
     stored = files("sigstore") / "_store" / quote(PUBLIC_URL, safe="") / "root.json"

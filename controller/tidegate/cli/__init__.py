@@ -1,1 +1,1 @@
-"""The command line: the same engine as in the cluster, for a person or a CI pipeline."""
+"""The command line, with the same engine as in the cluster, for people and CI pipelines."""

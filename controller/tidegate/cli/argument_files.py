@@ -1,7 +1,7 @@
-"""Files and folders that a person names on the command line, read within bounds and never past a link.
+"""Reads the files and folders of command line arguments, within bounds.
 
-What the person names is followed wherever it leads. Below a named folder nothing is: no symbolic link, no device, no pipe,
-no name with a slash in it, so that a folder from elsewhere cannot make this machine read another of its files.
+An argument itself may be a symbolic link. Below a folder that an argument names, links, devices, pipes and names with a
+slash are refused, so that a folder from somebody else cannot make tidegate read other files of this machine.
 """
 
 import errno
@@ -15,27 +15,27 @@ from pathlib import Path
 from tidegate.errors import Error
 
 MAX_FOLDER_ENTRIES = 10_000
-"""Entries of one folder that are listed."""
+"""Entries of one folder."""
 
 
 class ArgumentError(Error):
-    """What was given on the command line cannot be used; the text says which part and what to do."""
+    """An argument is invalid; the text says which one, and the fix."""
 
 
 class AbsentFileError(ArgumentError):
-    """There is no such file or folder."""
+    """A file or folder does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderEntry:
-    """One entry of a folder; ``regular`` tells a file proper from links, folders and everything else."""
+    """One entry of a folder; ``regular`` is true for regular files only."""
 
     name: str
     regular: bool
 
 
 def read_file(path: Path, *, maximum: int) -> bytes:
-    """Return the content of a file that was named; raise ArgumentError when it cannot be read or is too large."""
+    """Return the content of an argument's file; raise ArgumentError if it cannot be read or is too large."""
     content = read_at_most(path, maximum + 1)
     if len(content) > maximum:
         raise ArgumentError(f"{path}: larger than {maximum} bytes")
@@ -43,7 +43,7 @@ def read_file(path: Path, *, maximum: int) -> bytes:
 
 
 def read_at_most(path: Path, count: int) -> bytes:
-    """Return the first bytes of a file that was named: for evidence, of which too much is a verdict and no mistake."""
+    """Return the first bytes of an argument's file, for evidence whose excess size is a result and not an input error."""
     try:
         with path.open("rb") as stream:
             return stream.read(count)
@@ -52,9 +52,9 @@ def read_at_most(path: Path, count: int) -> bytes:
 
 
 def read_below(folder: Path, *parts: str, count: int) -> bytes:
-    """Return the first bytes of the regular file at that place below a folder.
+    """Return the first bytes of a regular file below a folder.
 
-    Raise AbsentFileError where there is none, ArgumentError for what is no regular file or stands behind a link.
+    Raise AbsentFileError if it does not exist, ArgumentError if it is not a regular file or is behind a link.
     """
     with _opened(folder, parts) as descriptor:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -64,7 +64,7 @@ def read_below(folder: Path, *parts: str, count: int) -> bytes:
 
 
 def list_below(folder: Path, *parts: str) -> list[FolderEntry]:
-    """Return the entries of the folder at that place below a folder, in order of their names; raise as ``read_below``."""
+    """Return the entries of a folder below a folder, sorted by name; raise like ``read_below``."""
     with _opened(folder, parts) as descriptor:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise _refused(folder, parts, "not a folder (links are not followed)")
@@ -80,7 +80,7 @@ def list_below(folder: Path, *parts: str) -> list[FolderEntry]:
 
 @contextmanager
 def _opened(folder: Path, parts: tuple[str, ...]) -> Iterator[int]:
-    """Open what stands there, name by name, so that nothing can be put in the way in between."""
+    """Open the path name by name, so that no part of it can be replaced meanwhile."""
     flags = os.O_RDONLY | os.O_CLOEXEC
     with ExitStack() as opened:
         try:
@@ -89,7 +89,7 @@ def _opened(folder: Path, parts: tuple[str, ...]) -> Iterator[int]:
             for part in parts:
                 if part in {"", ".", ".."} or "/" in part or "\0" in part:
                     raise _refused(folder, parts, "not a plain file name")
-                # Without O_NONBLOCK a pipe would be waited for.
+                # Without O_NONBLOCK, opening a pipe would block.
                 descriptor = os.open(part, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=descriptor)
                 opened.callback(os.close, descriptor)
         except FileNotFoundError as problem:

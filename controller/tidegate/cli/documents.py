@@ -1,6 +1,7 @@
-"""YAML files of Kubernetes objects: manifests to judge and policies to judge by.
+"""YAML files with Kubernetes objects: manifests to judge, and policies.
 
-Bounded in bytes and objects. ``List`` objects are taken apart. What is not an object is an error that names the file.
+Files are bounded in size and number of objects. The items of ``List`` objects are read one by one. A document that is not
+an object is an error that names the file.
 """
 
 from collections.abc import Iterator
@@ -31,16 +32,16 @@ BASELINE: dict[str, Any] = {
         "vulnerabilities": {"maxCounts": {"CRITICAL": 0}},
     },
 }
-"""What is demanded where no policy is given."""
+"""The policy without --policy."""
 
 
 class DocumentError(Error):
-    """A file cannot be read as Kubernetes objects."""
+    """A file does not contain valid Kubernetes objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundImage:
-    """One image to judge: where it was found, in which namespace, and its reference as written."""
+    """An image to judge: its place, its namespace, and its reference as written."""
 
     place: str
     namespace: str
@@ -49,14 +50,14 @@ class FoundImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPolicies:
-    """The policies of files, and what their signatures rely on as far as the files hold it."""
+    """The policies of files, and the trust stores and keys that they use."""
 
     policies: tuple[Policy, ...]
     trust: TrustOfFiles = field(default_factory=TrustOfFiles)
 
 
 def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundImage], dict[str, int]]:
-    """Return the images of all manifests, and how many objects of other kinds were left out."""
+    """Return the images of all manifests, and the number of skipped objects by kind."""
     found: list[FoundImage] = []
     skipped: dict[str, int] = {}
     for file in files:
@@ -78,9 +79,9 @@ def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundI
 
 
 def read_policies(files: tuple[Path, ...]) -> ReadPolicies:
-    """Return the policies of the files with the trust stores beside them, the baseline where there is no file.
+    """Return the policies and trust stores of the files, or the baseline policy without files.
 
-    Raise DocumentError or TrustDocumentError for a broken one.
+    Raise DocumentError or TrustDocumentError for an invalid object.
     """
     if not files:
         return ReadPolicies(policies=(compile_policy(BASELINE),))

@@ -2,77 +2,104 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Final
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from tidegate.admission.plan import Plan, judge_plan, make_plan
-from tidegate.app.engine import Engine
+from tidegate.admission.verdict import ImageVerdict
 from tidegate.cli.documents import FoundImage, ReadPolicies
-from tidegate.cli.judged import JudgedImage
-from tidegate.cli.progress import ShownProgress
-from tidegate.cli.trust_fetching import fetch_trust
-from tidegate.evidence.image_evidence import nothing_asked
+from tidegate.cli.options import settings_of
+from tidegate.evidence.image_evidence import ImageEvidence, nothing_asked
 from tidegate.policy.snapshot import PolicySnapshot
+from tidegate.telemetry.log import configure_logging
+
+if TYPE_CHECKING:
+    from tidegate.app.engine import Engine
 
 CONCURRENT: Final = 200
-"""Images collected at once."""
+"""Images in progress at once."""
 PROGRESS_FROM: Final = 5
-"""Images from which progress is shown on a terminal."""
+"""Fewest images for which a terminal shows progress."""
 TRUST_SHARE: Final = 0.5
-"""Part of the time that fetching trusted roots and keys may take, so that whatever needs none is judged all the same."""
+"""Fraction of the time for fetching trusted roots and keys, so that time is left for images that need none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedImage:
+    """An image with its verdict and the evidence behind it."""
+
+    image: FoundImage
+    plan: Plan
+    verdict: ImageVerdict
+    evidence: ImageEvidence
+
+
+def engine_of(config: Path | None) -> "Engine":
+    """Return the engine for a configuration file; log errors to standard error.
+
+    The engine is imported here, because it needs the AWS SDK, which takes longer to import than all other modules.
+    """
+    from tidegate.app.engine import build_engine  # noqa: PLC0415
+
+    configure_logging(level="error", form="console", stream=sys.stderr)
+    return build_engine(settings_of(config))
 
 
 def judge_images(
-    engine: Engine,
+    engine: "Engine",
     policies: ReadPolicies,
     images: Sequence[FoundImage],
     *,
     timeout_seconds: float,
     planned: Callable[[Plan], None] = lambda _: None,
 ) -> list[JudgedImage]:
-    """Return each image judged, in order, when what the policies rely on and the files lack was fetched once.
+    """Fetch the trust that the files lack, then judge each image; return the images in order.
 
-    ``planned`` is called with the plan of each image before anything is looked up for it.
+    ``planned`` is called with the plan of each image before its evidence is looked up.
     """
-    with ShownProgress() as progress:
-        return asyncio.run(_judge_all(engine, policies, images, timeout_seconds, progress, planned))
+    return asyncio.run(_judge_all(engine, policies, images, timeout_seconds, planned))
 
 
 async def _judge_all(
-    engine: Engine,
+    engine: "Engine",
     policies: ReadPolicies,
     images: Sequence[FoundImage],
     timeout_seconds: float,
-    progress: ShownProgress,
     planned: Callable[[Plan], None],
 ) -> list[JudgedImage]:
-    deadline = engine.clock.monotonic() + timeout_seconds
+    # Imported with the engine: --help needs neither.
+    from tidegate.cli.progress import show_progress  # noqa: PLC0415
+    from tidegate.cli.trust_fetching import fetch_trust  # noqa: PLC0415
+
+    clock = engine.clock
+    deadline = clock.monotonic() + timeout_seconds
     room = asyncio.Semaphore(CONCURRENT)
-    try:
-        trust = await fetch_trust(policies.trust, engine, seconds=timeout_seconds * TRUST_SHARE, progress=progress)
+    with show_progress() as begin, _closing(engine):
+        trust = await fetch_trust(policies.trust, engine, seconds=timeout_seconds * TRUST_SHARE, begin=begin)
         snapshot = PolicySnapshot.of(policies.policies, trust)
-        advance = progress.begin("judging images", len(images)) if len(images) >= PROGRESS_FROM else lambda: None
+        advance = begin("judging images", len(images)) if len(images) >= PROGRESS_FROM else lambda: None
 
         async def judge_one(image: FoundImage) -> JudgedImage:
             async with room:
-                judged = await _judge(engine, snapshot, image, deadline, planned)
+                plan = make_plan(image.text, snapshot.for_namespace(image.namespace, None), ())
+                planned(plan)
+                evidence = nothing_asked()
+                if plan.reference is not None and plan.wanted is not None:
+                    evidence = await engine.collector.collect(plan.reference, plan.wanted, deadline=deadline)
+            verdict = judge_plan(plan, evidence, now=clock.now(), monotonic=clock.monotonic(), audit_only=False)
             advance()
-            return judged
+            return JudgedImage(image=image, plan=plan, verdict=verdict, evidence=evidence)
 
         return list(await asyncio.gather(*map(judge_one, images)))
+
+
+@contextlib.contextmanager
+def _closing(engine: "Engine") -> Iterator[None]:
+    try:
+        yield
     finally:
         with contextlib.suppress(RuntimeError):
             engine.close()
-
-
-async def _judge(
-    engine: Engine, policies: PolicySnapshot, image: FoundImage, deadline: float, planned: Callable[[Plan], None]
-) -> JudgedImage:
-    plan = make_plan(image.text, policies.for_namespace(image.namespace, None), ())
-    planned(plan)
-    evidence = nothing_asked()
-    if plan.reference is not None and plan.wanted is not None:
-        evidence = await engine.collector.collect(plan.reference, plan.wanted, deadline=deadline)
-    clock = engine.clock
-    verdict = judge_plan(plan, evidence, now=clock.now(), monotonic=clock.monotonic(), audit_only=False)
-    return JudgedImage(image=image, plan=plan, verdict=verdict, evidence=evidence)

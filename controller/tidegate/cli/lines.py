@@ -1,4 +1,4 @@
-"""Lines for a person: broken at the edge of a terminal; elsewhere whole, for programs that look for words in them."""
+"""Output lines: wrapped on a terminal, and unwrapped elsewhere, so that programs can search them."""
 
 import sys
 import textwrap
@@ -6,18 +6,18 @@ import textwrap
 from rich.console import Console
 
 MIN_WIDTH = 60
-"""Columns below which a terminal is left to break lines by itself."""
+"""A narrower terminal wraps lines by itself."""
 
 
 def console() -> Console:
-    """Return the console for the standard output: without markup, so that brackets in a text mean nothing."""
+    """Return the console for standard output. It prints brackets as they are, without markup."""
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_line(
     to: Console, text: str, *, style: str | None = None, indent: int = 0, hanging: int | None = None
 ) -> None:
-    """Print a text; further lines of it begin at the column ``hanging``, or two behind the first."""
+    """Print a text. Continuation lines begin at column ``hanging``, by default two columns after the first line."""
     if not to.is_terminal:
         to.print(" " * indent + text, style=style)
         return

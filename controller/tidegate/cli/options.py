@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they are turned into."""
+"""The options that several commands share, and the settings that they select."""
 
 import os
 from collections.abc import Callable
@@ -61,31 +61,31 @@ _OPTIONS = (
 
 
 def shared_options(function: F) -> F:
-    """Add the options of every command that judges images, in the order in which the help shows them."""
+    """Add the options of all commands that judge images, in the order of the help."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
 
 
 def settings_of(config: Path | None) -> Settings:
-    """Return the settings of the file, or the defaults; but what is fetched is kept in a folder of the user's."""
+    """Return the settings of the file, or the defaults, with a cache folder of the user."""
     settings = load_settings(config) if config is not None else parse_settings("")
     stores = settings.trust_stores
     if stores.cache_folder != TrustStoreSettings().cache_folder:
         return settings
-    # The default is a folder of the controller's container; here everybody on the machine could get in first.
+    # The default is a folder in the controller's container. Here, other users of the machine could create it first.
     own = msgspec.structs.replace(stores, cache_folder=str(user_cache_folder()))
     return msgspec.structs.replace(settings, trust_stores=own)
 
 
 def user_cache_folder() -> Path:
-    """Return where trusted roots are kept for the user. Source: XDG Base Directory Specification, XDG_CACHE_HOME."""
+    """Return the user's cache folder for trusted roots (XDG Base Directory Specification, XDG_CACHE_HOME)."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
-        # Also where it is a relative path, which is to be ignored.
+        # The specification says to ignore a relative path.
         try:
             base = Path("~/.cache").expanduser()
         except RuntimeError:
-            # A user without a home, as in a container that runs as any number.
+            # A user without a home folder, as in a container with an arbitrary user id.
             return Path(TrustStoreSettings().cache_folder)
     return base / "tidegate" / "trust-stores"

@@ -1,38 +1,32 @@
-"""How far look-ups are, shown on a terminal while they last and cleared away after them; elsewhere nothing."""
+"""Progress of look-ups, shown on a terminal while they run; on anything else, nothing is written."""
 
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-Advance = Callable[[], None]
+Begin = Callable[[str, int], Callable[[], None]]
+"""Shows one kind of look-up with its total; returns the function to call after each look-up."""
 
 
-class ShownProgress:
-    """Shows what was begun, for as long as it is used as a context manager. Nothing is written before that."""
+@contextmanager
+def show_progress() -> Iterator[Begin]:
+    """Show what is begun until the block ends. Nothing is written before the first begin."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _what, _total: lambda: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
+    progress = Progress(*columns, console=console, transient=True)
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._progress: Progress | None = None
+    def begin(what: str, total: int) -> Callable[[], None]:
+        progress.start()
+        return partial(progress.advance, progress.add_task(what, total=total))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    def begin(self, what: str, total: int) -> Advance:
-        """Show one kind of look-up; return what is to be called for each that is done."""
-        if not self._console.is_terminal:
-            return lambda: None
-        if self._progress is None:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
-            self._progress = Progress(*columns, console=self._console, transient=True)
-            self._progress.start()
-        shown, task = self._progress, self._progress.add_task(what, total=total)
-        return lambda: shown.advance(task)
+    try:
+        yield begin
+    finally:
+        if progress.tasks:
+            progress.stop()

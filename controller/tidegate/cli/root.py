@@ -1,7 +1,4 @@
-"""The command ``tidegate`` and what its subcommands share.
-
-A subcommand is imported when it is called: ``tidegate --help`` needs none of them.
-"""
+"""The command ``tidegate``. A subcommand is imported when it is called, so that ``tidegate --help`` imports none."""
 
 import importlib
 import sys
@@ -58,7 +55,7 @@ class Subcommands(click.Group):
         return sorted(SUBCOMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import a subcommand; None where there is none of that name."""
+        """Import a subcommand; None for an unknown name."""
         if cmd_name not in SUBCOMMANDS:
             return None
         module, name, _ = SUBCOMMANDS[cmd_name]
@@ -67,7 +64,7 @@ class Subcommands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the line of each subcommand without importing it."""
+        """Write the help line of each subcommand without importing it."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in sorted(SUBCOMMANDS.items())])
 

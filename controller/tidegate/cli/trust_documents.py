@@ -1,7 +1,6 @@
-"""TrustStores in files, beside the policies that name them: with what they hold themselves. Nothing is fetched here.
+"""TrustStores in files with their content, which is in themselves or in ConfigMaps in the files. Nothing is fetched here.
 
-A ConfigMap counts where it stands in the files too. What is elsewhere, in AWS KMS or a TUF repository, is named as far as a
-policy relies on it.
+Trusted roots of TUF repositories and keys in AWS KMS are listed if a policy uses them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,12 +17,12 @@ from tidegate.trust.store_content import Content, broken_store, compile_store, i
 
 
 class TrustDocumentError(Error):
-    """A TrustStore in a file cannot be used."""
+    """A TrustStore in a file is invalid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreToFetch:
-    """A trust store that a policy relies on, and the repository that has its content."""
+    """A trust store that a policy uses, and the TUF repository with its content."""
 
     store: StoreObject
     repository: TufRepository
@@ -31,7 +30,7 @@ class StoreToFetch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustOfFiles:
-    """The trust stores that files hold whole, and what policies rely on that has to be fetched: stores, and keys by ARN."""
+    """The trust stores with content in the files, and what must be fetched: trust stores, and keys by ARN."""
 
     stores: tuple[AnyTrustStore, ...] = ()
     to_fetch: tuple[StoreToFetch, ...] = ()
@@ -41,9 +40,9 @@ class TrustOfFiles:
 def read_trust(
     documents: Iterable[Mapping[str, Any]], policies: Sequence[ImagePolicy | BrokenPolicy] = ()
 ) -> TrustOfFiles:
-    """Return the trust of all TrustStores among the objects, and of the keys that policies name.
+    """Return the trust stores of the objects, and the keys that policies name.
 
-    Raise TrustDocumentError for a TrustStore that is wrong, or there twice.
+    Raise TrustDocumentError for an invalid or duplicate TrustStore.
     """
     objects = list(documents)
     maps = [one for one in objects if one.get("kind") == "ConfigMap"]
@@ -63,7 +62,7 @@ def read_trust(
 
 
 def _store(document: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> tuple[str, AnyTrustStore | StoreToFetch]:
-    """Return a trust store with its name."""
+    """Return the name of a trust store, and the trust store."""
     found = read_trust_store(document)
     if isinstance(found, BrokenTrustStore):
         raise _unusable(found.name, found.problems)
@@ -99,7 +98,7 @@ def _from_config_map(store: StoreObject, maps: Sequence[Mapping[str, Any]]) -> C
 
 
 def _is_meant(config_map: Mapping[str, Any], source: ConfigMapSource) -> bool:
-    """Tell whether a source means a ConfigMap. A namespace that either of them leaves out is whatever the other says."""
+    """Tell whether a source names a ConfigMap. A namespace that one of them omits matches any."""
     metadata = config_map.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     namespace = metadata.get("namespace")

@@ -1,7 +1,7 @@
-"""What policies in files rely on and the files lack: trusted roots by TUF and keys in AWS KMS, fetched once, in time.
+"""Fetches the trust that policies in files use and the files lack: trusted roots of TUF repositories, and keys in AWS KMS.
 
-By the controller's own readers, which fetch in the background there. Here they run until everything is known, or the time
-is over. What could not be had leaves its authorities undecided, with the reason and what to do.
+It runs the controller's own background readers until they have every answer, or the time is over. An authority whose trust
+could not be fetched is undetermined, with the reason and the fix.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Final
 
 from tidegate.app.engine import Engine
-from tidegate.cli.progress import ShownProgress
+from tidegate.cli.progress import Begin
 from tidegate.cli.trust_documents import TrustOfFiles
 from tidegate.errors import PolicyError
 from tidegate.policy.trust_store_object import StoreObject, TufRepository
@@ -27,13 +27,13 @@ DO_ABOUT_KEY: Final = "check it with aws kms get-public-key, or set pem instead"
 DO_ABOUT_ROOT: Final = "correct it, or set trustedRoot instead"
 MAX_KEY_SENTENCE: Final = 200
 MAX_ROOT_SENTENCE: Final = 250
-"""Characters with what to do. What is shown is cut at 320, and the key's ARN or the trust store's name stand before them."""
+"""Characters with the fix. Messages are cut at 320, and begin with the key's ARN or the trust store's name."""
 ASKING_SHARE: Final = 0.8
-"""Part of the time in which repositories have to answer; in the rest, what they said before is read from disk."""
+"""Fraction of the time for requests to repositories; in the rest, the copies on disk are read."""
 
 
 class _InTime:
-    """Fetches trusted roots before a moment of the monotonic clock, however many there are."""
+    """Fetches all trusted roots before one deadline (monotonic seconds)."""
 
     def __init__(self, roots: TufRoots, until: float) -> None:
         self._roots = roots
@@ -44,12 +44,12 @@ class _InTime:
         return self._roots.fetch(repository, seconds=self._until - monotonic())
 
 
-async def fetch_trust(trust: TrustOfFiles, engine: Engine, *, seconds: float, progress: ShownProgress) -> TrustSnapshot:
-    """Return the trust of the files with what they lack. Nothing is contacted where they lack nothing."""
+async def fetch_trust(trust: TrustOfFiles, engine: Engine, *, seconds: float, begin: Begin) -> TrustSnapshot:
+    """Return the trust of the files, completed by calls if something is missing."""
     repositories = frozenset(one.repository for one in trust.to_fetch)
     if not repositories and not trust.keys:
         return TrustSnapshot.of(trust.stores)
-    advance = progress.begin("fetching trusted roots and keys", len(repositories) + len(trust.keys))
+    advance = begin("fetching trusted roots and keys", len(repositories) + len(trust.keys))
     keys = KmsKeys(engine.kms)
     source = _InTime(engine.trusted_roots, monotonic() + seconds * ASKING_SHARE)
     roots = FetchedRoots(source, now=engine.clock.now, name_causes=True)
@@ -77,7 +77,7 @@ async def _running(*readers: KmsKeys | FetchedRoots) -> AsyncIterator[None]:
 
 
 def _keys(answers: Mapping[str, bytes | str], late: str) -> dict[str, bytes | str]:
-    """Return the keys, and for each that could not be had a sentence."""
+    """Return each key, or the reason and the fix if it could not be read."""
     reasons = {trust_keys.NOT_YET: late}
     return {
         arn: answer
@@ -88,7 +88,7 @@ def _keys(answers: Mapping[str, bytes | str], late: str) -> dict[str, bytes | st
 
 
 def _store(obj: StoreObject, roots: FetchedRoots, repository: TufRepository, late: str) -> AnyTrustStore:
-    """Return the trust store with what was fetched for it, or a broken one."""
+    """Return the trust store with its fetched content, or a broken one."""
     try:
         return compile_store(obj, roots.content(repository)).store
     except PolicyError as error:

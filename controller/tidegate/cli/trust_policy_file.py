@@ -1,4 +1,4 @@
-"""A ``trustpolicy.json`` that a person named: parsed, or every problem with the line and column it stands at."""
+"""Reads a ``trustpolicy.json``, and reports every problem with line and column."""
 
 import json
 import re
@@ -19,7 +19,7 @@ Place = tuple[int, int]
 
 
 def read_trust_policy_file(path: Path) -> TrustPolicyDocument:
-    """Return the document of the file; raise ArgumentError with every problem, each ``file:line:column: problem``."""
+    """Return the parsed document; raise ArgumentError with every problem as ``file:line:column: problem``."""
     content = read_file(path, maximum=MAX_POLICY_BYTES)
     try:
         return parse_trust_policy(content)
@@ -28,12 +28,12 @@ def read_trust_policy_file(path: Path) -> TrustPolicyDocument:
 
 
 def place_of(text: str, field: str) -> Place | None:
-    """Return where a field such as ``trustPolicies[0].name`` stands in a JSON text, or what is nearest above it.
+    """Return the place of a field such as ``trustPolicies[0].name`` in a JSON text, or of its nearest parent.
 
-    Return None for a text that is no JSON.
+    Return None for invalid JSON.
     """
     try:
-        # Every strict JSON text is YAML too, but for tabs between its tokens; this reader keeps places.
+        # JSON is YAML except for tabs between tokens, and the YAML reader keeps places.
         node = yaml.compose(text.replace("\t", " "), Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, RecursionError):
         return None

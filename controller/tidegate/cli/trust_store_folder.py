@@ -1,4 +1,4 @@
-"""Notation's trust store as a folder: ``x509/<type>/<name>/`` with files of certificates, and nothing but files."""
+"""Reads Notation's trust store folder: ``x509/<type>/<name>/`` with certificate files, and nothing else."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,9 +22,9 @@ X509 = "x509"
 
 
 def read_trust_stores(folder: Path, names: Iterable[StoreName]) -> CertificateStores:
-    """Return those of the named stores that there are; raise ArgumentError for one that holds what it must not.
+    """Return the named stores that exist; raise ArgumentError for an invalid one.
 
-    A store that does not exist is left out: the verification says so at the step that needs it.
+    The step of the verification that needs a missing store reports it.
     """
     _check_layout(folder)
     found = []
@@ -54,8 +54,8 @@ def _check_layout(folder: Path) -> None:
         list_below(folder, X509)
     except AbsentFileError as error:
         raise ArgumentError(
-            f"{folder}: has no folder x509; expected a trust store as Notation lays it out,"
-            " x509/<ca|signingAuthority|tsa>/<name>/ with files of certificates"
+            f"{folder}: has no folder x509; expected Notation's trust store directory,"
+            " x509/<ca|signingAuthority|tsa>/<name>/ with certificate files"
         ) from error
 
 

@@ -19,7 +19,7 @@ def admission(config: Path) -> None:
     It serves HTTPS, watches ImagePolicy and TrustStore objects, reads evidence from AWS and decides. On SIGTERM it
     finishes running requests and exits. It needs a kubeconfig or the Pod's ServiceAccount.
     """
-    # Imported late: the other commands shall start without kopf and the Kubernetes client.
+    # Imported here: the other commands need neither kopf nor the Kubernetes client.
     from tidegate.app.admission import run_admission  # noqa: PLC0415
     from tidegate.settings import load_settings  # noqa: PLC0415
 

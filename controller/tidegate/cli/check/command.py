@@ -10,13 +10,13 @@ import click
 
 from tidegate.checks.result import Outcome
 from tidegate.cli.documents import FoundImage, read_images, read_policies
-from tidegate.cli.judged import JudgedImage
+from tidegate.cli.judging import JudgedImage, engine_of, judge_images
 from tidegate.cli.lines import console, print_line
-from tidegate.cli.options import settings_of, shared_options
-from tidegate.telemetry.log import configure_logging
+from tidegate.cli.options import shared_options
 
 EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 2
 _IMAGE_COLUMN = 9
+_RESULT_FIELDS = ("check", "outcome", "reason", "found", "details", "remedy", "cause", "notes")
 _STYLES = {"ALLOWED": "green", "WARNED": "yellow", "REFUSED": "bold red", "UNKNOWN": "magenta"}
 
 
@@ -54,32 +54,27 @@ def check(
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     if not images and not files:
         raise click.UsageError("name at least one IMAGE or -f FILE")
-    # Imported late, as AWS's SDK takes its time, and --help and --version need none of it.
-    from tidegate.app.engine import build_engine  # noqa: PLC0415
-    from tidegate.cli.judging import judge_images  # noqa: PLC0415
-
-    configure_logging(level="error", form="console", stream=sys.stderr)
     policies = read_policies(policy_files)
     found, skipped = read_images(files, namespace=namespace)
     found = [FoundImage(place="argument", namespace=namespace, text=text) for text in images] + found
-    judged = judge_images(build_engine(settings_of(config)), policies, found, timeout_seconds=timeout)
+    judged = judge_images(engine_of(config), policies, found, timeout_seconds=timeout)
     if output == "json":
         click.echo(json.dumps([as_json(one) for one in judged], indent=2))
     else:
         _print_table(judged, skipped)
-    sys.exit(exit_code(judged, anything=bool(found)))
+    sys.exit(exit_code(judged))
 
 
-def exit_code(judged: Sequence[JudgedImage], *, anything: bool) -> int:
-    """Return the exit code for the verdicts; nothing to judge at all is not a success."""
+def exit_code(judged: Sequence[JudgedImage]) -> int:
+    """Return the exit code for the verdicts; without any image it is EXIT_UNKNOWN."""
     denied = [one.verdict for one in judged if one.verdict.denied]
     if any(verdict.outcome is Outcome.FAIL for verdict in denied):
         return EXIT_REFUSED
-    return EXIT_UNKNOWN if denied or not anything else EXIT_ALLOWED
+    return EXIT_UNKNOWN if denied or not judged else EXIT_ALLOWED
 
 
 def as_json(judged: JudgedImage) -> dict[str, Any]:
-    """Return one judged image as JSON: stable field names, reason codes as in admission answers."""
+    """Return a judged image as JSON. Field names are stable; docs/reference/cli.md lists them."""
     verdict = judged.verdict
     return {
         "image": verdict.text,
@@ -87,25 +82,13 @@ def as_json(judged: JudgedImage) -> dict[str, Any]:
         "namespace": judged.image.namespace,
         "digest": verdict.digest,
         "allowed": not verdict.denied,
-        "outcome": verdict.outcome.value,
-        "warnings": list(verdict.warnings),
+        "outcome": verdict.outcome,
+        "warnings": verdict.warnings,
         "policies": [
             {
                 "name": judgement.policy.name,
-                "actions": sorted(action.value for action in judgement.policy.actions),
-                "results": [
-                    {
-                        "check": result.check.value,
-                        "outcome": result.outcome.value,
-                        "reason": result.reason.value,
-                        "found": result.found,
-                        "details": list(result.details),
-                        "remedy": result.remedy,
-                        "cause": result.cause,
-                        "notes": list(result.notes),
-                    }
-                    for result in judgement.results
-                ],
+                "actions": sorted(judgement.policy.actions),
+                "results": [{name: getattr(one, name) for name in _RESULT_FIELDS} for one in judgement.results],
             }
             for judgement in verdict.judgements
         ],
@@ -113,7 +96,7 @@ def as_json(judged: JudgedImage) -> dict[str, Any]:
 
 
 def word(judged: JudgedImage) -> str:
-    """Return the verdict in one word."""
+    """Return the verdict as one word."""
     verdict = judged.verdict
     if verdict.denied:
         return "REFUSED" if verdict.outcome is Outcome.FAIL else "UNKNOWN"

@@ -1,7 +1,8 @@
-"""``tidegate explain``: what is known of one image, how old it is, and what each check makes of it."""
+"""``tidegate explain``: the evidence about one image with its age, and the result of each check."""
 
 import json
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,19 @@ from tidegate.checks.verification import MAX_WORDS
 from tidegate.checks.vulnerabilities import describe_finding
 from tidegate.cli.check.command import as_json, exit_code, word
 from tidegate.cli.documents import FoundImage, read_policies
-from tidegate.cli.judged import JudgedImage
+from tidegate.cli.judging import JudgedImage, engine_of, judge_images
 from tidegate.cli.lines import console, print_line
-from tidegate.cli.options import settings_of, shared_options
+from tidegate.cli.options import shared_options
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
 from tidegate.evidence.index_children import images_within
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
 from tidegate.evidence.verification_result import VerificationResults
-from tidegate.telemetry.log import configure_logging
 
 SHOWN_FINDINGS = 10
 _LABELS = {"tags": "tag mutability", "runs": "platforms"}
-"""What the text says for a name in the JSON that is not plain."""
+"""Labels in the text for short names in the JSON."""
 _RESULT_COLUMN = 15
 
 
@@ -50,47 +50,35 @@ def explain(
       tidegate explain --policy policies.yaml \\
         111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.4
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
-    # Imported late, as AWS's SDK takes its time, and --help and --version need none of it.
-    from tidegate.app.engine import build_engine  # noqa: PLC0415
-    from tidegate.cli.judging import judge_images  # noqa: PLC0415
-
-    configure_logging(level="error", form="console", stream=sys.stderr)
     policies = read_policies(policy_files)
-    engine = build_engine(settings_of(config))
+    engine = engine_of(config)
     found = FoundImage(place="argument", namespace=namespace, text=image)
     (judged,) = judge_images(engine, policies, [found], timeout_seconds=timeout)
     facts = evidence_lines(judged, engine.clock.now())
     if output == "json":
-        click.echo(json.dumps(as_json(judged) | {"evidence": dict(facts)}, indent=2))
+        click.echo(json.dumps(as_json(judged) | {"evidence": facts}, indent=2))
     else:
         _print(judged, facts)
-    sys.exit(exit_code([judged], anything=True))
+    sys.exit(exit_code([judged]))
 
 
-def evidence_lines(judged: JudgedImage, now: datetime) -> list[tuple[str, Any]]:
-    """Return what is known, fact by fact: its name and a text with source and age."""
+def evidence_lines(judged: JudgedImage, now: datetime) -> dict[str, str]:
+    """Return each fact about the image as text with source and age, by the name of the fact."""
     reference, evidence = judged.plan.reference, judged.evidence
-    lines: list[tuple[str, Any]] = []
     if reference is None:
-        return [("reference", judged.plan.problem)]
+        return {"reference": judged.plan.problem}
     parsed = f"registry {reference.domain}, repository {reference.path}"
     parsed += f", tag {reference.tag}" if reference.tag is not None else ""
     parsed += f", digest {reference.digest}" if reference.digest is not None else ""
-    lines.append(("reference", parsed))
-    lines.append(("ECR repository", str(reference.ecr) if reference.ecr else "not Amazon ECR"))
+    lines = {"reference": parsed, "ECR repository": str(reference.ecr) if reference.ecr else "not Amazon ECR"}
     if judged.plan.wanted is None:
-        lines.append(("evidence", "not looked up: no policy that matches this image needs evidence"))
-        return lines
-    lines += [
-        ("image", _fact(evidence.detail, now)),
-        ("tags", _fact(evidence.settings, now)),
-        ("runs", _fact(evidence.runnable, now)),
-    ]
+        return lines | {"evidence": "not looked up: no policy that matches this image needs evidence"}
+    facts: dict[str, Fact[Any]] = {"image": evidence.detail, "tags": evidence.settings, "runs": evidence.runnable}
     if evidence.scans:
-        lines.append(("scan type", _fact(evidence.scan_type, now)))
-    lines += [(f"scan of {digest[:19]}", _fact(report, now)) for digest, report in evidence.scans.items()]
-    lines += [(f"signatures of {digest[:19]}", _fact(proofs, now)) for digest, proofs in evidence.proofs.items()]
-    return lines
+        facts["scan type"] = evidence.scan_type
+    facts |= {f"scan of {digest[:19]}": report for digest, report in evidence.scans.items()}
+    facts |= {f"signatures of {digest[:19]}": proofs for digest, proofs in evidence.proofs.items()}
+    return lines | {name: _fact(fact, now) for name, fact in facts.items()}
 
 
 def _fact(fact: Fact[Any], now: datetime) -> str:
@@ -155,11 +143,11 @@ def _proofs(proofs: VerificationResults) -> list[str]:
     ]
 
 
-def _print(judged: JudgedImage, facts: list[tuple[str, Any]]) -> None:
+def _print(judged: JudgedImage, facts: Mapping[str, str]) -> None:
     to = console()
     print_line(to, judged.verdict.text, style="bold")
-    for name, text in facts:
-        first, *more = str(text).splitlines()
+    for name, text in facts.items():
+        first, *more = text.splitlines()
         print_line(to, f"{_LABELS.get(name, name)}: {first}", indent=2)
         for line in more:
             print_line(to, line.strip(), indent=4)
@@ -170,12 +158,9 @@ def _print(judged: JudgedImage, facts: list[tuple[str, Any]]) -> None:
         for result in judgement.results:
             text = f"{result.outcome.value:<12} {result.check.value} {result.reason.value}"
             print_line(to, text + (f": {result.found}" if result.found else ""), indent=2, hanging=_RESULT_COLUMN)
-            for detail in result.details:
-                print_line(to, detail, indent=_RESULT_COLUMN)
-            for note in result.notes:
-                print_line(to, f"note: {note}", indent=_RESULT_COLUMN)
-            if result.cause:
-                print_line(to, f"cause: {result.cause}", indent=_RESULT_COLUMN)
-            if result.remedy:
-                print_line(to, f"To fix: {result.remedy}", indent=_RESULT_COLUMN)
+            more = [*result.details, *(f"note: {note}" for note in result.notes)]
+            more += [f"cause: {result.cause}"] if result.cause else []
+            more += [f"To fix: {result.remedy}"] if result.remedy else []
+            for line in more:
+                print_line(to, line, indent=_RESULT_COLUMN)
     print_line(to, word(judged), style="bold")

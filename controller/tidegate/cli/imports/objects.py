@@ -1,7 +1,7 @@
-"""A Notation trust policy and its trust stores as ImagePolicy and TrustStore objects that decide alike.
+"""Converts a Notation trust policy and its trust stores to ImagePolicy and TrustStore objects with the same effect.
 
-What cannot be said in these objects is returned as a loss, with its field; nothing is left out in silence, and what comes
-out in spite of losses is stricter than the document, never looser.
+Every part that cannot be converted is reported as a loss with its field. Objects with losses are stricter than the trust
+policy, never looser.
 """
 
 import re
@@ -26,10 +26,12 @@ from tidegate.verify.notation.trust_policy.statement import TrustPolicyDocument,
 from tidegate.verify.notation.trust_store.store import CertificateStore, CertificateStores, StoreKind, StoreName
 
 MAX_STEM = 40
-"""Characters of an object's name that a statement's or a store's name makes."""
+"""Characters of a statement's or a trust store's name in an object's name."""
+MAX_SUBJECTS = 10
+"""Certificates of a trust store in a comment."""
 
 NOWHERE = "refused.invalid"
-"""The registry of a policy that no image meets: nobody can have a name below invalid (RFC 2606)."""
+"""The registry of a policy that refuses all images: no host name ends in .invalid (RFC 2606)."""
 ONLY_ECR = (
     "Images in registries other than Amazon ECR are refused. To verify their signatures, list every registry in use in"
     " spec.registries."
@@ -38,87 +40,57 @@ SOURCE = "tidegate.dev/imported-from"
 _SUFFIXES = {StoreKind.CA: "ca", StoreKind.SIGNING_AUTHORITY: "signing-authority", StoreKind.TSA: "tsa"}
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """Something of the document that the objects do not say: the field it stands at, and why."""
-
-    field: str
-    problem: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedObject:
-    """One object and what a reader should know about it, line by line."""
+    """An object, and comment lines about it."""
 
     comment: tuple[str, ...]
     content: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Import:
-    """Everything that came out. ``remarks`` are about what needs no object. ``enforced``: the policies refuse images."""
+@dataclass(slots=True, kw_only=True)
+class Importer:
+    """Converts one document.
 
-    objects: tuple[ImportedObject, ...]
-    losses: tuple[Loss, ...]
-    remarks: tuple[str, ...]
-    enforced: bool
+    ``written`` is the document's JSON, which has the identities as they were written. ``losses`` are the parts that could
+    not be converted, each with its field and the reason. ``remarks`` are about parts that need no object.
+    """
 
-
-def import_document(
-    document: TrustPolicyDocument,
-    written: Mapping[str, Any],
-    stores: CertificateStores,
-    *,
-    prefix: str,
-    actions: Sequence[str],
-) -> Import:
-    """Return the objects of a document. ``written`` is its JSON: identities keep the words they were written in."""
-    return _Importer(document, written, stores, prefix, list(actions)).run()
-
-
-@dataclass(slots=True)
-class _Importer:
     document: TrustPolicyDocument
     written: Mapping[str, Any]
     stores: CertificateStores
     prefix: str
-    actions: list[str]
-    losses: list[Loss] = field(default_factory=list)
+    actions: Sequence[str]
+    losses: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)
-    covered: list[str] = field(default_factory=list)
+    _taken: set[str] = field(default_factory=set)
+    _covered: list[str] = field(default_factory=list)
 
-    def run(self) -> Import:
+    def run(self) -> list[ImportedObject]:
+        """Return the objects: trust stores, a policy for each statement, and the policy about all registries."""
         names = {name: self._name(f"{name.name}-{_SUFFIXES[name.kind]}") for name in self.stores.stores}
         objects = [self._trust_store(names[name], store) for name, store in self.stores.stores.items()]
         for index, statement in enumerate(self.document.statements):
-            objects.append(self._statement(statement, f"trustPolicies[{index}]", self._texts(index), names))
-        objects.append(self._registries())
-        return Import(
-            objects=tuple(one for one in objects if one is not None),
-            losses=tuple(self.losses),
-            remarks=tuple(self.remarks),
-            enforced="Deny" in self.actions,
-        )
-
-    def _texts(self, index: int) -> list[str]:
-        return list(self.written["trustPolicies"][index].get("trustedIdentities", ()))
+            identities = self.written["trustPolicies"][index].get("trustedIdentities", ())
+            objects.append(self._statement(statement, f"trustPolicies[{index}]", identities, names))
+        return [one for one in (*objects, self._registries()) if one is not None]
 
     def _statement(
-        self, statement: TrustPolicyStatement, path: str, identities: list[str], names: Mapping[StoreName, str]
+        self, statement: TrustPolicyStatement, path: str, identities: Sequence[str], names: Mapping[StoreName, str]
     ) -> ImportedObject | None:
-        """Return the policy of a statement, None where it needs none or cannot be said at all."""
+        """Return the policy of a statement, or None if it needs none or no image can match it."""
         everywhere = GLOBAL_SCOPE in statement.registry_scopes
-        alone = len(self.document.statements) == 1
-        if everywhere and not alone:
+        if everywhere and len(self.document.statements) > 1:
             self._lose(
                 f"{path}.registryScopes",
                 "the scope '*' means every repository that no other statement names, but an image must meet every policy"
                 " that matches it, so images of the other statements would have to meet this one too; list the repositories",
             )
         scopes = [] if everywhere else self._scopes(statement.registry_scopes, f"{path}.registryScopes")
+        self._covered += scopes
         if statement.signature_verification.level is Level.SKIP:
-            self._skip(statement, scopes)
+            named = f"statement {quoted(statement.name)}"
+            self.remarks.append(f"{named} has level skip, so no policy requires signatures of: {', '.join(scopes)}")
             return None
         authorities = self._authorities(statement, path, identities, names)
         if not scopes and not everywhere:
@@ -126,17 +98,16 @@ class _Importer:
         name, source = self._name(statement.name), f"statement {quoted(statement.name)}"
         spec: dict[str, Any] = {"validationActions": list(self.actions)}
         spec |= {"match": {"images": image_scopes(scopes)}} if scopes else {}
-        # Registries other than Amazon ECR are asked only for policies that list them.
+        # tidegate contacts registries other than Amazon ECR only if a policy lists them.
         listed = {"registries": image_scopes(scopes)} if scopes else {}
         notes = () if scopes else (ONLY_ECR,)
         made = self._object("ImagePolicy", name, source, spec | listed | {"signatures": {"anyOf": authorities}}, *notes)
-        self.covered += scopes
         if authorities and self._parses(parse_policy, made.content, path):
             return made
         comment = "This statement cannot be converted, so this policy refuses all of its images."
         refusal = self._object("ImagePolicy", name, source, spec | {"registries": [{"host": NOWHERE}]}, comment)
         if not self._parses(parse_policy, refusal.content, path):
-            raise ArgumentError(f"{path}: cannot be converted, even with --partial: {self.losses[-1].problem}")
+            raise ArgumentError(f"{path}: cannot be converted, even with --partial: {self.losses[-1][1]}")
         return refusal
 
     def _scopes(self, scopes: Iterable[str], path: str) -> list[str]:
@@ -148,16 +119,10 @@ class _Importer:
                 found.append(scope)
         return found
 
-    def _skip(self, statement: TrustPolicyStatement, scopes: list[str]) -> None:
-        self.remarks.append(
-            f"statement {quoted(statement.name)} has level skip, so no policy requires signatures of: {', '.join(scopes)}"
-        )
-        self.covered += scopes
-
     def _authorities(
-        self, statement: TrustPolicyStatement, path: str, identities: list[str], names: Mapping[StoreName, str]
+        self, statement: TrustPolicyStatement, path: str, identities: Sequence[str], names: Mapping[StoreName, str]
     ) -> list[dict[str, Any]]:
-        """Return authorities of which one suffices, as one trusted identity of the statement does."""
+        """Return authorities, any of which is enough, as any trusted identity of the statement is enough."""
         usable = []
         for index, text in enumerate(identities):
             if re.fullmatch(IDENTITY_PATTERN, text, re.ASCII):
@@ -199,12 +164,10 @@ class _Importer:
         }
 
     def _registries(self) -> ImportedObject | None:
-        """Return the policy that refuses what no statement is about; with a global statement there is no such image."""
-        if any(GLOBAL_SCOPE in statement.registry_scopes for statement in self.document.statements):
+        """Return the policy that refuses images that no statement covers; a global statement covers all."""
+        if not self._covered or any(GLOBAL_SCOPE in one.registry_scopes for one in self.document.statements):
             return None
-        if not self.covered:
-            return None
-        spec = {"validationActions": list(self.actions), "registries": image_scopes(self.covered)}
+        spec = {"validationActions": list(self.actions), "registries": image_scopes(self._covered)}
         made = self._object(
             "ImagePolicy",
             self._name("registries"),
@@ -237,7 +200,7 @@ class _Importer:
         )
 
     def _parses(self, parse: Callable[[Mapping[str, Any]], object], content: Mapping[str, Any], path: str) -> bool:
-        """Tell whether the object is one that the cluster would take; where it is not, that is a loss."""
+        """Tell whether the cluster would accept the object; if not, record a loss."""
         try:
             parse(content)
         except PolicyError as error:
@@ -248,25 +211,21 @@ class _Importer:
         return True
 
     def _lose(self, path: str, problem: str) -> None:
-        self.losses.append(Loss(path, problem))
+        self.losses.append((path, problem))
 
     def _name(self, stem: str) -> str:
-        """Return a name for an object that no other one of this import has."""
+        """Return a name for an object that is unique in this import."""
         base = f"{self.prefix}-{_slug(stem)}"
         name, number = base, 1
-        while name in self.taken:
+        while name in self._taken:
             number += 1
             name = f"{base}-{number}"
-        self.taken.add(name)
+        self._taken.add(name)
         return name
 
 
-MAX_SUBJECTS = 10
-"""Certificates of a store that a comment names."""
-
-
 def _packed(pems: Iterable[str]) -> list[str]:
-    """Return the certificates in few texts, each within what a TrustStore takes."""
+    """Join the certificates to as few texts as the size limit of a TrustStore's texts allows."""
     texts = [""]
     for pem in pems:
         if len(texts[-1]) + len(pem) > MAX_TEXT:
@@ -276,6 +235,6 @@ def _packed(pems: Iterable[str]) -> list[str]:
 
 
 def _slug(text: str) -> str:
-    """Return the text as part of a Kubernetes name."""
+    """Return the text as a part of a Kubernetes name."""
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:MAX_STEM].strip("-")
     return plain or "unnamed"

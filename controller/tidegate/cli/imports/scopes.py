@@ -1,4 +1,4 @@
-"""Notation's registry scopes as scopes of an ImagePolicy: an Amazon ECR registry by its fields, any other by its host."""
+"""Converts Notation's registry scopes to an ImagePolicy's: Amazon ECR by account and region, others by host."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ _HTTPS = ":443"
 
 
 def image_scopes(scopes: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the scopes of whole repositories ``host/path``, those of one registry together."""
+    """Return the scopes of repositories ``host/path``, grouped by registry."""
     repositories: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for scope in scopes:
         host, _, path = scope.partition("/")
@@ -25,9 +25,9 @@ def image_scopes(scopes: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def is_unreachable(scope: str) -> bool:
-    """Tell whether no image reference could lie in the scope, as in Notation's local scopes, which are OCI layouts.
+    """Tell whether no image reference can match the scope, such as a local scope of Notation, which is an OCI layout.
 
-    Container runtimes take a first part without dot, colon and capital for a repository of Docker Hub.
+    Container runtimes read a first part without dot, colon and capital letter as a repository of Docker Hub.
     """
     try:
         reference = parse_reference(f"{scope}:latest")

@@ -13,8 +13,7 @@ from tidegate.app.engine import Engine, build_engine
 from tidegate.checks.result import Check, CheckResult, Outcome
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.documents import FoundImage, ReadPolicies, read_policies
-from tidegate.cli.judged import JudgedImage
-from tidegate.cli.judging import judge_images
+from tidegate.cli.judging import JudgedImage, judge_images
 from tidegate.cli.options import settings_of
 from tidegate.cli.verify.image_steps import ObservedSignatures, show_signatures
 from tidegate.cli.verify.options import VerifyOptions

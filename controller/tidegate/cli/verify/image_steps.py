@@ -9,7 +9,7 @@ from functools import partial
 
 from tidegate.admission.plan import Plan
 from tidegate.app.engine import Engine
-from tidegate.cli.judged import JudgedImage
+from tidegate.cli.judging import JudgedImage
 from tidegate.cli.verify.notation import reported_notation
 from tidegate.cli.verify.report import LeftAside, ReportedSignature
 from tidegate.cli.verify.sigstore import KIND_NAMES, reported_sigstore

@@ -12,7 +12,9 @@ from tidegate import __version__
 from tidegate.errors import ConfigurationError, Error
 
 EXIT_UNKNOWN = 2
-"""The result is unknown: invalid input, or evidence that is not available."""
+"""The result is unknown: invalid input, evidence that is not available, or an error inside tidegate."""
+EXIT_INTERRUPTED = 130
+"""The user interrupted the command: 128 and the number of SIGINT, as in a shell."""
 
 SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
@@ -50,6 +52,17 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
 class Subcommands(click.Group):
     """Imports a subcommand when it is called, and turns tidegate's own errors into one line and exit code 2."""
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the subcommand; for an unknown name, suggest a similar one."""
+        if args and args[0] not in SUBCOMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 - only for this error
+
+            for name in get_close_matches(args[0], SUBCOMMANDS, n=1):
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {name!r}?")
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of the subcommands."""
         return sorted(SUBCOMMANDS)
@@ -76,11 +89,13 @@ class Subcommands(click.Group):
             self._end(f"configuration: {problem}")
         except Error as problem:
             self._end(str(problem))
+        except KeyboardInterrupt:
+            self._end("interrupted", EXIT_INTERRUPTED)
 
     @staticmethod
-    def _end(text: str) -> None:
+    def _end(text: str, code: int = EXIT_UNKNOWN) -> None:
         click.echo(f"tidegate: {text}", err=True)
-        sys.exit(EXIT_UNKNOWN)
+        sys.exit(code)
 
 
 @click.group(cls=Subcommands, context_settings={"help_option_names": ["-h", "--help"]})

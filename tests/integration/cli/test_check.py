@@ -9,6 +9,8 @@ from tests.integration.cli.desk import Desk, policy, results
 from tests.integration.gather.gate import image
 from tests.simulator import Simulator, World
 from tests.unit.cli.commands import run
+from tests.unit.cli.reference_page import PAGE, examples
+from tidegate.checks.result import Outcome
 
 ADMITTED, REFUSED, UNKNOWN = 0, 1, 2
 GOOD, BAD, NOT_THERE = image(), image("team/bad"), image("team/gone")
@@ -51,6 +53,25 @@ def test_the_json_names_each_result(desk: Desk, world: World) -> None:
     assert (one["image"], one["place"], one["namespace"], one["allowed"]) == (BAD, "argument", "default", False)
     assert one["digest"] == world.image("team/bad", "v1").digest
     assert results(ended) == [("tags", "Pass", "Ok"), ("vulnerabilities", "Fail", "VulnerabilitiesFound")]
+
+
+def test_the_reference_names_every_member_of_the_json(desk: Desk) -> None:
+    page = PAGE.read_text().partition("## tidegate check")[2].partition("## tidegate explain")[0]
+    (one,) = json.loads(desk.check(BAD, "-o", "json").out)
+    (judged,) = one.pop("policies")
+    for name in (*one, *judged, *judged["results"][0], "policies[]", "policies[].results[]", *Outcome):
+        assert f"`{name}`" in page, name
+
+
+@pytest.mark.parametrize("words", [words for words in examples() if words[0] in {"check", "explain"}], ids=" ".join)
+def test_the_examples_of_the_help_run(
+    desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    world.add_image("team/app", "1.4")
+    monkeypatch.chdir(desk.folder)
+    desk.write("policies.yaml", policy(**NO_CRITICAL))
+    ended = run(*words, "--config", desk.config, stdin=json.dumps(deployment("web", GOOD)))
+    assert ended.code == ADMITTED
 
 
 def test_what_only_warns_is_admitted_with_its_warning(desk: Desk) -> None:

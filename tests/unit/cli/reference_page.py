@@ -31,6 +31,14 @@ def _helps(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, st
             yield from _helps(below, click.Context(below, info_name=name, parent=ctx, terminal_width=WIDTH))
 
 
+def examples() -> list[list[str]]:
+    """The words of each ``tidegate`` command that a help shows as an example."""
+    shown = [text.partition("  Example")[2].partition("\n\n")[0] for text in commands().values()]
+    lines = re.sub(r" \\\n +", " ", "\n".join(shown)).splitlines()
+    found = [re.sub(r"^.* \| | > .*$", "", line).split() for line in lines]
+    return [words[1:] for words in found if words[:1] == ["tidegate"]]
+
+
 def written(page: str) -> dict[str, str]:
     """The help of every command that the page shows."""
     return {found["command"]: found["help"] for found in BLOCK.finditer(page)}

@@ -4,14 +4,19 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from unittest.mock import Mock
 
 import click
 import pytest
 
 from tests.unit.cli import reference_page
 from tests.unit.cli.commands import run
+from tidegate import __main__
+from tidegate.app.fatal import OUT_OF_MEMORY
+from tidegate.cli import root
+from tidegate.cli.check import command as check
 from tidegate.cli.root import main
-from tidegate.cli.verify.report import LeftAside, Report, ReportedSignature, as_json
+from tidegate.cli.verify.report import EXIT_CODES, LeftAside, Report, ReportedSignature, as_json
 from tidegate.verify.step import Conclusion, StepOutcome, StepResult
 
 COMMANDS = reference_page.commands()
@@ -49,10 +54,44 @@ def test_every_option_says_what_it_is_for():
     assert len(found) == len(COMMANDS)
 
 
-def test_the_examples_of_the_help_are_commands_that_there_are():
-    for text in COMMANDS.values():
-        for command in re.findall(r"^ +(tidegate [a-z]+)", text, re.MULTILINE):
-            assert command in COMMANDS
+@pytest.mark.parametrize("words", reference_page.examples(), ids=" ".join)
+def test_each_example_of_the_help_has_valid_arguments(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [word.replace("~", str(tmp_path)) for word in words]
+    for path in (tmp_path / word.partition(":")[0] for word in words):
+        if path.name in {"image", "truststore"}:
+            path.mkdir(parents=True, exist_ok=True)
+        elif path.suffix in {".yaml", ".json", ".jws", ".crl", ".pub", ".tar"}:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    command: click.Command | None = main
+    ctx = click.Context(main)
+    while isinstance(command, click.Group):
+        _, command, words = command.resolve_command(ctx, words)
+    assert command is not None
+    command.make_context(command.name, words)
+
+
+def test_the_help_has_examples():
+    assert {words[0] for words in reference_page.examples()} == {"check", "explain", "import", "verify"}
+
+
+def test_the_page_names_every_exit_code():
+    page = reference_page.PAGE.read_text()
+    codes = {
+        "check": {check.EXIT_ALLOWED, check.EXIT_REFUSED, root.EXIT_UNKNOWN, root.EXIT_INTERRUPTED},
+        "verify": {*EXIT_CODES.values(), root.EXIT_INTERRUPTED},
+        "import notation": {0, root.EXIT_UNKNOWN, root.EXIT_INTERRUPTED},
+        "admission": {0, root.EXIT_UNKNOWN, OUT_OF_MEMORY},
+    }
+    header, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.partition("## Exit codes")[2].partition("\n## ")[0].splitlines()
+        if line.startswith("|")
+    ]
+    for column, title in enumerate(header[1:], 1):
+        commands = re.findall(r"`([^`]+)`", title)
+        assert {int(row[0]) for row in rows if row[column]} == codes[commands[0]], title
 
 
 def test_the_guide_names_every_member_of_the_json_and_every_word():
@@ -80,9 +119,36 @@ def test_the_guide_names_every_member_of_the_json_and_every_word():
         assert f"`{word}`" in page, word
 
 
-def test_a_command_that_there_is_not_is_named():
+def test_an_unknown_command_is_named_with_a_similar_one():
     ended = run("verfy")
-    assert (ended.code, "No such command 'verfy'" in ended.err) == (2, True)
+    assert (ended.code, "No such command 'verfy'. Did you mean 'verify'?" in ended.err) == (2, True)
+    assert "No such command 'x'." in run("x").err
+
+
+def test_an_interrupted_command_has_an_exit_code_of_its_own(monkeypatch):
+    monkeypatch.setattr("tidegate.cli.check.command.read_policies", Mock(side_effect=KeyboardInterrupt))
+    ended = run("check", "a")
+    assert (ended.code, ended.out, ended.err) == (130, "", "tidegate: interrupted\n")
+
+
+def test_a_bug_never_exits_as_if_an_image_was_refused(monkeypatch, capsys):
+    monkeypatch.setattr("tidegate.cli.check.command.read_policies", Mock(side_effect=ZeroDivisionError))
+    monkeypatch.setattr(sys, "argv", ["tidegate", "check", "a"])
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == root.EXIT_UNKNOWN
+    error = capsys.readouterr().err
+    assert "ZeroDivisionError" in error
+    assert error.endswith("tidegate: this is a bug; report it with the traceback above\n")
+
+
+def test_completion_names_the_commands(monkeypatch):
+    monkeypatch.setenv("_TIDEGATE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "tidegate ex")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    code = "import sys; sys.argv = ['tidegate']; from tidegate.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stdout == "plain,explain\n"
 
 
 def test_without_a_command_the_help_is_shown():

@@ -8,13 +8,29 @@ import pytest
 from tests.simulator.pki.aws_signer import PROFILE
 from tests.simulator.pki.certificates import issue
 from tests.simulator.pki.envelopes import SIGNED_AT, sign
+from tests.unit.cli.commands import run
 from tests.unit.cli.imported import CLOCK, ECR, OTHER, Imported, convert, objects
 from tests.unit.cli.notation_files import NotationFiles, signer, statement
+from tests.unit.cli.reference_page import examples
 from tidegate.evidence.verification_result import VerificationState
 from tidegate.images.reference import parse_reference
 from tidegate.policy.match import scope_contains
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.trust_store_object import InlineCertificates
+
+
+def test_the_example_of_the_help_runs(tmp_path):
+    files = NotationFiles(tmp_path)
+    home = tmp_path / ".config" / "notation"
+    home.mkdir(parents=True)
+    files.policy.rename(home / "trustpolicy.json")
+    files.store.rename(home / "truststore")
+    (words,) = (words for words in examples() if words[0] == "import")
+    assert [one["kind"] for one in objects(run(*(word.replace("~", str(tmp_path)) for word in words)))] == [
+        "TrustStore",
+        "ImagePolicy",
+        "ImagePolicy",
+    ]
 
 
 # What becomes of what

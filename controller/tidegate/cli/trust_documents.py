@@ -12,8 +12,7 @@ from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.trust_problems import kms_keys_of, named_trust_stores
 from tidegate.policy.trust_store_object import KIND, ConfigMapSource, StoreObject, TufRepository, read_trust_store
 from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore
-from tidegate.trust.config_map import config_map_content
-from tidegate.trust.store_content import Content, broken_store, compile_store, inline_content
+from tidegate.trust.store_content import Content, broken_store, compile_store, config_map_content, inline_content
 
 
 class TrustDocumentError(Error):
@@ -21,19 +20,11 @@ class TrustDocumentError(Error):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreToFetch:
-    """A trust store that a policy uses, and the TUF repository with its content."""
-
-    store: StoreObject
-    repository: TufRepository
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustOfFiles:
-    """The trust stores with content in the files, and what must be fetched: trust stores, and keys by ARN."""
+    """The trust stores with content in the files, and what must be fetched: stores of TUF repositories, and keys by ARN."""
 
     stores: tuple[AnyTrustStore, ...] = ()
-    to_fetch: tuple[StoreToFetch, ...] = ()
+    to_fetch: tuple[StoreObject, ...] = ()
     keys: tuple[str, ...] = ()
 
 
@@ -46,7 +37,7 @@ def read_trust(
     """
     objects = list(documents)
     maps = [one for one in objects if one.get("kind") == "ConfigMap"]
-    found: dict[str, AnyTrustStore | StoreToFetch] = {}
+    found: dict[str, AnyTrustStore | StoreObject] = {}
     for document in objects:
         if document.get("kind") == KIND:
             name, store = _store(document, maps)
@@ -55,19 +46,19 @@ def read_trust(
             found[name] = store
     relied_on = named_trust_stores(policies)
     return TrustOfFiles(
-        stores=tuple(one for one in found.values() if not isinstance(one, StoreToFetch)),
-        to_fetch=tuple(one for name, one in found.items() if isinstance(one, StoreToFetch) and name in relied_on),
+        stores=tuple(one for one in found.values() if not isinstance(one, StoreObject)),
+        to_fetch=tuple(one for name, one in found.items() if isinstance(one, StoreObject) and name in relied_on),
         keys=kms_keys_of(policies),
     )
 
 
-def _store(document: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> tuple[str, AnyTrustStore | StoreToFetch]:
+def _store(document: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> tuple[str, AnyTrustStore | StoreObject]:
     """Return the name of a trust store, and the trust store."""
     found = read_trust_store(document)
     if isinstance(found, BrokenTrustStore):
         raise _unusable(found.name, found.problems)
     if isinstance(found.source, TufRepository):
-        return found.name, StoreToFetch(store=found, repository=found.source)
+        return found.name, found
     try:
         content = inline_content(found.source) or _from_config_map(found, maps)
     except PolicyError as error:

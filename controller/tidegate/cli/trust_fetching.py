@@ -46,7 +46,7 @@ class _InTime:
 
 async def fetch_trust(trust: TrustOfFiles, engine: Engine, *, seconds: float, begin: Begin) -> TrustSnapshot:
     """Return the trust of the files, completed by calls if something is missing."""
-    repositories = frozenset(one.repository for one in trust.to_fetch)
+    repositories = frozenset(one.source for one in trust.to_fetch if isinstance(one.source, TufRepository))
     if not repositories and not trust.keys:
         return TrustSnapshot.of(trust.stores)
     advance = begin("fetching trusted roots and keys", len(repositories) + len(trust.keys))
@@ -61,7 +61,7 @@ async def fetch_trust(trust: TrustOfFiles, engine: Engine, *, seconds: float, be
         await asyncio.gather(keys.wait(seconds), roots.wait(seconds))
         answers = keys.answers(trust.keys)
     late = f"it was not fetched within {seconds:g} seconds (half of --timeout)"
-    fetched = [_store(one.store, roots, one.repository, late) for one in trust.to_fetch]
+    fetched = [_store(one, roots, late) for one in trust.to_fetch]
     return TrustSnapshot.of((*trust.stores, *fetched), _keys(answers, late))
 
 
@@ -87,10 +87,11 @@ def _keys(answers: Mapping[str, bytes | str], late: str) -> dict[str, bytes | st
     }
 
 
-def _store(obj: StoreObject, roots: FetchedRoots, repository: TufRepository, late: str) -> AnyTrustStore:
+def _store(obj: StoreObject, roots: FetchedRoots, late: str) -> AnyTrustStore:
     """Return the trust store with its fetched content, or a broken one."""
+    assert isinstance(obj.source, TufRepository)
     try:
-        return compile_store(obj, roots.content(repository)).store
+        return compile_store(obj, roots.content(obj.source)).store
     except PolicyError as error:
         reason = late if error.problems == (trust_roots.NOT_YET,) else error.problems[0]
         return broken_store(obj, (_sentence(reason, DO_ABOUT_ROOT, MAX_ROOT_SENTENCE),)).store

@@ -7,7 +7,8 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 import urllib3
@@ -66,15 +67,10 @@ class _ListMeta(msgspec.Struct, frozen=True):
     continue_: str = msgspec.field(default="", name="continue")
 
 
-class _Page(msgspec.Struct, frozen=True):
+class _Page(msgspec.Struct, Generic[T], frozen=True):
     """Go writes null for no ``items``; a body without ``items`` is not a list."""
 
-    items: list[Json] | None
-    metadata: _ListMeta = _ListMeta()
-
-
-class _MetadataPage(msgspec.Struct, frozen=True):
-    items: list[_Named] | None
+    items: list[T] | None
     metadata: _ListMeta = _ListMeta()
 
 
@@ -91,15 +87,14 @@ class KubernetesApi:
 
     async def list_objects(self, path: str) -> list[Json]:
         """Return every object of a collection, read page by page."""
-        pages = await self._pages(path, _Page, accept=_JSON, selector="", seconds=CALL_SECONDS)
-        return [item for page in pages for item in page.items or ()]
+        return await self._list(path, _Page[Json], accept=_JSON, selector="", seconds=CALL_SECONDS)
 
     async def list_metadata(
         self, path: str, *, field_selector: str = "", seconds: float = CALL_SECONDS
     ) -> list[ObjectMetadata]:
         """Return the metadata of every object of a collection that matches the field selector."""
-        pages = await self._pages(path, _MetadataPage, accept=_METADATA_LIST, selector=field_selector, seconds=seconds)
-        return [item.metadata for page in pages for item in page.items or ()]
+        found = await self._list(path, _Page[_Named], accept=_METADATA_LIST, selector=field_selector, seconds=seconds)
+        return [item.metadata for item in found]
 
     async def get(self, path: str) -> Json:
         """Return one object."""
@@ -126,8 +121,8 @@ class KubernetesApi:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()  # type: ignore[no-untyped-call]
 
-    async def _pages(self, path: str, page: type[T], *, accept: str, selector: str, seconds: float) -> "Sequence[T]":
-        """Read a list page by page. If the continue token has expired, start once again from the first page."""
+    async def _list(self, path: str, page: type[_Page[T]], *, accept: str, selector: str, seconds: float) -> list[T]:
+        """Return all items of a list. If the continue token has expired, start once again from the first page."""
         for attempt in (1, 2):
             try:
                 async with asyncio.timeout(seconds):
@@ -140,17 +135,15 @@ class KubernetesApi:
         raise AssertionError
 
     async def _read_pages(
-        self, path: str, page: type[T], *, accept: str, selector: str, seconds: float
-    ) -> "Sequence[T]":
-        pages: list[Any] = []
-        query = {"limit": str(PAGE_OBJECTS)}
-        if selector:
-            query["fieldSelector"] = selector
+        self, path: str, page: type[_Page[T]], *, accept: str, selector: str, seconds: float
+    ) -> list[T]:
+        items: list[T] = []
+        query = {"limit": str(PAGE_OBJECTS)} | ({"fieldSelector": selector} if selector else {})
         for _ in range(MAX_OBJECTS // PAGE_OBJECTS):
-            found: Any = await self._ask("GET", path, answer=page, query=query, accept=accept, seconds=seconds)
-            pages.append(found)
+            found = await self._ask("GET", path, answer=page, query=query, accept=accept, seconds=seconds)
+            items += found.items or ()
             if not found.metadata.continue_:
-                return pages
+                return items
             query["continue"] = found.metadata.continue_
         raise ApiError(f"GET {path}: more than {MAX_OBJECTS} objects")
 
@@ -167,42 +160,23 @@ class KubernetesApi:
         seconds: float = CALL_SECONDS,
     ) -> T:
         headers = {"Accept": accept} | ({"Content-Type": content_type} if body is not None else {})
-        deadline = time.monotonic() + seconds
-
-        def call() -> T:
-            return self._call(method, path, answer, dict(query or {}), headers, body, deadline)
-
+        request = {"query_params": list((query or {}).items()), "header_params": headers, "body": body}
+        call = partial(self._call, method, path, answer, time.monotonic() + seconds, request)
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except TimeoutError as exc:
             raise ApiError(f"{method} {path}: no answer within {seconds:.0f} s") from exc
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        answer: type[T],
-        query: dict[str, str],
-        headers: dict[str, str],
-        body: object,
-        deadline: float,
-    ) -> T:
+    def _call(self, method: str, path: str, answer: type[T], deadline: float, request: Mapping[str, Any]) -> T:
         """Make one call; runs in a thread. If the caller's time is over, the call is not made."""
         left = deadline - time.monotonic()
         if left <= 0:
             raise ApiError(f"{method} {path}: no thread was free in time")
         timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
         try:
-            request = self._client.param_serialize(
-                method,
-                path,
-                query_params=list(query.items()),
-                header_params=headers,
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            response = self._client.call_api(*request, _request_timeout=timeout).response
+            serialized = self._client.param_serialize(method, path, **request, auth_settings=["BearerToken"])
+            response = self._client.call_api(*serialized, _request_timeout=timeout).response
             try:
                 content = response.read(MAX_ANSWER_BYTES + 1)
             finally:

@@ -49,17 +49,11 @@ class WatchedNamespaces(Resynced):
         """Return the labels, or None if the namespace is not known here."""
         return self._labels.get(name)
 
-    def told(self, name: str, labels: Mapping[str, str]) -> None:
-        """Store the labels of a watch event."""
+    def told(self, name: str, labels: Mapping[str, str] | None) -> None:
+        """Store the labels of a watch event; None means that the namespace was deleted."""
         self._told_meanwhile.add(name)
         self._asking.discard(name)
         self._put(name, labels)
-
-    def told_gone(self, name: str) -> None:
-        """Forget a namespace that was deleted according to a watch event."""
-        self._told_meanwhile.add(name)
-        self._asking.discard(name)
-        self._labels.pop(name, None)
 
     async def fetch_labels(self, name: str, *, deadline: float) -> Mapping[str, str] | None:
         """Read the labels from the API server; None if it does not answer by the deadline (monotonic seconds).
@@ -122,6 +116,8 @@ class WatchedNamespaces(Resynced):
         for name in [name for name in self._labels if name not in kept]:
             del self._labels[name]
 
-    def _put(self, name: str, labels: Mapping[str, str]) -> None:
-        if self._labels.get(name) != labels:
+    def _put(self, name: str, labels: Mapping[str, str] | None) -> None:
+        if labels is None:
+            self._labels.pop(name, None)
+        elif self._labels.get(name) != labels:
             self._labels[name] = dict(labels)

@@ -4,7 +4,6 @@ A watch can lose events, and an index keeps deleted objects; a list does neither
 """
 
 import asyncio
-import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -12,13 +11,13 @@ from typing import Final
 
 import structlog
 
+from tidegate.trust.refresh import retry_seconds, shortened
+
 RESYNC_SECONDS: Final = 60.0
 DEBOUNCE_SECONDS: Final = 0.1
 """Wait from a trigger to the list, so that a burst of events makes one list."""
 FIRST_RETRY_SECONDS: Final = 0.5
 LAST_RETRY_SECONDS: Final = 15.0
-JITTER: Final = 0.1
-"""Fraction by which an interval is shortened at random, so that replicas do not list at the same time."""
 
 _log = structlog.get_logger(__name__)
 
@@ -77,19 +76,15 @@ class Resync:
     async def _wait(self) -> None:
         """Wait for a trigger or the next interval; after a failure, for the retry."""
         if self.failures:
-            seconds = min(FIRST_RETRY_SECONDS * 2 ** min(self.failures - 1, 10), LAST_RETRY_SECONDS)
-            await asyncio.sleep(_shortened(seconds))
+            seconds = retry_seconds(self.failures, first=FIRST_RETRY_SECONDS, last=LAST_RETRY_SECONDS)
+            await asyncio.sleep(shortened(seconds))
             return
         try:
-            async with asyncio.timeout(_shortened(self._every_seconds)):
+            async with asyncio.timeout(shortened(self._every_seconds)):
                 await self._wanted.wait()
         except TimeoutError:
             return
         await asyncio.sleep(DEBOUNCE_SECONDS)
-
-
-def _shortened(seconds: float) -> float:
-    return seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load
 
 
 class Resynced(ABC):

@@ -29,7 +29,7 @@ class WatchedTrust:
         """Tell whether the trust stores were listed, if the policies name any, and each key was read or refused."""
         policies = tuple(policies)
         stores = self.stores.current() is not None or not named_trust_stores(policies)
-        return stores and self.keys.is_read()
+        return stores and self.keys.is_answered()
 
     def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
         """Return the trust for the policies, the same object until something changes. It does not wait.

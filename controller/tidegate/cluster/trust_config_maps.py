@@ -5,8 +5,7 @@ from typing import Final
 from tidegate.cluster.api import NOT_FOUND, ApiError, KubernetesApi
 from tidegate.errors import PolicyError
 from tidegate.policy.trust_store_object import ConfigMapSource
-from tidegate.trust.config_map import config_map_content
-from tidegate.trust.store_content import Content
+from tidegate.trust.store_content import Content, config_map_content
 
 FORBIDDEN: Final = 403
 

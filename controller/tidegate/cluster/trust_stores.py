@@ -6,7 +6,7 @@ allows an image.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -40,7 +40,7 @@ _log = structlog.get_logger(__name__)
 class TrustedRoots(Protocol):
     """Fetches trusted roots in the background."""
 
-    def want(self, repositories: frozenset[TufRepository]) -> None:
+    def want(self, names: Iterable[TufRepository], /) -> None:
         """Keep the trusted roots of these repositories, and forget all others."""
         ...
 

@@ -83,9 +83,8 @@ class Watches:
                 _log.warning("watches ended, restarting them", error=str(error) or type(error).__name__)
                 self._ending.wait(RESTART_SECONDS)
             # Deletions between two watches cause no event.
-            self._tell(self._policies.mark_dirty)
-            self._tell(self._trust_stores.mark_dirty)
-            self._tell(self._namespaces.mark_dirty)
+            for each in (self._policies, self._trust_stores, self._namespaces):
+                self._tell(each.mark_dirty)
 
     async def _watch(self) -> None:
         """Run one operator until it fails or is stopped."""
@@ -121,10 +120,8 @@ class Watches:
         @kopf.on.event("", "v1", "namespaces", registry=registry, id="namespaces")
         async def namespace_changed(event: kopf.RawEvent, **_: Any) -> None:
             metadata = event["object"]["metadata"]
-            if event["type"] == "DELETED":
-                self._tell(self._namespaces.told_gone, metadata["name"])
-            else:
-                self._tell(self._namespaces.told, metadata["name"], dict(metadata.get("labels") or {}))
+            labels = None if event["type"] == "DELETED" else dict(metadata.get("labels") or {})
+            self._tell(self._namespaces.told, metadata["name"], labels)
 
         return registry
 

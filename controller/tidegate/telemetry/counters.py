@@ -10,7 +10,7 @@ MAX_SERIES = 2_000
 """Label combinations of a metric. Further ones are counted together as ``other``."""
 
 
-class Counter:
+class Counter(Collector):
     """A counter with labels."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
@@ -23,15 +23,15 @@ class Counter:
             labels = ("other",) * len(labels)
         self._counts[labels] = self._counts.get(labels, 0) + amount
 
-    def family(self) -> CounterMetricFamily:
-        """Return the metric for a scrape."""
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the metric for a scrape."""
         family = CounterMetricFamily(self.name, self._text, labels=self.labels)
         for labels, count in list(self._counts.items()):
             family.add_metric(labels, count)
-        return family
+        yield family
 
 
-class Histogram:
+class Histogram(Collector):
     """A histogram of seconds with labels."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...], bounds: tuple[float, ...]) -> None:
@@ -48,8 +48,8 @@ class Histogram:
         series[0][bisect_left(self._bounds, seconds)] += 1
         series[1][0] += seconds
 
-    def family(self) -> HistogramMetricFamily:
-        """Return the metric for a scrape."""
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """Yield the metric for a scrape."""
         family = HistogramMetricFamily(self.name, self._text, labels=self.labels)
         for labels, (counts, total) in list(self._series.items()):
             buckets, running = [], 0
@@ -57,16 +57,4 @@ class Histogram:
                 running += count
                 buckets.append(("+Inf" if bound == float("inf") else repr(bound), float(running)))
             family.add_metric(labels, buckets, sum_value=total[0])
-        return family
-
-
-class CounterCollector(Collector):
-    """Exports a group of metrics."""
-
-    def __init__(self, *metrics: Counter | Histogram) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
-        """Yield every metric."""
-        for metric in self._metrics:
-            yield metric.family()
+        yield family

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector, generate_latest
 
 from tidegate import __version__
-from tidegate.telemetry.counters import Counter, CounterCollector, Histogram
+from tidegate.telemetry.counters import Counter, Histogram
 
 _ANSWER_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CALL_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -19,49 +19,49 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.decisions = Counter(
-            "tidegate_admission_decisions", "Responses to the API server by decision.", ("decision", "operation")
+        self.decisions = self._counter(
+            "tidegate_admission_decisions", "Responses to the API server by decision.", "decision", "operation"
         )
-        self.answer_seconds = Histogram(
+        self.answer_seconds = self._histogram(
             "tidegate_admission_seconds",
             'Time to respond, in seconds; waited="yes" if evidence had to be looked up.',
-            ("waited",),
-            _ANSWER_BOUNDS,
+            "waited",
+            bounds=_ANSWER_BOUNDS,
         )
-        self.results = Counter(
+        self.results = self._counter(
             "tidegate_check_results",
             "Check results that did not pass, by policy, check and reason.",
-            ("policy", "check", "outcome", "reason"),
+            *("policy", "check", "outcome", "reason"),
         )
-        self.stale = Counter("tidegate_stale_evidence", "Responses that used evidence past its time to live.", ())
-        self.calls = Counter(
+        self.stale = self._counter("tidegate_stale_evidence", "Responses that used evidence past its time to live.")
+        source = ("api", "registry", "cause")
+        self.calls = self._counter(
             "tidegate_source_calls",
             "Calls to AWS, registries and revocation services, by API, registry and cause of failure.",
-            ("api", "registry", "cause"),
+            *source,
         )
-        self.unanswered = Counter(
+        self.unanswered = self._counter(
             "tidegate_source_unanswered_ids",
             "Images or repositories without an answer in a call that answered for others, by cause.",
-            ("api", "registry", "cause"),
+            *source,
         )
-        self.call_seconds = Histogram(
-            "tidegate_source_call_seconds", "Time of a call, in seconds.", ("api",), _CALL_BOUNDS
-        )
-        self.registry.register(
-            CounterCollector(
-                self.decisions,
-                self.answer_seconds,
-                self.results,
-                self.stale,
-                self.calls,
-                self.unanswered,
-                self.call_seconds,
-            )
+        self.call_seconds = self._histogram(
+            "tidegate_source_call_seconds", "Time of a call, in seconds.", "api", bounds=_CALL_BOUNDS
         )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         info = Gauge("tidegate_build_info", "Version of this process.", ("version",), registry=self.registry)
         info.labels(__version__).set(1)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        counter = Counter(name, text, labels)
+        self.registry.register(counter)
+        return counter
+
+    def _histogram(self, name: str, text: str, *labels: str, bounds: tuple[float, ...]) -> Histogram:
+        histogram = Histogram(name, text, labels, bounds)
+        self.registry.register(histogram)
+        return histogram
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge whose value is read at every scrape."""

@@ -86,33 +86,32 @@ class Observer:
             self.registries.answered(source, registry)
         self._metrics.calls.add(source, self.registries.label(registry), cause.value if cause else "ok")
         self._metrics.call_seconds.observe(seconds, source)
-        if problem is None or cause is None:
-            return
-        if not self._repeats.is_new((source, registry, cause), time.monotonic()):
-            return
-        detail = problem.detail if isinstance(problem, SourceUnavailableError) else repr(problem)
-        _log.warning(
-            f"{_service(source)} call failed",
-            api=source,
-            registry=str(registry),
-            cause=cause.value,
-            detail=harmless(detail, 1_000),
-            seconds=round(seconds, 3),
-            exc_info=None if isinstance(problem, SourceUnavailableError) else problem,
-        )
+        if problem is not None and cause is not None:
+            self._log_failure("call failed", source, registry, problem, cause, seconds=round(seconds, 3))
 
     def unanswered(self, source: str, registry: Registry, ids: int, problem: SourceUnavailableError) -> None:
         """Count ids without an answer in a call that answered for others. ``called`` counts the call itself."""
         self._metrics.unanswered.add(source, self.registries.label(registry), problem.cause.value, amount=ids)
-        if self._repeats.is_new(("unanswered", source, registry, problem.cause), time.monotonic()):
-            _log.warning(
-                f"{_service(source)} call failed for some images or repositories",
-                api=source,
-                registry=str(registry),
-                ids=ids,
-                cause=problem.cause.value,
-                detail=harmless(problem.detail, 1_000),
-            )
+        event = "call failed for some images or repositories"
+        self._log_failure(event, source, registry, problem, problem.cause, ids=ids)
+
+    def _log_failure(
+        self, event: str, source: str, registry: Registry, problem: Exception, cause: Cause, **fields: float
+    ) -> None:
+        if not self._repeats.is_new((event, source, registry, cause), time.monotonic()):
+            return
+        detail, bug = (
+            (problem.detail, None) if isinstance(problem, SourceUnavailableError) else (repr(problem), problem)
+        )
+        _log.warning(
+            f"{_SERVICES.get(source.partition(':')[0], 'AWS')} {event}",
+            api=source,
+            registry=str(registry),
+            cause=cause.value,
+            detail=harmless(detail, 1_000),
+            exc_info=bug,
+            **fields,
+        )
 
     def _log_decision(self, request: AdmissionRequest, decision: Decision, seconds: float) -> None:
         key = (decision.response.allowed, request.namespace, *[verdict.text for verdict in decision.verdicts])
@@ -140,10 +139,6 @@ def _first(texts: Sequence[str]) -> list[str]:
     more = len(texts) - MAX_LOGGED_IMAGES
     found = [text[:MAX_FINDING_CHARACTERS] for text in texts[:MAX_LOGGED_IMAGES]]
     return [*found, f"{more} more"] if more > 0 else found
-
-
-def _service(source: str) -> str:
-    return _SERVICES.get(source.partition(":")[0], "AWS")
 
 
 def _cause(problem: Exception | None) -> Cause | None:

@@ -4,7 +4,7 @@ Neither a request nor a policy waits for them. If AWS answers that there is no s
 no answer, the last good key stays in use, because the key behind an ARN never changes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -31,18 +31,12 @@ class PublicKeySource(Protocol):
         ...
 
 
-class KmsKeys:
+class KmsKeys(Refresh[str, bytes | str]):
     """Keeps the public keys that policies name."""
 
     def __init__(self, source: PublicKeySource) -> None:
+        super().__init__(self._ask)
         self._source = source
-        self._refreshing: Refresh[str, bytes | str] = Refresh(self._ask)
-        self.run = self._refreshing.run
-        self.wait = self._refreshing.wait
-
-    def notify(self, changed: Callable[[], None]) -> None:
-        """Call ``changed`` whenever an answer is new or different."""
-        self._refreshing.on_change = changed
 
     def answers(self, arns: Sequence[str]) -> Mapping[str, bytes | str]:
         """Keep these keys and forget all others; return the PEM of each as bytes, or a text with the reason.
@@ -50,13 +44,9 @@ class KmsKeys:
         It does not wait: ``run`` reads the keys.
         """
         wanted = sorted(set(arns))
-        self._refreshing.want(wanted[:MAX_KEYS])
-        read = {arn: self._refreshing.answer(arn) for arn in wanted[:MAX_KEYS]}
+        self.want(wanted[:MAX_KEYS])
+        read = {arn: self.answer(arn) for arn in wanted[:MAX_KEYS]}
         return {arn: read.get(arn, TOO_MANY) or NOT_YET for arn in wanted}
-
-    def is_read(self) -> bool:
-        """Tell whether each key was read, or its read failed, at least once."""
-        return self._refreshing.is_answered()
 
     def _ask(self, arn: str, before: bytes | str | None) -> Read[bytes | str]:
         """Read one key; runs in a thread."""

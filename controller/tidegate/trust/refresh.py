@@ -39,6 +39,16 @@ class _Known(Generic[Answer]):
     failures: int
 
 
+def retry_seconds(failures: int, *, first: float, last: float) -> float:
+    """Return the pause after so many failures in a row: twice the previous one, at most ``last``."""
+    return min(first * 2.0 ** min(failures - 1, 10), last)
+
+
+def shortened(seconds: float) -> float:
+    """Return the interval, shortened at random by up to JITTER."""
+    return seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load
+
+
 class Refresh(Generic[Name, Answer]):
     """Keeps the answers for the wanted names.
 
@@ -55,8 +65,11 @@ class Refresh(Generic[Name, Answer]):
         self._wake = asyncio.Event()
         self._answered = asyncio.Event()
         self._threads = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="trust-refresh")
-        self.on_change: Callable[[], None] | None = None
-        """Called when an answer is new or different."""
+        self._changed: Callable[[], None] = lambda: None
+
+    def notify(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` whenever an answer is new or different."""
+        self._changed = changed
 
     def want(self, names: Iterable[Name]) -> None:
         """Keep these names, and forget all others."""
@@ -130,9 +143,8 @@ class Refresh(Generic[Name, Answer]):
         failures = 0 if made.again_seconds is not None else (before.failures if before is not None else 0) + 1
         seconds = made.again_seconds
         if seconds is None:
-            seconds = min(FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 10), LAST_RETRY_SECONDS)
-        due = self._now() + seconds * (1 - JITTER * random.random())  # noqa: S311 - spreads load
-        self._known[name] = _Known(answer=made.answer, due=due, failures=failures)
+            seconds = retry_seconds(failures, first=FIRST_RETRY_SECONDS, last=LAST_RETRY_SECONDS)
+        self._known[name] = _Known(answer=made.answer, due=self._now() + shortened(seconds), failures=failures)
         self._answered.set()
-        if (before is None or before.answer != made.answer) and self.on_change is not None:
-            self.on_change()
+        if before is None or before.answer != made.answer:
+            self._changed()

@@ -3,14 +3,24 @@
 Content that is invalid here would fail every verification; here the status can report it. Pure: it makes no calls.
 """
 
-from collections.abc import Iterable
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from tidegate.errors import PolicyError
 from tidegate.policy.objects import bounded, fault
-from tidegate.policy.trust_store_object import BuiltIn, InlineCertificates, InlineTrustedRoot, Source, StoreObject
+from tidegate.policy.trust_store_object import (
+    BuiltIn,
+    ConfigMapSource,
+    InlineCertificates,
+    InlineTrustedRoot,
+    Source,
+    StoreObject,
+)
 from tidegate.policy.trust_stores import BrokenTrustStore, StoreType, TrustStore
 from tidegate.verify.notation.trust_store.aws_signer_roots import (
     AWS_GOVCLOUD_SIGNER_STORE,
@@ -62,6 +72,20 @@ def inline_content(source: Source) -> Content | None:
     return None
 
 
+def config_map_content(found: Mapping[str, Any], source: ConfigMapSource, what: str) -> Content:
+    """Return the keys that the source names, or all keys; raise PolicyError if one is missing.
+
+    ``what`` names the object in errors.
+    """
+    data = dict(_data(found, what))
+    if not data:
+        raise PolicyError((f"{what} is empty",))
+    missing = [key for key in source.keys if key not in data]
+    if missing:
+        raise PolicyError(tuple(f"{what} has no key {key}" for key in missing))
+    return Content(files=tuple((key, data[key]) for key in source.keys or sorted(data)))
+
+
 def compile_store(obj: StoreObject, content: Content) -> CompiledStore:
     """Return the trust store with its content, or a broken one with all its problems. Never raises."""
     try:
@@ -81,6 +105,17 @@ def broken_store(
     said = bounded(tuple(problems))
     store = BrokenTrustStore(name=obj.name, uid=obj.uid, generation=obj.generation, problems=said)
     return CompiledStore(store=store, refreshed_at=refreshed_at)
+
+
+def _data(found: Mapping[str, Any], what: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the keys of ``data`` and ``binaryData`` with their bytes."""
+    for name, decode in (("data", str.encode), ("binaryData", partial(base64.b64decode, validate=True))):
+        part = found.get(name)
+        for key, value in part.items() if isinstance(part, Mapping) else ():
+            try:
+                yield str(key), decode(value)
+            except (TypeError, ValueError, binascii.Error) as error:
+                raise PolicyError((f"{what}: {name} has an unreadable value for key {key}",)) from error
 
 
 def _with_certificates(obj: StoreObject, content: Content) -> CompiledStore:

@@ -4,7 +4,7 @@ While a repository does not answer, its last trusted root stays in use until its
 attacker who blocks the repository must not keep a withdrawn key trusted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -38,7 +38,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class FetchedRoots:
+class FetchedRoots(Refresh[TufRepository, FetchedRoot | str]):
     """Keeps the trusted roots that trust stores name.
 
     ``name_causes`` adds the cause of a failure to the text: for the command line, not for a status that tenants can read.
@@ -47,27 +47,21 @@ class FetchedRoots:
     def __init__(
         self, source: RootSource, *, now: Callable[[], datetime] = _utc_now, name_causes: bool = False
     ) -> None:
+        super().__init__(self._ask)
         self._source = source
-        self._now = now
+        self._utc_now = now
         self._name_causes = name_causes
-        self._refreshing: Refresh[TufRepository, FetchedRoot | str] = Refresh(self._ask)
-        self.run = self._refreshing.run
-        self.wait = self._refreshing.wait
 
-    def notify(self, changed: Callable[[], None]) -> None:
-        """Call ``changed`` whenever an answer is new or different."""
-        self._refreshing.on_change = changed
-
-    def want(self, repositories: frozenset[TufRepository]) -> None:
+    def want(self, names: Iterable[TufRepository]) -> None:
         """Keep the trusted roots of these repositories, and forget all others."""
-        self._refreshing.want(sorted(repositories, key=lambda one: (one.url or "", one.root or "")))
+        super().want(sorted(names, key=lambda one: (one.url or "", one.root or "")))
 
     def content(self, repository: TufRepository) -> Content:
         """Return what was last fetched; raise PolicyError if nothing was fetched yet, or it has expired."""
-        found = self._refreshing.answer(repository)
+        found = self.answer(repository)
         if not isinstance(found, FetchedRoot):
             raise PolicyError((found or NOT_YET,))
-        if self._now() >= found.good_until:
+        if self._utc_now() >= found.good_until:
             last, end = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in (found.refreshed_at, found.good_until))
             raise PolicyError((f"the trusted root expired at {end}, and was last fetched at {last}",))
         return Content(files=((TRUSTED_ROOT_KEY, found.content),), refreshed_at=found.refreshed_at)

@@ -49,10 +49,10 @@ async def test_nothing_waits_for_a_key_and_its_news_are_told(keys, world):
     key, told = world.add_kms_key(), []
     keys.notify(lambda: told.append("news"))
     assert keys.answers([key.arn]) == {key.arn: NOT_YET}
-    assert not keys.is_read()
+    assert not keys.is_answered()
     await until(lambda: told)
     assert answer_of(keys, key.arn) == key.public_pem
-    assert keys.is_read()
+    assert keys.is_answered()
 
 
 async def test_keys_that_aws_is_slow_about_hold_up_no_other(keys, world, sim):

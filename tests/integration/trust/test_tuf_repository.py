@@ -14,8 +14,7 @@ from tidegate.egress.hosts import HostList
 from tidegate.errors import UndeterminedError
 from tidegate.policy.trust_store_object import TufRepository as Named
 from tidegate.trust.tuf import repository as module
-from tidegate.trust.tuf.lock import alone_in
-from tidegate.trust.tuf.repository import PUBLIC_URL, TufRoots, known
+from tidegate.trust.tuf.repository import PUBLIC_URL, TufRoots, alone_in, known
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ async def test_what_is_told_during_a_list_is_newer_than_the_list():
     task = await listing(source, api)
     source.told("changed", {"x": "new"})
     source.told("made", {})
-    source.told_gone("deleted")
+    source.told("deleted", None)
     api.may_answer.set()
     assert await task
     assert source.labels("changed") == {"x": "new"}
@@ -145,7 +145,7 @@ async def test_a_live_answer_never_takes_the_place_of_what_was_told_since_the_qu
     await asked(api)
     source.told("a", {"x": "new"})
     if newer is None:
-        source.told_gone("a")
+        source.told("a", None)
     api.may_answer.set()
     assert await question == newer
     assert source.labels("a") == newer

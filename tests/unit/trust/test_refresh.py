@@ -135,7 +135,7 @@ async def test_a_reader_is_given_what_is_known(one, source, clock):
 
 async def test_news_are_told_and_nothing_else_is(one, source, clock):
     told = []
-    one.on_change = lambda: told.append(clock.seconds)
+    one.notify(lambda: told.append(clock.seconds))
     source.constant = True
     one.want(["a"])
     await one.read_due()
@@ -200,7 +200,7 @@ async def test_waiting_ends_when_the_time_is_over(one, source):
 async def test_an_answer_to_what_is_no_longer_wanted_is_dropped(one, source):
     source.held = {"slow": threading.Event()}
     told = []
-    one.on_change = lambda: told.append("news")
+    one.notify(lambda: told.append("news"))
     async with running(one):
         one.want(["slow"])
         await until(lambda: source.asked)

@@ -1,13 +1,16 @@
 """Trusted roots of the TUF repositories that TrustStores name: fetched within bounds, and cached on disk."""
 
+import fcntl
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from math import inf
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Final
 from urllib.parse import quote
 
@@ -15,7 +18,6 @@ from tidegate.egress.exchange import Egress, HttpRequest
 from tidegate.egress.hosts import HostList, Reach, parse_url
 from tidegate.errors import UndeterminedError
 from tidegate.policy.trust_store_object import TufRepository
-from tidegate.trust.tuf.lock import alone_in
 
 PUBLIC_URL: Final = "https://tuf-repo-cdn.sigstore.dev"
 REFRESH_SECONDS: Final = 30.0
@@ -24,6 +26,7 @@ KEPT_SECONDS: Final = 2.0
 """How long to wait for the copy on disk while another process has the lock."""
 MAX_FILE_BYTES: Final = 1024 * 1024
 """Bytes of one response. Each kind of metadata also has its own limit."""
+LOCK_POLL_SECONDS: Final = 0.05
 NOT_FOUND: Final = 404
 OK: Final = 200
 
@@ -117,3 +120,29 @@ def known(repository: TufRepository) -> tuple[str, bytes]:
         return repository.url, repository.root.encode()
     stored = files("sigstore") / "_store" / quote(PUBLIC_URL, safe="") / "root.json"
     return PUBLIC_URL, stored.read_bytes()
+
+
+@contextmanager
+def alone_in(folder: Path, seconds_left: Callable[[], float]) -> Iterator[None]:
+    """Create the folder if needed and lock it; raise UndeterminedError if another process keeps its lock.
+
+    The lock ends with the process.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        while not _take(descriptor):
+            if seconds_left() <= 0:
+                raise UndeterminedError("another process is fetching it")
+            sleep(LOCK_POLL_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

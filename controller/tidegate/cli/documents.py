@@ -4,6 +4,7 @@ Files are bounded in size and number of objects. The items of ``List`` objects a
 an object is an error that names the file.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any
 import click
 import yaml
 
-from tidegate.admission.workload import ImageUse, InvalidWorkloadError, images_of_manifest, workload_kind_of
+from tidegate.admission.workload import InvalidWorkloadError, images_of_manifest, workload_kind_of
+from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.trust_documents import TrustOfFiles, read_trust
-from tidegate.errors import Error
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.parse import compile_policy
 from tidegate.policy.snapshot import Policy
@@ -35,10 +36,6 @@ BASELINE: dict[str, Any] = {
 """The policy without --policy."""
 
 
-class DocumentError(Error):
-    """A file does not contain valid Kubernetes objects."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundImage:
     """An image to judge: its place, its namespace, and its reference as written."""
@@ -56,23 +53,23 @@ class ReadPolicies:
     trust: TrustOfFiles = field(default_factory=TrustOfFiles)
 
 
-def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundImage], dict[str, int]]:
+def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundImage], Counter[str]]:
     """Return the images of all manifests, and the number of skipped objects by kind."""
     found: list[FoundImage] = []
-    skipped: dict[str, int] = {}
+    skipped: Counter[str] = Counter()
     for file in files:
         for document in read_documents(file):
             metadata = document.get("metadata")
             metadata = metadata if isinstance(metadata, dict) else {}
-            kind = str(document.get("kind"))
+            kind = document["kind"]
             if workload_kind_of(document) is None:
-                skipped[kind] = skipped.get(kind, 0) + 1
+                skipped[kind] += 1
                 continue
             where = f"{kind}/{metadata.get('name') or metadata.get('generateName') or '?'}"
             try:
-                uses: tuple[ImageUse, ...] = images_of_manifest(document)
+                uses = images_of_manifest(document)
             except InvalidWorkloadError as problem:
-                raise DocumentError(f"{file}: {where}: {problem}") from problem
+                raise ArgumentError(f"{file}: {where}: {problem}") from problem
             own = str(metadata.get("namespace") or namespace)
             found += (FoundImage(place=f"{where} {use.path}", namespace=own, text=use.text) for use in uses)
     return found, skipped
@@ -81,27 +78,24 @@ def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundI
 def read_policies(files: tuple[Path, ...]) -> ReadPolicies:
     """Return the policies and trust stores of the files, or the baseline policy without files.
 
-    Raise DocumentError or TrustDocumentError for an invalid object.
+    Raise ArgumentError for an invalid object.
     """
     if not files:
         return ReadPolicies(policies=(compile_policy(BASELINE),))
-    policies: list[ImagePolicy | BrokenPolicy] = []
-    objects: list[dict[str, Any]] = []
-    for file in files:
-        for document in read_documents(file):
-            objects.append(document)
-            if document.get("kind") != "ImagePolicy":
-                continue
-            policy = compile_policy(document)
-            if isinstance(policy, BrokenPolicy):
-                problems = "\n  ".join(policy.problems)
-                raise DocumentError(f"{file}: ImagePolicy {policy.name} is invalid:\n  {problems}")
-            policies.append(policy)
+    objects = [(file, one) for file in files for one in read_documents(file)]
+    policies = [_policy(file, one) for file, one in objects if one["kind"] == "ImagePolicy"]
     if not policies:
-        raise DocumentError(
-            f"no ImagePolicy in {', '.join(map(str, files))}; add one, or omit --policy to use the default"
-        )
-    return ReadPolicies(policies=tuple(policies), trust=read_trust(objects, policies))
+        named = ", ".join(map(str, files))
+        raise ArgumentError(f"no ImagePolicy in {named}; add one, or omit --policy to use the default")
+    return ReadPolicies(policies=tuple(policies), trust=read_trust([one for _, one in objects], policies))
+
+
+def _policy(file: Path, document: dict[str, Any]) -> ImagePolicy:
+    policy = compile_policy(document)
+    if isinstance(policy, BrokenPolicy):
+        problems = "\n  ".join(policy.problems)
+        raise ArgumentError(f"{file}: ImagePolicy {policy.name} is invalid:\n  {problems}")
+    return policy
 
 
 def read_documents(file: Path) -> Iterator[dict[str, Any]]:
@@ -113,10 +107,10 @@ def read_documents(file: Path) -> Iterator[dict[str, Any]]:
             for one in _objects(document, file):
                 count += 1
                 if count > MAX_DOCUMENTS:
-                    raise DocumentError(f"{file} has more than {MAX_DOCUMENTS} objects")
+                    raise ArgumentError(f"{file} has more than {MAX_DOCUMENTS} objects")
                 yield one
     except yaml.YAMLError as problem:
-        raise DocumentError(f"{file} is not YAML: {problem}") from problem
+        raise ArgumentError(f"{file} is not YAML: {problem}") from problem
 
 
 def _read_text(file: Path) -> str:
@@ -124,9 +118,9 @@ def _read_text(file: Path) -> str:
         with click.open_file(str(file), encoding="utf-8") as stream:
             text = str(stream.read(MAX_FILE_BYTES + 1))
     except (OSError, UnicodeDecodeError) as problem:
-        raise DocumentError(f"{file} cannot be read: {problem}") from problem
+        raise ArgumentError(f"{file} cannot be read: {problem}") from problem
     if len(text) > MAX_FILE_BYTES:
-        raise DocumentError(f"{file} is larger than {MAX_FILE_BYTES} characters")
+        raise ArgumentError(f"{file} is larger than {MAX_FILE_BYTES} characters")
     return text
 
 
@@ -134,7 +128,7 @@ def _objects(document: Any, file: Path) -> Iterator[dict[str, Any]]:
     if document is None:
         return
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
-        raise DocumentError(f"{file}: expected Kubernetes objects with a kind, got {type(document).__name__}")
+        raise ArgumentError(f"{file}: expected Kubernetes objects with a kind, got {type(document).__name__}")
     items = document.get("items")
     if document["kind"].endswith("List") and isinstance(items, list):
         for item in items:

@@ -7,16 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.errors import Error, PolicyError
+from tidegate.cli.argument_files import ArgumentError
+from tidegate.errors import PolicyError
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.trust_problems import kms_keys_of, named_trust_stores
 from tidegate.policy.trust_store_object import KIND, ConfigMapSource, StoreObject, TufRepository, read_trust_store
 from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore
 from tidegate.trust.store_content import Content, broken_store, compile_store, config_map_content, inline_content
-
-
-class TrustDocumentError(Error):
-    """A TrustStore in a file is invalid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +26,20 @@ class TrustOfFiles:
 
 
 def read_trust(
-    documents: Iterable[Mapping[str, Any]], policies: Sequence[ImagePolicy | BrokenPolicy] = ()
+    objects: Sequence[Mapping[str, Any]], policies: Sequence[ImagePolicy | BrokenPolicy] = ()
 ) -> TrustOfFiles:
     """Return the trust stores of the objects, and the keys that policies name.
 
-    Raise TrustDocumentError for an invalid or duplicate TrustStore.
+    Raise ArgumentError for an invalid or duplicate TrustStore.
     """
-    objects = list(documents)
     maps = [one for one in objects if one.get("kind") == "ConfigMap"]
     found: dict[str, AnyTrustStore | StoreObject] = {}
     for document in objects:
         if document.get("kind") == KIND:
-            name, store = _store(document, maps)
-            if name in found:
-                raise TrustDocumentError(f"the files contain TrustStore {name} twice; keep one")
-            found[name] = store
+            store = _store(document, maps)
+            if store.name in found:
+                raise ArgumentError(f"the files contain TrustStore {store.name} twice; keep one")
+            found[store.name] = store
     relied_on = named_trust_stores(policies)
     return TrustOfFiles(
         stores=tuple(one for one in found.values() if not isinstance(one, StoreObject)),
@@ -52,13 +48,13 @@ def read_trust(
     )
 
 
-def _store(document: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> tuple[str, AnyTrustStore | StoreObject]:
-    """Return the name of a trust store, and the trust store."""
+def _store(document: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> AnyTrustStore | StoreObject:
+    """Return a trust store with its content, or without it if a TUF repository has it."""
     found = read_trust_store(document)
     if isinstance(found, BrokenTrustStore):
         raise _unusable(found.name, found.problems)
     if isinstance(found.source, TufRepository):
-        return found.name, found
+        return found
     try:
         content = inline_content(found.source) or _from_config_map(found, maps)
     except PolicyError as error:
@@ -66,16 +62,16 @@ def _store(document: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> tu
     if content is None:
         assert isinstance(found.source, ConfigMapSource)
         missing = f"its ConfigMap {_named(found.source)} is not in the files; add it"
-        return found.name, broken_store(found, (missing,)).store
+        return broken_store(found, (missing,)).store
     compiled = compile_store(found, content).store
     if isinstance(compiled, BrokenTrustStore):
         raise _unusable(compiled.name, compiled.problems)
-    return found.name, compiled
+    return compiled
 
 
-def _unusable(name: str, problems: Iterable[str]) -> TrustDocumentError:
+def _unusable(name: str, problems: Iterable[str]) -> ArgumentError:
     listed = "\n  ".join(problems)
-    return TrustDocumentError(f"TrustStore {name} is invalid:\n  {listed}")
+    return ArgumentError(f"TrustStore {name} is invalid:\n  {listed}")
 
 
 def _from_config_map(store: StoreObject, maps: Sequence[Mapping[str, Any]]) -> Content | None:
@@ -91,11 +87,10 @@ def _from_config_map(store: StoreObject, maps: Sequence[Mapping[str, Any]]) -> C
 def _is_meant(config_map: Mapping[str, Any], source: ConfigMapSource) -> bool:
     """Tell whether a source names a ConfigMap. A namespace that one of them omits matches any."""
     metadata = config_map.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
+    if not isinstance(metadata, Mapping) or metadata.get("name") != source.name:
+        return False
     namespace = metadata.get("namespace")
-    return metadata.get("name") == source.name and (
-        None in {source.namespace, namespace} or namespace == source.namespace
-    )
+    return None in {source.namespace, namespace} or namespace == source.namespace
 
 
 def _named(source: ConfigMapSource) -> str:

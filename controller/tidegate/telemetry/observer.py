@@ -28,6 +28,8 @@ MAX_FINDING_CHARACTERS = 1_500
 _log = structlog.get_logger(__name__)
 
 
+FAILED = "call failed"
+FAILED_FOR_SOME = "call failed for some images or repositories"
 _SERVICES = {"oci": "registry", "ocsp": "OCSP", "crl": "CRL"}
 """How a log line names the service, by the first part of its API's name, where that is not AWS."""
 _PLAIN = (Mark.ALLOWED, Mark.UNCHANGED, Mark.NO_POLICY, Mark.NO_IMAGES)
@@ -87,13 +89,12 @@ class Observer:
         self._metrics.calls.add(source, self.registries.label(registry), cause.value if cause else "ok")
         self._metrics.call_seconds.observe(seconds, source)
         if problem is not None and cause is not None:
-            self._log_failure("call failed", source, registry, problem, cause, seconds=round(seconds, 3))
+            self._log_failure(FAILED, source, registry, problem, cause, seconds=round(seconds, 3))
 
     def unanswered(self, source: str, registry: Registry, ids: int, problem: SourceUnavailableError) -> None:
         """Count ids without an answer in a call that answered for others. ``called`` counts the call itself."""
         self._metrics.unanswered.add(source, self.registries.label(registry), problem.cause.value, amount=ids)
-        event = "call failed for some images or repositories"
-        self._log_failure(event, source, registry, problem, problem.cause, ids=ids)
+        self._log_failure(FAILED_FOR_SOME, source, registry, problem, problem.cause, ids=ids)
 
     def _log_failure(
         self, event: str, source: str, registry: Registry, problem: Exception, cause: Cause, **fields: float

@@ -95,14 +95,10 @@ def _opened(folder: Path, parts: tuple[str, ...]) -> Iterator[int]:
         except FileNotFoundError as problem:
             raise AbsentFileError(f"{folder.joinpath(*parts)}: does not exist") from problem
         except OSError as problem:
-            raise _refused(folder, parts, _open_problem(problem)) from problem
+            is_link = problem.errno == errno.ELOOP
+            text = "a symbolic link; links are not followed" if is_link else f"cannot be read: {_words(problem)}"
+            raise _refused(folder, parts, text) from problem
         yield descriptor
-
-
-def _open_problem(problem: OSError) -> str:
-    if problem.errno == errno.ELOOP:
-        return "a symbolic link; links are not followed"
-    return f"cannot be read: {_words(problem)}"
 
 
 def _refused(folder: Path, parts: tuple[str, ...], problem: str) -> ArgumentError:

@@ -28,9 +28,22 @@ class PolicyError(Error):
         self.problems = problems
 
 
-class VerificationError(Error):
+class _JudgedError(Error):
+    """The message is for operators. ``clause`` and ``accepted`` may be shown to users.
+
+    ``clause`` says in one clause what is wrong: our own words, with names that others chose only quoted. ``accepted`` says
+    who may sign instead. Both are empty where there is nothing to add to the step that failed.
+    """
+
+    def __init__(self, message: object = "", *, clause: str = "", accepted: str = "") -> None:
+        super().__init__(message)
+        self.clause = clause
+        self.accepted = accepted
+
+
+class VerificationError(_JudgedError):
     """A signature is not valid: malformed, altered, expired, revoked or by another signer."""
 
 
-class UndeterminedError(Error):
+class UndeterminedError(_JudgedError):
     """Something could not be looked up. It never allows an image."""

@@ -14,12 +14,16 @@ from kubernetes import client, config
 
 from tests.cluster import ControlPlane, wait_for
 from tests.e2e.conftest import Installation
-from tests.objects import CRITICAL, POLICY
+from tests.objects import CRITICAL, ECR, POLICY, trust_store
+from tests.simulator.artifacts import BUNDLE
+from tests.simulator.pki.sigstore import ISSUER, LocalSigstore, statement
 
 PAGE = Path(__file__).parents[2] / "docs/operations/refusals.md"
 README = Path(__file__).parents[2] / "README.md"
 NAMESPACE = "shop"
 COLUMNS = 80
+COSIGN_SIGN = "https://sigstore.dev/cosign/sign/v1"
+FORK = "https://github.com/mallory/app/.github/workflows/build.yaml@refs/heads/main"
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +40,15 @@ def printed(session_installation: Installation) -> Iterator[dict[str, str]]:
     wait_for(lambda: "FailedCreate" in _described(cluster), what="the ReplicaSet's event")
     described = _described(cluster)
     answer = _answer(cluster)
+    gate.delete_policy("production")
+    by_another = _signed_by_another(session_installation)
     yield {
         "kubectl create and kubectl apply": f"$ kubectl {' '.join(create)}\n{refused}",
         f"On a terminal of {COLUMNS} columns": _wrapped(refused),
         "kubectl describe replicaset": f"$ kubectl describe replicaset\n{_last_event(described)}",
         "JSON": answer,
+        "An image that somebody else signed": by_another,
     }
-    gate.delete_policy("production")
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
@@ -58,6 +64,31 @@ def test_the_page_shows_what_is_printed(printed: dict[str, str]) -> None:
 
 def test_the_readme_shows_the_same(printed: dict[str, str]) -> None:
     assert printed["kubectl create and kubectl apply"].rstrip("\n") in README.read_text()
+
+
+def _signed_by_another(installation: Installation) -> str:
+    """Return what kubectl prints of an image whose valid signature is not by the workflow that the policy accepts."""
+    world, cluster, sigstore = installation.aws.world, installation.cluster, LocalSigstore()
+    world.add_image("team/fork", "v1")
+    payload = statement(world.image("team/fork", "v1").digest, predicate_type=COSIGN_SIGN)
+    bundle = sigstore.sign_statement(payload, sigstore.signer(subject=FORK))
+    world.add_signature("team/fork", "v1", json.dumps(bundle).encode(), kind=BUNDLE)
+    root = sigstore.trusted_root_bytes().decode()
+    cluster.apply(trust_store("sigstore", {"type": "sigstore", "trustedRoot": root}))
+    identities = [{"issuer": ISSUER, "subjectRegExp": "https://github[.]com/acme/app/.+"}]
+    ci = {"name": "ci", "sigstore": {"trustedRoot": "sigstore", "identities": identities}}
+    installation.gate.apply_policy("payments", {"signatures": {"anyOf": [ci]}}, match={"namespaces": [NAMESPACE]})
+    command = ("create", "deployment", "fork", f"--image={ECR}/team/fork:v1")
+
+    def refused() -> str:
+        said = cluster.kubectl(*command, "--namespace", NAMESPACE, "--dry-run=server", check=False).stderr
+        return said if "SignatureInvalid" in said else ""
+
+    try:
+        return f"$ kubectl {' '.join(command)}\n{wait_for(refused, what='the trust store to be read')}"
+    finally:
+        installation.gate.delete_policy("payments")
+        cluster.kubectl("delete", "truststore", "sigstore")
 
 
 def _described(cluster: ControlPlane) -> str:

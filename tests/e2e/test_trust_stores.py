@@ -145,7 +145,8 @@ def test_a_signature_by_another_authority_is_refused(site: Site):
     admitted, text = site.try_pod(image)
 
     assert not admitted
-    assert "signatures SignatureInvalid: authority release" in text
+    why = f"the signing certificate is not trusted by trust store {site.name}"
+    assert f"signatures SignatureInvalid: authority release: {why} [policy {site.name}]" in text
 
 
 def test_the_type_decides_what_a_certificate_is_trusted_for(site: Site):
@@ -270,10 +271,10 @@ def by_sigstore(root: str) -> dict[str, Any]:
     return {"name": "ci", "sigstore": {"trustedRoot": root, "identities": identities}}
 
 
-def sign_keyless(site: Site, sigstore: LocalSigstore, tag: str = "v1") -> None:
+def sign_keyless(site: Site, sigstore: LocalSigstore, tag: str = "v1", *, subject: str = SUBJECT) -> None:
     world = site.installation.aws.world
     payload = statement(world.image(site.name, tag).digest, predicate_type=COSIGN_SIGN)
-    bundle = sigstore.sign_statement(payload, sigstore.signer())
+    bundle = sigstore.sign_statement(payload, sigstore.signer(subject=subject))
     world.add_signature(site.name, tag, json.dumps(bundle).encode(), kind=BUNDLE)
 
 
@@ -308,6 +309,24 @@ def test_a_trusted_root_of_sigstore(site: Site):
     assert "signatures SignatureMissing" in site.try_pod(unsigned)[1]
     site.trust(site.name, {"type": "sigstore", "trustedRoot": LocalSigstore().trusted_root_bytes().decode()})
     site.until_refused(signed, "signatures SignatureInvalid")
+
+
+def test_a_valid_signature_by_somebody_else_is_refused_with_who_signed_and_who_may(site: Site):
+    sigstore = LocalSigstore()
+    site.trust(site.name, {"type": "sigstore", "trustedRoot": sigstore.trusted_root_bytes().decode()})
+    site.requirement(by_sigstore(site.name))
+    image = site.image()
+    mallory = "https://github.com/mallory/x/.github/workflows/build.yaml@refs/heads/main"
+    sign_keyless(site, sigstore, subject=mallory)
+
+    admitted, text = site.try_pod(image)
+
+    assert not admitted
+    assert f'signatures SignatureInvalid: authority ci: signed by "{mallory}" (issuer "{ISSUER}") [policy' in text
+    assert (
+        f'    authority ci accepts "{SUBJECT}" (issuer "{ISSUER}")\n    To fix: have one of the authorities sign'
+        in text
+    )
 
 
 def test_a_public_key_in_aws_kms(site: Site):

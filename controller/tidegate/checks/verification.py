@@ -5,7 +5,7 @@ have been the one that is demanded.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tidegate.checks.image_subject import ImageSubject
@@ -24,7 +24,7 @@ MAX_WORDS = 320
 MAX_AUTHORITIES = 4
 """Authorities that a message names one by one."""
 
-_ONCE_REVOKED = "find out why it was revoked; until then use another image, and sign no new one of the same build"
+_ONCE_REVOKED = "ask the signer why it was revoked, and use another image unless they confirm that this one is good"
 _PROVED = (VerificationState.VERIFIED, VerificationState.LOGGED)
 """What satisfies, the better one first."""
 
@@ -80,7 +80,7 @@ def _first(
 
 
 def _satisfied(words: VerificationMessages, requirement: Requirement, attempt: Attempt) -> CheckResult:
-    signer = f"{words.noun} by {harmless(attempt.signer, MAX_WORDS) or 'an unproved signer'}"
+    signer = f"{words.noun} by {harmless(attempt.signer, MAX_WORDS) or 'an unknown signer'}"
     if attempt.state is VerificationState.VERIFIED and not attempt.logged:
         return CheckResult(
             check=words.check,
@@ -125,17 +125,11 @@ def _refused(
     failed = [(one, proof) for one, proof in found if proof is not None and proof.state is VerificationState.FAILED]
     hint, cause = _failure(proofs.hints)
     if words.revoked is not None and (withdrawn := [pair for pair in failed if _is_revoked(pair[1])]):
-        found_text, why = _why(withdrawn)
-        return _result(words, words.revoked, found_text, _ONCE_REVOKED, cause=why)
+        return replace(_why(words, withdrawn), reason=words.revoked, remedy=_ONCE_REVOKED)
     if failed:
-        found_text, why = _why(failed)
-        return _result(
-            words,
-            words.invalid,
-            found_text + hint,
-            _remedy(words, digest, subject),
-            cause="; ".join(filter(None, (why, cause))),
-        )
+        result = _why(words, failed)
+        cause = "; ".join(filter(None, (result.cause, cause)))
+        return replace(result, found=result.found + hint, remedy=_remedy(words, digest, subject), cause=cause)
     names = ", ".join(one.authority.name for one, _ in found[:MAX_AUTHORITIES])
     missing = f"no {words.noun} of {short(digest)} by any of: {names}{hint}"
     return _result(words, words.missing, missing, _remedy(words, digest, subject), cause=cause)
@@ -143,43 +137,48 @@ def _refused(
 
 def _undecided(words: VerificationMessages, requirement: Requirement, proof: VerificationResult | None) -> CheckResult:
     name, retry = requirement.authority.name, "retry, and tell the platform team if it persists"
-    reason, found, remedy, cause = Reason.EVIDENCE_LACKING, f"nothing is known of authority {name}", retry, ""
+    reason, found, remedy, cause = Reason.EVIDENCE_LACKING, f"authority {name} was not verified", retry, ""
     if proof is not None and proof.problem:
         reason, cause = Reason.TRUST_UNUSABLE, harmless(proof.problem, MAX_WORDS)
         found = f"authority {name} cannot be verified: a trust store or a key is unusable"
-        remedy = "the platform team has to correct the policy or its trust stores; their status says what is wrong"
+        remedy = "ask the platform team to correct the policy or its trust stores, whose status says what is wrong"
     elif proof is not None and proof.decisive is not None:
-        reason, found, cause = words.undecided, f"authority {name}: {_step(proof.decisive)}", _cause(proof.decisive)
+        reason, found, cause = words.undecided, f"authority {name}: {_clause(words, proof)}", _cause(proof.decisive)
     elif proof is not None and proof.outage is not None:
         reason = Reason.COULD_NOT_CHECK
-        found = f"not every {words.noun} could be looked at: {cause_words(proof.outage)}"
+        found = f"tidegate could not read every {words.noun}: {cause_words(proof.outage)}"
     return CheckResult(
         check=words.check, outcome=Outcome.UNDETERMINED, reason=reason, found=found, remedy=remedy, cause=cause
     )
 
 
-def _why(failed: Sequence[tuple[Requirement, VerificationResult]]) -> tuple[str, str]:
-    """Return why the authorities are not satisfied, one by one: for users, and for operators."""
-    found, causes = [], []
+def _why(words: VerificationMessages, failed: Sequence[tuple[Requirement, VerificationResult]]) -> CheckResult:
+    """Return why the authorities are not satisfied: one in the first line, several in a line each."""
+    lines, details, causes = [], [], []
     for requirement, proof in failed[:MAX_AUTHORITIES]:
-        name, decisive, more = requirement.authority.name, proof.decisive, len(proof.attempts) - 1
-        text = "not satisfied" if decisive is None else _step(decisive)
-        found.append(f"authority {name}: {text}" + (f" (and {more} more tried)" if more > 0 else ""))
+        name, more = requirement.authority.name, len(proof.attempts) - 1
+        others = f" (and {more} more tried)" if more > 0 else ""
+        lines.append(f"authority {name}: {_clause(words, proof)}{others}")
+        decisive = proof.decisive
+        if decisive is not None and decisive.accepted:
+            details.append(f"authority {name} accepts {harmless(decisive.accepted, MAX_WORDS)}")
         cause = harmless(proof.problem, MAX_WORDS) if decisive is None else _cause(decisive)
         causes += [f"authority {name}: {cause}"] if cause else []
-    return "; ".join(found), "; ".join(causes)
+    names = ", ".join(requirement.authority.name for requirement, _ in failed[:MAX_AUTHORITIES])
+    found = lines[0] if len(lines) == 1 else f"no valid {words.noun} by any of: {names}"
+    details = details if len(lines) == 1 else [*lines, *details]
+    return replace(_result(words, words.invalid, found, "", cause="; ".join(causes)), details=tuple(details))
+
+
+def _clause(words: VerificationMessages, proof: VerificationResult) -> str:
+    """Return what is wrong with the signature that decided."""
+    if proof.decisive is None:
+        return "the manifest of the image in the registry is not valid"
+    return harmless(proof.decisive.clause, MAX_WORDS) or f"the {words.noun} is not valid"
 
 
 def _is_revoked(proof: VerificationResult) -> bool:
     return proof.decisive is not None and proof.decisive.revoked
-
-
-def _step(attempt: Attempt) -> str:
-    """Return at which step a signature ended. What was read there is in the cause: a stranger may have written it."""
-    if attempt.revoked:
-        return "its signature, or what made it, was revoked"
-    verb = "could not" if attempt.state is VerificationState.UNKNOWN else "failed to"
-    return f"{verb} {attempt.step}" if attempt.step else "not satisfied"
 
 
 def _cause(attempt: Attempt) -> str:

@@ -31,16 +31,18 @@ class VerificationState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One signature under one authority. ``step`` is the step of the procedure that decided, ``text`` why.
+    """One signature under one authority.
 
-    ``signer`` is who signed, where that is proved; ``logged`` are failures that the policy only writes down. ``revoked``
+    ``clause`` says to users what is wrong with the signature, and ``accepted`` who may sign where somebody else signed.
+    ``text`` says to operators why verification failed. ``signer`` is who signed, where that is proved; ``logged`` are failures that the policy only writes down. ``revoked``
     tells that it failed for nothing but that what signed it, or the signature itself, was withdrawn.
     ``good_until`` bounds how long VERIFIED and LOGGED may be believed (UTC); None is without a bound of its own.
     """
 
     manifest_digest: Digest
     state: VerificationState
-    step: str = ""
+    clause: str = ""
+    accepted: str = ""
     text: str = ""
     signer: str = ""
     logged: tuple[str, ...] = ()

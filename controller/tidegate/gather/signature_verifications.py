@@ -260,9 +260,11 @@ def _unforeseen(artifact: SignatureArtifact, problem: BaseException) -> Attempt:
     Whoever may push could make such a one; were it "not known", that would be the way past a policy that tolerates that.
     """
     _log.error("verifying a signature failed unexpectedly", manifest=artifact.manifest_digest, exc_info=problem)
-    text = f"an error inside tidegate ({type(problem).__name__})"
     return Attempt(
-        manifest_digest=artifact.manifest_digest, state=VerificationState.FAILED, step="verify the signature", text=text
+        manifest_digest=artifact.manifest_digest,
+        state=VerificationState.FAILED,
+        clause="tidegate could not verify the signature because of an internal error",
+        text=f"an error inside tidegate ({type(problem).__name__})",
     )
 
 

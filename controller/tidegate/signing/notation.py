@@ -106,7 +106,8 @@ def _attempt(artifact: SignatureArtifact, outcome: NotationOutcome) -> Attempt:
     return Attempt(
         manifest_digest=artifact.manifest_digest,
         state=state,
-        step=decisive.title if decisive else "",
+        clause=decisive.clause[:MAX_TEXT] if decisive else "",
+        accepted=decisive.accepted[:MAX_TEXT] if decisive else "",
         text=decisive.text[:MAX_TEXT] if decisive else "",
         signer=name[:MAX_TEXT],
         revoked=outcome.conclusion is Conclusion.FAILED

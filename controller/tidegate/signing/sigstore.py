@@ -101,7 +101,7 @@ def _pem(key: PublicKey, trust: TrustSnapshot) -> bytes:
         return key.pem.encode("ascii")
     found = trust.keys.get(key.arn, "it has not been read yet")
     if isinstance(found, str):
-        raise UndeterminedError(f"the public key of {key.arn} is not at hand: {found}"[:MAX_TEXT])
+        raise UndeterminedError(f"the public key of {key.arn} is not available: {found}"[:MAX_TEXT])
     return found
 
 
@@ -119,7 +119,8 @@ def _attempt(artifact: SignatureArtifact, found: Verification) -> Attempt:
         manifest_digest=artifact.manifest_digest,
         # The authority was found usable before: what cannot be decided is the signature's fault, and no outage.
         state=VerificationState.FAILED if proof is None else VerificationState.VERIFIED,
-        step=f"establish that {last.title}" if last else "",
+        clause=last.clause[:MAX_TEXT] if last else "",
+        accepted=last.accepted[:MAX_TEXT] if last else "",
         text=last.text[:MAX_TEXT] if last else "",
         signer="" if proof is None else str(proof.signer)[:MAX_TEXT],
     )

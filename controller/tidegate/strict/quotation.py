@@ -1,7 +1,7 @@
 """How messages show texts and times that an attacker may have chosen: quoted, cut, in printable ASCII."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -9,12 +9,17 @@ MAX_QUOTED_CHARACTERS = 400
 """Characters of a text that a message repeats; a distinguished name of six attributes has about 100."""
 MAX_QUOTED_ITEMS = 10
 """Items of a list that a message repeats."""
+MAX_ALTERNATIVES = 3
+"""Names of which any one would do that a message repeats."""
 
 
-def quoted(text: object) -> str:
-    """Return the text in double quotes, as Go's ``%q`` writes it, with all but printable ASCII escaped."""
+def quoted(text: object, maximum: int = MAX_QUOTED_CHARACTERS) -> str:
+    """Return the text in double quotes, as Go's ``%q`` writes it, with all but printable ASCII escaped.
+
+    ``maximum`` bounds the characters that are repeated; each may take six when it is escaped.
+    """
     words = str(text)
-    cut = words if len(words) <= MAX_QUOTED_CHARACTERS else words[:MAX_QUOTED_CHARACTERS] + "..."
+    cut = words if len(words) <= maximum else words[:maximum] + "..."
     return json.dumps(cut).replace("\x7f", "\\x7f")
 
 
@@ -26,6 +31,17 @@ def quoted_list(texts: Iterable[object]) -> str:
     return f"[{' '.join(words + more)}]"
 
 
+def alternatives(names: Sequence[str]) -> str:
+    """Return the names with ``or`` between them; those past the third are counted only."""
+    more = [f"{len(names) - MAX_ALTERNATIVES} more"] if len(names) > MAX_ALTERNATIVES else []
+    return " or ".join([*names[:MAX_ALTERNATIVES], *more])
+
+
 def quoted_time(moment: datetime) -> str:
     """Return the time in quotes in the form of RFC 1123 with a numeric zone."""
     return quoted(format_datetime(moment.astimezone(UTC)))
+
+
+def day(moment: datetime) -> str:
+    """Return the date in UTC: ``2026-11-01``."""
+    return moment.astimezone(UTC).date().isoformat()

@@ -33,6 +33,8 @@ class Conclusion(StrEnum):
 class StepResult:
     """One step: its number and title in the procedure, what came of it, and what was found or why it failed.
 
+    ``clause`` says what is wrong with the signature where the step did not pass, and ``accepted`` who may sign where
+    somebody else signed; both are for users.
     ``rules`` are, of Notation, the validation that the step belongs to and the numbers of the rules that it checks, as
     docs/reference/notation-rules.md lists them.
     """
@@ -41,4 +43,6 @@ class StepResult:
     title: str
     outcome: StepOutcome
     text: str = ""
+    clause: str = ""
+    accepted: str = ""
     rules: str = ""

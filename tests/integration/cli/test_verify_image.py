@@ -99,20 +99,39 @@ OTHERS = {
         OWN,
         2,
         "does not contain any trusted certificate",
+        "the signing certificate is not trusted by trust store ",
     ),
-    "aws signer": (sign_by_aws, {**AWS, "notation": {**AWS["notation"], "trustedIdentities": [PROFILE + "2"]}}, 7, ""),
-    "a cosign key": (lambda world: sign_by_key(world, ec.generate_private_key(ec.SECP256R1())), keyed(), 8, ""),
-    "keyless": (lambda world: sign_keyless(world, MALLORY), CI, 6, f"signed by {MALLORY}"),
+    "aws signer": (
+        sign_by_aws,
+        {**AWS, "notation": {**AWS["notation"], "trustedIdentities": [PROFILE + "2"]}},
+        7,
+        "",
+        "signed by AWS Signer profile ",
+    ),
+    "a cosign key": (
+        lambda world: sign_by_key(world, ec.generate_private_key(ec.SECP256R1())),
+        keyed(),
+        8,
+        "",
+        "the signature is not by the key with SHA-256 fingerprint ",
+    ),
+    "keyless": (
+        lambda world: sign_keyless(world, MALLORY),
+        CI,
+        6,
+        f"signed by {MALLORY}",
+        f'signed by "{MALLORY}" (issuer ',
+    ),
 }
 
 
 @pytest.mark.parametrize("how", OTHERS)
 def test_a_signature_by_somebody_else_fails_at_its_step(world, desk, how):
-    put, authority, number, words = OTHERS[how]
+    put, authority, number, words, clause = OTHERS[how]
     put(world)
     ended = desk.verify_json(APP, "--policy", policies(desk, authority))
     assert (ended.code, ended.report["verdict"]) == (NOT_VERIFIED, "failed"), ended.out
-    assert ended.report["reason"].startswith(f"SignatureInvalid: authority {authority['name']}: failed to ")
+    assert ended.report["reason"].startswith(f"SignatureInvalid: authority {authority['name']}: {clause}")
     failed = [step for step in ended.report["signatures"][0]["steps"] if step["outcome"] == "failed"]
     assert [(step["number"], words in step["text"]) for step in failed] == [(number, True)]
 
@@ -278,7 +297,7 @@ def test_the_text_shows_the_image_each_step_and_what_to_do(world, desk):
     assert lines[0] == APP
     assert f"  digest {world.image('team/app', 'v1').digest}" in lines
     assert "notation signature, authority release" in lines
-    assert "  10  ok           look for revocations [revocation]" in lines
+    assert "  10  ok           check for revocation [revocation]" in lines
     assert lines[-1] == f"VERIFIED: signature by {PROFILE_VERSION} (authority release)"
     unsigned = desk.verify(APP, "--policy", policies(desk, CI)).out.splitlines()
     assert unsigned[-1].startswith("To fix: have one of the authorities sign ")

@@ -116,8 +116,8 @@ async def test_no_kind_verifies_for_another_image(review, part):
 @pytest.mark.parametrize(
     ("part", "complaint"),
     [
-        ({"kind": "awsSigner", "expired": True}, "failed to look at the signature's expiry"),
-        ({"kind": "notation", "expired": True}, "failed to look at the signature's expiry"),
+        ({"kind": "awsSigner", "expired": True}, "the signature expired on 20"),
+        ({"kind": "notation", "expired": True}, "the signature expired on 20"),
         ({"kind": "awsSigner", "revoked": True}, "SignatureRevoked"),
     ],
     ids=["AWS Signer, expired", "Notation, expired", "AWS Signer, revoked"],

@@ -87,7 +87,9 @@ def proofs_of_one(draw: st.DrawFn) -> VerificationResult:
         some.mostly(st.just([VerificationState.VERIFIED]), st.lists(st.sampled_from(_TRIED), max_size=3), weight=3)
     )
     attempts = [
-        Attempt(manifest_digest=digest("signature"), state=state, step="look", text="why", good_until=draw(_until))
+        Attempt(
+            manifest_digest=digest("signature"), state=state, clause="it failed", text="why", good_until=draw(_until)
+        )
         for state in states
     ]
     return conclude(attempts, outage=draw(some.mostly(None, Cause.THROTTLED, weight=8)))
@@ -198,7 +200,7 @@ def test_no_other_state_of_a_proof_is_a_pass_without_an_attempt_behind_it(state)
 def proofs(**states: VerificationState) -> dict[str, VerificationResult]:
     """A proof in the state for each name."""
     return {
-        name: conclude([Attempt(manifest_digest=digest("signature"), state=state, step="look")], outage=None)
+        name: conclude([Attempt(manifest_digest=digest("signature"), state=state, clause="it failed")], outage=None)
         for name, state in states.items()
     }
 

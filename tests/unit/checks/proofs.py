@@ -45,7 +45,7 @@ def attesting(*names: str, **more: Any) -> ImagePolicy:
 def attempt(state: VerificationState, **changes: Any) -> Attempt:
     said: dict[str, Any] = {}
     if state in {VerificationState.FAILED, VerificationState.UNKNOWN}:
-        said = {"step": "look for revocations", "text": "nobody answered"}
+        said = {"clause": "the signing certificate was revoked", "text": "nobody answered"}
     elif state is VerificationState.LOGGED:
         said = {"signer": "CN=release", "logged": ("expiry: it has expired",)}
     else:

@@ -118,7 +118,7 @@ def test_signatures_that_could_not_be_looked_for_are_undetermined():
 def test_signatures_of_which_some_could_not_be_looked_at_are_undetermined():
     result = of(signing(RELEASE), conclude([attempt(VerificationState.FAILED)], outage=Cause.UNREACHABLE))
     assert (result.outcome, result.reason) == (Outcome.UNDETERMINED, Reason.COULD_NOT_CHECK)
-    assert "not every signature could be looked at" in result.found
+    assert "tidegate could not read every signature" in result.found
 
 
 def test_a_valid_signature_counts_although_others_could_not_be_looked_at():
@@ -207,7 +207,7 @@ def test_what_ecr_says_of_its_own_signing_explains_and_never_decides(state, reas
 REVOKED = Attempt(
     manifest_digest=DIGEST,
     state=VerificationState.FAILED,
-    step="look for revocations",
+    clause="the signing certificate was revoked",
     text="the certificate is revoked",
     signer="CN=release",
     revoked=True,
@@ -219,9 +219,9 @@ def test_a_revoked_signature_has_its_own_reason_and_nobody_is_told_to_sign_again
     withdrawn = VerificationResult(state=VerificationState.FAILED, decisive=REVOKED, attempts=(REVOKED,))
     result = of(signing(), proof(first), withdrawn)
     assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_REVOKED)
-    assert result.found == "authority vendor: its signature, or what made it, was revoked"
+    assert result.found == "authority vendor: the signing certificate was revoked"
     assert result.cause == "authority vendor: signed by CN=release: the certificate is revoked"
-    assert "find out why it was revoked" in result.remedy
+    assert result.remedy.startswith("ask the signer why it was revoked")
     assert "have one of the authorities sign" not in result.remedy
 
 
@@ -242,7 +242,7 @@ def test_bytes_that_are_not_the_images_fail_every_authority():
     lie = VerificationResult(state=VerificationState.FAILED, problem="the bytes stored have another digest")
     result = of(signing(RELEASE), lie)
     assert (result.outcome, result.reason) == (Outcome.FAIL, Reason.SIGNATURE_INVALID)
-    assert result.found == "authority release: not satisfied"
+    assert result.found == "authority release: the manifest of the image in the registry is not valid"
     assert result.cause == "authority release: the bytes stored have another digest"
 
 
@@ -254,9 +254,9 @@ def test_trust_that_cannot_be_used_names_authority_and_problem():
     assert result.cause == "there is no TrustStore ca"
 
 
-def test_a_refusal_says_step_and_words_of_each_authority_and_how_to_sign():
+def test_a_refusal_says_what_is_wrong_and_how_to_sign():
     result = of(signing(), proof(VerificationState.FAILED), proof(VerificationState.ABSENT))
-    assert result.found == "authority release: failed to look for revocations"
+    assert result.found == "authority release: the signing certificate was revoked"
     assert result.cause.endswith("nobody answered")
     assert result.remedy == f"have one of the authorities sign {IMAGE.rpartition(':')[0]}@{DIGEST}"
 
@@ -269,8 +269,12 @@ def test_an_image_whose_signatures_were_not_looked_up_is_undetermined():
 
 def test_a_refusal_tells_of_each_authority_and_only_causes_that_are_known():
     anonymous, named = (proof(VerificationState.FAILED, signer=signer) for signer in ("", "CN=release"))
-    result = of(signing(), proof(VerificationState.FAILED, step=""), named)
-    assert result.found == "authority release: not satisfied; authority vendor: failed to look for revocations"
+    result = of(signing(), proof(VerificationState.FAILED, clause=""), named)
+    assert result.found == "no valid signature by any of: release, vendor"
+    assert result.details == (
+        "authority release: the signature is not valid",
+        "authority vendor: the signing certificate was revoked",
+    )
     signed = "authority vendor: signed by CN=release: nobody answered"
     assert of(signing(), anonymous, named).cause == f"authority release: nobody answered; {signed}"
     assert of(signing(), proof(VerificationState.FAILED, text=""), named).cause == signed
@@ -287,12 +291,12 @@ RETRY = "retry, and tell the platform team if it persists"
 @pytest.mark.parametrize(
     ("found", "words", "remedy"),
     [
-        (None, "nothing is known of authority release", RETRY),
-        (proof(VerificationState.UNKNOWN), "authority release: could not look for revocations", RETRY),
+        (None, "authority release was not verified", RETRY),
+        (proof(VerificationState.UNKNOWN), "authority release: the signing certificate was revoked", RETRY),
         (
             VerificationResult(state=VerificationState.UNKNOWN, problem="there is no TrustStore ca"),
             "authority release cannot be verified: a trust store or a key is unusable",
-            "the platform team has to correct the policy or its trust stores; their status says what is wrong",
+            "ask the platform team to correct the policy or its trust stores, whose status says what is wrong",
         ),
     ],
     ids=["not asked", "not decided", "no trust"],
@@ -321,7 +325,7 @@ def test_what_is_only_logged_holds_no_longer_than_it_may_be_believed_and_repeats
 @pytest.mark.parametrize(("count", "more"), [(1, ""), (2, " (and 1 more tried)"), (3, " (and 2 more tried)")])
 def test_a_refusal_says_how_many_signatures_were_tried(count, more):
     tried = conclude([attempt(VerificationState.FAILED)] * count, outage=None)
-    assert of(signing(RELEASE), tried).found == f"authority release: failed to look for revocations{more}"
+    assert of(signing(RELEASE), tried).found == f"authority release: the signing certificate was revoked{more}"
 
 
 def test_hostile_words_of_a_signature_are_made_harmless():

@@ -125,15 +125,15 @@ def _report(report: ScanReport, now: datetime) -> str:
 
 
 def _proofs(proofs: VerificationResults) -> list[str]:
-    """Return a line for each authority that was asked for: what came of it, by whom, and at which step it ended."""
+    """Return a line for each authority that was asked for: what came of it, by whom, and what is wrong."""
     lines = []
     for requirement, proof in proofs.by_requirement.items():
         about = f"authority {requirement.authority.name}: {proof.state.value}"
         decisive = proof.decisive
         if decisive is not None and decisive.signer:
             about += f", by {harmless(decisive.signer, MAX_WORDS)}"
-        if decisive is not None and decisive.step:
-            about += f", failed to {decisive.step}: {harmless(decisive.text, MAX_WORDS)}"
+        if decisive is not None and decisive.clause:
+            about += f", {decisive.clause}: {harmless(decisive.text, MAX_WORDS)}"
         about += f", {proof.problem}" if proof.problem else ""
         about += f", some signatures could not be read: {cause_words(proof.outage)}" if proof.outage is not None else ""
         lines.append(about)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tidegate.errors import Error, UndeterminedError, VerificationError
-from tidegate.strict.quotation import quoted_time
+from tidegate.strict.quotation import day, quoted_time
 from tidegate.verify.notation.authenticity import check_subject, find_anchor
 from tidegate.verify.notation.envelope.attributes import SigningScheme
 from tidegate.verify.notation.envelope.envelope import Envelope, open_envelope, parse_envelope
@@ -88,28 +88,44 @@ def verify_notation(
     return verification.run()
 
 
+_CLAUSES = (
+    "the signature envelope is malformed",
+    "the signing certificate is not trusted",
+    "the signature does not match its signing certificate",
+    "the certificate chain of the signature is not valid for signing",
+    "the signature does not say which image was signed",
+    "the signature has a critical attribute that tidegate does not support",
+    "the subject of the signing certificate is not valid",
+    "the expiry of the signature is not valid",
+    "the timestamp of the signature is not valid",
+    "the revocation status of the signature is unknown",
+)
+"""What users read where a step does not pass and its error says nothing more exact."""
+
+
 def _steps() -> tuple[NotationStep, ...]:
     rows = (
         ("read the envelope and its signed attributes", ValidationType.INTEGRITY, "N28-N36"),
-        ("find a trusted anchor in the certificate chain", ValidationType.AUTHENTICITY, "N54"),
-        ("verify the signature with the first certificate's key", ValidationType.INTEGRITY, "N36-N38"),
-        ("hold the certificate chain against the profile", ValidationType.INTEGRITY, "N39, N46-N53"),
-        ("compare the signed artifact and metadata with the wanted ones", ValidationType.INTEGRITY, "N41, N42"),
-        ("find who understands the critical attributes", ValidationType.INTEGRITY, "N40, N43, N44"),
+        ("find a trusted certificate in the certificate chain", ValidationType.AUTHENTICITY, "N54"),
+        ("verify the signature with the signing certificate's key", ValidationType.INTEGRITY, "N36-N38"),
+        ("check the chain against the certificate profile", ValidationType.INTEGRITY, "N39, N46-N53"),
+        ("compare the signed artifact and metadata with the required ones", ValidationType.INTEGRITY, "N41, N42"),
+        ("check the critical attributes and the required plugin", ValidationType.INTEGRITY, "N40, N43, N44"),
         ("match the signer with the trusted identities", ValidationType.AUTHENTICITY, "N45, N55"),
-        ("look at the signature's expiry", ValidationType.EXPIRY, "N56"),
-        ("establish the time of signing", ValidationType.AUTHENTIC_TIMESTAMP, "N57-N63"),
-        ("look for revocations", ValidationType.REVOCATION, "N45, N64-N68"),
+        ("check the signature's expiry", ValidationType.EXPIRY, "N56"),
+        ("check the signing time", ValidationType.AUTHENTIC_TIMESTAMP, "N57-N63"),
+        ("check for revocation", ValidationType.REVOCATION, "N45, N64-N68"),
     )
     return tuple(
         NotationStep(
             number=number,
             title=title,
             outcome=StepOutcome.NOT_REACHED,
+            clause=clause,
             rules=f"{validation}, {rules}",
             validation=validation,
         )
-        for number, (title, validation, rules) in enumerate(rows, start=1)
+        for number, ((title, validation, rules), clause) in enumerate(zip(rows, _CLAUSES, strict=True), start=1)
     )
 
 
@@ -211,7 +227,10 @@ class _Verification:
         if expiry is None:
             return "the signature has no expiry"
         if self.now >= expiry:  # N56
-            raise VerificationError(f"digital signature has expired on {quoted_time(expiry)}")
+            raise VerificationError(
+                f"digital signature has expired on {quoted_time(expiry)}",
+                clause=f"the signature expired on {day(expiry)}",
+            )
         self.moments.append(expiry)
         return None
 
@@ -219,17 +238,17 @@ class _Verification:
         attributes, statement = self._envelope.attributes, self.statement
         if attributes.scheme is SigningScheme.SIGNING_AUTHORITY:
             check_valid_at_signing(self.chain, attributes.signing_time)  # N57
-            return f"signed at {quoted_time(attributes.signing_time)} by the word of the signing authority"
+            return f"signed at {quoted_time(attributes.signing_time)} according to the signing authority"
         if not is_timestamp_required(statement, self.chain, self.now):  # N58
             check_valid_now(self.chain, self.now)
             self.moments += [certificate.not_after for certificate in self.chain]
-            return "no timestamp countersignature is demanded, every certificate is valid now"
+            return "no timestamp is required, every certificate is valid now"
         roots = self.stores.certificates(statement.trust_stores, StoreKind.TSA)
         sealed = self._envelope.sealed
         timestamp = verify_timestamp(sealed.timestamp_token, sealed.signature, roots)  # N59-N61
         check_timestamp_within(self.chain, timestamp.info)  # N62
         self._check_chain(timestamp.chain, "timestamping certificate", None)  # N63
-        return f"signed before {quoted_time(timestamp.info.moment)} by the word of {timestamp.chain[0].subject}"
+        return f"signed before {quoted_time(timestamp.info.moment)} according to {timestamp.chain[0].subject}"
 
     def _revoke(self) -> str | None:
         if self.anchor is None or not self.identified:
@@ -278,7 +297,7 @@ class _Verification:
             return
         if not isinstance(answer, NoAnswer):
             self.questions[question] = None
-            raise UndeterminedError("AWS Signer's revocation status is not at hand")
+            raise UndeterminedError("AWS Signer's revocation status is not available")
         reason = f"GetRevocationStatus call failed with error: {answer.reason}"
         raise UndeterminedError(str(revocation_failure(reason)))
 
@@ -327,13 +346,17 @@ def _perform(
 
     An exception that is not one of tidegate's errors is a failure: hostile bytes may bring it about.
     """
+    clause, accepted = "", ""
     try:
         found, text = StepOutcome.OK, act() or ""
     except UndeterminedError as error:
-        found, text = StepOutcome.UNDECIDED, str(error)
+        found, text, clause, accepted = StepOutcome.UNDECIDED, str(error), error.clause, error.accepted
+    except VerificationError as error:
+        found, text, clause, accepted = StepOutcome.FAILED, str(error), error.clause, error.accepted
     except Error as error:
         found, text = StepOutcome.FAILED, str(error)
     except Exception as error:  # noqa: BLE001 - whatever happens, no signature passes by it
         found, text = StepOutcome.FAILED, f"unexpected {type(error).__name__}"
     logged = action is not ValidationAction.ENFORCE and found is not StepOutcome.OK
-    return replace(step, outcome=StepOutcome.LOGGED if logged else found, text=text), found
+    outcome = StepOutcome.LOGGED if logged else found
+    return replace(step, outcome=outcome, text=text, clause=clause or step.clause, accepted=accepted), found

@@ -21,6 +21,7 @@ from tidegate.verify.notation.envelope.plugin import (
     VERIFICATION_PLUGIN,
     VERIFICATION_PLUGIN_MIN_VERSION,
 )
+from tidegate.verify.notation.signer_names import PROFILE, accepted_signers, profile_name
 from tidegate.verify.notation.trust_policy.statement import TrustedIdentities
 from tidegate.verify.notation.x509.certificate import Certificate
 
@@ -31,11 +32,7 @@ PROCESSED = frozenset({PROFILE_VERSION, SIGNING_JOB, VERIFICATION_PLUGIN, VERIFI
 MAX_NAMED_ENTITIES = 10
 """Revoked resources that a message names."""
 
-_PROFILE = re.compile(
-    r"(?P<profile>arn:(?P<partition>aws[a-z-]*):signer:(?P<region>[a-z0-9-]+):[0-9]{12}:/signing-profiles/"
-    r"[A-Za-z0-9_.-]{1,128})(?:/(?P<version>[A-Za-z0-9_.-]{1,64}))?",
-    re.ASCII,
-)
+_FAILED = f"trusted identify verification by plugin {quoted(AWS_SIGNER_PLUGIN)} failed with reason {{}}"
 _JOB = re.compile(r"arn:aws[a-z-]*:signer:[a-z0-9-]+:[0-9]{12}:/signing-jobs/[A-Za-z0-9_.-]{1,128}", re.ASCII)
 
 
@@ -71,7 +68,7 @@ def signing_profile(attributes: SignedAttributes, media_type: str) -> SigningPro
         )
     if media_type != JWS_MEDIA_TYPE:
         raise VerificationError(f"plugin {AWS_SIGNER_PLUGIN} verifies envelopes of type {JWS_MEDIA_TYPE} only")
-    profile = _PROFILE.fullmatch(_text(attributes, PROFILE_VERSION))
+    profile = PROFILE.fullmatch(_text(attributes, PROFILE_VERSION))
     job = _text(attributes, SIGNING_JOB)
     if profile is None or profile["version"] is None:
         raise _unparsable(PROFILE_VERSION)
@@ -93,11 +90,28 @@ def check_profile_trusted(profile: SigningProfile, identities: TrustedIdentities
     """
     # N45
     if identities.wildcard:
-        raise _failed("The AWSSigner plugin does not support wildcard identity in the trust policy.")
+        raise VerificationError(
+            _FAILED.format(quoted("The AWSSigner plugin does not support wildcard identity in the trust policy.")),
+            clause=f"signed by {profile_name(profile.profile_arn)}",
+            accepted='no AWS Signer profile, because trustedIdentities is "*"',
+        )
     for identity in identities.others:
-        if _PROFILE.fullmatch(identity) and identity in {profile.profile_arn, profile.version_arn}:
+        if PROFILE.fullmatch(identity) and identity in {profile.profile_arn, profile.version_arn}:
             return
-    raise _failed("Signature publisher doesn't match any trusted identities.")
+    raise VerificationError(
+        _FAILED.format(quoted("Signature publisher doesn't match any trusted identities.")),
+        clause=f"signed by {_unlike(profile, identities)}",
+        accepted=accepted_signers(identities),
+    )
+
+
+def _unlike(profile: SigningProfile, identities: TrustedIdentities) -> str:
+    """Return the profile's name with as much as tells it from the trusted ones."""
+    if any(identity.startswith(f"{profile.profile_arn}/") for identity in identities.others):
+        return profile_name(profile.version_arn)
+    name = profile_name(profile.profile_arn)
+    alike = any(profile_name(identity, version=False) == name for identity in identities.others)
+    return f"{name} of another AWS account" if alike else name
 
 
 def revocation_question(
@@ -129,20 +143,19 @@ def check_answer(answer: SignerAnswer) -> None:
         return
     resources = [entity for entity in answer.revoked_entities if entity.startswith("arn")]
     if resources:
-        raise revocation_failure(f"Resource(s) {', '.join(resources[:MAX_NAMED_ENTITIES])} have been revoked.")
-    raise revocation_failure("Certificate(s) have been revoked.")
+        of_profile = any(":/signing-profiles/" in entity for entity in resources)
+        raise revocation_failure(
+            f"Resource(s) {', '.join(resources[:MAX_NAMED_ENTITIES])} have been revoked.",
+            clause="the signing profile was revoked" if of_profile else "the signature was revoked",
+        )
+    raise revocation_failure("Certificate(s) have been revoked.", clause="the signing certificate was revoked")
 
 
-def revocation_failure(reason: str) -> VerificationError:
+def revocation_failure(reason: str, *, clause: str = "") -> VerificationError:
     """Return the error of a failed revocation check, as notation-go words a plugin's failure."""
     return VerificationError(
-        f"revocation check by verification plugin {quoted(AWS_SIGNER_PLUGIN)} failed with reason {quoted(reason)}"
-    )
-
-
-def _failed(reason: str) -> VerificationError:
-    return VerificationError(
-        f"trusted identify verification by plugin {quoted(AWS_SIGNER_PLUGIN)} failed with reason {quoted(reason)}"
+        f"revocation check by verification plugin {quoted(AWS_SIGNER_PLUGIN)} failed with reason {quoted(reason)}",
+        clause=clause,
     )
 
 

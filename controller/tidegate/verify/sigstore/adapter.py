@@ -310,7 +310,7 @@ def check_all_taken(procedure: Procedure) -> None:
     """Raise VerificationError unless the library took every step: silence of a changed library is no proof."""
     left_out = [step for step in _STEPS if step not in procedure.taken]
     if left_out:
-        raise VerificationError(f"it was not established that {left_out[0].title}")
+        raise VerificationError(f"sigstore-python did not {left_out[0].title}")
 
 
 def verify_certificate(leaf: Leaf, *, times: Sequence[datetime], root: TrustRoot, procedure: Procedure) -> None:

@@ -18,6 +18,9 @@ from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a trusted clock may be ahead of ours. A time further on is a broken clock, ours or theirs."""
 
+MAX_TYPE_SHOWN = 120
+"""Characters of a predicate type that a message for users repeats."""
+
 ANY_PREDICATE = "\0"
 """As predicate type: whatever was signed, for a person who reads the outcome. No policy can hold such a text."""
 
@@ -83,11 +86,13 @@ def check_claims(proof: Proof, claims: Claims, now: datetime, procedure: Procedu
     for name, value in claims.annotations.items():
         if proof.annotations.get(name) != value:
             raise VerificationError(
-                f"annotation {quoted(name)} is {quoted(proof.annotations.get(name))}, expected {quoted(value)}"
+                f"annotation {quoted(name)} is {quoted(proof.annotations.get(name))}, expected {quoted(value)}",
+                clause=f"the signature lacks the required annotation {quoted(name)}",
             )
     if claims.repository is not None and proof.repository != claims.repository:
         raise VerificationError(
-            f"signed for repository {quoted(proof.repository)}, expected {quoted(claims.repository)}"
+            f"signed for repository {quoted(proof.repository)}, expected {quoted(claims.repository)}",
+            clause="the signature is for another repository",
         )
     procedure.found(f"predicate type {quoted(proof.statement.predicate_type)}" if proof.statement else "a signature")
     if claims.conditions:
@@ -105,7 +110,10 @@ def check_claims(proof: Proof, claims: Claims, now: datetime, procedure: Procedu
 def check_not_ahead(time: datetime, now: datetime) -> None:
     """Raise VerificationError for a time that has not come yet."""
     if time > now + CLOCK_SKEW:
-        raise VerificationError(f"signed at {moment(time)}, which is after {moment(now)}: one of the clocks is wrong")
+        raise VerificationError(
+            f"signed at {moment(time)}, which is after {moment(now)}: one of the clocks is wrong",
+            clause="the signing time is in the future",
+        )
 
 
 def _check_type(proof: Proof, claims: Claims) -> None:
@@ -113,12 +121,24 @@ def _check_type(proof: Proof, claims: Claims) -> None:
         return
     given = proof.statement.predicate_type if proof.statement else COSIGN_SIGNATURE
     if given != claims.predicate_type:
-        raise VerificationError(f"predicate type {quoted(given)}, expected {quoted(claims.predicate_type)}")
+        raise VerificationError(
+            f"predicate type {quoted(given)}, expected {quoted(claims.predicate_type)}",
+            clause=_other_type(given, claims),
+        )
+
+
+def _other_type(given: str, claims: Claims) -> str:
+    if given == COSIGN_SIGNATURE:
+        return "it is a signature, not an attestation"
+    shown = f"an attestation of type {quoted(given, MAX_TYPE_SHOWN)}"
+    return f"it is {shown}, not a signature" if claims.is_signature else f"it is {shown}"
 
 
 def _check_age(proof: Proof, max_age: timedelta, now: datetime, procedure: Procedure) -> None:
     if proof.signed_at is None:
-        raise VerificationError("no trusted clock says when it was signed, so its age is unknown")
+        raise VerificationError(
+            "the signing time is not verified, so the age is unknown", clause="the age of the signature is unknown"
+        )
     if now - proof.signed_at > max_age:
         raise VerificationError(f"signed at {moment(proof.signed_at)}, longer ago than {max_age}")
     procedure.found(f"signed at {moment(proof.signed_at)}")

@@ -39,9 +39,11 @@ def check_conditions(predicate: Mapping[str, Any], conditions: Sequence[Conditio
         iterations = min(MAX_ITERATIONS, size.longest**condition.loops) if condition.loops else 0
         if iterations * (size.all if condition.compares_any else size.widest) > MAX_LOOP_COST:
             raise VerificationError(f"the predicate is too large for the loop of condition {quoted(condition.text)}")
-    for condition in conditions:
+    for number, condition in enumerate(conditions, start=1):
         if not condition.holds(predicate):
-            raise VerificationError(f"condition {quoted(condition.text)} is false")
+            raise VerificationError(
+                f"condition {quoted(condition.text)} is false", clause=f"condition {number} of the policy is false"
+            )
 
 
 def _measured(predicate: Mapping[str, Any]) -> _Size:

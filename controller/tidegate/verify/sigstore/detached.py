@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from tidegate.errors import VerificationError
 from tidegate.verify.sigstore.bundle import LogEntry
@@ -58,17 +59,20 @@ def _keyless(given: Detached, authority: KeylessTrust, now: datetime, procedure:
     import tidegate.verify.sigstore.adapter as library  # noqa: PLC0415 -- costs 0.4 seconds, see the adapter
 
     if given.certificate is None:
-        raise VerificationError("signed with a long-lived key, but identities are demanded")
+        raise no_certificate(authority)
     procedure.enter(SigstoreStep.CERTIFICATE)
     leaf = read_leaf(given.certificate)
     procedure.found(harmless(leaf.signer))
     entry = given.entry
     times = _times(given, entry, authority.root, now, procedure)
     if not times:
-        raise VerificationError("no trusted clock says when it was signed: no log entry and no trusted timestamp")
+        raise VerificationError(
+            "the signing time is unknown: no log entry and no trusted timestamp",
+            clause="the transparency log entry is missing",
+        )
     library.verify_certificate(leaf, times=times, root=authority.root, procedure=procedure)
     procedure.enter(SigstoreStep.IDENTITY)
-    authority.check(leaf.signer)
+    check_signer(authority, leaf, given)
     _log(entry, authority.root, times, now, procedure, required=authority.require_log)
     procedure.enter(SigstoreStep.SIGNATURE)
     _verify_by_leaf(leaf, given)
@@ -81,7 +85,7 @@ def _keyed(given: Detached, authority: KeyTrust, now: datetime, procedure: Proce
     entry = given.entry if authority.require_log else None
     times = _times(given, entry, root, now, procedure) if root else ()
     procedure.enter(SigstoreStep.IDENTITY)
-    procedure.found(f"demanded: {key.signer}")
+    procedure.found(f"required: {key.signer}")
     if root:
         _log(entry, root, times, now, procedure, required=authority.require_log)
     procedure.enter(SigstoreStep.SIGNATURE)
@@ -134,7 +138,7 @@ def _log(
         return
     procedure.enter(SigstoreStep.LOG)
     if entry is None:
-        raise VerificationError("no entry of a transparency log came with the signature, and one is demanded")
+        raise missing_entry()
     import tidegate.verify.sigstore.adapter as library  # noqa: PLC0415 -- costs 0.4 seconds, see the adapter
 
     if isinstance(entry, LogEntry):
@@ -151,14 +155,49 @@ def _log(
     procedure.found(f"index {entry.index}")
 
 
+def no_certificate(authority: KeylessTrust) -> VerificationError:
+    """Return the error of a signature by a key where an identity has to sign."""
+    return VerificationError(
+        "signed with a long-lived key, but an identity is required",
+        clause="signed with a key, not with the certificate of an identity",
+        accepted=authority.accepted,
+    )
+
+
+def missing_entry() -> VerificationError:
+    """Return the error of a signature without an entry of a transparency log where one is required."""
+    return VerificationError(
+        "the signature has no transparency log entry, and one is required",
+        clause="the transparency log entry is missing",
+    )
+
+
+def check_signer(authority: KeylessTrust, leaf: Leaf, given: Detached) -> None:
+    """Raise VerificationError unless the certificate names one of the identities.
+
+    Before the error says that somebody else signed, the signature is verified with that certificate: certificates are
+    public, and anybody can put one beside an image.
+    """
+    try:
+        authority.check(leaf.signer)
+    except VerificationError:
+        _verify_by_leaf(leaf, given)
+        raise
+
+
 def _verify_by_leaf(leaf: Leaf, given: Detached) -> None:
     """Verify with SHA-256 whatever the curve, as sigstore-python does and cosign's keyless signatures are."""
-    if given.message is None:
+    if given.message is None and not given.sha256:
         raise VerificationError("there is nothing that was signed")
+    message, algorithm = given.message, ec.ECDSA(hashes.SHA256())
+    if message is None:
+        message, algorithm = given.sha256, ec.ECDSA(Prehashed(hashes.SHA256()))
     try:
-        leaf.key.verify(given.signature, given.message, ec.ECDSA(hashes.SHA256()))
+        leaf.key.verify(given.signature, message, algorithm)
     except InvalidSignature as error:
-        raise VerificationError("the signature is not by the certificate's key over this content") from error
+        raise VerificationError(
+            "the signature is not by the certificate's key over this content", clause=SigstoreStep.SIGNATURE.clause
+        ) from error
 
 
 def _entry(entry: LogEntry | Promise | None, given: Detached, verifier: bytes, procedure: Procedure) -> None:

@@ -33,24 +33,45 @@ class SigstoreStep(IntEnum):
 
     @property
     def title(self) -> str:
-        """Return what the step establishes, as a sentence without its end."""
+        """Return what the step does, in the imperative."""
         return _TITLES[self]
+
+    @property
+    def clause(self) -> str:
+        """Return what users read where the step does not pass and its error says nothing more exact."""
+        return _CLAUSES[self]
 
 
 _TITLES = {
-    SigstoreStep.MATERIAL: "the material reads as one signature within bounds",
-    SigstoreStep.CERTIFICATE: "the certificate has the form that Fulcio gives",
-    SigstoreStep.TIME: "a trusted clock says when it was signed",
-    SigstoreStep.CHAIN: "a trusted authority issued the certificate and it was valid then",
-    SigstoreStep.SCT: "a trusted log of certificates saw the certificate",
-    SigstoreStep.IDENTITY: "the signer is one that is demanded",
-    SigstoreStep.LOG: "a trusted transparency log holds the entry",
-    SigstoreStep.SIGNATURE: "the signature is the signer's",
-    SigstoreStep.ENTRY: "the log's entry is about this signature",
-    SigstoreStep.SUBJECT: "what was signed names this digest",
-    SigstoreStep.CLAIMS: "what was signed says what is demanded",
-    SigstoreStep.CONDITIONS: "every condition on the predicate holds",
-    SigstoreStep.AGE: "it was signed recently enough",
+    SigstoreStep.MATERIAL: "read the signature",
+    SigstoreStep.CERTIFICATE: "read the signing certificate and the identity in it",
+    SigstoreStep.TIME: "check the signing time",
+    SigstoreStep.CHAIN: "verify the signing certificate with the trusted certificate authorities",
+    SigstoreStep.SCT: "verify the signed certificate timestamp",
+    SigstoreStep.IDENTITY: "check the signer's identity",
+    SigstoreStep.LOG: "verify the transparency log entry",
+    SigstoreStep.SIGNATURE: "verify the signature with the signer's key",
+    SigstoreStep.ENTRY: "compare the log entry with the signature",
+    SigstoreStep.SUBJECT: "compare the signed digest with the image",
+    SigstoreStep.CLAIMS: "check the predicate type, annotations and repository",
+    SigstoreStep.CONDITIONS: "check the conditions on the predicate",
+    SigstoreStep.AGE: "check the signature's age",
+}
+
+_CLAUSES = {
+    SigstoreStep.MATERIAL: "the signature is malformed",
+    SigstoreStep.CERTIFICATE: "the signing certificate is not a valid Sigstore certificate",
+    SigstoreStep.TIME: "the signing time cannot be verified",
+    SigstoreStep.CHAIN: "the signing certificate was not issued by a CA of the trusted root",
+    SigstoreStep.SCT: "the signing certificate is not in a certificate transparency log of the trusted root",
+    SigstoreStep.IDENTITY: "the signer cannot be verified",
+    SigstoreStep.LOG: "the transparency log entry is not valid",
+    SigstoreStep.SIGNATURE: "the signature does not match its signing certificate",
+    SigstoreStep.ENTRY: "the transparency log entry belongs to another signature",
+    SigstoreStep.SUBJECT: "the signature is for another image",
+    SigstoreStep.CLAIMS: "the signed content is not what the policy requires",
+    SigstoreStep.CONDITIONS: "a condition on the predicate is not met",
+    SigstoreStep.AGE: "the signature is too old",
 }
 
 
@@ -110,16 +131,30 @@ class Procedure:
         """Say what the current step found."""
         self._text = text
 
-    def end(self, outcome: StepOutcome, text: str = "") -> tuple[StepResult, ...]:
-        """End the current step and the procedure; return all steps."""
-        self._text = text or self._text
-        self._end(outcome)
+    def end(self) -> tuple[StepResult, ...]:
+        """End the current step and the procedure well; return all steps."""
+        self._end(StepOutcome.OK)
         return tuple(self._done)
 
-    def _end(self, outcome: StepOutcome) -> None:
+    def fail(self, outcome: StepOutcome, error: VerificationError | UndeterminedError) -> tuple[StepResult, ...]:
+        """End the procedure at the current step, which did not pass; return all steps."""
+        self._text = str(error) or self._text
+        self._end(outcome, error.clause, error.accepted)
+        return tuple(self._done)
+
+    def _end(self, outcome: StepOutcome, clause: str = "", accepted: str = "") -> None:
         if self._current is not None:
             step = self._current
-            self._done.append(StepResult(number=step.value, title=step.title, outcome=outcome, text=self._text))
+            self._done.append(
+                StepResult(
+                    number=step.value,
+                    title=step.title,
+                    outcome=outcome,
+                    text=self._text,
+                    clause=clause or step.clause,
+                    accepted=accepted,
+                )
+            )
         self._current, self._text = None, ""
 
 
@@ -134,16 +169,16 @@ def carry_out(body: Callable[[Procedure], Proof]) -> Verification:
     try:
         proof = body(procedure)
     except UndeterminedError as error:
-        return Verification(steps=procedure.end(StepOutcome.UNDECIDED, str(error)), proof=None, error=error)
+        return Verification(steps=procedure.fail(StepOutcome.UNDECIDED, error), proof=None, error=error)
     except VerificationError as error:
-        return Verification(steps=procedure.end(StepOutcome.FAILED, str(error)), proof=None, error=error)
+        return Verification(steps=procedure.fail(StepOutcome.FAILED, error), proof=None, error=error)
     except Exception as exception:  # noqa: BLE001 -- see above
         return _foreign(procedure, exception)
     except BaseException as exception:
         if not is_panic(exception):
             raise
         return _foreign(procedure, exception)
-    return Verification(steps=procedure.end(StepOutcome.OK), proof=proof, error=None)
+    return Verification(steps=procedure.end(), proof=proof, error=None)
 
 
 def is_panic(exception: BaseException) -> bool:
@@ -156,7 +191,7 @@ def _foreign(procedure: Procedure, exception: BaseException) -> Verification:
     text = str(exception) if isinstance(exception, Error) else f"unreadable ({type(exception).__name__})"
     error = VerificationError(text)
     error.__cause__ = exception
-    return Verification(steps=procedure.end(StepOutcome.FAILED, text), proof=None, error=error)
+    return Verification(steps=procedure.fail(StepOutcome.FAILED, error), proof=None, error=error)
 
 
 def moment(time: datetime) -> str:

@@ -6,6 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.images.digest import Digest
+from tidegate.strict.quotation import quoted
+
+MAX_SUBJECT, MAX_ISSUER = 200, 100
+"""Characters of a signer that messages for users repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +21,11 @@ class KeylessSigner:
 
     def __str__(self) -> str:
         return f"{self.subject} (issuer {self.issuer})"
+
+    @property
+    def quoted(self) -> str:
+        """Return the signer for messages that users read: what others chose is quoted and cut."""
+        return f"{quoted(self.subject, MAX_SUBJECT)} (issuer {quoted(self.issuer, MAX_ISSUER)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,10 @@ class PublicKey:
                 case _:
                     raise VerificationError("the key and its hash do not belong together")
         except InvalidSignature as error:
-            raise VerificationError("the signature is not by this key over this content") from error
+            raise VerificationError(
+                "the signature is not by this key over this content",
+                clause=f"the signature is not by the key with SHA-256 fingerprint {self.signer.fingerprint}",
+            ) from error
 
 
 def parse_public_key(pem: bytes, *, hash_name: str | None = None) -> PublicKey:

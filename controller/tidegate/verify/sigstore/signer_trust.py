@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tidegate.errors import PolicyError, VerificationError
+from tidegate.strict.quotation import alternatives
 from tidegate.verify.sigstore.identity import SigstoreIdentity
 from tidegate.verify.sigstore.proof import KeylessSigner
 from tidegate.verify.sigstore.public_key import PublicKey
@@ -31,7 +32,16 @@ class KeylessTrust:
         """Raise VerificationError unless the signer is one of the identities."""
         if not any(identity.matches(issuer=signer.issuer, subject=signer.subject) for identity in self.identities):
             wanted = "; or ".join(str(identity) for identity in self.identities[:MAX_SHOWN])
-            raise VerificationError(f"signed by {harmless(signer)}, expected {wanted}")
+            raise VerificationError(
+                f"signed by {harmless(signer)}, expected {wanted}",
+                clause=f"signed by {signer.quoted}",
+                accepted=self.accepted,
+            )
+
+    @property
+    def accepted(self) -> str:
+        """Return whom the policy accepts, for messages that users read."""
+        return alternatives([identity.quoted for identity in self.identities])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,14 @@ from tidegate.errors import VerificationError
 from tidegate.verify.sigstore.bundle import Bundle, DsseEnvelope, MessageSignature, parse_bundle, parse_envelope
 from tidegate.verify.sigstore.certificate import read_leaf
 from tidegate.verify.sigstore.claims import Artifact, Claims, check_claims, check_not_ahead
-from tidegate.verify.sigstore.detached import Detached, Signing, verify_detached
+from tidegate.verify.sigstore.detached import (
+    Detached,
+    Signing,
+    check_signer,
+    missing_entry,
+    no_certificate,
+    verify_detached,
+)
 from tidegate.verify.sigstore.layer import (
     SignatureLayer,
     layer_certificate,
@@ -107,17 +114,18 @@ def _keyless_bundle(
     import tidegate.verify.sigstore.adapter as library  # noqa: PLC0415 -- costs 0.4 seconds, see the adapter
 
     if bundle.certificate is None:
-        raise VerificationError("signed with a long-lived key, but identities are demanded")
+        raise no_certificate(authority)
     if bundle.entry is None:
-        raise VerificationError("the bundle holds no entry of a transparency log")
+        raise missing_entry()
     procedure.enter(SigstoreStep.CERTIFICATE)
     leaf = read_leaf(bundle.certificate)
+    given = _detached(bundle, artifact)
     procedure.found(harmless(leaf.signer))
     payload, times = library.verify_keyless_bundle(
         bundle,
         sha256=artifact.sha256,
         root=authority.root,
-        check_signer=lambda: authority.check(leaf.signer),
+        check_signer=lambda: check_signer(authority, leaf, given),
         check_time=lambda time: check_not_ahead(time, now),
         procedure=procedure,
     )
@@ -129,20 +137,27 @@ def _keyed_bundle(
 ) -> tuple[bytes | None, Signing]:
     """Take steps 3 to 9 with our own procedure."""
     if bundle.certificate is not None:
-        raise VerificationError("signed by an identity with a certificate, but a key is demanded")
+        raise VerificationError(
+            "signed by an identity with a certificate, but a key is required",
+            clause=f"signed with a certificate, not with the key with SHA-256 fingerprint {authority.key.signer.fingerprint}",
+        )
+    if isinstance(bundle.content, MessageSignature):
+        _check_hint(bundle.content, artifact)
+    given = _detached(bundle, artifact)
+    return given.payload, verify_detached(given, authority, now, procedure)
+
+
+def _detached(bundle: Bundle, artifact: Artifact) -> Detached:
+    """Return the bundle's signature with all that its verification needs but the certificate."""
     content = bundle.content
-    payload = content.payload if isinstance(content, DsseEnvelope) else None
-    if isinstance(content, MessageSignature):
-        _check_hint(content, artifact)
-    given = Detached(
+    return Detached(
         signature=content.signature,
         message=signed_text(content) if isinstance(content, DsseEnvelope) else artifact.content,
         sha256=artifact.sha256,
-        payload=payload,
+        payload=content.payload if isinstance(content, DsseEnvelope) else None,
         entry=bundle.entry,
         timestamps=bundle.timestamps,
     )
-    return payload, verify_detached(given, authority, now, procedure)
 
 
 def _check_hint(content: MessageSignature, artifact: Artifact) -> None:
@@ -151,7 +166,9 @@ def _check_hint(content: MessageSignature, artifact: Artifact) -> None:
     if artifact.content is not None and content.hash_name:
         known[content.hash_name] = hashlib.new(content.hash_name, artifact.content).digest()
     if content.digest != known.get(content.hash_name, content.digest):
-        raise VerificationError(f"the signature is about another artifact than {artifact.digest}")
+        raise VerificationError(
+            f"the signature is about another artifact than {artifact.digest}", clause=SigstoreStep.SUBJECT.clause
+        )
 
 
 def _bundle_proof(payload: bytes | None, signing: Signing, artifact: Artifact, procedure: Procedure) -> Proof:

@@ -192,7 +192,7 @@ def test_a_root_stands_for_its_own_issuer(count: int):
         ),
         pytest.param(
             SignerAnswer(revoked_entities=(), good_until=LATER - timedelta(seconds=1)),
-            "AWS Signer's revocation status is not at hand",
+            "AWS Signer's revocation status is not available",
             Conclusion.INCONCLUSIVE,
             id="N45-stale-answer",
         ),

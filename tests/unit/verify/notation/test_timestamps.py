@@ -32,7 +32,7 @@ def test_a_countersignature_is_verified(media_type: str, kind: str):
     trusted = stores(ca=signer("rsa2048").root, tsa=tsa.root)
     outcome = verify(envelope, media_type, policy=WITH_TSA, trusted=trusted)
     assert outcome.conclusion is Conclusion.VERIFIED, outcome.decisive
-    assert "by the word of CN=TSA" in (outcome.steps[8].text)
+    assert "according to CN=TSA" in (outcome.steps[8].text)
 
 
 @pytest.mark.parametrize(

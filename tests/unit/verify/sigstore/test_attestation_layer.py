@@ -58,7 +58,7 @@ def test_gap_legacy_every_form_of_the_log_s_entry_is_compared(body):
 def test_gap_legacy_a_key_s_attestation_may_be_unlogged():
     unlogged = keyed(root=None, require_log=False)
     passes(verify(*ours().attest_layer(PAYLOAD, key(), logged=False), unlogged))
-    ends(verify(*ours().attest_layer(PAYLOAD, key(), logged=False), keyed()), SigstoreStep.LOG, "one is demanded")
+    ends(verify(*ours().attest_layer(PAYLOAD, key(), logged=False), keyed()), SigstoreStep.LOG, "one is required")
 
 
 @pytest.mark.parametrize("body", BODIES)

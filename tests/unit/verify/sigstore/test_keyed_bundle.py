@@ -83,9 +83,9 @@ def test_gap_keyed_without_a_log_nothing_says_when(content):
 
 
 def test_a_log_that_is_demanded_must_hold_the_signature():
-    ends(check(signed(logged=False), keyed()), SigstoreStep.LOG, "one is demanded")
+    ends(check(signed(logged=False), keyed()), SigstoreStep.LOG, "one is required")
     stamped = signed(logged=False, timestamped=True)
-    ends(check(stamped, keyed()), SigstoreStep.LOG, "one is demanded")
+    ends(check(stamped, keyed()), SigstoreStep.LOG, "one is required")
     with pytest.raises(PolicyError, match="trustRoot: required"):
         KeyTrust(key=parse_public_key(public_pem(key())))
 

@@ -319,7 +319,7 @@ def test_a_predicate_type_is_compared_exactly():
 
 def test_a_bundle_of_a_key_is_nobody_s_identity_and_the_reverse():
     ends(check(ours().sign_statement_keyed(statement(DIGEST), key())), SigstoreStep.MATERIAL, "long-lived key")
-    ends(check(signed(), keyed()), SigstoreStep.MATERIAL, "a key is demanded")
+    ends(check(signed(), keyed()), SigstoreStep.MATERIAL, "a key is required")
 
 
 @pytest.mark.parametrize(

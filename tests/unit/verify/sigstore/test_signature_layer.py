@@ -78,16 +78,16 @@ def test_gap_legacy_a_layer_of_a_key_passes_every_step_in_order():
 
 def test_the_log_may_be_left_out_only_where_a_clock_stands_in_and_the_authority_allows_it():
     stamped = annotations(logged=False, timestamped=True)
-    ends(check_layer(PAYLOAD, stamped), SigstoreStep.LOG, "one is demanded")
+    ends(check_layer(PAYLOAD, stamped), SigstoreStep.LOG, "one is required")
     result = check_layer(PAYLOAD, stamped, keyless(require_log=False))
     passes(result)
     assert (result.require().signed_at, result.require().log_index) == (NOW, None)
     nothing = check_layer(PAYLOAD, annotations(logged=False), keyless(require_log=False))
     ends(nothing, SigstoreStep.TIME, "no log entry and no trusted timestamp")
     nobody = keyless(require_log=False, trust=root(timestampAuthorities=[]))
-    ends(check_layer(PAYLOAD, stamped, nobody), SigstoreStep.TIME, "no trusted clock")
+    ends(check_layer(PAYLOAD, stamped, nobody), SigstoreStep.TIME, "the signing time is unknown")
     foreign = strangers().sign_layer(PAYLOAD, signer(), logged=False, timestamped=True)
-    ends(check_layer(PAYLOAD, foreign, keyless(require_log=False)), SigstoreStep.TIME, "no trusted clock")
+    ends(check_layer(PAYLOAD, foreign, keyless(require_log=False)), SigstoreStep.TIME, "the signing time is unknown")
 
 
 def test_an_entry_that_is_there_is_verified_even_where_none_is_demanded():

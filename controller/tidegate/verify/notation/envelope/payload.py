@@ -63,7 +63,8 @@ def check_target(payload: SignedPayload, target: TargetArtifact) -> None:
     if payload.target != target:
         raise VerificationError(
             f"content descriptor mismatch: signed was {quoted(payload.target.digest)} of {payload.target.size} bytes and"
-            f" type {quoted(payload.target.media_type)}"
+            f" type {quoted(payload.target.media_type)}",
+            clause="the signature is for another image",
         )
 
 
@@ -72,4 +73,7 @@ def check_metadata(payload: SignedPayload, required: Mapping[str, str]) -> None:
     # N42
     missing = [key for key, value in required.items() if payload.metadata.get(key) != value]
     if missing:
-        raise VerificationError(f"unable to find specified metadata in the signature: {quoted(missing[0])}")
+        raise VerificationError(
+            f"unable to find specified metadata in the signature: {quoted(missing[0])}",
+            clause=f"the signature lacks the required metadata {quoted(missing[0])}",
+        )

@@ -30,7 +30,8 @@ def required_plugin(attributes: SignedAttributes) -> str | None:
     if name not in KNOWN_PLUGINS:
         raise UndeterminedError(
             f"error while locating the verification plugin {quoted(name)}, make sure the plugin is installed"
-            " successfully before verifying the signature"
+            " successfully before verifying the signature",
+            clause="the signature needs a verification plugin that tidegate does not support",
         )
     _check_version(attributes, name, KNOWN_PLUGINS[name])
     return name
@@ -57,7 +58,8 @@ def _check_version(attributes: SignedAttributes, name: str, ours: str) -> None:
     if newer:
         raise UndeterminedError(
             f"found plugin {name} with version {ours} but signature verification needs plugin version greater than or"
-            f" equal to {quoted(wanted)[1:-1]}"
+            f" equal to {quoted(wanted)[1:-1]}",
+            clause="the signature needs a newer version of a verification plugin",
         )
 
 

@@ -135,11 +135,16 @@ def check_standing(standing: ChainStanding, role: str) -> None:
     """
     # N68
     if standing.revoked:
-        raise VerificationError(f"{role} with subject {quoted(standing.revoked[0].subject)} is revoked")
+        certificate = standing.revoked[0]
+        raise VerificationError(
+            f"{role} with subject {quoted(certificate.subject)} is revoked",
+            clause=f"{certificate.called(role)} was revoked",
+        )
     if standing.unknown:
         certificate, reason = standing.unknown[0]
         raise UndeterminedError(
-            f"{role} with subject {quoted(certificate.subject)} revocation status is unknown: {reason}"
+            f"{role} with subject {quoted(certificate.subject)} revocation status is unknown: {reason}",
+            clause=f"the revocation status of {certificate.called(role)} is unknown",
         )
 
 

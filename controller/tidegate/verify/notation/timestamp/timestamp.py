@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tidegate.errors import VerificationError
-from tidegate.strict.quotation import quoted, quoted_time
+from tidegate.strict.quotation import day, quoted, quoted_time
 from tidegate.verify.notation.timestamp.cms import (
     TimestampInfo,
     check_imprint,
@@ -26,6 +26,7 @@ from tidegate.verify.notation.x509.chain import MAX_CHAIN_LENGTH, Purpose, is_is
 MAX_ISSUER_CHECKS = 64
 """Signatures that are checked while looking for the way from a timestamp's signer to a trusted root."""
 
+_ROLE = "signing certificate"
 _VERIFY = "failed to verify the timestamp countersignature with error"
 
 
@@ -54,12 +55,14 @@ def check_valid_now(chain: Sequence[Certificate], now: datetime) -> None:
         if now < certificate.not_before:
             raise VerificationError(
                 f"verification time is before certificate {quoted(certificate.subject)} validity period, it will be"
-                f" valid from {quoted_time(certificate.not_before)}"
+                f" valid from {quoted_time(certificate.not_before)}",
+                clause=f"{certificate.called(_ROLE)} is not valid before {day(certificate.not_before)}",
             )
         if now > certificate.not_after:
             raise VerificationError(
                 f"verification time is after certificate {quoted(certificate.subject)} validity period, it was expired"
-                f" at {quoted_time(certificate.not_after)}"
+                f" at {quoted_time(certificate.not_after)}",
+                clause=f"{certificate.called(_ROLE)} expired on {day(certificate.not_after)}",
             )
 
 
@@ -70,7 +73,8 @@ def check_valid_at_signing(chain: Sequence[Certificate], signing_time: datetime)
         if not certificate.is_valid_at(signing_time):
             raise VerificationError(
                 f"certificate {quoted(certificate.subject)} was not valid when the digital signature was produced at"
-                f" {quoted_time(signing_time)}"
+                f" {quoted_time(signing_time)}",
+                clause=f"{certificate.called(_ROLE)} was not valid when the image was signed on {day(signing_time)}",
             )
 
 
@@ -81,7 +85,10 @@ def verify_timestamp(token: bytes | None, signature: bytes, roots: Sequence[Cert
     """
     # N59
     if not token:
-        raise VerificationError("no timestamp countersignature was found in the signature envelope")
+        raise VerificationError(
+            "no timestamp countersignature was found in the signature envelope",
+            clause="the signature has no timestamp",
+        )
     signed = parse_signed_token(token)
     info = read_timestamp_info(signed)
     try:
@@ -94,7 +101,7 @@ def verify_timestamp(token: bytes | None, signature: bytes, roots: Sequence[Cert
         signer = verify_signer(signed)  # N60
         chain = _path(signer, signed.certificates, roots, info.moment)  # N61
     except VerificationError as error:
-        raise VerificationError(f"{_VERIFY}: {error}") from error
+        raise VerificationError(f"{_VERIFY}: {error}", clause=error.clause) from error
     try:
         validate_chain(chain, Purpose.TIMESTAMPING)  # N52, N61
     except VerificationError as error:
@@ -110,12 +117,14 @@ def check_timestamp_within(chain: Sequence[Certificate], info: TimestampInfo) ->
         if earliest < certificate.not_before:
             raise VerificationError(
                 f"timestamp can be before certificate {quoted(certificate.subject)} validity period, it will be valid"
-                f" from {quoted_time(certificate.not_before)}"
+                f" from {quoted_time(certificate.not_before)}",
+                clause=f"the timestamp is of a time before {certificate.called(_ROLE)} was valid",
             )
         if latest > certificate.not_after:
             raise VerificationError(
                 f"timestamp can be after certificate {quoted(certificate.subject)} validity period, it was expired at"
-                f" {quoted_time(certificate.not_after)}"
+                f" {quoted_time(certificate.not_after)}",
+                clause=f"the timestamp is of a time after {certificate.called(_ROLE)} expired",
             )
 
 
@@ -143,4 +152,6 @@ def _path(
                 raise VerificationError("too many certificates of one name")
             if is_issued_by(way[-1], issuer):
                 ways.append((*way, issuer))
-    raise VerificationError("certificate signed by unknown authority")
+    raise VerificationError(
+        "certificate signed by unknown authority", clause="the timestamp authority of the signature is not trusted"
+    )

@@ -97,6 +97,10 @@ class Certificate:
         """Return the SHA-256 of the DER, in lower-case hexadecimal digits."""
         return hashlib.sha256(self.der).hexdigest()
 
+    def called(self, role: str) -> str:
+        """Return what messages for users call the certificate in a chain whose leaf has the role."""
+        return f"a CA of the {role}" if self.is_ca else f"the {role}"
+
     def is_valid_at(self, moment: datetime) -> bool:
         """Tell whether the moment lies in the validity period, both ends included."""
         return self.not_before <= moment <= self.not_after

@@ -1,4 +1,4 @@
-"""Check ``attestations``: the image has each attestation that the policy requires, signed, and meeting its conditions.
+"""Check ``attestations``: the image has each required attestation, signed by an authority, and its conditions are true.
 
 The attestations of an image are those of the digest that the reference means.
 """
@@ -16,7 +16,7 @@ from tidegate.signing.requirements import requirements_of
 
 
 def check_attestations(policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
-    """Judge each required attestation; where not all pass, the worst decides."""
+    """Judge each required attestation; if not all are verified, the worst decides."""
     if not may_be_asked(policy, subject):
         return NOT_SUPPORTED.of(Check.ATTESTATIONS)
     detail = existing_image(subject, policy)

@@ -1,7 +1,8 @@
-"""Check ``signatures``: the image, and where the policy says so each of its children, is signed by an authority of it.
+"""Check ``signatures``: one of the policy's authorities signed the image and, if required, each of its children.
 
-What a signature proves was found out before, bytes by bytes, in ``tidegate.verify``; here is what a policy makes of it.
-An index image is signed as one: its digest fixes its children. ``children: All`` demands a signature of each child too.
+``tidegate.verify`` has verified the signatures before; this check applies the policy.
+A signature of an index covers its children, because the index names their digests. ``children: All`` also requires a
+signature of each child.
 """
 
 from dataclasses import replace
@@ -36,7 +37,7 @@ _WORDS = VerificationMessages(
 
 
 def check_signatures(rules: SignatureRules, policy: ImagePolicy, subject: ImageSubject) -> CheckResult:
-    """Judge the image that the reference means, then each child that may run where that is demanded; the worst decides."""
+    """Judge the image, then each child that may run if that is required; the worst decides."""
     if not may_be_asked(policy, subject):
         return NOT_SUPPORTED.of(Check.SIGNATURES)
     detail = existing_image(subject, policy)
@@ -57,7 +58,7 @@ def check_signatures(rules: SignatureRules, policy: ImagePolicy, subject: ImageS
 
 
 def may_be_asked(policy: ImagePolicy, subject: ImageSubject) -> bool:
-    """Tell whether the image's registry is one that is asked for this policy: Amazon ECR, or one that it lists."""
+    """Tell whether tidegate contacts the image's registry for this policy: Amazon ECR, or one that it lists."""
     return subject.reference.ecr is not None or policy.registries is not None
 
 

@@ -1,7 +1,7 @@
-"""How proofs become a result: what the checks ``signatures`` and ``attestations`` share.
+"""How verification results become a check result: what the checks ``signatures`` and ``attestations`` share.
 
-One authority that is satisfied is enough. Where none is, what could not be decided comes before what failed: it might
-have been the one that is demanded.
+One satisfied authority is enough. If none is, an undecided result has precedence over a failed one: the signature may be
+valid.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from tidegate.policy.model import ImagePolicy
 from tidegate.signing.requirements import Requirement
 
 MAX_WORDS = 320
-"""Characters of why one signature failed; a stranger may have chosen them."""
+"""Characters of why one signature failed; an attacker may have chosen them."""
 MAX_AUTHORITIES = 4
 """Authorities that a message names one by one."""
 
@@ -31,7 +31,7 @@ _PROVED = (VerificationState.VERIFIED, VerificationState.LOGGED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationMessages:
-    """How one of the two checks speaks of what it looks for, and its reason codes. ``revoked`` is None where nothing is."""
+    """The words and reason codes of one of the two checks. ``revoked`` is None for attestations."""
 
     check: Check
     noun: str
@@ -49,7 +49,7 @@ def judge_verification(
     policy: ImagePolicy,
     subject: ImageSubject,
 ) -> CheckResult:
-    """Return the result of an image of which any one of the demands has to be proved."""
+    """Return the result of an image that must meet any one of the requirements."""
     fact = subject.evidence.proofs.get(digest, not_asked("signatures"))
     proofs = usable(fact, policy=policy, subject=subject)
     if isinstance(proofs, Shortfall):
@@ -62,7 +62,7 @@ def judge_verification(
 
 
 def _in_force(proof: VerificationResult | None, now: datetime) -> VerificationResult | None:
-    """Return the proof, unless it is good news and the time is over until which that may be believed: nothing is known then."""
+    """Return the result, or None if it is VERIFIED or LOGGED and no longer valid: its outcome is then unknown."""
     if proof is None or proof.state not in _PROVED or proof.good_until is None:
         return proof
     return proof if now < proof.good_until else None
@@ -71,7 +71,7 @@ def _in_force(proof: VerificationResult | None, now: datetime) -> VerificationRe
 def _first(
     words: VerificationMessages, found: Sequence[tuple[Requirement, VerificationResult | None]]
 ) -> CheckResult | None:
-    """Return the result of the first authority that is satisfied; one that only wrote failures down passes nothing."""
+    """Return the result of the first satisfied authority; a result that is only logged does not pass."""
     for state in _PROVED:
         for requirement, proof in found:
             if proof is not None and proof.state is state and proof.decisive is not None:
@@ -110,7 +110,7 @@ def _refused(
     digest: Digest,
     subject: ImageSubject,
 ) -> CheckResult:
-    """Return why no authority is satisfied: undecided, still to come, invalid, or nothing there at all."""
+    """Return why no authority is satisfied: undecided, pending, revoked, invalid or missing."""
     undecided = [(one, proof) for one, proof in found if proof is None or proof.state is VerificationState.UNKNOWN]
     if undecided:
         return _undecided(words, *undecided[0])
@@ -187,7 +187,7 @@ def _cause(attempt: Attempt) -> str:
 
 
 def _failure(hints: Sequence[SigningHint]) -> tuple[str, str]:
-    """Return ECR's word that it failed to sign the image, for users, and its reason for operators."""
+    """Return that ECR failed to sign the image, for users, and ECR's reason, for operators."""
     failed = next((hint for hint in hints if hint.state is SigningState.FAILED), None)
     if failed is None:
         return "", ""

@@ -1,7 +1,7 @@
 """Fetches OCSP answers by POST and CRLs by GET.
 
-The URLs are those of certificates. Only verification decides which are asked, and it asks for chains already trusted
-alone; still a URL in a certificate is not the operator's word, so that each host must be on the operator's list.
+The URLs are those of certificates. Verification decides which ones to fetch, and only for trusted chains; still, a
+certificate's URL is not the operator's choice, so each host must be on the operator's list.
 """
 
 from http import HTTPStatus
@@ -36,7 +36,7 @@ _CAUSES = {
 
 
 class HttpRevocationServices:
-    """Asks listed hosts. Safe to share between threads. ``gate`` sees every call."""
+    """Asks listed hosts. Safe to share between threads. ``gate`` accounts for every call."""
 
     def __init__(self, hosts: HostList, *, egress: Egress | None = None, gate: CallGate | None = None) -> None:
         self._hosts = hosts
@@ -96,7 +96,7 @@ class HttpRevocationServices:
         if reach is None:
             raise EgressError(
                 Problem.FORBIDDEN_ADDRESS,
-                f"{target.authority} is not asked: the operator has not listed it in revocation.allowedHosts",
+                f"{target.authority} is not contacted: it is not in revocation.allowedHosts",
             )
         return target, reach
 

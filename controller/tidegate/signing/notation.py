@@ -1,4 +1,4 @@
-"""An authority of Notation made ready to verify by: its trust stores parsed, its identities read."""
+"""An authority of Notation, ready to verify: its trust stores and identities are parsed."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -32,11 +32,11 @@ _STATES: Mapping[Conclusion, VerificationState] = {
     Conclusion.LOGGED: VerificationState.LOGGED,
     Conclusion.FAILED: VerificationState.FAILED,
 }
-"""Whatever else a verification comes to is not known."""
+"""Every other conclusion is UNKNOWN."""
 
 
 class NotationVerifier:
-    """Verifies for one authority; raises UndeterminedError when it is made of what cannot be used."""
+    """Verifies for one authority; raises UndeterminedError if a trust store or an identity is unusable."""
 
     predicates: frozenset[str] = frozenset()
 
@@ -73,7 +73,7 @@ class NotationVerifier:
 
 
 def statement_of(wanted: NotationAuthority, stores: tuple[StoreName, ...]) -> TrustPolicyStatement:
-    """Return the authority as a statement of a trust policy; the policy's own match says for which images."""
+    """Return the authority as a statement of a trust policy; the policy's match selects the images."""
     problems: list[str] = []
     statement = TrustPolicyStatement(
         name=wanted.name,

@@ -1,4 +1,4 @@
-"""Verifiers ready for demands, kept while the demand is in force. What cannot be made ready says nothing of a signature."""
+"""Verifiers for requirements, cached. An unusable trust store or key says nothing about a signature."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -19,7 +19,7 @@ MAX_PREPARED = 512
 
 
 def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:
-    """Make every verifier ready that the policies demand, in the thread of whoever does not mind to wait for it."""
+    """Make every verifier that the policies require, so that no request waits for it."""
     for policy in policies:
         if isinstance(policy, ImagePolicy):
             for requirement in requirements_of(policy, trust).all:
@@ -32,7 +32,7 @@ def warm_up(policies: Iterable[Policy], trust: TrustSnapshot) -> None:
 
 
 def observe(requirement: Requirement, observer: VerificationObserver) -> None:
-    """Hand every verification for the requirement to the observer, as long as its verifier is kept."""
+    """Give every verification for the requirement to the observer, as long as its verifier is cached."""
     verifier = prepare(requirement)
     if not isinstance(verifier, UndeterminedError):
         verifier.observer = observer
@@ -40,7 +40,7 @@ def observe(requirement: Requirement, observer: VerificationObserver) -> None:
 
 @lru_cache(maxsize=MAX_PREPARED)
 def prepare(requirement: Requirement) -> NotationVerifier | SigstoreVerifier | UndeterminedError:
-    """Return the demand's verifier, or why there can be none. Takes milliseconds the first time."""
+    """Return the requirement's verifier, or why there is none. Takes milliseconds the first time."""
     try:
         if isinstance(requirement.authority, NotationAuthority):
             return NotationVerifier(requirement.authority, requirement.trust)
@@ -54,5 +54,5 @@ def prepare(requirement: Requirement) -> NotationVerifier | SigstoreVerifier | U
         return error
     except Error as error:
         return UndeterminedError(f"it cannot be used: {error}"[:MAX_TEXT])
-    except Exception as error:  # noqa: BLE001 - one authority that nobody foresaw is no trouble of all others
+    except Exception as error:  # noqa: BLE001 - an unexpected error in one authority must not affect the others
         return UndeterminedError(f"it cannot be used: an error inside tidegate ({type(error).__name__})")

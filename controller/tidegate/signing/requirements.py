@@ -1,7 +1,7 @@
-"""What a policy demands of the signatures beside an image: one demand for each authority, with the trust it relies on.
+"""What a policy requires of an image's signatures: one requirement for each authority, with the trust stores it uses.
 
-A demand is the key under which its proof is kept, so it is compared by identity: another policy object, or another state
-of a trust store, makes another demand, and nothing that was proved under the old one counts for it.
+A requirement is the key under which its result is cached, so it is compared by identity: another policy object, or another
+state of a trust store, makes another requirement, and no result of the old one counts for it.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from tidegate.policy.signatures import AttestationRules, Authority, NotationAuth
 from tidegate.policy.trust_stores import TrustSnapshot
 
 MAX_REMEMBERED = 4096
-"""Policies whose demands are remembered."""
+"""Policies whose requirements are cached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Requirement:
-    """One authority, whose signature is demanded, or where ``attestation`` is there, its attestation of that kind.
+    """One authority whose signature is required, or whose attestation if ``attestation`` is given.
 
-    ``same_repository`` refuses what names another repository, where its format names one.
+    ``same_repository`` refuses a signature that names another repository, if its format names one.
     """
 
     authority: Authority
@@ -30,7 +30,7 @@ class Requirement:
 
     @property
     def kinds(self) -> frozenset[ArtifactKind]:
-        """Return the kinds of artifacts that could meet the demand."""
+        """Return the kinds of artifacts that can meet the requirement."""
         if isinstance(self.authority, NotationAuthority):
             return frozenset({ArtifactKind.NOTATION})
         if self.attestation is None:
@@ -40,20 +40,20 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicyRequirements:
-    """The demands of one policy: any one of ``signatures``, and any one of each attestation's."""
+    """The requirements of one policy: any one of ``signatures``, and any one of each attestation's."""
 
     signatures: tuple[Requirement, ...]
     attestations: tuple[tuple[AttestationRules, tuple[Requirement, ...]], ...]
 
     @property
     def all(self) -> tuple[Requirement, ...]:
-        """Return every demand."""
+        """Return every requirement."""
         return (*self.signatures, *(one for _, requirements in self.attestations for one in requirements))
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
 def requirements_of(policy: ImagePolicy, trust: TrustSnapshot) -> PolicyRequirements:
-    """Return the one object with the demands of a policy under a state of the trust stores."""
+    """Return the requirements of a policy under a state of the trust stores; the same object each time."""
     return PolicyRequirements(
         signatures=_signatures(policy.signatures, trust),
         attestations=tuple(

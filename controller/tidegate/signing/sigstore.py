@@ -1,4 +1,4 @@
-"""An authority of Sigstore made ready to verify by: its trusted root parsed, its identities or its key read."""
+"""An authority of Sigstore, ready to verify: its trusted root, and its identities or its key, are parsed."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -29,7 +29,7 @@ from tidegate.verify.step import Conclusion
 
 
 class SigstoreVerifier:
-    """Verifies for one authority; raises UndeterminedError when it is made of what cannot be used."""
+    """Verifies for one authority; raises UndeterminedError if the trusted root or the key is unusable."""
 
     thumbprints: frozenset[str] = frozenset()
 
@@ -48,13 +48,13 @@ class SigstoreVerifier:
 
     @property
     def predicates(self) -> frozenset[str]:
-        """Return the type of predicate that is demanded; a plain signature has one, too."""
+        """Return the required predicate type; a plain signature has one, too."""
         return frozenset({self._claims.predicate_type})
 
     def verify(
         self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
     ) -> Examination:
-        """Follow the procedure for what the artifact is. There are no revocation services: certificates live minutes."""
+        """Follow the procedure for what the artifact is. Sigstore has no revocation services: certificates are valid for minutes."""
         del revocation
         verification = self._verify(artifact, image, now)
         if self.observer is not None:
@@ -117,7 +117,7 @@ def _attempt(artifact: SignatureArtifact, found: Verification) -> Attempt:
     last = found.steps[-1] if found.steps and proof is None else None
     return Attempt(
         manifest_digest=artifact.manifest_digest,
-        # The authority was found usable before: what cannot be decided is the signature's fault, and no outage.
+        # The authority is usable: what cannot be decided is the signature's fault, not an outage.
         state=VerificationState.FAILED if proof is None else VerificationState.VERIFIED,
         clause=last.clause[:MAX_TEXT] if last else "",
         accepted=last.accepted[:MAX_TEXT] if last else "",

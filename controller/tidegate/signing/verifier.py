@@ -1,6 +1,6 @@
-"""What every format of signature comes to here: one image, one artifact, one demand, and what verifying them proved.
+"""What both formats of signatures share: one image, one artifact, one requirement, and the result of its verification.
 
-Both formats end in the same few words (``Attempt``), so that nothing above has to know which it was.
+Both formats have the same result (``Attempt``), so that the packages above do not depend on the format.
 """
 
 from collections.abc import Callable
@@ -30,14 +30,14 @@ class SignedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What one verification came to, and what has to be asked before it can come to more."""
+    """The result of one verification, and the questions that are open."""
 
     attempt: Attempt
     questions: tuple[Question, ...] = ()
 
 
 VerificationObserver: TypeAlias = Callable[[SignatureArtifact, SignedImage, NotationOutcome | Verification], None]
-"""Is given every verification as it ends, in the thread that verified.
+"""Gets every verification when it ends, in the thread that verified.
 
 The controller has none: the steps of a verification take about ten times the memory of its ``Attempt``, and attempts are
 remembered for every image. The command line, which prints the steps, keeps them for the images that it was given.
@@ -45,7 +45,7 @@ remembered for every image. The command line, which prints the steps, keeps them
 
 
 class Verifier(Protocol):
-    """Verifies signatures for one demand."""
+    """Verifies signatures for one requirement."""
 
     def verify(
         self, artifact: SignatureArtifact, image: SignedImage, *, now: datetime, revocation: RevocationMaterial
@@ -55,7 +55,7 @@ class Verifier(Protocol):
 
 
 def store_named(trust: TrustSnapshot, name: str) -> TrustStore:
-    """Return the trust store; raise UndeterminedError where there is none that could be used."""
+    """Return the trust store; raise UndeterminedError if there is no usable one."""
     found = trust.stores.get(name)
     if found is None:
         raise UndeterminedError(f"there is no TrustStore {name}")

@@ -1,7 +1,7 @@
-"""How many values DER holds, counted from its heads alone.
+"""How many values DER holds, counted without parsing it.
 
-asn1crypto makes an object of each value, which takes so long that the number of bytes is no bound of the time. Whether the
-bytes are well-formed is for the parser to find out.
+asn1crypto makes an object of each value, which is so slow that a limit of bytes does not limit the time. The parser decides
+whether the bytes are well-formed.
 """
 
 from tidegate.errors import VerificationError
@@ -15,7 +15,7 @@ _LONG_LENGTH = 0x80
 
 
 def check_values(content: bytes, what: str) -> None:
-    """Return when the bytes hold so many values at most; else raise VerificationError that begins with ``what``.
+    """Return if the bytes hold at most MAX_VALUES values; else raise VerificationError that begins with ``what``.
 
     Source: ITU-T X.690, section 8.1: tag, length, and what follows unless it is made of values itself.
     """

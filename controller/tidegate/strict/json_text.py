@@ -1,4 +1,4 @@
-"""JSON that only one reading exists for: strict UTF-8, no repeated keys, no NaN, no endless numbers, bounded depth.
+"""JSON with exactly one meaning: strict UTF-8, no repeated keys, no NaN, bounded numbers, bounded depth.
 
 Two parsers that read the same bytes differently are an attack: one verifies what the other does not see.
 """
@@ -24,7 +24,7 @@ MAX_NUMBER_CHARACTERS = 40
 def parse_strict_json(content: bytes, what: str, *, max_values: int = MAX_VALUES) -> object:
     """Return what the bytes say; raise VerificationError that begins with ``what`` for anything ambiguous.
 
-    What may have more than ``max_values`` is refused before it is read: reading holds up every other thread.
+    What may have more than ``max_values`` is refused before it is read: parsing blocks every other thread.
 
     Source: RFC 8259, and RFC 7493 (I-JSON) for what is refused.
     """

@@ -1,6 +1,6 @@
 """The one place where any exception of a parser becomes our error.
 
-Parsers of certificates, CMS, CRLs and OCSP answers raise whatever they please on hostile bytes (ValueError, TypeError,
+Parsers of certificates, CMS, CRLs and OCSP answers raise many exceptions on hostile bytes (ValueError, TypeError,
 KeyError, UnsupportedAlgorithm, InvalidVersion ...), some only when a field is read. No list of classes is complete.
 """
 

@@ -1,7 +1,7 @@
 """How an identity in a certificate is compared with a policy: exactly, or by an RE2 expression over the whole of it.
 
-RE2 takes linear time whatever a signer wrote into a certificate. An expression that fits just anybody is refused where
-policies are parsed: it would look like a demand and be none.
+RE2 takes linear time whatever a signer wrote into a certificate. Policies with an expression that matches every
+identity are refused: such an expression would require nothing.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ STRANGERS: Final = (
     "stranger@stranger.invalid",
     "spiffe://stranger.invalid/workload",
 )
-"""Identities that nobody can have: the top-level domain invalid is reserved (RFC 2606). What fits them fits anybody."""
+"""Identities that cannot exist: the top-level domain invalid is reserved (RFC 2606). What matches one matches everybody."""
 
 
 @lru_cache(maxsize=MAX_COMPILED)
@@ -68,7 +68,7 @@ class Pattern:
 
 
 Wanted = Exact | Pattern
-"""What a policy says of one part of an identity."""
+"""What a policy requires of one part of an identity."""
 
 
 def make_exact(text: str) -> Exact:
@@ -87,8 +87,8 @@ def make_pattern(text: str) -> Pattern | Objection:
     stranger = next((one for one in STRANGERS if pattern.matches(one)), None)
     if stranger is None:
         return pattern
-    do = f"write the part that only your own identities have: it also fits {quote(stranger)}"
-    return Objection(quote(text), "an expression that does not fit just anybody", do)
+    do = f"write the part that only your own identities have: it also matches {quote(stranger)}"
+    return Objection(quote(text), "an expression that does not match every identity", do)
 
 
 def describe_error(error: Exception) -> str:

@@ -1,1 +1,1 @@
-"""What a signature proves, from bytes alone: no file, clock or network. It does not say what a policy makes of that."""
+"""What a signature proves, from bytes alone: no file, clock or network. It does not apply policies."""

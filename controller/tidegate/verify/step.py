@@ -1,11 +1,11 @@
-"""Numbered steps of a verification and what it came to: the same values for Notation, Sigstore and the command line."""
+"""Numbered steps of a verification and its conclusion: the same values for Notation, Sigstore and the command line."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class StepOutcome(StrEnum):
-    """What came of one step. ``LOGGED``: it did not pass, and the trust policy only logs that."""
+    """The outcome of one step. ``LOGGED``: it did not pass, and the trust policy only logs that."""
 
     OK = "ok"
     FAILED = "failed"
@@ -16,7 +16,7 @@ class StepOutcome(StrEnum):
 
 
 class Conclusion(StrEnum):
-    """What a whole verification came to.
+    """The conclusion of a verification.
 
     ``LOGGED``: accepted under a trust policy that only logs what failed. ``SKIPPED``: no signature is required.
     ``INCONCLUSIVE`` says neither that the signature is valid nor that it is invalid, and is never a reason to accept it.
@@ -31,7 +31,7 @@ class Conclusion(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """One step: its number and title in the procedure, what came of it, and what was found or why it failed.
+    """One step: its number and title in the procedure, its outcome, and what was found or why it failed.
 
     ``clause`` says what is wrong with the signature where the step did not pass, and ``accepted`` who may sign where
     somebody else signed; both are for users.

@@ -191,7 +191,7 @@ def test_a_key_that_cannot_be_read_leaves_its_authority_undecided(world, sim, de
     ended = desk.check(APP, "--policy", file, "-o", "json")
     assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
     assert (
-        f"authority key-0 cannot be verified: a trust store or a key is unusable: the public key of {kms_key.arn} is not at hand: {reason}"
+        f"authority key-0 cannot be verified: a trust store or a key is unusable: the public key of {kms_key.arn} is not available: {reason}"
         in found(ended)
     )
     assert found(ended).endswith("; check it with aws kms get-public-key, or set pem instead")
@@ -231,7 +231,7 @@ def test_what_was_not_there_in_time_is_said_with_the_option_to_change(world, sim
     sim.inject("latency", service="kms", seconds=1.0)
     ended = desk.check(APP, "--policy", kms_policy(desk, kms_key.arn), "--timeout", 20, "-o", "json")
     assert (ended.code, results(ended)) == (UNKNOWN, UNUSABLE)
-    assert "is not at hand: it was not fetched within 0.2 seconds" in found(ended)
+    assert "is not available: it was not fetched within 0.2 seconds" in found(ended)
 
 
 # Where it is kept

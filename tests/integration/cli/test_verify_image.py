@@ -164,7 +164,7 @@ def test_what_is_not_needed_is_said(world, desk):
     report = desk.verify_json(APP, "--policy", policies(desk, keyed())).report
     assert len(report["signatures"]) == 1
     assert report["leftAside"] == [
-        {"what": "1 more", "reason": "NotNeeded", "detail": "authority vendor has a valid one"}
+        {"what": "1 more", "reason": "NotNeeded", "detail": "authority vendor already has a valid signature"}
     ]
 
 
@@ -194,7 +194,7 @@ def test_an_image_that_no_policy_is_about_was_not_verified(desk):
     file = desk.write("p.yaml", policy(match=match, **signed_by(AWS)), *trust_stores())
     ended = desk.verify_json(APP, "--policy", file)
     assert (ended.code, ended.report["verdict"]) == (UNDECIDED, "inconclusive")
-    assert "no policy about this image demands a signature" in ended.report["reason"]
+    assert "no policy that matches this image requires a signature" in ended.report["reason"]
 
 
 def test_the_namespace_chooses_the_policies(world, desk):
@@ -306,7 +306,7 @@ def test_the_text_shows_the_image_each_step_and_what_to_do(world, desk):
 # What cannot be used
 def test_an_image_without_policy_is_asked_for_one(desk):
     ended = desk.verify(APP)
-    assert (ended.code, "an IMAGE needs --policy FILE" in ended.err) == (2, True)
+    assert (ended.code, "IMAGE needs --policy FILE" in ended.err) == (2, True)
 
 
 def test_a_policy_without_image_is_asked_for_one(desk):
@@ -322,11 +322,11 @@ def test_the_time_of_a_registry_is_now(desk):
 def test_what_is_no_image_reference_cannot_be_used(sim, desk, text):
     ended = desk.verify(text, "--policy", policies(desk, AWS))
     assert (ended.code, ended.out) == (2, "")
-    assert f"'{text}' is no image reference: " in ended.err
+    assert f"'{text}' is not an image reference: " in ended.err
     assert sim.calls() == 0
 
 
 def test_policies_that_demand_no_signature_cannot_be_used(desk):
     file = desk.write("p.yaml", policy(tags={"immutable": True}))
     ended = desk.verify(APP, "--policy", file)
-    assert (ended.code, "demands signatures or attestations" in ended.err) == (2, True)
+    assert (ended.code, "requires signatures or attestations" in ended.err) == (2, True)

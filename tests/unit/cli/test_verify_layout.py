@@ -45,7 +45,7 @@ def test_the_reference_s_digest_names_the_image_too(layout, app, trust):
     assert by_notation(layout, trust, reference=f"{REPOSITORY}@{app.digest}").code == 0
     ended = by_notation(layout, trust, wish=":v2", reference=f"{REPOSITORY}@{app.digest}")
     assert ended.code == 2
-    assert "--reference names another digest" in ended.err
+    assert "but --reference names another digest" in ended.err
 
 
 def test_an_index_of_platforms_is_signed_as_itself(layout, trust):

@@ -86,10 +86,10 @@ def test_what_is_no_digest_names_no_file(layout, app, trust, digest):
     ("wish", "words"),
     [
         (":v9", "has no tag 'v9'; its tags are 'v1', 'v2'"),
-        ("@sha256:" + "0" * 64, "holds no sha256:000"),
-        ("", "holds 2 images; name one as DIR:TAG or DIR@sha256:..."),
-        ("/nowhere", "there is no such folder"),
-        ("@sha256:12", "there is no such folder"),
+        ("@sha256:" + "0" * 64, "does not contain sha256:000"),
+        ("", "contains 2 images; select one with DIR:TAG or DIR@sha256:..."),
+        ("/nowhere", "the folder does not exist"),
+        ("@sha256:12", "the folder does not exist"),
     ],
 )
 def test_a_wish_that_means_no_image_is_explained(layout, app, trust, wish, words):
@@ -101,7 +101,7 @@ def test_a_wish_that_means_no_image_is_explained(layout, app, trust, wish, words
 
 def test_a_tag_of_two_images_is_ambiguous(layout, app, trust):
     layout.add(image("other"), "v1")
-    assert "stands for several digests" in by_notation(layout, trust, wish=":v1").err
+    assert "has several digests" in by_notation(layout, trust, wish=":v1").err
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_tag_of_two_images_is_ambiguous(layout, app, trust):
         ("index.json", None, "has no index.json"),
         ("index.json", "[]", "index.json: "),
         ("index.json", '{"schemaVersion": 2, "manifests": [], "manifests": []}', "a name stands twice"),
-        ("index.json", '{"schemaVersion": 2, "manifests": []}', "holds 0 images"),
+        ("index.json", '{"schemaVersion": 2, "manifests": []}', "contains 0 images"),
         ("index.json", " " * (4 * 1024 * 1024 + 1), "too large"),
     ],
 )

@@ -205,7 +205,7 @@ def test_a_failure_that_is_only_logged_is_accepted_and_never_called_verified(fil
     assert (ended.code, ended.report["verdict"], ended.report["verified"]) == (0, "logged", False)
     assert ended.steps()[8] == "logged"
     last = run(*files.arguments(at=in_days(11))).last
-    assert last.startswith("ACCEPTED, BUT NOT VERIFIED: level permissive only logs what failed: expiry: ")
+    assert last.startswith("ACCEPTED, BUT NOT VERIFIED: level permissive only logs these failures: expiry: ")
 
 
 def test_an_untrusted_signer_at_level_audit_is_not_called_a_signer(files):

@@ -26,7 +26,7 @@ def test_without_an_answer_of_aws_signer_the_command_that_asks_it_is_shown(by_aw
     ended = by_aws.verify()
     assert ended.code == 2
     assert ended.steps()[7] == "ok"
-    assert "AWS Signer's revocation status is not at hand" in ended.report["reason"]
+    assert "AWS Signer's revocation status is not available" in ended.report["reason"]
     (one,) = ended.report["signatures"]
     words = shlex.split(one["facts"]["ask"])
     assert words[:5] == ["aws", "signer", "get-revocation-status", "--region", PROFILE.split(":")[3]]

@@ -230,19 +230,19 @@ UNSEEN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an expression that fits everybody": (
         by_identity(issuer=GITHUB, subjectRegExp=".*"),
-        "subjectRegExp: got '.*', expected an expression that does not fit just anybody",
+        "subjectRegExp: got '.*', expected an expression that does not match every identity",
     ),
     "an expression that fits everybody who is there": (
         by_identity(issuer=GITHUB, subjectRegExp="(https?|spiffe)://.+|.+@.+"),
-        "it also fits 'https://stranger.invalid'",
+        "it also matches 'https://stranger.invalid'",
     ),
     "an issuer's expression that fits every host": (
         by_identity(issuerRegExp="https://[^/]+", subject="s"),
-        "issuerRegExp: got 'https://[^/]+', expected an expression that does not fit just anybody",
+        "issuerRegExp: got 'https://[^/]+', expected an expression that does not match every identity",
     ),
     "every e-mail address": (
         by_identity(issuer=GITHUB, subjectRegExp=r"[^@/]+@[^@]+"),
-        "it also fits 'stranger@stranger.invalid'",
+        "it also matches 'stranger@stranger.invalid'",
     ),
     "an expression with look-ahead": (
         by_identity(issuer=GITHUB, subjectRegExp="(?!x)y"),
@@ -254,7 +254,7 @@ UNSEEN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a text that is no key": (
         by_key(pem=P256.replace("MFkw", "AAAA")),
-        "key.pem: got a text that is no public key, expected the PEM of an ECDSA",
+        "key.pem: got text that is not a public key, expected the PEM of an ECDSA",
     ),
     "a short RSA key": (by_key(pem=RSA_1024), "key.pem: got a public key of another kind or size"),
     "a key on another curve": (by_key(pem=SECP256K1), "key.pem: got a public key of another kind or size"),

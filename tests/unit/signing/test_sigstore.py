@@ -308,7 +308,7 @@ def test_pitfall_9_11_no_url_of_a_trusted_root_is_contacted(socket_disabled):
     ("sigstore", "field", "words"),
     [
         pytest.param(KEYLESS, "tlogs", "transparency log", id="keyless, no log"),
-        pytest.param(KEYLESS, "ctlogs", "log of certificates", id="keyless, no log of certificates"),
+        pytest.param(KEYLESS, "ctlogs", "certificate transparency log", id="keyless, no log of certificates"),
         pytest.param(KEYLESS, "certificateAuthorities", "certificate authority", id="keyless, no authority"),
         pytest.param(BY_KEY, "tlogs", "transparency log", id="keyed, no log"),
     ],

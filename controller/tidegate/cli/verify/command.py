@@ -1,4 +1,4 @@
-"""``tidegate verify``: whether a signature proves what it should, step by step, from files, a layout or a registry."""
+"""``tidegate verify``: verifies signatures step by step, from files, a layout or a registry."""
 
 import sys
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ _GOES_WITH: Mapping[str, frozenset[str]] = {
 }
 _ALWAYS = frozenset({"output"})
 _AS_OF = frozenset({"envelope", "bundle", "layout"})
-"""Forms that can be verified as of another time; what registries and AWS say is of now."""
+"""Forms that can be verified as of another time; registries and AWS only report the current state."""
 
 
 @click.command(cls=SectionedCommand)
@@ -86,12 +86,12 @@ def verify(ctx: click.Context, /, **given: Any) -> None:
 
 
 def _form(ctx: click.Context, given: Mapping[str, Any]) -> str:
-    """Return which form was asked for; raise UsageError for none, for two, and for options of another form."""
+    """Return the form of the command; raise UsageError for no form, for two, and for options of another form."""
     forms = [name for name in _GOES_WITH if given[name]]
     if not forms and given["subjects"]:
-        raise click.UsageError("an IMAGE needs --policy FILE, an ARTIFACT needs --bundle FILE")
+        raise click.UsageError("IMAGE needs --policy FILE, ARTIFACT needs --bundle FILE")
     if len(forms) != 1:
-        raise click.UsageError("say what to verify with exactly one of --envelope, --bundle, --layout and --policy")
+        raise click.UsageError("expected exactly one of --envelope, --bundle, --layout and --policy")
     form = forms[0]
     accepted = _GOES_WITH[form] | _ALWAYS | {form} | ({"at"} if form in _AS_OF else set())
     stray = [name for name, value in given.items() if value and name not in accepted and _is_given(ctx, name)]
@@ -115,7 +115,7 @@ def _check_one_trust(given: Mapping[str, Any]) -> None:
     sigstore = [name for name in given if name in _TRUST_OF_SIGSTORE and given[name]]
     if notation and sigstore:
         raise click.UsageError(
-            f"{_shown(notation[0])} is Notation's and {_shown(sigstore[0])} is Sigstore's; verify twice, once by each"
+            f"{_shown(notation[0])} is Notation's and {_shown(sigstore[0])} is Sigstore's; run the command twice, once with each"
         )
     if notation and given["trust_policy"] is None:
         raise click.UsageError(f"{_shown(notation[0])} also needs --trust-policy")

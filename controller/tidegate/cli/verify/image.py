@@ -1,7 +1,7 @@
-"""``tidegate verify IMAGE --policy FILE``: the signatures of images in their registries, by the cluster's own objects.
+"""``tidegate verify IMAGE --policy FILE``: the signatures of images in their registries, by the objects of the cluster.
 
-The verdict is admission's, of the signatures and attestations that the policies demand and of nothing else they demand.
-What a policy does about it (``validationActions``, ``onUndetermined``) makes no signature better or worse and is left out.
+The verdict is that of admission, for the signatures and attestations that the policies require and nothing else.
+``validationActions`` and ``onUndetermined`` are ignored: they do not change whether a signature is valid.
 """
 
 import sys
@@ -35,19 +35,19 @@ _PROVED = frozenset({Check.SIGNATURES, Check.ATTESTATIONS})
 
 
 def verify_images(options: VerifyOptions) -> list[Report]:
-    """Verify each image by each policy about it that demands signatures or attestations."""
+    """Verify each image by each matching policy that requires signatures or attestations."""
     configure_logging(level="error", form="console", stream=sys.stderr)
     policies = read_policies(options.policy)
-    demanding = [
+    requiring = [
         _only_signatures(one) for one in policies.policies if isinstance(one, ImagePolicy) and _requirements(one)
     ]
-    if not demanding:
-        raise ArgumentError(f"no policy in {', '.join(map(str, options.policy))} demands signatures or attestations")
+    if not requiring:
+        raise ArgumentError(f"no policy in {', '.join(map(str, options.policy))} requires signatures or attestations")
     for text in options.subjects:
         _check_reference(text)
     engine = build_engine(settings_of(options.config))
     images = [FoundImage(place="argument", namespace=options.namespace, text=text) for text in options.subjects]
-    read = ReadPolicies(policies=tuple(demanding), trust=policies.trust)
+    read = ReadPolicies(policies=tuple(requiring), trust=policies.trust)
     observed = ObservedSignatures()
     judged = judge_images(engine, read, images, timeout_seconds=options.timeout, planned=observed.watch)
     return [report for one in judged for report in _reports(engine, observed, one)]
@@ -58,7 +58,7 @@ def _requirements(policy: ImagePolicy) -> bool:
 
 
 def _only_signatures(policy: ImagePolicy) -> ImagePolicy:
-    """Return the policy without what has nothing to do with signatures; registries say which may be asked."""
+    """Return the policy with its signatures, attestations and registries only."""
     return replace(policy, tags=None, scan=None, vulnerabilities=None)
 
 
@@ -66,13 +66,13 @@ def _check_reference(text: str) -> None:
     try:
         parse_reference(text)
     except InvalidReferenceError as problem:
-        raise ArgumentError(f"{text!r} is no image reference: {problem}") from problem
+        raise ArgumentError(f"{text!r} is not an image reference: {problem}") from problem
 
 
 def _reports(engine: Engine, observed: ObservedSignatures, judged: JudgedImage) -> list[Report]:
     verdict = judged.verdict
     if not verdict.judgements:
-        reason = "no policy about this image demands a signature, so nothing was verified"
+        reason = "no policy that matches this image requires a signature, so nothing was verified"
         now = engine.clock.now()
         return [Report(subject=verdict.text, at=now, verdict=Conclusion.INCONCLUSIVE, reason=reason)]
     return [_report(engine, observed, judged, judgement) for judgement in verdict.judgements]
@@ -97,9 +97,9 @@ def _report(engine: Engine, observed: ObservedSignatures, judged: JudgedImage, j
 
 
 def conclude(judgement: Judgement) -> tuple[Conclusion, str, str]:
-    """Return what the results of a policy come to, why, and what to do: the worst result decides."""
+    """Return the conclusion of a policy's results, the reason, and the fix: the worst result decides."""
     if not judgement.allowed and all(result.lets_through for result in judgement.results):
-        return Conclusion.INCONCLUSIVE, "not everything that the policy demands was judged", ""
+        return Conclusion.INCONCLUSIVE, "not every requirement of the policy was checked", ""
     worst = _worst(judgement.results)
     if worst.outcome is Outcome.PASS:
         return Conclusion.VERIFIED, "; ".join(one.found for one in judgement.results if one.check in _PROVED), ""
@@ -108,5 +108,5 @@ def conclude(judgement: Judgement) -> tuple[Conclusion, str, str]:
 
 
 def _worst(results: Sequence[CheckResult]) -> CheckResult:
-    """Return the worst result, the first of equals: what a policy demands first is what to correct first."""
+    """Return the worst result, the first of equals: the first requirement is the first to correct."""
     return min(results, key=lambda result: _WORST.index(result.outcome))

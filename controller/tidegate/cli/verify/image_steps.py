@@ -1,6 +1,6 @@
-"""The steps of every signature beside an image, under every authority of a policy, as the engine's verifiers took them.
+"""The steps of every signature of an image, under every authority of a policy, as the engine's verifiers took them.
 
-Nothing is searched, asked, verified or decided here: the steps are those of the verifications that the verdict rests on.
+Nothing is fetched or verified here: the steps are those of the verifications that decided.
 """
 
 from collections.abc import Iterator
@@ -29,13 +29,13 @@ from tidegate.verify.step import Conclusion
 
 
 class ObservedSignatures:
-    """Every verification of the images that are judged, as reports show it: the last one of each signature counts."""
+    """Every verification of the judged images, as reports show it; of each signature the last one."""
 
     def __init__(self) -> None:
         self._shown: dict[tuple[Requirement, SignedImage, str], ReportedSignature] = {}
 
     def watch(self, plan: Plan) -> None:
-        """Keep what the verifications for a plan come to."""
+        """Keep the verifications for a plan."""
         if plan.wanted is not None:
             for requirement in (*plan.wanted.requirements, *plan.wanted.child_requirements):
                 observe(requirement, partial(self._keep, requirement))
@@ -43,7 +43,7 @@ class ObservedSignatures:
     def signature(
         self, requirement: Requirement, image: SignedImage, artifact: SignatureArtifact
     ) -> ReportedSignature | None:
-        """Return what verifying a signature under one authority came to, or None where it was not verified."""
+        """Return the verification of a signature under one authority, or None if it was not verified."""
         return self._shown.get((requirement, image, artifact.fingerprint))
 
     def _keep(
@@ -63,7 +63,7 @@ class ObservedSignatures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What there is to show of one policy."""
+    """What a report shows of one policy."""
 
     signatures: tuple[ReportedSignature, ...] = ()
     left_aside: tuple[LeftAside, ...] = ()
@@ -71,7 +71,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Beside:
-    """An image, or a child of it, and what was found beside it."""
+    """An image, or a child of it, and the artifacts that were found for it."""
 
     image: SignedImage
     found: FoundArtifacts
@@ -79,7 +79,7 @@ class _Beside:
 
 
 def show_signatures(engine: Engine, observed: ObservedSignatures, judged: JudgedImage, policy: ImagePolicy) -> Shown:
-    """Return the signatures of the image, and of those of its children whose signatures were looked at."""
+    """Return the signatures of the image, and of its children whose signatures were read."""
     signatures: list[ReportedSignature] = []
     left_aside: dict[LeftAside, None] = {}
     required = requirements_of(policy, judged.plan.trust)
@@ -96,7 +96,7 @@ def show_signatures(engine: Engine, observed: ObservedSignatures, judged: Judged
 
 
 def _found(engine: Engine, judged: JudgedImage) -> Iterator[_Beside]:
-    """Yield each image whose signatures were looked at, with what was found."""
+    """Yield each image whose signatures were read, with the artifacts that were found."""
     plan, facts = judged.plan, engine.facts
     if plan.reference is None or plan.wanted is None:
         return
@@ -133,12 +133,16 @@ def _by_requirement(
         digest = artifact.envelope_digest
         place = digest if beside.whole else f"{digest} of {beside.image.manifest.digest}"
         if shown is None:
-            yield LeftAside(what=place, reason="NotVerified", detail=f"authority {name}: verification did not end")
+            yield LeftAside(
+                what=place, reason="NotVerified", detail=f"authority {name}: the verification did not finish"
+            )
             continue
         yield replace(shown, place=place, authority=name, attestation=_attestation(requirement))
         if shown.verdict is Conclusion.VERIFIED:
             if more := len(candidates) - index - 1:
-                yield LeftAside(what=f"{more} more", reason="NotNeeded", detail=f"authority {name} has a valid one")
+                yield LeftAside(
+                    what=f"{more} more", reason="NotNeeded", detail=f"authority {name} already has a valid signature"
+                )
             return
 
 

@@ -1,4 +1,4 @@
-"""``tidegate verify --layout``: an image in an OCI layout, and every signature that lies beside it."""
+"""``tidegate verify --layout``: an image in an OCI layout, and all its signatures in the layout."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE
 from tidegate.verify.step import Conclusion
 
 NO_HURRY: Final = 1.0
-"""Seconds that are always left: a local folder has no deadline."""
+"""Seconds left; a local folder has no deadline."""
 
 Examine = Callable[[SignatureArtifact], ReportedSignature]
 
@@ -56,13 +56,13 @@ def verify_layout(options: VerifyOptions) -> Report:
         )
     full = reference if "@" in reference else f"{reference}@{image.digest}"
     if scope_and_digest(full)[1] != image.digest:
-        raise ArgumentError(f"--layout means {image.digest}, and --reference names another digest")
+        raise ArgumentError(f"--layout selects {image.digest}, but --reference names another digest")
     found = notation_trust(options, full)
     return found if isinstance(found, Report) else _by_notation(layout, image, f"{full} in {folder}", found)
 
 
 def split_layout(text: str) -> tuple[Path, ImageId | None]:
-    """Return folder and wish of ``DIR``, ``DIR:TAG`` or ``DIR@sha256:...``."""
+    """Return the folder and the wanted image of ``DIR``, ``DIR:TAG`` or ``DIR@sha256:...``."""
     if Path(text).is_dir():
         return Path(text), None
     folder, at, digest_text = text.rpartition("@")
@@ -72,7 +72,7 @@ def split_layout(text: str) -> tuple[Path, ImageId | None]:
     folder, colon, tag = text.rpartition(":")
     if colon and tag and Path(folder).is_dir():
         return Path(folder), ImageId.of_tag(tag)
-    raise click.UsageError(f"--layout {text}: there is no such folder; expected DIR, DIR:TAG or DIR@sha256:...")
+    raise click.UsageError(f"--layout {text}: the folder does not exist; expected DIR, DIR:TAG or DIR@sha256:...")
 
 
 def _by_notation(layout: OciLayout, image: LayoutImage, subject: str, trust: NotationTrust) -> Report:
@@ -111,7 +111,7 @@ def _by_sigstore(layout: OciLayout, image: LayoutImage, subject: str, trust: Sig
 
 
 def _kinds(claims: Claims) -> frozenset[ArtifactKind]:
-    """Return where what is demanded can be: cosign keeps signatures and attestations apart, bundles hold either."""
+    """Return the kinds that can meet the claims: cosign keeps signatures and attestations apart, bundles hold either."""
     kinds = {ArtifactKind.SIGSTORE_BUNDLE, ArtifactKind.COSIGN_SIGNATURE, ArtifactKind.COSIGN_ATTESTATION}
     if claims.is_signature:
         kinds.remove(ArtifactKind.COSIGN_ATTESTATION)
@@ -129,7 +129,9 @@ def _report(
     left_aside = [LeftAside(what=one.what, reason=one.reason.value, detail=one.detail) for one in found.skipped]
     left_aside += [
         LeftAside(
-            what=one.manifest_digest, reason=SkipReason.WRONG_SUBJECT.value, detail="it names another size or type"
+            what=one.manifest_digest,
+            reason=SkipReason.WRONG_SUBJECT.value,
+            detail="its subject has another size or media type",
         )
         for one in found.artifacts
         if not one.is_about(image)

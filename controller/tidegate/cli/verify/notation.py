@@ -39,7 +39,7 @@ MEDIA_TYPES = {"jws": JWS_MEDIA_TYPE, "cose": COSE_MEDIA_TYPE}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotationTrust:
-    """By what a reference is verified: its statement, the stores that it names, answers at hand, and the time."""
+    """How a reference is verified: its statement, the trust stores that it names, the given answers, and the time."""
 
     statement: TrustPolicyStatement
     stores: CertificateStores
@@ -49,7 +49,7 @@ class NotationTrust:
 
     @property
     def requirements(self) -> str:
-        """Return what the statement demands, in a line."""
+        """Return the statement's name and level."""
         verification = self.statement.signature_verification
         return f"trust policy statement {self.statement.name!r}, level {verification.level}"
 
@@ -114,7 +114,7 @@ def notation_trust(options: VerifyOptions, reference: str) -> NotationTrust | Re
     except VerificationError as error:
         return Report(subject=reference, at=options.at, verdict=Conclusion.FAILED, reason=str(error))
     if statement.signature_verification.level is Level.SKIP:  # N20
-        reason = f"the trust policy statement {statement.name!r} demands no signature of this repository (level skip)"
+        reason = f"the trust policy statement {statement.name!r} requires no signature for this repository (level skip)"
         return Report(subject=reference, at=options.at, verdict=Conclusion.SKIPPED, reason=reason)
     return NotationTrust(
         statement=statement,
@@ -134,7 +134,7 @@ def scope_and_digest(reference: str) -> tuple[str, str]:
 
 
 def likely_media_type(envelope: bytes) -> str:
-    """Return the format that the envelope's first byte speaks for: JSON begins with a brace, and CBOR does not."""
+    """Return the likely format of the envelope: JSON begins with a brace, and CBOR does not."""
     return JWS_MEDIA_TYPE if envelope.lstrip()[:1] == b"{" else COSE_MEDIA_TYPE
 
 
@@ -164,7 +164,7 @@ def _crl(path: Path) -> bytes:
 
 
 def _signer_answer(path: Path, at: datetime) -> SignerAnswer:
-    """Return what AWS Signer answered, as the AWS CLI prints it. A list that is not there is no empty one."""
+    """Return what AWS Signer answered, as the AWS CLI prints it. A missing list is an error, not an empty list."""
     try:
         fields = strict_object(read_file(path, maximum=MAX_SIGNER_ANSWER_BYTES), str(path))
     except VerificationError as error:
@@ -214,5 +214,5 @@ def _reason(outcome: NotationOutcome) -> str:
         return f"step {outcome.decisive.number}, {outcome.decisive.title}: {outcome.decisive.text}"
     if outcome.conclusion is Conclusion.LOGGED:
         failed = "; ".join(f"{step.validation}: {step.text}" for step in outcome.logged)
-        return f"level {outcome.level} only logs what failed: {failed}"
+        return f"level {outcome.level} only logs these failures: {failed}"
     return f"signed by {outcome.signer.subject}" if outcome.signer else ""

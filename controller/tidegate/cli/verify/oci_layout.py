@@ -1,7 +1,7 @@
 """An OCI image layout in a folder, as a store of images and of the signatures beside them. Nothing is fetched.
 
-Everything below the folder is somebody else's: names are digests or nothing, links and special files are not followed, and
-every read is bounded. Source: OCI image specification 1.1, image-layout.md.
+The folder is untrusted: file names come from digests only, links and special files are not followed, and every read is
+bounded. Source: OCI image specification 1.1, image-layout.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ from tidegate.referrers.search import Listing, StoredArtifact
 from tidegate.strict.json_text import strict_object
 
 MAX_ENTRIES = 2000
-"""Manifests of index.json that are looked at for being about an image."""
+"""Manifests of index.json that are checked for referring to an image."""
 MAX_MARKER_BYTES = 64 * 1024
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -50,7 +50,7 @@ class LayoutImage:
 
 
 class OciLayout:
-    """One layout; it is an ``ArtifactStore`` of its own. Raises ArgumentError when the folder is none."""
+    """One layout, which is an ``ArtifactStore``. Raises ArgumentError if the folder is not a layout."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -79,7 +79,7 @@ class OciLayout:
             raise ArgumentError(f"{marker}: imageLayoutVersion is {str(version)[:50]!a}, expected {VERSION!r}")
 
     def image(self, wanted: ImageId | None) -> LayoutImage:
-        """Return the wanted image; without a wish the only one that is no signature. Raise ArgumentError otherwise."""
+        """Return the wanted image, by default the only one that is not a signature. Raise ArgumentError otherwise."""
         chosen = self._only() if wanted is None else self._entry(wanted)
         if isinstance(chosen, ArtifactRef):
             digest, media_type = chosen.digest, chosen.media_type
@@ -88,11 +88,11 @@ class OciLayout:
         try:
             content = self._blob(digest, MAX_MANIFEST_BYTES + 1)
         except AbsentFileError as error:
-            raise ArgumentError(f"{self._folder}: holds no {digest}") from error
+            raise ArgumentError(f"{self._folder}: does not contain {digest}") from error
         return LayoutImage(digest=digest, media_type=media_type or _own_type(content), content=content)
 
     def referrers(self, subject: Digest, artifact_types: frozenset[str]) -> Listing:
-        """List the manifests of index.json that say they are about the digest; the types are left to the caller."""
+        """List the manifests of index.json whose subject is the digest; the caller filters by type."""
         del artifact_types
         found: list[ArtifactRef] = []
         skipped: list[SkippedArtifact] = []
@@ -124,7 +124,7 @@ class OciLayout:
             raise UnusableArtifactError(SkipReason.GONE, "the layout has no such blob") from error
 
     def _referrer(self, entry: ArtifactRef, subject: Digest) -> ArtifactRef | None:
-        """Return the entry where its manifest says that it is about the subject, with the manifest's own words."""
+        """Return the entry if its manifest's subject is the digest, with the manifest's type and annotations."""
         try:
             content = self._available(entry.digest, MAX_MANIFEST_BYTES + 1)
         except AbsentFileError:
@@ -155,13 +155,13 @@ class OciLayout:
         except SourceUnavailableError as error:
             return error
         if digest_of(content) != digest:
-            # What a tag leads to is not compared by anybody else.
+            # No other code compares the content of a tag with its digest.
             return StoredManifest(content=b"", media_type="")
         media_type = entry.media_type if isinstance(entry, ArtifactRef) else ""
         return StoredManifest(content=content, media_type=media_type)
 
     def _entry(self, wanted: ImageId) -> ArtifactRef | Digest:
-        """Return what index.json says of a tag or digest; a digest may also be a blob that it does not name."""
+        """Return the entry of index.json for a tag or digest; a digest may also be a blob that it does not list."""
         if wanted.kind == "digest":
             named = [each for each in self._entries if each.digest == wanted.value]
             digest = parse_digest(wanted.value)
@@ -171,7 +171,7 @@ class OciLayout:
         if not named:
             raise ArgumentError(f"{self._folder}: has no tag {wanted.value[:128]!a}; {self._tags()}")
         if len({each.digest for each in named}) > 1:
-            raise ArgumentError(f"{self._folder}: the tag {wanted.value[:128]!a} stands for several digests; name one")
+            raise ArgumentError(f"{self._folder}: the tag {wanted.value[:128]!a} has several digests; pass one of them")
         return named[0]
 
     def _only(self) -> ArtifactRef:
@@ -182,7 +182,7 @@ class OciLayout:
         chosen = {each.digest: each for each in images if not self._is_referrer(each)}
         if len(chosen) != 1:
             raise ArgumentError(
-                f"{self._folder}: holds {len(chosen)} images; name one as DIR:TAG or DIR@sha256:...; {self._tags()}"
+                f"{self._folder}: contains {len(chosen)} images; select one with DIR:TAG or DIR@sha256:...; {self._tags()}"
             )
         return next(iter(chosen.values()))
 
@@ -201,7 +201,7 @@ class OciLayout:
         return f"its tags are {shown}{more}" if tags else "it has no tags"
 
     def _available(self, digest: Digest, count: int) -> bytes:
-        """Return bytes of a blob; what cannot be read is told apart from what is not there."""
+        """Return the bytes of a blob; an unreadable blob raises another error than a missing one."""
         try:
             return self._blob(digest, count)
         except AbsentFileError:
@@ -215,7 +215,7 @@ class OciLayout:
 
 
 def _own_type(content: bytes) -> str:
-    """Return what a manifest calls itself, empty where it does not."""
+    """Return the media type in a manifest, empty if there is none."""
     try:
         own = strict_object(content, "manifest", max_values=MAX_VALUES).get("mediaType")
     except VerificationError:

@@ -1,4 +1,4 @@
-"""What ``tidegate verify`` is given: one value with every option, and the options as the help shows them, form by form."""
+"""The options of ``tidegate verify``: one value with all of them, and the sections that the help shows."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _RFC3339 = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOptions:
-    """Everything that was given; what was not is None or empty, but for ``at``, which is now then."""
+    """The value of every option; None or empty if it was not given, except ``at``, which is now by default."""
 
     subjects: tuple[str, ...] = ()
     envelope: Path | None = None

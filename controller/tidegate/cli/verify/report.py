@@ -1,6 +1,6 @@
-"""What a verification on the command line came to: the same few values for every kind of signature, and as JSON.
+"""The result of a verification on the command line: the same values for every kind of signature, and as JSON.
 
-Nothing is verified here. A signature that its policy accepts although something failed is never called verified.
+Nothing is verified here. A signature with a failure that is only logged is never called verified.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ EXIT_CODES = {
     Conclusion.FAILED: 1,
     Conclusion.INCONCLUSIVE: 2,
 }
-"""0 where the trust that was given accepts it, 1 where it does not, 2 where nobody can tell."""
+"""0 if the given trust accepts it, 1 if not, 2 if the result is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedSignature:
-    """One signature: its kind, where it was found, its steps, and what it proved or claims, by name.
+    """One signature: its kind, where it was found, its steps, and what it proves or claims, by name.
 
-    ``authority`` is whom of a policy it was verified by, and ``attestation`` what that policy calls it.
+    ``authority`` and ``attestation`` are the names in the policy that it was verified by.
     """
 
     kind: str
@@ -48,9 +48,9 @@ class LeftAside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything about one subject as of one time. ``demands`` says by which trust it was verified.
+    """Everything about one subject as of one time. ``requirements`` says which trust was used.
 
-    ``digest`` is what an image's reference means now, and ``policy`` the name of the one it was verified by.
+    ``digest`` is the current digest of an image, and ``policy`` the name of the policy.
     """
 
     subject: str
@@ -71,16 +71,16 @@ class Report:
 
 
 def conclude(signatures: Sequence[ReportedSignature], *, none: str, outage: str = "") -> tuple[Conclusion, str]:
-    """Return what several signatures came to together, and why: one that is accepted suffices (N27).
+    """Return the conclusion of several signatures, and why: one accepted signature is enough (N27).
 
-    ``none`` is what to say where there is no signature, ``outage`` why not all of them could be seen.
+    ``none`` is the reason if there is no signature, ``outage`` why some could not be read.
     """
     for verdict in (Conclusion.VERIFIED, Conclusion.LOGGED, Conclusion.INCONCLUSIVE):
         found = next((one for one in signatures if one.verdict is verdict), None)
         if found is not None:
             return verdict, found.reason
     if outage:
-        return Conclusion.INCONCLUSIVE, f"not everything could be looked at: {outage}"
+        return Conclusion.INCONCLUSIVE, f"some signatures could not be read: {outage}"
     if not signatures:
         return Conclusion.FAILED, none
     more = f"; none of {len(signatures)} signatures is valid" if len(signatures) > 1 else ""
@@ -88,7 +88,7 @@ def conclude(signatures: Sequence[ReportedSignature], *, none: str, outage: str 
 
 
 def exit_code(reports: Sequence[Report]) -> int:
-    """Return the exit code of several subjects: one that failed weighs more than one that nobody can tell."""
+    """Return the exit code of several subjects: a failed one has precedence over an unknown one."""
     codes = {report.exit_code for report in reports}
     return next((code for code in (1, 2) if code in codes), 0) if codes else 2
 

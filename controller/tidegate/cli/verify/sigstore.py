@@ -1,4 +1,4 @@
-"""Sigstore bundles and cosign's signatures on the command line: a trusted root or a key from files, and who is expected."""
+"""Sigstore bundles and cosign's signatures on the command line: a trusted root or a key from files, and the expected signer."""
 
 import hashlib
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ MAX_HELD_BYTES = 64 * 1024 * 1024
 """Bytes of an artifact that is held whole, for keys that sign more than its SHA-256."""
 _CHUNK = 1024 * 1024
 _ANY = "*"
-"""What is written for any predicate type."""
+"""The argument for any predicate type."""
 _FIELDS = {
     "identity": "--certificate-identity",
     "issuer": "--certificate-oidc-issuer",
@@ -49,7 +49,7 @@ KIND_NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigstoreTrust:
-    """By what is verified: who may have signed, what must have been signed, and the time."""
+    """How a signature is verified: the accepted signers, the claims, and the time."""
 
     authority: SignerTrust
     claims: Claims
@@ -57,7 +57,7 @@ class SigstoreTrust:
     at: datetime
 
     def examine(self, artifact: SignatureArtifact, about: Artifact, place: str) -> ReportedSignature:
-        """Verify what was found beside an image."""
+        """Verify one artifact of an image."""
         layer = SignatureLayer(content=artifact.envelope, annotations=artifact.layer_annotations)
         signers, claims, at = self.authority, self.claims, self.at
         if artifact.kind is ArtifactKind.SIGSTORE_BUNDLE:
@@ -78,7 +78,7 @@ def verify_bundle_file(options: VerifyOptions) -> list[Report]:
 
 
 def sigstore_trust(options: VerifyOptions, *, default_type: str) -> SigstoreTrust:
-    """Return the trust of the options; ``default_type`` is demanded where no predicate type was given."""
+    """Return the trust of the options; ``default_type`` is required if no predicate type was given."""
     _check_signer(options)
     signer = ExpectedSigner(
         identity=options.certificate_identity,
@@ -101,7 +101,7 @@ def sigstore_trust(options: VerifyOptions, *, default_type: str) -> SigstoreTrus
 
 
 def _trusted_root(path: Path) -> bytes:
-    """Return the content of a trusted_root.json once it is known to be one."""
+    """Return the content of a trusted_root.json; refuse any other file."""
     content = read_file(path, maximum=MAX_TRUST_ROOT_BYTES)
     try:
         parse_trust_root(content)
@@ -111,16 +111,16 @@ def _trusted_root(path: Path) -> bytes:
 
 
 def _check_signer(options: VerifyOptions) -> None:
-    """Refuse options that name nobody, or two kinds of signer."""
+    """Refuse options that name no signer, or two kinds of signer."""
     subject = [options.certificate_identity, options.certificate_identity_regexp]
     issuer = [options.certificate_oidc_issuer, options.certificate_oidc_issuer_regexp]
     if options.key is not None:
         if any((*subject, *issuer)):
-            raise click.UsageError("--key and --certificate-identity exclude each other: say one signer")
+            raise click.UsageError("--key and --certificate-identity exclude each other: name one signer")
         if options.trusted_root is None and not options.no_transparency_log:
             raise click.UsageError(
-                "--key needs --trusted-root, by which the transparency log entry is verified; --no-transparency-log"
-                " verifies without one, and then nothing says when the key signed"
+                "--key needs --trusted-root to verify the transparency log entry; --no-transparency-log verifies"
+                " without one, and then the signing time is unknown"
             )
         return
     if options.no_transparency_log or options.key_hash:
@@ -128,7 +128,7 @@ def _check_signer(options: VerifyOptions) -> None:
     for name, given in (("--certificate-identity", subject), ("--certificate-oidc-issuer", issuer)):
         if sum(one is not None for one in given) != 1:
             raise click.UsageError(
-                f"give exactly one of {name} and {name}-regexp; both identity and issuer are demanded, or --key instead"
+                f"give exactly one of {name} and {name}-regexp; both identity and issuer are required, or --key instead"
             )
     if options.trusted_root is None:
         raise click.UsageError("--certificate-identity needs --trusted-root FILE (Sigstore's trusted_root.json)")
@@ -160,7 +160,7 @@ def _verify(trust: SigstoreTrust, bundle: bytes, place: str, about: Artifact, na
 
 
 def _artifacts(options: VerifyOptions) -> list[tuple[str, Artifact]]:
-    """Return what the bundle must be about: the digest, the file of ``--artifact``, or the arguments."""
+    """Return what the bundle must have signed: the digest, the file of ``--artifact``, or the arguments."""
     given = [*options.subjects, *([str(options.artifact)] if options.artifact is not None else [])]
     required = None if options.digest is None else parse_digest(options.digest)
     if options.digest is not None and required is None:
@@ -172,7 +172,7 @@ def _artifacts(options: VerifyOptions) -> list[tuple[str, Artifact]]:
     found = [(text, _artifact(text)) for text in given]
     for name, artifact in found:
         if required is not None and artifact.digest != required:
-            raise ArgumentError(f"{name} has the digest {artifact.digest}, and --digest says {required}")
+            raise ArgumentError(f"{name} has the digest {artifact.digest}, but --digest is {required}")
     return found
 
 
@@ -198,7 +198,7 @@ def _artifact(text: str) -> Artifact:
 
 
 def _as_option(problem: str, options: VerifyOptions) -> str:
-    """Return a problem of a field by the option's name that it came from."""
+    """Return the problem with the option's name instead of the field's."""
     field, colon, words = problem.partition(":")
     name = _FIELDS.get(field.split(".")[0].split("[")[0])
     if not name or not colon:
@@ -217,7 +217,7 @@ def reported_sigstore(found: Verification, kind: str, place: str) -> ReportedSig
     if proof is not None:
         signer = proof.signer
         facts.append(("signer", harmless(signer) if isinstance(signer, KeylessSigner) else str(signer)))
-        facts.append(("signed at", moment(proof.signed_at) if proof.signed_at else "no trusted clock says when"))
+        facts.append(("signed at", moment(proof.signed_at) if proof.signed_at else "unknown"))
         facts += [("log index", str(proof.log_index))] if proof.log_index is not None else []
         facts += [("predicate type", proof.statement.predicate_type)] if proof.statement else []
         facts += [("repository", proof.repository)] if proof.repository else []

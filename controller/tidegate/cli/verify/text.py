@@ -1,4 +1,4 @@
-"""Reports of ``tidegate verify`` as a person reads them, or as JSON on request."""
+"""Prints the reports of ``tidegate verify``, as text for people or as JSON."""
 
 import json
 import sys
@@ -76,7 +76,7 @@ def _print_signature(to: Console, signature: ReportedSignature, *, alone: bool) 
 
 
 def _print_step(to: Console, step: StepResult) -> None:
-    # The numbers of rules are in the JSON alone; a person reads which validation of the trust policy this is.
+    # Only the JSON has the numbers of the rules; the text shows the validation of the trust policy.
     validation = f" [{step.rules.partition(', ')[0]}]" if step.rules else ""
     word = step.outcome.value.upper() if step.outcome is StepOutcome.FAILED else step.outcome.value
     style = _STYLES.get(step.outcome)
@@ -95,6 +95,6 @@ def _line(to: Console, text: str, *, style: str | None = None, indent: int = 0, 
 
 
 def _harmless(text: str) -> str:
-    """Return text so that no terminal obeys what a signer wrote into it."""
+    """Return text without control characters, which a signer may have written for the terminal."""
     cut = text if len(text) <= MAX_LINE else text[:MAX_LINE] + "..."
     return "".join(character if character.isprintable() else "?" for character in cut)

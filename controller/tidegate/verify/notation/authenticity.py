@@ -20,7 +20,7 @@ _KIND_OF_SCHEME = {
 def find_anchor(
     chain: Sequence[bytes], scheme: SigningScheme, statement: TrustPolicyStatement, stores: CertificateStores
 ) -> int:
-    """Return the place of the highest certificate that is, byte for byte, one that the statement's stores hold.
+    """Return the place of the highest certificate that one of the statement's trust stores holds, byte for byte.
 
     ``chain`` is DER, so that an untrusted chain costs no parsing and no signature. That alone proves nothing: the
     chain's own soundness is checked apart. Raise VerificationError when no certificate is a trusted one,
@@ -44,7 +44,7 @@ def find_anchor(
 
 
 def check_subject(leaf: Certificate, statement: TrustPolicyStatement) -> None:
-    """Return when the leaf's subject has every attribute of one trusted subject, or anybody's signature is trusted."""
+    """Return when the leaf's subject has every attribute of one trusted subject, or the wildcard trusts every signer."""
     # N55
     identities = statement.trusted_identities
     if identities.wildcard:

@@ -1,4 +1,4 @@
-"""What a verification came to: every step with its action and result, and one conclusion that cannot be misread.
+"""The result of a verification: every step with its action and result, and one conclusion.
 
 A step that failed and was only logged makes the conclusion LOGGED, never VERIFIED. A step that could not be decided is
 INCONCLUSIVE, which is neither good nor bad news about the signature and never a reason to accept it.
@@ -24,7 +24,7 @@ class NotationStep(StepResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotationSigner:
-    """Who signed, proved: only ever given when anchor and identity both passed."""
+    """The verified signer: only given if trust anchor and identity both passed."""
 
     subject: str
     fingerprint: str
@@ -39,7 +39,7 @@ _NO_METADATA: Mapping[str, str] = {}
 class NotationOutcome:
     """The outcome for one envelope under one statement.
 
-    ``claimed_subject`` is what the leaf says, proved or not. ``metadata`` is signed, and empty until the signature is
+    ``claimed_subject`` is the leaf's subject, verified or not. ``metadata`` is signed, and empty until the signature is
     verified. ``good_until`` bounds how long a VERIFIED or LOGGED may be kept: the signature's expiry, certificates that
     are judged at the present moment, and the answers of revocation services.
     """
@@ -56,7 +56,7 @@ class NotationOutcome:
 
     @property
     def conclusion(self) -> Conclusion:
-        """Return what it came to: VERIFIED only when every step that is not skipped passed."""
+        """Return the conclusion: VERIFIED only if every step that is not skipped passed."""
         if self.level is Level.SKIP:
             return Conclusion.SKIPPED
         outcomes = {step.outcome for step in self.steps}
@@ -68,10 +68,10 @@ class NotationOutcome:
 
     @property
     def decision(self) -> Conclusion:
-        """Return the conclusion for whoever decides by it: INCONCLUSIVE only for a trusted signer's signature.
+        """Return the conclusion to decide by: INCONCLUSIVE only for a trusted signer's signature.
 
-        Anybody who may push can make an envelope that cannot be decided: of a scheme without a trust store, for a plugin
-        that is not known. It is no signature.
+        Every user with push access can make an envelope that cannot be decided: of a scheme without a trust store, or
+        for an unknown plugin. It counts as failed.
         """
         found = self.conclusion
         return Conclusion.FAILED if found is Conclusion.INCONCLUSIVE and self.signer is None else found

@@ -1,10 +1,10 @@
 """The verification of one Notation signature, as a numbered procedure over bytes.
 
-Every policy level walks the same steps; only what a failure does differs. Nothing is fetched and no clock is read:
-``now``, trust stores and the answers of revocation services come in. When answers are missing, the outcome says which
-questions to ask; call again with the answers.
+Every level takes the same steps; a failed step is either enforced or only logged. Nothing is fetched and no clock is
+read: ``now``, trust stores and the answers of revocation services are arguments. If answers are missing, the outcome has
+the questions to ask; call again with the answers.
 
-The anchor (step 2) is looked for before any signature is checked, so that a stranger's envelope costs microseconds.
+The trust anchor (step 2) is searched before any signature is verified, so that an untrusted envelope costs microseconds.
 """
 
 from collections.abc import Callable, Mapping
@@ -67,7 +67,7 @@ def verify_notation(
     revocation: RevocationMaterial = NOTHING_KNOWN,
     metadata: Mapping[str, str] = _NO_METADATA,
 ) -> NotationOutcome:
-    """Return how the envelope fares under the statement as a signature of the target. Never raises for bad evidence.
+    """Verify the envelope as a signature of the target under the statement. Never raises for bad evidence.
 
     ``media_type`` is that of the layer that held the envelope, ``target`` the descriptor of the manifest that was
     fetched by digest, ``now`` has a time zone, ``metadata`` must all be among what was signed.
@@ -135,7 +135,7 @@ STEPS = _steps()
 
 @dataclass(slots=True, kw_only=True)
 class _Verification:
-    """One run through the steps, and what the later ones need of the earlier ones."""
+    """One verification, and what later steps need of earlier ones."""
 
     content: bytes
     media_type: str
@@ -155,12 +155,12 @@ class _Verification:
     questions: dict[Question, None] = field(default_factory=dict)
 
     def run(self) -> NotationOutcome:
-        """Walk the steps until an enforced one does not pass."""
+        """Take the steps until an enforced one does not pass."""
         actions: tuple[Callable[[], str | None], ...] = (
             self._read,  # 1
             self._find_anchor,  # 2
             self._open,  # 3
-            self._hold_chain,  # 4
+            self._check_profile,  # 4
             self._compare,  # 5
             self._understand,  # 6
             self._identify,  # 7
@@ -193,7 +193,7 @@ class _Verification:
     def _open(self) -> None:
         self.chain = open_envelope(self._envelope)  # N36-N38
 
-    def _hold_chain(self) -> None:
+    def _check_profile(self) -> None:
         try:
             validate_chain(self.chain, Purpose.CODE_SIGNING)  # N46-N53
         except VerificationError as error:
@@ -252,7 +252,7 @@ class _Verification:
 
     def _revoke(self) -> str | None:
         if self.anchor is None or not self.identified:
-            # N68: whoever made this chain chose the URLs in it.
+            # N68: an untrusted signer chose the URLs in this chain.
             raise UndeterminedError("revocation is not checked for a signature whose signer is not trusted")
         if self.profile is not None:
             self._ask_signer(self.profile)  # N45
@@ -260,13 +260,13 @@ class _Verification:
         attributes = self._envelope.attributes
         by_authority = attributes.scheme is SigningScheme.SIGNING_AUTHORITY
         signing_time = attributes.signing_time if by_authority else None
-        # Above the anchor stands whatever the bearer of the envelope put there: anybody can certify the key that issued
-        # the anchor anew, with URLs of his own. The anchor itself is trusted, and so is what it says of its revocation.
+        # The certificates above the anchor are not trusted: an attacker can issue a new certificate for the key that issued
+        # the anchor, with other URLs. The anchor is trusted, and so are the revocation services that it names.
         trusted = self.chain[: self.anchor + 2]
         usage = trusted[-1].key_usage
         if len(trusted) > self.anchor + 1 and usage is not None and "CRLSign" not in usage.names:
-            # Of the certificate above, name and key are those of the anchor's issuer; the uses of the key may be his wish.
-            # That it rules out CRLs hides no revocation.
+            # Name and key of the certificate above the anchor are the issuer's; its key usage may be an attacker's. A key
+            # usage that excludes CRLs must not hide a revocation.
             *below, issuer = trusted
             unrestricted = (*below, replace(issuer, key_usage=None))
             if self._standing(unrestricted, signing_time).revoked:
@@ -302,9 +302,9 @@ class _Verification:
         raise UndeterminedError(str(revocation_failure(reason)))
 
     def _look_ahead(self, steps: list[NotationStep]) -> None:
-        """Take the last step too where the one before it waits for answers, so that all are asked for at once.
+        """Take the last step too if the one before it waits for answers, so that all questions are asked at once.
 
-        That something is revoked then counts, whatever is not known of the timestamp: anybody can add one.
+        A revocation then counts even if the timestamp is unknown, because an attacker can add a timestamp.
         """
         *_, before, last = steps
         if before.outcome is StepOutcome.UNDECIDED and last.outcome is StepOutcome.NOT_REACHED:
@@ -342,7 +342,7 @@ class _Verification:
 def _perform(
     step: NotationStep, action: ValidationAction, act: Callable[[], str | None]
 ) -> tuple[NotationStep, StepOutcome]:
-    """Take one step; return it, and what was found whatever the trust policy makes of it.
+    """Take one step; return it, and its outcome before the trust policy's action is applied.
 
     An exception that is not one of tidegate's errors is a failure: hostile bytes may bring it about.
     """

@@ -1,8 +1,8 @@
-"""AWS Signer's verification logic: who signed is a signing profile, and revocation is one question to AWS Signer.
+"""AWS Signer's verification logic: the signer is a signing profile, and revocation is one question to AWS Signer.
 
-The question is built and its answer is read here; asking is done elsewhere. Trust store, integrity, expiry and the time
-of signing are Notation's own business and are not judged here.
-Source: the behaviour of the AWS Signer plugin for Notation, version 1.0.350; stricter where said.
+This module builds the question and reads the answer, but does not ask it. It does not check trust store, integrity,
+expiry and signing time: those are Notation's.
+Source: the behaviour of the AWS Signer plugin for Notation, version 1.0.350; comments say where it is stricter.
 """
 
 import re
@@ -49,7 +49,7 @@ class SigningProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignerAnswer:
-    """An answer of GetRevocationStatus: ``revokedEntities``, empty when nothing is revoked; and how long it holds."""
+    """An answer of GetRevocationStatus: ``revokedEntities``, empty when nothing is revoked; and until when it is valid."""
 
     revoked_entities: tuple[str, ...]
     good_until: datetime

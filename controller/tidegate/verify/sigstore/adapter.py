@@ -86,7 +86,7 @@ class _TimestampAuthority(CertificateAuthority):
 
 
 class _ObservedTrustedRoot(models.TrustedRoot):
-    """Hands the library what is valid at the times at hand, and notes when it asks."""
+    """Gives the library what is valid at the times of the signature, and records when it asks."""
 
     def __init__(self, root: TrustRoot, procedure: Procedure) -> None:
         self._root = root
@@ -98,21 +98,21 @@ class _ObservedTrustedRoot(models.TrustedRoot):
         return [_TimestampAuthority(one) for one in self._root.timestamp_authorities]
 
     def fulcio_certificates_at(self, time: datetime) -> list[x509.Certificate]:
-        demand(self._root.authorities, "certificate authority")
+        require(self._root.authorities, "certificate authority")
         found = valid_at(self._root.authorities, time)
         if not found:
-            raise VerificationError(f"no certificate authority of the trust root was valid at {moment(time)}")
+            raise VerificationError(f"no certificate authority of the trusted root was valid at {moment(time)}")
         return [x509.load_der_x509_certificate(der) for one in found for der in one.chain]
 
     def ct_keyring(self, purpose: KeyringPurpose) -> CTKeyring:  # noqa: ARG002 -- the library's signature
         self._procedure.enter(SigstoreStep.SCT)
-        demand(self._root.certificate_logs, "log of certificates")
+        require(self._root.certificate_logs, "certificate transparency log")
         times = (self.certificate_logged_at,) if self.certificate_logged_at else ()
         return CTKeyring(_keyring(self._root.certificate_logs, times))
 
     def rekor_keyring(self, purpose: KeyringPurpose) -> RekorKeyring:  # noqa: ARG002 -- the library's signature
         self._procedure.enter(SigstoreStep.LOG)
-        demand(self._root.logs, "transparency log")
+        require(self._root.logs, "transparency log")
         return RekorKeyring(_keyring(self._root.logs, self.times))
 
 
@@ -163,7 +163,7 @@ class _Verifier(Verifier):
         """Verify an envelope whose log entry is of the kind intoto 0.0.2, which the library doesn't know."""
         content, entry = given.content, given.entry
         if not isinstance(content, DsseEnvelope) or entry is None:
-            raise VerificationError("the log entry is one of an envelope, and the bundle holds none")
+            raise VerificationError("the log entry is for an envelope, and the bundle has none")
         self._verify_common_signing_cert(bundle, policy)
         key = bundle.signing_certificate.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
@@ -206,7 +206,7 @@ class _Verifier(Verifier):
     def verify_chain(self, leaf: Leaf) -> None:
         """Take steps 4 and 5 for a certificate outside of a bundle, at the times that were taken."""
         if not self.times:
-            raise VerificationError("no trusted clock says when it was signed")
+            raise VerificationError("the signing time is unknown: no trusted timestamp or log entry")
         chain: list[x509.Certificate] = []
         for time in self.times:
             result = TimestampVerificationResult(source=TimestampSource.TRANSPARENCY_SERVICE, time=time)
@@ -267,9 +267,8 @@ def verify_keyless_bundle(
     """
     with library_errors():
         verifier = _Verifier(root, procedure, check_time)
-        procedure.enter(
-            SigstoreStep.TIME
-        )  # All that the library demands of a bundle at this point is something with a time.
+        # At this point, the library requires only that the bundle has a time.
+        procedure.enter(SigstoreStep.TIME)
         _check_kind(bundle)
         parsed = _ObservedBundle(BundleModel.from_json(bundle.wire))
         parsed.procedure = procedure
@@ -291,14 +290,14 @@ _COMPARED = {
     DsseEnvelope: (("dsse", "0.0.1"), ("hashedrekord", "0.0.2"), _INTOTO),
     MessageSignature: (("hashedrekord", "0.0.1"), ("hashedrekord", "0.0.2")),
 }
-"""The kinds of log entries that say enough of what a bundle holds: by those of intoto 0.0.1 no signature can be told."""
+"""The kinds of log entries that identify the signature of a bundle; those of intoto 0.0.1 do not."""
 
 
 def _check_kind(bundle: Bundle) -> None:
     """Raise VerificationError for a log entry that could not be compared with the bundle."""
     entry = bundle.entry
     if entry is not None and (entry.kind, entry.version) not in _COMPARED[type(bundle.content)]:
-        raise VerificationError(f"log entries of kind {quoted(f'{entry.kind} {entry.version}')} can't be compared")
+        raise VerificationError(f"log entries of kind {quoted(f'{entry.kind} {entry.version}')} cannot be compared")
 
 
 def _is_intoto(bundle: models.Bundle) -> bool:
@@ -307,7 +306,7 @@ def _is_intoto(bundle: models.Bundle) -> bool:
 
 
 def check_all_taken(procedure: Procedure) -> None:
-    """Raise VerificationError unless the library took every step: silence of a changed library is no proof."""
+    """Raise VerificationError unless the library took every step: a changed library may skip one."""
     left_out = [step for step in _STEPS if step not in procedure.taken]
     if left_out:
         raise VerificationError(f"sigstore-python did not {left_out[0].title}")
@@ -330,7 +329,7 @@ def timestamp_times(signature: bytes, answers: Sequence[bytes], root: TrustRoot)
 
 def verify_log_entry(entry: LogEntry, root: TrustRoot, times: Sequence[datetime]) -> None:
     """Verify inclusion, checkpoint, and the promise if there is one, by a log key valid at each of the times."""
-    demand(root.logs, "transparency log")
+    require(root.logs, "transparency log")
     with library_errors():
         model = models.TransparencyLogEntry(EntryModel.from_json(entry.wire))
         model._verify(RekorKeyring(_keyring(root.logs, times)))  # noqa: SLF001 -- see the module's docstring
@@ -343,7 +342,7 @@ def verify_promise(
 
     ``body`` is the base64 text; all four values are signed, as canonical JSON (RFC 8785, trivial for such values).
     """
-    demand(root.logs, "transparency log")
+    require(root.logs, "transparency log")
     promised = {"body": body, "integratedTime": integrated_time, "logID": log_id.hex(), "logIndex": log_index}
     data = json.dumps(promised, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
     with library_errors():
@@ -351,10 +350,10 @@ def verify_promise(
         keyring.verify(key_id=KeyID(log_id), signature=signature, data=data)
 
 
-def demand(items: Sequence[object], what: str) -> None:
-    """Raise UndeterminedError where the trust root has none of what is needed: that is no fault of the signature."""
+def require(items: Sequence[object], what: str) -> None:
+    """Raise UndeterminedError if the trust root lacks what every signature needs: the signature may be valid."""
     if not items:
-        raise UndeterminedError(f"the trust root has no {what}, so nothing can be verified with it")
+        raise UndeterminedError(f"the trusted root has no {what}", clause=f"the trusted root has no {what}")
 
 
 def _keyring(logs: Sequence[LogKey], times: Sequence[datetime]) -> Keyring:
@@ -371,7 +370,7 @@ def _keyring(logs: Sequence[LogKey], times: Sequence[datetime]) -> Keyring:
 
 
 def _sct_time(certificate: x509.Certificate) -> datetime | None:
-    """Return when the log of certificates says that it saw the certificate; the library judges all else about it."""
+    """Return the time of the certificate's SCT; the library checks everything else about it."""
     try:
         found = list(
             certificate.extensions.get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps).value

@@ -155,12 +155,12 @@ def _certificate(material: "_Material") -> bytes | None:
 
 
 def _refuse_root(der: bytes) -> None:
-    """Refuse a root among the certificates: a verifier that took it from there would believe anybody."""
+    """Refuse a root among the certificates: a verifier that trusted it would accept every signer."""
     with reading("bundle: a certificate of the chain is unreadable"):
         certificate = x509.load_der_x509_certificate(bounded(der, MAX_CERTIFICATE_BYTES, "certificate"))
         is_root = certificate.issuer == certificate.subject
     if is_root:
-        raise VerificationError("bundle: its chain of certificates holds a root")
+        raise VerificationError("bundle: its certificate chain contains a root certificate")
 
 
 def _entry(material: "_Material") -> LogEntry | None:
@@ -199,7 +199,7 @@ def _check_proof(wire: "_Proof | None") -> int:
     place = _number(wire.log_index, "inclusionProof.logIndex")
     size = _number(wire.tree_size, "inclusionProof.treeSize")
     if place >= size or checkpoint.split("\n")[1:2] != [str(size)]:
-        raise VerificationError(f"place {place} in a tree of {size} entries is not what the checkpoint is about")
+        raise VerificationError(f"the checkpoint is not for index {place} in a tree of {size} entries")
     for one in [wire.root_hash, *wire.hashes]:
         if len(decode_base64(one, "inclusionProof")) != HASH_BYTES:
             raise VerificationError(f"inclusionProof: expected hashes of {HASH_BYTES} bytes")
@@ -250,7 +250,7 @@ def _number(text: str, what: str, limit: int = (1 << 63) - 1) -> int:
     """Return the number that Protobuf's JSON writes as text, without zeros before it."""
     digits = text.isascii() and text.isdecimal() and len(text) <= len(str(limit))
     if not digits or str(int(text)) != text or int(text) > limit:
-        raise VerificationError(f"{what}: expected a number in a text")
+        raise VerificationError(f"{what}: expected a number as a string")
     return int(text)
 
 

@@ -1,7 +1,7 @@
-"""The signing certificate of a keyless signature: the form that Fulcio gives, and the identity in it.
+"""The signing certificate of a keyless signature: the form that Fulcio issues, and the identity in it.
 
 What sigstore-python leaves open is closed here: a certificate without subject alternative name or with two, and one with
-a key that it can't use. Whether the certificate can be believed is not decided here.
+a key that it cannot use. Whether the certificate is trusted is not decided here.
 Source: fulcio/docs/certificate-specification.md and oid-info.md.
 """
 
@@ -43,7 +43,7 @@ class Leaf:
 
 
 def read_leaf(content: bytes) -> Leaf:
-    """Read the certificate, DER or one PEM block; raise VerificationError for any form that Fulcio doesn't give."""
+    """Read the certificate, DER or one PEM block; raise VerificationError for any form that Fulcio does not issue."""
     if len(content) > MAX_CERTIFICATE_BYTES:
         raise VerificationError(f"a certificate of {len(content)} bytes, more than {MAX_CERTIFICATE_BYTES}")
     with reading("the certificate is unreadable"):
@@ -65,7 +65,7 @@ def _key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     key = certificate.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, _CURVES):
         kind = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
-        raise VerificationError(f"the certificate's key is {kind}; keyless signatures with P-256, P-384 or P-521 only")
+        raise VerificationError(f"the certificate's key is {kind}; keyless signatures need P-256, P-384 or P-521")
     return key
 
 
@@ -74,24 +74,24 @@ def _check_usage(certificate: x509.Certificate) -> None:
         raise VerificationError("expected an X.509 version 3 certificate")
     try:
         if certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            raise VerificationError("the certificate is an authority's, not a signer's")
+            raise VerificationError("the certificate is a CA certificate, not a signing certificate")
     except x509.ExtensionNotFound:
         pass  # Fulcio's leaves have none; absent means not an authority.
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
         purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound as error:
-        raise VerificationError("the certificate does not say what its key is for") from error
+        raise VerificationError("the certificate has no key usage or no extended key usage") from error
     if not usage.digital_signature or ExtendedKeyUsageOID.CODE_SIGNING not in purposes:
         raise VerificationError("the certificate is not for code signing")
 
 
 def _subject(certificate: x509.Certificate) -> str:
-    """Return the only subject alternative name. Of two, a verifier and a person could each mean another."""
+    """Return the only subject alternative name. Of two, a verifier and a person might each read a different one."""
     try:
         names = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except x509.ExtensionNotFound as error:
-        raise VerificationError("the certificate has no subject alternative name, so it names nobody") from error
+        raise VerificationError("the certificate has no subject alternative name, so it names no signer") from error
     if len(names) != 1:
         raise VerificationError(f"the certificate has {len(names)} subject alternative names, expected one")
     match names[0]:

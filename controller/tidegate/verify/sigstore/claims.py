@@ -1,4 +1,4 @@
-"""What a policy demands of a signature beyond the signer: of which artifact, of what type, with which texts, how old."""
+"""What a policy requires of a signature beyond the signer: artifact, type, annotations, repository, conditions and age."""
 
 import hashlib
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ MAX_TYPE_SHOWN = 120
 """Characters of a predicate type that a message for users repeats."""
 
 ANY_PREDICATE = "\0"
-"""As predicate type: whatever was signed, for a person who reads the outcome. No policy can hold such a text."""
+"""As predicate type: any type, for a person who reads the outcome. No policy can contain such a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Claims:
     conditions: tuple[Condition, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse demands that no signature could be held against."""
+        """Refuse requirements that no signature can meet."""
         if not self.predicate_type:
             raise PolicyError(("predicateType: required",))
         if self.conditions and self.is_signature:
@@ -75,12 +75,12 @@ class Claims:
 
     @property
     def is_signature(self) -> bool:
-        """Return whether a plain signature is demanded, not an attestation."""
+        """Return whether a plain signature is required, not an attestation."""
         return self.predicate_type == COSIGN_SIGNATURE
 
 
 def check_claims(proof: Proof, claims: Claims, now: datetime, procedure: Procedure) -> Proof:
-    """Return the proof if it says what is demanded; else raise VerificationError. Takes steps 11 to 13."""
+    """Return the proof if it meets the claims; else raise VerificationError. Takes steps 11 to 13."""
     procedure.enter(SigstoreStep.CLAIMS)
     _check_type(proof, claims)
     for name, value in claims.annotations.items():
@@ -98,7 +98,7 @@ def check_claims(proof: Proof, claims: Claims, now: datetime, procedure: Procedu
     if claims.conditions:
         procedure.enter(SigstoreStep.CONDITIONS)
         if proof.statement is None:
-            raise VerificationError("conditions on a predicate, but a signature has none")
+            raise VerificationError("conditions on a predicate, but a signature has no predicate")
         check_conditions(proof.statement.predicate, claims.conditions)
         procedure.found(f"{len(claims.conditions)} hold")
     if claims.max_age is not None:
@@ -111,7 +111,7 @@ def check_not_ahead(time: datetime, now: datetime) -> None:
     """Raise VerificationError for a time that has not come yet."""
     if time > now + CLOCK_SKEW:
         raise VerificationError(
-            f"signed at {moment(time)}, which is after {moment(now)}: one of the clocks is wrong",
+            f"signed at {moment(time)}, which is after {moment(now)}: one of the two clocks is wrong",
             clause="the signing time is in the future",
         )
 

@@ -1,6 +1,6 @@
 """Conditions of a policy asked of a verified predicate, within bounds of time and memory.
 
-An evaluation can't be interrupted and holds Python's lock. The library bounds the iterations; what one iteration may cost
+An evaluation cannot be interrupted and blocks all other threads. The library bounds the iterations; what one iteration may cost
 is bounded here by the sizes of the predicate: about a second at worst for one operator in a loop, and far below a
 millisecond for the usual ``predicate.builder.id == '...'``. A condition that can't be evaluated does not hold.
 """
@@ -55,7 +55,9 @@ def _measured(predicate: Mapping[str, Any]) -> _Size:
             raise VerificationError(f"the predicate has more than {MAX_VALUES} values")
         if isinstance(value, str):
             if NUL in value:
-                raise VerificationError("the predicate holds a text with a NUL, at which the library would cut it off")
+                raise VerificationError(
+                    "the predicate contains a string with a NUL character, where the library would cut it"
+                )
             letters += len(value)
             longest_text = max(longest_text, len(value))
         elif isinstance(value, dict | list):

@@ -1,4 +1,4 @@
-"""The procedure for what sigstore-python doesn't verify: signatures of long-lived keys, and cosign's older layers.
+"""The procedure for what sigstore-python does not verify: signatures of long-lived keys, and cosign's older layers.
 
 The steps are those of a keyless bundle, in the same order. A time that the log promises is used before the promise is
 verified, as there; nothing of it counts unless every later step passes.
@@ -188,7 +188,7 @@ def check_signer(authority: KeylessTrust, leaf: Leaf, given: Detached) -> None:
 def _verify_by_leaf(leaf: Leaf, given: Detached) -> None:
     """Verify with SHA-256 whatever the curve, as sigstore-python does and cosign's keyless signatures are."""
     if given.message is None and not given.sha256:
-        raise VerificationError("there is nothing that was signed")
+        raise VerificationError("the signed content is missing")
     message, algorithm = given.message, ec.ECDSA(hashes.SHA256())
     if message is None:
         message, algorithm = given.sha256, ec.ECDSA(Prehashed(hashes.SHA256()))

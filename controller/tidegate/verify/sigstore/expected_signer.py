@@ -1,6 +1,6 @@
-"""Whom a person at the command line expects to have signed, made an authority to verify by.
+"""The expected signer of the command line's options, as an authority.
 
-What cannot be used is refused before anything is verified: it says nothing about the signature.
+Invalid options are refused before anything is verified: they say nothing about the signature.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tidegate.verify.sigstore.trust_root import parse_trust_root
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedSigner:
-    """Whom the person at the command line expects: issuer and subject, each exact or an expression, or a key as PEM."""
+    """The expected signer: issuer and subject, each exact or an expression, or a key as PEM."""
 
     identity: str | None = None
     identity_expression: str | None = None
@@ -27,15 +27,15 @@ class ExpectedSigner:
 
 
 def expected_authority(signer: ExpectedSigner, trusted_root: bytes | None, *, require_log: bool) -> SignerTrust:
-    """Return the signer as an authority; raise PolicyError where it names nobody, or has no usable root.
+    """Return the signer as an authority; raise PolicyError if it names no signer, or has no usable root.
 
-    ``require_log`` concerns keys: without it no log entry is demanded or looked at, and no trusted root is needed.
+    ``require_log`` concerns keys: without it no log entry is required or read, and no trusted root is needed.
     """
     root = parse_trust_root(trusted_root) if trusted_root is not None else None
     identity = signer.identity or signer.identity_expression or signer.issuer or signer.issuer_expression
     if signer.key is not None:
         if identity:
-            raise PolicyError(("key: a key or an identity, not both",))
+            raise PolicyError(("key: expected a key or an identity, not both",))
         key = parse_public_key(signer.key, hash_name=signer.key_hash)
         return check_root(KeyTrust(key=key, root=root, require_log=require_log))
     if root is None:

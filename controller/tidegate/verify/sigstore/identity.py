@@ -11,13 +11,13 @@ MAX_WANTED = 150
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigstoreIdentity:
-    """Who a Sigstore certificate was issued to, and by whom the name was vouched for. Both must fit."""
+    """The identity that a Sigstore certificate must name, and the OIDC issuer that verified it. Both must match."""
 
     issuer: Wanted
     subject: Wanted
 
     def matches(self, *, issuer: str, subject: str) -> bool:
-        """Tell whether both are what is wanted."""
+        """Tell whether both match."""
         return self.issuer.matches(issuer) and self.subject.matches(subject)
 
     def __str__(self) -> str:

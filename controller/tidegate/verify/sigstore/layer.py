@@ -1,7 +1,7 @@
 """cosign's older material: layers of ``sha256-....sig`` and ``.att`` images, with everything else in annotations.
 
-All of it is unsigned and anybody's who may push; only what is read from the verified content may be used. ``chain`` and
-``predicateType`` annotations are not even read. Source: cosign specs/SIGNATURE_SPEC.md and pkg/oci/static.
+All of it is unsigned, and every user with push access can write it; only verified content may be used. The annotations
+``chain`` and ``predicateType`` are not read. Source: cosign specs/SIGNATURE_SPEC.md and pkg/oci/static.
 """
 
 from collections.abc import Mapping

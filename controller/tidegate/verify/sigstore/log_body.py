@@ -1,4 +1,4 @@
-"""Whether a log entry's body is about the signature at hand: same content, same signature, same key or certificate.
+"""Whether a log entry's body is about this signature: same content, same signature, same key or certificate.
 
 A signature whose log entry is another signature's was never logged (CVE-2022-36056). For keyless bundles sigstore-python
 compares; this is for keyed ones and for cosign's layers, whose entries are hashedrekord, dsse or intoto.
@@ -45,10 +45,10 @@ def check_body(body: bytes, kind: str, version: str, signed: Signed) -> None:
     """Raise VerificationError unless the body is about what was signed."""
     fields = strict_object(body, "log entry")
     if fields.get("kind") != kind or fields.get("apiVersion") != version:
-        raise VerificationError("the log entry is of another kind than it is said to be")
+        raise VerificationError("the log entry has another kind than the bundle says")
     check = _CHECKS.get((kind, version))
     if check is None:
-        raise VerificationError(f"log entries of kind {quoted(f'{kind} {version}')} can't be compared")
+        raise VerificationError(f"log entries of kind {quoted(f'{kind} {version}')} cannot be compared")
     with reading("the log entry is unreadable"):
         check(fields["spec"], signed)
 
@@ -67,7 +67,7 @@ def _hashedrekord_v2(spec: Mapping[str, Any], signed: Signed) -> None:
     verifier = record["signature"]["verifier"]
     given = [verifier[name]["rawBytes"] for name in ("publicKey", "x509Certificate") if verifier.get(name)]
     if len(given) != 1:
-        raise VerificationError("the log entry names no single key")
+        raise VerificationError("the log entry does not name exactly one key")
     _same_verifier(decode_base64(given[0], "verifier"), signed)
 
 

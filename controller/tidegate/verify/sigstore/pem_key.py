@@ -26,11 +26,11 @@ Key = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 def load_key(text: str) -> Key | Objection:
     """Return the key that the PEM holds, or what is wrong with it."""
     if len(text) > MAX_PEM or not _PEM.fullmatch(text):
-        return Objection("a text that is no public key", EXPECTED, _DO)
+        return Objection("text that is not a public key", EXPECTED, _DO)
     try:
         key: object = load_pem_public_key(text.encode("ascii"))
     except Exception:  # noqa: BLE001 - which exceptions a broken key raises differs from version to version
-        return Objection("a text that is no public key", EXPECTED, _DO)
+        return Objection("text that is not a public key", EXPECTED, _DO)
     if isinstance(key, ed25519.Ed25519PublicKey):
         return key
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVES:

@@ -1,7 +1,7 @@
-"""The numbered steps of a verification and what came of each, as data: the CLI prints it, policies judge by it.
+"""The numbered steps of a verification and their results, as data: the command line prints them, checks judge by them.
 
 A step that does not apply to a kind of signature is absent. The first step that fails ends the procedure; nothing after
-it was looked at, and nothing that an earlier step found may be used.
+it is checked, and nothing that an earlier step found may be used.
 """
 
 from collections.abc import Callable
@@ -77,7 +77,7 @@ _CLAUSES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """A whole procedure: its steps, and either a proof or an error, never both."""
+    """A completed procedure: its steps, and either a proof or an error, never both."""
 
     steps: tuple[StepResult, ...]
     proof: Proof | None
@@ -100,7 +100,7 @@ class Verification:
 
 
 class Procedure:
-    """Takes down the steps while they are taken; entering one ends the one before it well."""
+    """Records the steps while they are taken; entering one marks the one before it as passed."""
 
     def __init__(self) -> None:
         self._done: list[StepResult] = []
@@ -132,7 +132,7 @@ class Procedure:
         self._text = text
 
     def end(self) -> tuple[StepResult, ...]:
-        """End the current step and the procedure well; return all steps."""
+        """End the procedure with the current step passed; return all steps."""
         self._end(StepOutcome.OK)
         return tuple(self._done)
 
@@ -159,10 +159,10 @@ class Procedure:
 
 
 def carry_out(body: Callable[[Procedure], Proof]) -> Verification:
-    """Run the body; whatever it raises becomes the result, so that nothing but a proof can ever look like one.
+    """Run the body; every exception becomes a result, so that only a proof is one.
 
-    An exception that is not ours is the evidence's doing (a parser met bytes it had not foreseen): it counts as failed,
-    so that nobody can turn a bad signature into a mere "could not look".
+    An exception that is not tidegate's is caused by the evidence (a parser met unexpected bytes): it counts as failed, so
+    that an attacker cannot turn an invalid signature into an undetermined one.
     """
     procedure = Procedure()
     procedure.enter(SigstoreStep.MATERIAL)
@@ -182,7 +182,7 @@ def carry_out(body: Callable[[Procedure], Proof]) -> Verification:
 
 
 def is_panic(exception: BaseException) -> bool:
-    """Tell whether it is a panic of a Rust library: its class is no Exception, as that of an interrupt, which must pass."""
+    """Tell whether it is a panic of a Rust library, whose class is not derived from Exception; interrupts must pass."""
     return type(exception).__name__ == "PanicException"
 
 

@@ -1,4 +1,4 @@
-"""What a verification proved: who signed which digest when, and what the signed bytes say. Nothing unsigned is in here."""
+"""What a verification proved: who signed which digest when, and the signed content. It holds nothing unsigned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MAX_SUBJECT, MAX_ISSUER = 200, 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeylessSigner:
-    """An identity that an OIDC issuer vouched for, as the certificate names it. Two issuers' same subjects are two signers."""
+    """An identity that an OIDC issuer verified, as the certificate names it. The same subject of two issuers is two signers."""
 
     issuer: str
     subject: str
@@ -55,7 +55,7 @@ class Statement:
 class Proof:
     """A verified signature or attestation.
 
-    ``signed_at`` is the earliest time that a trusted clock vouched for, None where a keyed signature came without one.
+    ``signed_at`` is the earliest trusted time, None for a keyed signature without one.
     ``repository`` is what cosign's older payload names (``docker-reference``); bundles name none.
     """
 

@@ -1,6 +1,6 @@
 """A long-lived public key that a policy names, with the one algorithm that it verifies by.
 
-The key and the policy decide the algorithm; nothing in a signature can. ECDSA and RSA (PKCS#1 v1.5) sign a hash, which the
+The key and the policy decide the algorithm; nothing in a signature does. ECDSA and RSA (PKCS#1 v1.5) sign a hash, which the
 policy may name: cosign signed with SHA-256 whatever the curve until 2026, and by the curve since. Ed25519 signs the message.
 """
 
@@ -41,7 +41,7 @@ class PublicKey:
 
     @property
     def signer(self) -> KeySigner:
-        """Return how the key is called in proofs."""
+        """Return the key as a signer."""
         return KeySigner(fingerprint=hashlib.sha256(self.der).hexdigest())
 
     def verify(self, signature: bytes, message: bytes) -> None:
@@ -54,7 +54,7 @@ class PublicKey:
     def verify_digest(self, signature: bytes, sha256: bytes) -> None:
         """Raise VerificationError unless the signature is this key's over a message with that SHA-256."""
         if self.hash_name != "sha256":
-            raise VerificationError("this key signs more than a SHA-256; the artifact itself is needed to verify it")
+            raise VerificationError("this key does not sign a SHA-256 digest; pass the artifact itself to verify it")
         self._check(signature, sha256, Prehashed(hashes.SHA256()))
 
     def _check(self, signature: bytes, data: bytes, algorithm: Prehashed | None) -> None:
@@ -67,7 +67,7 @@ class PublicKey:
                 case ed25519.Ed25519PublicKey() as key if not algorithm:
                     key.verify(signature, data)
                 case _:
-                    raise VerificationError("the key and its hash do not belong together")
+                    raise VerificationError("the hash algorithm does not fit the key")
         except InvalidSignature as error:
             raise VerificationError(
                 "the signature is not by this key over this content",
@@ -89,7 +89,7 @@ def parse_public_key(pem: bytes, *, hash_name: str | None = None) -> PublicKey:
 
 
 def _own_hash(key: Key) -> str:
-    """Return the hash that the key signs with unless something else is said; none for Ed25519."""
+    """Return the key's default hash; none for Ed25519."""
     if isinstance(key, ec.EllipticCurvePublicKey):
         return _CURVE_HASHES[key.curve.name]
     return "sha256" if isinstance(key, rsa.RSAPublicKey) else ""

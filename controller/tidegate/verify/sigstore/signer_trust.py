@@ -1,4 +1,4 @@
-"""Who a policy lets sign: identities under a trust root, or one long-lived key."""
+"""The signers that a policy accepts: identities under a trusted root, or one long-lived key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class KeylessTrust:
     require_log: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse an authority that nobody is."""
+        """Refuse an authority without identities."""
         if not self.identities:
             raise PolicyError(("identities: at least one is required",))
 
@@ -48,8 +48,8 @@ class KeylessTrust:
 class KeyTrust:
     """One key. With ``require_log`` (the default) a log of the trust root must hold the signature.
 
-    Without it a log entry isn't looked at, and nothing bounds when a stolen key signed; a timestamp is used where the
-    trust root has an authority for it.
+    Without it log entries are ignored, and nothing limits when a stolen key signed; a timestamp is used if the trusted root
+    has an authority for it.
     """
 
     key: PublicKey
@@ -57,28 +57,28 @@ class KeyTrust:
     require_log: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse to demand a log that nothing could verify."""
+        """Refuse to require a log entry that nothing could verify."""
         if self.require_log and self.root is None:
-            raise PolicyError(("trustRoot: required, since a transparency log entry is demanded",))
+            raise PolicyError(("trustRoot: required, because a transparency log entry is required",))
 
 
 SignerTrust = KeylessTrust | KeyTrust
 
 
 def check_root(authority: SignerTrust) -> SignerTrust:
-    """Return the authority; raise PolicyError where its trust root has none of what every signature needs.
+    """Return the authority; raise PolicyError if its trusted root lacks what every signature needs.
 
-    Such a root says nothing of a signature, so that this is found before anybody's is looked at.
+    Such a root says nothing about a signature, so this is checked before any signature is read.
     """
     root = authority.root
     if root is None:
         return authority
     needed: dict[str, Sequence[object]] = {"transparency log": root.logs} if authority.require_log else {}
     if isinstance(authority, KeylessTrust):
-        needed |= {"certificate authority": root.authorities, "log of certificates": root.certificate_logs}
+        needed |= {"certificate authority": root.authorities, "certificate transparency log": root.certificate_logs}
     missing = [what for what, found in needed.items() if not found]
     if missing:
-        raise PolicyError((f"trustedRoot: it has no {missing[0]}, so nothing can be verified with it",))
+        raise PolicyError((f"trustedRoot: it has no {missing[0]}, so no signature can be verified",))
     return authority
 
 

@@ -62,14 +62,14 @@ def read_statement(payload: bytes, digest: Digest, hashed: Hashed | None = None)
 
 
 def texts(value: object) -> dict[str, str]:
-    """Return the texts of an object of annotations, none where there are none; other values can't be demanded."""
+    """Return the texts of an object of annotations, none where there are none; other values cannot be required."""
     if not isinstance(value, dict | None):
         raise VerificationError("expected annotations to be an object")
     return {key: text for key, text in (value or {}).items() if isinstance(text, str)}
 
 
 def _subject(subjects: object, digest: Digest, hashed: Hashed) -> dict[str, Any]:
-    """Return the first subject that is the artifact. Every subject is read, so that a malformed one can't hide behind it."""
+    """Return the first subject that is the artifact. Every subject is read, so that a malformed one is not overlooked."""
     if not isinstance(subjects, list) or not 0 < len(subjects) <= MAX_SUBJECTS:
         raise VerificationError(f"statement: expected 1 to {MAX_SUBJECTS} subjects")
     named = [_digests(subject) for subject in subjects]
@@ -85,7 +85,7 @@ def _subject(subjects: object, digest: Digest, hashed: Hashed) -> dict[str, Any]
 
 def _digests(subject: object) -> dict[str, str]:
     if not isinstance(subject, dict) or not isinstance(digests := subject.get("digest"), dict):
-        raise VerificationError("statement: a subject without digests")
+        raise VerificationError("statement: a subject without a digest")
     if not 0 < len(digests) <= MAX_DIGESTS or not all(isinstance(one, str) for one in digests.values()):
         raise VerificationError(f"statement: expected 1 to {MAX_DIGESTS} digests, each a text")
     return digests

@@ -1,7 +1,7 @@
-"""trusted_root.json: whose certificates, logs and clocks are believed, and from when to when.
+"""trusted_root.json: the trusted certificate authorities, logs and timestamp authorities, each with its validity.
 
-The windows (``validFor``) are kept beside every key and chain and asked for at the time that a signature names, never at
-the time of the day: a log key that was retired still proves what it signed before. Fetching a root is not done here.
+The validity (``validFor``) of every key and chain is compared with the time of a signature, never with the present: a
+retired log key still proves what it signed before. This module does not fetch a root.
 """
 
 from collections.abc import Callable, Iterable
@@ -54,7 +54,7 @@ MIN_RSA_BITS = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """From when to when something counts, both ends included; without ``end`` until further notice."""
+    """A period of validity, both ends included; without ``end`` it does not end."""
 
     start: datetime | None
     end: datetime | None
@@ -84,7 +84,7 @@ class TrustedAuthority:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustRoot:
-    """A whole trusted root. ``ignored`` says what of it can't be used, as ``field.path: sentence``."""
+    """A whole trusted root. ``ignored`` lists what cannot be used, as ``field.path: sentence``."""
 
     logs: tuple[LogKey, ...]
     certificate_logs: tuple[LogKey, ...]
@@ -116,7 +116,7 @@ def parse_trust_root(content: bytes) -> TrustRoot:
     except msgspec.ValidationError as error:
         raise PolicyError((f"trustedRoot: {quoted(error)}",)) from error
     if wire.media_type not in MEDIA_TYPES:
-        raise PolicyError((f"mediaType: {quoted(wire.media_type)} is not a trusted root's",))
+        raise PolicyError((f"mediaType: {quoted(wire.media_type)} is not the media type of a trusted root",))
     return _RootReader().root(wire)
 
 
@@ -161,7 +161,7 @@ class _RootReader:
     def _log(self, path: str, wire: "_Log") -> LogKey | None:
         key = wire.public_key
         if key.key_details not in KEY_DETAILS:
-            self._ignored.append(f"{path}.publicKey.keyDetails: {quoted(key.key_details)} can't be used")
+            self._ignored.append(f"{path}.publicKey.keyDetails: {quoted(key.key_details)} cannot be used")
             return None
         der = decode_base64(key.raw_bytes, "publicKey.rawBytes")
         if not _is_of(load_der_public_key(der), key.key_details):

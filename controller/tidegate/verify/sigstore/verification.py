@@ -1,7 +1,6 @@
 """Verify one bundle or one layer: every kind of material, one procedure, one result.
 
-Which of several signatures counts, and what is fetched, others decide; candidates are ordered by hints and decided here
-by proof.
+The caller fetches signatures, orders them by hints, and decides which one counts.
 """
 
 import hashlib

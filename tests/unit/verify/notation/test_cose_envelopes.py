@@ -31,8 +31,8 @@ from tidegate.verify.step import Conclusion
             parts(lambda four: four.__setitem__(1, [])), "a header is not a map", id="N31-unprotected-is-a-list"
         ),
         pytest.param(parts(lambda four: four.__setitem__(3, b"")), "signature missing in COSE", id="N31-no-signature"),
-        pytest.param(SOUND_HEADER + b"\x00", "1 bytes behind the CBOR value", id="N31-something-behind"),
-        pytest.param(raw_header(HEADER_BYTES + b"\x00"), "behind the CBOR value", id="N31-something-behind-the-header"),
+        pytest.param(SOUND_HEADER + b"\x00", "1 bytes after the CBOR value", id="N31-something-behind"),
+        pytest.param(raw_header(HEADER_BYTES + b"\x00"), "after the CBOR value", id="N31-something-behind-the-header"),
         pytest.param(
             raw_header(b"\xa2\x01\x26\x01\x26"), "signature envelope format is invalid", id="N31-repeated-label"
         ),

@@ -78,7 +78,7 @@ FRESHER = x509.FreshestCRL([x509.DistributionPoint([x509.UniformResourceIdentifi
     [
         pytest.param(INDIRECT, "indirect or partial CRLs are not supported", id="N67-point-of-another-issuer"),
         pytest.param(PARTIAL, "indirect or partial CRLs are not supported", id="N67-point-for-some-reasons"),
-        pytest.param(RELATIVE, "no current CRL at hand", id="N67-point-without-a-url"),
+        pytest.param(RELATIVE, "no current CRL available", id="N67-point-without-a-url"),
     ],
 )
 def test_other_points_are_not_understood(extension: tuple[x509.ExtensionType, bool], expected: str):
@@ -104,7 +104,7 @@ def delta(entries: Sequence[x509.RevokedCertificate] = (), **options: Any) -> by
 @pytest.mark.parametrize(
     ("answers", "good", "asked", "expected"),
     [
-        pytest.param({CRL_URL: BASE}, None, [DELTA_URL], "no current delta CRL at hand", id="N67-delta-is-asked"),
+        pytest.param({CRL_URL: BASE}, None, [DELTA_URL], "no current delta CRL available", id="N67-delta-is-asked"),
         pytest.param({CRL_URL: BASE, DELTA_URL: delta()}, True, [], "", id="N67-delta-says-good"),
         pytest.param({CRL_URL: BASE, DELTA_URL: delta([entry(BY_CRL)])}, False, [], "", id="N67-delta-revokes"),
         pytest.param({CRL_URL: BASE, DELTA_URL: DOWN}, None, [], "CRL: timeout", id="N67-delta-is-down"),
@@ -121,7 +121,7 @@ def delta(entries: Sequence[x509.RevokedCertificate] = (), **options: Any) -> by
         pytest.param(
             {CRL_URL: BASE, DELTA_URL: crl(CA, number=6)}, None, [], "no current delta", id="N67-whole-list-for-a-delta"
         ),
-        pytest.param({CRL_URL: delta()}, None, [], "no current CRL at hand", id="N67-delta-for-a-whole-list"),
+        pytest.param({CRL_URL: delta()}, None, [], "no current CRL available", id="N67-delta-for-a-whole-list"),
         pytest.param(
             {CRL_URL: BASE, DELTA_URL: delta(scope={"url": CRL_URL})}, True, [], "", id="N67-delta-for-the-bases-scope"
         ),

@@ -239,7 +239,7 @@ def test_the_worst_certificate_decides(
 
 def test_n68_what_was_not_asked_yet_is_told_as_that():
     """Without an answer there is no other reason."""
-    assert reason(judge(BY_OCSP)) == "no answer at hand"
+    assert reason(judge(BY_OCSP)) == "no answer available"
 
 
 def test_every_certificate_is_asked_about_at_once():

@@ -60,7 +60,7 @@ def test_files_are_read(content: bytes, count: int):
         pytest.param([ROOT.pem, None], CA, "is not a regular file", id="N13-folder-beside-a-file"),
         pytest.param([b"no certificate"], CA, "failed to read the trusted certificate", id="N14-garbage"),
         pytest.param([b""], CA, "no certificate found", id="N14-empty-file"),
-        pytest.param([ROOT.pem + KEY], CA, "a PEM block that is no certificate", id="N14-private-key"),
+        pytest.param([ROOT.pem + KEY], CA, "a PEM block that is not a certificate", id="N14-private-key"),
         pytest.param([ROOT.pem[:-30]], CA, "malformed PEM", id="N14-cut-pem"),
         pytest.param([ROOT.pem.replace(b"M", b"!", 1)], CA, "malformed PEM", id="N14-junk-in-base64"),
         pytest.param([ROOT.der[:-3]], CA, "malformed certificate", id="N14-cut-der"),

@@ -38,8 +38,8 @@ from tests.unit.verify.sigstore.cases import (
 from tidegate.errors import PolicyError, UndeterminedError, VerificationError
 from tidegate.verify.sigstore import preload
 from tidegate.verify.sigstore.adapter import (
-    demand,
     library_errors,
+    require,
     timestamp_times,
     verify_certificate,
     verify_log_entry,
@@ -176,13 +176,13 @@ def test_an_interrupt_is_not_swallowed():
 def test_other_errors_of_ours_pass_as_they_are():
     with pytest.raises(PolicyError), library_errors():
         raise PolicyError(("a",))
-    with pytest.raises(UndeterminedError, match="the trust root has no clock"):
-        demand((), "clock")
-    demand((1,), "clock")
+    with pytest.raises(UndeterminedError, match="the trusted root has no clock"):
+        require((), "clock")
+    require((1,), "clock")
 
 
 def test_a_certificate_is_not_verified_without_a_time():
-    with pytest.raises(VerificationError, match="no trusted clock"):
+    with pytest.raises(VerificationError, match="signing time is unknown"):
         verify_certificate(read_leaf(signer().der), times=(), root=root(), procedure=Procedure())
 
 
@@ -333,7 +333,7 @@ def test_a_time_far_away_is_no_reason_for_another_exception():
 
 def test_what_has_no_content_was_not_signed():
     given = Detached(signature=b"x", message=None, certificate=signer().der, timestamps=(ours().tsa.answer(b"x", NOW),))
-    with pytest.raises(VerificationError, match="nothing that was signed"):
+    with pytest.raises(VerificationError, match="signed content is missing"):
         verify_detached(given, keyless(require_log=False), NOW, Procedure())
 
 

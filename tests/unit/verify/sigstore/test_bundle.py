@@ -76,7 +76,7 @@ def test_an_older_bundle_may_bring_a_chain_of_which_only_the_leaf_is_used(versio
     above = {"rawBytes": b64(ours().intermediate.public_bytes(Encoding.DER))}
     passes(check(altered(signed(version), path, [leaf(), above])))
     passes(check(altered(signed(version), path, [leaf()] + [above] * (MAX_CERTIFICATES - 1))))
-    ends(check(altered(signed(version), path, [above, leaf()])), SigstoreStep.CERTIFICATE, "an authority's")
+    ends(check(altered(signed(version), path, [above, leaf()])), SigstoreStep.CERTIFICATE, "a CA certificate")
     ends(
         check(altered(signed(version), path, [{"rawBytes": b64(ours().signer().der)}, leaf()])), SigstoreStep.SIGNATURE
     )
@@ -93,8 +93,8 @@ def test_an_older_bundle_with_a_root_is_refused(version, whose):
     """A verifier that took a root from the bundle itself would believe anybody."""
     path = f"{MATERIAL}.x509CertificateChain.certificates"
     above = [{"rawBytes": b64(one.public_bytes(Encoding.DER))} for one in (whose().intermediate, whose().root)]
-    ends(check(altered(signed(version), path, [leaf(), *above])), SigstoreStep.MATERIAL, "holds a root")
-    ends(check(altered(signed(version), path, [leaf(), above[1]])), SigstoreStep.MATERIAL, "holds a root")
+    ends(check(altered(signed(version), path, [leaf(), *above])), SigstoreStep.MATERIAL, "contains a root")
+    ends(check(altered(signed(version), path, [leaf(), above[1]])), SigstoreStep.MATERIAL, "contains a root")
 
 
 @pytest.mark.parametrize(
@@ -190,14 +190,14 @@ def test_an_unknown_field_is_refused_wherever_it_stands(where):
         (f"{ENTRY}.integratedTime", 1, "Expected `str | null`"),
         (f"{ENTRY}.logIndex", str(1 << 63), "expected a number"),
         (f"{ENTRY}.logIndex", "", "expected a number"),
-        (f"{PROOF}.logIndex", lambda _: "999", "not what the checkpoint is about"),
-        (f"{PROOF}.treeSize", lambda old: str(int(old) + 1), "not what the checkpoint is about"),
+        (f"{PROOF}.logIndex", lambda _: "999", "checkpoint is not for index"),
+        (f"{PROOF}.treeSize", lambda old: str(int(old) + 1), "checkpoint is not for index"),
         (f"{PROOF}.treeSize", lambda old: "0" + old, "expected a number"),
         (f"{PROOF}.rootHash", b64(b"x" * 31), "hashes of 32 bytes"),
         (f"{PROOF}.hashes", lambda old: [*old, b64(b"x" * 33)], "hashes of 32 bytes"),
         (f"{PROOF}.hashes", [b64(b"x" * 32)] * (MAX_PROOF_HASHES + 1), "out of bounds"),
         (f"{PROOF}.checkpoint.envelope", "x" * (MAX_CHECKPOINT_CHARACTERS + 1), "out of bounds"),
-        (f"{PROOF}.checkpoint.envelope", "one line", "not what the checkpoint is about"),
+        (f"{PROOF}.checkpoint.envelope", "one line", "checkpoint is not for index"),
         (f"{MATERIAL}.certificate.rawBytes", "?", "certificate"),
         (STAMPS, {"rfc3161Timestamps": [{"signedTimestamp": ""}]}, "signedTimestamp: 0 bytes"),
         (STAMPS, {"rfc3161Timestamps": [{"signedTimestamp": "AAAA"}] * (MAX_TIMESTAMPS + 1)}, "9 timestamps"),

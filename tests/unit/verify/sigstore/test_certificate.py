@@ -118,12 +118,12 @@ def test_pitfall_9_15_an_authority_signs_nothing(constraints, ok):
     if ok:
         read_leaf(made(constraints=constraints))
     else:
-        with pytest.raises(VerificationError, match="an authority's"):
+        with pytest.raises(VerificationError, match="a CA certificate"):
             read_leaf(made(constraints=constraints))
 
 
 def test_pitfall_9_15_a_certificate_that_does_not_say_what_its_key_is_for_is_refused():
-    with pytest.raises(VerificationError, match="what its key is for"):
+    with pytest.raises(VerificationError, match="no key usage or no extended key usage"):
         read_leaf(made(usage=False))
 
 

@@ -120,7 +120,9 @@ def test_conditions_need_something_with_a_predicate():
 def test_an_artifact_s_signature_has_no_predicate_even_where_any_type_is_taken():
     claims = Claims(predicate_type=ANY_PREDICATE, conditions=(A_IS_1,))
     ends(
-        check(ours().sign_artifact(MANIFEST, signer()), claims=claims), SigstoreStep.CONDITIONS, "a signature has none"
+        check(ours().sign_artifact(MANIFEST, signer()), claims=claims),
+        SigstoreStep.CONDITIONS,
+        "a signature has no predicate",
     )
 
 

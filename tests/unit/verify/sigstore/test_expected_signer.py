@@ -62,11 +62,11 @@ def test_a_key_is_verified_with_its_log_or_expressly_without():
             id="an identity both ways",
         ),
         pytest.param(
-            ExpectedSigner(identity_expression=".*", issuer=ISSUER), "just anybody", id="pitfall-9-18: anybody"
+            ExpectedSigner(identity_expression=".*", issuer=ISSUER), "every identity", id="pitfall-9-18: anybody"
         ),
         pytest.param(ExpectedSigner(identity_expression="(", issuer=ISSUER), "RE2's syntax", id="no expression"),
         pytest.param(ExpectedSigner(key=public_pem(key()), issuer=ISSUER), "not both", id="a key and an identity"),
-        pytest.param(ExpectedSigner(key=b"none"), "no public key", id="no key"),
+        pytest.param(ExpectedSigner(key=b"none"), "not a public key", id="no key"),
         pytest.param(ExpectedSigner(key=public_pem(key()), key_hash="md5"), "hashAlgorithm", id="no hash"),
     ],
 )

@@ -91,7 +91,7 @@ def test_an_entry_is_of_the_kind_that_it_is_said_to_be(kind, other):
 @pytest.mark.parametrize("kind", ["rfc3161 0.0.1", "hashedrekord 0.0.3", "dsse 0.0.2", "alpine 0.0.1"])
 def test_an_entry_of_an_unknown_kind_does_not_count(kind):
     name, version = kind.split()
-    with pytest.raises(VerificationError, match="can't be compared"):
+    with pytest.raises(VerificationError, match="cannot be compared"):
         check(KINDS["dsse 0.0.1"] | {"kind": name, "apiVersion": version}, kind)
 
 

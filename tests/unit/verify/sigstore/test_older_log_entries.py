@@ -79,13 +79,13 @@ def test_pitfall_9_8_an_older_log_entry_of_another_signature_does_not_count():
 def test_an_older_log_entry_of_an_artifact_is_refused_in_our_words():
     entry = attested()["verificationMaterial"]["tlogEntries"][0]
     found = check(altered(ours().sign_artifact(MANIFEST, signer()), ENTRY, entry))
-    ends(found, SigstoreStep.TIME, 'log entries of kind "intoto 0.0.2" can\'t be compared')
+    ends(found, SigstoreStep.TIME, 'log entries of kind "intoto 0.0.2" cannot be compared')
 
 
 def test_the_oldest_kind_of_log_entry_is_refused_in_our_words():
     """It holds no signature, so that it may be that of another one."""
     found = check(ours().sign_statement(statement(DIGEST), signer(), body="intoto"))
-    ends(found, SigstoreStep.TIME, 'log entries of kind "intoto 0.0.1" can\'t be compared')
+    ends(found, SigstoreStep.TIME, 'log entries of kind "intoto 0.0.1" cannot be compared')
 
 
 def test_an_older_log_entry_proves_no_other_identity():

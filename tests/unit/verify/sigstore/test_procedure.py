@@ -48,7 +48,7 @@ STEPS = [
         SigstoreStep.CERTIFICATE,
         lambda: ours().sign_statement(statement(DIGEST), ours().signer(names=())),
         {},
-        "names nobody",
+        "names no signer",
         id="2: the certificate has no name in it",
     ),
     pytest.param(

@@ -84,7 +84,7 @@ def test_a_key_that_was_retired_still_proves_what_it_signed_before():
 )
 def test_a_trust_root_without_what_is_needed_leaves_the_question_open(field, step):
     """Not the signature's fault, and not a reason to let it pass."""
-    ends(check(signed(), keyless(trust=root(**{field: []}))), step, "trust root", outcome=StepOutcome.UNDECIDED)
+    ends(check(signed(), keyless(trust=root(**{field: []}))), step, "trusted root", outcome=StepOutcome.UNDECIDED)
 
 
 def test_a_timestamp_by_a_stranger_gives_no_time():

@@ -1,4 +1,4 @@
-"""What the signer signed beside the payload, and the rules for it that hold in every envelope format.
+"""What the signer signed beside the payload, and the rules for it in every envelope format.
 
 The formats read their own headers and hand over plain values; nothing here knows JOSE or COSE.
 """
@@ -27,7 +27,7 @@ Label = str | int
 
 
 class SigningScheme(StrEnum):
-    """Who vouches for the time of signing: nobody or a timestamp authority, or the signing authority itself."""
+    """Where the signing time comes from: a timestamp authority (or only the signer), or the signing authority itself."""
 
     X509 = "notary.x509"
     SIGNING_AUTHORITY = "notary.x509.signingAuthority"

@@ -102,7 +102,7 @@ def _decode(content: bytes) -> object:
         )
         value: object = decoder.decode()
     if source.tell() != len(content):
-        raise VerificationError(f"{_INVALID}: {len(content) - source.tell()} bytes behind the CBOR value")
+        raise VerificationError(f"{_INVALID}: {len(content) - source.tell()} bytes after the CBOR value")
     return value
 
 

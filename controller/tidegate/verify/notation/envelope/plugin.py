@@ -1,4 +1,4 @@
-"""Signatures that demand a verification plugin, and signed attributes that somebody must have understood.
+"""Signatures that require a verification plugin, and critical signed attributes, which have to be understood.
 
 No plugin is ever started. One is known natively, AWS Signer's; every other name is unknown.
 """
@@ -18,9 +18,9 @@ KNOWN_PLUGINS = {AWS_SIGNER_PLUGIN: "1.0.350"}
 
 
 def required_plugin(attributes: SignedAttributes) -> str | None:
-    """Return the known plugin that the signature demands, or None when it demands none.
+    """Return the known plugin that the signature requires, or None when it requires none.
 
-    Raise VerificationError for an ill-formed demand, UndeterminedError when the plugin is not known or too old.
+    Raise VerificationError for a malformed requirement, UndeterminedError when the plugin is not known or too old.
     Source: Notary Project plugin extensibility specification, and notation-go's verifier.
     """
     # N43

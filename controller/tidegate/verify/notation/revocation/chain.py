@@ -1,7 +1,7 @@
-"""Whether a trusted chain is revoked: OCSP first, CRLs where OCSP does not answer, from the answers at hand.
+"""Whether a trusted chain is revoked: OCSP first, CRLs if OCSP does not answer, from the available answers.
 
-What is missing comes back as questions. This is called for chains already trusted only: the URLs in any other chain are
-an attacker's, and asking them from inside the cluster would be the attack.
+Missing answers are returned as questions. Call this for trusted chains only: an attacker chooses the URLs of any other
+chain, and a request to them from inside the cluster would be the attack.
 """
 
 from collections.abc import Iterable, Sequence
@@ -94,7 +94,7 @@ def chain_standing(
     now: datetime,
     authentic_signing_time: datetime | None = None,
 ) -> ChainStanding:
-    """Return the standing of every certificate but the root, which nobody above it could revoke.
+    """Return the standing of every certificate but the root, which no certificate above it could revoke.
 
     ``authentic_signing_time`` is given under the scheme of a signing authority only.
     Source: Notary Project trust policy specification, "Certificate Revocation Evaluation".
@@ -114,7 +114,7 @@ def chain_standing(
         findings = _look_up(case)
         questions.update(dict.fromkeys(findings.questions))
         if findings.standing is None:
-            unknown.append((certificate, "; ".join(findings.reasons[:MAX_REASONS]) or "no answer at hand"))
+            unknown.append((certificate, "; ".join(findings.reasons[:MAX_REASONS]) or "no answer available"))
         elif findings.standing.revoked:
             revoked.append(certificate)
         else:
@@ -149,7 +149,7 @@ def check_standing(standing: ChainStanding, role: str) -> None:
 
 
 def _look_up(case: _Case) -> _Findings:
-    """Return what OCSP says, else what the CRLs say; a question about CRLs only when OCSP was asked in vain."""
+    """Return what OCSP says, else what the CRLs say; a question about CRLs only if OCSP did not answer."""
     # N64
     findings = _Findings()
     if case.certificate.ocsp_urls:
@@ -177,11 +177,11 @@ def _ask_ocsp(case: _Case, findings: _Findings) -> None:
             findings.reasons.append(f"OCSP server protocol of {quoted(url)} is not supported")
             continue
         question = OcspQuestion(url=url, request=ocsp_request(case.certificate, case.issuer))
-        answer_at_hand = case.material.answers.get(question)
-        if isinstance(answer_at_hand, bytes):
-            _judge_ocsp(case, answer_at_hand, found, findings.reasons)
-        elif isinstance(answer_at_hand, NoAnswer):
-            findings.reasons.append(f"OCSP: {answer_at_hand.reason}")
+        known_answer = case.material.answers.get(question)
+        if isinstance(known_answer, bytes):
+            _judge_ocsp(case, known_answer, found, findings.reasons)
+        elif isinstance(known_answer, NoAnswer):
+            findings.reasons.append(f"OCSP: {known_answer.reason}")
         else:
             findings.questions.append(question)
         if found:
@@ -203,7 +203,7 @@ def _judge_ocsp(case: _Case, answer: bytes, found: list[Standing], reasons: list
 
 
 def _read_crls(case: _Case, findings: _Findings) -> None:
-    """Read one CRL for each distribution point: together they cover the certificate, so each must be at hand."""
+    """Read one CRL for each distribution point: together they cover the certificate, so each must be available."""
     # N67
     standings = []
     for point in case.certificate.crl_points:
@@ -229,7 +229,7 @@ def _lists(case: _Case, point: CrlPoint, findings: _Findings) -> list[Crl]:
         raise UndeterminedError("indirect or partial CRLs are not supported")
     base = _newest(_candidates(case, point.urls, point.urls, findings, delta=False))
     if base is None:
-        raise UndeterminedError("no current CRL at hand")
+        raise UndeterminedError("no current CRL available")
     deltas = []
     for fresher in base.freshest:
         for delta in _candidates(case, fresher.urls, (*fresher.urls, *point.urls), findings, delta=True):
@@ -243,7 +243,7 @@ def _lists(case: _Case, point: CrlPoint, findings: _Findings) -> list[Crl]:
     if newest is not None:
         return [base, newest]
     if base.freshest:
-        raise UndeterminedError("no current delta CRL at hand")
+        raise UndeterminedError("no current delta CRL available")
     if case.certificate.names_freshest_crl:
         raise UndeterminedError("freshest CRL from certificate extension is not supported")
     return [base]
@@ -252,7 +252,7 @@ def _lists(case: _Case, point: CrlPoint, findings: _Findings) -> list[Crl]:
 def _candidates(
     case: _Case, urls: Sequence[str], scope: Sequence[str], findings: _Findings, *, delta: bool
 ) -> list[Crl]:
-    """Return the usable CRLs at hand: of the URLs, which all name one CRL, and of unknown origin."""
+    """Return the usable CRLs: those of the URLs, which all name one CRL, and those of unknown origin."""
     found: list[Crl] = []
     missing: list[Question] = []
     for url in urls:

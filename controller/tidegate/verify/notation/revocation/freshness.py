@@ -1,7 +1,7 @@
-"""Until when an answer of a revocation service counts by its own word, before anybody has checked whose answer it is.
+"""Until when an answer of a revocation service is valid by its own dates, before its signature is verified.
 
-That decides whether it is an answer at all and how long it is worth keeping: what is not one must not take the place of
-an earlier answer. Whether it is believed is for ``ocsp`` and ``crl`` to say, with the certificates at hand.
+That decides whether it is an answer at all and how long it is kept: an invalid answer must not replace an earlier one.
+``ocsp`` and ``crl`` verify it later, when the certificates are known.
 """
 
 from datetime import datetime

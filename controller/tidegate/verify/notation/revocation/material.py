@@ -1,7 +1,7 @@
-"""What is asked of revocation services, and what was answered: questions and answers as plain values.
+"""Questions to revocation services, and their answers, as plain values.
 
-Verification states which questions it has; somebody else asks them, over the network or in files, and verification is
-run again with the answers. So no URL of an untrusted chain is ever contacted: such a chain yields no question.
+Verification returns its questions; the caller asks them, over the network or in files, and verifies again with the
+answers. An untrusted chain has no questions, so no URL of it is ever contacted.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class NoAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationMaterial:
-    """All answers at hand.
+    """All available answers.
 
     ``ocsp`` and ``crls`` hold further bytes whose origin is not known, as from files; they count for whatever their
     signed content says. ``signer`` is an answer of AWS Signer to whatever is asked: for one who asked it for the one

@@ -1,6 +1,6 @@
-"""RFC 3161 timestamp tokens: CMS SignedData around a TSTInfo, as far as Notation's rules go.
+"""RFC 3161 timestamp tokens: CMS SignedData around a TSTInfo, as far as Notation's rules require.
 
-Public timestamp authorities do not sort the set of certificates as DER demands, so that strict parsers refuse their
+Public timestamp authorities do not sort the set of certificates as DER requires, so that strict parsers refuse their
 tokens; asn1crypto reads them. Every field is read while parsing. Trust and time are not judged here.
 """
 

@@ -1,7 +1,7 @@
-"""The authentic time of a signature: whose word on it counts, and whether the signer's certificates were valid then.
+"""The authentic time of a signature, and whether the signer's certificates were valid then.
 
-Under ``notary.x509.signingAuthority`` the signing authority's word counts, under ``notary.x509`` a timestamp authority's
-countersignature, or, where none is demanded, only the present moment.
+Under ``notary.x509.signingAuthority`` it is the signing authority's time, under ``notary.x509`` the time of a timestamp
+countersignature, or the present time if none is required.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Timestamp:
 
 
 def is_timestamp_required(statement: TrustPolicyStatement, chain: Sequence[Certificate], now: datetime) -> bool:
-    """Tell whether the policy demands a countersignature: a ``tsa`` store is named, and the rule says so."""
+    """Tell whether the policy requires a countersignature: it names a ``tsa`` store, and the rule requires it."""
     # N58
     if not any(store.kind is StoreKind.TSA for store in statement.trust_stores):
         return False
@@ -67,7 +67,7 @@ def check_valid_now(chain: Sequence[Certificate], now: datetime) -> None:
 
 
 def check_valid_at_signing(chain: Sequence[Certificate], signing_time: datetime) -> None:
-    """Return when every certificate was valid at the time that the signing authority vouches for."""
+    """Return when every certificate was valid at the signing authority's time."""
     # N57
     for certificate in chain:
         if not certificate.is_valid_at(signing_time):

@@ -1,7 +1,7 @@
 """Notation's ``trustpolicy.json``: bytes or plain data in, a document or every problem of it out.
 
-Problems are in notation-go's words behind the field they stand at. Unknown fields and repeated keys are refused: what a
-policy says must not depend on who reads it.
+Problems are in notation-go's words, after the path of their field. Unknown fields and repeated keys are refused: a
+policy must not mean different things to different parsers.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How strict a verification is: Notation's levels, the validations that they name, and what a failed one does.
+"""How strict a verification is: Notation's levels, the validations that they name, and what happens when one fails.
 
 Source: Notary Project trust store and trust policy specification, "Signature Verification details".
 """

@@ -1,4 +1,4 @@
-"""The two lists of a trust policy statement that name whom it trusts: trust stores and trusted identities."""
+"""The two lists of a trust policy statement of what it trusts: trust stores and trusted identities."""
 
 from tidegate.errors import VerificationError
 from tidegate.strict.quotation import quoted

@@ -1,7 +1,7 @@
-"""Notation's trust policy as values: which statement holds for an artifact, and what each of its checks does.
+"""Notation's trust policy as values: which statement applies to an artifact, and what each of its checks does.
 
 Statements are built by ``document`` from Notation's own JSON, or directly from values of another source;
-the rules for a whole document stand there. Nothing is verified here.
+the rules for a whole document are there. Nothing is verified here.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _LOGGED_BY_AUDIT = _LOGGED_BY_PERMISSIVE | {ValidationType.AUTHENTICITY}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureVerification:
-    """A level, what it is overridden with, and when a timestamp is demanded."""
+    """A level, what it is overridden with, and when a timestamp is required."""
 
     level: Level
     override: Mapping[ValidationType, ValidationAction] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class SignatureVerification:
     def action(self, check: ValidationType) -> ValidationAction:
         """Return what the check does. Integrity is enforced at every level but skip, whatever the override says.
 
-        Only revocation can be skipped alone: a signature by nobody in particular must not count as verified (N5).
+        Only revocation can be skipped alone: a signature by an unknown signer must not count as verified (N5).
         """
         if self.level is Level.SKIP:
             return ValidationAction.SKIP
@@ -48,7 +48,7 @@ class SignatureVerification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedIdentities:
-    """Whose signatures are trusted: anybody's (``wildcard``), subjects of certificates, or names that a plugin knows."""
+    """Trusted signers: all (``wildcard``), subjects of certificates, or names that a plugin knows."""
 
     wildcard: bool = False
     subjects: tuple[DistinguishedName, ...] = ()
@@ -57,7 +57,7 @@ class TrustedIdentities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustPolicyStatement:
-    """One statement: where it holds, how strict it is and whom it trusts."""
+    """One statement: its scopes, its level, and the signers that it trusts."""
 
     name: str
     registry_scopes: tuple[str, ...]
@@ -68,14 +68,14 @@ class TrustPolicyStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustPolicyDocument:
-    """All statements; no scope stands in two of them."""
+    """All statements; no scope is in two of them."""
 
     statements: tuple[TrustPolicyStatement, ...]
 
     def select(self, reference: str) -> TrustPolicyStatement:
-        """Return the statement for ``domain/repository@digest``: of its very scope, else the global one.
+        """Return the statement for ``domain/repository@digest``: of exactly its scope, else the global one.
 
-        Raise VerificationError when there is none, or the reference is not in full. The repository is compared
+        Raise VerificationError when there is none, or the reference is incomplete. The repository is compared
         character by character, the domain without regard to case.
         """
         scope = scope_of_reference(reference)  # N18

@@ -1,6 +1,6 @@
 """Named trust stores in memory: which certificates anchor which kind of chain.
 
-Directories are read elsewhere; here are the rules for what a store may hold, over the bytes of each file.
+This module has the rules for the content of a store, over the bytes of each file. It reads no directory.
 """
 
 import base64
@@ -171,7 +171,7 @@ def _pem_blocks(content: bytes) -> list[bytes]:
     blocks = []
     for found in _PEM.finditer(content):
         if found[1] != b"CERTIFICATE":
-            raise VerificationError("a PEM block that is no certificate")
+            raise VerificationError("a PEM block that is not a certificate")
         with reading("malformed PEM"):
             blocks.append(base64.b64decode(b"".join(found[2].split()), validate=True))
     if len(blocks) != content.count(b"-----BEGIN"):

@@ -1,7 +1,7 @@
 """One X.509 certificate with every field that Notation's rules need, read once and in one place.
 
 ``cryptography`` parses lazily, so that a hostile certificate raises when a field is first looked at. Here each field is
-looked at while loading; what is held afterwards cannot raise. Nothing is judged here.
+looked at while loading; what is held afterwards cannot raise. Nothing is checked here.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from tidegate.strict.parsing import reading
 MAX_CERTIFICATE_BYTES = 32 * 1024
 """Bytes of one certificate; real ones have 1 to 4 KB, and a long name costs much time to read."""
 MAX_URLS = 16
-"""URLs of one kind (OCSP, CRL) in one certificate that are looked at; public authorities write one or two."""
+"""URLs of one kind (OCSP, CRL) in one certificate that are used; public authorities write one or two."""
 
 _USAGES = {
     "digital_signature": "DigitalSignature",
@@ -33,7 +33,7 @@ _USAGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BasicConstraints:
-    """The extension of that name: whether it is critical, whether a CA, and how many CAs may stand below."""
+    """The extension of that name: whether it is critical, whether a CA, and how many CAs may be below."""
 
     critical: bool
     ca: bool
@@ -89,7 +89,7 @@ class Certificate:
 
     @property
     def is_ca(self) -> bool:
-        """Tell whether basic constraints say so."""
+        """Tell whether its basic constraints make it a CA."""
         return self.basic_constraints is not None and self.basic_constraints.ca
 
     @property

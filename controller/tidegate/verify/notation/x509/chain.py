@@ -1,8 +1,8 @@
 """Notation's certificate profile: an ordered, complete chain from the leaf to a self-signed root.
 
 This is not PKIX: only basic constraints, key usage and extended key usage count, every other extension is ignored even
-when critical, and validity periods need not nest. Trust and time are not judged here, so that the verdict on a chain
-never changes and is kept by the SHA-256 of its bytes.
+when critical, and validity periods need not nest. Trust and time are not checked here, so that the result for a chain
+never changes and can be cached by the SHA-256 of its bytes.
 """
 
 import hashlib
@@ -93,7 +93,7 @@ def validate_chain(chain: Sequence[Certificate], purpose: Purpose) -> None:
 
 
 def is_issued_by(certificate: Certificate, issuer: Certificate) -> bool:
-    """Tell whether the issuer's name stands in the certificate and its key made the certificate's signature."""
+    """Tell whether the certificate names the issuer, and the issuer's key made its signature."""
     if certificate.issuer_der != issuer.subject_der or certificate.signature_hash in _WEAK_HASHES:
         return False
     try:
@@ -137,7 +137,7 @@ def _check(chain: Sequence[Certificate], purpose: Purpose) -> None:
 
 
 def _check_alone(certificate: Certificate, purpose: Purpose) -> None:
-    """Check a chain of one: a self-signed leaf. A root, which says it is a CA, is none."""
+    """Check a chain of one: a self-signed leaf. A root, which is a CA, is refused."""
     # N46
     subject = quoted(certificate.subject)
     if not is_self_signed(certificate):

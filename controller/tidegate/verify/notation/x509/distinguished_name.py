@@ -40,7 +40,7 @@ _NEVER_BARE = re.compile(r'["<>\x00]')
 
 
 class DistinguishedNameError(VerificationError):
-    """A text that is no distinguished name. ``expected`` and ``do`` say it to the person who wrote it in a policy."""
+    """A text that is not a distinguished name. ``expected`` and ``do`` are for the author of the policy."""
 
     def __init__(self, message: str, *, expected: str, do: str) -> None:
         super().__init__(message)
@@ -81,7 +81,7 @@ def parse_distinguished_name(text: str) -> DistinguishedName:
 
 
 def first_overlap(names: Sequence[DistinguishedName]) -> tuple[int, int] | None:
-    """Return the positions of two names of which the first is contained in the second: that one demands nothing then.
+    """Return the positions of two names of which the first is contained in the second: the second then adds nothing.
 
     Source: Notary Project trust store and trust policy specification, "Trusted Identities Constraints" (N10).
     """
@@ -133,7 +133,7 @@ def _unique(text: str, pairs: Iterable[tuple[str, str]]) -> DistinguishedName:
 
 
 def _split(text: str) -> list[str]:
-    """Return the RDNs; commas and semicolons part them unless a backslash stands before."""
+    """Return the RDNs; commas and semicolons separate them unless escaped by a backslash."""
     parts, start, index = [], 0, 0
     while index < len(text):
         character = text[index]

@@ -19,12 +19,11 @@ from tidegate.policy.trust_stores import StoreType, TrustSnapshot
 from tidegate.signing.verifier import MAX_TEXT, Examination, SignedImage, VerificationObserver, store_named
 from tidegate.verify.notation.revocation.material import RevocationMaterial
 from tidegate.verify.sigstore.claims import Artifact, Claims
-from tidegate.verify.sigstore.layer import SignatureLayer
 from tidegate.verify.sigstore.procedure import Verification
 from tidegate.verify.sigstore.public_key import parse_public_key
 from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust, check_root
 from tidegate.verify.sigstore.trust_root import TrustRoot, parse_trust_root
-from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
+from tidegate.verify.sigstore.verification import verify_artifact
 from tidegate.verify.step import Conclusion
 
 
@@ -62,15 +61,11 @@ class SigstoreVerifier:
         return Examination(attempt=_attempt(artifact, verification))
 
     def _verify(self, artifact: SignatureArtifact, image: SignedImage, now: datetime) -> Verification:
-        about, signers, claims = Artifact(digest=image.manifest.digest), self._authority, self._claims
-        layer = SignatureLayer(content=artifact.envelope, annotations=artifact.layer_annotations)
-        if artifact.kind is ArtifactKind.SIGSTORE_BUNDLE:
-            return verify_bundle(artifact.envelope, artifact=about, authority=signers, claims=claims, now=now)
-        if artifact.kind is ArtifactKind.COSIGN_SIGNATURE:
+        about, claims = Artifact(digest=image.manifest.digest), self._claims
+        if self._same_repository and artifact.kind is ArtifactKind.COSIGN_SIGNATURE:
             # The only format that names the repository it was made for.
-            claims = replace(claims, repository=image.repository) if self._same_repository else claims
-            return verify_signature_layer(layer, artifact=about, authority=signers, claims=claims, now=now)
-        return verify_attestation_layer(layer, artifact=about, authority=signers, claims=claims, now=now)
+            claims = replace(claims, repository=image.repository)
+        return verify_artifact(artifact, artifact=about, authority=self._authority, claims=claims, now=now)
 
 
 def authority_of(wanted: SigstoreAuthority, trust: TrustSnapshot) -> SignerTrust:

@@ -59,8 +59,8 @@ def test_a_signed_image_is_verified_with_every_step(world, desk, how):
     ("how", "module", "procedure"),
     [
         pytest.param("notation", notation, "verify_notation", id="notation"),
-        pytest.param("a cosign key", sigstore, "verify_signature_layer", id="a cosign key"),
-        pytest.param("keyless", sigstore, "verify_bundle", id="keyless"),
+        pytest.param("a cosign key", sigstore, "verify_artifact", id="a cosign key"),
+        pytest.param("keyless", sigstore, "verify_artifact", id="keyless"),
     ],
 )
 def test_nothing_is_verified_again_to_be_shown(world, desk, monkeypatch, how, module, procedure):

@@ -123,9 +123,9 @@ async def test_who_makes_verification_fail_has_signed_nothing(verifications, ver
     proofs, _ = await verifications.get((SIGNED, found(CURSED), [wanted]))
     decisive = proofs[wanted].decisive
     assert decisive is not None
-    assert (proofs[wanted].state, decisive.step, decisive.text) == (
+    assert (proofs[wanted].state, decisive.clause, decisive.text) == (
         VerificationState.FAILED,
-        "verify the signature",
+        "tidegate could not verify the signature because of an internal error",
         "an error inside tidegate (RuntimeError)",
     )
     assert "hostile" not in decisive.text

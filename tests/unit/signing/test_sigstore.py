@@ -336,7 +336,7 @@ def test_what_cannot_be_decided_of_a_signature_is_no_signature(monkeypatch):
     def refuse() -> Any:
         raise UndeterminedError("who knows")
 
-    monkeypatch.setattr(by_sigstore, "verify_bundle", undecided)
+    monkeypatch.setattr(by_sigstore, "verify_artifact", undecided)
     verifier = prepare(requirement(KEYLESS))
     assert isinstance(verifier, SigstoreVerifier)
     examined = verifier.verify(artifact({}), IMAGE, now=NOW, revocation=RevocationMaterial())

@@ -1,6 +1,7 @@
 """``tidegate verify --layout``: an image in an OCI layout, and all its signatures in the layout."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,6 @@ from tidegate.errors import InvalidManifestError
 from tidegate.evidence.signature_artifacts import (
     ArtifactKind,
     Descriptor,
-    FoundArtifacts,
     SignatureArtifact,
     SkipReason,
     WantedArtifacts,
@@ -33,7 +33,7 @@ from tidegate.verify.step import Conclusion
 NO_HURRY: Final = 1.0
 """Seconds left; a local folder has no deadline."""
 
-Examine = Callable[[SignatureArtifact], ReportedSignature]
+Examine = Callable[[SignatureArtifact, Manifest], ReportedSignature]
 
 
 def verify_layout(options: VerifyOptions) -> Report:
@@ -76,38 +76,21 @@ def split_layout(text: str) -> tuple[Path, ImageId | None]:
 
 
 def _by_notation(layout: OciLayout, image: LayoutImage, subject: str, trust: NotationTrust) -> Report:
-    try:
-        manifest = _manifest(image)
-    except InvalidManifestError as error:
-        return Report(
-            subject=subject, at=trust.at, verdict=Conclusion.FAILED, reason=str(error), requirements=trust.requirements
-        )
-    target = TargetArtifact(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size)
     thumbprints = frozenset(one.fingerprint for store in trust.stores.stores.values() for one in store.certificates)
     wanted = WantedArtifacts(kinds=frozenset({ArtifactKind.NOTATION}), thumbprints=thumbprints)
 
-    def examine(artifact: SignatureArtifact) -> ReportedSignature:
+    def examine(artifact: SignatureArtifact, manifest: Manifest) -> ReportedSignature:
+        target = TargetArtifact(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size)
         return trust.examine(artifact.envelope, artifact.envelope_media_type, target, _place(artifact))
 
-    found = find_signatures(layout, image.digest, wanted, seconds_left=lambda: NO_HURRY)
-    return _report(found, manifest, subject, trust, examine)
+    return _report(layout, image, subject, trust, wanted, examine)
 
 
 def _by_sigstore(layout: OciLayout, image: LayoutImage, subject: str, trust: SigstoreTrust) -> Report:
-    try:
-        manifest = _manifest(image)
-    except InvalidManifestError as error:
-        return Report(
-            subject=subject, at=trust.at, verdict=Conclusion.FAILED, reason=str(error), requirements=trust.requirements
-        )
-    about = Artifact(digest=manifest.digest, content=image.content)
-    wanted = WantedArtifacts(kinds=_kinds(trust.claims))
+    def examine(artifact: SignatureArtifact, manifest: Manifest) -> ReportedSignature:
+        return trust.examine(artifact, Artifact(digest=manifest.digest, content=image.content), _place(artifact))
 
-    def examine(artifact: SignatureArtifact) -> ReportedSignature:
-        return trust.examine(artifact, about, _place(artifact))
-
-    found = find_signatures(layout, image.digest, wanted, seconds_left=lambda: NO_HURRY)
-    return _report(found, manifest, subject, trust, examine)
+    return _report(layout, image, subject, trust, WantedArtifacts(kinds=_kinds(trust.claims)), examine)
 
 
 def _kinds(claims: Claims) -> frozenset[ArtifactKind]:
@@ -118,14 +101,21 @@ def _kinds(claims: Claims) -> frozenset[ArtifactKind]:
     return frozenset(kinds)
 
 
-def _manifest(image: LayoutImage) -> Manifest:
-    return parse_manifest(image.content, digest=image.digest, media_type=image.media_type)
-
-
 def _report(
-    found: FoundArtifacts, manifest: Manifest, subject: str, trust: NotationTrust | SigstoreTrust, examine: Examine
+    layout: OciLayout,
+    image: LayoutImage,
+    subject: str,
+    trust: NotationTrust | SigstoreTrust,
+    wanted: WantedArtifacts,
+    examine: Examine,
 ) -> Report:
-    image = Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size)
+    report = Report(subject=subject, at=trust.at, verdict=Conclusion.FAILED, requirements=trust.requirements)
+    try:
+        manifest = parse_manifest(image.content, digest=image.digest, media_type=image.media_type)
+    except InvalidManifestError as error:
+        return replace(report, reason=str(error))
+    found = find_signatures(layout, image.digest, wanted, seconds_left=lambda: NO_HURRY)
+    about = Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=manifest.size)
     left_aside = [LeftAside(what=one.what, reason=one.reason.value, detail=one.detail) for one in found.skipped]
     left_aside += [
         LeftAside(
@@ -134,21 +124,13 @@ def _report(
             detail="its subject has another size or media type",
         )
         for one in found.artifacts
-        if not one.is_about(image)
+        if not one.is_about(about)
     ]  # N23
-    signatures = tuple(examine(one) for one in found.artifacts if one.is_about(image))
+    signatures = tuple(examine(one, manifest) for one in found.artifacts if one.is_about(about))
     none = f"no signature is associated with {subject!r}, make sure the artifact was signed successfully"
     outage = next((one.detail for one in found.skipped if one.reason is SkipReason.UNAVAILABLE), "")
     verdict, reason = conclude(signatures, none=none, outage=outage)
-    return Report(
-        subject=subject,
-        at=trust.at,
-        verdict=verdict,
-        reason=reason,
-        requirements=trust.requirements,
-        signatures=signatures,
-        left_aside=tuple(left_aside),
-    )
+    return replace(report, verdict=verdict, reason=reason, signatures=signatures, left_aside=tuple(left_aside))
 
 
 def _place(artifact: SignatureArtifact) -> str:

@@ -17,13 +17,12 @@ from tidegate.images.digest import Digest, parse_digest
 from tidegate.verify.sigstore.bundle import MAX_BUNDLE_BYTES
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
 from tidegate.verify.sigstore.expected_signer import ExpectedSigner, expected_authority
-from tidegate.verify.sigstore.layer import SignatureLayer
 from tidegate.verify.sigstore.procedure import Verification
 from tidegate.verify.sigstore.proof import KeylessSigner
 from tidegate.verify.sigstore.public_key import MAX_PEM_BYTES
 from tidegate.verify.sigstore.signer_trust import SignerTrust, harmless
 from tidegate.verify.sigstore.trust_root import MAX_TRUST_ROOT_BYTES, parse_trust_root
-from tidegate.verify.sigstore.verification import verify_attestation_layer, verify_bundle, verify_signature_layer
+from tidegate.verify.sigstore.verification import verify_artifact, verify_bundle
 from tidegate.verify.step import Conclusion, StepResult
 
 MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024
@@ -58,14 +57,7 @@ class SigstoreTrust:
 
     def examine(self, artifact: SignatureArtifact, about: Artifact, place: str) -> ReportedSignature:
         """Verify one artifact of an image."""
-        layer = SignatureLayer(content=artifact.envelope, annotations=artifact.layer_annotations)
-        signers, claims, at = self.authority, self.claims, self.at
-        if artifact.kind is ArtifactKind.SIGSTORE_BUNDLE:
-            found = verify_bundle(artifact.envelope, artifact=about, authority=signers, claims=claims, now=at)
-        elif artifact.kind is ArtifactKind.COSIGN_SIGNATURE:
-            found = verify_signature_layer(layer, artifact=about, authority=signers, claims=claims, now=at)
-        else:
-            found = verify_attestation_layer(layer, artifact=about, authority=signers, claims=claims, now=at)
+        found = verify_artifact(artifact, artifact=about, authority=self.authority, claims=self.claims, now=self.at)
         return reported_sigstore(found, KIND_NAMES[artifact.kind], place)
 
 

@@ -4,9 +4,11 @@ The caller fetches signatures, orders them by hints, and decides which one count
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 
 from tidegate.errors import VerificationError
+from tidegate.evidence.signature_artifacts import ArtifactKind, SignatureArtifact
 from tidegate.verify.sigstore.bundle import Bundle, DsseEnvelope, MessageSignature, parse_bundle, parse_envelope
 from tidegate.verify.sigstore.certificate import read_leaf
 from tidegate.verify.sigstore.claims import Artifact, Claims, check_claims, check_not_ahead
@@ -26,10 +28,21 @@ from tidegate.verify.sigstore.layer import (
     layer_timestamps,
 )
 from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep, Verification, carry_out
-from tidegate.verify.sigstore.proof import Proof
+from tidegate.verify.sigstore.proof import Proof, Statement
 from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust, harmless
 from tidegate.verify.sigstore.simple_signing import MAX_PAYLOAD_BYTES, read_simple_signing
 from tidegate.verify.sigstore.statement import read_statement, signed_text
+
+
+def verify_artifact(
+    found: SignatureArtifact, *, artifact: Artifact, authority: SignerTrust, claims: Claims, now: datetime
+) -> Verification:
+    """Verify what was found for an image, a bundle or one of cosign's layers, about the artifact; never raises."""
+    if found.kind is ArtifactKind.SIGSTORE_BUNDLE:
+        return verify_bundle(found.envelope, artifact=artifact, authority=authority, claims=claims, now=now)
+    layer = SignatureLayer(content=found.envelope, annotations=found.layer_annotations)
+    verify = verify_signature_layer if found.kind is ArtifactKind.COSIGN_SIGNATURE else verify_attestation_layer
+    return verify(layer, artifact=artifact, authority=authority, claims=claims, now=now)
 
 
 def verify_bundle(
@@ -69,15 +82,7 @@ def verify_signature_layer(
         procedure.enter(SigstoreStep.SUBJECT)
         payload = read_simple_signing(layer.content, artifact.digest)
         procedure.found(artifact.digest)
-        proof = Proof(
-            digest=artifact.digest,
-            signer=signing.signer,
-            signed_at=signing.signed_at,
-            log_index=signing.log_index,
-            statement=None,
-            annotations=payload.annotations,
-            repository=payload.repository,
-        )
+        proof = _proof(signing, artifact, annotations=payload.annotations, repository=payload.repository)
         return check_claims(proof, claims, now, procedure)
 
     return carry_out(body)
@@ -175,12 +180,23 @@ def _bundle_proof(payload: bytes | None, signing: Signing, artifact: Artifact, p
     procedure.enter(SigstoreStep.SUBJECT)
     statement = None if payload is None else read_statement(payload, artifact.digest, artifact.hashed)
     procedure.found(artifact.digest)
+    return _proof(signing, artifact, statement=statement, annotations=statement.annotations if statement else {})
+
+
+def _proof(
+    signing: Signing,
+    artifact: Artifact,
+    *,
+    annotations: Mapping[str, str],
+    statement: Statement | None = None,
+    repository: str | None = None,
+) -> Proof:
     return Proof(
         digest=artifact.digest,
         signer=signing.signer,
         signed_at=signing.signed_at,
         log_index=signing.log_index,
         statement=statement,
-        annotations=statement.annotations if statement else {},
-        repository=None,
+        annotations=annotations,
+        repository=repository,
     )

@@ -17,7 +17,6 @@ SIGNING_TIME = "io.cncf.notary.signingTime"
 AUTHENTIC_SIGNING_TIME = "io.cncf.notary.authenticSigningTime"
 EXPIRY = "io.cncf.notary.expiry"
 TIME_LABELS = (SIGNING_TIME, AUTHENTIC_SIGNING_TIME, EXPIRY)
-SIGNING_AGENT = "io.cncf.notary.signingAgent"
 TIMESTAMP_SIGNATURE = "io.cncf.notary.timestampSignature"
 MAX_ATTRIBUTES = 100
 """Attributes of one header."""

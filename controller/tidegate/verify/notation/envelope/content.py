@@ -10,7 +10,7 @@ class EnvelopeContent:
     """The parts of an envelope; nothing in it is proved.
 
     ``signed`` are the received bytes that the signature covers, never bytes encoded anew. ``chain`` holds the DER of
-    the certificates, the signer's first. ``timestamp_token`` and ``signing_agent`` are not covered by the signature.
+    the certificates, the signer's first. ``timestamp_token`` is not covered by the signature.
     """
 
     media_type: str
@@ -20,4 +20,3 @@ class EnvelopeContent:
     signature: bytes
     chain: tuple[bytes, ...]
     timestamp_token: bytes | None
-    signing_agent: str | None

@@ -17,7 +17,6 @@ from tidegate.strict.parsing import reading
 from tidegate.strict.quotation import quoted
 from tidegate.verify.notation.envelope.algorithm import BY_COSE, SignatureAlgorithm
 from tidegate.verify.notation.envelope.attributes import (
-    SIGNING_AGENT,
     TIME_LABELS,
     TIMESTAMP_SIGNATURE,
     Label,
@@ -88,7 +87,6 @@ def parse_cose(content: bytes) -> EnvelopeContent:
         signature=signature,
         chain=_chain(header.get(_X5CHAIN, outer.get(_X5CHAIN))),
         timestamp_token=_timestamp_token(outer),
-        signing_agent=_signing_agent(outer),
     )
 
 
@@ -187,9 +185,3 @@ def _timestamp_token(outer: dict[Label, object]) -> bytes | None:
     if TIMESTAMP_SIGNATURE in outer and not isinstance(token, bytes):
         raise VerificationError("timestamp signature is not a byte string")
     return token if isinstance(token, bytes) else None
-
-
-def _signing_agent(outer: dict[Label, object]) -> str | None:
-    """Return the agent's name; the specification forbids to fail because of it."""
-    agent = outer.get(SIGNING_AGENT)
-    return agent if isinstance(agent, str) else None

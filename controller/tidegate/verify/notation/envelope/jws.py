@@ -13,7 +13,6 @@ from tidegate.strict.json_text import strict_object
 from tidegate.strict.quotation import quoted, quoted_list
 from tidegate.verify.notation.envelope.algorithm import BY_NAME, SignatureAlgorithm
 from tidegate.verify.notation.envelope.attributes import (
-    SIGNING_AGENT,
     TIME_LABELS,
     TIMESTAMP_SIGNATURE,
     Label,
@@ -70,7 +69,6 @@ def parse_jws(content: bytes) -> EnvelopeContent:
         signature=signature,
         chain=_chain(unprotected),
         timestamp_token=_timestamp_token(unprotected),
-        signing_agent=_signing_agent(unprotected),
     )
 
 
@@ -129,9 +127,3 @@ def _timestamp_token(unprotected: dict[str, Any]) -> bytes | None:
     if TIMESTAMP_SIGNATURE not in unprotected:
         return None
     return decode_base64(unprotected[TIMESTAMP_SIGNATURE], "timestamp signature", maximum=MAX_TOKEN_BYTES)
-
-
-def _signing_agent(unprotected: dict[str, Any]) -> str | None:
-    """Return the agent's name; the specification forbids to fail because of it."""
-    agent = unprotected.get(SIGNING_AGENT)
-    return agent if isinstance(agent, str) else None

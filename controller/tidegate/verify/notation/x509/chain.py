@@ -136,6 +136,10 @@ def _check(chain: Sequence[Certificate], purpose: Purpose) -> None:
             _check_ca(certificate, purpose, authorities_below=index - 1)
 
 
+def _error(certificate: Certificate, problem: str) -> VerificationError:
+    return VerificationError(f"certificate with subject {quoted(certificate.subject)}: {problem}")
+
+
 def _check_alone(certificate: Certificate, purpose: Purpose) -> None:
     """Check a chain of one: a self-signed leaf. A root, which is a CA, is refused."""
     # N46
@@ -174,45 +178,32 @@ def _check_link(chain: Sequence[Certificate], index: int) -> None:
 def _check_strength(certificate: Certificate) -> None:
     """Check hash and key of one certificate of the chain, whatever its place."""
     # N48, N53
-    subject = quoted(certificate.subject)
     if certificate.signature_hash in _WEAK_HASHES:
-        raise VerificationError(
-            f"certificate with subject {subject}: signature algorithm with hash {certificate.signature_hash} is not"
-            " supported"
-        )
+        raise _error(certificate, f"signature algorithm with hash {certificate.signature_hash} is not supported")
     key = certificate.public_key
     if isinstance(key, rsa.RSAPublicKey):
         if not MIN_CA_RSA_BITS <= key.key_size <= MAX_CA_RSA_BITS:
-            raise VerificationError(
-                f"certificate with subject {subject}: rsa key size {key.key_size} bits is not supported"
-            )
+            raise _error(certificate, f"rsa key size {key.key_size} bits is not supported")
     elif isinstance(key, ec.EllipticCurvePublicKey):
         if key.key_size < MIN_CA_CURVE_BITS:
-            raise VerificationError(
-                f"certificate with subject {subject}: ecdsa key size {key.key_size} bits is not supported"
-            )
+            raise _error(certificate, f"ecdsa key size {key.key_size} bits is not supported")
     else:
-        raise VerificationError(f"certificate with subject {subject}: unsupported public key type")
+        raise _error(certificate, "unsupported public key type")
 
 
 def _check_ca(certificate: Certificate, purpose: Purpose, *, authorities_below: int) -> None:
     """Check an authority's extensions."""
     # N49
-    subject, constraints = quoted(certificate.subject), certificate.basic_constraints
+    constraints = certificate.basic_constraints
     if constraints is None or not constraints.critical or not constraints.ca:
-        raise VerificationError(
-            f"certificate with subject {subject}: ca field in basic constraints must be present, critical, and set to"
-            " true"
-        )
+        raise _error(certificate, "ca field in basic constraints must be present, critical, and set to true")
     if constraints.path_length is not None and constraints.path_length < authorities_below:
-        raise VerificationError(
-            f"certificate with subject {subject}: expected path length of {authorities_below} but certificate has path"
-            f" length {constraints.path_length} instead"
+        raise _error(
+            certificate,
+            f"expected path length of {authorities_below} but certificate has path length {constraints.path_length} instead",
         )
     if "CertSign" not in _usages(certificate, purpose):
-        raise VerificationError(
-            f"certificate with subject {subject}: key usage must have the bit positions for key cert sign set"
-        )
+        raise _error(certificate, "key usage must have the bit positions for key cert sign set")
 
 
 def _check_leaf(certificate: Certificate, purpose: Purpose) -> None:
@@ -220,10 +211,7 @@ def _check_leaf(certificate: Certificate, purpose: Purpose) -> None:
     # N50, N53
     subject = quoted(certificate.subject)
     if certificate.is_ca:
-        raise VerificationError(
-            f"certificate with subject {subject}: if the basic constraints extension is present, the ca field must be"
-            " set to false"
-        )
+        raise _error(certificate, "if the basic constraints extension is present, the ca field must be set to false")
     usages = _usages(certificate, purpose)
     if "DigitalSignature" not in usages:
         raise VerificationError(
@@ -243,16 +231,16 @@ def _check_leaf(certificate: Certificate, purpose: Purpose) -> None:
     try:
         algorithm_of(certificate.public_key)
     except VerificationError as error:
-        raise VerificationError(f"certificate with subject {subject}: {error}") from error
+        raise _error(certificate, str(error)) from error
 
 
 def _usages(certificate: Certificate, purpose: Purpose) -> frozenset[str]:
     """Return the key usages; the extension must be there, and be critical for code signing."""
-    subject, usage = quoted(certificate.subject), certificate.key_usage
+    usage = certificate.key_usage
     if usage is None:
-        raise VerificationError(f"certificate with subject {subject}: key usage extension must be present")
+        raise _error(certificate, "key usage extension must be present")
     if purpose is Purpose.CODE_SIGNING and not usage.critical:
-        raise VerificationError(f"certificate with subject {subject}: key usage extension must be marked critical")
+        raise _error(certificate, "key usage extension must be marked critical")
     return usage.names
 
 
@@ -262,10 +250,8 @@ def _check_code_signing(certificate: Certificate) -> None:
     usage = certificate.extended_key_usage
     for identifier in () if usage is None else usage.identifiers:
         if identifier in _FORBIDDEN_FOR_CODE_SIGNING:
-            raise VerificationError(
-                f"certificate with subject {quoted(certificate.subject)}: extended key usage must not contain"
-                f" {_FORBIDDEN_FOR_CODE_SIGNING[identifier]} eku"
-            )
+            name = _FORBIDDEN_FOR_CODE_SIGNING[identifier]
+            raise _error(certificate, f"extended key usage must not contain {name} eku")
 
 
 def _check_timestamping(certificate: Certificate) -> None:

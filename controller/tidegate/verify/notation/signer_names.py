@@ -1,6 +1,6 @@
 """How messages for users name signers: certificates by their subject, signing profiles of AWS Signer by name and region.
 
-The ARN of a profile is not for users: it holds the number of an AWS account, which may be somebody else's.
+The ARN of a profile is not for users: it holds the number of an AWS account, which may be another organization's.
 """
 
 import re

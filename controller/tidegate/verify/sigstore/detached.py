@@ -176,7 +176,7 @@ def check_signer(authority: KeylessTrust, leaf: Leaf, given: Detached) -> None:
     """Raise VerificationError unless the certificate names one of the identities.
 
     Before the error says that somebody else signed, the signature is verified with that certificate: certificates are
-    public, and anybody can put one beside an image.
+    public, and every user with push access can attach one to an image.
     """
     try:
         authority.check(leaf.signer)

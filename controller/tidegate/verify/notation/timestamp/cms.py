@@ -24,7 +24,7 @@ MAX_TOKEN_CERTIFICATES = 16
 MAX_ATTRIBUTES = 32
 """Signed attributes of a token."""
 MAX_ACCURACY_SECONDS = 24 * 60 * 60
-"""Seconds that an authority's clock may be off by its own words."""
+"""Seconds of inaccuracy that an authority may state for its clock."""
 
 MAX_IDENTIFIER = 80
 """Characters of an object identifier that a message repeats."""

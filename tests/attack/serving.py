@@ -35,7 +35,6 @@ from tidegate.webhook.server import (
     Listener,
     Route,
     ServerLimits,
-    ServerRequest,
     ServerResponse,
     ServerTLS,
 )
@@ -84,20 +83,20 @@ async def _serve(options: argparse.Namespace) -> None:
         responder=responder, readiness=lambda: (), tls=ServerTLS(*certificates.pair()), limits=limits
     )
 
-    def figures(_request: ServerRequest) -> ServerResponse:
-        ledger = server.listener.ledger
+    def figures(_body: bytes, _deadline_seconds: float | None) -> ServerResponse:
+        table = server.listener.table
         status = Path("/proc/self/status").read_text()
         fields = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if line.startswith("Vm")}
         said = {
             "resident_mib": int(fields["VmRSS"]) / 1024,
             "peak_mib": int(fields["VmHWM"]) / 1024,
             "longest_seconds": responder.longest,
-            "connections": len(ledger.connections),
-            "accepted": ledger.accepted,
+            "connections": len(table.connections),
+            "accepted": table.accepted,
         }
         return ServerResponse(body=json.dumps(said).encode())
 
-    def fresh(_request: ServerRequest) -> ServerResponse:
+    def fresh(_body: bytes, _deadline_seconds: float | None) -> ServerResponse:
         """Begin the peak anew."""
         Path("/proc/self/clear_refs").write_text("5")
         return ServerResponse(body=b"{}")
@@ -113,7 +112,7 @@ async def _serve(options: argparse.Namespace) -> None:
     gc.freeze()
     print(json.dumps({"port": server.port, "control": control.port}), flush=True)
     async with asyncio.TaskGroup() as group:
-        group.create_task(give_memory_back(lambda: server.listener.connections_closed))
+        group.create_task(give_memory_back(lambda: server.listener.table.closed))
         group.create_task(server.serve())
 
 

@@ -68,14 +68,12 @@ LOGIC: dict[str, Callable[[bytes], bytes]] = {"constant": constant, "decode": de
 def run_tidegate(answer: Callable[[bytes], bytes], port: int, cert: Path, key: Path) -> None:
     import uvloop
 
-    from tidegate.webhook.server import AdmissionServer, ServerTLS, TLSFiles
+    from tidegate.webhook.server import AdmissionServer, ServerTLS
+
+    tls = ServerTLS(cert.read_bytes(), key.read_bytes())
 
     async def main() -> None:
-        server = AdmissionServer(
-            responder=lambda body, _deadline: answer(body),
-            readiness=lambda: (),
-            tls=ServerTLS.from_files(TLSFiles(certificate=cert, key=key)),
-        )
+        server = AdmissionServer(responder=lambda body, _deadline: answer(body), readiness=lambda: (), tls=tls)
         await server.start("127.0.0.1", port)
         await server.serve()
 

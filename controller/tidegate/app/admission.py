@@ -38,17 +38,16 @@ from tidegate.telemetry.registries import listed_registry_keys
 from tidegate.trust.kms_keys import KmsKeys
 from tidegate.trust.trusted_roots import FetchedRoots
 from tidegate.webhook.certificate import CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
+from tidegate.webhook.kopf_host import KopfHost
 from tidegate.webhook.operator import run_operator
 from tidegate.webhook.self_check import SelfCheck, WithoutSelfChecks
 from tidegate.webhook.server import (
     AdmissionServer,
     BadRequest,
-    KopfHost,
     Listener,
     Responder,
     Route,
     ServerLimits,
-    ServerRequest,
     ServerResponse,
     ServerTLS,
 )
@@ -152,7 +151,7 @@ async def serve(settings: Settings) -> None:
                 readiness.run,
                 clock_watch.run,
                 lambda: certificate.run(server.reload),
-                lambda: give_memory_back(lambda: server.listener.connections_closed),
+                lambda: give_memory_back(lambda: server.listener.table.closed),
             ),
         )
     finally:
@@ -231,7 +230,7 @@ def client_authorities(settings: Settings) -> bytes | None:
 def metrics_listener(metrics: Metrics, server: AdmissionServer) -> Listener:
     """Return the plain HTTP listener for Prometheus, and for the kubelet's probes if clients need a certificate."""
 
-    def answer(_request: ServerRequest) -> ServerResponse:
+    def answer(_body: bytes, _deadline_seconds: float | None) -> ServerResponse:
         return ServerResponse(body=metrics.render(), content_type=METRICS_TYPE)
 
     routes = (Route(method="GET", path="/metrics", handler=answer), *server.probes())

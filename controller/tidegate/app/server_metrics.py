@@ -19,7 +19,7 @@ class ServerMetrics(Collector):
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """Yield every metric. A reason that never occurred has a series with 0, so that its rate is known."""
         opened = GaugeMetricFamily("tidegate_server_connections", "Open connections.", labels=_LABELS)
-        held = GaugeMetricFamily("tidegate_server_body_bytes", "Bytes of incomplete request bodies.", labels=_LABELS)
+        held = GaugeMetricFamily("tidegate_server_body_bytes", "Bytes of incomplete requests.", labels=_LABELS)
         accepted = CounterMetricFamily("tidegate_server_accepted", "Connections accepted.", labels=_LABELS)
         waits = CounterMetricFamily(
             "tidegate_server_accept_waits",
@@ -33,13 +33,13 @@ class ServerMetrics(Collector):
             labels=(*_LABELS, "reason"),
         )
         for listener in self._listeners():
-            ledger, name = listener.ledger, listener.ledger.name
-            opened.add_metric([name], len(ledger.connections))
-            held.add_metric([name], ledger.buffered_bytes)
-            accepted.add_metric([name], ledger.accepted)
-            waits.add_metric([name], ledger.waits)
-            for status, count in sorted(ledger.answers.items()):
+            table, name = listener.table, listener.table.name
+            opened.add_metric([name], len(table.connections))
+            held.add_metric([name], table.buffered_bytes)
+            accepted.add_metric([name], table.accepted)
+            waits.add_metric([name], table.waits)
+            for status, count in sorted(table.answers.items()):
                 answers.add_metric([name, str(status)], count)
             for reason in Ended:
-                ended.add_metric([name, reason.value], ledger.ended[reason])
+                ended.add_metric([name, reason.value], table.ended[reason])
         yield from (opened, held, accepted, waits, answers, ended)

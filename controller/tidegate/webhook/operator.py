@@ -19,7 +19,7 @@ from tidegate.cluster.namespaces import WatchedNamespaces
 from tidegate.cluster.policies import WatchedPolicies
 from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.cluster.watches import Watches
-from tidegate.webhook.server import KopfHost
+from tidegate.webhook.kopf_host import KopfHost
 
 Forever = Callable[[], Coroutine[Any, Any, None]]
 """Background work: runs until cancelled."""

@@ -11,15 +11,17 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final, Protocol
 
+import aiohttp
 import structlog
 
 from tidegate.admission import known_bad
 from tidegate.admission.decision import Decision
 from tidegate.admission.request import AdmissionRequest
 from tidegate.admission.reviewer import PolicySource, ReviewObserver
+from tidegate.webhook.certificate.material import KeyPair
 from tidegate.webhook.certificate.serving import ServingPair
 from tidegate.webhook.server.admission import VALIDATE_PATH
-from tidegate.webhook.server.client_certificate import ClientCertificate
+from tidegate.webhook.server.reply import JSON
 from tidegate.webhook.server.tls import load_pair
 
 EVERY_SECONDS: Final = 60.0
@@ -64,7 +66,7 @@ class SelfCheck:
         host: str = "127.0.0.1",
         audit_only: bool = False,
         every_seconds: float = EVERY_SECONDS,
-        client: Callable[[], ClientCertificate | None] = lambda: None,
+        client: Callable[[], KeyPair | None] = lambda: None,
         is_loading: Callable[[], bool] = lambda: False,
         expect: Callable[[int, int], None] = lambda _status, _count: None,
     ) -> None:
@@ -108,7 +110,7 @@ class SelfCheck:
                 problem = await self._find_problem()
         except (WrongAnswerError, ssl.SSLCertVerificationError) as error:
             problem = f"the running server is wrong: {error}"
-        except (OSError, TimeoutError, EOFError, LookupError, ValueError) as error:
+        except (OSError, TimeoutError, aiohttp.ClientError) as error:
             if not self.problem:
                 said = str(error) or type(error).__name__
                 _log.warning("the running server does not answer its own check, as it did before", error=said)
@@ -154,30 +156,20 @@ class SelfCheck:
 
     async def _post(self, path: str, body: bytes, trust: ssl.SSLContext, server_name: str | None) -> tuple[int, bytes]:
         """Return status and body of one request on a connection of its own, as a new client would make it."""
-        name = server_name or self._host
-        reader, writer = await asyncio.open_connection(
-            self._host, self._port(), ssl=trust, server_hostname=name, limit=MAX_ANSWER_BYTES
-        )
-        try:
-            head = (
-                f"POST {path} HTTP/1.1\r\nHost: {name}\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-            )
-            writer.write(head.encode("ascii") + body)
-            await writer.drain()
-            answer = await reader.readuntil(b"\r\n\r\n")
-            status = int(answer.split(b" ", 2)[1])
-            return status, await _body(reader, answer) if status == HTTPStatus.OK else b""
-        finally:
-            writer.close()
-
-
-async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            return await reader.readexactly(min(int(value), MAX_ANSWER_BYTES))
-    raise WrongAnswerError("the answer has no Content-Length")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust, force_close=True)) as session,
+            session.post(
+                f"https://{host}:{self._port()}{path}",
+                data=body,
+                headers={"Content-Type": JSON},
+                server_hostname=server_name or self._host,
+                allow_redirects=False,
+            ) as answer,
+        ):
+            if answer.content_length is None or answer.content_length > MAX_ANSWER_BYTES:
+                raise WrongAnswerError(f"the answer has no Content-Length of at most {MAX_ANSWER_BYTES}")
+            return answer.status, await answer.read()
 
 
 def client_context(pair: ServingPair) -> ssl.SSLContext:

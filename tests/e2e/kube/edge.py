@@ -27,8 +27,8 @@ from tidegate.policy.trust_stores import AnyTrustStore
 from tidegate.trust.kms_keys import KmsKeys
 from tidegate.trust.trusted_roots import FetchedRoots
 from tidegate.trust.tuf.repository import TufRoots
+from tidegate.webhook.kopf_host import KopfHost
 from tidegate.webhook.operator import run_operator
-from tidegate.webhook.server import KopfHost
 
 T = TypeVar("T")
 

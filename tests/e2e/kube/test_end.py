@@ -19,7 +19,8 @@ from tests.e2e.kube.edge import Edge
 from tidegate.webhook.certificate import CaBundle, SharedCertificate
 from tidegate.cluster.connection import load_configuration
 from tidegate.webhook.operator import run_operator
-from tidegate.webhook.server import AdmissionServer, KopfHost, ServerTLS
+from tidegate.webhook.kopf_host import KopfHost
+from tidegate.webhook.server import AdmissionServer, ServerTLS
 
 async def main():
     edge = Edge(load_configuration(), None)
@@ -34,7 +35,7 @@ async def main():
     await run_operator(
         configuration=edge.configuration, host=host, policies=edge.policies, namespaces=edge.namespaces,
         trust_stores=edge.trust_stores, background=[edge.platforms.run, lambda: certificate.run(server.reload)])
-    print("drained", server.listener.is_draining, flush=True)
+    print("drained", server.listener.table.draining, flush=True)
     edge.api.close()
 
 uvloop.run(main())

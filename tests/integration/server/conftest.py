@@ -60,8 +60,8 @@ class Site:
         self._stack = stack
 
     @property
-    def ledger(self):
-        return self.server.listener.ledger
+    def table(self):
+        return self.server.listener.table
 
     async def peer(self, **options: Any) -> Peer:
         peer = await Peer.connect(self.server.port, **options)
@@ -104,9 +104,9 @@ async def start(pair):
         yield start_one
     for site in sites:
         await site.server.drain(0.2)
-        await until(lambda ledger=site.ledger: not ledger.guards)  # type: ignore[misc]
-        assert site.ledger.buffered_bytes == 0
-        assert not site.ledger.connections
+        await until(lambda table=site.table: not table.by_handler)  # type: ignore[misc]
+        assert site.table.buffered_bytes == 0
+        assert not site.table.connections
     await until(lambda: not asyncio.all_tasks() - before - {asyncio.current_task()})
 
 

@@ -1,21 +1,24 @@
 """Where the API server presents a certificate, another client gets nothing: no path, no status, not even a handshake."""
 
 import ssl
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.integration.server import certificates
 from tests.integration.server.peer import client_context, get, post
 from tidegate.errors import ConfigurationError
+from tidegate.webhook.certificate.material import make_client
 from tidegate.webhook.server import ServerTLS
-from tidegate.webhook.server.client_certificate import make_client_certificate
 from tidegate.webhook.server.tls import load_pair
+
+NOW = datetime.now(UTC)
 
 
 @pytest.fixture(scope="module")
 def api_server():
     """Give the API server's client certificate, which is its own authority here."""
-    return make_client_certificate()
+    return make_client(NOW)
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ async def test_the_process_itself_is_answered(closed):
 @pytest.mark.parametrize("data", [post(), get("/healthz"), get("/readyz")], ids=["review", "health", "readiness"])
 @pytest.mark.parametrize("who", ["anonymous", "certificate of another authority"])
 async def test_another_peer_gets_nothing(closed, data, who):
-    other = make_client_certificate()
+    other = make_client(NOW)
     context = client_context() if who == "anonymous" else presenting(other.certificate_pem, other.key_pem)
     received = b""
     with pytest.raises((ConnectionError, ssl.SSLError)):  # noqa: PT012 - where it ends depends on who is faster
@@ -56,8 +59,8 @@ async def test_another_peer_gets_nothing(closed, data, who):
             raise ConnectionResetError
     assert received == b""
     assert closed.script.calls == []
-    await closed.until(lambda: not closed.ledger.connections)
-    assert closed.ledger.ended == {"handshake-failed": 1}
+    await closed.until(lambda: not closed.table.connections)
+    assert closed.table.ended == {"handshake-failed": 1}
 
 
 async def test_without_authorities_any_client_is_served(site):

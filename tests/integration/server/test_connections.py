@@ -11,7 +11,7 @@ from tidegate.webhook.server.ended import Ended
 
 
 def phases(site):
-    return [guard.phase for guard in site.ledger.connections]
+    return [connection.phase for connection in site.table.connections]
 
 
 async def test_a_connection_is_reused(site):
@@ -19,7 +19,7 @@ async def test_a_connection_is_reused(site):
     for _ in range(20):
         answer = await peer.ask(post())
         assert (answer.status, answer.closes) == (200, False)
-    assert site.ledger.accepted == 1
+    assert site.table.accepted == 1
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ async def test_pipelined_requests_that_wait_are_bounded(site):
     await site.until(lambda: site.script.calls)
     sending = asyncio.create_task(peer.send(get("/healthz") * 300))
     await asyncio.sleep(0.1)
-    inner = next(iter(site.ledger.guards))
+    inner = next(iter(site.table.by_handler))
     assert len(inner._messages) <= 32
     release.set()
     assert (await peer.answer()).body == b"{}"
@@ -93,7 +93,7 @@ async def test_what_is_sent_behind_a_request_is_bounded(start, excess, ended):
     head, _, _ = post(b"x" * 10_000).partition(b"x")
     await peer.send(head + b"x" * (2_000 + excess - len(head)))
     await asyncio.sleep(0.1)
-    assert site.ledger.ended == ended
+    assert site.table.ended == ended
     release.set()
     if not ended:
         assert (await peer.answer()).status == 200
@@ -135,10 +135,10 @@ async def test_a_peer_that_leaves_cancels_its_work(site):
 async def test_a_peer_that_leaves_within_a_body_reaches_no_handler(site):
     peer = await site.peer()
     await peer.send(post(b"x" * 1_000)[:-1])
-    await site.until(lambda: site.ledger.buffered_bytes == 999)
+    await site.until(lambda: site.table.buffered_bytes == 999)
     peer.abort()
-    await site.until(lambda: not site.ledger.guards)
-    assert site.ledger.buffered_bytes == 0
+    await site.until(lambda: not site.table.by_handler)
+    assert site.table.buffered_bytes == 0
     assert site.script.calls == []
 
 
@@ -156,9 +156,9 @@ async def test_ages_are_spread(start):
     site = await start(max_age_seconds=600.0, age_jitter=0.5)
     for _ in range(8):
         await site.peer()
-    await site.until(lambda: len(site.ledger.guards) == 8)
+    await site.until(lambda: len(site.table.by_handler) == 8)
     now = asyncio.get_running_loop().time()
-    left = {guard._expires - now for guard in site.ledger.guards.values()}
+    left = {connection._expires - now for connection in site.table.by_handler.values()}
     assert len(left) == 8
     assert all(290 < seconds <= 600 for seconds in left)
 
@@ -172,7 +172,7 @@ async def test_a_full_server_ends_the_longest_idle_connection(start):
     assert await middle.rest() == b"", "the one that was used longest ago"
     for peer in (oldest, newest):
         assert (await peer.ask(post())).status == 200
-    assert site.ledger.ended == {Ended.ROOM: 1}
+    assert site.table.ended == {Ended.ROOM: 1}
 
 
 async def test_a_server_full_of_work_answers_health_and_refuses_the_rest(start):
@@ -192,7 +192,7 @@ async def test_a_server_full_of_work_answers_health_and_refuses_the_rest(start):
     answer = await refused.ask(post())
     assert (answer.status, answer.closes) == (503, True)
     await refused.rest()
-    await site.until(lambda: len(site.ledger.guards) == 2)
+    await site.until(lambda: len(site.table.by_handler) == 2)
     assert (await site.ask(get("/healthz"))).status == 200
     assert (await site.ask(get("/readyz"))).status == 200
     assert len(site.script.calls) == 2
@@ -209,14 +209,14 @@ async def test_beyond_the_spare_connections_peers_wait_in_the_kernels_queue(star
         await holding[-1].send(b"GET /healthz HTTP/1.1\r\n")
         await site.until(lambda number=number: phases(site) == [Phase.HEAD] * number)
     waiting = [asyncio.create_task(site.ask(get("/healthz", "Connection: close"))) for _ in range(5)]
-    await site.until(lambda: site.ledger.waits)
-    assert len(site.ledger.connections) == 2
+    await site.until(lambda: site.table.waits)
+    assert len(site.table.connections) == 2
     assert not any(task.done() for task in waiting)
     for peer in holding:
         await peer.send(b"Host: x\r\nConnection: close\r\n\r\n")
         assert (await peer.answer()).status == 200
     assert [(await task).status for task in waiting] == [200] * 5
-    assert not site.ledger.ended
+    assert not site.table.ended
 
 
 async def hold(site, count, *, source, data=b"GET /healthz HTTP/1.1\r\n", first=None):
@@ -240,7 +240,7 @@ async def test_a_slow_request_ends_for_another_connection_and_is_told_so(start):
     answer = await first_answer(slow)
     assert (answer.status, answer.closes) == (503, True)
     assert b"too many connections" in answer.body
-    assert site.ledger.ended == {Ended.ROOM: 1}
+    assert site.table.ended == {Ended.ROOM: 1}
 
 
 async def test_a_request_that_has_just_begun_does_not_end_for_another(start):
@@ -252,7 +252,7 @@ async def test_a_request_that_has_just_begun_does_not_end_for_another(start):
         await peer.send(b"Host: x\r\n\r\n")
         assert (await peer.answer()).status == 200
     assert (await waiting).status == 200
-    assert site.ledger.ended[Ended.ROOM] <= 1, "an idle connection may end, a request does not"
+    assert site.table.ended[Ended.ROOM] <= 1, "an idle connection may end, a request does not"
 
 
 async def test_a_request_waits_until_slow_ones_are_known_as_slow(start):
@@ -277,7 +277,7 @@ async def test_slow_connections_of_an_address_above_its_share_end_first(start):
     site = await start(max_connections=4, grace_seconds=0.0)
     (other,) = await hold(site, 1, source="127.0.0.3")
     many = await hold(site, 3, source="127.0.0.2")
-    assert not site.ledger.ended
+    assert not site.table.ended
     assert (await site.ask(post())).status == 200
     assert (await first_answer(many)).status == 503
     await other.send(b"Host: x\r\n\r\n")
@@ -297,7 +297,7 @@ async def test_work_for_an_address_above_its_share_ends_for_an_address_within_it
     flood = await hold(site, 4, source="127.0.0.2", data=post(b"slow"))
     assert (await (await site.peer(source="127.0.0.2")).ask(post())).status == 503, "no room for itself"
     assert (await site.ask(post())).status == 200
-    assert site.ledger.ended == {Ended.ROOM: 1}
+    assert site.table.ended == {Ended.ROOM: 1}
     release.set()
     answers = [await peer.answer() for peer in flood]
     assert sorted(answer.status for answer in answers) == [200, 200, 200, 503]
@@ -313,7 +313,7 @@ async def test_a_peer_that_does_not_read_its_answer_ends_for_another_connection(
     await site.until(lambda: phases(site) == [Phase.ANSWER])
     site.script.reply = None
     assert (await site.ask(post())).status == 200
-    assert site.ledger.ended == {Ended.ROOM: 1}
+    assert site.table.ended == {Ended.ROOM: 1}
     deaf.abort()
 
 
@@ -323,7 +323,7 @@ async def test_a_listener_of_its_own_serves_other_routes_without_tls():
         Route(
             method="GET",
             path="/metrics",
-            handler=lambda _request: ServerResponse(body=b"up 1\n", content_type="text/plain"),
+            handler=lambda _body, _deadline: ServerResponse(body=b"up 1\n", content_type="text/plain"),
         )
     ]
     listener = Listener(name="metrics", routes=table, tls=None)
@@ -336,14 +336,16 @@ async def test_a_listener_of_its_own_serves_other_routes_without_tls():
     await listener.drain(0.1)
 
 
-def test_two_routes_for_one_path_and_method_are_a_mistake():
-    route = Route(method="GET", path="/metrics", handler=lambda _request: b"")
+async def test_two_routes_for_one_path_and_method_are_a_mistake():
+    route = Route(method="GET", path="/metrics", handler=lambda _body, _deadline: b"")
     with pytest.raises(ValueError, match="two routes"):
         Listener(name="metrics", routes=[route, route], tls=None)
 
 
 async def test_a_listener_on_every_interface_is_reached_by_ipv4_and_ipv6():
-    listener = Listener(name="all", routes=[Route(method="GET", path="/", handler=lambda _request: b"{}")], tls=None)
+    listener = Listener(
+        name="all", routes=[Route(method="GET", path="/", handler=lambda _body, _deadline: b"{}")], tls=None
+    )
     await listener.start(None, 0)
     for host in ("127.0.0.1", "::1"):
         try:
@@ -361,4 +363,4 @@ async def test_refusals_are_counted_by_status(site):
     await site.ask(post())
     await site.ask(get("/nope"))
     await site.ask(b"nonsense\r\n\r\n")
-    assert dict(site.ledger.answers) == {200: 1, 404: 1, 400: 1}
+    assert dict(site.table.answers) == {200: 1, 404: 1, 400: 1}

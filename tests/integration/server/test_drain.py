@@ -14,7 +14,7 @@ async def test_draining_is_not_ready_and_answers_close_their_connections(start):
     peer, probe = await site.peer(), await site.peer()
     assert (await peer.ask(post())).closes is False
     drain = asyncio.create_task(site.server.drain(5))
-    await site.until(lambda: site.server.listener.is_draining)
+    await site.until(lambda: site.table.draining)
     ready = await probe.ask(get("/readyz"))
     assert (ready.status, ready.body) == (503, b"the server is draining\n")
     answer = await peer.ask(post())
@@ -39,7 +39,7 @@ async def test_work_in_flight_is_answered(site):
         await peer.send(post(b"%d" % number))
     await site.until(lambda: len(site.script.calls) == 20)
     drain = asyncio.create_task(site.server.drain(10))
-    await site.until(lambda: all(sock.fileno() < 0 for sock in site.server.listener._sockets))
+    await site.until(lambda: site.server.listener._socket.fileno() < 0)
     release.set()
     answers = [await peer.answer() for peer in peers]
     assert [answer.body for answer in answers] == [b"%d" % number for number in range(20)]
@@ -51,9 +51,9 @@ async def test_a_request_that_is_being_sent_is_answered(site):
     peer = await site.peer()
     data = post(b"x" * 1_000)
     await peer.send(data[:500])
-    await site.until(lambda: [guard.phase for guard in site.ledger.guards.values()] == [Phase.BODY])
+    await site.until(lambda: [connection.phase for connection in site.table.by_handler.values()] == [Phase.BODY])
     drain = asyncio.create_task(site.server.drain(10))
-    await site.until(lambda: all(sock.fileno() < 0 for sock in site.server.listener._sockets))
+    await site.until(lambda: site.server.listener._socket.fileno() < 0)
     await peer.send(data[500:])
     answer = await peer.answer()
     assert (answer.status, answer.closes) == (200, True)
@@ -72,11 +72,11 @@ async def test_a_handshake_that_ends_in_the_drain_is_not_waited_for_long(start):
     """Its connection may still bring a request, but not for as long as an idle one in normal times."""
     site = await start(linger_seconds=0.1)
     _, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
-    await site.until(lambda: [guard.phase for guard in site.ledger.connections] == [Phase.HANDSHAKE])
+    await site.until(lambda: [connection.phase for connection in site.table.connections] == [Phase.HANDSHAKE])
     drain = asyncio.create_task(site.server.drain(60))
-    await site.until(lambda: all(sock.fileno() < 0 for sock in site.server.listener._sockets))
+    await site.until(lambda: site.server.listener._socket.fileno() < 0)
     await writer.start_tls(client_context())
-    await site.until(lambda: site.ledger.guards)
+    await site.until(lambda: site.table.by_handler)
     async with asyncio.timeout(10):
         await drain
     writer.close()
@@ -104,7 +104,7 @@ async def test_work_beyond_the_limit_is_answered_with_503(site):
 async def test_a_half_sent_request_does_not_hold_it_up_beyond_the_limit(site):
     peer = await site.peer()
     await peer.send(post()[:20])
-    await site.until(lambda: [guard.phase for guard in site.ledger.guards.values()] == [Phase.HEAD])
+    await site.until(lambda: [connection.phase for connection in site.table.by_handler.values()] == [Phase.HEAD])
     async with asyncio.timeout(5):
         await site.server.drain(0.2)
     assert await peer.rest() == b""
@@ -120,7 +120,7 @@ async def test_a_cancelled_drain_ends_at_once(start):
     site = await start(notice_seconds=30)
     peer = await site.peer()
     drain = asyncio.create_task(site.server.drain(60))
-    await site.until(lambda: site.server.listener.is_draining)
+    await site.until(lambda: site.table.draining)
     drain.cancel()
     with pytest.raises(asyncio.CancelledError):
         await drain
@@ -138,8 +138,7 @@ async def test_serving_ends_with_the_drain(site):
 async def test_serving_fails_when_the_port_is_lost(site):
     serving = asyncio.create_task(site.server.serve())
     await asyncio.sleep(0)
-    for task in site.server.listener._accepting:
-        task.cancel()
+    site.server.listener._tasks[0].cancel()
     with pytest.raises((RuntimeError, asyncio.CancelledError)):
         await serving
 

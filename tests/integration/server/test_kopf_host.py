@@ -12,7 +12,8 @@ from kopf._core.intents import registries
 from tests.integration.server.conftest import FAST, Script
 from tests.integration.server.peer import Peer, get, post
 from tests.waiting import until
-from tidegate.webhook.server import AdmissionServer, KopfHost, ServerLimits, ServerTLS
+from tidegate.webhook.kopf_host import KopfHost
+from tidegate.webhook.server import AdmissionServer, ServerLimits, ServerTLS
 
 CLIENT_CONFIG: kopf.WebhookClientConfig = {"url": "https://tidegate/validate"}
 
@@ -98,7 +99,7 @@ async def test_the_end_of_the_operator_drains(operator, server, script):
     await peer.send(post())
     await until(lambda: script.calls)
     operator.task.cancel()
-    await until(lambda: server.listener.is_draining)
+    await until(lambda: server.listener.table.draining)
     assert not operator.task.done()
     release.set()
     answer = await peer.answer()
@@ -110,9 +111,7 @@ async def test_the_end_of_the_operator_drains(operator, server, script):
 
 async def test_a_server_that_fails_ends_the_operator(operator, server):
     await operator.client_config()
-    sweeping = server.listener._sweeping
-    assert sweeping is not None
-    sweeping.cancel()
+    server.listener._tasks[1].cancel()
     async with asyncio.timeout(10):
         with pytest.raises((asyncio.CancelledError, RuntimeError)):
             await operator.task

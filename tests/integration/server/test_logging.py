@@ -10,7 +10,7 @@ async def test_an_answered_request_is_not_logged(start):
         site = await start(summary_seconds=0.0)
         for _ in range(3):
             assert (await site.ask(post())).status == 200
-        await site.until(lambda: not site.ledger.guards)
+        await site.until(lambda: not site.table.by_handler)
     assert [line["event"] for line in lines] == ["listening"]
 
 
@@ -27,17 +27,17 @@ async def test_refusals_are_summed_up_in_one_line_once(start):
 
 async def test_connections_that_were_ended_are_summed_up_by_reason(start):
     site = await start(summary_seconds=3_600.0, head_seconds=0.05)
-    site.ledger._summarized_at = site.ledger.loop.time()
+    site.table._summarized_at = site.table.loop.time()
     for _ in range(2):
         peer = await site.peer()
         await peer.send(b"GET /healthz HTTP/1.1\r\n")
         assert (await peer.answer()).status == 408
         await peer.rest()
-    await site.until(lambda: not site.ledger.guards)
+    await site.until(lambda: not site.table.by_handler)
     with structlog.testing.capture_logs() as lines:
         for _ in range(2):
-            site.ledger._summarized_at -= 3_600
-            site.ledger.summarize()
+            site.table._summarized_at -= 3_600
+            site.table.summarize()
     assert lines == [
         {"event": "requests refused", "log_level": "warning", "listener": "admission", "by_status": {408: 2}},
         {
@@ -53,14 +53,14 @@ async def test_connections_that_were_ended_are_summed_up_by_reason(start):
 async def test_a_failed_handshake_is_no_warning(start):
     """Port scans and probes that only connect are nothing to worry about."""
     site = await start(summary_seconds=3_600.0)
-    site.ledger._summarized_at = site.ledger.loop.time()
+    site.table._summarized_at = site.table.loop.time()
     plain = await site.peer(tls=False)
     await plain.send(get("/healthz"))
     await plain.rest()
-    await site.until(lambda: site.ledger.ended)
-    site.ledger._summarized_at -= 3_600
+    await site.until(lambda: site.table.ended)
+    site.table._summarized_at -= 3_600
     with structlog.testing.capture_logs() as lines:
-        site.ledger.summarize()
+        site.table.summarize()
     assert [(line["log_level"], line["by_reason"]) for line in lines] == [("info", {"handshake-failed": 1})]
 
 
@@ -69,18 +69,18 @@ async def test_a_refusal_that_the_process_itself_provokes_is_counted_and_not_tol
     site = await start(summary_seconds=3_600.0)
 
     def summarized():
-        site.ledger._summarized_at -= 3_600
+        site.table._summarized_at -= 3_600
         with structlog.testing.capture_logs() as lines:
-            site.ledger.summarize()
+            site.table.summarize()
         return [line["by_status"] for line in lines]
 
-    site.ledger.expected[404] += 1
+    site.table.expected[404] += 1
     assert summarized() == []
     await site.ask(get("/validate"))
     assert summarized() == [{405: 1}]
     await site.ask(get("/nope"))
     assert summarized() == []
-    assert site.ledger.answers[404] == 1
+    assert site.table.answers[404] == 1
     await site.ask(get("/nope"))
     assert summarized() == [{404: 1}]
 
@@ -92,23 +92,23 @@ async def test_a_probe_that_comes_before_it_is_ready_is_no_refusal(start):
     with structlog.testing.capture_logs() as lines:
         for _ in range(3):
             assert (await site.ask(get("/readyz"))).status == 503
-        await site.until(lambda: not site.ledger.guards)
-        site.ledger.summarize()
+        await site.until(lambda: not site.table.by_handler)
+        site.table.summarize()
     assert lines == []
 
 
 async def test_many_refusals_are_not_many_lines(start):
     site = await start(summary_seconds=3_600.0)
     with structlog.testing.capture_logs() as lines:
-        site.ledger._summarized_at = site.ledger.loop.time()
+        site.table._summarized_at = site.table.loop.time()
         for _ in range(5):
             await site.ask(get("/nope"))
-        site.ledger.summarize()
+        site.table.summarize()
         assert lines == []
-        site.ledger._summarized_at -= 3_600
-        site.ledger.summarize()
-        site.ledger._summarized_at -= 3_600
-        site.ledger.summarize()
+        site.table._summarized_at -= 3_600
+        site.table.summarize()
+        site.table._summarized_at -= 3_600
+        site.table.summarize()
     assert [line["by_status"] for line in lines] == [{404: 5}]
 
 
@@ -123,7 +123,7 @@ async def test_a_failing_handler_is_logged_once_in_a_while_with_its_traceback(st
     with structlog.testing.capture_logs() as lines:
         for _ in range(5):
             assert (await site.ask(post(b'{"secret":1}'))).status == 500
-        site.ledger._failure_logged_at -= 3_600
+        site.table._failure_logged_at -= 3_600
         assert (await site.ask(post(b'{"secret":1}'))).status == 500
     failures = [line for line in lines if line["event"] == "request handler failed"]
     assert (

@@ -28,8 +28,8 @@ async def test_connections_answers_and_ends_are_counted(start):
     await slow.rest()
     half = await site.peer()
     await half.send(post(b"x" * 100)[:-1])
-    await site.until(lambda: site.ledger.buffered_bytes == 99)
-    await site.until(lambda: len(site.ledger.connections) == 2)
+    await site.until(lambda: site.table.buffered_bytes == 99)
+    await site.until(lambda: len(site.table.connections) == 2)
     values = samples(site)
     assert values["connections", "admission"] == 2
     assert values["body_bytes", "admission"] == 99

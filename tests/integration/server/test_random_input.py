@@ -95,10 +95,8 @@ async def survive(stream: list[bytes], *, tls: bool) -> None:
         listener = server.listener
     else:
         routes = [
-            Route(
-                method="POST", path="/validate", handler=lambda r: script(r.body, None), media_type="application/json"
-            ),
-            Route(method="GET", path="/healthz", handler=lambda _request: ServerResponse(body=b"ok\n")),
+            Route(method="POST", path="/validate", handler=script, media_type="application/json"),
+            Route(method="GET", path="/healthz", handler=lambda _body, _deadline: ServerResponse(body=b"ok\n")),
         ]
         listener = Listener(name="plain", routes=routes, tls=None, limits=LIMITS)
     await listener.start("127.0.0.1", 0)
@@ -119,9 +117,9 @@ async def survive(stream: list[bytes], *, tls: bool) -> None:
     health = await Peer.connect(listener.port, tls=tls)
     assert (await health.ask(get("/healthz"))).status == 200
     health.close()
-    await until(lambda: not listener.ledger.guards)
-    assert listener.ledger.buffered_bytes == 0
-    assert 500 not in listener.ledger.answers
+    await until(lambda: not listener.table.by_handler)
+    assert listener.table.buffered_bytes == 0
+    assert 500 not in listener.table.answers
     await listener.drain(0.01)
     await until(lambda: not asyncio.all_tasks() - before - {asyncio.current_task()})
 

@@ -40,7 +40,7 @@ async def test_a_shared_future_may_be_the_answer_and_survives_one_waiter(site):
     await second.send(post())
     await site.until(lambda: len(site.script.calls) == 2)
     first.abort()
-    await site.until(lambda: len(site.ledger.guards) == 1)
+    await site.until(lambda: len(site.table.by_handler) == 1)
     shared.set_result(b'{"shared":1}')
     assert (await second.answer()).body == b'{"shared":1}'
 

@@ -83,7 +83,7 @@ async def test_chunk_framing_may_not_be_larger_than_bodies(start):
     await asyncio.sleep(0.05)
     await peer.send(b";" + b"a" * 3_000)
     await asyncio.sleep(0.05)
-    assert len(site.ledger.guards) == 1, "within twice the limit it goes on reading"
+    assert len(site.table.by_handler) == 1, "within twice the limit it goes on reading"
     await peer.send(b"a" * 2_000)
     assert b" 413 " in await peer.rest()
     assert site.script.calls == []
@@ -101,20 +101,20 @@ async def test_all_bodies_together_are_bounded_and_the_slowest_and_largest_ends_
     for size in (300, 600, 99):
         peers[size] = await site.peer()
         await peers[size].send(but_for_the_end(size))
-        await site.until(lambda size=size: size in [guard.held_bytes for guard in site.ledger.connections])
+        await site.until(lambda size=size: size in [connection.held_bytes for connection in site.table.connections])
         await asyncio.sleep(0.05)
-    assert site.ledger.buffered_bytes == 999
+    assert site.table.buffered_bytes == 999
     assert (await site.ask(post(b"x" * 1))).status == 200
-    assert not site.ledger.ended, "exactly as many bytes as there may be"
+    assert not site.table.ended, "exactly as many bytes as there may be"
     assert (await site.ask(post(b"x" * 2))).status == 200
     answer = await peers[600].answer()
     assert (answer.status, answer.closes) == (503, True)
     assert b"too many bytes" in answer.body
-    assert site.ledger.ended == {Ended.BYTES: 1}
+    assert site.table.ended == {Ended.BYTES: 1}
     await peers[300].send(b"x")
     await peers[99].send(b"x")
     assert [(await peers[size].answer()).status for size in (300, 99)] == [200, 200]
-    await site.until(lambda: site.ledger.buffered_bytes == 0)
+    await site.until(lambda: site.table.buffered_bytes == 0)
 
 
 async def test_an_address_above_its_share_of_bytes_makes_room_first(start):
@@ -122,7 +122,7 @@ async def test_an_address_above_its_share_of_bytes_makes_room_first(start):
     site = await start(max_buffered_bytes=1_000)
     large = await site.peer()
     await large.send(but_for_the_end(450))
-    await site.until(lambda: site.ledger.buffered_bytes == 450)
+    await site.until(lambda: site.table.buffered_bytes == 450)
     await asyncio.sleep(0.2)
     many = [await site.peer(source="127.0.0.2") for _ in range(6)]
     for peer in many:
@@ -144,7 +144,7 @@ async def test_a_request_that_is_worked_on_holds_no_bytes(site):
     peer = await site.peer()
     await peer.send(post(b"x" * 600))
     await site.until(lambda: site.script.calls)
-    assert site.ledger.buffered_bytes == 0
+    assert site.table.buffered_bytes == 0
     release.set()
     assert (await peer.answer()).status == 200
 
@@ -152,13 +152,33 @@ async def test_a_request_that_is_worked_on_holds_no_bytes(site):
 async def test_the_bytes_of_a_lost_connection_are_given_back(site):
     peer = await site.peer()
     await peer.send(but_for_the_end(600))
-    await site.until(lambda: site.ledger.buffered_bytes == 600)
+    await site.until(lambda: site.table.buffered_bytes == 600)
     peer.abort()
-    await site.until(lambda: not site.ledger.guards)
-    assert site.ledger.buffered_bytes == 0
+    await site.until(lambda: not site.table.by_handler)
+    assert site.table.buffered_bytes == 0
 
 
-@pytest.mark.parametrize(("count", "status"), [(10, 200), (11, 431)], ids=["at the limit", "one more"])
+async def test_headers_that_do_not_end_are_bounded_together(start):
+    """The largest ends first; what fits into the limit of one request's headers is not counted."""
+    site = await start(max_buffered_bytes=1_000, max_head_bytes=100)
+    small, large, largest = [await site.peer() for _ in range(3)]
+    for peer, size in ((largest, 550), (small, 50), (large, 400)):
+        await peer.send(b"GET /healthz HTTP/1.1\r\nX: ".ljust(size, b"x"))
+        await asyncio.sleep(0.05)
+    assert site.table.buffered_bytes == 950
+    await large.send(b"x" * 51)
+    answer = await largest.answer()
+    assert (answer.status, answer.closes) == (503, True)
+    assert site.table.ended == {Ended.BYTES: 1}
+    await largest.rest()
+    assert site.table.buffered_bytes == 451
+    await small.send(b"\r\nHost: x\r\n\r\n")
+    assert (await small.answer()).status == 200
+    large.abort()
+    await site.until(lambda: site.table.buffered_bytes == 0)
+
+
+@pytest.mark.parametrize(("count", "status"), [(10, 200), (11, 400)], ids=["at the limit", "one more"])
 async def test_header_lines_are_counted(start, count, status):
     site = await start(max_headers=10)
     lines = [f"X-{number}: 1" for number in range(count - 3)]
@@ -379,7 +399,7 @@ async def test_a_malformed_chunk_reaches_no_handler(start):
     peer = await site.peer()
     head, _, _ = chunked().rpartition(b"0\r\n\r\n")
     await peer.send(head + b"2\r\n{}\r\n")
-    await site.until(lambda: site.ledger.buffered_bytes == 2)
+    await site.until(lambda: site.table.buffered_bytes == 2)
     await peer.send(b"zz\r\n")
     assert (await peer.answer()).closes
     assert site.script.calls == []

@@ -16,7 +16,7 @@ async def test_a_head_that_does_not_end_is_408(start):
     await peer.send(b"POST /validate HTTP/1.1\r\nHost: x\r\n")
     answer = await peer.answer()
     assert (answer.status, answer.closes) == (408, True)
-    assert site.ledger.ended == {Ended.TIME: 1}
+    assert site.table.ended == {Ended.TIME: 1}
 
 
 async def test_a_head_that_trickles_is_408(start):
@@ -49,7 +49,7 @@ async def test_a_body_that_does_not_end_is_408(start):
     assert (answer.status, answer.closes) == (408, True)
     assert site.script.calls == []
     await peer.rest()
-    assert site.ledger.buffered_bytes == 0
+    assert site.table.buffered_bytes == 0
 
 
 async def test_a_body_that_trickles_is_408(start):
@@ -114,12 +114,12 @@ async def test_an_idle_connection_is_closed(start, used):
     if used:
         assert (await peer.ask(post())).status == 200
     assert await peer.rest() == b""
-    assert not site.ledger.ended
+    assert not site.table.ended
 
 
 async def test_idle_connections_outlive_the_api_servers_own_limit(site):
     """Go closes idle connections after 90 s; if we did so first, a request could meet the closing connection."""
-    assert site.ledger.limits.idle_seconds > 90
+    assert site.table.limits.idle_seconds > 90
 
 
 async def test_a_peer_that_does_not_read_is_cut_off(start):
@@ -130,8 +130,8 @@ async def test_a_peer_that_does_not_read_is_cut_off(start):
     for _ in range(4):
         await peer.send(post())
     await site.until(lambda: site.script.calls)
-    await site.until(lambda: not site.ledger.guards)
-    assert site.ledger.ended == {Ended.TIME: 1}
+    await site.until(lambda: not site.table.by_handler)
+    assert site.table.ended == {Ended.TIME: 1}
     assert len(site.script.calls) < 4, "while answers are not read, no further request is worked on"
 
 
@@ -140,27 +140,27 @@ async def test_a_tls_handshake_that_does_not_begin_is_cut_off(start):
     reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
     assert await reader.read() == b""
     writer.close()
-    assert site.ledger.ended == {Ended.HANDSHAKE: 1}
+    assert site.table.ended == {Ended.HANDSHAKE: 1}
     assert (await site.ask(get("/healthz"))).status == 200
 
 
 async def test_handshakes_count_as_connections_and_the_slow_end_for_others(start):
     site = await start(max_connections=4, spare_connections=8, handshake_seconds=30, grace_seconds=0.0)
     silent = [await asyncio.open_connection("127.0.0.1", site.server.port) for _ in range(4)]
-    await site.until(lambda: [guard.phase for guard in site.ledger.connections] == [Phase.HANDSHAKE] * 4)
+    await site.until(lambda: [connection.phase for connection in site.table.connections] == [Phase.HANDSHAKE] * 4)
     assert (await site.ask(get("/healthz"))).status == 200
     assert await silent[0][0].read() == b"", "the oldest"
-    assert site.ledger.ended == {Ended.ROOM: 1}
+    assert site.table.ended == {Ended.ROOM: 1}
     for _, writer in silent:
         writer.close()
-    await site.until(lambda: not site.ledger.connections)
+    await site.until(lambda: not site.table.connections)
 
 
 async def test_handshakes_that_begin_together_all_end_well(start):
     """As when an API server stalled, and sends all that has gathered."""
     site = await start()
     plain = [await asyncio.open_connection("127.0.0.1", site.server.port) for _ in range(300)]
-    await site.until(lambda: len(site.ledger.connections) == 300)
+    await site.until(lambda: len(site.table.connections) == 300)
 
     async def ask(reader, writer):
         await writer.start_tls(client_context(), server_hostname="127.0.0.1")
@@ -171,7 +171,7 @@ async def test_handshakes_that_begin_together_all_end_well(start):
 
     answers = await asyncio.gather(*(ask(*one) for one in plain))
     assert all(answer.startswith(b"HTTP/1.1 200 ") for answer in answers)
-    assert not site.ledger.ended
+    assert not site.table.ended
 
 
 async def test_plain_http_on_the_tls_port_is_closed(site):
@@ -179,7 +179,7 @@ async def test_plain_http_on_the_tls_port_is_closed(site):
     writer.write(get("/healthz"))
     assert b"ok" not in await reader.read()
     writer.close()
-    await site.until(lambda: site.ledger.ended == {Ended.HANDSHAKE: 1})
+    await site.until(lambda: site.table.ended == {Ended.HANDSHAKE: 1})
 
 
 async def test_a_reset_in_the_handshake_harms_nobody(site):

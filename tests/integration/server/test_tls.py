@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from tests.integration.server import certificates
 from tests.integration.server.peer import client_context, get, post
 from tidegate.errors import ConfigurationError
-from tidegate.webhook.server import ServerTLS, TLSFiles
+from tidegate.webhook.server import ServerTLS
 
 
 async def test_new_connections_get_the_new_certificate_and_old_ones_live_on(site):
@@ -105,16 +105,6 @@ def test_no_session_tickets_are_sent():
     tls = ServerTLS(*certificates.pair())
     assert tls.context.num_tickets == 0
     assert tls.context.options & ssl.OP_NO_TICKET
-
-
-def test_files_are_read(tmp_path):
-    certificate, key = certificates.pair()
-    files = TLSFiles(certificate=tmp_path / "tls.crt", key=tmp_path / "tls.key")
-    files.certificate.write_bytes(certificate)
-    with pytest.raises(ConfigurationError, match=r"tls\.key"):
-        ServerTLS.from_files(files)
-    files.key.write_bytes(key)
-    ServerTLS.from_files(files)
 
 
 def test_the_key_is_not_left_on_disk(tmp_path, monkeypatch):

@@ -21,10 +21,9 @@ from tests.integration.webhook.checked import (
     watched,
 )
 from tidegate.admission import known_bad
-from tidegate.webhook.certificate.material import make_authority, make_serving
+from tidegate.webhook.certificate.material import make_authority, make_client, make_serving
 from tidegate.webhook.self_check import UNREAD, SelfCheck
 from tidegate.webhook.server import AdmissionServer, Responder, ServerLimits, ServerTLS
-from tidegate.webhook.server.client_certificate import make_client_certificate
 
 USER_POLICY = {
     "metadata": {"name": "users", "uid": "u", "generation": 1, "resourceVersion": "1"},
@@ -54,9 +53,7 @@ async def test_where_clients_need_a_certificate_the_check_has_its_own(presents):
     """Without one it is turned away like anybody, so that it is seen to be asked for."""
     policies = watched()
     assert await policies.resync.refresh_once()
-    tls = ServerTLS(
-        SERVING.certificate_pem, SERVING.key_pem, client_authorities_pem=make_client_certificate().certificate_pem
-    )
+    tls = ServerTLS(SERVING.certificate_pem, SERVING.key_pem, client_authorities_pem=make_client(NOW).certificate_pem)
     async with serving(reviewer(policies), tls=tls) as port:
         client = (lambda: tls.own_client) if presents else (lambda: None)
         check = SelfCheck(policies=policies, certificate=Certificate(), port=port, client=client)
@@ -196,7 +193,7 @@ async def test_a_start_requests_and_checks_log_no_warning():
             await check.check()
             assert check.unmet() == []
         await asyncio.sleep(0.05)
-        assert server.listener.ledger.answers[404] == 4
+        assert server.listener.table.answers[404] == 4
         await server.drain(0.1)
     assert [line for line in lines if line["log_level"] not in {"debug", "info"}] == []
     assert [line["event"] for line in lines if "ready" in line["event"]] == ["not ready yet"] * 3

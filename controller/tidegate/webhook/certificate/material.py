@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -89,6 +90,27 @@ def make_serving(authority: KeyPair, names: Sequence[str], now: datetime) -> Key
     return KeyPair(certificate=certificate, key=key)
 
 
+def make_client(now: datetime) -> KeyPair:
+    """Return a self-signed client certificate for the process's calls of itself. It lives in memory and signs no other."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    # OpenSSL looks authorities up by name, so each process needs a name of its own.
+    name = _name(f"tidegate self-check {x509.random_serial_number():x}")
+    certificate = (
+        _builder(name, key, now, AUTHORITY_VALIDITY)
+        .issuer_name(name)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return KeyPair(certificate=certificate, key=key)
+
+
+def belong_together(certificate: x509.Certificate, key: PrivateKeyTypes) -> bool:
+    """Tell whether a certificate is that of a private key."""
+    spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return certificate.public_key().public_bytes(*spki) == key.public_key().public_bytes(*spki)
+
+
 def read_pair(certificate_pem: bytes, key_pem: bytes) -> KeyPair:
     """Return the pair that PEM holds; raise MaterialError unless it is one certificate with its ECDSA P-256 key."""
     try:
@@ -98,8 +120,7 @@ def read_pair(certificate_pem: bytes, key_pem: bytes) -> KeyPair:
         raise MaterialError(f"not a PEM certificate and key: {exc}") from exc
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise MaterialError("the key is not ECDSA P-256")
-    spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if certificate.public_key().public_bytes(*spki) != key.public_key().public_bytes(*spki):
+    if not belong_together(certificate, key):
         raise MaterialError("certificate and key do not belong together")
     return KeyPair(certificate=certificate, key=key)
 

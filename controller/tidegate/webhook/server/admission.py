@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from tidegate.webhook.server.limits import ServerLimits
 from tidegate.webhook.server.listener import Listener
 from tidegate.webhook.server.reply import JSON, TEXT, ServerResponse
-from tidegate.webhook.server.route import Route, ServerRequest
+from tidegate.webhook.server.route import Route
 from tidegate.webhook.server.tls import ServerTLS
 
 VALIDATE_PATH: Final = "/validate"
@@ -16,16 +16,8 @@ AUDIT_PATH: Final = "/validate/audit"
 _OK: Final = ServerResponse(body=b"ok\n", content_type=TEXT)
 _DRAINING: Final = "the server is draining"
 
-
-class Responder(Protocol):
-    """Answer an AdmissionReview."""
-
-    def __call__(self, body: bytes, deadline_seconds: float | None, /) -> bytes | Awaitable[bytes]:
-        """Return the JSON of the answering AdmissionReview, at once or later.
-
-        `deadline_seconds` is what is left of the API server's timeout, None where it named none. Raise BadRequest
-        for 400; anything else raised is answered with 500, which the API server takes for a failed call.
-        """
+Responder: TypeAlias = Callable[[bytes, float | None], bytes | Awaitable[bytes]]
+"""The handler of an AdmissionReview, whose answer is the JSON of the AdmissionReview in response."""
 
 
 class AdmissionServer:
@@ -40,22 +32,15 @@ class AdmissionServer:
         tls: ServerTLS,
         limits: ServerLimits | None = None,
     ) -> None:
-        self._responder = responder
-        self._audit_responder = audit_responder
         self._readiness = readiness
         self.tls = tls
-        self.listener = Listener(name="admission", routes=self._routes(), limits=limits, tls=tls.context)
-
-    def _routes(self) -> tuple[Route, ...]:
-        audit = Route(method="POST", path=AUDIT_PATH, handler=self._validate_audit, media_type=JSON)
-        return (
-            Route(method="POST", path=VALIDATE_PATH, handler=self._validate, media_type=JSON),
-            *([audit] if self._audit_responder is not None else []),
-            *self.probes(),
-        )
+        routes = [Route(method="POST", path=VALIDATE_PATH, handler=responder, media_type=JSON)]
+        if audit_responder is not None:
+            routes.append(Route(method="POST", path=AUDIT_PATH, handler=audit_responder, media_type=JSON))
+        self.listener = Listener(name="admission", routes=[*routes, *self.probes()], limits=limits, tls=tls.context)
 
     def probes(self) -> tuple[Route, ...]:
-        """Return the routes of the kubelet's probes, for a listener without TLS too: it has no client certificate."""
+        """Return the routes of the kubelet's probes; a listener without TLS also has them, as the kubelet has no certificate."""
         return (
             Route(method="GET", path="/healthz", handler=_healthz, essential=True),
             Route(method="GET", path="/readyz", handler=self._readyz, essential=True),
@@ -79,30 +64,23 @@ class AdmissionServer:
         await self.listener.drain(seconds)
 
     def expect(self, status: int, count: int) -> None:
-        """Take note that this process itself will provoke so many refusals with a status, which the log need not tell."""
-        self.listener.expected[status] += count
+        """Note that this process itself will cause so many refusals with a status, which are not logged."""
+        self.listener.table.expected[status] += count
 
     def reload(self, certificate_pem: bytes, key_pem: bytes) -> None:
         """Serve another certificate from now on; see `ServerTLS.reload`."""
         self.tls.reload(certificate_pem, key_pem)
 
-    def _validate(self, request: ServerRequest) -> bytes | Awaitable[bytes]:
-        return self._responder(request.body, request.deadline_seconds)
-
-    def _validate_audit(self, request: ServerRequest) -> bytes | Awaitable[bytes]:
-        assert self._audit_responder is not None
-        return self._audit_responder(request.body, request.deadline_seconds)
-
-    def _readyz(self, _request: ServerRequest) -> ServerResponse:
-        reasons = [_DRAINING] if self.listener.is_draining else []
+    def _readyz(self, _body: bytes, _deadline_seconds: float | None) -> ServerResponse:
+        reasons = [_DRAINING] if self.listener.table.draining else []
         reasons += self._readiness()
         if not reasons:
             return _OK
-        # That it is not ready is an answer to the probe, and no refusal for the log.
+        # "Not ready" answers the probe; it is no refusal to log.
         self.expect(HTTPStatus.SERVICE_UNAVAILABLE, 1)
         body = "".join(f"{reason}\n" for reason in reasons).encode()
         return ServerResponse(status=HTTPStatus.SERVICE_UNAVAILABLE, body=body, content_type=TEXT)
 
 
-def _healthz(_request: ServerRequest) -> ServerResponse:
+def _healthz(_body: bytes, _deadline_seconds: float | None) -> ServerResponse:
     return _OK

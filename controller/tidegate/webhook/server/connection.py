@@ -1,8 +1,8 @@
-"""A guard around one of aiohttp's connections: what aiohttp leaves unbounded in time, count and age.
+"""One connection: it passes bytes to aiohttp's protocol, with the limits of time, bytes and age that aiohttp does not have.
 
-aiohttp parses, orders, applies backpressure and bounds lines, headers and waiting requests. The guard adds limits for
-slow heads, stalled readers, endless chunk framing, much that is sent ahead, and old connections, and knows what a
-connection is waiting for. It sees bytes and the beginning and end of requests; it parses nothing.
+aiohttp parses requests, answers them in order, applies backpressure, bounds lines, headers and queued requests, and closes
+idle connections. This class parses nothing: it sees bytes, and where requests begin and end. It bounds slow headers, peers
+that do not read, chunk framing, bytes sent ahead of an answer, and the age of a connection.
 """
 
 import asyncio
@@ -21,10 +21,12 @@ from tidegate.webhook.server.reply import ServerResponse, refusal, render_closin
 if TYPE_CHECKING:
     from tidegate.webhook.server.connection_table import ConnectionTable
 
-_SLOW_HEAD: Final = refusal(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not arrive in time")
+_SLOW_HEAD: Final = refusal(HTTPStatus.REQUEST_TIMEOUT, "the request headers did not arrive in time")
 _WORDY_BODY: Final = refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too many bytes for a body of this size")
 _NO_ROOM: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections, and this one was too slow")
-_NO_BYTES: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of requests, and this body came too slowly")
+_NO_BYTES: Final = refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of unfinished requests, and this one was slow"
+)
 OVERDUE: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the request took too long")
 
 
@@ -34,32 +36,32 @@ class Phase(Enum):
     HANDSHAKE = auto()
     """The end of its TLS handshake."""
     QUIET = auto()
-    """A request: nothing of it has arrived, as far as one can tell without parsing."""
+    """The first byte of a request."""
     HEAD = auto()
-    """The end of a head."""
+    """The end of the request headers."""
     BODY = auto()
-    """The end of a body."""
+    """The end of the request body."""
     WORK = auto()
     """A handler."""
     ANSWER = auto()
-    """The peer's reading of an answer."""
+    """The peer, which has to read an answer."""
     CLOSING = auto()
     """The end of the connection."""
 
 
 class Connection(asyncio.Protocol):
-    """Stand between a transport and aiohttp's protocol. Times are those of the event loop; inf waits for nothing."""
+    """Stand between a transport and aiohttp's protocol. Times are those of the event loop; inf means no limit."""
 
-    def __init__(self, ledger: "ConnectionTable", peer: str, make_inner: Callable[[], RequestHandler]) -> None:
-        self._ledger = ledger
-        self._limits = ledger.limits
-        self._loop = ledger.loop
+    def __init__(self, table: "ConnectionTable", peer: str, make_inner: Callable[[], RequestHandler]) -> None:
+        self._table = table
+        self._limits = table.limits
+        self._loop = table.loop
         self._make_inner = make_inner
         self._transport: asyncio.Transport | None = None
         self._act_by = inf
         self._write_by = inf
         self._expires = inf
-        self._wire_bytes = 0
+        self._phase_bytes = 0
         self._said: ServerResponse | None = None
         self.peer = peer
         """The peer's address."""
@@ -69,22 +71,22 @@ class Connection(asyncio.Protocol):
         self.was_answered = False
         """Whether a request of it was answered and not refused."""
         self.held_bytes = 0
-        """Bytes of the current request's body that are held; the ledger books them."""
+        """Bytes of the current request that the table counts as held."""
         self.full_service = True
         """Whether all routes are served, or only the essential ones."""
         self.timeout: asyncio.Timeout | None = None
         """The time limit of the body or the handler that is awaited, if one is."""
         self.handshake: asyncio.Task[None] | None = None
-        """The task that makes the connection."""
+        """The task of the TLS handshake."""
 
     # -- transport events ---------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start quiet: a client may connect ahead of need."""
+        """Start quiet: a client may connect before it has a request."""
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
         self._inner = self._make_inner()
-        self._ledger.guards[self._inner] = self
+        self._table.by_handler[self._inner] = self
         age = self._limits.max_age_seconds
         now = self._loop.time()
         self._expires = now + age - random.uniform(0, age * self._limits.age_jitter)  # noqa: S311 - spreads load only
@@ -92,39 +94,41 @@ class Connection(asyncio.Protocol):
         self._inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass on; aiohttp cancels the handler, since nobody will read its answer."""
+        """Pass on; aiohttp cancels the handler, whose answer could not be sent."""
         self.phase = Phase.CLOSING
         self._act_by = self._write_by = inf
         self._transport = None
-        self._ledger.guards.pop(self._inner, None)
-        self._ledger.leave(self)
+        self._table.by_handler.pop(self._inner, None)
+        self._table.leave(self)
         self._inner.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Pass on, with an eye on the clock and on the size of a body's framing."""
+        """Pass on what is within the limits of the phase."""
+        limits, transport = self._limits, self._transport
         if self.phase is Phase.QUIET:
-            self.phase = Phase.HEAD
-            self.since = self._loop.time()
-            self._act_by = self.since + self._limits.head_seconds
+            self.phase, self.since = Phase.HEAD, self._loop.time()
+            self._act_by = self.since + limits.head_seconds
+            self._phase_bytes = 0
+        self._phase_bytes += len(data)
+        if self.phase is Phase.HEAD:
+            # The beginning of a body may be among these bytes, so that more than a whole head is counted, not refused.
+            if self._phase_bytes > limits.max_head_bytes:
+                self._table.hold(self, len(data))
         elif self.phase is Phase.BODY:
-            self._wire_bytes += len(data)
-            if self._wire_bytes > self._limits.max_wire_factor * self._limits.max_body_bytes:
+            if self._phase_bytes > limits.max_wire_factor * limits.max_body_bytes:
                 self._refuse(_WORDY_BODY)
-                return
-        elif self.phase in {Phase.WORK, Phase.ANSWER}:
-            self._wire_bytes += len(data)
-            if self._wire_bytes > self._limits.max_ahead_bytes:
-                self._ledger.ended[Ended.AHEAD] += 1
-                self.abort()
-                return
-        self._inner.data_received(data)
+        elif self.phase in {Phase.WORK, Phase.ANSWER} and self._phase_bytes > limits.max_ahead_bytes:
+            self._table.ended[Ended.AHEAD] += 1
+            self.abort()
+        if transport is not None and not transport.is_closing():
+            self._inner.data_received(data)
 
     def eof_received(self) -> None:
-        """Pass on, and let the transport close: a half-closed peer is not waited for."""
+        """Pass on, and let the transport close: half-closed connections are not supported."""
         self._inner.eof_received()
 
     def pause_writing(self) -> None:
-        """Pass on, and start the clock of a peer that does not read its answers."""
+        """Pass on, and start the time limit of a peer that does not read its answers."""
         now = self._loop.time()
         self._write_by = now + self._limits.write_seconds
         if self.phase is Phase.WORK:
@@ -132,29 +136,25 @@ class Connection(asyncio.Protocol):
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """Pass on, and stop that clock."""
+        """Pass on, and stop that time limit."""
         self._write_by = inf
         self._inner.resume_writing()
 
     # -- request events -----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Note that a head was read and its request is dispatched."""
+        """Note that the headers were read and the request is dispatched."""
         if self.phase is Phase.QUIET:
             # The request was waiting behind another one; its time starts now.
             self.since = self._loop.time()
         self._act_by = inf
-        self.expect_work()
+        self._table.release(self)
+        self.expect(Phase.WORK)
 
-    def expect_body(self) -> None:
-        """Note that a handler waits for the rest of a body."""
-        self.phase = Phase.BODY
-        self._wire_bytes = 0
-
-    def expect_work(self) -> None:
-        """Note that the body was read."""
-        self.phase = Phase.WORK
-        self._wire_bytes = 0
+    def expect(self, phase: Phase) -> None:
+        """Note that the request waits for the rest of its body, or for its handler."""
+        self.phase = phase
+        self._phase_bytes = 0
 
     def end(self, *, status: int, keep_alive: bool) -> None:
         """Note that an answer was written."""
@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Act on the limits that have passed."""
         if now >= self._write_by:
-            self._ledger.ended[Ended.TIME] += 1
+            self._table.ended[Ended.TIME] += 1
             self.abort()
         elif now >= self._act_by:
             self._expire()
@@ -188,24 +188,28 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.QUIET:
             self.close()
             return
-        self._ledger.ended[Ended.TIME] += 1
+        self._table.ended[Ended.TIME] += 1
         if self.phase is Phase.HEAD:
             self._refuse(_SLOW_HEAD)
         else:
             self.abort()
 
     def evict(self) -> None:
-        """End for the sake of another connection, with a word where a request has begun."""
-        if self.phase is Phase.HEAD:
-            self._refuse(_NO_ROOM)
-        elif self.timeout is not None:
-            self.give_up(_NO_ROOM)
+        """End to make room for another connection; answer a request that has begun."""
+        if self.phase is Phase.HEAD or self.timeout is not None:
+            self._stop(_NO_ROOM)
         else:
             self.abort()
 
-    def refuse_body(self) -> None:
-        """End the current request, whose body others' bytes have to take the place of."""
-        self.give_up(_NO_BYTES)
+    def free_bytes(self) -> None:
+        """End the request that arrives, to make room for the bytes of others."""
+        self._stop(_NO_BYTES)
+
+    def _stop(self, reply: ServerResponse) -> None:
+        if self.phase is Phase.HEAD:
+            self._refuse(reply)
+        else:
+            self.give_up(reply)
 
     def give_up(self, reply: ServerResponse = OVERDUE) -> None:
         """End the wait for a body or for a handler now; it is answered with the reply."""
@@ -237,13 +241,12 @@ class Connection(asyncio.Protocol):
     def _refuse(self, reply: ServerResponse) -> None:
         """Answer in aiohttp's place. Only while no answer to the current request can have begun: HEAD and BODY."""
         assert self._transport is not None
-        self._ledger.answers[reply.status] += 1
+        self._table.answers[reply.status] += 1
         self._transport.write(render_closing(reply))
         self.close()
 
     def _rest(self, now: float) -> None:
+        """Wait for the next request. aiohttp closes what is idle for too long; while draining that is much sooner."""
         self.phase, self.since = Phase.QUIET, now
-        self._ledger.used(self)
-        # While draining, a peer that has just connected is not waited for as long as one in normal times.
-        quiet = self._limits.linger_seconds if self._ledger.draining else self._limits.idle_seconds
-        self._act_by = now + quiet
+        self._table.used(self)
+        self._act_by = now + self._limits.linger_seconds if self._table.draining else inf

@@ -1,4 +1,4 @@
-"""What all connections of one listener share: who is connected, what is held, what was answered and what was ended."""
+"""The connections of one listener, and counters of what was accepted, answered, held in memory and ended."""
 
 import asyncio
 from collections import Counter
@@ -20,29 +20,22 @@ _log = structlog.get_logger(__name__)
 
 
 class ConnectionTable:
-    """The books of a listener. Used from one event loop only, so nothing is locked.
+    """Knows every connection of a listener. Used from one event loop only, so nothing is locked.
 
     Metrics are made of the counters: `answers` by status, `accepted` and `closed` connections, `ended` ones by reason, and `waits`:
-    how often connections had to wait in the kernel's queue since there was no room.
+    how often connections had to wait in the kernel's queue for room.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        routes: RouteTable,
-        limits: ServerLimits,
-        loop: asyncio.AbstractEventLoop,
-        expected: Counter[int],
-    ) -> None:
+    def __init__(self, *, name: str, routes: RouteTable, limits: ServerLimits, loop: asyncio.AbstractEventLoop) -> None:
         self.name = name
         self.routes = routes
         self.limits = limits
         self.loop = loop
         self.draining = False
         self.connections: dict[Connection, None] = {}
-        """From the moment that they are accepted, so also those whose TLS handshake goes on; the last used is the last."""
-        self.guards: dict[RequestHandler, Connection] = {}
+        """Every connection that was accepted, also during its TLS handshake; the last used is the last."""
+        self.by_handler: dict[RequestHandler, Connection] = {}
+        """The connections by aiohttp's protocol of each."""
         self.buffered_bytes = 0
         self.answers: Counter[int] = Counter()
         self.ended: Counter[Ended] = Counter()
@@ -54,31 +47,33 @@ class ConnectionTable:
         self.empty = asyncio.Event()
         self.empty.set()
         self._ended_before: Counter[Ended] = Counter()
-        self.expected = expected
+        self.expected: Counter[int] = Counter()
+        """Refusals that this process itself provokes, by status: they are counted, and not logged."""
         self._summarized: Counter[int] = Counter()
         self._summarized_at = 0.0
         self._failure_logged_at = float("-inf")
 
-    def enter(self, guard: "Connection") -> bool:
-        """Book a new connection; return whether it is served in full (else only essential routes)."""
-        full_service = len(self.connections) < self.limits.max_connections or self.make_room(guard.peer)
+    def enter(self, connection: "Connection") -> bool:
+        """Add a new connection; return whether it is served in full (else only essential routes)."""
+        full_service = len(self.connections) < self.limits.max_connections or self.make_room(connection.peer)
         self.accepted += 1
-        self.connections[guard] = None
+        self.connections[connection] = None
         self.empty.clear()
         return full_service
 
-    def has_room(self, guard: "Connection") -> bool:
-        """Tell whether a connection that had no room has it now."""
-        return len(self.connections) <= self.limits.max_connections or self.make_room(guard.peer)
+    def has_room(self, connection: "Connection") -> bool:
+        """Tell whether there is room now for a connection that had none."""
+        return len(self.connections) <= self.limits.max_connections or self.make_room(connection.peer)
 
-    def used(self, guard: "Connection") -> None:
+    def used(self, connection: "Connection") -> None:
         """Note that a connection has become quiet. The loop's time is too coarse to tell which was the last."""
-        self.connections.pop(guard, None)
-        self.connections[guard] = None
+        self.connections.pop(connection, None)
+        self.connections[connection] = None
 
-    def leave(self, guard: "Connection") -> None:
-        """Strike a connection that has ended."""
-        self.connections.pop(guard, None)
+    def leave(self, connection: "Connection") -> None:
+        """Remove a connection that has ended."""
+        self.connections.pop(connection, None)
+        self.release(connection)
         self.closed += 1
         self.left.set()
         if not self.connections:
@@ -87,25 +82,25 @@ class ConnectionTable:
     def make_room(self, newcomer: str | None) -> bool:
         """End connections that are worth less than one from the newcomer's address; return whether there were any."""
         ending = connections_to_end(self.connections, newcomer, limits=self.limits, now=self.loop.time())
-        for guard in ending:
+        for connection in ending:
             self.ended[Ended.ROOM] += 1
-            guard.evict()
+            connection.evict()
         return bool(ending)
 
-    def hold(self, guard: "Connection", size: int) -> None:
-        """Book bytes of a request. Where they are too many, end the request that has held the most for the longest."""
-        guard.held_bytes += size
+    def hold(self, connection: "Connection", size: int) -> None:
+        """Count bytes of a request. Where they are too many, end the request that has held the most for the longest."""
+        connection.held_bytes += size
         self.buffered_bytes += size
         while self.buffered_bytes > self.limits.max_buffered_bytes:
             holder = holder_to_end(self.connections, limits=self.limits, now=self.loop.time())
             self.ended[Ended.BYTES] += 1
             self.release(holder)
-            holder.refuse_body()
+            holder.free_bytes()
 
-    def release(self, guard: "Connection") -> None:
-        """Strike the bytes that a connection holds."""
-        self.buffered_bytes -= guard.held_bytes
-        guard.held_bytes = 0
+    def release(self, connection: "Connection") -> None:
+        """Stop counting the bytes that a connection holds."""
+        self.buffered_bytes -= connection.held_bytes
+        connection.held_bytes = 0
 
     def log_failure(self, error: BaseException, path: str) -> None:
         """Log a failing handler with its traceback, at most once per `summary_seconds`: a broken handler fails often."""
@@ -129,7 +124,7 @@ class ConnectionTable:
         if statuses:
             _log.warning("requests refused", listener=self.name, by_status=dict(sorted(statuses.items())))
         if reasons:
-            # A handshake that fails is the peer's affair: a port scan, a probe that only connects.
+            # A failed handshake is the peer's problem: a port scan, or a probe that only connects.
             say = _log.info if set(reasons) == {Ended.HANDSHAKE} else _log.warning
             by_reason = {reason.value: count for reason, count in sorted(reasons.items())}
             say("connections ended", listener=self.name, by_reason=by_reason, open=len(self.connections))

@@ -1,7 +1,7 @@
-"""Which connections end when there are too many of them, or when they hold too many bytes. It ends none itself.
+"""Choose the connections that end when there are too many of them, or when they hold too many bytes. It ends none itself.
 
-Worth least is what is slow and has never got an answer; worth most is a request that is worked on. While there is no
-shortage, all of the room may be one address's: API servers can come from a single one.
+Slow connections without any answer so far go first, requests that are worked on last. While there is room, one address
+may have all of it: all API servers can come from a single address.
 """
 
 import heapq
@@ -13,10 +13,10 @@ from tidegate.webhook.server.connection import Connection, Phase
 from tidegate.webhook.server.limits import ServerLimits
 
 MOST_SHARES: Final = 4
-"""The room is shared by as many addresses as hold some of it, but an address that has a quarter of it is never over its
-share: a stranger with many addresses would else take the room of a few API servers."""
+"""The room is shared by the addresses that hold some of it, but an address with a quarter of it is never over its share:
+otherwise an attacker with many addresses could take the room of a few API servers."""
 SLOW_AT_ONCE: Final = 32
-"""Slow connections end by 1/32 of the room at once: to look for each one by itself would cost too much."""
+"""Slow connections end by 1/32 of the room at once: searching for each one separately would cost too much."""
 
 
 def connections_to_end(

@@ -1,9 +1,9 @@
-"""The head of a request, judged before its body is read: framing, route, size, media type. Pure: it reads no socket.
+"""The request headers, judged before the body is read: framing, route, size, media type. Pure: it reads no socket.
 
-aiohttp's parser (llhttp, in its strict mode) already refuses malformed lines and most of what two HTTP implementations may
-read differently, since such a difference smuggles requests (RFC 9112, section 11.2): a missing Host, headers that may be
-given once given twice, a length beside a transfer-encoding, a length that is no number, chunks in HTTP/1.0. The tests in
-tests/integration/server/test_sizes.py show each. Here is what it lets through.
+aiohttp's parser (llhttp, in its strict mode) already refuses malformed lines, too many headers and most of what two HTTP
+implementations may read differently, since such a difference smuggles requests (RFC 9112, section 11.2): a missing Host,
+repeated headers that may be given once, a length beside a transfer-encoding, a length that is no number, chunks in
+HTTP/1.0. The tests in tests/integration/server/test_sizes.py show each. Here is what it accepts and this server refuses.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,9 @@ _LINE_BYTES: Final = 4
 
 
 class Head(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A head that was accepted."""
+    """Request headers that were accepted."""
 
     route: Route
-    query: str
-    headers: dict[bytes, bytes]
     timeout_seconds: float | None
     has_body: bool
     expects_continue: bool
@@ -44,16 +42,20 @@ def accept_head(
     routes: RouteTable,
     limits: ServerLimits,
 ) -> Head:
-    """Judge a head in numbered steps; raise Refused with the reply of the first step that fails."""
-    # 1. The version: what is not HTTP/1.x was not meant for us, nor is another protocol.
+    """Judge a head in numbered steps; raise Refused with the response of the first step that fails."""
+    # 1. The version: aiohttp also takes HTTP/0.9 and HTTP/2.0.
     if version not in _VERSIONS:
         raise refuse(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, f"got HTTP/{version[0]}.{version[1]}, expected HTTP/1.1")
-    # 2. Bounded headers.
-    headers = _index(target, header_lines, limits)
+    # 2. Bounded headers: aiohttp bounds each line and their number.
+    size = len(target) + sum([len(name) + len(value) + _LINE_BYTES for name, value in header_lines])
+    if size > limits.max_head_bytes:
+        problem = f"expected a head of at most {limits.max_head_bytes} bytes"
+        raise refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, problem)
+    headers = {name.lower(): value for name, value in header_lines}
     # 3. No other protocol.
     if b"upgrade" in headers:
         raise refuse(HTTPStatus.BAD_REQUEST, "this server does not upgrade connections")
-    # 4. A length that is understood.
+    # 4. A length that can be read.
     length = _length(headers)
     # 5. The path and the method.
     path, _, query = target.partition("?")
@@ -66,26 +68,12 @@ def accept_head(
     except ValueError as error:
         raise refuse(HTTPStatus.BAD_REQUEST, str(error)) from error
     # 8. Expectations.
-    expects_continue = _expects_continue(headers, version)
     return Head(
         route=route,
-        query=query,
-        headers=headers,
         timeout_seconds=timeout_seconds,
         has_body=length != 0,
-        expects_continue=expects_continue,
+        expects_continue=_expects_continue(headers, version),
     )
-
-
-def _index(target: str, header_lines: Sequence[tuple[bytes, bytes]], limits: ServerLimits) -> dict[bytes, bytes]:
-    if len(header_lines) > limits.max_headers:
-        raise refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected at most {limits.max_headers} headers")
-    size = len(target) + sum([len(name) + len(value) + _LINE_BYTES for name, value in header_lines])
-    if size > limits.max_head_bytes:
-        raise refuse(
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected a head of at most {limits.max_head_bytes} bytes"
-        )
-    return {name.lower(): value for name, value in header_lines}
 
 
 def _length(headers: dict[bytes, bytes]) -> int | None:

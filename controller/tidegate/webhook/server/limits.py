@@ -14,7 +14,8 @@ class ServerLimits:
     """How many bytes may arrive for one body, as a multiple of `max_body_bytes`: bounds chunk headers and extensions."""
 
     max_buffered_bytes: int = 32 * 1024 * 1024
-    """Bytes of bodies that have not arrived whole, of all connections together. Beyond it the slowest and largest end."""
+    """Bytes of requests that have not arrived completely, of all connections together: bodies, and headers beyond
+    `max_head_bytes`. Beyond it the slowest and largest requests end."""
 
     max_ahead_bytes: int = 16 * 1024
     """Bytes that may arrive behind a request that is worked on. The API server sends none: it does not pipeline."""
@@ -27,10 +28,10 @@ class ServerLimits:
     """What the kernel holds of answers that a peer does not read; it would else let it grow to megabytes."""
 
     max_head_bytes: int = 16 * 1024
-    """Bytes of target and header lines of one request. A single line above 8 KiB is refused by aiohttp with 400."""
+    """Bytes of target and header lines of one request; 431 above. A single line above 8 KiB is refused by aiohttp with 400."""
 
     max_headers: int = 64
-    """Header lines of one request."""
+    """Header lines of one request; aiohttp refuses more with 400."""
 
     max_timeout_seconds: float = 30.0
     """Largest deadline taken from `?timeout=`; Kubernetes allows a webhook 1 to 30 seconds."""
@@ -46,8 +47,8 @@ class ServerLimits:
     """From the end of the headers to the end of the body."""
 
     idle_seconds: float = 120.0
-    """Quiet time of a kept-alive connection. Above 90 s, the idle limit of the API server's Go client, so that the
-    client closes first and no request meets a closing connection."""
+    """Idle time of a kept-alive connection, enforced by aiohttp. Above 90 s, the idle limit of the API server's Go client,
+    so that the client closes first and no request meets a closing connection."""
 
     work_seconds: float = 60.0
     """Backstop for a handler that forgot its deadline; above every webhook timeout."""
@@ -60,7 +61,7 @@ class ServerLimits:
     answer."""
 
     close_seconds: float = 3.0
-    """From the wish to close to the end of TLS shutdown; then the connection is aborted."""
+    """From the start of closing to the end of the TLS shutdown; then the connection is aborted."""
 
     max_age_seconds: float = 600.0
     """Age after which an answer says `Connection: close`, so that a long-lived client spreads over new replicas."""
@@ -69,19 +70,19 @@ class ServerLimits:
     """Part of `max_age_seconds` by which a connection may live shorter, so that many do not end at once."""
 
     max_connections: int = 2_048
-    """Connections served in full, from the moment that they are accepted. Three API servers with 600 requests each under
-    way need 1,800. Beyond it others end for new ones, see `eviction.py`; where none may, see `spare_connections`."""
+    """Connections served in full, counted from accept. Three API servers with 600 requests each in progress need 1,800.
+    Beyond it others end for new ones, see `eviction.py`; where none may, see `spare_connections`."""
 
     spare_connections: int = 32
     """Connections beyond `max_connections` on which only essential routes (health) are answered, the rest with 503. Still
     more wait in the kernel's accept queue."""
 
     grace_seconds: float = 2.0
-    """How long a handshake, a request that arrives or a closing may take while the room is short. An honest peer needs
+    """How long a handshake, an arriving request or a closing may take while room is short. An honest peer needs
     milliseconds, but a thousand that begin together wait for one another's handshakes."""
 
     backlog: int = 4_096
-    """Length of the kernel's accept queue, as far as net.core.somaxconn lets it be."""
+    """Length of the kernel's accept queue, at most net.core.somaxconn."""
 
     accept_pause_seconds: float = 0.2
     """Pause after the process ran out of file descriptors, instead of spinning on accept."""
@@ -90,7 +91,7 @@ class ServerLimits:
     """How often time limits are checked: a limit may be exceeded by this much."""
 
     notice_seconds: float = 5.0
-    """Part of a drain in which new connections are still taken, while load balancers notice that we are not ready."""
+    """Part of a drain in which new connections are still accepted, until the endpoints of the Service are updated."""
 
     summary_seconds: float = 10.0
-    """Shortest distance between two log lines that sum up refusals, and between two tracebacks of failing handlers."""
+    """Shortest time between two log lines that sum up refusals, and between two tracebacks of failing handlers."""

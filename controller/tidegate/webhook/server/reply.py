@@ -1,4 +1,4 @@
-"""What is sent back: the answer as a value, and the refusals that the server gives by itself."""
+"""Responses as values, and the refusals that the server gives by itself."""
 
 import json
 from http import HTTPStatus
@@ -13,7 +13,7 @@ _MAX_REASON: Final = 512
 
 
 class BadRequest(Exception):  # noqa: N818 - named for the status that it becomes
-    """Refuse the request with 400 and this text; the text is sent to the peer, so it must hold no secrets."""
+    """Refuse the request with 400 and this text, which is sent to the peer and must hold no secrets."""
 
 
 class ServerResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -26,7 +26,7 @@ class ServerResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Refused(Exception):  # noqa: N818 - an event on the way to a handler, not a failure
-    """Carry the reply of a request that is refused before it reaches a handler."""
+    """Carry the response of a request that is refused before it reaches a handler."""
 
     def __init__(self, reply: ServerResponse) -> None:
         super().__init__(reply.status)
@@ -34,7 +34,7 @@ class Refused(Exception):  # noqa: N818 - an event on the way to a handler, not 
 
 
 def refusal(status: HTTPStatus, reason: str, *, allow: str = "") -> ServerResponse:
-    """Return the JSON reply of a refused request. It is no AdmissionReview, so no client can read it as an allow."""
+    """Return the JSON response of a refused request. It is no AdmissionReview, so no client can read it as an allow."""
     body = json.dumps({"code": int(status), "error": status.phrase, "reason": reason[:_MAX_REASON]}).encode()
     return ServerResponse(status=int(status), body=body, allow=allow)
 
@@ -45,7 +45,7 @@ def refuse(status: HTTPStatus, reason: str, *, allow: str = "") -> Refused:
 
 
 def render_closing(reply: ServerResponse) -> bytes:
-    """Return the wire bytes of a refusal that ends its connection, for where aiohttp cannot answer."""
+    """Return the bytes of a refusal that ends its connection, for where aiohttp cannot answer."""
     phrase = HTTPStatus(reply.status).phrase
     head = (
         f"HTTP/1.1 {reply.status} {phrase}\r\nContent-Type: {reply.content_type}\r\n"

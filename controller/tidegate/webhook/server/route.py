@@ -1,35 +1,18 @@
 """Routes as data: which method on which exact path goes to which handler. It opens no socket."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
+from typing import TypeAlias
 
-import msgspec
+from tidegate.webhook.server.reply import ServerResponse, refuse
 
-from tidegate.webhook.server.reply import Refused, ServerResponse, refuse
+Handler: TypeAlias = Callable[[bytes, float | None], bytes | ServerResponse | Awaitable[bytes | ServerResponse]]
+"""Answers a request, given its whole body and the seconds left of the client's `?timeout=`, None where it gave none.
 
-
-class ServerRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A request that was read whole.
-
-    `query` is raw, without the question mark; header names are lower case; `deadline_seconds` is what is left of
-    the caller's `?timeout=`, None where it gave none.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: dict[bytes, bytes]
-    body: bytes
-    deadline_seconds: float | None
-
-
-class Handler(Protocol):
-    """Answer a request, at once or later: what is ready is written without a task, an awaitable becomes one."""
-
-    def __call__(self, request: ServerRequest, /) -> bytes | ServerResponse | Awaitable[bytes | ServerResponse]:
-        """Return the reply, or bytes for a JSON body with 200; raise BadRequest for 400. Else raised: 500."""
+It returns the response, or bytes for a JSON body with 200, at once or later: only an awaitable becomes a task. It raises
+BadRequest for 400; any other exception is a 500, which the API server treats as a failed call.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +26,13 @@ class Route:
     """The exact path, compared as it was sent: nothing is decoded or normalized."""
 
     handler: Handler
-    """Who answers."""
+    """What answers."""
 
     media_type: str | None = None
     """The media type that the body must have (415 otherwise); None where a body is refused."""
 
     essential: bool = False
-    """Answered even on spare connections, when the server is full: the kubelet's probes."""
+    """Whether it is answered on spare connections too, when the server is full: the kubelet's probes."""
 
 
 class RouteTable:
@@ -67,12 +50,8 @@ class RouteTable:
         """Return the route; raise Refused with 404 or 405."""
         methods = self._by_path.get(path)
         if methods is None:
-            raise _unknown_path()
+            raise refuse(HTTPStatus.NOT_FOUND, "no such path")
         route = methods.get(method)
         if route is None:
             raise refuse(HTTPStatus.METHOD_NOT_ALLOWED, "wrong method for this path", allow=", ".join(sorted(methods)))
         return route
-
-
-def _unknown_path() -> Refused:
-    return refuse(HTTPStatus.NOT_FOUND, "no such path")

@@ -1,6 +1,6 @@
 """The server's side of TLS: one context for the life of the process, whose certificate is changed in place.
 
-It makes no certificates and watches no files; whoever does calls `reload`.
+It watches no files: `reload` is called with each new certificate.
 """
 
 import os
@@ -8,33 +8,18 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tidegate.errors import ConfigurationError
-from tidegate.webhook.server.client_certificate import ClientCertificate, make_client_certificate
+from tidegate.webhook.certificate.material import KeyPair, belong_together, make_client
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TLSFiles:
-    """Where a certificate chain and its key lie as PEM, e.g. a mounted kubernetes.io/tls Secret."""
-
-    certificate: Path
-    key: Path
-
-    def read(self) -> tuple[bytes, bytes]:
-        """Return the bytes of both; raise ConfigurationError where one cannot be read."""
-        try:
-            return self.certificate.read_bytes(), self.key.read_bytes()
-        except OSError as error:
-            raise ConfigurationError(f"cannot read the serving certificate: {error}") from error
 
 
 class ServerTLS:
@@ -42,8 +27,8 @@ class ServerTLS:
 
     TLS 1.2 or newer; no ALPN, so that clients speak HTTP/1.1 (the API server does in any case); no session tickets,
     which Go's client would not use. ECDSA P-256 is expected: an RSA-2048 handshake costs 1.4 times as much.
-    With ``client_authorities_pem`` a client gets no further than the handshake without a certificate of one of these
-    authorities, or `own_client`'s, which is for the process's calls of itself.
+    With ``client_authorities_pem`` the handshake needs a client certificate of one of these authorities, or `own_client`,
+    with which the process calls itself.
     """
 
     def __init__(self, certificate_pem: bytes, key_pem: bytes, *, client_authorities_pem: bytes | None = None) -> None:
@@ -53,17 +38,12 @@ class ServerTLS:
         self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
         self.context.num_tickets = 0
         load_pair(self.context, certificate_pem, key_pem)
-        self.own_client: ClientCertificate | None = None
+        self.own_client: KeyPair | None = None
         if client_authorities_pem is not None:
-            self.own_client = make_client_certificate()
+            self.own_client = make_client(datetime.now(UTC))
             _demand_client_certificates(self.context, client_authorities_pem, self.own_client.certificate_pem)
         if self._key_type != "ECDSA secp256r1":
             _log.warning("serving certificate is not ECDSA P-256; handshakes cost more", key_type=self._key_type)
-
-    @classmethod
-    def from_files(cls, files: TLSFiles) -> "ServerTLS":
-        """Read the pair and make the context. Raises ConfigurationError."""
-        return cls(*files.read())
 
     def reload(self, certificate_pem: bytes, key_pem: bytes) -> None:
         """Serve this pair to connections from now on; those that are open keep theirs.
@@ -82,15 +62,14 @@ class ServerTLS:
 
 
 def _check_pair(certificate_pem: bytes, key_pem: bytes) -> str:
-    """Return the key type as `ALGORITHM parameter` after checking that certificate and key belong together."""
+    """Return the key type as `ALGORITHM parameter`; raise ConfigurationError unless certificate and key belong together."""
     try:
         certificate = x509.load_pem_x509_certificates(certificate_pem)[0]
         key = load_pem_private_key(key_pem, password=None)
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"cannot parse the serving certificate or its key: {error}") from error
     public = key.public_key()
-    spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if certificate.public_key().public_bytes(*spki) != public.public_bytes(*spki):
+    if not belong_together(certificate, key):
         raise ConfigurationError("the serving certificate and its key do not belong together")
     if isinstance(public, ec.EllipticCurvePublicKey):
         return f"ECDSA {public.curve.name}"
@@ -109,7 +88,7 @@ def _demand_client_certificates(context: ssl.SSLContext, *trusted_pem: bytes) ->
 
 
 def load_pair(context: ssl.SSLContext, certificate_pem: bytes, key_pem: bytes) -> None:
-    """Have a context present a certificate; raise ConfigurationError, and change nothing, where OpenSSL refuses it."""
+    """Load a certificate into a context; raise ConfigurationError, and change nothing, if OpenSSL refuses it."""
     try:
         # A pair that OpenSSL refuses halfway would leave a live context broken, so a fresh one tries it first.
         with _as_file(certificate_pem) as certificate_path, _as_file(key_pem) as key_path:
@@ -121,7 +100,7 @@ def load_pair(context: ssl.SSLContext, certificate_pem: bytes, key_pem: bytes) -
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """Lend bytes as a path, since OpenSSL's loader takes only paths; in memory where the system can."""
+    """Give bytes a path, since OpenSSL's loader takes only paths; in memory if the system can."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("tidegate-tls")
         path = f"/proc/self/fd/{descriptor}"

@@ -84,7 +84,7 @@ async def _serve(options: argparse.Namespace) -> None:
     )
 
     def figures(_body: bytes, _deadline_seconds: float | None) -> ServerResponse:
-        table = server.listener.table
+        table = server.table
         status = Path("/proc/self/status").read_text()
         fields = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if line.startswith("Vm")}
         said = {
@@ -112,7 +112,7 @@ async def _serve(options: argparse.Namespace) -> None:
     gc.freeze()
     print(json.dumps({"port": server.port, "control": control.port}), flush=True)
     async with asyncio.TaskGroup() as group:
-        group.create_task(give_memory_back(lambda: server.listener.table.closed))
+        group.create_task(give_memory_back(lambda: server.table.closed))
         group.create_task(server.serve())
 
 

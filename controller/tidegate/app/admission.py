@@ -131,7 +131,7 @@ async def serve(settings: Settings) -> None:
     engine.observer.registries.listed = lambda: listed_registry_keys(policies.current().policies)
     watch_trust_stores(engine.metrics, stores)
     metrics = metrics_listener(engine.metrics, server)
-    engine.metrics.registry.register(ServerMetrics(lambda: [one for one in (server.listener, metrics) if one.port]))
+    engine.metrics.registry.register(ServerMetrics(lambda: [one for one in (server, metrics) if one.port]))
     await metrics.start(settings.server.host, settings.server.metrics_port)
     identity = asyncio.get_running_loop().create_task(asyncio.to_thread(_log_identity, engine))
     # The objects made so far live as long as the process. Without them a full garbage collection saves tens of ms.
@@ -150,8 +150,8 @@ async def serve(settings: Settings) -> None:
                 roots.run,
                 readiness.run,
                 clock_watch.run,
-                lambda: certificate.run(server.reload),
-                lambda: give_memory_back(lambda: server.listener.table.closed),
+                lambda: certificate.run(tls.reload),
+                lambda: give_memory_back(lambda: server.table.closed),
             ),
         )
     finally:

@@ -34,8 +34,8 @@ async def main():
     open(AUTHORITY, "wb").write(pair.trust_pem)
     await run_operator(
         configuration=edge.configuration, host=host, policies=edge.policies, namespaces=edge.namespaces,
-        trust_stores=edge.trust_stores, background=[edge.platforms.run, lambda: certificate.run(server.reload)])
-    print("drained", server.listener.table.draining, flush=True)
+        trust_stores=edge.trust_stores, background=[edge.platforms.run, lambda: certificate.run(tls.reload)])
+    print("drained", server.table.draining, flush=True)
     edge.api.close()
 
 uvloop.run(main())

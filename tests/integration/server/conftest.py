@@ -61,7 +61,7 @@ class Site:
 
     @property
     def table(self):
-        return self.server.listener.table
+        return self.server.table
 
     async def peer(self, **options: Any) -> Peer:
         peer = await Peer.connect(self.server.port, **options)

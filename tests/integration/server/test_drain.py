@@ -39,7 +39,7 @@ async def test_work_in_flight_is_answered(site):
         await peer.send(post(b"%d" % number))
     await site.until(lambda: len(site.script.calls) == 20)
     drain = asyncio.create_task(site.server.drain(10))
-    await site.until(lambda: site.server.listener._socket.fileno() < 0)
+    await site.until(lambda: site.server._socket.fileno() < 0)
     release.set()
     answers = [await peer.answer() for peer in peers]
     assert [answer.body for answer in answers] == [b"%d" % number for number in range(20)]
@@ -53,7 +53,7 @@ async def test_a_request_that_is_being_sent_is_answered(site):
     await peer.send(data[:500])
     await site.until(lambda: [connection.phase for connection in site.table.by_handler.values()] == [Phase.BODY])
     drain = asyncio.create_task(site.server.drain(10))
-    await site.until(lambda: site.server.listener._socket.fileno() < 0)
+    await site.until(lambda: site.server._socket.fileno() < 0)
     await peer.send(data[500:])
     answer = await peer.answer()
     assert (answer.status, answer.closes) == (200, True)
@@ -74,7 +74,7 @@ async def test_a_handshake_that_ends_in_the_drain_is_not_waited_for_long(start):
     _, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
     await site.until(lambda: [connection.phase for connection in site.table.connections] == [Phase.HANDSHAKE])
     drain = asyncio.create_task(site.server.drain(60))
-    await site.until(lambda: site.server.listener._socket.fileno() < 0)
+    await site.until(lambda: site.server._socket.fileno() < 0)
     await writer.start_tls(client_context())
     await site.until(lambda: site.table.by_handler)
     async with asyncio.timeout(10):
@@ -138,7 +138,7 @@ async def test_serving_ends_with_the_drain(site):
 async def test_serving_fails_when_the_port_is_lost(site):
     serving = asyncio.create_task(site.server.serve())
     await asyncio.sleep(0)
-    site.server.listener._tasks[0].cancel()
+    site.server._tasks[0].cancel()
     with pytest.raises((RuntimeError, asyncio.CancelledError)):
         await serving
 

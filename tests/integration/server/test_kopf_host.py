@@ -99,7 +99,7 @@ async def test_the_end_of_the_operator_drains(operator, server, script):
     await peer.send(post())
     await until(lambda: script.calls)
     operator.task.cancel()
-    await until(lambda: server.listener.table.draining)
+    await until(lambda: server.table.draining)
     assert not operator.task.done()
     release.set()
     answer = await peer.answer()
@@ -111,7 +111,7 @@ async def test_the_end_of_the_operator_drains(operator, server, script):
 
 async def test_a_server_that_fails_ends_the_operator(operator, server):
     await operator.client_config()
-    server.listener._tasks[1].cancel()
+    server._tasks[1].cancel()
     async with asyncio.timeout(10):
         with pytest.raises((asyncio.CancelledError, RuntimeError)):
             await operator.task

@@ -11,7 +11,7 @@ from tidegate.webhook.server import Ended
 def samples(site):
     """Return the value of each sample by its name and the values of its labels."""
     registry = CollectorRegistry()
-    registry.register(ServerMetrics(lambda: [site.server.listener]))
+    registry.register(ServerMetrics(lambda: [site.server]))
     found = [sample for family in registry.collect() for sample in family.samples]
     assert {sample.name: tuple(sample.labels) for sample in found} == SERVER_LABELS
     return {(sample.name.removeprefix("tidegate_server_"), *sample.labels.values()): sample.value for sample in found}

@@ -92,7 +92,7 @@ async def survive(stream: list[bytes], *, tls: bool) -> None:
     script = Script(reply=lambda _body, _deadline: b'{"response":{"allowed":false}}')
     if tls:
         server = AdmissionServer(responder=script, readiness=list, tls=ServerTLS(*PAIR), limits=LIMITS)
-        listener = server.listener
+        listener: Listener = server
     else:
         routes = [
             Route(method="POST", path="/validate", handler=script, media_type="application/json"),

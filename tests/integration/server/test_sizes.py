@@ -350,7 +350,7 @@ async def test_what_could_be_read_in_two_ways_is_refused_and_ends_the_connection
 async def test_aiohttp_refuses_these_by_itself(site, data, monkeypatch):
     """head.py relies on it: should a new version let one through, this is where it is seen."""
     judged = []
-    monkeypatch.setattr("tidegate.webhook.server.dispatch.accept_head", lambda **head: judged.append(head))
+    monkeypatch.setattr("tidegate.webhook.server.dispatch.accept_head", lambda *head: judged.append(head))
     peer = await site.peer()
     await peer.send(data + SMUGGLED)
     answer = await peer.answer()

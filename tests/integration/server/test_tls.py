@@ -16,7 +16,7 @@ async def test_new_connections_get_the_new_certificate_and_old_ones_live_on(site
     old = await site.peer()
     assert old.certificate_name == "first"
     assert (await old.ask(post())).status == 200
-    site.server.reload(*certificates.pair("second"))
+    site.server.tls.reload(*certificates.pair("second"))
     new = await site.peer()
     assert new.certificate_name == "second"
     assert [(await peer.ask(post())).status for peer in (old, new)] == [200, 200]
@@ -28,7 +28,7 @@ async def test_a_reload_under_load_loses_nothing(site):
 
     asking = [asyncio.create_task(ask_often()) for _ in range(4)]
     for number in range(5):
-        site.server.reload(*certificates.pair(f"number {number}"))
+        site.server.tls.reload(*certificates.pair(f"number {number}"))
         await asyncio.sleep(0.01)
     assert await asyncio.gather(*asking) == [[200] * 10] * 4
 
@@ -50,7 +50,7 @@ def broken_pairs():
 @pytest.mark.parametrize(("renewed", "reason"), broken_pairs())
 async def test_a_pair_that_cannot_be_served_is_refused_and_changes_nothing(site, renewed, reason):
     with pytest.raises(ConfigurationError, match=reason):
-        site.server.reload(*renewed)
+        site.server.tls.reload(*renewed)
     peer = await site.peer()
     assert peer.certificate_name == "first"
     assert (await peer.ask(get("/healthz"))).status == 200

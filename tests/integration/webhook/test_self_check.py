@@ -193,7 +193,7 @@ async def test_a_start_requests_and_checks_log_no_warning():
             await check.check()
             assert check.unmet() == []
         await asyncio.sleep(0.05)
-        assert server.listener.table.answers[404] == 4
+        assert server.table.answers[404] == 4
         await server.drain(0.1)
     assert [line for line in lines if line["log_level"] not in {"debug", "info"}] == []
     assert [line["event"] for line in lines if "ready" in line["event"]] == ["not ready yet"] * 3

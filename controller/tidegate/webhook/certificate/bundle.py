@@ -26,14 +26,12 @@ _UNPROCESSABLE: Final = 422
 _log = structlog.get_logger(__name__)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class CaBundle:
     """Keeps an authority in every webhook of one ValidatingWebhookConfiguration."""
 
-    def __init__(self, api: KubernetesApi, configuration_name: str, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self, api: KubernetesApi, configuration_name: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._api = api
         self._name = configuration_name
         self._path = f"{CONFIGURATIONS_PATH}/{configuration_name}"

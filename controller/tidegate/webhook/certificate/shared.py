@@ -35,10 +35,6 @@ LAST_RETRY_SECONDS: Final = 10.0
 _log = structlog.get_logger(__name__)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class SharedCertificate:
     """Implements ServingCertificate for ``certificate.mode: self``."""
 
@@ -52,7 +48,7 @@ class SharedCertificate:
         dns_names: Sequence[str] = (),
         bundle: CaBundle,
         every_seconds: float = RESYNC_SECONDS,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api = api
         self._namespace = namespace

@@ -20,8 +20,8 @@ Responder: TypeAlias = Callable[[bytes, float | None], bytes | Awaitable[bytes]]
 """The handler of an AdmissionReview, whose answer is the JSON of the AdmissionReview in response."""
 
 
-class AdmissionServer:
-    """Serve a responder to the API server and probes to the kubelet."""
+class AdmissionServer(Listener):
+    """Serve a responder to the API server and probes to the kubelet. While it drains /readyz answers 503."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class AdmissionServer:
         routes = [Route(method="POST", path=VALIDATE_PATH, handler=responder, media_type=JSON)]
         if audit_responder is not None:
             routes.append(Route(method="POST", path=AUDIT_PATH, handler=audit_responder, media_type=JSON))
-        self.listener = Listener(name="admission", routes=[*routes, *self.probes()], limits=limits, tls=tls.context)
+        super().__init__(name="admission", routes=[*routes, *self.probes()], limits=limits, tls=tls.context)
 
     def probes(self) -> tuple[Route, ...]:
         """Return the routes of the kubelet's probes; a listener without TLS also has them, as the kubelet has no certificate."""
@@ -46,33 +46,12 @@ class AdmissionServer:
             Route(method="GET", path="/readyz", handler=self._readyz, essential=True),
         )
 
-    @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        return self.listener.port
-
-    async def start(self, host: str | None, port: int) -> None:
-        """Listen; see `Listener.start`."""
-        await self.listener.start(host, port)
-
-    async def serve(self) -> None:
-        """Wait until drained; see `Listener.serve`."""
-        await self.listener.serve()
-
-    async def drain(self, seconds: float) -> None:
-        """End in order; see `Listener.drain`. /readyz says 503 from the first moment."""
-        await self.listener.drain(seconds)
-
     def expect(self, status: int, count: int) -> None:
         """Note that this process itself will cause so many refusals with a status, which are not logged."""
-        self.listener.table.expected[status] += count
-
-    def reload(self, certificate_pem: bytes, key_pem: bytes) -> None:
-        """Serve another certificate from now on; see `ServerTLS.reload`."""
-        self.tls.reload(certificate_pem, key_pem)
+        self.table.expected[status] += count
 
     def _readyz(self, _body: bytes, _deadline_seconds: float | None) -> ServerResponse:
-        reasons = [_DRAINING] if self.listener.table.draining else []
+        reasons = [_DRAINING] if self.table.draining else []
         reasons += self._readiness()
         if not reasons:
             return _OK

@@ -99,14 +99,7 @@ class Dispatcher:
 
     async def _reply(self, request: web.BaseRequest, connection: Connection) -> ServerResponse:
         # 1. The headers.
-        head = accept_head(
-            method=request.method,
-            version=request.version,
-            target=request.raw_path,
-            header_lines=request.raw_headers,
-            routes=self._table.routes,
-            limits=self._limits,
-        )
+        head = accept_head(request, self._table.routes, self._limits)
         # 2. Beyond the connections that are served in full, only essential routes.
         if not head.route.essential and not await self._has_room(connection):
             raise refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")

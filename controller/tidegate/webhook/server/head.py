@@ -6,11 +6,11 @@ repeated headers that may be given once, a length beside a transfer-encoding, a 
 HTTP/1.0. The tests in tests/integration/server/test_sizes.py show each. Here is what it accepts and this server refuses.
 """
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
+from aiohttp import web
 
 from tidegate.webhook.server.duration import timeout_of
 from tidegate.webhook.server.limits import ServerLimits
@@ -33,16 +33,9 @@ class Head(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     expects_continue: bool
 
 
-def accept_head(
-    *,
-    method: str,
-    version: tuple[int, int],
-    target: str,
-    header_lines: Sequence[tuple[bytes, bytes]],
-    routes: RouteTable,
-    limits: ServerLimits,
-) -> Head:
+def accept_head(request: web.BaseRequest, routes: RouteTable, limits: ServerLimits) -> Head:
     """Judge a head in numbered steps; raise Refused with the response of the first step that fails."""
+    version, target, header_lines = request.version, request.raw_path, request.raw_headers
     # 1. The version: aiohttp also takes HTTP/0.9 and HTTP/2.0.
     if version not in _VERSIONS:
         raise refuse(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, f"got HTTP/{version[0]}.{version[1]}, expected HTTP/1.1")
@@ -59,7 +52,7 @@ def accept_head(
     length = _length(headers)
     # 5. The path and the method.
     path, _, query = target.partition("?")
-    route = routes.find(method, path)
+    route = routes.find(request.method, path)
     # 6. The body that this route takes.
     _check_body(route, headers, length, limits)
     # 7. The deadline.

@@ -347,7 +347,7 @@ def test_a_public_key_in_aws_kms(site: Site):
     missing = key.arn.rpartition("/")[0] + f"/{uuid.uuid4()}"
     site.requirement({"name": "vendor", "sigstore": {"key": {"kms": missing}, "transparencyLog": "NotRequired"}})
     said = site.told("imagepolicy", site.name, "TrustIncomplete")
-    assert f"authority vendor: key {missing}: AWS KMS has no such key to verify by" in said
+    assert f"authority vendor: key {missing}: AWS KMS has no usable key of this ARN" in said
     assert "signatures TrustUnusable" in site.try_pod(image)[1]
 
 

@@ -1,1 +1,1 @@
-"""The edge towards AWS, and the only home of its SDK: blocking calls, answers as evidence, errors with their cause."""
+"""AWS, and the only use of its SDK: blocking calls, answers read into evidence, errors with their cause."""

@@ -1,4 +1,4 @@
-"""Which registry accounts there are, how to become a reader of each, and how calls are made. Values only."""
+"""The accounts of registries, the role to assume for each, and how calls are made. Values only."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
 
 class ScannerChoice(StrEnum):
-    """Which scanner to believe for an account; AUTO asks the registry how it scans."""
+    """The scanner of an account's registry; AUTO asks ECR."""
 
     AUTO = "auto"
     INSPECTOR = "inspector"
@@ -22,10 +22,10 @@ class ScannerChoice(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryAccount:
-    """One account that holds registries.
+    """One account with registries.
 
-    Without ``role_arn`` its registries are read with the credentials the process has. The role may be in another
-    account than the registry: Amazon Inspector's delegated administrator reads the findings of its members.
+    Without ``role_arn`` its registries are read with the process's own credentials. The role may be in another account:
+    a delegated administrator of Amazon Inspector reads the findings of its member accounts.
     """
 
     account: str
@@ -34,7 +34,7 @@ class RegistryAccount:
     scanner: ScannerChoice = ScannerChoice.AUTO
 
     def __post_init__(self) -> None:
-        """Refuse what AWS would refuse later, in the middle of a request."""
+        """Refuse what AWS would refuse later, during a request."""
         if not _ACCOUNT.fullmatch(self.account):
             raise ConfigurationError(f"expected an account id of 12 digits, got {self.account[:40]!r}")
         if self.role_arn is not None and not _ROLE.fullmatch(self.role_arn):
@@ -43,11 +43,11 @@ class RegistryAccount:
                 f" got {self.role_arn[:200]!r}"
             )
         if self.external_id is not None and self.role_arn is None:
-            raise ConfigurationError(f"account {self.account}: an external id is of use with a role only")
+            raise ConfigurationError(f"account {self.account}: an external id needs a role")
 
     @property
     def role_account(self) -> str | None:
-        """Return the account that the role is in, or None without a role."""
+        """The account of the role, or None without a role."""
         found = _ROLE.fullmatch(self.role_arn or "")
         return found["account"] if found else None
 
@@ -56,10 +56,9 @@ class RegistryAccount:
 class AwsSettings:
     """How AWS is called.
 
-    ``endpoint_urls`` maps service names (``ecr``, ``inspector2``, ``sts``) to URLs that replace AWS's own: interface
-    endpoints without private DNS, and simulators. ``region`` is where STS is asked, and None leaves it to the
-    environment. FIPS and dual-stack endpoints are chosen by the SDK's own AWS_USE_FIPS_ENDPOINT and
-    AWS_USE_DUALSTACK_ENDPOINT, proxies by HTTPS_PROXY.
+    ``endpoint_urls`` replaces AWS's own endpoints by service name (``ecr``, ``inspector2``, ``sts``): interface
+    endpoints without private DNS, and simulators. ``region`` is the one of STS; None means the environment's. The SDK
+    reads AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and HTTPS_PROXY itself.
     """
 
     accounts: tuple[RegistryAccount, ...] = ()
@@ -69,9 +68,9 @@ class AwsSettings:
     connect_timeout_seconds: float = 1.0
     read_timeout_seconds: float = 2.0
     attempts: int = 2
-    """Tries of one call in all; the deadline of an admission leaves no time for more."""
+    """Attempts of one call; the deadline of an admission request leaves no time for more."""
     connections: int = 32
-    """Connections kept for each service, account and region: as many as there are threads that call."""
+    """Connections kept for each service, account and region: one for each thread that makes calls."""
 
     def __post_init__(self) -> None:
         """Refuse contradictions."""

@@ -1,8 +1,8 @@
-"""Answers must be whole before they are believed.
+"""Answers must be complete before they are used.
 
-The SDK takes a body that is cut short, empty or no JSON at all for an answer without members, and says so to nobody:
-"no findings" would be what it reads out of half a list of them, or of a text where the list should be. Every client
-checks here what it received, and reads it in pieces, so that neither size nor time is the sender's to choose.
+The SDK reads a body that is cut short, empty or not JSON as an answer without members, and raises nothing: half a list
+of findings, or a text in place of the list, would become "no findings". Every client checks here what it received, and
+reads it in pieces with limits on size and time.
 """
 
 import threading
@@ -29,15 +29,15 @@ MAX_ANSWER_BYTES = 5 * 1024 * 1024
 """Bytes of one answer: a manifest of 4 MiB, quoted as JSON. A hundred images with a thousand tags each have more, and are
 asked for in smaller batches then."""
 SMALL_ANSWER_BYTES = 256 * 1024
-"""What any number of threads may read at the same time, as most answers are."""
+"""Bytes of an answer that any number of threads may read at the same time; most answers are smaller."""
 LARGE_ANSWERS = 3
-"""Larger answers that are read and taken apart at the same time: that takes several times their size in memory."""
+"""Larger answers that are read and parsed at the same time; parsing takes several times their size in memory."""
 LARGE_ANSWERS_OF_A_SHARE = 2
-"""As LARGE_ANSWERS, on behalf of one namespace."""
+"""As LARGE_ANSWERS, for one namespace."""
 LARGE_WAIT_SECONDS = 2.0
-"""How long an answer waits for that."""
+"""How long a large answer waits for its turn."""
 MAX_BODY_SECONDS = 4.0
-"""How long a body may take, however slowly it trickles."""
+"""Time limit of one body."""
 CHUNK_BYTES = 64 * 1024
 
 _JSON = frozenset({"json", "rest-json"})
@@ -47,7 +47,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Bodies:
-    """Reads the bodies of all clients, and bounds what they take in memory together. Safe to share between threads."""
+    """Reads the bodies of all clients, and limits their memory together. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._large = Counter[str]()
@@ -55,8 +55,8 @@ class Bodies:
         self._thread = threading.local()
 
     @contextmanager
-    def taken_apart(self) -> Iterator[None]:
-        """Let one answer be a large one until it was taken apart, in this thread."""
+    def parsing(self) -> Iterator[None]:
+        """Allow this thread one large answer until it is parsed."""
         self._thread.holds = False
         try:
             yield
@@ -64,12 +64,12 @@ class Bodies:
             if self._thread.holds:
                 with self._freed:
                     self._large[SHARE.get()] -= 1
-                    self._large += Counter()  # Forget those that hold none.
+                    self._large += Counter()  # Drops the zeros.
                     self._freed.notify_all()
             del self._thread.holds
 
     def read(self, response: AWSResponse, url: str) -> bytes:
-        """Return the body; raise AwsUnavailableError for one that is too long, and what the SDK raises for a broken one."""
+        """Return the body; raise SourceUnavailableError for one that is too long, and the SDK's error for a broken one."""
         began, body = monotonic(), bytearray()
         try:
             while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
@@ -126,7 +126,7 @@ class _Session:
 
 
 class _Read:
-    """A body that was read, as the SDK reads it."""
+    """A body that was read, in the form that the SDK expects."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -137,7 +137,7 @@ class _Read:
 
 
 def require_whole_bodies(client: BaseClient, bodies: Bodies) -> None:
-    """Make a client read its answers by ``bodies``, and raise AwsUnavailableError for a successful one that is not whole."""
+    """Read a client's answers through ``bodies``; an incomplete answer raises SourceUnavailableError."""
     client.meta.events.register("after-call", _check)
     sdk_client: Any = client
     endpoint = sdk_client._endpoint  # noqa: SLF001 - the SDK has no other way to bound what it reads
@@ -162,7 +162,7 @@ def _check(http_response: AWSResponse, model: OperationModel, **_: Any) -> None:
 
 
 def _check_lists(value: Any, shape: Shape, source: str, path: str) -> None:
-    """Raise for anything that stands where a list should, at any depth: the SDK makes an empty list of it."""
+    """Raise if there is anything but a list where the model has one: the SDK would read it as an empty list."""
     if value is None:
         return
     if isinstance(shape, ListShape):

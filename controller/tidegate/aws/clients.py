@@ -1,11 +1,11 @@
-"""Clients of AWS services, one for each service, role and region, and the one way to make a call with them.
+"""Clients of AWS services, one for each service, role and region, and the one way to make a call.
 
-A call checks the region before anything is contacted, passes the gate, and either answers, says that AWS answered with
-one of the codes that its caller calls an answer, or raises AwsUnavailableError. No operation is known here.
+A call checks the region before anything is contacted, passes the gate, and returns an answer. It raises AnsweredError
+for the error codes that its caller treats as answers, and SourceUnavailableError for every other failure.
 
-One SDK session holds the service models, and clients without a role are made from it. Each role has a session of its
-own that shares the models: 10 ms and 0.6 MB with two clients, against 52 ms and 9 MB for an independent session. Clients
-made from one session with explicit keys would cost 7 ms, but such keys never renew themselves.
+One SDK session holds the service models, and clients without a role are made from it. Each role has a session that
+shares the models: 10 ms and 0.6 MB with two clients, against 52 ms and 9 MB for an independent session. Clients of one
+session with explicit keys would cost 7 ms, but such keys never renew themselves.
 """
 
 import os
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 import boto3.session
@@ -20,7 +21,6 @@ import botocore.session
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tidegate import __version__
@@ -35,9 +35,9 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError, Unknown
 from tidegate.images.repository import EcrRegistry
 
 NO_CREDENTIALS_SECONDS = 5.0
-"""How long "there are no credentials" is believed: looking for them may take seconds, and they may appear later."""
+"""How long missing credentials are remembered: a search for them may take seconds, and they may appear later."""
 FALLBACK_REGION = "us-east-1"
-"""Where STS is asked who we are, when neither settings nor environment name a region."""
+"""The region of STS if neither settings nor environment name one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,12 @@ class Api:
 
     @property
     def source(self) -> str:
-        """Return the name that IAM and messages use: ``ecr:DescribeImages``.
-
-        What the SDK calls the data plane of a service is the service itself to IAM.
-        """
+        """The name in IAM policies and messages, such as ``ecr:DescribeImages``. IAM has no name for a data plane."""
         return f"{self.service.removesuffix('-data')}:{self.operation}"
 
 
 class AnsweredError(Exception):
-    """AWS answered with an error code that the caller takes for an answer. Never leaves this package."""
+    """AWS answered with an error code that the caller treats as an answer. Never leaves this package."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -71,25 +68,15 @@ class _Client:
     role: RoleCredentials | None
 
 
-class _Fixed:
-    """A chain of credential providers that ends at one set of credentials."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    def load_credentials(self) -> Credentials:
-        """Return the credentials."""
-        return self._credentials
-
-
 class Clients:
     """Make calls. Safe to share between threads; nothing is contacted before the first call.
 
-    Raise ConfigurationError where the SDK's own configuration cannot be used, as with a profile that is not there.
+    Raise ConfigurationError if the SDK's own configuration cannot be used, for example if its profile is missing.
     """
 
     def __init__(self, settings: AwsSettings, *, gate: CallGate | None = None) -> None:
-        self._settings = settings
+        self.settings = settings
+        """How AWS is called."""
         self._gate = gate
         self._accounts = {each.account: each for each in settings.accounts}
         self._session = botocore.session.Session()
@@ -102,37 +89,29 @@ class Clients:
 
     @property
     def home_region(self) -> str | None:
-        """Return the region of the settings, else of the environment or profile, else None.
-
-        The SDK itself does not read AWS_REGION, which every other AWS tool does.
-        """
-        configured = self._settings.region or os.environ.get("AWS_REGION")
+        """The region of the settings, else AWS_REGION, which the SDK ignores, else the SDK's own, if any."""
+        configured = self.settings.region or os.environ.get("AWS_REGION")
         region = configured or self._session.get_config_variable("region")
         return str(region) if region else None
 
     @property
-    def settings(self) -> AwsSettings:
-        """Return how AWS is called."""
-        return self._settings
-
-    @property
     def ca_bundle(self) -> str | None:
-        """Return the file of certificates that the environment or profile names in place of the system's."""
+        """The file of certificates that replaces the system's, from the environment or profile."""
         found = self._session.get_config_variable("ca_bundle")
         return str(found) if found else None
 
     def account(self, account: str) -> RegistryAccount:
-        """Return what is set for an account."""
+        """Return the settings of an account."""
         return self._accounts.get(account) or RegistryAccount(account=account)
 
     def endpoint_url(self, service: str, registry: EcrRegistry) -> str:
-        """Return where a service is asked about a registry: AWS's own address, or what stands in for it."""
+        """Return the URL at which a service is called about a registry."""
         return str(self._client(service, self.account(registry.account), registry.region).sdk.meta.endpoint_url)
 
     def check_region(self, registry: EcrRegistry) -> None:
-        """Raise UnknownRegionError unless the SDK knows the region in the registry's partition.
+        """Raise UnknownRegionError unless the SDK knows ECR in the registry's region and partition.
 
-        A region comes out of an image reference, so out of anyone's hands, and becomes part of a host name.
+        The region comes from an image reference, which any user can write, and becomes part of a host name.
         """
         if registry.region not in self._regions.get(registry.partition, frozenset()):
             raise UnknownRegionError(
@@ -151,7 +130,7 @@ class Clients:
         """Make one call in the registry's region, with the credentials for its account.
 
         Raise AnsweredError for the codes in ``answers``, UnknownRegionError before any contact, and
-        AwsUnavailableError for everything else that is not an answer.
+        SourceUnavailableError for every other failure.
         """
         self.check_region(registry)
         if self._gate is None:
@@ -178,7 +157,7 @@ class Clients:
     ) -> Mapping[str, Any]:
         try:
             client = self._client(api.service, self.account(registry.account), registry.region)
-            with self._bodies.taken_apart():
+            with self._bodies.parsing():
                 answer = self._send(client, api, parameters)
         except ClientError as exc:
             if (code := error_code(exc)) in answers and is_clients_fault(exc):
@@ -194,7 +173,7 @@ class Clients:
 
     @staticmethod
     def _send(client: _Client, api: Api, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Send one call; once more with renewed credentials when AWS rejects a role's."""
+        """Send one call, and again with renewed credentials if AWS rejects a role's."""
         operation: Callable[..., Mapping[str, Any]] = getattr(client.sdk, xform_name(api.operation))
         if client.role is None:
             return operation(**parameters)
@@ -223,11 +202,19 @@ class Clients:
         if account is None:
             self._require_credentials()
             return _Client(self._make(self._session, service, region), None)
-        session, credentials = self._roles.get(account.account) or self._become(account, region)
+        if account.account not in self._roles:
+            sts: Any = self.sts(region)
+            credentials = RoleCredentials(account, sts.assume_role, session_name=self.settings.role_session_name)
+            session = botocore.session.Session()
+            session.register_component("data_loader", self._session.get_component("data_loader"))
+            only = SimpleNamespace(load_credentials=lambda: credentials)
+            session.register_component("credential_provider", only)
+            self._roles[account.account] = (session, credentials)
+        session, credentials = self._roles[account.account]
         return _Client(self._make(session, service, region), credentials)
 
     def _make(self, session: botocore.session.Session, service: str, region: str) -> BaseClient:
-        settings = self._settings
+        settings = self.settings
         made: BaseClient = boto3.session.Session(botocore_session=session).client(
             service,  # type: ignore[call-overload]  # its stubs know each service's name as a type of its own
             region_name=region,
@@ -244,17 +231,8 @@ class Clients:
         require_whole_bodies(made, self._bodies)
         return made
 
-    def _become(self, account: RegistryAccount, region: str) -> tuple[botocore.session.Session, RoleCredentials]:
-        sts: Any = self.sts(region)
-        credentials = RoleCredentials(account, sts.assume_role, session_name=self._settings.role_session_name)
-        session = botocore.session.Session()
-        session.register_component("data_loader", self._session.get_component("data_loader"))
-        session.register_component("credential_provider", _Fixed(credentials))
-        self._roles[account.account] = (session, credentials)
-        return session, credentials
-
     def _require_credentials(self) -> None:
-        """Raise unless the SDK's chain finds credentials: a client made without any would never have them."""
+        """Raise unless the SDK finds credentials: a client made without credentials never gets any."""
         known = self._no_credentials
         if known is not None and monotonic() - known[0] < NO_CREDENTIALS_SECONDS:
             raise again(known[1])
@@ -274,7 +252,7 @@ class Clients:
 
 
 def _regions(session: botocore.session.Session) -> Mapping[str, frozenset[str]]:
-    """Return the regions of each partition in which the SDK knows Amazon ECR."""
+    """Return the regions of Amazon ECR in each partition."""
     try:
         return {
             partition: frozenset(session.get_available_regions("ecr", partition_name=partition))

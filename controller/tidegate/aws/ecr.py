@@ -1,7 +1,6 @@
-"""Amazon ECR: which digest an image id means, manifests, repository settings, and ECR's own scans.
+"""Amazon ECR: digests of images, manifests, repository settings, and ECR's own scans.
 
-Each method asks about one registry or repository, and implements the port of the same name in ``evidence.ports``.
-Nothing is cached here but the pull-through-cache rules, and nothing is judged.
+The methods implement the ports of the same names in ``evidence.ports``. Only pull-through-cache rules are cached.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +9,11 @@ from typing import Any
 
 from tidegate.aws.accounts import ScannerChoice
 from tidegate.aws.clients import AnsweredError, Api, Clients
-from tidegate.aws.ecr_images import can_exist, read_images, read_manifests, read_repositories
+from tidegate.aws.ecr_images import can_exist, read_images, read_manifests, read_repositories, where, wire_id
 from tidegate.aws.ecr_scan import check_subject, not_scanned, read_report
 from tidegate.aws.errors import INVALID_CODES, MAX_DETAIL, is_too_long
 from tidegate.aws.identity import Identity
-from tidegate.aws.pages import PageTokens
+from tidegate.aws.pages import read_pages
 from tidegate.aws.pull_through import PullThroughRules
 from tidegate.aws.reply import ApiResponse
 from tidegate.aws.split import RefusedError, ask_for_each
@@ -37,7 +36,7 @@ from tidegate.images.manifest import ACCEPTED_TYPES
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 MAX_SCAN_PAGES = 10
-"""Pages of one scan. A page holds 1000 findings of a basic scan, but never more than 100 of Amazon Inspector's."""
+"""Pages of one scan. A page has up to 1000 findings of a basic scan, and up to 100 of Amazon Inspector's."""
 
 _DESCRIBE_IMAGES = Api("ecr", "DescribeImages")
 _BATCH_GET_IMAGE = Api("ecr", "BatchGetImage")
@@ -72,7 +71,7 @@ class Ecr:
             return dict.fromkeys(ids, self._absent(repository, Absence.REPOSITORY))
 
     def get_manifests(self, repository: EcrRepository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
-        """Fetch manifests by digest, in whatever format they were pushed. See ``evidence.ports.ManifestSource``."""
+        """Fetch manifests by digest, in the format in which they were pushed. See ``evidence.ports.ManifestSource``."""
         _bound(digests, MAX_IMAGE_IDS)
         self._clients.check_region(repository.registry)
         if not can_exist(repository.name):
@@ -83,10 +82,9 @@ class Ecr:
         return ask_for_each(digests, ask, name=str, source=_BATCH_GET_IMAGE.source)
 
     def _get_manifests(self, repository: EcrRepository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
-        """Make one call; raise RefusedError where the answer is longer than is read, which is one manifest's fault."""
+        """Make one call; raise RefusedError if the answer is too long, which a single manifest can cause."""
         parameters = {
-            "registryId": repository.registry.account,
-            "repositoryName": repository.name,
+            **where(repository),
             "imageIds": [{"imageDigest": each} for each in digests],
             "acceptedMediaTypes": list(ACCEPTED_TYPES),
         }
@@ -129,40 +127,33 @@ class Ecr:
     def basic_report(self, repository: EcrRepository, digest: Digest) -> ScanReport:
         """Return ECR's scan of one image. See ``evidence.ports.BasicScanSource``.
 
-        From another account ECR says "no scan" of images that Inspector did scan (aws/containers-roadmap issue 2541),
-        so there it is ACCESS_DENIED and not an answer.
+        To another account ECR reports "no scan" for images that Inspector did scan (aws/containers-roadmap issue 2541),
+        so that answer is ACCESS_DENIED.
         """
         parameters: dict[str, Any] = {
-            "registryId": repository.registry.account,
-            "repositoryName": repository.name,
+            **where(repository),
             "imageId": {"imageDigest": digest},
             "maxResults": MAX_FINDINGS,
         }
         pages: list[Mapping[str, Any]] = []
-        tokens, token = PageTokens(_FINDINGS.source), ""
+        codes, more = frozenset({_NO_SCAN, _NO_IMAGE, _NO_REPOSITORY}), False
+        found = read_pages(
+            self._clients, _FINDINGS, repository.registry, parameters, most=MAX_SCAN_PAGES, answers=codes
+        )
         try:
-            while len(pages) < MAX_SCAN_PAGES and (token or not pages):
-                page = self._clients.call(
-                    _FINDINGS,
-                    repository.registry,
-                    parameters | ({"nextToken": token} if token else {}),
-                    # That there is no scan is no answer any more once there was a page of it.
-                    answers=frozenset() if pages else frozenset({_NO_SCAN, _NO_IMAGE, _NO_REPOSITORY}),
-                )
+            for page, more in found:  # noqa: B007 - used below
                 check_subject(page, repository, digest, _FINDINGS.source)
                 pages.append(page)
-                token = tokens.next(page)
         except AnsweredError as exc:
             if exc.code == _NO_SCAN and self._is_foreign(repository.registry):
                 raise _foreign(_FINDINGS, repository.registry, "ECR shows no scan to another account:") from exc
             return not_scanned(exc.code, exc.message[:MAX_DETAIL])
-        return read_report(pages, _FINDINGS.source, more=bool(token))
+        return read_report(pages, _FINDINGS.source, more=more)
 
     def _describe_images(self, repository: EcrRepository, ids: Sequence[ImageId]) -> dict[ImageId, DescribedImage]:
         parameters = {
-            "registryId": repository.registry.account,
-            "repositoryName": repository.name,
-            "imageIds": [_wire_id(each) for each in ids],
+            **where(repository),
+            "imageIds": [wire_id(each) for each in ids],
             # Without it archived images are not described, and would be taken for missing ones.
             "filter": {"imageStatus": "ANY"},
         }
@@ -193,7 +184,7 @@ class Ecr:
         return Absence.CACHE_MISS if self._rules.cover(repository) else absence
 
     def _is_foreign(self, registry: EcrRegistry) -> bool:
-        """Tell whether a registry is read from another account: unknown who we are counts as that."""
+        """Tell whether a registry is read from another account, or may be."""
         try:
             reader = self._clients.account(registry.account).role_account or self._identity.account()
         except SourceUnavailableError:
@@ -204,10 +195,6 @@ class Ecr:
 def _bound(ids: Sequence[object], most: int) -> None:
     if len(ids) > most:
         raise ValueError(f"at most {most} ids can be asked for at once, got {len(ids)}")
-
-
-def _wire_id(image: ImageId) -> dict[str, str]:
-    return {"imageTag" if image.kind == "tag" else "imageDigest": image.value}
 
 
 def _invalid(api: Api, exc: AnsweredError) -> SourceUnavailableError:

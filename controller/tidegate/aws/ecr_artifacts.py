@@ -1,6 +1,6 @@
-"""What ``ecr:ListImageReferrers``, ``ecr:BatchGetImage`` and ``ecr:DescribeImageSigningStatus`` say of signatures, read into values.
+"""Answers of ``ecr:ListImageReferrers``, ``ecr:BatchGetImage`` and ``ecr:DescribeImageSigningStatus`` about signatures.
 
-Pure: from the SDK's objects to evidence. Whether an artifact is a signature at all is not decided here.
+Pure: from the SDK's objects to evidence. Whether an artifact is a signature is not decided here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRepository
-from tidegate.referrers.search import StoredArtifact
+from tidegate.referrers.search import Listing, StoredArtifact
 
 MAX_HINTS = 10
 """Signing profiles of one image; ECR knows ten rules."""
@@ -36,11 +36,11 @@ _ABSENCES: Mapping[str, Absence] = {
     "UpstreamTooManyRequests": Absence.CACHE_MISS,
     "UpstreamUnavailable": Absence.CACHE_MISS,
 }
-"""Failures that say that an artifact cannot be pulled from ECR. A user who may push to an upstream can cause them."""
+"""Failures of artifacts that cannot be pulled from ECR. A user who can push to an upstream registry can cause them."""
 
 
-def read_referrers(answer: Mapping[str, Any], source: str) -> tuple[list[ArtifactRef], list[SkippedArtifact]]:
-    """Read one page of ``referrers``: those that can be pulled, and what was left aside."""
+def read_referrers(answer: Mapping[str, Any], source: str, *, more: bool) -> Listing:
+    """Read one page of ``referrers``: those that can be pulled, and what was skipped."""
     refs: list[ArtifactRef] = []
     skipped: list[SkippedArtifact] = []
     for described in ApiResponse(answer, source).listed("referrers"):
@@ -59,17 +59,16 @@ def read_referrers(answer: Mapping[str, Any], source: str) -> tuple[list[Artifac
             skipped.append(_skipped(digest, SkipReason.UNSUPPORTED, "expected a sha256 digest"))
         else:
             raise described.wrong("digest", "expected sha256 and 64 hexadecimal digits")
-    return refs, skipped
+    return Listing(refs=tuple(refs), skipped=tuple(skipped), more=more)
 
 
 def read_artifacts(
     answer: Mapping[str, Any], repository: EcrRepository, ids: Sequence[ImageId], source: str, *, absent: Absence
 ) -> dict[ImageId, StoredArtifact]:
-    """Read ``images`` and ``failures``, each by the tag or digest that was asked for; what was not answered is left out.
+    """Read ``images`` and ``failures`` by the requested tags and digests; ids without an answer are left out.
 
-    What is archived is gone: it cannot be pulled, and asking again does not help. What ECR would have to get from an
-    upstream registry is not in the cache. Several answers for one id that differ are none, but for bytes that have the
-    digest they were asked for by.
+    An archived artifact counts as missing: it cannot be pulled. Different answers for one id are an error, unless one
+    has the bytes of the requested digest.
     """
     found: dict[ImageId, list[StoredArtifact]] = {each: [] for each in ids}
     reply = ApiResponse(answer, source)
@@ -104,7 +103,7 @@ def read_signing_statuses(
 
 
 def _ref(described: ApiResponse, digest: Digest) -> ArtifactRef:
-    """Read an entry. Its pusher wrote the artifact type and the annotations, so that neither is a fault of ECR's answer."""
+    """Read an entry. Users choose artifact type and annotations, so invalid ones are no error of ECR."""
     notes = described.value("annotations")
     texts = notes.items() if isinstance(notes, Mapping) else ()
     artifact_type = described.value("artifactType")
@@ -136,10 +135,10 @@ def _only(answers: Sequence[StoredArtifact], asked: ImageId, source: str) -> Sto
 
 
 def _content(image: ApiResponse, named: ApiResponse) -> StoredArtifact:
-    """Return the manifest, unless these are not the bytes that were pushed.
+    """Return the manifest, unless its bytes have another digest.
 
-    Who may push can bring that about: bytes that are no text, which is all that an answer can hold, and under a tag a
-    format that ECR translates. With neither, ECR gave bytes that are not those of the digest.
+    A user who pushes can cause that: with bytes that are not UTF-8, which ECR's JSON cannot hold, and under a tag with
+    a format that ECR converts. Otherwise it is an error of ECR.
     """
     text, digest = image.text("imageManifest"), named.text("imageDigest")
     content = text.encode(errors="surrogatepass")

@@ -1,6 +1,6 @@
-"""What ``ecr:DescribeImages``, ``ecr:BatchGetImage`` and ``ecr:DescribeRepositories`` answer, read into evidence.
+"""Answers of ``ecr:DescribeImages``, ``ecr:BatchGetImage`` and ``ecr:DescribeRepositories``, read into evidence.
 
-Pure: from the SDK's objects to values. What was asked for and not answered is an error here, never an absence.
+Pure: from the SDK's objects to values. An id without an answer is an error, never an absence.
 """
 
 import re
@@ -21,9 +21,9 @@ from tidegate.images.repository import EcrRegistry, EcrRepository
 
 MAX_EXCLUSION_FILTERS = 5
 MAX_WILDCARDS = 2
-"""What ECR allows in one filter; more would make matching a tag expensive."""
+"""ECR's own limit of one filter; more would make matching a tag expensive."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-"""What stands in an answer for bytes that are no text."""
+"""Replaces bytes in an answer that are not UTF-8."""
 
 _REPOSITORY_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _SHORTEST_NAME, _LONGEST_NAME = 2, 256
@@ -38,8 +38,18 @@ _FAILURES: Mapping[str, Cause] = {
 }
 
 
+def where(repository: EcrRepository) -> dict[str, str]:
+    """Return the parameters that name a repository."""
+    return {"registryId": repository.registry.account, "repositoryName": repository.name}
+
+
+def wire_id(image: ImageId) -> dict[str, str]:
+    """Return the parameter that names an image by tag or digest."""
+    return {"imageTag" if image.kind == "tag" else "imageDigest": image.value}
+
+
 def can_exist(repository: str) -> bool:
-    """Tell whether ECR accepts a repository of that name: with any other, no call could even be made."""
+    """Tell whether ECR accepts a repository of that name; with any other name a call would fail."""
     fits = _SHORTEST_NAME <= len(repository) <= _LONGEST_NAME
     return fits and _REPOSITORY_NAME.fullmatch(repository) is not None
 
@@ -47,7 +57,7 @@ def can_exist(repository: str) -> bool:
 def read_images(
     answer: Mapping[str, Any], repository: EcrRepository, ids: Sequence[ImageId], source: str
 ) -> dict[ImageId, ImageDetail | SourceUnavailableError]:
-    """Read ``imageDetails``; an id that no image of the answer bears, or several do, is UNEXPECTED_ANSWER."""
+    """Read ``imageDetails``; an id with no image in the answer, or with several, is UNEXPECTED_ANSWER."""
     found: dict[ImageId, set[ImageDetail]] = {each: set() for each in ids}
     for described in ApiResponse(answer, source).listed("imageDetails"):
         require_same(described, repository)
@@ -116,7 +126,7 @@ def _only(details: set[ImageDetail], image: ImageId, source: str) -> ImageDetail
 
 
 def _manifest(image: ApiResponse, digest: str) -> StoredManifest | SourceUnavailableError:
-    """Return the manifest; other bytes than those of the digest are no answer, unless who pushed it brought that about."""
+    """Return the manifest. Bytes with another digest are an error, unless the user who pushed them caused it."""
     text = image.text("imageManifest")
     content = text.encode(errors="surrogatepass")
     if digest_of(content) != digest and is_text(text):
@@ -125,15 +135,12 @@ def _manifest(image: ApiResponse, digest: str) -> StoredManifest | SourceUnavail
 
 
 def is_text(text: str) -> bool:
-    """Tell whether an answer can hold what was pushed: who may push may push bytes that are no text.
-
-    Something else stands for those in the answer, whose digest then tells.
-    """
+    """Tell whether a text is exactly what was pushed: bytes that are not UTF-8 are replaced in an answer."""
     return REPLACEMENT not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def read_failure(failure: ApiResponse, absent: Absence) -> Absence | SourceUnavailableError:
-    """Return what one of BatchGetImage's ``failures`` means; ``absent`` is what a missing image means."""
+    """Return the meaning of one of BatchGetImage's ``failures``; ``absent`` is that of a missing image."""
     code = failure.text("failureCode")
     if code == "ImageNotFound":
         return absent
@@ -143,7 +150,7 @@ def read_failure(failure: ApiResponse, absent: Absence) -> Absence | SourceUnava
 
 
 def _settings(described: ApiResponse) -> RepositorySettings:
-    """Return the mode with its filters; raise where they do not fit together, since either may be the wrong one."""
+    """Return the mode with its filters; raise if they contradict each other, since either may be wrong."""
     mode = described.word(TagMutability, "imageTagMutability")
     filters = tuple(_exclusion(each) for each in described.objects("imageTagMutabilityExclusionFilters"))
     if len(filters) > MAX_EXCLUSION_FILTERS or bool(filters) is not (mode in _WITH_FILTERS):
@@ -152,7 +159,7 @@ def _settings(described: ApiResponse) -> RepositorySettings:
 
 
 def _exclusion(described: ApiResponse) -> str:
-    """Return a wildcard filter; raise for a kind or a text of which this version does not know what it matches."""
+    """Return a wildcard filter; raise for a kind or a text with unknown meaning."""
     text, kind = described.text("filter"), described.text("filterType")
     if kind != "WILDCARD" or not _FILTER.fullmatch(text) or text.count("*") > MAX_WILDCARDS:
         raise described.wrong("filter", f"this version does not know what {kind[:40]!a} {text[:140]!a} matches")
@@ -167,6 +174,6 @@ def _digest(described: ApiResponse, name: str) -> Digest:
 
 
 def require_same(described: ApiResponse, repository: EcrRepository) -> None:
-    """Raise unless an answer says that it is about the repository that was asked for."""
+    """Raise unless an answer names the repository that was asked for."""
     described.require_same("registryId", repository.registry.account)
     described.require_same("repositoryName", repository.name)

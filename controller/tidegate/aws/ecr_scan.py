@@ -1,6 +1,6 @@
-"""What ``ecr:DescribeImageScanFindings`` answers, read into a report.
+"""The answer of ``ecr:DescribeImageScanFindings``, read into a report.
 
-A registry that scans with Amazon Inspector answers here too, with Inspector's findings: they count as such.
+A registry that scans with Amazon Inspector returns Inspector's findings here: they count as such.
 """
 
 from collections import Counter
@@ -24,15 +24,15 @@ from tidegate.evidence.scan import (
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRepository
 
-_BELIEVED = (ScanState.SCANNED, ScanState.SCANNED_ONCE)
+_FINISHED = (ScanState.SCANNED, ScanState.SCANNED_ONCE)
 _NO_SEVERITY = "UNDEFINED"
 _UNSUPPORTED = "UnsupportedImageError"
-"""Why a scan FAILED whose image is not of a supported operating system, which is for who pushed it to choose. Source: the user
-guide of Amazon ECR, "troubleshooting image scanning"."""
+"""Description of a FAILED scan of an image whose operating system is not supported. Source: the user guide of Amazon
+ECR, "troubleshooting image scanning"."""
 
 
 def not_scanned(code: str, reason: str) -> ScanReport:
-    """Return the report of an image that ECR has no scan of; ``code`` and ``reason`` are ECR's words."""
+    """Return the report of an image without a scan, with ECR's code and reason."""
     coverage = Coverage(state=ScanState.NOT_SCANNED, code=code, reason=reason)
     return ScanReport(scanner=Scanner.ECR_BASIC, coverage=coverage)
 
@@ -45,7 +45,7 @@ def check_subject(page: Mapping[str, Any], repository: EcrRepository, digest: Di
 
 
 def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) -> ScanReport:
-    """Read all pages of one image; ``more`` is True where there are pages that were not read."""
+    """Read all pages of one image; ``more`` is True if there are further pages."""
     answers = [ApiResponse(page, source) for page in pages]
     # Every page says it, so that a page without it is not taken for one without findings.
     status, *others = (each.object("imageScanStatus") for each in answers)
@@ -54,12 +54,12 @@ def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) 
     if state is ScanState.FAILED and status.optional_text("description").startswith(_UNSUPPORTED):
         state = ScanState.UNSUPPORTED
     parts = [part for part in (each.optional_object("imageScanFindings") for each in answers) if part is not None]
-    if state in _BELIEVED and len(parts) < len(answers):
+    if state in _FINISHED and len(parts) < len(answers):
         raise answers[0].wrong("imageScanFindings", "expected the findings of a finished scan, got none")
     times = {part.optional_time("imageScanCompletedAt") for part in parts}
     if len(times) > 1 or any(other.text("status") != word for other in others):
         raise answers[0].wrong("imageScanStatus", "expected pages of one scan, got pages of several")
-    for part in parts if state in _BELIEVED else ():
+    for part in parts if state in _FINISHED else ():
         if not part.has("findings") and not part.has("enhancedFindings"):
             raise part.wrong("findings", "expected a list, got none")
     listed = [each for part in parts for each in part.objects("findings")]
@@ -85,9 +85,9 @@ def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) 
 
 
 def _check_counts(findings: ApiResponse, listed: Sequence[ApiResponse], *, others: int) -> None:
-    """Raise where ECR counts more findings of a severity than it lists: they are still to come.
+    """Raise if ECR counts more findings of a severity than it lists: the others are still missing.
 
-    ``others`` are Amazon Inspector's, of any severity, closed ones included.
+    ``others`` is the number of Amazon Inspector's findings, of any severity, closed ones included.
     """
     counts = findings.optional_object("findingSeverityCounts")
     if counts is None:

@@ -1,7 +1,7 @@
-"""Signatures that Amazon ECR keeps beside an image: referrers, the fallback index, cosign's tags, and the envelopes.
+"""Signatures in Amazon ECR: referrers, the fallback index, cosign's tags, and the envelopes.
 
-How the search goes is said in ``referrers.search``; here is how ECR is asked. ECR's word on its own signing is
-handed on as a hint. Nothing is verified and nothing is cached.
+``referrers.search`` has the search; here are ECR's calls. ECR's own signing status is only a hint. Nothing is verified
+and nothing is cached.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,22 +9,19 @@ from time import monotonic
 
 from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.ecr_artifacts import read_artifacts, read_referrers, read_signing_statuses
-from tidegate.aws.ecr_images import can_exist
+from tidegate.aws.ecr_images import can_exist, where, wire_id
 from tidegate.aws.errors import is_too_long, unexpected
 from tidegate.aws.layers import LayerDownloads
-from tidegate.aws.pages import PageTokens
+from tidegate.aws.pages import read_pages
 from tidegate.aws.pull_through import PullThroughRules
 from tidegate.aws.reply import ApiResponse
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.signature_artifacts import (
-    MAX_DETAIL,
     MAX_LISTED,
-    ArtifactRef,
     Descriptor,
     FoundArtifacts,
     SigningHint,
-    SkippedArtifact,
     SkipReason,
     UnusableArtifactError,
     WantedArtifacts,
@@ -34,12 +31,12 @@ from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES
 from tidegate.images.repository import EcrRepository
-from tidegate.referrers.search import Listing, StoredArtifact, find_signatures
+from tidegate.referrers.search import Listing, StoredArtifact, find_signatures, list_pages
 
 PAGE_OF_REFERRERS = 50
 """The largest page that ECR gives."""
 MAX_PAGES = 2 * MAX_LISTED // PAGE_OF_REFERRERS
-"""Pages read for one image: pages may come short."""
+"""Pages read for one image: pages may be short."""
 MAX_FILTER_TYPES = 5
 """Artifact types that ECR takes in one filter."""
 
@@ -72,11 +69,11 @@ class EcrSignatures:
         return find_signatures(store, digest, wanted, seconds_left=store.seconds_left)
 
     def signing_status(self, repository: EcrRepository, digest: Digest) -> Sequence[SigningHint]:
-        """Return what ECR's own signing is doing for one image. See ``evidence.ports.SigningStatusSource``."""
+        """Return the status of ECR's own signing of one image. See ``evidence.ports.SigningStatusSource``."""
         self._clients.check_region(repository.registry)
         if not can_exist(repository.name):
             return ()
-        parameters = {**_where(repository), "imageId": {"imageDigest": digest}}
+        parameters = {**where(repository), "imageId": {"imageDigest": digest}}
         answers = frozenset({_NO_IMAGE, _NO_REPOSITORY})
         try:
             answer = self._clients.call(_SIGNING_STATUS, repository.registry, parameters, answers=answers)
@@ -86,7 +83,7 @@ class EcrSignatures:
 
 
 class _Store:
-    """One repository of ECR, as the search asks for it."""
+    """One repository of ECR as an ``ArtifactStore``."""
 
     def __init__(
         self,
@@ -103,51 +100,35 @@ class _Store:
         self.seconds_left = seconds_left
 
     def referrers(self, subject: Digest, artifact_types: frozenset[str]) -> Listing:
-        """List the referrers that can be pulled. What the filter lets through is filtered again by the search."""
-        wish: dict[str, object] = {"artifactStatus": "ACTIVE"}
+        """List the referrers that can be pulled. The search filters them again."""
+        wanted: dict[str, object] = {"artifactStatus": "ACTIVE"}
         if len(artifact_types) <= MAX_FILTER_TYPES:
-            wish["artifactTypes"] = sorted(artifact_types)
+            wanted["artifactTypes"] = sorted(artifact_types)
         parameters = {
-            **_where(self._repository),
+            **where(self._repository),
             "subjectId": {"imageDigest": subject},
-            "filter": wish,
+            "filter": wanted,
             "maxResults": PAGE_OF_REFERRERS,
         }
-        refs: list[ArtifactRef] = []
-        skipped: list[SkippedArtifact] = []
-        tokens = PageTokens(_REFERRERS.source)
-        token = ""
-        for page in range(MAX_PAGES):
-            try:
-                answer = self._clients.call(
-                    _REFERRERS,
-                    self._repository.registry,
-                    {**parameters, **({"nextToken": token} if token else {})},
-                    answers=frozenset({_NO_REPOSITORY}) if page == 0 else frozenset(),
-                )
-                read = read_referrers(answer, _REFERRERS.source)
-                token = tokens.next(answer)
-            except AnsweredError:
-                return Listing(refs=())
-            except SourceUnavailableError as exc:
-                if is_too_long(exc):
-                    # Their annotations, which who pushed them chose, are more than is read, like too many of them.
-                    return Listing(refs=tuple(refs), skipped=tuple(skipped), more=True)
-                if page == 0:
-                    raise
-                # A signature that was listed is as good as ever; that there are no others is not known.
-                return Listing(refs=tuple(refs), skipped=(*skipped, _unlisted(exc)))
-            refs += read[0]
-            skipped += read[1]
-            if not token or len(refs) > MAX_LISTED:
-                break
-        return Listing(refs=tuple(refs), skipped=tuple(skipped), more=bool(token))
+        pages = read_pages(
+            self._clients,
+            _REFERRERS,
+            self._repository.registry,
+            parameters,
+            most=MAX_PAGES,
+            answers=frozenset({_NO_REPOSITORY}),
+        )
+        try:
+            # Annotations are the pusher's choice: too long ones are like too many referrers, and no failure of ECR.
+            return list_pages((read_referrers(page, _REFERRERS.source, more=more) for page, more in pages), is_too_long)
+        except AnsweredError:
+            return Listing(refs=())
 
     def manifests(self, ids: Sequence[ImageId]) -> Mapping[ImageId, StoredArtifact]:
-        """Fetch manifests by tag and by digest, in one call, in whatever format they were pushed.
+        """Fetch manifests by tag and by digest, in one call, in the formats in which they were pushed.
 
-        Each is asked for alone where one could have spoiled the call for the others, or ECR left one out, as it may where
-        several tags name one manifest.
+        Each is asked for alone if one of them may have spoiled the call for the others, or if ECR left one out, as it
+        may if several tags name one manifest.
         """
         try:
             found = self._fetch(ids)
@@ -160,10 +141,10 @@ class _Store:
         return found | {each: self._alone(each) for each in missing}
 
     def _fetch(self, ids: Sequence[ImageId]) -> dict[ImageId, StoredArtifact]:
-        """Return what one call answers; an id that it does not answer is left out."""
+        """Return the answers of one call; an id without an answer is left out."""
         parameters = {
-            **_where(self._repository),
-            "imageIds": [{"imageTag" if each.kind == "tag" else "imageDigest": each.value} for each in ids],
+            **where(self._repository),
+            "imageIds": [wire_id(each) for each in ids],
             "acceptedMediaTypes": list(ACCEPTED_TYPES),
         }
         try:
@@ -189,16 +170,16 @@ class _Store:
         return found or unexpected(_BATCH_GET_IMAGE.source, "no answer for an artifact that was asked for")
 
     def _is_uncached(self, exc: SourceUnavailableError) -> bool:
-        """Tell whether ECR refused a call since it would have to import something from an upstream registry.
+        """Tell whether ECR refused a call that would import an image from an upstream registry.
 
-        tidegate must not be allowed to do that, so that AWS may say that access is denied.
+        tidegate has no permission for that, so AWS may answer that access is denied.
         """
         refused = exc.cause is Cause.ACCESS_DENIED or exc.detail.startswith(_NO_UPSTREAM_IMAGE)
         return refused and self._rules.cover(self._repository)
 
     def blob(self, blob: Descriptor) -> bytes:
-        """Fetch one blob from where ECR points."""
-        parameters = {**_where(self._repository), "layerDigest": blob.digest}
+        """Fetch one blob from the URL that ECR gives."""
+        parameters = {**where(self._repository), "layerDigest": blob.digest}
         try:
             answer = self._clients.call(_DOWNLOAD_URL, self._repository.registry, parameters, answers=_NO_LAYER)
         except AnsweredError as exc:
@@ -215,13 +196,3 @@ class _Store:
             blob=blob,
             seconds_left=self.seconds_left,
         )
-
-
-def _where(repository: EcrRepository) -> dict[str, str]:
-    return {"registryId": repository.registry.account, "repositoryName": repository.name}
-
-
-def _unlisted(exc: SourceUnavailableError) -> SkippedArtifact:
-    return SkippedArtifact(
-        what="referrers", reason=SkipReason.UNAVAILABLE, detail=str(exc)[:MAX_DETAIL], cause=exc.cause
-    )

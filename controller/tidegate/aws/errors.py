@@ -1,7 +1,7 @@
-"""What went wrong with a call, as a cause: one table of AWS's error codes and one of the SDK's exceptions.
+"""The causes of failed calls: a table of AWS's error codes and one of the SDK's exceptions.
 
-Codes that are answers ("there is no such image") are not known here: the caller of an operation names them.
-Nothing that is classified here ever becomes an answer. Codes: the SDK's retry tables and the services' models.
+The caller of an operation names the codes that are answers, such as "there is no such image". A failure never becomes
+an answer. Sources of the codes: the SDK's retry tables and the services' models.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 TOO_LONG = "the answer is longer than"
-"""How the detail of an error begins that stands for an answer with more bytes than are read."""
+"""Beginning of the detail of an error for an answer that is too long."""
 MAX_DETAIL = 500
 """Characters kept of a text that AWS sent."""
 
@@ -52,7 +52,7 @@ REJECTED_CODES = frozenset(
         "UnrecognizedClientException",
     }
 )
-"""Codes by which AWS rejects the credentials themselves: fresh ones are worth one more try, and these are not kept."""
+"""AWS rejects the credentials themselves: these are dropped, and the call is repeated once with new ones."""
 _CREDENTIAL_CODES = REJECTED_CODES | {
     "IncompleteSignature",
     "InvalidIdentityToken",
@@ -90,7 +90,7 @@ _SERVER_CODES = frozenset(
     }
 )
 INVALID_CODES = frozenset({"InvalidParameterException", "ValidationError", "ValidationException"})
-"""Codes that say that we asked wrongly."""
+"""The request was invalid."""
 _CAUSES: Mapping[str, Cause] = (
     dict.fromkeys(THROTTLE_CODES, Cause.THROTTLED)
     | dict.fromkeys(_CREDENTIAL_CODES, Cause.CREDENTIALS)
@@ -123,9 +123,9 @@ _UNAUTHORIZED = frozenset({401, 403})
 
 
 def classify(exc: Exception, source: str) -> SourceUnavailableError:
-    """Return the error that stands for an exception of the SDK; ``source`` is the API, as ``ecr:DescribeImages``.
+    """Return the error for an exception of the SDK; ``source`` is the API, such as ``ecr:DescribeImages``.
 
-    An exception that no table knows is Cause.INTERNAL, unless it arose while an answer was being parsed.
+    An unknown exception is Cause.INTERNAL, or UNEXPECTED_ANSWER if it was raised while an answer was parsed.
     """
     if isinstance(exc, SourceUnavailableError):
         return exc
@@ -138,7 +138,7 @@ def classify(exc: Exception, source: str) -> SourceUnavailableError:
 
 
 def is_too_long(exc: SourceUnavailableError) -> bool:
-    """Tell whether an answer had more bytes than are read: about one manifest alone, that is the doing of who pushed it."""
+    """Tell whether an answer was too long. For a single manifest, the user who pushed it caused that."""
     return exc.cause is Cause.UNEXPECTED_ANSWER and exc.detail.startswith(TOO_LONG)
 
 
@@ -155,13 +155,13 @@ def error_message(exc: sdk.ClientError) -> str:
 
 
 def is_clients_fault(exc: sdk.ClientError) -> bool:
-    """Tell whether the HTTP status of an answer is of the kind that answers have: a failing server says nothing."""
+    """Tell whether the HTTP status is 4xx: the code of a failing server is no answer."""
     status = _member(exc.response, "ResponseMetadata").get("HTTPStatusCode")
     return isinstance(status, int) and _CLIENTS_FAULT <= status < _SERVER_STATUS
 
 
 def unexpected(source: str, problem: str) -> SourceUnavailableError:
-    """Return the error of an answer that does not say what the operation promises."""
+    """Return the error for an answer that violates the operation's model."""
     return SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, problem[:MAX_DETAIL])
 
 
@@ -193,7 +193,7 @@ def _cause_of_status(status: int) -> Cause:
 
 
 def _retry_after(response: Mapping[str, Any], metadata: Mapping[str, Any]) -> float | None:
-    """Read how long to wait: modelled by Inspector, a plain header elsewhere; a date or nonsense is none."""
+    """Return how long to wait, from Inspector's member or the Retry-After header; None for a date or an invalid value."""
     stated = response.get("retryAfterSeconds", _member(metadata, "HTTPHeaders").get("retry-after"))
     try:
         seconds = float(stated) if isinstance(stated, int | float | str) else -1.0
@@ -208,7 +208,7 @@ def _member(holder: Mapping[str, Any] | Any, name: str) -> Mapping[str, Any]:
 
 
 def _arose_in_parsing(trace: TracebackType | None) -> bool:
-    """Tell whether the SDK was reading an answer: it raises whatever Python does for a value of the wrong type."""
+    """Tell whether the SDK was parsing an answer, when it raises any exception for a value of the wrong type."""
     module = ""
     while trace is not None:
         module = trace.tb_frame.f_globals.get("__name__", "")

@@ -1,4 +1,4 @@
-"""Who the process is to AWS: said at start and by the preflight check, since it explains most denials."""
+"""The identity of the process in AWS, logged at start and by the preflight check: it explains most denials."""
 
 import re
 import threading
@@ -20,28 +20,24 @@ class Identity:
         self._known: tuple[str, str] | None = None
 
     def caller_arn(self) -> str:
-        """Return the ARN of the process's own credentials; raise AwsUnavailableError when it cannot be had."""
+        """Return the ARN of the process's own credentials; raise SourceUnavailableError if STS does not answer."""
         return self._ask()[0]
 
     def account(self) -> str:
-        """Return the account of the process's own credentials; raise AwsUnavailableError when it cannot be had."""
+        """Return the account of the process's own credentials; raise SourceUnavailableError if STS does not answer."""
         return self._ask()[1]
 
     def _ask(self) -> tuple[str, str]:
+        """Return ARN and account, which must match: they are kept until the process ends."""
         with self._lock:
             if self._known is None:
                 try:
                     reply = ApiResponse(self._clients.sts().get_caller_identity(), SOURCE)  # type: ignore[attr-defined]
                 except Exception as exc:
                     raise classify(exc, SOURCE) from exc
-                self._known = _read(reply)
+                arn, account = reply.text("Arn"), reply.text("Account")
+                named = _ARN.fullmatch(arn)
+                if named is None or named["account"] != account:
+                    raise reply.wrong("Arn", f"it is not an identity in account {account[:40]!a}: {arn[:200]!a}")
+                self._known = arn, account
             return self._known
-
-
-def _read(reply: ApiResponse) -> tuple[str, str]:
-    """Return ARN and account, which have to fit together: what is read here is believed until the process ends."""
-    arn, account = reply.text("Arn"), reply.text("Account")
-    named = _ARN.fullmatch(arn)
-    if named is None or named["account"] != account:
-        raise reply.wrong("Arn", f"not that of an identity in account {account[:40]!a}: {arn[:200]!a}")
-    return arn, account

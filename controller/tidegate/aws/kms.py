@@ -1,6 +1,6 @@
-"""AWS KMS: the public half of a key that policies verify signatures by. Nothing is ever signed or decrypted here.
+"""AWS KMS: public keys by which policies verify signatures. Nothing is signed or decrypted.
 
-Asked in the region and with the credentials for the account that the key's ARN names. Nothing is cached.
+KMS is called in the region and with the credentials for the account of the key's ARN. Nothing is cached.
 """
 
 import base64
@@ -35,9 +35,9 @@ _UNUSABLE = frozenset(
         "UnsupportedOperationException",
     }
 )
-"""Codes by which KMS says that there is no such key to verify by, now: not that it could not say."""
+"""KMS answers that this key cannot be used now: an answer, not a failed look-up."""
 _USAGES = frozenset({"ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"})
-"""What keys are for that verify nothing."""
+"""Uses of keys that verify no signatures."""
 _PEM_WIDTH = 64
 
 
@@ -48,10 +48,9 @@ class Kms:
         self._clients = clients
 
     def public_key(self, arn: str) -> bytes:
-        """Return a key's public half as PEM.
+        """Return a public key as PEM.
 
-        Raise PolicyError where it is no key that signatures can be verified by, and AwsUnavailableError where AWS does
-        not say.
+        Raise PolicyError if it cannot verify signatures, and SourceUnavailableError if KMS does not answer.
         """
         found = _ARN.fullmatch(arn)
         if found is None:
@@ -60,14 +59,14 @@ class Kms:
         try:
             answer = self._clients.call(_PUBLIC_KEY, where, {"KeyId": arn}, answers=_UNUSABLE)
         except AnsweredError as error:
-            raise PolicyError((f"AWS KMS has no such key to verify by: {error.code}",)) from error
+            raise PolicyError((f"AWS KMS has no usable key of this ARN: {error.code}",)) from error
         return _pem(ApiResponse(answer, _PUBLIC_KEY.source), answer.get("PublicKey"), arn)
 
 
 def _pem(reply: ApiResponse, der: object, arn: str) -> bytes:
-    """Return the PEM of an answer: that key's, for signing, and of a kind that a policy could also name by its PEM."""
+    """Return the PEM of an answer for the key, which must be for signing and of a kind that a policy could name by PEM."""
     if reply.text("KeyId") != arn:
-        raise reply.wrong("KeyId", "it is another key's answer")
+        raise reply.wrong("KeyId", "the answer is about another key")
     if not isinstance(der, bytes) or not 0 < len(der) <= MAX_DER:
         raise reply.wrong("PublicKey", f"expected 1 to {MAX_DER} bytes")
     if (usage := reply.text("KeyUsage")) in _USAGES:
@@ -78,7 +77,7 @@ def _pem(reply: ApiResponse, der: object, arn: str) -> bytes:
     except UnsupportedAlgorithm:
         pass
     except Exception as exc:
-        raise reply.wrong("PublicKey", "it is no public key") from exc
+        raise reply.wrong("PublicKey", "it is not a public key") from exc
     lines = "\n".join(textwrap.wrap(base64.b64encode(der).decode("ascii"), _PEM_WIDTH))
     pem = f"-----BEGIN PUBLIC KEY-----\n{lines}\n-----END PUBLIC KEY-----\n"
     made = make_pem(pem)

@@ -1,13 +1,10 @@
-"""Downloads of single blobs from where ``ecr:GetDownloadUrlForLayer`` points: HTTPS, bounded, without AWS credentials.
+"""Downloads of single blobs from the URLs of ``ecr:GetDownloadUrlForLayer``: HTTPS, bounded, without AWS credentials.
 
-The address comes from ECR's own answer and is itself a credential, so it is never put into a text. Proxies and CA bundle
-are those of the SDK. No redirect is followed. What the bytes are good for is not known here.
+ECR's URL is itself a credential, so no message shows it. Proxies and CA bundle are the SDK's. No redirect is followed.
 """
 
 import threading
 from collections.abc import Callable
-from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
 
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
@@ -16,22 +13,22 @@ from urllib3.exceptions import HTTPError
 
 from tidegate.aws.accounts import AwsSettings
 from tidegate.aws.errors import classify, unexpected
+from tidegate.egress.errors import EgressError
+from tidegate.egress.hosts import DEFAULT_PORTS, Target, is_address, parse_url
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.signature_artifacts import MAX_ENVELOPE_BYTES, Descriptor, SkipReason, UnusableArtifactError
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import digest_of
 
 SOURCE = "s3:GetObject"
-"""What a policy of an S3 endpoint must allow for a download."""
-MAX_URL_CHARACTERS = 8192
+"""The action that the policy of an S3 endpoint must allow for a download."""
 MAX_HOSTS = 64
-"""Hosts to which connections are kept: one or two for each region."""
+"""Hosts with kept connections: one or two for each region."""
 CHUNK_BYTES = 64 * 1024
 MAX_DIGITS = 20
-"""Of a length that is announced."""
+"""Longest Content-Length that is read."""
 
 _OK, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 200, 403, 429, 500
-_HTTPS_PORT = 443
 _TRANSIENT = frozenset({Cause.UNREACHABLE, Cause.SERVER_ERROR})
 
 
@@ -48,11 +45,11 @@ class LayerDownloads:
         self._sessions: dict[str, URLLib3Session] = {}
 
     def fetch(self, url: str, *, endpoint: str, blob: Descriptor, seconds_left: Callable[[], float]) -> bytes:
-        """Return the bytes of a blob, within about so many seconds.
+        """Return the bytes of a blob, within about ``seconds_left``.
 
-        ``endpoint`` is where ECR itself was asked. Raise UnusableArtifactError where the bytes are the blob's and their
-        number is not the one that the manifest tells, which is for who pushed it to tell, and AwsUnavailableError for
-        everything else: a page of a proxy, half a blob, nothing. A failure that may pass is tried as often as calls are.
+        ``endpoint`` is the URL at which ECR was called. Raise UnusableArtifactError if the size is not the one of the
+        manifest, which the pusher chose, and SourceUnavailableError for every other failure: a proxy's page, half a
+        blob, nothing. Failures that may pass are retried as calls are.
         """
         target = _checked(url, endpoint)
         attempts = self._settings.attempts
@@ -64,8 +61,8 @@ class LayerDownloads:
                 if attempts <= 0 or exc.cause not in _TRANSIENT or seconds_left() <= 0:
                     raise
 
-    def _fetch(self, url: str, target: SplitResult, blob: Descriptor, seconds_left: Callable[[], float]) -> bytes:
-        host = target.hostname or ""
+    def _fetch(self, url: str, target: Target, blob: Descriptor, seconds_left: Callable[[], float]) -> bytes:
+        host = target.host
         try:
             request = AWSRequest(method="GET", url=url, stream_output=True).prepare()
             response: AWSResponse = self._session(target).send(request)
@@ -88,7 +85,7 @@ class LayerDownloads:
         status = response.status_code
         if status == _OK:
             return
-        # 404 is none either: ECR has just said that the blob is there.
+        # 404 is a failure too: ECR has just said that it has the blob.
         problem = f"HTTP {status} from {host}"
         if status == _FORBIDDEN:
             problem += ": does the policy of a VPC endpoint for S3 allow s3:GetObject on ECR's layer bucket?"
@@ -99,9 +96,9 @@ class LayerDownloads:
             raise SourceUnavailableError(Cause.SERVER_ERROR, SOURCE, problem)
         raise unexpected(SOURCE, f"{problem}, expected {_OK}")
 
-    def _session(self, target: SplitResult) -> URLLib3Session:
-        """Return the connections to a host; whether a proxy stands between is settled for each."""
-        settings, origin = self._settings, f"{target.scheme}://{target.netloc}"
+    def _session(self, target: Target) -> URLLib3Session:
+        """Return the connections to a host, through the SDK's proxy for it, if any."""
+        settings, origin = self._settings, f"{target.scheme}://{target.authority}"
         with self._lock:
             if origin not in self._sessions:
                 if len(self._sessions) >= MAX_HOSTS:
@@ -115,24 +112,22 @@ class LayerDownloads:
             return self._sessions[origin]
 
 
-def _checked(url: str, endpoint: str) -> SplitResult:
-    """Return the parts of a URL that may be fetched: HTTPS, or a URL of the very endpoint that stands in for ECR's own."""
-    if len(url) > MAX_URL_CHARACTERS or not url.isascii() or not url.isprintable() or " " in url:
-        raise unexpected(SOURCE, "the download address is no URL")
+def _checked(url: str, endpoint: str) -> Target:
+    """Return the parts of a URL that may be fetched: HTTPS, or on the endpoint that replaces ECR's own."""
     try:
-        parts = urlsplit(url)
-        scheme, host, port = origin = _origin(parts)
-    except ValueError as exc:
-        raise unexpected(SOURCE, "the download address is no URL") from exc
-    if parts.username is None and origin == _origin(urlsplit(endpoint)):
-        return parts
-    if scheme != "https" or port != _HTTPS_PORT or parts.username is not None or _is_address(host):
-        raise unexpected(SOURCE, f"refused to download from {scheme[:10]!a}, host {host[:100]!a}, port {port}")
-    return parts
+        target, own = (parse_url(each, schemes=frozenset(DEFAULT_PORTS)) for each in (url, endpoint))
+    except EgressError as exc:
+        # The error shows the URL, which is a credential.
+        raise unexpected(SOURCE, f"the download address cannot be used: {exc.problem}") from None
+    if target.origin == own.origin:
+        return target
+    if target.scheme != "https" or target.port != DEFAULT_PORTS["https"] or is_address(target.host):
+        raise unexpected(SOURCE, f"refused to download from {target.scheme}, host {target.host}, port {target.port}")
+    return target
 
 
 def _body(response: AWSResponse, seconds_left: Callable[[], float]) -> bytes:
-    """Read the body in pieces, so that neither size nor time is the sender's to choose."""
+    """Read the body in pieces, with limits on size and time."""
     announced = response.headers.get("content-length", "")
     if announced.isdigit() and int(announced[:MAX_DIGITS]) > MAX_ENVELOPE_BYTES:
         raise _too_large()
@@ -142,7 +137,7 @@ def _body(response: AWSResponse, seconds_left: Callable[[], float]) -> bytes:
         if len(body) > MAX_ENVELOPE_BYTES:
             raise _too_large()
         if seconds_left() <= 0:
-            raise SourceUnavailableError(Cause.DEADLINE, SOURCE, f"{len(body)} bytes came in time")
+            raise SourceUnavailableError(Cause.DEADLINE, SOURCE, f"{len(body)} bytes arrived in time")
     if announced and announced != str(len(body)):
         problem = f"the connection ended after {len(body)} of {announced[:MAX_DIGITS]} bytes"
         raise SourceUnavailableError(Cause.UNREACHABLE, SOURCE, problem)
@@ -150,7 +145,7 @@ def _body(response: AWSResponse, seconds_left: Callable[[], float]) -> bytes:
 
 
 def _too_large() -> UnusableArtifactError:
-    """Return the error of a blob with more bytes than its manifest tells, which are not read to learn whose they are."""
+    """Return the error of a blob that is larger than its manifest may say; it is not read to learn its digest."""
     return UnusableArtifactError(SkipReason.TOO_LARGE, f"the blob has more than {MAX_ENVELOPE_BYTES} bytes")
 
 
@@ -160,16 +155,3 @@ def _checked_blob(content: bytes, blob: Descriptor) -> bytes:
     if len(content) != blob.size:
         raise UnusableArtifactError(SkipReason.BAD_CONTENT, f"the blob has {len(content)} bytes, not {blob.size}")
     return content
-
-
-def _origin(parts: SplitResult) -> tuple[str, str, int]:
-    default = {"https": _HTTPS_PORT, "http": 80}.get(parts.scheme, 0)
-    return parts.scheme, (parts.hostname or "").lower(), default if parts.port is None else parts.port
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return not host or host.replace(".", "").isdigit()
-    return True

@@ -1,6 +1,6 @@
-"""Pull-through-cache namespaces: repositories that ECR fills when somebody first pulls from them.
+"""Pull-through-cache rules: the repositories that ECR fills from an upstream registry at the first pull.
 
-Known so that "not there" can be told from "not cached yet". This never makes an absence of anything that is there.
+They tell "missing" from "not cached yet".
 """
 
 import threading
@@ -9,15 +9,15 @@ from time import monotonic
 
 from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.errors import unexpected
-from tidegate.aws.pages import PageTokens
+from tidegate.aws.pages import read_pages
 from tidegate.aws.reply import ApiResponse
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 RULES_SECONDS = 300.0
-"""How long rules are believed; they change when an operator changes them."""
+"""How long rules are kept."""
 UNREADABLE_SECONDS = 60.0
-"""How long nothing is asked again after the rules could not be read: a missing permission stays missing."""
+"""How long rules are not read again after a failure, such as a missing permission."""
 MAX_REGISTRIES = 1024
 MAX_PAGES = 5
 """A registry has at most 50 rules: one page."""
@@ -28,7 +28,7 @@ _EVERY_REPOSITORY = "ROOT"
 
 
 class PullThroughRules:
-    """Tell which repositories are caches of an upstream registry."""
+    """Tells which repositories are caches of an upstream registry."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -36,7 +36,7 @@ class PullThroughRules:
         self._prefixes: OrderedDict[EcrRegistry, tuple[float, frozenset[str]]] = OrderedDict()
 
     def cover(self, repository: EcrRepository) -> bool:
-        """Tell whether a rule fills this repository; what the rules last said where they cannot be read, else False."""
+        """Tell whether a rule covers this repository: by the last known rules if they cannot be read, else False."""
         prefixes = self._of(repository.registry)
         return _EVERY_REPOSITORY in prefixes or any(repository.name.startswith(f"{each}/") for each in prefixes)
 
@@ -58,17 +58,15 @@ class PullThroughRules:
 
     def _read(self, registry: EcrRegistry) -> frozenset[str]:
         prefixes: set[str] = set()
-        parameters = {"registryId": registry.account, "maxResults": 1000}
-        tokens = PageTokens(_API.source)
-        for _ in range(MAX_PAGES):
-            try:
-                page = self._clients.call(_API, registry, parameters, answers=_NO_RULES)
-            except AnsweredError:
-                return frozenset(prefixes)
-            for rule in ApiResponse(page, _API.source).listed("pullThroughCacheRules"):
-                rule.require_same("registryId", registry.account)
-                prefixes.add(rule.text("ecrRepositoryPrefix"))
-            if not (token := tokens.next(page)):
-                return frozenset(prefixes)
-            parameters = {**parameters, "nextToken": token}
-        raise unexpected(_API.source, f"more than {MAX_PAGES} pages of rules")
+        parameters, more = {"registryId": registry.account, "maxResults": 1000}, False
+        pages = read_pages(self._clients, _API, registry, parameters, most=MAX_PAGES, answers=_NO_RULES)
+        try:
+            for page, more in pages:  # noqa: B007 - used below
+                for rule in ApiResponse(page, _API.source).listed("pullThroughCacheRules"):
+                    rule.require_same("registryId", registry.account)
+                    prefixes.add(rule.text("ecrRepositoryPrefix"))
+        except AnsweredError:
+            pass
+        if more:
+            raise unexpected(_API.source, f"more than {MAX_PAGES} pages of rules")
+        return frozenset(prefixes)

@@ -1,8 +1,8 @@
 """Credentials of an assumed role that renew themselves.
 
-The SDK's refreshable credentials do the locking: one thread renews, the others wait or go on with what is still valid.
-Added here: a refusal is remembered for a moment, so that threads waiting for the same answer do not each ask again,
-and credentials that AWS calls expired before their time are renewed once.
+The SDK's refreshable credentials do the locking: one thread renews, the others wait or use what is still valid. Added
+here: a refusal is remembered briefly, so that waiting threads do not all repeat the call, and credentials that AWS
+rejects before they expire are renewed once.
 """
 
 import logging
@@ -21,21 +21,21 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 SOURCE = "sts:AssumeRole"
 SESSION_SECONDS = 3600
-"""What a chained role gets at most."""
+"""The most that AWS allows for a chained role."""
 REFUSAL_SECONDS = 5.0
-"""How long a failed AssumeRole is taken for the answer to the threads that want the same."""
+"""How long a failed AssumeRole answers all threads."""
 
 AssumeRole = Callable[..., Mapping[str, Any]]
 
-# The SDK would log the refusal of every thread with a traceback. Each is raised, and told by whoever asked.
+# The SDK would log the refusal of every thread with a traceback. Callers report each one.
 logging.getLogger("botocore.credentials").setLevel(logging.ERROR)
 
 
 class RoleCredentials(DeferredRefreshableCredentials):
     """Credentials of one role, assumed when first needed.
 
-    ``assume_role`` is the ``assume_role`` method of an STS client. Failures are raised as AwsUnavailableError through
-    whatever call needed the credentials: ROLE_DENIED where STS refuses, otherwise the cause of the STS call.
+    ``assume_role`` is the method of an STS client. Failures are raised as SourceUnavailableError by the call that
+    needed the credentials: ROLE_DENIED if STS refuses, otherwise the cause of the STS call.
     """
 
     def __init__(self, account: RegistryAccount, assume_role: AssumeRole, *, session_name: str) -> None:
@@ -51,7 +51,7 @@ class RoleCredentials(DeferredRefreshableCredentials):
         self._rejected = False
         self._rejecting = threading.Lock()
         self.generation = 0
-        """How often the role was assumed; tells credentials that were rejected from newer ones."""
+        """How often the role was assumed; tells rejected credentials from newer ones."""
 
     def refresh_needed(self, refresh_in: int | None = None) -> bool:
         """Tell whether to renew: near expiry, or when AWS rejected these credentials."""
@@ -63,7 +63,7 @@ class RoleCredentials(DeferredRefreshableCredentials):
         return self.generation
 
     def reject(self, generation: int) -> None:
-        """Say that AWS called the credentials of a generation expired; only the newest are thrown away."""
+        """Note that AWS rejected the credentials of a generation; only the newest are dropped."""
         with self._rejecting:
             if generation == self.generation:
                 self._rejected = True
@@ -86,7 +86,7 @@ class RoleCredentials(DeferredRefreshableCredentials):
 
 
 def _credentials(answer: Mapping[str, Any], account: str) -> dict[str, Any]:
-    """Return an AssumeRole answer in the SDK's words for refreshed credentials, those of a role in the account."""
+    """Return an AssumeRole answer as the SDK's metadata of refreshed credentials; the role must be in the account."""
     user = answer.get("AssumedRoleUser")
     arn = user.get("Arn") if isinstance(user, Mapping) else None
     if not isinstance(arn, str) or f"::{account}:assumed-role/" not in arn:
@@ -96,7 +96,7 @@ def _credentials(answer: Mapping[str, Any], account: str) -> dict[str, Any]:
     key, secret, token = (parts.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
     expiry = parts.get("Expiration")
     if not all(isinstance(part, str) and part for part in (key, secret, token)) or not isinstance(expiry, datetime):
-        raise unexpected(SOURCE, "the answer holds no credentials")
+        raise unexpected(SOURCE, "the answer has no credentials")
     if expiry <= datetime.now(UTC):
         raise SourceUnavailableError(
             Cause.CREDENTIALS, SOURCE, "the credentials that STS gave are expired: check the clock"

@@ -1,7 +1,6 @@
 """AWS Signer: whether the profile, the job or a certificate of a signature has been revoked.
 
-Asked in the region of the signing profile, which need not be the image's. Nothing is cached, and what a revoked entity
-means is not said here.
+It is called in the region of the signing profile, which may differ from the image's. Nothing is cached.
 """
 
 import re
@@ -15,7 +14,7 @@ from tidegate.images.repository import EcrRegistry
 MAX_CERTIFICATE_HASHES = 20
 """Certificates of one chain; those of AWS Signer have four."""
 MAX_REVOKED = 100
-"""Entities of one answer that are kept: one suffices to refuse a signature."""
+"""Revoked entities that are kept of one answer: one is enough to refuse a signature."""
 
 _REVOCATION = Api("signer-data", "GetRevocationStatus")
 _SIGNER = r"arn:(?P<partition>aws[a-z-]{0,20}):signer:(?P<region>[a-z0-9-]{1,32}):(?P<account>[0-9]{12}):"
@@ -31,7 +30,7 @@ class Signer:
         self._clients = clients
 
     def revocation_status(self, question: SignerQuestion, *, account: str | None = None) -> SignerRevocations:
-        """Return what of a signature is revoked. See ``evidence.ports.SignerRevocationSource``."""
+        """Return the revoked entities of a signature. See ``evidence.ports.SignerRevocationSource``."""
         where = _where(question, account)
         answer = self._clients.call(
             _REVOCATION,
@@ -45,7 +44,7 @@ class Signer:
             },
         )
         reply = ApiResponse(answer, _REVOCATION.source)
-        # AWS's own plugin takes no list for an empty one; here an answer that does not say is none.
+        # AWS's own plugin treats a missing list as empty; here it is an error.
         revoked = reply.values("revokedEntities")
         if not reply.has("revokedEntities"):
             raise reply.wrong("revokedEntities", "expected a list, got none")
@@ -55,14 +54,14 @@ class Signer:
 
 
 def _where(question: SignerQuestion, account: str | None) -> EcrRegistry:
-    """Return region and account to ask; raise VerificationError for what is no signature of AWS Signer.
+    """Return region and account to ask; raise VerificationError if it is not a signature of AWS Signer.
 
-    The texts come out of a signature, and the region becomes part of a host name.
+    The values come from a signature, and the region becomes part of a host name.
     """
     profile, job = _PROFILE_VERSION.fullmatch(question.profile_version_arn), _JOB.fullmatch(question.job_arn)
     if profile is None:
         raise VerificationError(f"not a signing profile version of AWS Signer: {question.profile_version_arn[:200]!a}")
-    # A profile may be lent to another account, whose job it is then.
+    # A profile may be shared with another account, which then owns the job.
     if job is None or (job["partition"], job["region"]) != (profile["partition"], profile["region"]):
         raise VerificationError(f"not a signing job beside that profile: {question.job_arn[:200]!a}")
     hashes = question.certificate_hashes

@@ -1,5 +1,5 @@
-"""HTTP to hosts that somebody else named: guarded by name, by address, by bytes and by seconds.
+"""HTTP to hosts that policies, certificates or redirects name, with limits on names, addresses, bytes and seconds.
 
-Low in the house: it knows neither registries nor certificates. Who may be asked at all is for its callers; that nothing
-but what they name is reached is for this package. No proxy of the environment is used, no redirect followed by itself.
+It knows neither registries nor certificates. Callers decide which hosts are allowed; this package connects to no
+others. It uses no proxy of the environment and follows no redirect.
 """

@@ -1,6 +1,6 @@
-"""Which addresses may be connected to, and the one look-up of a host's addresses.
+"""Which addresses may be connected to, and the one DNS look-up of a host.
 
-What is connected to is an address that was checked here: a name is never given to anything that would look it up again.
+Connections go to an address that was checked here: no other code gets a name that it would look up again.
 """
 
 import socket
@@ -12,11 +12,11 @@ from tidegate.egress.errors import EgressError, Problem
 from tidegate.egress.hosts import Reach
 
 MAX_ADDRESSES = 16
-"""Addresses of one host that are looked at."""
+"""Most addresses of one host that are checked."""
 
 Address: TypeAlias = IPv4Address | IPv6Address
 LookUp: TypeAlias = Callable[[str], Sequence[str]]
-"""Returns the addresses of a complete host name; raises OSError where there is none."""
+"""Returns the addresses of a fully qualified host name; raises OSError if there is none."""
 
 _NEVER = tuple(
     ip_network(each)
@@ -38,16 +38,16 @@ def refusal(address: Address, reach: Reach) -> str | None:
     """Return why an address may not be connected to, or None."""
     inner = _inner(address)
     if any(inner in each for each in _NEVER):
-        return f"{address} is an address of the node or of instance metadata, which is never connected to"
+        return f"{address} is an address of the node or of instance metadata, which is never allowed"
     if inner.is_multicast or inner.is_unspecified or (inner.is_reserved and not inner.is_loopback):
-        return f"{address} is no address of a host"
+        return f"{address} is not the address of a host"
     if reach is Reach.PUBLIC and (not inner.is_global or (isinstance(inner, IPv6Address) and inner.is_site_local)):
         return f"{address} is not a public address"
     return None
 
 
 def resolve(host: str, reach: Reach, look_up: LookUp) -> tuple[Address, ...]:
-    """Return the addresses of a host that may be connected to; raise EgressError where there is none."""
+    """Return the addresses of a host that may be connected to; raise EgressError if there is none."""
     try:
         found = [ip_address(each) for each in _addresses(host, look_up)[:MAX_ADDRESSES]]
     except (OSError, ValueError) as exc:
@@ -61,10 +61,10 @@ def resolve(host: str, reach: Reach, look_up: LookUp) -> tuple[Address, ...]:
 
 
 def system_look_up(host: str) -> Sequence[str]:
-    """Ask the system's resolver, which has time limits of its own.
+    """Ask the system's resolver, which has its own time limits.
 
-    The name is complete. With the search domains of a Pod, ``acme.com`` could also be the Service ``acme`` of a namespace
-    ``com``.
+    The name is fully qualified: with the search domains of a Pod, ``acme.com`` could also be the Service ``acme`` of a
+    namespace ``com``.
     """
     complete = host if host == "localhost" else f"{host}."
     found = socket.getaddrinfo(complete, None, type=socket.SOCK_STREAM)
@@ -79,7 +79,7 @@ def _addresses(host: str, look_up: LookUp) -> Sequence[str]:
 
 
 def _inner(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address stands for, where it does: mapped ones and those of NAT64."""
+    """Return the IPv4 address within an IPv4-mapped or NAT64 IPv6 address; any other address as it is."""
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped is not None:

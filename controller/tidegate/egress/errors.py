@@ -1,15 +1,15 @@
-"""The one error of an exchange that gave no answer, with the kind of problem."""
+"""The one error of an exchange without an answer, with the kind of problem."""
 
 from enum import StrEnum
 
 from tidegate.errors import UndeterminedError
 
 MAX_DETAIL = 300
-"""Characters kept of a text that came from outside."""
+"""Characters kept of a text from outside."""
 
 
 class Problem(StrEnum):
-    """Why there is no answer. The first two mean that nothing was connected to."""
+    """Why there is no answer. With the first two, no connection was made."""
 
     BAD_URL = "BadUrl"
     FORBIDDEN_ADDRESS = "ForbiddenAddress"
@@ -22,7 +22,7 @@ class Problem(StrEnum):
 
 
 class EgressError(UndeterminedError):
-    """No answer; the text is fit for the operator's eyes and for a user's, and names the host."""
+    """There is no answer. The text may be shown to users, and names the host."""
 
     def __init__(self, problem: Problem, detail: str) -> None:
         super().__init__(detail[:MAX_DETAIL])

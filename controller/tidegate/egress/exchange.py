@@ -1,6 +1,6 @@
 """One HTTP exchange: a request to a checked address, and an answer of bounded size, in bounded time.
 
-Connections are kept for a while and used again for the same address of the same host. Whatever goes wrong is EgressError.
+Connections are kept for a while and reused for the same address of the same host. Every failure is EgressError.
 """
 
 import http.client
@@ -19,12 +19,12 @@ from tidegate.egress.hosts import Reach, Target
 from tidegate.egress.wire import SecondsLeft, Wire, connect
 
 MAX_ERROR_BYTES = 64 * 1024
-"""Bytes read of an answer that is not 200."""
+"""Bytes read of an answer with another status than 200."""
 CHUNK_BYTES = 64 * 1024
 MAX_TRIED = 3
 """Addresses of one host that are tried."""
 MAX_IDLE = 32
-"""Connections that are kept for the next exchange."""
+"""Idle connections that are kept."""
 IDLE_SECONDS = 20.0
 
 _Key: TypeAlias = tuple[str, str, int, Address]
@@ -32,7 +32,7 @@ _Key: TypeAlias = tuple[str, str, int, Address]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """What is sent, which addresses its host may have, and how many bytes of a good answer are taken."""
+    """A request, which addresses its host may have, and how many bytes of an answer with 200 are read."""
 
     target: Target
     reach: Reach
@@ -44,7 +44,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """What came back. Names of headers are in lower case; a header that came several times has several values."""
+    """A response. Names of headers are in lower case; a repeated header has several values."""
 
     status: int
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
@@ -55,45 +55,42 @@ class HttpResponse:
         return self.headers.get(name, ("",))[0]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Connection:
     http: http.client.HTTPConnection
     wire: Wire
-    used: bool = False
-    idle_since: float = 0.0
+    key: _Key
+    idle_since: float | None = None
 
 
 class Egress:
-    """Makes exchanges. Safe to share between threads; ``tls`` says which authorities are believed."""
+    """Makes exchanges. Safe to share between threads; ``tls`` has the trusted authorities."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, look_up: LookUp = system_look_up) -> None:
         self._tls = tls
         self._look_up = look_up
         self._lock = threading.Lock()
-        self._idle: dict[_Key, list[_Connection]] = {}
+        self._idle: list[_Connection] = []
         self._closed = False
 
     def send(self, request: HttpRequest, *, seconds_left: SecondsLeft) -> HttpResponse:
-        """Send a request and return the answer, whatever its status; raise EgressError where there is none."""
+        """Send a request and return the answer, whatever its status; raise EgressError if there is none."""
         target = request.target
-        addresses = resolve(target.host, request.reach, self._look_up)
-        for number, address in enumerate(addresses[:MAX_TRIED], start=1):
-            key = (*target.origin, address)
+        addresses = resolve(target.host, request.reach, self._look_up)[:MAX_TRIED]
+        for address in addresses:
             try:
-                connection = self._take(key) or self._connect(address, target, seconds_left)
+                connection = self._take((*target.origin, address)) or self._connect(address, target, seconds_left)
             except OSError as exc:
-                if number < min(len(addresses), MAX_TRIED) and seconds_left() > 0 and not _is_about_trust(exc):
-                    continue
-                _fail(exc, target, seconds_left)
-            return self._exchange(request, connection, key, seconds_left)
+                if address == addresses[-1] or seconds_left() <= 0 or isinstance(exc, ssl.SSLCertVerificationError):
+                    _fail(exc, target, seconds_left)
+                continue
+            return self._exchange(request, connection, seconds_left)
         raise AssertionError("resolve gives at least one address")
 
     def close(self) -> None:
         """Close the connections that are kept, and keep none from now on."""
         with self._lock:
-            self._closed = True
-            idle = [each for some in self._idle.values() for each in some]
-            self._idle.clear()
+            self._closed, idle, self._idle = True, self._idle, []
         for each in idle:
             each.http.close()
 
@@ -102,70 +99,52 @@ class Egress:
             # The system's authorities take milliseconds to read, and are not needed for plain HTTP.
             if self._tls is None and target.scheme == "https":
                 self._tls = ssl.create_default_context()
-        return _Connection(*connect(address, target, self._tls, seconds_left))
+        connection, wire = connect(address, target, self._tls, seconds_left)
+        return _Connection(http=connection, wire=wire, key=(*target.origin, address))
 
-    def _exchange(
-        self, request: HttpRequest, connection: _Connection, key: _Key, seconds_left: SecondsLeft
-    ) -> HttpResponse:
+    def _exchange(self, request: HttpRequest, connection: _Connection, seconds_left: SecondsLeft) -> HttpResponse:
         connection.wire.seconds_left = seconds_left
-        try:
-            response = _answered(request, connection)
-        except (OSError, http.client.HTTPException, ValueError) as exc:
-            connection.http.close()
-            if connection.used and isinstance(exc, ConnectionError):
-                # The host closed a connection that was kept: that says nothing about a new one.
-                return self._again(request, key, seconds_left)
-            _fail(exc, request.target, seconds_left)
         kept = False
         try:
-            reply = _read(request, response)
-            kept = response.isclosed() and not response.will_close
+            try:
+                response = _answered(request, connection)
+            except ConnectionError:
+                if connection.idle_since is None:
+                    raise
+                # The host closed a connection that was kept: that says nothing about a new one.
+                again = self._connect(connection.key[-1], request.target, seconds_left)
+                return self._exchange(request, again, seconds_left)
+            with response:
+                reply = _read(request, response)
+                kept = response.isclosed() and not response.will_close
         except (OSError, http.client.HTTPException, ValueError) as exc:
             _fail(exc, request.target, seconds_left)
         finally:
-            response.close()
             if kept:
-                self._give(key, connection)
+                self._keep(connection)
             else:
                 connection.http.close()
         return reply
 
-    def _again(self, request: HttpRequest, key: _Key, seconds_left: SecondsLeft) -> HttpResponse:
-        try:
-            connection = self._connect(key[-1], request.target, seconds_left)
-        except OSError as exc:
-            _fail(exc, request.target, seconds_left)
-        return self._exchange(request, connection, key, seconds_left)
-
     def _take(self, key: _Key) -> _Connection | None:
+        """Return the connection to an address that was used last, unless it was idle for too long."""
         with self._lock:
-            kept = self._idle.pop(key, [])
-            found = kept.pop() if kept else None
-            if kept:
-                self._idle[key] = kept
-        if found is not None and monotonic() - found.idle_since > IDLE_SECONDS:
+            found = next((each for each in reversed(self._idle) if each.key == key), None)
+            if found is not None:
+                self._idle.remove(found)
+        if found is not None and found.idle_since is not None and monotonic() - found.idle_since > IDLE_SECONDS:
             found.http.close()
             return None
         return found
 
-    def _give(self, key: _Key, connection: _Connection) -> None:
-        connection.used, connection.idle_since = True, monotonic()
+    def _keep(self, connection: _Connection) -> None:
+        """Keep a connection; close the one that is idle longest if there are too many."""
+        connection.idle_since = monotonic()
         with self._lock:
-            surplus = [connection] if self._closed else self._kept(key, connection)
-        for each in surplus:
-            each.http.close()
-
-    def _kept(self, key: _Key, connection: _Connection) -> list[_Connection]:
-        """Keep a connection; return those that have to go for it, the least recently used first."""
-        self._idle.setdefault(key, []).append(connection)
-        self._idle[key] = self._idle.pop(key)
-        if sum(map(len, self._idle.values())) <= MAX_IDLE:
-            return []
-        oldest = next(iter(self._idle))
-        gone = self._idle[oldest].pop(0)
-        if not self._idle[oldest]:
-            del self._idle[oldest]
-        return [gone]
+            self._idle.append(connection)
+            surplus = self._idle.pop(0) if self._closed or len(self._idle) > MAX_IDLE else None
+        if surplus is not None:
+            surplus.http.close()
 
 
 def _answered(request: HttpRequest, connection: _Connection) -> http.client.HTTPResponse:
@@ -182,11 +161,11 @@ def _answered(request: HttpRequest, connection: _Connection) -> http.client.HTTP
 
 
 def _read(request: HttpRequest, response: http.client.HTTPResponse) -> HttpResponse:
-    """Read the body in pieces, so that its size is not the sender's to choose."""
+    """Read the body in pieces, up to the limit."""
     host, good = request.target.host, response.status == HTTPStatus.OK
     limit = request.max_bytes if good else MAX_ERROR_BYTES
     if good and response.getheader("Content-Encoding", "identity").lower() != "identity":
-        raise EgressError(Problem.BAD_ANSWER, f"{host} answered with a content encoding that was not asked for")
+        raise EgressError(Problem.BAD_ANSWER, f"{host} used a content encoding that was not requested")
     if good and response.length is not None and response.length > limit:
         raise EgressError(Problem.TOO_LARGE, f"{host} announced {response.length} bytes, more than {limit}")
     body = bytearray()
@@ -204,12 +183,8 @@ def _read(request: HttpRequest, response: http.client.HTTPResponse) -> HttpRespo
     return HttpResponse(status=response.status, headers=headers, body=bytes(body[:limit]))
 
 
-def _is_about_trust(exc: OSError) -> bool:
-    return isinstance(exc, ssl.SSLCertVerificationError)
-
-
 def _fail(exc: Exception, target: Target, seconds_left: SecondsLeft) -> NoReturn:
-    """Raise the error that stands for an exception of the socket, of TLS or of HTTP."""
+    """Raise the error for an exception of the socket, of TLS or of HTTP."""
     where = target.authority
     if seconds_left() <= 0:
         raise EgressError(Problem.DEADLINE, f"{where} did not answer in time") from exc
@@ -221,4 +196,4 @@ def _fail(exc: Exception, target: Target, seconds_left: SecondsLeft) -> NoReturn
     if isinstance(exc, OSError | http.client.RemoteDisconnected | http.client.IncompleteRead):
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
         raise EgressError(Problem.UNREACHABLE, f"{where} could not be reached: {reason}") from exc
-    raise EgressError(Problem.BAD_ANSWER, f"{where} gave no HTTP answer: {type(exc).__name__}") from exc
+    raise EgressError(Problem.BAD_ANSWER, f"{where} returned an invalid HTTP response: {type(exc).__name__}") from exc

@@ -1,4 +1,4 @@
-"""Hosts as URLs name them, and hosts as an operator lists them. Nothing is resolved here."""
+"""Hosts of URLs, and lists of hosts in the configuration. Nothing is resolved here."""
 
 import re
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from tidegate.egress.errors import EgressError, Problem
 from tidegate.errors import ConfigurationError
 
 MAX_URL_CHARACTERS = 8192
-"""Storage services sign what they let through, and say so in long URLs."""
+"""Signed URLs of storage services are long."""
 MAX_HOST_CHARACTERS = 253
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _LABEL = r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
-# The C library reads 127.1, 0x7f000001 and 2130706433 as addresses; a name that it might read so is none.
+# The C library reads 127.1, 0x7f000001 and 2130706433 as addresses, so no host name may look like that.
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
 _LISTED = re.compile(r"(?P<below>\*\.)?(?P<host>\[[0-9a-f:.]+\]|[^:\[\]*]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 _MAX_PORT = 65_535
@@ -25,7 +25,7 @@ _SHOWN = 100
 
 
 class Reach(Enum):
-    """Which addresses a host may have: those of the public internet, or those of a private network too."""
+    """Which addresses a host may have: public ones only, or private ones too."""
 
     PUBLIC = "public"
     PRIVATE = "private"
@@ -33,7 +33,7 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a URL names. ``host`` is lower case and an IPv6 address without brackets; ``path`` has the query."""
+    """The parts of a URL. ``host`` is lower case, an IPv6 address without brackets; ``path`` includes the query."""
 
     scheme: str
     host: str
@@ -42,35 +42,35 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """Return what the Host header says."""
+        """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """Return what has to be the same for credentials to go along."""
+        """Scheme, host and port: credentials are sent to no other origin."""
         return self.scheme, self.host, self.port
 
 
 @dataclass(frozen=True, slots=True)
 class HostPattern:
-    """One entry of a list: a host, or every host ``below`` a domain; any of the usual ports where none is said."""
+    """One entry of a list: a host, or every host ``below`` a domain; ports 80 and 443 if it names none."""
 
     host: str
     below: bool
     port: int | None
 
     def matches(self, host: str, port: int) -> bool:
-        """Tell whether a host and port are meant."""
+        """Tell whether the entry matches a host and port."""
         if port != self.port if self.port is not None else port not in DEFAULT_PORTS.values():
             return False
         return host.endswith(f".{self.host}") if self.below else host == self.host
 
 
 class HostList:
-    """The hosts that an operator listed. ``private`` ones may have private addresses, and are listed by that alone.
+    """The hosts that an operator listed. Hosts of ``private`` are listed too, and may have private addresses.
 
-    Raise ConfigurationError for an entry that is no host; ``settings`` is how the two lists are called.
+    Raise ConfigurationError for an invalid entry; ``settings`` are the names of the two lists.
     """
 
     def __init__(
@@ -92,11 +92,7 @@ def parse_pattern(text: str, *, setting: str) -> HostPattern:
     host = None if found is None else parse_host(found["host"])
     port = int(found["port"]) if found is not None and found["port"] else None
     below = found is not None and found["below"] is not None
-    if (
-        host is None
-        or (below and ("." not in host or _is_address(host)))
-        or not (port is None or 0 < port <= _MAX_PORT)
-    ):
+    if host is None or (below and ("." not in host or is_address(host))) or not (port is None or 0 < port <= _MAX_PORT):
         raise ConfigurationError(
             f"{setting}: {text[:_SHOWN]!a} is not a host: expected a lower-case name such as ocsp.example.com, with its "
             "port where that is neither 80 nor 443, or *.example.com for every host below a domain"
@@ -105,7 +101,7 @@ def parse_pattern(text: str, *, setting: str) -> HostPattern:
 
 
 def parse_host(text: str) -> str | None:
-    """Return a host in the one spelling that is compared, IPv6 without brackets, or None for what is none."""
+    """Return a host in its canonical spelling, IPv6 without brackets, or None if it is invalid."""
     plain = text.lower()
     if plain.startswith("[") or _NUMERIC.fullmatch(plain):
         try:
@@ -119,14 +115,14 @@ def parse_host(text: str) -> str | None:
 
 
 def parse_url(url: str, *, schemes: frozenset[str] = frozenset({"https"})) -> Target:
-    """Return what a URL of one of the schemes names; raise EgressError for anything else, user names included."""
+    """Return the parts of a URL with one of the schemes; raise EgressError for anything else, also with a user name."""
     if len(url) > MAX_URL_CHARACTERS or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise EgressError(Problem.BAD_URL, "an address that is no URL")
+        raise EgressError(Problem.BAD_URL, "the address is not a URL")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as exc:
-        raise EgressError(Problem.BAD_URL, f"{url[:_SHOWN]!a} is no URL") from exc
+        raise EgressError(Problem.BAD_URL, f"{url[:_SHOWN]!a} is not a URL") from exc
     scheme = parts.scheme.lower()
     bracket = parts.netloc.startswith("[")
     host = parse_host(f"[{parts.hostname}]" if bracket else parts.hostname or "")
@@ -139,7 +135,8 @@ def parse_url(url: str, *, schemes: frozenset[str] = frozenset({"https"})) -> Ta
     return Target(scheme, host, DEFAULT_PORTS[scheme] if port is None else port, path)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Tell whether a host is an IP address and no name."""
     try:
         ip_address(host)
     except ValueError:

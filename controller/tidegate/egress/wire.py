@@ -1,7 +1,7 @@
 """Connections to checked addresses, on which every wait ends with the time of the exchange.
 
-A time limit of a socket is one for each wait: a peer that sends a byte a second would never meet it. Here each wait is
-given what is left of the whole.
+A socket's timeout bounds each wait separately: a peer that sends a byte a second never exceeds it. Here each wait gets
+what is left of the whole.
 """
 
 import http.client
@@ -15,7 +15,7 @@ from tidegate.egress.addresses import Address
 from tidegate.egress.hosts import Target
 
 CONNECT_SECONDS = 3.0
-"""Time for one address to take a connection, and again for TLS."""
+"""Time limit of one address for TCP, and again for TLS."""
 BUFFER_BYTES = 64 * 1024
 
 SecondsLeft = Callable[[], float]
@@ -39,15 +39,12 @@ class Wire:
         return io.BufferedReader(_SocketReader(self, self._socket), BUFFER_BYTES)
 
     def close(self) -> None:
-        """Close the socket, once whoever reads an answer has closed that."""
+        """Close the socket, after the file of an answer was closed."""
         self._socket.close()
 
     def limit(self) -> None:
-        """Let the next wait end with the time; raise TimeoutError where none is left."""
-        left = self.seconds_left()
-        if left <= 0:
-            raise TimeoutError("no time is left")
-        self._socket.settimeout(left)
+        """End the next wait with the time; raise TimeoutError if none is left."""
+        _limit(self._socket, self.seconds_left())
 
 
 class _SocketReader(io.RawIOBase):
@@ -70,16 +67,16 @@ class _SocketReader(io.RawIOBase):
 def connect(
     address: Address, target: Target, tls: ssl.SSLContext | None, seconds_left: SecondsLeft
 ) -> tuple[http.client.HTTPConnection, Wire]:
-    """Connect to the address itself; with https the certificate has to be the target host's. Raise OSError."""
+    """Connect to the address; with https the certificate must be valid for the target's host. Raise OSError."""
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004 - the protocol's own number
     connected = socket.socket(family, socket.SOCK_STREAM)
     try:
-        _limit(connected, seconds_left)
+        _limit(connected, min(seconds_left(), CONNECT_SECONDS))
         connected.connect((str(address), target.port))
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if target.scheme == "https":
             assert tls is not None
-            _limit(connected, seconds_left)
+            _limit(connected, min(seconds_left(), CONNECT_SECONDS))
             connected = tls.wrap_socket(connected, server_hostname=target.host)
     except BaseException:
         connected.close()
@@ -92,8 +89,7 @@ def connect(
     return connection, wire
 
 
-def _limit(connecting: socket.socket, seconds_left: SecondsLeft) -> None:
-    left = seconds_left()
-    if left <= 0:
+def _limit(connected: socket.socket, seconds: float) -> None:
+    if seconds <= 0:
         raise TimeoutError("no time is left")
-    connecting.settimeout(min(left, CONNECT_SECONDS))
+    connected.settimeout(seconds)

@@ -71,6 +71,33 @@ class Listing:
     more: bool = False
 
 
+def list_pages(pages: Iterable[Listing], is_too_large: Callable[[SourceUnavailableError], bool]) -> Listing:
+    """Return the listing of pages, each of which tells whether more follow; raise what the first one raises.
+
+    A signature that was listed counts whatever becomes of the pages after it; that there are no others is unknown then. A
+    page that is too large is like too many pages.
+    """
+    refs: list[ArtifactRef] = []
+    skipped: list[SkippedArtifact] = []
+    page: Listing | None = None
+    try:
+        for page in pages:
+            refs += page.refs
+            skipped += page.skipped
+            if len(refs) > MAX_LISTED:
+                break
+    except (SourceUnavailableError, UnusableArtifactError) as exc:
+        if isinstance(exc, SourceUnavailableError) and is_too_large(exc):
+            return Listing(refs=tuple(refs), skipped=tuple(skipped), more=True)
+        if page is None:
+            raise
+        reason = exc.reason if isinstance(exc, UnusableArtifactError) else SkipReason.UNAVAILABLE
+        cause = exc.cause if isinstance(exc, SourceUnavailableError) else None
+        skipped.append(SkippedArtifact(what="referrers", reason=reason, detail=str(exc)[:MAX_DETAIL], cause=cause))
+        return Listing(refs=tuple(refs), skipped=tuple(skipped))
+    return Listing(refs=tuple(refs), skipped=tuple(skipped), more=page is not None and page.more)
+
+
 class ArtifactStore(Protocol):
     """One repository, asked for what stands beside one image. Methods block; each is bounded in bytes and seconds.
 

@@ -1,5 +1,5 @@
-"""The edge to registries that are not Amazon ECR: the OCI distribution protocol 1.1, read only.
+"""Registries other than Amazon ECR, by the OCI distribution protocol 1.1, read only.
 
-Asked for manifests and signatures of images whose registry a policy lists, and of no others. Nothing is verified here but
-that bytes are those of the digest they were asked for by.
+They are asked for manifests and signatures of images whose registry a policy lists, and no others are asked. The only
+check here is that content has the digest by which it was requested.
 """

@@ -1,7 +1,7 @@
-"""Where a registry is, and the only places it may lead to: its token service, and where it keeps its content.
+"""Where a registry is, and which hosts its answers may name: its token service, and where it stores content.
 
-A registry's answers name both, as a realm and as redirects. They are words of the registry, or of whoever sits in its
-place, and decide nothing: who else may be asked is said by the operator, or known here for registries that everybody uses.
+A registry names both, as a realm and as redirects. Its answers do not decide which hosts are contacted: the operator
+does, or the lists here for well-known registries.
 """
 
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from tidegate.egress.hosts import DEFAULT_PORTS, HostList, Reach, Target, parse_
 from tidegate.errors import ConfigurationError
 
 _API_HOSTS = {"docker.io": "registry-1.docker.io"}
-"""Hosts of the API, where it is not that which references name."""
+"""Hosts of the API, if they differ from the host in image references."""
 _TOKEN_HOSTS = {"docker.io": ("auth.docker.io",), "registry.gitlab.com": ("gitlab.com",)}
-"""Hosts of token services, where they are known not to be the registry's own."""
+"""Hosts of token services other than the registry's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryAccess:
-    """How a registry is asked. ``host`` is as references name it, with its port.
+    """How a registry is accessed. ``host`` is as in image references, with its port.
 
-    ``token_hosts`` may be given the pull secret; ``blob_hosts`` are the only other hosts that content is fetched from, any
-    public one where none is named. Both, like the registry, may have private addresses with ``private_addresses``.
+    ``token_hosts`` may receive the pull secret; content is fetched from no hosts but ``blob_hosts``, or from any public
+    host if there are none. With ``private_addresses`` they and the registry may have private addresses.
     """
 
     host: str
@@ -33,7 +33,7 @@ class RegistryAccess:
 
 
 class RegistryHosts:
-    """A registry's API and what it may lead to. Raise ConfigurationError for hosts that are none."""
+    """The hosts of a registry's API and of what it may refer to. Raise ConfigurationError for invalid hosts."""
 
     def __init__(self, access: RegistryAccess) -> None:
         self.access = access
@@ -51,7 +51,7 @@ class RegistryHosts:
         return Target(self.api.scheme, self.api.host, self.api.port, f"{self.api.path}{path}")
 
     def realm(self, url: str) -> tuple[Target, Reach]:
-        """Return where tokens are asked for; raise EgressError for a realm that nobody vouches for."""
+        """Return the token service that a realm names; raise EgressError if it is not an allowed host."""
         target = parse_url(url)
         if target.origin == self.api.origin or self._tokens.reach(target.host, target.port):
             return target, self.reach
@@ -64,7 +64,7 @@ class RegistryHosts:
         )
 
     def redirect(self, url: str) -> tuple[Target, Reach]:
-        """Return where content is fetched from; raise EgressError for a place where it must not be."""
+        """Return the address that a redirect names; raise EgressError if it is not an allowed host."""
         target = parse_url(url)
         if target.origin == self.api.origin:
             return target, self.reach

@@ -1,4 +1,4 @@
-"""What a registry says of how it wants to be asked: the challenge of a 401. Pure.
+"""The challenge of a registry's 401: how it wants requests to be authorized. Pure.
 
 Source: RFC 9110, section 11.6.1, and the token authentication of the distribution project.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_CHARACTERS = 4096
-"""Of a header that is read."""
+"""Longest header that is read."""
 MAX_SERVICE = 256
 
 _SCHEME = re.compile(r"(?:^|,)\s*(?P<scheme>bearer|basic)\s+", re.ASCII | re.IGNORECASE)
@@ -19,16 +19,16 @@ _PARAMETER = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """A wish for a token of the ``realm``, or for a name and password where the realm is None."""
+    """A token of the ``realm`` is required, or a user name and password if the realm is None."""
 
     realm: str | None
     service: str = ""
 
 
 def read_challenge(headers: Iterable[str]) -> Challenge | None:
-    """Return what is wanted, a token before a password; None where it is nothing that is known here.
+    """Return what is required, a token rather than a password; None for unknown challenges.
 
-    The scope that it may name is not read: what a token is good for is said by who asks for it.
+    The scope of a challenge is not read: each token request names its own.
     """
     found: list[Challenge] = []
     for header in headers:

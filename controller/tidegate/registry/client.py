@@ -1,6 +1,6 @@
-"""Fetches content from a registry: authorized where it asks for that, led on only where it may lead, again where it failed.
+"""Fetches content from a registry: with authorization if required, through allowed redirects, and with one retry.
 
-What is fetched is not yet compared with anything. Everything that is not an answer is AwsUnavailableError.
+Content is not yet compared with its digest. Every failure is SourceUnavailableError.
 """
 
 import time
@@ -23,9 +23,9 @@ from tidegate.registry.sending import Sender
 from tidegate.registry.tokens import Tokens
 
 ATTEMPTS = 2
-"""Times that a request is made which failed in a way that may pass."""
+"""Attempts of a request that fails for a reason that may pass."""
 MAX_WAIT_SECONDS = 5.0
-"""How long a registry's own wish to wait is met within one look-up."""
+"""Longest Retry-After that is obeyed within one look-up."""
 MAX_REDIRECTS = 3
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -35,7 +35,7 @@ _PASSING = frozenset({Cause.UNREACHABLE, Cause.SERVER_ERROR, Cause.THROTTLED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is wanted of a repository: a ``path`` below its name, and how many bytes of it are taken.
+    """What is requested of a repository: a ``path`` below its name, and how many bytes are read at most.
 
     ``answers`` are statuses that are answers too, beside 200 and 404.
     """
@@ -48,7 +48,7 @@ class Wanted:
 
 
 class Client:
-    """Fetches. Safe to share between threads."""
+    """Makes requests. Safe to share between threads."""
 
     def __init__(self, sender: Sender, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sender = sender
@@ -56,14 +56,14 @@ class Client:
         self._sleep = sleep
 
     def get(
-        self, place: RegistryHosts, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft
+        self, hosts: RegistryHosts, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft
     ) -> HttpResponse:
-        """Return the answer, with status 200, 404 or one of those that are wanted."""
+        """Return the answer, with status 200, 404 or one of ``wanted.answers``."""
         attempts = ATTEMPTS
         while True:
             attempts -= 1
             try:
-                return self._get(place, repository, wanted, seconds_left)
+                return self._get(hosts, repository, wanted, seconds_left)
             except SourceUnavailableError as exc:
                 wait = _wait(exc)
                 if attempts <= 0 or wait is None or wait >= seconds_left():
@@ -71,58 +71,58 @@ class Client:
                 self._sleep(wait)
 
     def _get(
-        self, place: RegistryHosts, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft
+        self, hosts: RegistryHosts, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft
     ) -> HttpResponse:
-        target = place.endpoint(f"{repository.name}/{wanted.path}")
-        given = self._tokens.expected(place, repository, seconds_left)
-        reply = self._led(place, repository, wanted, target, given, seconds_left)
+        target = hosts.endpoint(f"{repository.name}/{wanted.path}")
+        given = self._tokens.expected(hosts, repository, seconds_left)
+        reply = self._follow(hosts, repository, wanted, target, given, seconds_left)
         if reply.status == HTTPStatus.UNAUTHORIZED:
             challenge = read_challenge(reply.headers.get("www-authenticate", ()))
-            header = self._tokens.get(place, repository, challenge, refused=given, seconds_left=seconds_left)
-            reply = self._led(place, repository, wanted, target, header, seconds_left)
+            header = self._tokens.get(hosts, repository, challenge, refused=given, seconds_left=seconds_left)
+            reply = self._follow(hosts, repository, wanted, target, header, seconds_left)
         if reply.status not in _ANSWERS | wanted.answers:
-            raise of_status(reply, place.access.host, wanted.source)
+            raise of_status(reply, hosts.access.host, wanted.source)
         return reply
 
-    def _led(
+    def _follow(
         self,
-        place: RegistryHosts,
+        hosts: RegistryHosts,
         repository: OciRepository,
         wanted: Wanted,
         target: Target,
         authorization: str | None,
         seconds_left: SecondsLeft,
     ) -> HttpResponse:
-        """Return the answer at the end of a few redirects. The header goes to the registry itself alone."""
-        reach: Reach = place.reach
+        """Follow redirects to allowed hosts and return the answer. Only the registry itself receives the header."""
+        reach: Reach = hosts.reach
         for _ in range(MAX_REDIRECTS + 1):
-            own = authorization is not None and target.origin == place.api.origin
+            own = authorization is not None and target.origin == hosts.api.origin
             request = HttpRequest(
                 target=target,
                 reach=reach,
                 max_bytes=wanted.max_bytes,
                 headers={"Accept": wanted.accept, **({"Authorization": str(authorization)} if own else {})},
             )
-            reply = self._sender.send(wanted.source, repository.registry, place, request, seconds_left)
+            reply = self._sender.send(wanted.source, repository.registry, hosts, request, seconds_left)
             if reply.status not in _REDIRECTS:
-                if reply.status == HTTPStatus.UNAUTHORIZED and target.origin != place.api.origin:
+                if reply.status == HTTPStatus.UNAUTHORIZED and target.origin != hosts.api.origin:
                     raise of_status(reply, target.authority, wanted.source)
                 return reply
-            target, reach = _next(place, target, reply, wanted.source)
-        raise unexpected(wanted.source, f"{place.access.host} redirects more than {MAX_REDIRECTS} times")
+            target, reach = _next(hosts, target, reply, wanted.source)
+        raise unexpected(wanted.source, f"{hosts.access.host} redirects more than {MAX_REDIRECTS} times")
 
 
-def _next(place: RegistryHosts, target: Target, reply: HttpResponse, source: str) -> tuple[Target, Reach]:
+def _next(hosts: RegistryHosts, target: Target, reply: HttpResponse, source: str) -> tuple[Target, Reach]:
     base = f"{target.scheme}://{target.authority}{target.path}"
     try:
-        return place.redirect(urljoin(base, reply.header("location")))
+        return hosts.redirect(urljoin(base, reply.header("location")))
     except (EgressError, ValueError) as exc:
         error = exc if isinstance(exc, EgressError) else None
-        raise (of_egress(error, source) if error else unexpected(source, "a redirect to nowhere")) from exc
+        raise (of_egress(error, source) if error else unexpected(source, "an invalid redirect location")) from exc
 
 
 def _wait(exc: SourceUnavailableError) -> float | None:
-    """Return how long to wait before another attempt, or None where none is worth making."""
+    """Return how long to wait before another attempt, or None if there should be none."""
     if exc.cause not in _PASSING:
         return None
     if exc.cause is not Cause.THROTTLED:

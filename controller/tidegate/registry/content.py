@@ -1,12 +1,12 @@
 """One repository's content: manifests, lists of referrers and blobs, by the OCI distribution protocol.
 
-It is what the search for signatures asks (``referrers.search.ArtifactStore``). Whoever may push decides what is
-in there, and how much: that must never read as "could not look".
+It is an ``ArtifactStore`` of ``referrers.search``. Users who can push choose the content and its size, which must never
+count as a failed look-up.
 """
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -20,10 +20,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import FetchedManifest
 from tidegate.evidence.signature_artifacts import (
-    MAX_DETAIL,
     MAX_ENVELOPE_BYTES,
-    MAX_LISTED,
-    ArtifactRef,
     Descriptor,
     SkippedArtifact,
     SkipReason,
@@ -34,7 +31,7 @@ from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, OCI_INDEX
 from tidegate.images.repository import OciRepository
-from tidegate.referrers.search import Listing
+from tidegate.referrers.search import Listing, list_pages
 from tidegate.registry.access import RegistryHosts
 from tidegate.registry.client import Client, Wanted
 from tidegate.registry.errors import error_codes, is_too_large, unexpected
@@ -42,7 +39,7 @@ from tidegate.registry.errors import error_codes, is_too_large, unexpected
 MAX_PAGES = 8
 """Pages of referrers that are read for one image."""
 MAX_QUERY = 2048
-"""Characters of what names the next page."""
+"""Longest query of the next page's address."""
 WITHHELD = frozenset(
     {
         HTTPStatus.NOT_ACCEPTABLE,
@@ -51,11 +48,11 @@ WITHHELD = frozenset(
         HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
     }
 )
-"""What registries say of content that nobody may pull: of another format, or against their own policy (Harbor: 412).
-Whoever may push can push such content, so that it is no failure of the registry."""
+"""Statuses for content that cannot be pulled: another format, or against the registry's own policy (Harbor: 412). Users
+can push such content, so it is no failure of the registry."""
 
 MANIFEST, BLOB, REFERRERS = "oci:GetManifest", "oci:GetBlob", "oci:referrers"
-"""How messages and metrics call what is asked."""
+"""Names of the API calls in messages and metrics."""
 
 _ACCEPT = ", ".join(ACCEPTED_TYPES)
 _NEXT = re.compile(r'<(?P<url>[^<>]{0,4096})>\s*;\s*rel="?next"?', re.ASCII)
@@ -64,13 +61,13 @@ _HOPELESS = frozenset({Cause.THROTTLED, Cause.DEADLINE, Cause.CREDENTIALS})
 
 
 class RepositoryContent:
-    """One repository, asked within the seconds that are left."""
+    """One repository, read within ``seconds_left``."""
 
     def __init__(
-        self, client: Client, place: RegistryHosts, repository: OciRepository, seconds_left: SecondsLeft
+        self, client: Client, hosts: RegistryHosts, repository: OciRepository, seconds_left: SecondsLeft
     ) -> None:
         self._client = client
-        self._place = place
+        self._hosts = hosts
         self._repository = repository
         self.seconds_left = seconds_left
 
@@ -94,12 +91,12 @@ class RepositoryContent:
         if reply.status in WITHHELD:
             return TOO_LARGE
         if not _is_manifest_of(image, reply.body):
-            raise unexpected(MANIFEST, f"{self._place.access.host} gave other bytes than those of {image}")
+            raise unexpected(MANIFEST, f"{self._hosts.access.host} returned the wrong content for {image}")
         media_type = reply.header("content-type").partition(";")[0].strip()
         return StoredManifest(content=reply.body, media_type=media_type)
 
     def manifests(self, ids: Sequence[ImageId]) -> Mapping[ImageId, FetchedManifest]:
-        """Fetch manifests one after the other; once there is no use in it, the others are not asked for."""
+        """Fetch manifests one after the other; after a failure that would repeat itself, no others are requested."""
         found: dict[ImageId, FetchedManifest] = {}
         hopeless: SourceUnavailableError | None = None
         for each in ids:
@@ -111,41 +108,18 @@ class RepositoryContent:
         return found
 
     def referrers(self, subject: Digest, artifact_types: frozenset[str]) -> Listing:
-        """List the referrers of a digest, page by page; none where the registry has no such API.
+        """List the referrers of a digest, page by page; none if the registry has no such API.
 
         Source: OCI distribution specification 1.1, "listing referrers".
         """
-        refs: list[ArtifactRef] = []
-        skipped: list[SkippedArtifact] = []
-        query = f"?artifactType={quote(next(iter(artifact_types)), safe='')}" if len(artifact_types) == 1 else ""
-        seen = {query}
-        for page in range(MAX_PAGES):
-            try:
-                listed, following = self._page(subject, query, first=page == 0)
-            except (SourceUnavailableError, UnusableArtifactError) as exc:
-                if isinstance(exc, SourceUnavailableError) and is_too_large(exc, REFERRERS):
-                    break
-                if page == 0:
-                    raise
-                # A signature that was listed is as good as ever; that there are no others is not known.
-                return Listing(refs=tuple(refs), skipped=(*skipped, _unlisted(exc)))
-            refs += listed.refs
-            skipped += listed.skipped
-            if following is None:
-                return Listing(refs=tuple(refs), skipped=tuple(skipped))
-            if following in seen:
-                circle = unexpected(REFERRERS, f"{self._place.access.host} lists its pages in a circle")
-                return Listing(refs=tuple(refs), skipped=(*skipped, _unlisted(circle)))
-            if len(refs) > MAX_LISTED:
-                break
-            query = following
-            seen.add(query)
-        return Listing(refs=tuple(refs), skipped=tuple(skipped), more=True)
+        types = sorted(artifact_types)
+        query = f"?artifactType={quote(types[0], safe='')}" if len(types) == 1 else ""
+        return list_pages(self._pages(subject, query), lambda exc: is_too_large(exc, REFERRERS))
 
     def blob(self, blob: Descriptor) -> bytes:
-        """Fetch one blob; raise UnusableArtifactError where there is none, or where it has not the size that is told.
+        """Fetch one blob; raise UnusableArtifactError if it is missing or its size is not the one of the descriptor.
 
-        Bytes that are not those of the digest are no answer: a page of a proxy, or half of a blob.
+        Bytes with another digest are a failure of the registry: a proxy's page, or half a blob.
         """
         path = f"blobs/{blob.digest}"
         wanted = Wanted(source=BLOB, path=path, max_bytes=MAX_ENVELOPE_BYTES, answers=WITHHELD)
@@ -157,53 +131,64 @@ class RepositoryContent:
                 raise UnusableArtifactError(SkipReason.TOO_LARGE, problem) from exc
             raise
         if reply.status != HTTPStatus.OK:
-            raise UnusableArtifactError(SkipReason.GONE, f"the registry gives no such blob: HTTP {reply.status}")
+            raise UnusableArtifactError(SkipReason.GONE, f"the registry has no such blob: HTTP {reply.status}")
         if digest_of(reply.body) != blob.digest:
-            raise unexpected(BLOB, f"{self._place.access.host} gave other bytes than those of {blob.digest}")
+            raise unexpected(BLOB, f"{self._hosts.access.host} returned the wrong content for {blob.digest}")
         if len(reply.body) != blob.size:
             problem = f"the blob has {len(reply.body)} bytes, not {blob.size}"
             raise UnusableArtifactError(SkipReason.BAD_CONTENT, problem)
         return reply.body
 
-    def _page(self, subject: Digest, query: str, *, first: bool) -> tuple[Listing, str | None]:
-        """Return one page and the query of the next, where there is one."""
+    def _pages(self, subject: Digest, query: str) -> Iterator[Listing]:
+        """Yield the pages, each of which must have a new address."""
         path = f"referrers/{subject}"
-        wanted = Wanted(source=REFERRERS, path=f"{path}{query}", max_bytes=MAX_MANIFEST_BYTES, accept=OCI_INDEX)
-        reply = self._get(wanted)
+        seen: set[str] = set()
+        while len(seen) < MAX_PAGES:
+            if query in seen:
+                raise unexpected(REFERRERS, f"the pages of {self._hosts.access.host} form a circle")
+            wanted = Wanted(source=REFERRERS, path=f"{path}{query}", max_bytes=MAX_MANIFEST_BYTES, accept=OCI_INDEX)
+            reply = self._get(wanted)
+            if reply.status == HTTPStatus.NOT_FOUND and not seen:
+                return
+            following = self._next(reply, f"{self._repository.name}/{path}")
+            yield self._read(reply, more=following is not None)
+            if following is None:
+                return
+            seen.add(query)
+            query = following
+
+    def _read(self, reply: HttpResponse, *, more: bool) -> Listing:
+        """Return one page. Users choose its entries; that it is a list is up to the registry."""
         if reply.status == HTTPStatus.NOT_FOUND:
-            if first:
-                return Listing(refs=()), None
-            raise unexpected(REFERRERS, f"{self._place.access.host} has no such page as it said")
-        # What a list says, who may push has a say in; that it is one is the registry's own affair.
+            raise unexpected(REFERRERS, f"{self._hosts.access.host} has no page at the address that it gave")
         if not _is_list(reply.body):
-            raise unexpected(REFERRERS, f"{self._place.access.host} gave no list of referrers but something else")
+            raise unexpected(REFERRERS, f"{self._hosts.access.host} did not return a list of referrers")
         listed = parse_referrers(reply.body)
         detail = f"{listed.unreadable} entries without a sha256 digest"
         unreadable = SkippedArtifact(what="referrers", reason=SkipReason.UNSUPPORTED, detail=detail)
-        skipped = (unreadable,) if listed.unreadable else ()
-        return Listing(refs=listed.refs, skipped=skipped), self._next(reply, f"{self._repository.name}/{path}")
+        return Listing(refs=listed.refs, skipped=(unreadable,) if listed.unreadable else (), more=more)
 
     def _next(self, reply: HttpResponse, path: str) -> str | None:
-        """Return what is behind the question mark of the next page. All else of its address is ours."""
+        """Return the query of the next page's address; the path must be the same."""
         found = _NEXT.search(reply.header("link"))
         if found is None:
             return None
-        here = self._place.endpoint(path)
+        here = self._hosts.endpoint(path)
         try:
             target = urlsplit(urljoin(f"{here.scheme}://{here.authority}{here.path}", found["url"]))
         except ValueError as exc:
-            raise unexpected(REFERRERS, "the next page is no URL") from exc
+            raise unexpected(REFERRERS, "the address of the next page is not a URL") from exc
         query = target.query
         if target.path != here.path or len(query) > MAX_QUERY or not query.isascii() or not query.isprintable():
-            raise unexpected(REFERRERS, f"the next page is not one of the same list: {found['url'][:80]!a}")
+            raise unexpected(REFERRERS, f"the next page belongs to another list: {found['url'][:80]!a}")
         return f"?{query}"
 
     def _get(self, wanted: Wanted) -> HttpResponse:
-        return self._client.get(self._place, self._repository, wanted, self.seconds_left)
+        return self._client.get(self._hosts, self._repository, wanted, self.seconds_left)
 
 
 class RecentManifests:
-    """The last few manifests that were found by tag or digest, up to so many bytes, by the digest of their bytes."""
+    """The manifests that were found last, up to a number of bytes, by digest."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -212,12 +197,12 @@ class RecentManifests:
         self._bytes = 0
 
     def get(self, repository: OciRepository, digest: Digest) -> StoredManifest | None:
-        """Return a manifest that was kept."""
+        """Return a manifest that is kept."""
         with self._lock:
             return self._kept.get((repository, digest))
 
     def keep(self, repository: OciRepository, digest: Digest, manifest: StoredManifest) -> None:
-        """Keep a manifest whose bytes have the digest; the oldest go for it."""
+        """Keep a manifest by the digest of its bytes; the oldest ones make room."""
         with self._lock:
             before = self._kept.pop((repository, digest), None)
             self._kept[repository, digest] = manifest
@@ -227,10 +212,7 @@ class RecentManifests:
 
 
 def _is_manifest_of(image: ImageId, content: bytes) -> bool:
-    """Tell whether bytes can be what a registry keeps: those of the digest, and under a tag at least an object in JSON.
-
-    Registries take nothing else for a manifest; what is in the object is for who pushed it to say.
-    """
+    """Tell whether bytes can be a manifest: those of the digest, or a JSON object under a tag, as registries require."""
     if image.kind == "digest":
         return digest_of(content) == image.value
     text = content.strip(b" \t\r\n")
@@ -242,11 +224,3 @@ def _is_list(content: bytes) -> bool:
         return "manifests" in _members(content)
     except (msgspec.MsgspecError, RecursionError):
         return False
-
-
-def _unlisted(exc: SourceUnavailableError | UnusableArtifactError) -> SkippedArtifact:
-    if isinstance(exc, UnusableArtifactError):
-        return SkippedArtifact(what="referrers", reason=exc.reason, detail=str(exc)[:MAX_DETAIL])
-    return SkippedArtifact(
-        what="referrers", reason=SkipReason.UNAVAILABLE, detail=str(exc)[:MAX_DETAIL], cause=exc.cause
-    )

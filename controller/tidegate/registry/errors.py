@@ -1,4 +1,4 @@
-"""What went wrong at a registry, as a cause. Nothing that is classified here ever becomes an answer."""
+"""The causes of failures at a registry. A failure never becomes an answer."""
 
 import json
 from http import HTTPStatus
@@ -23,23 +23,23 @@ _PROBLEMS = {
 
 
 def of_egress(exc: EgressError, source: str) -> SourceUnavailableError:
-    """Return the error that stands for an exchange without an answer."""
+    """Return the error for an exchange without an answer."""
     return SourceUnavailableError(_PROBLEMS[exc.problem], source, str(exc))
 
 
 def of_status(reply: HttpResponse, host: str, source: str) -> SourceUnavailableError:
-    """Return the error that stands for an answer that is none."""
+    """Return the error for a status that is no answer."""
     detail = f"{host} answered with HTTP {reply.status} {' '.join(error_codes(reply))}".strip()[:MAX_DETAIL]
     return SourceUnavailableError(_cause(reply.status), source, detail, retry_after_seconds=retry_after(reply))
 
 
 def unexpected(source: str, problem: str) -> SourceUnavailableError:
-    """Return the error of an answer that does not say what the protocol promises."""
+    """Return the error for an answer that violates the protocol."""
     return SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, problem[:MAX_DETAIL])
 
 
 def error_codes(reply: HttpResponse) -> tuple[str, ...]:
-    """Return the codes of an error's body, which may be anything. Source: OCI distribution specification, "error codes"."""
+    """Return the codes of an error's body. Source: OCI distribution specification, "error codes"."""
     try:
         errors = json.loads(reply.body)["errors"]
         return tuple(str(each["code"])[:40] for each in errors[:4])
@@ -48,7 +48,7 @@ def error_codes(reply: HttpResponse) -> tuple[str, ...]:
 
 
 def retry_after(reply: HttpResponse) -> float | None:
-    """Return the seconds that a registry asks to wait; a date or nonsense is none."""
+    """Return the seconds of Retry-After; None for a date or an invalid value."""
     text = reply.header("retry-after")
     return float(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None  # noqa: PLR2004 - eleven days
 
@@ -62,6 +62,6 @@ def _cause(status: int) -> Cause:
 
 
 def is_too_large(exc: SourceUnavailableError, source: str) -> bool:
-    """Tell whether the answer of this API had more bytes than are taken: a matter of who pushed, and no failure."""
+    """Tell whether this API's answer has more bytes than are read: the pusher's choice, and no failure."""
     cause = exc.__cause__
     return exc.source == source and isinstance(cause, EgressError) and cause.problem is Problem.TOO_LARGE

@@ -1,7 +1,7 @@
-"""Pull secrets: the file of a Secret of type kubernetes.io/dockerconfigjson, read when it is needed.
+"""Pull secrets: the mounted file of a Secret of type kubernetes.io/dockerconfigjson.
 
-Read anew each time, since the kubelet renews the file when the Secret changes. What is read goes to the registry that the
-file's entry names and to its token service, and into no text.
+It is read for each use, since the kubelet renews it when the Secret changes. Credentials go only to the registry of the
+entry and its token service, and into no message.
 """
 
 import base64
@@ -14,16 +14,15 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 MAX_FILE_BYTES = 1024 * 1024
-"""What a Secret holds at most."""
+"""The size limit of a Secret."""
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _API_PATHS = frozenset({"", "v1", "v2"})
 
 
 def basic_credentials(file: str, host: str, repository: str, source: str) -> str:
-    """Return the Authorization header for a repository, from the file's entry that names most of it.
+    """Return the Authorization header for a repository, from the entry with the longest matching path.
 
-    Raise AwsUnavailableError where there is none that can be used: a registry for which a secret is set is not asked
-    without one.
+    Raise SourceUnavailableError if there is no usable entry: a registry with a pull secret is not accessed without it.
     """
     entries = _entries(file, source)
     named = [(path, entry) for key, entry in entries.items() if (path := _path(key, host, repository)) is not None]
@@ -50,7 +49,7 @@ def _entries(file: str, source: str) -> dict[str, Any]:
 
 
 def _path(key: str, host: str, repository: str) -> str | None:
-    """Return how much of a repository's path an entry names, or None for an entry that is not for the repository."""
+    """Return the path of an entry that applies to the repository, else None."""
     entry_host, _, path = (key.partition("://")[2] or key).partition("/")
     entry_host, path = entry_host.lower().removesuffix(":443"), path.strip("/")
     if entry_host != host and not (entry_host in _DOCKER_HUB and host in _DOCKER_HUB):
@@ -61,7 +60,7 @@ def _path(key: str, host: str, repository: str) -> str | None:
 
 
 def _user(entry: Any) -> bytes | None:
-    """Return ``name:password``; an entry's own fields count before its ``auth``, as they do for the kubelet."""
+    """Return ``name:password``; as for the kubelet, an entry's own fields take precedence over its ``auth``."""
     if not isinstance(entry, dict):
         return None
     name, password, auth = (entry.get(each) for each in ("username", "password", "auth"))

@@ -1,7 +1,7 @@
-"""Gives manifests and signatures of registries that are not Amazon ECR. See ``gather.sources.OtherRegistry``.
+"""Manifests and signatures of registries that are not Amazon ECR. See ``gather.sources.OtherRegistry``.
 
-How a search for signatures goes is said in ``referrers.search``. Nothing is cached but tokens, and the manifest
-that a tag was just found to mean, so that it is not pulled, and counted as a pull, twice.
+``referrers.search`` has the search for signatures. Cached are only tokens, and the manifest that a tag was just
+resolved to, so that one look-up does not count as two pulls.
 """
 
 import time
@@ -31,7 +31,7 @@ MAX_RECENT_BYTES = 8 * 1024 * 1024
 
 
 class OciRegistries:
-    """All registries that are not Amazon ECR: which of them are asked is for policies, how for ``accesses``.
+    """All registries that are not Amazon ECR. Policies say which ones are accessed, and ``accesses`` say how.
 
     Safe to share between threads. Raise ConfigurationError for an access that cannot be used.
     """
@@ -47,8 +47,8 @@ class OciRegistries:
         self._sender = Sender(gate=gate, look_up=look_up)
         self._client = Client(self._sender, sleep=sleep)
         self._recent = RecentManifests(MAX_RECENT_BYTES)
-        self._places = {canonical_host(each.host): RegistryHosts(each) for each in accesses}
-        for each in self._places.values():
+        self._hosts = {canonical_host(each.host): RegistryHosts(each) for each in accesses}
+        for each in self._hosts.values():
             self._sender.prepare(each)
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class OciRegistries:
         self._sender.close()
 
     def describe(self, repository: OciRepository, image: ImageId, *, seconds: float) -> Descriptor | Absence:
-        """Return digest, media type and size of the manifest that a tag or digest means, from its hashed bytes."""
+        """Return digest, media type and size of the manifest of a tag or digest, computed from its bytes."""
         stored = self._content(repository, seconds).manifest(image)
         if isinstance(stored, Absence):
             return stored
@@ -85,12 +85,12 @@ class OciRegistries:
 
     def _content(self, repository: OciRepository, seconds: float) -> RepositoryContent:
         ends = monotonic() + seconds
-        return RepositoryContent(self._client, self._place(repository), repository, lambda: ends - monotonic())
+        return RepositoryContent(self._client, self._hosts_of(repository), repository, lambda: ends - monotonic())
 
-    def _place(self, repository: OciRepository) -> RegistryHosts:
+    def _hosts_of(self, repository: OciRepository) -> RegistryHosts:
         host = canonical_host(repository.registry.host)
-        if (place := self._places.get(host)) is not None:
-            return place
+        if (hosts := self._hosts.get(host)) is not None:
+            return hosts
         try:
             return RegistryHosts(RegistryAccess(host=host))
         except ConfigurationError as exc:

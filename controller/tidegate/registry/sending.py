@@ -1,4 +1,4 @@
-"""Sends single requests for the registries, each through the gate that counts calls, and with the registry's own TLS."""
+"""Sends single requests, each through the gate that counts calls, and with the registry's own CA file."""
 
 import ssl
 import threading
@@ -16,7 +16,7 @@ from tidegate.registry.errors import of_egress
 
 
 class Sender:
-    """Sends; see the module. Registries with a CA file of their own share no connection with others."""
+    """Sends requests. Registries with a CA file of their own share no connections with others."""
 
     def __init__(self, *, gate: CallGate | None = None, look_up: LookUp = system_look_up) -> None:
         self._gate = gate
@@ -24,10 +24,10 @@ class Sender:
         self._lock = threading.Lock()
         self._egresses: dict[str | None, Egress] = {}
 
-    def prepare(self, place: RegistryHosts) -> None:
-        """Read a registry's CA file, where it has one; raise ConfigurationError where that cannot be used."""
-        if place.access.ca_file is not None:
-            self._egress(place.access.ca_file)
+    def prepare(self, hosts: RegistryHosts) -> None:
+        """Read a registry's CA file, if it has one; raise ConfigurationError if it cannot be used."""
+        if hosts.access.ca_file is not None:
+            self._egress(hosts.access.ca_file)
 
     def close(self) -> None:
         """Close the connections that are kept."""
@@ -35,14 +35,14 @@ class Sender:
             egress.close()
 
     def send(
-        self, source: str, registry: OciRegistry, place: RegistryHosts, request: HttpRequest, seconds_left: SecondsLeft
+        self, source: str, registry: OciRegistry, hosts: RegistryHosts, request: HttpRequest, seconds_left: SecondsLeft
     ) -> HttpResponse:
-        """Return the answer, whatever its status; raise AwsUnavailableError where there is none."""
+        """Return the answer, whatever its status; raise SourceUnavailableError if there is none."""
         if self._gate is not None:
             self._gate.enter(source, registry)
         began, cause = monotonic(), None
         try:
-            return self._egress(place.access.ca_file).send(request, seconds_left=seconds_left)
+            return self._egress(hosts.access.ca_file).send(request, seconds_left=seconds_left)
         except EgressError as exc:
             error = of_egress(exc, source)
             cause = error.cause
@@ -54,16 +54,16 @@ class Sender:
     def _egress(self, ca_file: str | None) -> Egress:
         with self._lock:
             if ca_file not in self._egresses:
-                tls = None if ca_file is None else trusting(ca_file)
+                tls = None if ca_file is None else _trusting(ca_file)
                 self._egresses[ca_file] = Egress(tls=tls, look_up=self._look_up)
             return self._egresses[ca_file]
 
 
-def trusting(ca_file: str) -> ssl.SSLContext:
-    """Return a context that believes the system's authorities and those of a file; raise ConfigurationError."""
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    """Return a context that trusts the system's authorities and those of a file; raise ConfigurationError."""
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(ca_file)
     except (OSError, ValueError) as exc:
-        raise ConfigurationError(f"registries: caFile {ca_file} has no certificates that can be read: {exc}") from exc
+        raise ConfigurationError(f"registries: caFile {ca_file} has no readable certificates: {exc}") from exc
     return context

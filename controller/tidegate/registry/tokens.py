@@ -1,6 +1,6 @@
 """Tokens of registries, each for pulling from one repository, kept until shortly before they expire.
 
-A token is asked for at the registry's own token service and nowhere else; what it is for is never the registry's to say.
+A token is requested only from an allowed token service, and only with the scope that is set here.
 """
 
 import json
@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from tidegate.egress.errors import EgressError
@@ -28,13 +29,16 @@ MAX_ANSWER_BYTES = 64 * 1024
 MAX_TOKEN_CHARACTERS = 16 * 1024
 MAX_TOKENS = 1_000
 MAX_LEARNED = 100
-"""Registries of which it is remembered what they ask for."""
+"""Registries whose last challenge is remembered."""
 USUAL_SECONDS = 60.0
-"""How long a token is good that does not say so. Source: the token specification of the distribution project."""
+"""Lifetime of a token without expires_in. Source: the token specification of the distribution project."""
 LONGEST_SECONDS = 300.0
 MARGIN_SECONDS = 10.0
-"""A token is not used so shortly before its end."""
+"""A token is not used in its last seconds."""
 LOCKS = 16
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class _Token:
 
 
 class Tokens:
-    """Gives Authorization headers. Safe to share between threads; those who want the same token wait for one call."""
+    """Gives Authorization headers. Safe to share between threads, which wait for one request of the same token."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -53,20 +57,20 @@ class Tokens:
         self._lock = threading.Lock()
         self._fetching = tuple(threading.Lock() for _ in range(LOCKS))
 
-    def expected(self, place: RegistryHosts, repository: OciRepository, seconds_left: SecondsLeft) -> str | None:
-        """Return the header that a registry is known to ask for, so that it need not ask again; None where it is not known.
+    def expected(self, hosts: RegistryHosts, repository: OciRepository, seconds_left: SecondsLeft) -> str | None:
+        """Return the header that a registry is known to require, which saves its challenge; None if that is not known.
 
-        Raise AwsUnavailableError where there is none such, and forget then what the registry asked for.
+        Raise SourceUnavailableError if the header cannot be had; the registry's challenge is forgotten then.
         """
         if (kept := self.kept(repository)) is not None:
             return kept
-        challenge = self._learned.get(place.access.host)
+        challenge = self._learned.get(hosts.access.host)
         if challenge is None:
             return None
         try:
-            return self.get(place, repository, challenge, refused=None, seconds_left=seconds_left)
+            return self.get(hosts, repository, challenge, refused=None, seconds_left=seconds_left)
         except SourceUnavailableError:
-            self._learned.pop(place.access.host, None)
+            self._learned.pop(hosts.access.host, None)
             raise
 
     def kept(self, repository: OciRepository) -> str | None:
@@ -76,7 +80,7 @@ class Tokens:
 
     def get(
         self,
-        place: RegistryHosts,
+        hosts: RegistryHosts,
         repository: OciRepository,
         challenge: Challenge | None,
         *,
@@ -85,12 +89,12 @@ class Tokens:
     ) -> str:
         """Return the header that answers a challenge; ``refused`` is one that the registry did not accept.
 
-        Raise AwsUnavailableError where there is none.
+        Raise SourceUnavailableError if there is none.
         """
         if challenge is None:
-            raise unexpected(SOURCE, f"{place.access.host} asks for credentials of an unknown kind")
+            raise unexpected(SOURCE, f"{hosts.access.host} requires an unknown kind of credentials")
         if challenge.realm is None:
-            return self._basic(place, repository, refused)
+            return self._basic(hosts, repository, refused)
         fetching = self._fetching[hash(repository) % LOCKS]
         if not fetching.acquire(timeout=max(0.0, seconds_left())):
             raise SourceUnavailableError(Cause.DEADLINE, SOURCE, "no time was left to get a token")
@@ -98,59 +102,62 @@ class Tokens:
             kept = self.kept(repository)
             if kept is not None and kept != refused:
                 return kept
-            token = self._fetch(place, repository, challenge.realm, challenge.service, seconds_left)
+            token = self._fetch(hosts, repository, challenge.realm, challenge.service, seconds_left)
         finally:
             fetching.release()
         with self._lock:
             self._tokens.pop(repository, None)
-            self._tokens[repository] = token
-            if len(self._tokens) > MAX_TOKENS:
-                del self._tokens[next(iter(self._tokens))]
-        self._learn(place, challenge)
+            _put(self._tokens, repository, token, MAX_TOKENS)
+        self._learn(hosts, challenge)
         return token.header
 
-    def _basic(self, place: RegistryHosts, repository: OciRepository, refused: str | None) -> str:
-        header = self._secret(place, repository)
+    def _basic(self, hosts: RegistryHosts, repository: OciRepository, refused: str | None) -> str:
+        header = self._secret(hosts, repository)
         if header is None or header == refused:
-            problem = "does not accept the pull secret" if header else "wants a pull secret, and none is set"
-            raise SourceUnavailableError(Cause.ACCESS_DENIED, SOURCE, f"{place.access.host} {problem}")
-        self._learn(place, Challenge(realm=None))
+            problem = "does not accept the pull secret" if header else "requires a pull secret, and none is set"
+            raise SourceUnavailableError(Cause.ACCESS_DENIED, SOURCE, f"{hosts.access.host} {problem}")
+        self._learn(hosts, Challenge(realm=None))
         return header
 
-    def _learn(self, place: RegistryHosts, challenge: Challenge) -> None:
+    def _learn(self, hosts: RegistryHosts, challenge: Challenge) -> None:
         with self._lock:
-            self._learned[place.access.host] = challenge
-            if len(self._learned) > MAX_LEARNED:
-                del self._learned[next(iter(self._learned))]
+            _put(self._learned, hosts.access.host, challenge, MAX_LEARNED)
 
     def _fetch(
-        self, place: RegistryHosts, repository: OciRepository, realm: str, service: str, seconds_left: SecondsLeft
+        self, hosts: RegistryHosts, repository: OciRepository, realm: str, service: str, seconds_left: SecondsLeft
     ) -> _Token:
         try:
-            target, reach = place.realm(realm)
+            target, reach = hosts.realm(realm)
         except EgressError as exc:
             raise of_egress(exc, SOURCE) from exc
-        secret = self._secret(place, repository)
+        secret = self._secret(hosts, repository)
         asked_at = monotonic()
         request = HttpRequest(
-            target=_asking(target, service, repository.name),
+            target=_token_address(target, service, repository.name),
             reach=reach,
             max_bytes=MAX_ANSWER_BYTES,
             headers={} if secret is None else {"Authorization": secret},
         )
-        reply = self._sender.send(SOURCE, repository.registry, place, request, seconds_left)
+        reply = self._sender.send(SOURCE, repository.registry, hosts, request, seconds_left)
         if reply.status != HTTPStatus.OK:
-            # Redirects too: whoever answers for the realm gets the secret, and that is no one else.
+            # Redirects too: no other host than the realm's may receive the secret.
             raise of_status(reply, target.authority, SOURCE)
         return _read(reply.body, target.host, asked_at)
 
-    def _secret(self, place: RegistryHosts, repository: OciRepository) -> str | None:
-        file = place.access.pull_secret_file
-        return None if file is None else basic_credentials(file, place.access.host, repository.name, SOURCE)
+    def _secret(self, hosts: RegistryHosts, repository: OciRepository) -> str | None:
+        file = hosts.access.pull_secret_file
+        return None if file is None else basic_credentials(file, hosts.access.host, repository.name, SOURCE)
 
 
-def _asking(realm: Target, service: str, name: str) -> Target:
-    """Return the address with the one scope that is ever asked for."""
+def _put(kept: dict[K, V], key: K, value: V, most: int) -> None:
+    """Keep a value; the oldest one makes room for it."""
+    kept[key] = value
+    if len(kept) > most:
+        del kept[next(iter(kept))]
+
+
+def _token_address(realm: Target, service: str, name: str) -> Target:
+    """Return the address with the one scope that is ever requested."""
     query = urlencode({**({"service": service} if service else {}), "scope": f"repository:{name}:pull"})
     return Target(realm.scheme, realm.host, realm.port, f"{realm.path}{'&' if '?' in realm.path else '?'}{query}")
 
@@ -161,11 +168,11 @@ def _read(body: bytes, host: str, asked_at: float) -> _Token:
         token = document.get("token") or document.get("access_token")
         seconds = document.get("expires_in", USUAL_SECONDS)
     except (ValueError, AttributeError, RecursionError) as exc:
-        raise unexpected(SOURCE, f"{host} gave no token but something else") from exc
+        raise unexpected(SOURCE, f"{host} did not return a token") from exc
     if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN_CHARACTERS:
-        raise unexpected(SOURCE, f"{host} gave no token")
+        raise unexpected(SOURCE, f"{host} did not return a token")
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise unexpected(SOURCE, f"{host} gave a token with characters that no token has")
+        raise unexpected(SOURCE, f"{host} returned a token with invalid characters")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
         seconds = USUAL_SECONDS
     return _Token(f"Bearer {token}", asked_at + min(seconds, LONGEST_SECONDS) - MARGIN_SECONDS)

@@ -1,1 +1,1 @@
-"""The edge that the API server calls: the HTTPS server, its certificate, readiness, and kopf's host for both."""
+"""The part that the API server calls: HTTPS server, serving certificate, readiness, and kopf's host of the server."""

@@ -1,4 +1,4 @@
-"""The admission server as kopf's `settings.admission.server`, kopf's public place for a server of one's own.
+"""The admission server as kopf's `settings.admission.server`, kopf's public extension point for custom servers.
 
 kopf's own review function is never called: it answers `allowed: true` for a handler id that it does not know.
 """
@@ -11,10 +11,10 @@ from tidegate.webhook.server.admission import AdmissionServer
 
 
 class KopfHost:
-    """Run an admission server for as long as the operator runs.
+    """Run an admission server as long as the operator runs.
 
-    kopf starts it after API discovery and cancels it at the end, when it drains within `drain_seconds`. The server's
-    end by failure is raised, and so ends the operator.
+    kopf starts it after API discovery and cancels it at the end; then it drains within `drain_seconds`. A failure of
+    the server ends the operator.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class KopfHost:
         self._drain_seconds = drain_seconds
 
     async def __call__(self, _fn: kopf.WebhookFn, /) -> AsyncIterator[kopf.WebhookClientConfig]:
-        """Start, yield the client configuration (kopf uses it only with `managed`), wait, drain."""
+        """Start, yield the client configuration (kopf uses it only with `managed`), serve, drain."""
         await self._server.start(self._host, self._port)
         try:
             yield self._client_config

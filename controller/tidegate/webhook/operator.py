@@ -1,6 +1,6 @@
-"""The kopf operator of the admission role: it hosts the server and ends in order. What it watches is ``watches``.
+"""The kopf operator of the admission role: it hosts the server and ends in order. ``watches`` has what is watched.
 
-The host's operator has no handlers but its login: after API discovery it asks the API server nothing, so no outage, no
+This operator has no handlers but its login: after API discovery it sends the API server nothing, so that no outage, no
 refusal and no missing resource can end it, and the server with it.
 """
 
@@ -37,8 +37,8 @@ async def run_operator(
 ) -> None:
     """Run until SIGTERM, SIGINT or ``stop``; the host drains before this returns. Raise what else ended it.
 
-    ``background`` holds what runs beside the lists and watches of policies, trust stores and namespaces. It runs until the
-    host has drained: kopf cancels every task begun after its own, so these are begun before.
+    ``background`` runs beside the watches of policies, trust stores and namespaces until the host has drained: kopf
+    cancels every task that starts after its own, so these start before.
     """
     watches = Watches(configuration, policies=policies, trust_stores=trust_stores, namespaces=namespaces)
     works = (policies.run, trust_stores.run, namespaces.run, watches.run, *background)
@@ -61,18 +61,18 @@ async def run_operator(
 
 async def _forever(work: Forever) -> None:
     await work()
-    raise RuntimeError(f"{getattr(work, '__qualname__', work)} ended, which it never should")
+    raise RuntimeError(f"{getattr(work, '__qualname__', work)} ended unexpectedly")
 
 
 def own_identity() -> str:
-    """Return the Pod's name, else the host's. Without one kopf asks for the user's name, and a user id need not have one."""
+    """Return the Pod's name, else the host's. Otherwise kopf uses the user's name, and a user id may have none."""
     return os.environ.get("POD_NAME") or socket.gethostname()
 
 
 def build_settings(host: KopfHost) -> kopf.OperatorSettings:
     """Return the host's settings. ``admission.managed`` stays unset: kopf would wipe the configuration at exit."""
     settings = common_settings()
-    # KopfHost is such a server but for the name that kopf has for the dictionary it yields.
+    # KopfHost is such a server, but kopf has its own name for the type of the dictionary that it yields.
     settings.admission.server = cast("Any", host)
     return settings
 

@@ -1,6 +1,6 @@
 """Readiness: policies read, certificate trusted, and a known-bad request refused by the running server over TLS.
 
-A server that allows everything, or that serves a certificate the API server would not trust, is never ready.
+A server that allows everything, or has a certificate that the API server would not trust, is never ready.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final
 
 import aiohttp
 import structlog
@@ -19,7 +19,7 @@ from tidegate.admission.decision import Decision
 from tidegate.admission.request import AdmissionRequest
 from tidegate.admission.reviewer import PolicySource, ReviewObserver
 from tidegate.webhook.certificate.material import KeyPair
-from tidegate.webhook.certificate.serving import ServingPair
+from tidegate.webhook.certificate.serving import CertificateState, ServingPair
 from tidegate.webhook.server.admission import VALIDATE_PATH
 from tidegate.webhook.server.reply import JSON
 from tidegate.webhook.server.tls import load_pair
@@ -30,7 +30,7 @@ LAST_RETRY_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 5.0
 MAX_ANSWER_BYTES: Final = 256 * 1024
 START_SECONDS: Final = 30.0
-"""How long a process may take to get ready before its log warns that it is not."""
+"""How long after its start a process may be unready without a warning in the log."""
 UNREAD: Final = "the policies have not been read yet"
 LOADING: Final = "the trust stores and keys that the policies rely on are being read"
 UNKNOWN_PATH: Final = "/self-check-of-an-unknown-path"
@@ -38,24 +38,12 @@ UNKNOWN_PATH: Final = "/self-check-of-an-unknown-path"
 _log = structlog.get_logger(__name__)
 
 
-class CertificateState(Protocol):
-    """Tells what is served and whether it is trusted."""
-
-    @property
-    def present(self) -> ServingPair | None:
-        """The pair that should be served now."""
-
-    def unmet(self) -> Sequence[str]:
-        """Return what keeps clients from trusting it."""
-        ...
-
-
 class WrongAnswerError(Exception):
-    """The running server answered, and not as it must."""
+    """The running server gave a wrong answer."""
 
 
 class SelfCheck:
-    """Asks the running server what it must refuse, until it does, and then again and again."""
+    """Sends the running server requests that it must refuse, regularly."""
 
     def __init__(
         self,
@@ -83,16 +71,16 @@ class SelfCheck:
         self._every_seconds = every_seconds
         self._client = client
         self.problem = "the running server has not been checked yet"
-        """Why the last check failed; empty after one that held."""
+        """Why the last check failed; empty if it passed."""
 
     def unmet(self) -> Sequence[str]:
-        """Return what is not as it must be, as fragments of sentences; empty when the server may be asked."""
+        """Return what is missing for readiness, as parts of a sentence; empty if the server is ready."""
         unread = [] if self._policies.current().synced else [UNREAD]
         unread += [LOADING] if self._is_loading() else []
         return [*unread, *self._certificate.unmet(), *([self.problem] if self.problem else [])]
 
     async def run(self) -> None:
-        """Check until cancelled: soon again while it fails, else in regular time."""
+        """Check until cancelled: again soon after a failure, else regularly."""
         retry = FIRST_RETRY_SECONDS
         while True:
             await self.check()
@@ -104,7 +92,7 @@ class SelfCheck:
                 await asyncio.sleep(self._every_seconds)
 
     async def check(self) -> None:
-        """Check once. Silence after a check that held changes nothing: a busy server is no wrong one."""
+        """Check once. No answer after a check that passed changes nothing: a busy server is not a wrong one."""
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 problem = await self._find_problem()
@@ -119,7 +107,7 @@ class SelfCheck:
         self._note(problem)
 
     def _note(self, problem: str) -> None:
-        """Log what is new. That a process which just started is not ready yet is no reason to warn."""
+        """Log changes. A process that has just started and is not ready yet is no reason for a warning."""
         starting = not self._was_ready and time.monotonic() - self._started_at < START_SECONDS
         if problem and (problem, starting) != self._said:
             log = _log.info if starting else _log.warning
@@ -130,7 +118,7 @@ class SelfCheck:
         self._was_ready = self._was_ready or not problem
 
     async def _find_problem(self) -> str:
-        """1. An unknown path must be refused. 2. The known-bad request must be, and for the right reason."""
+        """1. An unknown path must be refused. 2. The known-bad request must be refused, and for the right reason."""
         pair = self._certificate.present
         if pair is None:
             return "there is no serving certificate yet"
@@ -139,7 +127,7 @@ class SelfCheck:
             load_pair(trust, client.certificate_pem, client.key_pem)
         uid = str(uuid.uuid4())
         review = known_bad.known_bad_review(uid)
-        # It is a refusal of our own making, and no news in the log.
+        # This refusal is expected and not logged.
         self._expect(HTTPStatus.NOT_FOUND, 1)
         status = 0
         try:
@@ -173,23 +161,23 @@ class SelfCheck:
 
 
 def client_context(pair: ServingPair) -> ssl.SSLContext:
-    """Return what the API server would check: the authority and the Service's name, as far as they are known here."""
+    """Return a context that checks what the API server would: the authority and the Service's name, if known here."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = pair.server_name is not None
     if not pair.trust_pem:
-        # Without an authority the certificate itself is looked for: what is served is what was read.
+        # Without an authority the certificate itself is trusted: the one that was read must be served.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(cadata=(pair.trust_pem or pair.certificate_pem).decode("ascii"))
     return context
 
 
 class WithoutSelfChecks:
-    """A ReviewObserver that tells another one of every decision but those of the self-check."""
+    """A ReviewObserver that passes on every decision but those of the self-check."""
 
     def __init__(self, observer: ReviewObserver) -> None:
         self._observer = observer
 
     def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
-        """Take note, unless nobody but ourselves asked."""
+        """Pass the decision on, unless the request is the self-check's own."""
         if request.namespace != known_bad.NAMESPACE:
             self._observer.decided(request, decision, seconds=seconds, waited=waited)

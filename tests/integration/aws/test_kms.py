@@ -54,7 +54,7 @@ def test_a_key_of_another_account_is_asked_for_with_the_role_for_it(sim, world):
 def test_a_key_that_is_out_of_use_is_none(kms, world, state):
     key = world.add_kms_key()
     world.set_kms_key_state(key.arn, state)
-    with pytest.raises(PolicyError, match="no such key to verify by"):
+    with pytest.raises(PolicyError, match="no usable key of this ARN"):
         kms.public_key(key.arn)
     world.set_kms_key_state(key.arn, "Enabled")
     assert kms.public_key(key.arn) == key.public_pem

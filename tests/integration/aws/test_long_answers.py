@@ -91,7 +91,7 @@ class TestLargeAnswers:
 
         def work():
             SHARE.set(share)
-            with bodies.taken_apart():
+            with bodies.parsing():
                 try:
                     bodies._check_size(SMALL_ANSWER_BYTES + 1)
                 finally:
@@ -117,7 +117,7 @@ class TestLargeAnswers:
         assert not bodies._large
 
     def test_small_ones_need_none(self, bodies):
-        with bodies.taken_apart():
+        with bodies.parsing():
             bodies._check_size(SMALL_ANSWER_BYTES)
             assert not bodies._large
 

@@ -13,7 +13,8 @@ from tests.integration.aws.storage import Storage, whole
 from tests.simulator.pki.certificates import issue
 from tidegate.aws import layers
 from tidegate.aws.accounts import AwsSettings
-from tidegate.aws.layers import CHUNK_BYTES, MAX_URL_CHARACTERS, LayerDownloads
+from tidegate.aws.layers import CHUNK_BYTES, LayerDownloads
+from tidegate.egress.hosts import MAX_URL_CHARACTERS
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.signature_artifacts import MAX_ENVELOPE_BYTES, Descriptor, SkipReason, UnusableArtifactError
 from tidegate.evidence.source_unavailable import SourceUnavailableError
@@ -180,7 +181,7 @@ def test_storage_that_drips_is_left_when_the_time_is_up():
 
     with Storage(drips) as storage:
         error = trouble(storage, seconds_left=seconds_left)
-    assert (error.cause, error.detail) == (Cause.DEADLINE, "3 bytes came in time")
+    assert (error.cause, error.detail) == (Cause.DEADLINE, "3 bytes arrived in time")
     assert len(storage.seen) == 1
 
 

@@ -180,7 +180,7 @@ class TestPullSecrets:
             assert describe(edge, registry).media_type == OCI_MANIFEST
         assert given(registry).count(None) == 1
         error = failure(connect(registry), registry)
-        assert (error.cause, "wants a pull secret" in error.detail) == (Cause.ACCESS_DENIED, True)
+        assert (error.cause, "requires a pull secret" in error.detail) == (Cause.ACCESS_DENIED, True)
         pull_secret(place(registry), password="old")
         assert failure(edge, registry).cause is Cause.ACCESS_DENIED
 

@@ -92,7 +92,7 @@ async def test_an_answer_that_cannot_be_right_leaves_the_last_good_key(keys, wor
 async def test_that_there_is_no_such_key_is_told_and_looked_at_again(keys, world):
     key = world.add_kms_key()
     world.set_kms_key_state(key.arn, "Disabled")
-    assert "no such key to verify by" in str((await read(keys, key.arn))[key.arn])
+    assert "no usable key of this ARN" in str((await read(keys, key.arn))[key.arn])
     told: list[str] = []
     keys.notify(lambda: told.append("news"))
     world.set_kms_key_state(key.arn, "Enabled")
@@ -129,7 +129,7 @@ async def test_a_key_that_was_disabled_is_of_no_use_at_the_next_reading(keys, wo
     keys.notify(lambda: told.append("news"))
     world.set_kms_key_state(key.arn, "Disabled")
     await until(lambda: told)
-    assert "no such key to verify by" in str(answer_of(keys, key.arn))
+    assert "no usable key of this ARN" in str(answer_of(keys, key.arn))
 
 
 async def test_an_unknown_region_is_told(keys):

@@ -1,6 +1,6 @@
 """The serving certificate: made here and shared in a Secret, or read from files that others renew.
 
-The server only takes it (`ServerTLS`); whoever serves calls `obtain` before it listens and keeps `run` running.
+`obtain` is called before the server listens, and `run` runs as long as it serves.
 """
 
 from tidegate.webhook.certificate.bundle import CaBundle

@@ -1,7 +1,6 @@
-"""The caBundle of the chart's webhook configuration: our authority is put in where it is missing, and nothing else.
+"""The caBundle of the chart's webhook configuration: the authority is added to it, and nothing else is changed.
 
-The configuration is the chart's. Authorities of others stay while they are valid, so that replicas that still serve
-under another one are trusted meanwhile.
+Valid certificates of other authorities stay, so that replicas with another certificate are still trusted.
 """
 
 import base64
@@ -19,7 +18,7 @@ from tidegate.errors import ConfigurationError
 
 CONFIGURATIONS_PATH: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 MAX_AUTHORITIES: Final = 8
-"""Authorities of one caBundle; the oldest entries give way."""
+"""Authorities of one caBundle; the oldest entries are removed."""
 MAX_TRIES: Final = 5
 _UNPROCESSABLE: Final = 422
 
@@ -36,19 +35,19 @@ class CaBundle:
         self._name = configuration_name
         self._path = f"{CONFIGURATIONS_PATH}/{configuration_name}"
         self._now = now
-        self._unmet = "the caBundle of the webhook configuration has not been looked at yet"
+        self._unmet = "the caBundle of the webhook configuration has not been read yet"
         self.missing = False
-        """Whether there was no such configuration when it was last looked for: then nobody asks this server."""
+        """Whether the configuration was missing when it was last read; then the API server calls no webhook of it."""
 
     def unmet(self) -> Sequence[str]:
-        """Return why the API server would not trust us.
+        """Return why the API server would not trust this server.
 
-        A configuration that is not there is no reason: with none, nobody is refused by a server that is not ready.
+        A missing configuration is no reason: without it, the API server does not call this server.
         """
         return [self._unmet] if self._unmet else []
 
     async def ensure(self, authority_pem: bytes) -> None:
-        """Put the authority in where it is missing; raise ApiError where that fails."""
+        """Add the authority where it is missing; raise ApiError if that fails."""
         for _ in range(MAX_TRIES):
             try:
                 configuration = await self._api.get(self._path)
@@ -64,28 +63,30 @@ class CaBundle:
                 return
             self._unmet = f"the caBundle of the webhook configuration {self._name} lacks the authority"
             await self._patch(operations)
-        raise ApiError(f"the caBundle of {self._name} is changed back as often as it is filled; see who writes it")
+        raise ApiError(f"the caBundle of {self._name} is overwritten by another client; find out which one writes it")
 
     async def _patch(self, operations: Sequence[Json]) -> None:
         try:
             await self._api.json_patch(self._path, operations)
         except ApiError as error:
-            # The test of the resourceVersion failed: somebody else changed it since, so look again.
+            # The test of the resourceVersion failed: the object was changed meanwhile, so read it again.
             if error.status not in (CONFLICT, _UNPROCESSABLE):
                 raise
         else:
-            _log.info("authority put into the caBundle", configuration=self._name, webhooks=len(operations) - 1)
+            _log.info("authority added to the caBundle", configuration=self._name, webhooks=len(operations) - 1)
 
     def _note_missing(self) -> None:
         if not self.missing:
-            _log.warning("there is no webhook configuration, so no request will come", configuration=self._name)
+            _log.warning(
+                "there is no webhook configuration, so the API server sends no requests", configuration=self._name
+            )
         self.missing, self._unmet = True, ""
 
 
 def bundle_patch(configuration: Mapping[str, Any], authority_pem: bytes, now: datetime) -> list[Json]:
-    """Return the JSON patch that adds the authority to every webhook without it; empty when none lacks it.
+    """Return the JSON patch that adds the authority to every webhook without it; empty if none lacks it.
 
-    It holds only for the configuration as it was read.
+    The patch applies only to the version of the configuration that was read.
     """
     changes: list[Json] = []
     for index, webhook in enumerate(configuration.get("webhooks") or []):
@@ -101,7 +102,7 @@ def bundle_patch(configuration: Mapping[str, Any], authority_pem: bytes, now: da
 
 
 def extended(bundle_pem: bytes, authority_pem: bytes, now: datetime) -> bytes | None:
-    """Return a bundle with the authority added and expired ones left out; None when the authority is in it."""
+    """Return a bundle with the authority added and expired certificates removed; None if it has the authority."""
     try:
         (authority,) = x509.load_pem_x509_certificates(authority_pem)
     except ValueError as exc:
@@ -114,7 +115,7 @@ def extended(bundle_pem: bytes, authority_pem: bytes, now: datetime) -> bytes | 
 
 
 def _certificates(bundle_pem: bytes) -> list[x509.Certificate]:
-    """Return the certificates of a bundle; none of one that cannot be read, which the API server cannot read either."""
+    """Return the certificates of a bundle; none if it cannot be parsed, since the API server cannot parse it either."""
     try:
         return x509.load_pem_x509_certificates(bundle_pem)
     except ValueError:

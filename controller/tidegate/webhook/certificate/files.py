@@ -1,6 +1,7 @@
-"""The certificate that others make and renew, such as cert-manager in a mounted Secret: read, and read again.
+"""A certificate in files that others renew, such as cert-manager through a mounted Secret; they are read regularly.
 
-The kubelet swaps a mounted Secret as a whole, but between two reads; a pair that does not fit together is tried again.
+The kubelet replaces all files of a mounted Secret at once, but possibly between two reads: a pair that does not match
+is read again.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from tidegate.webhook.certificate.serving import Reload, ServingPair
 CHECK_SECONDS: Final = 10.0
 MAX_FILE_BYTES: Final = 1024 * 1024
 AUTHORITY_FILE: Final = "ca.crt"
-"""Where cert-manager and the kubelet leave the authority, beside the certificate."""
+"""The authority's file in a Secret of cert-manager, beside the certificate."""
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ class CertificateFiles:
         self._every_seconds = every_seconds
         self._present: ServingPair | None = None
         self.problem = ""
-        """Why the files' present content is not served; empty when it is."""
+        """Why the current files are not served; empty if they are."""
 
     @property
     def present(self) -> ServingPair | None:
@@ -39,18 +40,18 @@ class CertificateFiles:
         return self._present
 
     async def obtain(self) -> ServingPair:
-        """Return the pair; raise ConfigurationError where a file is missing or is no certificate."""
+        """Return the pair; raise ConfigurationError if a file is missing or invalid."""
         self._present = await asyncio.to_thread(self._read)
         return self._present
 
     async def run(self, reload: Reload) -> None:
-        """Read again and again until cancelled; what cannot be served is logged once and what is served stays."""
+        """Read the files regularly until cancelled; files that cannot be served are logged once and change nothing."""
         while True:
             await asyncio.sleep(self._every_seconds)
             await self._follow(reload)
 
     def unmet(self) -> Sequence[str]:
-        """Return that nothing was read yet; whether clients trust the files is for those who make them."""
+        """Return that nothing was read yet; the issuer of the files has to make clients trust them."""
         return [] if self._present is not None else ["there is no serving certificate yet"]
 
     async def _follow(self, reload: Reload) -> None:

@@ -1,7 +1,7 @@
-"""An authority and the serving certificate that it signs, as values: made, written as PEM, read, examined.
+"""The authority and the serving certificate that it signs, as values: made, written as PEM, read, checked.
 
-Pure but for randomness: no clock, no network. ECDSA P-256 throughout, since a running server can reload only a key of
-its own kind, and a handshake costs a third less than with RSA.
+Pure but for randomness: no clock, no network. All keys are ECDSA P-256: a running server can change only to a key of
+the same type, and a handshake costs a third less than with RSA.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,13 +31,13 @@ AUTHORITY_VALIDITY: Final = timedelta(days=10 * 365)
 AUTHORITY_REPLACED_BEFORE: Final = 2 * VALIDITY
 """An authority must outlive every certificate that it signs."""
 BACKDATED: Final = timedelta(hours=1)
-"""Clocks differ; a certificate must not be from the API server's future."""
+"""Clocks differ; a certificate must be valid already by the API server's clock."""
 MAX_NAMES: Final = 50
 _COMMON_NAME_LENGTH: Final = 64
 
 
 class MaterialError(Error):
-    """Bytes are not an authority and a certificate of ours."""
+    """The bytes are not a certificate of tidegate with its key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class KeyPair:
 
 
 def make_authority(now: datetime) -> KeyPair:
-    """Return a new self-signed authority that may sign serving certificates and no further authorities."""
+    """Return a new self-signed authority for serving certificates, and for no further authorities."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(f"tidegate webhook authority {now:%Y-%m-%dT%H:%M:%SZ}")
     certificate = (
@@ -73,7 +73,7 @@ def make_authority(now: datetime) -> KeyPair:
 
 
 def make_serving(authority: KeyPair, names: Sequence[str], now: datetime) -> KeyPair:
-    """Return a new serving certificate for DNS names, at most MAX_NAMES of which the first is the Service's."""
+    """Return a new serving certificate for up to MAX_NAMES DNS names; the first is the Service's."""
     key = ec.generate_private_key(ec.SECP256R1())
     alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names[:MAX_NAMES]])
     issuer = authority.certificate
@@ -91,7 +91,7 @@ def make_serving(authority: KeyPair, names: Sequence[str], now: datetime) -> Key
 
 
 def make_client(now: datetime) -> KeyPair:
-    """Return a self-signed client certificate for the process's calls of itself. It lives in memory and signs no other."""
+    """Return a self-signed client certificate for the process's calls of itself, kept in memory."""
     key = ec.generate_private_key(ec.SECP256R1())
     # OpenSSL looks authorities up by name, so each process needs a name of its own.
     name = _name(f"tidegate self-check {x509.random_serial_number():x}")
@@ -106,7 +106,7 @@ def make_client(now: datetime) -> KeyPair:
 
 
 def belong_together(certificate: x509.Certificate, key: PrivateKeyTypes) -> bool:
-    """Tell whether a certificate is that of a private key."""
+    """Tell whether a certificate is for a private key."""
     spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return certificate.public_key().public_bytes(*spki) == key.public_key().public_bytes(*spki)
 
@@ -142,7 +142,7 @@ def authority_problem(authority: KeyPair, now: datetime) -> str:
 
 
 def serving_problem(serving: KeyPair, authority: KeyPair, names: Iterable[str], now: datetime) -> str:
-    """Return why a serving certificate should be replaced; empty while it is good and young enough."""
+    """Return why a serving certificate should be replaced; empty while it is valid and not near its end."""
     certificate = serving.certificate
     try:
         certificate.verify_directly_issued_by(authority.certificate)

@@ -1,8 +1,8 @@
-"""The Secret that replicas share the certificate in, as an object: filled from and read into key pairs. It asks nobody.
+"""The Secret with the certificate that replicas share, as an object: filled from and read into key pairs.
 
-The chart makes the Secret, without content, so that the controller needs no right to create Secrets. Its type is Opaque,
-and a Secret's type can't be changed: nobody with the controller's rights can turn it into a token of a ServiceAccount.
-It holds ``ca.crt`` and ``tls.crt`` with their keys: renewals are signed by the same authority.
+The chart creates the Secret without content, so that the controller needs no permission to create Secrets. Its type is
+Opaque, and a Secret's type is immutable: the controller cannot turn it into a token of a ServiceAccount. It holds
+``ca.crt`` and ``tls.crt`` with their keys: renewals are signed by the same authority.
 """
 
 import base64
@@ -23,25 +23,21 @@ _AUTHORITY: Final = ("ca.crt", "ca.key")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What a Secret of ours holds; None for what is missing or cannot be read."""
+    """The content of the Secret; None for what is missing or cannot be read."""
 
     authority: KeyPair | None
     serving: KeyPair | None
 
 
 def fill_secret(stored: Mapping[str, Any], *, authority: KeyPair, serving: KeyPair) -> dict[str, Any]:
-    """Return the Secret as it is stored, with new content: it replaces exactly that version and no other."""
-    content = {
-        "tls.crt": serving.certificate_pem,
-        "tls.key": serving.key_pem,
-        "ca.crt": authority.certificate_pem,
-        "ca.key": authority.key_pem,
-    }
-    return {**stored, "data": {key: base64.b64encode(value).decode() for key, value in content.items()}}
+    """Return the stored Secret with new content; its resourceVersion makes it replace only that version."""
+    content = (serving.certificate_pem, serving.key_pem, authority.certificate_pem, authority.key_pem)
+    encoded = (base64.b64encode(value).decode() for value in content)
+    return {**stored, "data": dict(zip((*_SERVING, *_AUTHORITY), encoded, strict=True))}
 
 
 def read_secret(secret: Mapping[str, Any]) -> Shared:
-    """Return what a Secret holds; raise ConfigurationError for one that is not ours, which is never touched."""
+    """Return the content of a Secret; raise ConfigurationError if it is not the chart's, which is never changed."""
     metadata = secret.get("metadata") or {}
     if (metadata.get("labels") or {}).get(OWNER_LABEL) != OWNER:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""What a server needs of a certificate, whoever makes it."""
+"""What a server needs of its certificate."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,16 @@ from datetime import datetime
 from typing import Protocol
 
 Reload = Callable[[bytes, bytes], None]
-"""Serve another certificate and key, both PEM, from now on; raises ConfigurationError and changes nothing if unfit."""
+"""Serve another certificate and key, both PEM, from now on; raises ConfigurationError and changes nothing if
+invalid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingPair:
-    """A certificate chain and its key as PEM, and how a client finds it right.
+    """A certificate chain and its key as PEM, and what clients check.
 
     ``trust_pem`` are the authorities that clients trust; without any, the certificate itself. ``server_name`` is a name
-    that clients call, None where it is not known here.
+    that clients use, None if unknown here.
     """
 
     certificate_pem: bytes
@@ -24,21 +25,25 @@ class ServingPair:
     expires_at: datetime
 
 
-class ServingCertificate(Protocol):
-    """Gives the serving certificate and keeps it fresh."""
+class CertificateState(Protocol):
+    """Gives the certificate that is served and whether it is trusted."""
 
     @property
     def present(self) -> ServingPair | None:
         """The pair that should be served now; None before `obtain`."""
 
+    def unmet(self) -> Sequence[str]:
+        """Return what keeps clients from trusting it, as parts of a sentence; empty if nothing does."""
+        ...
+
+
+class ServingCertificate(CertificateState, Protocol):
+    """Gives the serving certificate and renews it."""
+
     async def obtain(self) -> ServingPair:
-        """Return the first pair; raise ConfigurationError where there cannot be one. Waits for an absent API server."""
+        """Return the first pair; raise ConfigurationError if there can be none. Waits for an unavailable API server."""
         ...
 
     async def run(self, reload: Reload) -> None:
-        """Keep it fresh until cancelled; call ``reload`` with each pair that follows the first."""
-        ...
-
-    def unmet(self) -> Sequence[str]:
-        """Return what keeps clients from trusting it, as fragments of a sentence; empty when nothing does."""
+        """Renew it until cancelled; call ``reload`` with each new pair."""
         ...

@@ -1,8 +1,8 @@
-"""The certificate that tidegate makes itself: one for all replicas, kept in a Secret, renewed in time.
+"""The certificate that tidegate makes itself: one for all replicas, kept in a Secret and renewed in time.
 
-The chart makes the Secret, empty. The first replica fills it; the others meet a conflict and read what is there. The same
-at renewal, which keeps the authority, so that the API server's caBundle stays true and the old certificate is good for
-another month.
+The chart creates the Secret, empty. The first replica fills it; the others get a conflict and read it. The same happens
+at renewal, which keeps the authority, so that the API server's caBundle stays right and the old certificate stays valid
+for another month.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from tidegate.webhook.certificate.secret import Shared, fill_secret, read_secret
 from tidegate.webhook.certificate.serving import Reload, ServingPair
 
 MAX_CONFLICTS: Final = 20
-"""Lost races in a row after which something else is wrong."""
+"""Conflicts in a row after which the call fails."""
 FIRST_RETRY_SECONDS: Final = 0.5
 LAST_RETRY_SECONDS: Final = 10.0
 
@@ -68,9 +68,10 @@ class SharedCertificate:
         return self._present
 
     async def obtain(self) -> ServingPair:
-        """Return the pair of all replicas, made now where the Secret is empty; raise ConfigurationError for a foreign one.
+        """Return the pair of all replicas, made now if the Secret is empty.
 
-        Waits for a Secret that is missing: only the chart can make it.
+        Raise ConfigurationError if the Secret is not the chart's. Waits for a missing Secret, which only the chart can
+        create.
         """
         seconds = FIRST_RETRY_SECONDS
         while True:
@@ -84,7 +85,7 @@ class SharedCertificate:
                 return self._present
 
     async def run(self, reload: Reload) -> None:
-        """Follow the Secret, renew it in time, and keep the caBundle fit, until cancelled."""
+        """Follow the Secret, renew it in time, and keep the caBundle right, until cancelled."""
         self._reload = reload
         await self.resync.run()
 
@@ -93,11 +94,10 @@ class SharedCertificate:
         return ["there is no serving certificate yet"] if self._present is None else self._bundle.unmet()
 
     async def _refresh(self) -> None:
-        """Take the Secret's pair, but put its authority into the caBundle first, so that it is trusted when served.
+        """Serve the Secret's pair, but only after its authority is in the caBundle.
 
-        1. A Secret that was replaced by a foreign one changes nothing: what is served stays. 2. The caBundle gets the
-        authority. 3. A pair under another authority waits for the next refresh, since API servers learn of the caBundle
-        by a watch. 4. The pair is served.
+        1. A Secret that is not the chart's changes nothing. 2. The caBundle gets the authority. 3. A pair of another
+        authority waits for the next refresh, since API servers get the caBundle through a watch. 4. The pair is served.
         """
         pair = await self._settle()
         await self._bundle.ensure(pair.trust_pem)
@@ -118,10 +118,12 @@ class SharedCertificate:
             try:
                 return await self._settle_once()
             except ApiError as error:
-                # Another replica was faster: look again.
+                # Another replica was faster: read it again.
                 if error.status != CONFLICT:
                     raise
-        raise ApiError(f"the Secret {self._secret_name} changes faster than it can be read; see who writes it")
+        raise ApiError(
+            f"the Secret {self._secret_name} changes faster than it can be read; find out which client writes it"
+        )
 
     async def _settle_once(self) -> ServingPair:
         try:
@@ -147,9 +149,10 @@ class SharedCertificate:
         return await self._make(stored, shared, reason)
 
     async def _make(self, stored: Json, shared: Shared, reason: str) -> ServingPair:
-        """Write a new serving certificate, with the authority that is there or a new one.
+        """Write a new serving certificate, with the existing authority or a new one.
 
-        Names that the stored certificate has stay: replicas of two configurations must not undo each other.
+        It keeps the names of the stored certificate, so that replicas with different configurations do not undo each
+        other's.
         """
         now = self._now()
         authority = shared.authority or make_authority(now)

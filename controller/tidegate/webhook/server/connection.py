@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tidegate.webhook.server.connection_table import ConnectionTable
 
 _SLOW_HEAD: Final = refusal(HTTPStatus.REQUEST_TIMEOUT, "the request headers did not arrive in time")
-_WORDY_BODY: Final = refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too many bytes for a body of this size")
+_LONG_FRAMING: Final = refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too many bytes for a body of this size")
 _NO_ROOM: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections, and this one was too slow")
 _NO_BYTES: Final = refusal(
     HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of unfinished requests, and this one was slow"
@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._write_by = inf
         self._expires = inf
         self._phase_bytes = 0
-        self._said: ServerResponse | None = None
+        self._timeout_reply: ServerResponse | None = None
         self.peer = peer
         """The peer's address."""
         self.phase = Phase.HANDSHAKE
@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
                 self._table.hold(self, len(data))
         elif self.phase is Phase.BODY:
             if self._phase_bytes > limits.max_wire_factor * limits.max_body_bytes:
-                self._refuse(_WORDY_BODY)
+                self._refuse(_LONG_FRAMING)
         elif self.phase in {Phase.WORK, Phase.ANSWER} and self._phase_bytes > limits.max_ahead_bytes:
             self._table.ended[Ended.AHEAD] += 1
             self.abort()
@@ -214,12 +214,12 @@ class Connection(asyncio.Protocol):
     def give_up(self, reply: ServerResponse = OVERDUE) -> None:
         """End the wait for a body or for a handler now; it is answered with the reply."""
         if self.timeout is not None:
-            self._said = reply
+            self._timeout_reply = reply
             self.timeout.reschedule(self._loop.time())
 
-    def said(self, reply: ServerResponse) -> ServerResponse:
+    def timeout_reply(self, reply: ServerResponse) -> ServerResponse:
         """Return what `give_up` gave as the answer to a wait that has timed out, else the reply."""
-        return self._said or reply
+        return self._timeout_reply or reply
 
     def close(self) -> None:
         """Close when everything written was sent; abort after `close_seconds`."""

@@ -66,7 +66,7 @@ class ConnectionTable:
         return len(self.connections) <= self.limits.max_connections or self.make_room(connection.peer)
 
     def used(self, connection: "Connection") -> None:
-        """Note that a connection has become quiet. The loop's time is too coarse to tell which was the last."""
+        """Note that a connection has become quiet; the order of `connections` tells which was used last."""
         self.connections.pop(connection, None)
         self.connections[connection] = None
 
@@ -80,7 +80,7 @@ class ConnectionTable:
             self.empty.set()
 
     def make_room(self, newcomer: str | None) -> bool:
-        """End connections that are worth less than one from the newcomer's address; return whether there were any."""
+        """End connections to make room for one from the newcomer's address; return whether there were any."""
         ending = connections_to_end(self.connections, newcomer, limits=self.limits, now=self.loop.time())
         for connection in ending:
             self.ended[Ended.ROOM] += 1
@@ -103,14 +103,14 @@ class ConnectionTable:
         connection.held_bytes = 0
 
     def log_failure(self, error: BaseException, path: str) -> None:
-        """Log a failing handler with its traceback, at most once per `summary_seconds`: a broken handler fails often."""
+        """Log a failing handler with its traceback, at most once per `summary_seconds`."""
         now = self.loop.time()
         if now - self._failure_logged_at >= self.limits.summary_seconds:
             self._failure_logged_at = now
             _log.error("request handler failed", listener=self.name, path=path, exc_info=error)
 
     def summarize(self) -> None:
-        """Log what was refused and ended since the last summary, in a line each however many there were."""
+        """Log the numbers of refusals and ended connections since the last summary."""
         now = self.loop.time()
         if now - self._summarized_at < self.limits.summary_seconds:
             return

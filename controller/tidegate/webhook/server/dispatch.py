@@ -143,7 +143,7 @@ class Dispatcher:
                     parts.append(part)
                     self._table.hold(connection, len(part))
         except TimeoutError as error:
-            raise Refused(connection.said(_LATE_BODY)) from error
+            raise Refused(connection.timeout_reply(_LATE_BODY)) from error
         except web.RequestPayloadError as error:
             raise refuse(HTTPStatus.BAD_REQUEST, "malformed body") from error
         finally:
@@ -168,7 +168,7 @@ class Dispatcher:
             return refusal(HTTPStatus.BAD_REQUEST, str(error))
         except TimeoutError as error:
             if connection.timeout is not None and connection.timeout.expired():
-                raise Refused(connection.said(OVERDUE)) from error
+                raise Refused(connection.timeout_reply(OVERDUE)) from error
             return self._failed(error, head.route)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()

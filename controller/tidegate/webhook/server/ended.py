@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Ended(StrEnum):
-    """Why the server ended a connection, or a request of it, that a peer would have gone on with."""
+    """Why the server ended a connection, or a request on it, that the peer wanted to continue."""
 
     HANDSHAKE = "handshake-failed"
     """The TLS handshake failed, or took too long."""
@@ -15,4 +15,4 @@ class Ended(StrEnum):
     BYTES = "too-many-bytes"
     """It held too many bytes of a request for too long while others needed them."""
     AHEAD = "pipelined-too-much"
-    """It sent too much behind a request that was worked on."""
+    """It sent too much after a request in progress."""

@@ -22,13 +22,13 @@ SLOW_AT_ONCE: Final = 32
 def connections_to_end(
     connections: Iterable[Connection], newcomer: str | None, *, limits: ServerLimits, now: float
 ) -> Sequence[Connection]:
-    """Return the connections that end so that one from the newcomer's address is served; none where all are worth more.
+    """Return the connections that end so that one from the newcomer's address is served; none if all are worth more.
 
-    1. Slow ones: a handshake, a request that arrives, an answer that is read, or a closing that goes on for
-    `grace_seconds`, or so long a quiet without any request before it. 2. The one that is idle longest. 3. A request that
-    is worked on for an address above its share, where the newcomer's address is within its own. Among equals, those that
-    never got an answer go first, then those of an address above its share, then the oldest. The newcomer is None where
-    its address is not known yet.
+    1. Slow ones: a handshake, an arriving request, an answer that is read, or a closing that takes `grace_seconds`; or
+    as long a quiet without any request before it. 2. The one that is idle longest. 3. A request in progress for an
+    address above its share, if the newcomer's address is within its own. Among equals, those without an answer so far
+    go first, then those of an address above its share, then the oldest. The newcomer is None if its address is not
+    known yet.
     """
     counts = Counter([one.peer for one in connections])
     if newcomer is not None:
@@ -53,10 +53,10 @@ def connections_to_end(
 
 
 def holder_to_end(connections: Iterable[Connection], *, limits: ServerLimits, now: float) -> Connection:
-    """Return the connection whose request ends for the sake of others' bytes.
+    """Return the connection whose request ends to make room for the bytes of others.
 
-    That is the one that has held the most bytes for the longest time, among those of an address above its share if one
-    is, else among all. At least one connection must hold some.
+    It is the one that has held the most bytes for the longest time, among those of an address above its share if there
+    are any. At least one connection must hold bytes.
     """
     holders = [one for one in connections if one.held_bytes]
     held: Counter[str] = Counter()

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -118,22 +119,11 @@ class _Session:
             response.raw.close()
             raise
         headers: Any = response.headers
-        return AWSResponse(response.url, response.status_code, headers, _Read(body))
+        return AWSResponse(response.url, response.status_code, headers, SimpleNamespace(stream=lambda: iter((body,))))
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
-
-
-class _Read:
-    """A body that was read, in the form that the SDK expects."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        """Yield all of it."""
-        yield self._body
 
 
 def require_whole_bodies(client: BaseClient, bodies: Bodies) -> None:

@@ -47,65 +47,56 @@ class Wanted:
     answers: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """Makes requests. Safe to share between threads."""
+    """Makes the requests of one look-up to one repository. The sender and the tokens are shared between threads."""
 
-    def __init__(self, sender: Sender, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._sender = sender
-        self._tokens = Tokens(sender)
-        self._sleep = sleep
+    sender: Sender
+    tokens: Tokens
+    hosts: RegistryHosts
+    repository: OciRepository
+    seconds_left: SecondsLeft
+    sleep: Callable[[float], None] = time.sleep
 
-    def get(
-        self, hosts: RegistryHosts, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft
-    ) -> HttpResponse:
+    def get(self, wanted: Wanted) -> HttpResponse:
         """Return the answer, with status 200, 404 or one of ``wanted.answers``."""
         attempts = ATTEMPTS
         while True:
             attempts -= 1
             try:
-                return self._get(hosts, repository, wanted, seconds_left)
+                return self._get(wanted)
             except SourceUnavailableError as exc:
                 wait = _wait(exc)
-                if attempts <= 0 or wait is None or wait >= seconds_left():
+                if attempts <= 0 or wait is None or wait >= self.seconds_left():
                     raise
-                self._sleep(wait)
+                self.sleep(wait)
 
-    def _get(
-        self, hosts: RegistryHosts, repository: OciRepository, wanted: Wanted, seconds_left: SecondsLeft
-    ) -> HttpResponse:
-        target = hosts.endpoint(f"{repository.name}/{wanted.path}")
-        given = self._tokens.expected(hosts, repository, seconds_left)
-        reply = self._follow(hosts, repository, wanted, target, given, seconds_left)
+    def _get(self, wanted: Wanted) -> HttpResponse:
+        given = self.tokens.expected(self.hosts, self.repository, self.seconds_left)
+        reply = self._follow(wanted, given)
         if reply.status == HTTPStatus.UNAUTHORIZED:
             challenge = read_challenge(reply.headers.get("www-authenticate", ()))
-            header = self._tokens.get(hosts, repository, challenge, refused=given, seconds_left=seconds_left)
-            reply = self._follow(hosts, repository, wanted, target, header, seconds_left)
+            header = self.tokens.get(
+                self.hosts, self.repository, challenge, refused=given, seconds_left=self.seconds_left
+            )
+            reply = self._follow(wanted, header)
         if reply.status not in _ANSWERS | wanted.answers:
-            raise of_status(reply, hosts.access.host, wanted.source)
+            raise of_status(reply, self.hosts.access.host, wanted.source)
         return reply
 
-    def _follow(
-        self,
-        hosts: RegistryHosts,
-        repository: OciRepository,
-        wanted: Wanted,
-        target: Target,
-        authorization: str | None,
-        seconds_left: SecondsLeft,
-    ) -> HttpResponse:
+    def _follow(self, wanted: Wanted, authorization: str | None) -> HttpResponse:
         """Follow redirects to allowed hosts and return the answer. Only the registry itself receives the header."""
-        reach: Reach = hosts.reach
+        hosts, target = self.hosts, self.hosts.endpoint(f"{self.repository.name}/{wanted.path}")
+        reach = hosts.reach
         for _ in range(MAX_REDIRECTS + 1):
-            own = authorization is not None and target.origin == hosts.api.origin
+            is_own = target.origin == hosts.api.origin
+            secret = {"Authorization": authorization} if authorization is not None and is_own else {}
             request = HttpRequest(
-                target=target,
-                reach=reach,
-                max_bytes=wanted.max_bytes,
-                headers={"Accept": wanted.accept, **({"Authorization": str(authorization)} if own else {})},
+                target=target, reach=reach, max_bytes=wanted.max_bytes, headers={"Accept": wanted.accept, **secret}
             )
-            reply = self._sender.send(wanted.source, repository.registry, hosts, request, seconds_left)
+            reply = self.sender.send(wanted.source, self.repository.registry, hosts, request, self.seconds_left)
             if reply.status not in _REDIRECTS:
-                if reply.status == HTTPStatus.UNAUTHORIZED and target.origin != hosts.api.origin:
+                if reply.status == HTTPStatus.UNAUTHORIZED and not is_own:
                     raise of_status(reply, target.authority, wanted.source)
                 return reply
             target, reach = _next(hosts, target, reply, wanted.source)
@@ -116,9 +107,10 @@ def _next(hosts: RegistryHosts, target: Target, reply: HttpResponse, source: str
     base = f"{target.scheme}://{target.authority}{target.path}"
     try:
         return hosts.redirect(urljoin(base, reply.header("location")))
-    except (EgressError, ValueError) as exc:
-        error = exc if isinstance(exc, EgressError) else None
-        raise (of_egress(error, source) if error else unexpected(source, "an invalid redirect location")) from exc
+    except EgressError as exc:
+        raise of_egress(exc, source) from exc
+    except ValueError as exc:
+        raise unexpected(source, "an invalid redirect location") from exc
 
 
 def _wait(exc: SourceUnavailableError) -> float | None:

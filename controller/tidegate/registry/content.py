@@ -13,7 +13,6 @@ from urllib.parse import quote, urljoin, urlsplit
 import msgspec
 
 from tidegate.egress.exchange import HttpResponse
-from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.artifact_manifest import parse_referrers
 from tidegate.evidence.content import TOO_LARGE, StoredManifest
 from tidegate.evidence.fact import Cause
@@ -32,7 +31,6 @@ from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, OCI_INDEX
 from tidegate.images.repository import OciRepository
 from tidegate.referrers.search import Listing, list_pages
-from tidegate.registry.access import RegistryHosts
 from tidegate.registry.client import Client, Wanted
 from tidegate.registry.errors import error_codes, is_too_large, unexpected
 
@@ -63,13 +61,11 @@ _HOPELESS = frozenset({Cause.THROTTLED, Cause.DEADLINE, Cause.CREDENTIALS})
 class RepositoryContent:
     """One repository, read within ``seconds_left``."""
 
-    def __init__(
-        self, client: Client, hosts: RegistryHosts, repository: OciRepository, seconds_left: SecondsLeft
-    ) -> None:
-        self._client = client
-        self._hosts = hosts
-        self._repository = repository
-        self.seconds_left = seconds_left
+    def __init__(self, client: Client) -> None:
+        self._get = client.get
+        self._hosts = client.hosts
+        self._repository = client.repository
+        self.seconds_left = client.seconds_left
 
     def manifest(self, image: ImageId) -> StoredManifest | Absence:
         """Fetch one manifest, as it was pushed; not yet compared with its digest."""
@@ -182,9 +178,6 @@ class RepositoryContent:
         if target.path != here.path or len(query) > MAX_QUERY or not query.isascii() or not query.isprintable():
             raise unexpected(REFERRERS, f"the next page belongs to another list: {found['url'][:80]!a}")
         return f"?{query}"
-
-    def _get(self, wanted: Wanted) -> HttpResponse:
-        return self._client.get(self._hosts, self._repository, wanted, self.seconds_left)
 
 
 class RecentManifests:

@@ -24,6 +24,7 @@ from tidegate.registry.client import Client
 from tidegate.registry.content import MANIFEST, RecentManifests, RepositoryContent
 from tidegate.registry.errors import unexpected
 from tidegate.registry.sending import Sender
+from tidegate.registry.tokens import Tokens
 
 MANIFESTS_SECONDS = 8.0
 """Time for all manifests of one call."""
@@ -44,12 +45,12 @@ class OciRegistries:
         look_up: LookUp = system_look_up,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._sender = Sender(gate=gate, look_up=look_up)
-        self._client = Client(self._sender, sleep=sleep)
-        self._recent = RecentManifests(MAX_RECENT_BYTES)
         self._hosts = {canonical_host(each.host): RegistryHosts(each) for each in accesses}
-        for each in self._hosts.values():
-            self._sender.prepare(each)
+        ca_files = [each.access.ca_file for each in self._hosts.values()]
+        self._sender = Sender(ca_files, gate=gate, look_up=look_up)
+        self._tokens = Tokens(self._sender)
+        self._sleep = sleep
+        self._recent = RecentManifests(MAX_RECENT_BYTES)
 
     def close(self) -> None:
         """Close the connections that are kept."""
@@ -85,7 +86,15 @@ class OciRegistries:
 
     def _content(self, repository: OciRepository, seconds: float) -> RepositoryContent:
         ends = monotonic() + seconds
-        return RepositoryContent(self._client, self._hosts_of(repository), repository, lambda: ends - monotonic())
+        client = Client(
+            sender=self._sender,
+            tokens=self._tokens,
+            hosts=self._hosts_of(repository),
+            repository=repository,
+            seconds_left=lambda: ends - monotonic(),
+            sleep=self._sleep,
+        )
+        return RepositoryContent(client)
 
     def _hosts_of(self, repository: OciRepository) -> RegistryHosts:
         host = canonical_host(repository.registry.host)

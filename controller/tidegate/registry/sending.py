@@ -1,7 +1,7 @@
 """Sends single requests, each through the gate that counts calls, and with the registry's own CA file."""
 
 import ssl
-import threading
+from collections.abc import Iterable
 from time import monotonic
 
 from tidegate.egress.addresses import LookUp, system_look_up
@@ -18,20 +18,18 @@ from tidegate.registry.errors import of_egress
 class Sender:
     """Sends requests. Registries with a CA file of their own share no connections with others."""
 
-    def __init__(self, *, gate: CallGate | None = None, look_up: LookUp = system_look_up) -> None:
+    def __init__(
+        self, ca_files: Iterable[str | None], *, gate: CallGate | None = None, look_up: LookUp = system_look_up
+    ) -> None:
+        """Read the CA files; raise ConfigurationError if one cannot be used."""
         self._gate = gate
-        self._look_up = look_up
-        self._lock = threading.Lock()
-        self._egresses: dict[str | None, Egress] = {}
-
-    def prepare(self, hosts: RegistryHosts) -> None:
-        """Read a registry's CA file, if it has one; raise ConfigurationError if it cannot be used."""
-        if hosts.access.ca_file is not None:
-            self._egress(hosts.access.ca_file)
+        self._egresses = {
+            each: Egress(tls=None if each is None else _trusting(each), look_up=look_up) for each in {None, *ca_files}
+        }
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        for egress in list(self._egresses.values()):
+        for egress in self._egresses.values():
             egress.close()
 
     def send(
@@ -42,7 +40,7 @@ class Sender:
             self._gate.enter(source, registry)
         began, cause = monotonic(), None
         try:
-            return self._egress(hosts.access.ca_file).send(request, seconds_left=seconds_left)
+            return self._egresses[hosts.access.ca_file].send(request, seconds_left=seconds_left)
         except EgressError as exc:
             error = of_egress(exc, source)
             cause = error.cause
@@ -50,13 +48,6 @@ class Sender:
         finally:
             if self._gate is not None:
                 self._gate.leave(source, registry, seconds=monotonic() - began, cause=cause)
-
-    def _egress(self, ca_file: str | None) -> Egress:
-        with self._lock:
-            if ca_file not in self._egresses:
-                tls = None if ca_file is None else _trusting(ca_file)
-                self._egresses[ca_file] = Egress(tls=tls, look_up=self._look_up)
-            return self._egresses[ca_file]
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

@@ -72,7 +72,7 @@ def test_a_token_is_kept_for_as_long_as_it_says_but_not_for_ever(registry, conne
     monkeypatch.setattr(
         "tidegate.registry.tokens.monotonic", lambda: monotonic() + LONGEST_SECONDS - MARGIN_SECONDS + 1
     )
-    assert edge.registries._client._tokens.kept(repository(registry)) is None
+    assert edge.registries._tokens.kept(repository(registry)) is None
 
 
 def test_a_token_that_is_refused_is_replaced_once(registry, connect):
@@ -119,7 +119,7 @@ def test_so_many_registries_are_remembered(registry, connect, monkeypatch):
     monkeypatch.setattr("tidegate.registry.tokens.MAX_LEARNED", 0)
     edge = connect(registry)
     describe(edge, registry)
-    assert edge.registries._client._tokens._learned == {}
+    assert edge.registries._tokens._learned == {}
 
 
 def test_those_who_want_the_same_token_wait_for_one(registry, connect):
@@ -139,7 +139,7 @@ def test_so_many_tokens_are_kept(registry, connect, monkeypatch):
     for number in range(4):
         registry.push_image(f"team/app{number}", "v1")
         describe(edge, registry, name=f"team/app{number}")
-    assert len(edge.registries._client._tokens._tokens) == 2
+    assert len(edge.registries._tokens._tokens) == 2
 
 
 class TestPullSecrets:

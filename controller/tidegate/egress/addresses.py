@@ -38,7 +38,7 @@ def refusal(address: Address, reach: Reach) -> str | None:
     """Return why an address may not be connected to, or None."""
     inner = _inner(address)
     if any(inner in each for each in _NEVER):
-        return f"{address} is an address of the node or of instance metadata, which is never allowed"
+        return f"{address} is an address of the node or of instance metadata, which is never connected to"
     if inner.is_multicast or inner.is_unspecified or (inner.is_reserved and not inner.is_loopback):
         return f"{address} is not the address of a host"
     if reach is Reach.PUBLIC and (not inner.is_global or (isinstance(inner, IPv6Address) and inner.is_site_local)):

@@ -68,7 +68,7 @@ class Ecr:
         try:
             return ask_for_each(ids, ask, name=lambda each: each.value, source=_DESCRIBE_IMAGES.source)
         except AnsweredError:
-            return dict.fromkeys(ids, self._absent(repository, Absence.REPOSITORY))
+            return dict.fromkeys(ids, self._rules.absence(repository, Absence.REPOSITORY))
 
     def get_manifests(self, repository: EcrRepository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
         """Fetch manifests by digest, in the format in which they were pushed. See ``evidence.ports.ManifestSource``."""
@@ -76,8 +76,6 @@ class Ecr:
         self._clients.check_region(repository.registry)
         if not can_exist(repository.name):
             return dict.fromkeys(digests, Absence.REPOSITORY)
-        if not digests:
-            return {}
         ask = partial(self._get_manifests, repository)
         return ask_for_each(digests, ask, name=str, source=_BATCH_GET_IMAGE.source)
 
@@ -93,12 +91,12 @@ class Ecr:
                 _BATCH_GET_IMAGE, repository.registry, parameters, answers=frozenset({_NO_REPOSITORY})
             )
         except AnsweredError:
-            return dict.fromkeys(digests, self._absent(repository, Absence.REPOSITORY))
+            return dict.fromkeys(digests, self._rules.absence(repository, Absence.REPOSITORY))
         except SourceUnavailableError as exc:
             if is_too_long(exc):
                 raise RefusedError(TOO_LARGE, "") from exc
             raise
-        absent = self._absent(repository, Absence.IMAGE) if reply.get("failures") else Absence.IMAGE
+        absent = self._rules.absence(repository, Absence.IMAGE) if reply.get("failures") else Absence.IMAGE
         return read_manifests(reply, repository, digests, _BATCH_GET_IMAGE.source, absent=absent)
 
     def describe_repositories(self, registry: EcrRegistry, names: Sequence[str]) -> Mapping[str, DescribedRepository]:
@@ -163,7 +161,7 @@ class Ecr:
         except AnsweredError as exc:
             if exc.code == _NO_REPOSITORY:
                 raise
-            absent = self._absent(repository, Absence.IMAGE) if exc.code == _NO_IMAGE else None
+            absent = self._rules.absence(repository, Absence.IMAGE) if exc.code == _NO_IMAGE else None
             raise RefusedError(absent or _invalid(_DESCRIBE_IMAGES, exc), exc.message) from exc
         return dict(read_images(reply, repository, ids, _DESCRIBE_IMAGES.source))
 
@@ -176,12 +174,9 @@ class Ecr:
             if exc.code != _NO_REPOSITORY:
                 raise RefusedError(_invalid(_DESCRIBE_REPOSITORIES, exc), exc.message) from exc
             alone = EcrRepository(registry, names[0])
-            absent = self._absent(alone, Absence.REPOSITORY) if len(names) == 1 else Absence.REPOSITORY
+            absent = self._rules.absence(alone, Absence.REPOSITORY) if len(names) == 1 else Absence.REPOSITORY
             raise RefusedError(absent, exc.message) from exc
         return read_repositories(reply, registry, names, _DESCRIBE_REPOSITORIES.source)
-
-    def _absent(self, repository: EcrRepository, absence: Absence) -> Absence:
-        return Absence.CACHE_MISS if self._rules.cover(repository) else absence
 
     def _is_foreign(self, registry: EcrRegistry) -> bool:
         """Tell whether a registry is read from another account, or may be."""

@@ -153,8 +153,7 @@ class _Store:
             )
         except AnsweredError:
             return dict.fromkeys(ids, Absence.REPOSITORY)
-        cached = bool(answer.get("failures")) and self._rules.cover(self._repository)
-        absent = Absence.CACHE_MISS if cached else Absence.IMAGE
+        absent = self._rules.absence(self._repository, Absence.IMAGE) if answer.get("failures") else Absence.IMAGE
         return read_artifacts(answer, self._repository, ids, _BATCH_GET_IMAGE.source, absent=absent)
 
     def _alone(self, image: ImageId) -> StoredArtifact:

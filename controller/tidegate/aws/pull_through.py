@@ -11,6 +11,7 @@ from tidegate.aws.clients import AnsweredError, Api, Clients
 from tidegate.aws.errors import unexpected
 from tidegate.aws.pages import read_pages
 from tidegate.aws.reply import ApiResponse
+from tidegate.evidence.image import Absence
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -39,6 +40,10 @@ class PullThroughRules:
         """Tell whether a rule covers this repository: by the last known rules if they cannot be read, else False."""
         prefixes = self._of(repository.registry)
         return _EVERY_REPOSITORY in prefixes or any(repository.name.startswith(f"{each}/") for each in prefixes)
+
+    def absence(self, repository: EcrRepository, absence: Absence) -> Absence:
+        """Return the absence, or CACHE_MISS if a rule covers the repository."""
+        return Absence.CACHE_MISS if self.cover(repository) else absence
 
     def _of(self, registry: EcrRegistry) -> frozenset[str]:
         with self._lock:

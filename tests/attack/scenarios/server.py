@@ -132,7 +132,7 @@ def _more_slow_connections_than_there_is_room_for() -> Outcome:
 def _long_heads() -> Outcome:
     """Half a megabyte of header lines on each connection, and never the end of them."""
     lines = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 8_000) for number in range(60))
-    return _holding(200, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + lines, most_mib=128)
+    return _holding(200, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + lines, most_mib=200 * CONNECTION_KIB // 1024)
 
 
 def _silent_connections() -> Outcome:

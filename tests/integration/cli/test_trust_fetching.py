@@ -180,7 +180,7 @@ def test_what_is_fetched_and_is_no_trusted_root_leaves_its_authority_undecided(w
 
 @pytest.mark.parametrize(
     ("state", "reason"),
-    [("Enabled", "it could not be read from AWS KMS (AccessDenied)"), ("Disabled", "AWS KMS has no such key")],
+    [("Enabled", "it could not be read from AWS KMS (AccessDenied)"), ("Disabled", "AWS KMS has no usable key")],
 )
 def test_a_key_that_cannot_be_read_leaves_its_authority_undecided(world, sim, desk, kms_key, state, reason):
     sign_by_key(world)

@@ -19,7 +19,7 @@ from tidegate.gather.clock import SystemClock
 from tidegate.images.platform import Platform
 from tidegate.images.reference import ImageReference
 from tidegate.webhook.certificate import ServingPair
-from tidegate.webhook.certificate.material import KeyPair, make_authority, make_client, make_serving
+from tidegate.webhook.certificate.material import KeyPair, make_authority, make_serving
 from tidegate.webhook.self_check import SelfCheck, WithoutSelfChecks
 from tidegate.webhook.server import AdmissionServer, Responder, ServerTLS
 

@@ -8,7 +8,7 @@ import pytest
 from tidegate.errors import ConfigurationError
 from tidegate.webhook.certificate import CertificateFiles
 from tidegate.webhook.certificate.files import MAX_FILE_BYTES
-from tidegate.webhook.certificate.material import KeyPair, make_authority, make_client, make_serving
+from tidegate.webhook.certificate.material import KeyPair, make_authority, make_serving
 from tidegate.webhook.server import ServerTLS
 
 NOW = dt.datetime.now(dt.UTC)

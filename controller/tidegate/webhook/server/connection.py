@@ -1,8 +1,8 @@
 """One connection: it passes bytes to aiohttp's protocol, with the limits of time, bytes and age that aiohttp does not have.
 
 aiohttp parses requests, answers them in order, applies backpressure, bounds lines, headers and queued requests, and closes
-idle connections. This class parses nothing: it sees bytes, and where requests begin and end. It bounds slow headers, peers
-that do not read, chunk framing, bytes sent ahead of an answer, and the age of a connection.
+idle connections. This class parses nothing but the end of headers. It bounds headers that are slow or do not end, peers that do
+not read, chunk framing, bytes sent ahead of an answer, and the age of a connection.
 """
 
 import asyncio
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from tidegate.webhook.server.connection_table import ConnectionTable
 
 _SLOW_HEAD: Final = refusal(HTTPStatus.REQUEST_TIMEOUT, "the request headers did not arrive in time")
+_LONG_HEAD: Final = refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request headers are too long")
 _LONG_FRAMING: Final = refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too many bytes for a body of this size")
 _NO_ROOM: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections, and this one was too slow")
-_NO_BYTES: Final = refusal(
-    HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of unfinished requests, and this one was slow"
-)
+_NO_BYTES: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of requests, and this body came too slowly")
+_END: Final = b"\r\n\r\n"
+"""The end of the headers."""
 OVERDUE: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the request took too long")
 
 
@@ -62,6 +63,9 @@ class Connection(asyncio.Protocol):
         self._write_by = inf
         self._expires = inf
         self._phase_bytes = 0
+        self._has_head = False
+        self._last = b""
+        """The last three bytes behind the current request's headers, or of headers that have not ended."""
         self._timeout_reply: ServerResponse | None = None
         self.peer = peer
         """The peer's address."""
@@ -71,7 +75,7 @@ class Connection(asyncio.Protocol):
         self.was_answered = False
         """Whether a request of it was answered and not refused."""
         self.held_bytes = 0
-        """Bytes of the current request that the table counts as held."""
+        """Bytes of the current request's body that are held; the table counts them."""
         self.full_service = True
         """Whether all routes are served, or only the essential ones."""
         self.timeout: asyncio.Timeout | None = None
@@ -108,20 +112,28 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.QUIET:
             self.phase, self.since = Phase.HEAD, self._loop.time()
             self._act_by = self.since + limits.head_seconds
-            self._phase_bytes = 0
+            self._phase_bytes, self._has_head = 0, False
         self._phase_bytes += len(data)
         if self.phase is Phase.HEAD:
-            # The beginning of a body may be among these bytes, so that more than a whole head is counted, not refused.
-            if self._phase_bytes > limits.max_head_bytes:
-                self._table.hold(self, len(data))
+            if not self._has_head:
+                self._look_for_end(data)
         elif self.phase is Phase.BODY:
             if self._phase_bytes > limits.max_wire_factor * limits.max_body_bytes:
                 self._refuse(_LONG_FRAMING)
-        elif self.phase in {Phase.WORK, Phase.ANSWER} and self._phase_bytes > limits.max_ahead_bytes:
-            self._table.ended[Ended.AHEAD] += 1
-            self.abort()
+        elif self.phase in {Phase.WORK, Phase.ANSWER}:
+            self._last = (self._last + data)[-3:]
+            if self._phase_bytes > limits.max_ahead_bytes:
+                self._table.ended[Ended.AHEAD] += 1
+                self.abort()
         if transport is not None and not transport.is_closing():
             self._inner.data_received(data)
+
+    def _look_for_end(self, data: bytes) -> None:
+        """Refuse headers above the limit before they end: aiohttp keeps them until then."""
+        self._has_head = _END in data or _END in self._last + data[:3]
+        if not self._has_head and self._phase_bytes > self._limits.max_head_bytes:
+            self._refuse(_LONG_HEAD)
+        self._last = (self._last + data[-3:])[-3:]
 
     def eof_received(self) -> None:
         """Pass on, and let the transport close: half-closed connections are not supported."""
@@ -148,7 +160,7 @@ class Connection(asyncio.Protocol):
             # The request was waiting behind another one; its time starts now.
             self.since = self._loop.time()
         self._act_by = inf
-        self._table.release(self)
+        self._last = b""
         self.expect(Phase.WORK)
 
     def expect(self, phase: Phase) -> None:
@@ -196,20 +208,16 @@ class Connection(asyncio.Protocol):
 
     def evict(self) -> None:
         """End to make room for another connection; answer a request that has begun."""
-        if self.phase is Phase.HEAD or self.timeout is not None:
-            self._stop(_NO_ROOM)
+        if self.phase is Phase.HEAD:
+            self._refuse(_NO_ROOM)
+        elif self.timeout is not None:
+            self.give_up(_NO_ROOM)
         else:
             self.abort()
 
-    def free_bytes(self) -> None:
-        """End the request that arrives, to make room for the bytes of others."""
-        self._stop(_NO_BYTES)
-
-    def _stop(self, reply: ServerResponse) -> None:
-        if self.phase is Phase.HEAD:
-            self._refuse(reply)
-        else:
-            self.give_up(reply)
+    def refuse_body(self) -> None:
+        """End the request whose body arrives, to make room for the bytes of others."""
+        self.give_up(_NO_BYTES)
 
     def give_up(self, reply: ServerResponse = OVERDUE) -> None:
         """End the wait for a body or for a handler now; it is answered with the reply."""

@@ -95,7 +95,7 @@ class ConnectionTable:
             holder = holder_to_end(self.connections, limits=self.limits, now=self.loop.time())
             self.ended[Ended.BYTES] += 1
             self.release(holder)
-            holder.free_bytes()
+            holder.refuse_body()
 
     def release(self, connection: "Connection") -> None:
         """Stop counting the bytes that a connection holds."""

@@ -14,8 +14,8 @@ class ServerLimits:
     """How many bytes may arrive for one body, as a multiple of `max_body_bytes`: bounds chunk headers and extensions."""
 
     max_buffered_bytes: int = 32 * 1024 * 1024
-    """Bytes of requests that have not arrived completely, of all connections together: bodies, and headers beyond
-    `max_head_bytes`. Beyond it the slowest and largest requests end."""
+    """Bytes of bodies that have not arrived completely, of all connections together. Beyond it the slowest and largest
+    end."""
 
     max_ahead_bytes: int = 16 * 1024
     """Bytes that may arrive behind a request that is worked on. The API server sends none: it does not pipeline."""

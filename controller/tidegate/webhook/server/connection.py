@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._phase_bytes = 0
         self._has_head = False
         self._last = b""
-        """The last three bytes behind the current request's headers, or of headers that have not ended."""
+        """The last three bytes of headers that have not ended."""
         self._timeout_reply: ServerResponse | None = None
         self.peer = peer
         """The peer's address."""

@@ -63,9 +63,8 @@ class Connection(asyncio.Protocol):
         self._write_by = inf
         self._expires = inf
         self._phase_bytes = 0
-        self._has_head = False
-        self._last = b""
-        """The last three bytes of headers that have not ended."""
+        self._head = b""
+        """What has arrived of a request that is not dispatched yet."""
         self._timeout_reply: ServerResponse | None = None
         self.peer = peer
         """The peer's address."""
@@ -108,32 +107,37 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what is within the limits of the phase."""
-        limits, transport = self._limits, self._transport
         if self.phase is Phase.QUIET:
             self.phase, self.since = Phase.HEAD, self._loop.time()
-            self._act_by = self.since + limits.head_seconds
-            self._phase_bytes, self._has_head = 0, False
-        self._phase_bytes += len(data)
-        if self.phase is Phase.HEAD:
-            if not self._has_head:
-                self._look_for_end(data)
-        elif self.phase is Phase.BODY:
-            if self._phase_bytes > limits.max_wire_factor * limits.max_body_bytes:
-                self._refuse(_LONG_FRAMING)
-        elif self.phase in {Phase.WORK, Phase.ANSWER}:
-            self._last = (self._last + data)[-3:]
-            if self._phase_bytes > limits.max_ahead_bytes:
-                self._table.ended[Ended.AHEAD] += 1
-                self.abort()
-        if transport is not None and not transport.is_closing():
-            self._inner.data_received(data)
+            self._act_by = self.since + self._limits.head_seconds
+        if self.phase is Phase.HEAD and len(self._head) + len(data) <= self._limits.max_head_bytes:
+            self._head += data
+        elif self._exceeds(data):
+            return
+        self._inner.data_received(data)
 
-    def _look_for_end(self, data: bytes) -> None:
-        """Refuse headers above the limit before they end: aiohttp keeps them until then."""
-        self._has_head = _END in data or _END in self._last + data[:3]
-        if not self._has_head and self._phase_bytes > self._limits.max_head_bytes:
+    def _exceeds(self, data: bytes) -> bool:
+        """Tell whether these bytes must not be passed on; end the connection if they exceed a limit."""
+        limits = self._limits
+        self._phase_bytes += len(data)
+        if self.phase is Phase.CLOSING:
+            return self._transport is None or self._transport.is_closing()
+        if self.phase is Phase.HEAD:
+            # aiohttp keeps headers until they end, and their size is checked only then.
+            if _END in self._head + data:
+                self._head = _END
+                return False
             self._refuse(_LONG_HEAD)
-        self._last = (self._last + data[-3:])[-3:]
+        elif self.phase is Phase.BODY:
+            if self._phase_bytes <= limits.max_wire_factor * limits.max_body_bytes:
+                return False
+            self._refuse(_LONG_FRAMING)
+        else:
+            if self._phase_bytes <= limits.max_ahead_bytes:
+                return False
+            self._table.ended[Ended.AHEAD] += 1
+            self.abort()
+        return True
 
     def eof_received(self) -> None:
         """Pass on, and let the transport close: half-closed connections are not supported."""
@@ -160,8 +164,8 @@ class Connection(asyncio.Protocol):
             # The request was waiting behind another one; its time starts now.
             self.since = self._loop.time()
         self._act_by = inf
-        self._last = b""
-        self.expect(Phase.WORK)
+        self._head = b""
+        self.phase, self._phase_bytes = Phase.WORK, 0
 
     def expect(self, phase: Phase) -> None:
         """Note that the request waits for the rest of its body, or for its handler."""

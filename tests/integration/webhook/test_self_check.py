@@ -95,8 +95,8 @@ REFUSAL = {"code": 403, "message": f"- image: ... [policy {known_bad.NAMESPACE}]
         pytest.param(
             answering(allowed=False, status=REFUSAL, uid="other"), "another request", id="it mixes requests up"
         ),
-        pytest.param(fixed(b"{}"), "no AdmissionReview", id="it answers with nothing"),
-        pytest.param(fixed(b"nonsense"), "no AdmissionReview", id="it answers with nonsense"),
+        pytest.param(fixed(b"{}"), "not an AdmissionReview", id="it answers with nothing"),
+        pytest.param(fixed(b"nonsense"), "not an AdmissionReview", id="it answers with nonsense"),
         pytest.param(failing, "HTTP status 500", id="it fails"),
     ],
 )

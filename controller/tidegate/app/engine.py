@@ -70,6 +70,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     clients = Clients(aws_settings(settings.aws), gate=meter)
     identity = Identity(clients)
     ecr, signatures = Ecr(clients, identity), EcrSignatures(clients)
+    inspector = Inspector(clients)
     accesses = [RegistryAccess(**msgspec.structs.asdict(one)) for one in settings.registries]
     other_registries = OciRegistries(accesses, gate=meter)
     revocation_hosts = HostList(
@@ -84,7 +85,8 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         repositories=ecr,
         scan_types=ecr,
         basic_scans=ecr,
-        inspections=Inspector(clients),
+        inspections=inspector,
+        tagged_inspections=inspector,
         signatures=signatures,
         signing=signatures,
         signer=Signer(clients),

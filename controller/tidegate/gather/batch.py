@@ -49,7 +49,10 @@ _Queue: TypeAlias = dict[I, _Wanted[V]]
 
 
 class Batcher(Generic[G, I, V]):
-    """Looks up ids in batches. ``call`` blocks: it is run in a thread of the group's line."""
+    """Looks up ids in batches. ``call`` blocks: it is run in a thread of the group's line.
+
+    ``asks_again`` is whether ids that a call did not answer because of those beside it are asked for again.
+    """
 
     def __init__(
         self,
@@ -58,11 +61,13 @@ class Batcher(Generic[G, I, V]):
         line: Callable[[G], ApiLimiter],
         call: Callable[[G, Sequence[I]], Mapping[I, V | SourceUnavailableError]],
         window_seconds: float = WINDOW_SECONDS,
+        asks_again: bool = True,
     ) -> None:
         self._size = size
         self._line = line
         self._call = call
         self._window_seconds = window_seconds
+        self._asks_again = asks_again
         self._queues: dict[G, dict[str, _Queue[I, V]]] = {}
         self._under_way: Counter[G] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -156,7 +161,7 @@ class Batcher(Generic[G, I, V]):
                 }
                 again = again if len(batch) > 1 else {}
                 line.unanswered(problem for one, problem in problems.items() if one not in again)
-            if len(batch) > 1:
+            if len(batch) > 1 and self._asks_again:
                 self._ask_again(group, line, batch, again)
         finally:
             _settle(batch, answers, line.source)

@@ -27,6 +27,7 @@ from tidegate.gather.ask import GET, RENEW, Ask, Peek, at_once
 from tidegate.gather.lookups import Lookups
 from tidegate.gather.manifests import Runnable
 from tidegate.gather.patience import Patience
+from tidegate.gather.scans import TaggedScan
 from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
@@ -131,8 +132,10 @@ class Collector:
     def _start(self, key: _Key, share: str) -> _Collection:
         """Start the collection of an image for a share, which it counts for until it ends."""
         claim = Claim(share)
+        repository, image, wanted = key
         with on_behalf_of(claim):
-            task = asyncio.get_running_loop().create_task(self._walk(GET, *key))
+            by_tag = self._facts.start_scan_by_tag(repository, image) if wanted.scan else None
+            task = asyncio.get_running_loop().create_task(self._walk(GET, *key, by_tag))
         collection = _Collection(task=task, claim=claim, began=self._clock.monotonic())
         self._collections[key] = collection
         self._counts[share] += 1
@@ -165,7 +168,14 @@ class Collector:
             _log.error("reading what is known failed unexpectedly", repository=str(repository), exc_info=problem)
             return _nothing_known()
 
-    async def _walk(self, ask: Ask, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
+    async def _walk(
+        self,
+        ask: Ask,
+        repository: Repository,
+        image: ImageId,
+        wanted: Needs,
+        by_tag: asyncio.Task[TaggedScan | None] | None = None,
+    ) -> ImageEvidence:
         """Ask for the facts in numbered steps; each step asks at the same time for what depends on no earlier one."""
         # 1. The digest, and beside it the repository's settings. A reference by digest starts its scan at once: a scan
         #    of an image that turns out to be an index or missing is merely not used.
@@ -189,6 +199,8 @@ class Collector:
         # 3. The scan and the signatures of each child that a wanted platform may run, unless they were asked for before:
         #    what could not be had then is not asked for twice.
         children = [child.digest for child in _wanted_children(detail.value, runnable, wanted)]
+        if by_tag is not None:
+            await self._facts.keep_scan_by_tag(by_tag, repository, digest if children == [digest] else None)
         required = _requirements(detail.value, runnable, wanted)
         if not _is_any_proved(proved[digest][0] if digest in proved else None, wanted.child_requirements):
             # An index may list dozens of children, and whoever pushed it is not known: it fails by itself already.

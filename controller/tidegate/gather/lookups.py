@@ -5,27 +5,23 @@ Read this to learn which call to AWS answers which question. What is looked up f
 """
 
 import asyncio
-from collections.abc import Sequence, Sized
-from functools import partial
+from collections.abc import Sized
 from typing import TypeVar
 
 from tidegate.evidence.clock import Clock
-from tidegate.evidence.fact import Cause, Known, Missing
+from tidegate.evidence.fact import Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail
-from tidegate.evidence.image_evidence import SCAN_TYPE_SOURCE
-from tidegate.evidence.inspection import FoundFindings, ImageKey
-from tidegate.evidence.ports import MAX_IMAGE_IDS, MAX_INSPECTED_IMAGES, MAX_REPOSITORIES
-from tidegate.evidence.repository import RepositorySettings, ScanType
-from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState
-from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
+from tidegate.evidence.ports import MAX_IMAGE_IDS, MAX_REPOSITORIES
+from tidegate.evidence.repository import RepositorySettings
+from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.batch import Batcher
 from tidegate.gather.budget import Budget
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.manifests import OTHER_SOURCE, Manifests, no_region
+from tidegate.gather.manifests import OTHER_SOURCE, Manifests
 from tidegate.gather.revocations import Revocations
-from tidegate.gather.shared_findings import SharedFindings
+from tidegate.gather.scans import Scans, TaggedScan
 from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.gather.signatures import Signatures
 from tidegate.gather.sources import Sources
@@ -35,8 +31,6 @@ from tidegate.images.repository import EcrRegistry, EcrRepository, OciRepository
 
 V = TypeVar("V")
 Detail = ImageDetail | Absence
-ScanKey = tuple[EcrRepository, Digest, ScanType]
-"""An image and who scans it: what another scanner said of it is another fact."""
 Settings = RepositorySettings | Absence
 
 
@@ -84,23 +78,8 @@ class Lookups:
                 lifetimes.ABSENT_SECONDS if isinstance(value, Absence) else lifetimes.SETTINGS_SECONDS
             ),
         )
-        self.scan_types = FactCache[EcrRegistry, ScanType](
-            source=SCAN_TYPE_SOURCE,
-            limit=limit,
-            clock=clock,
-            budget=budget,
-            look_up=self._scan_type,
-            seconds=lambda *_: lifetimes.SCAN_TYPE_SECONDS,
-        )
-        self.scans = FactCache[ScanKey, ScanReport](
-            source="inspector2:ListFindings",
-            limit=limit,
-            clock=clock,
-            budget=budget,
-            sharing=SharedFindings(),
-            look_up=self._scan,
-            seconds=lambda _, report: lifetimes.scan_seconds(report, now=clock.now()),
-        )
+        self._scans = Scans(sources=sources, lines=lines, clock=clock, limit=limit, budget=budget)
+        self.scan_types, self.scans = self._scans.types, self._scans.reports
 
     def caches(self) -> dict[str, Sized]:
         """Return every cache by the name of what it keeps."""
@@ -126,16 +105,20 @@ class Lookups:
             line=lambda registry: line("ecr:DescribeRepositories", registry),
             call=sources.repositories.describe_repositories,
         )
-        self._coverage_batches = Batcher[EcrRegistry, ImageKey, Coverage](
-            size=MAX_INSPECTED_IMAGES,
-            line=lambda registry: line("inspector2:ListCoverage", registry),
-            call=sources.inspections.coverage,
-        )
-        self._findings_batches = Batcher[EcrRegistry, ImageKey, FoundFindings](
-            size=MAX_INSPECTED_IMAGES,
-            line=lambda registry: line("inspector2:ListFindings", registry),
-            call=sources.inspections.findings,
-        )
+
+    def start_scan_by_tag(self, repository: Repository, image: ImageId) -> asyncio.Task[TaggedScan | None] | None:
+        """Start to ask Amazon Inspector about a tag that is not known, beside ECR; return None where that is of no use."""
+        if image.kind != "tag" or not isinstance(repository, EcrRepository):
+            return None
+        is_new = isinstance(self.details.peek((repository, image))[0], Missing)
+        return self._scans.start_by_tag(repository, image.value) if is_new else None
+
+    async def keep_scan_by_tag(
+        self, asked: asyncio.Task[TaggedScan | None], repository: Repository, digest: Digest | None
+    ) -> None:
+        """Keep what Amazon Inspector listed under a tag, where that is about the digest that ECR says (None: an index)."""
+        assert isinstance(repository, EcrRepository)
+        await self._scans.keep_by_tag(asked, repository, digest)
 
     async def _detail(self, key: tuple[Repository, ImageId]) -> Detail | Missing:
         repository, image = key
@@ -158,65 +141,6 @@ class Lookups:
 
     async def _repository_settings(self, repository: EcrRepository) -> Settings | Missing:
         return _region_as_absence(await self._repository_batches.get(repository.registry, repository.name))
-
-    async def _scan_type(self, registry: EcrRegistry) -> ScanType | Missing:
-        line = self._lines.line(SCAN_TYPE_SOURCE, registry)
-        return no_region(await line.ask(partial(self._sources.scan_types.scan_type, registry)), line.source)
-
-    async def _scan(self, key: ScanKey) -> ScanReport | Missing:
-        """Ask the scanner that the registry uses, and keep in mind that the image was scanned already the last time."""
-        repository, digest, scan_type = key
-        began = self._clock.monotonic()
-        ask = self._inspected if scan_type is ScanType.ENHANCED else self._basic
-        report = await ask(repository, digest)
-        before, _ = self.scans.peek(key)
-        if not isinstance(report, Missing) and report.coverage.state is ScanState.UNKNOWN:
-            return self._not_understood(
-                repository, report, () if isinstance(before, Missing) else before.value.findings
-            )
-        if isinstance(report, Missing) or isinstance(before, Missing):
-            return report
-        gap = began - before.monotonic
-        return report.follow(before.value) if 0 <= gap <= lifetimes.FOLLOWING.total_seconds() else report
-
-    def _not_understood(
-        self, repository: EcrRepository, report: ScanReport, known: Sequence[Finding]
-    ) -> ScanReport | Missing:
-        """Return a report of which the status is not known, where it has findings that are news, and else no answer.
-
-        Findings are bad news, which counts whatever the status means. Without any it is no reason to give up what is known.
-        """
-        source = "inspector2:ListCoverage" if report.scanner is Scanner.INSPECTOR else "ecr:DescribeImageScanFindings"
-        words = f"this version does not know the status {report.coverage.code[:40]!a} {report.coverage.reason[:80]!a}"
-        problem = SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, words)
-        self._lines.line(source, repository.registry).unanswered([problem])
-        return problem.missing() if set(report.findings) <= set(known) else report
-
-    async def _inspected(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
-        image, began = (repository.name, digest), self._clock.now()
-        coverage, found = await asyncio.gather(
-            self._coverage_batches.get(repository.registry, image),
-            self._findings_batches.get(repository.registry, image),
-        )
-        coverage = no_region(coverage, "inspector2:ListCoverage")
-        found = no_region(found, "inspector2:ListFindings")
-        if isinstance(coverage, Missing):
-            return coverage
-        if coverage.last_scanned_at is not None and began - coverage.last_scanned_at < lifetimes.JUST_SCANNED:
-            # The scan may have ended between the two answers: findings that were read first would lack its own.
-            again = await self._findings_batches.get(repository.registry, image)
-            found = no_region(again, "inspector2:ListFindings")
-        if isinstance(found, Missing):
-            return found
-        return ScanReport(
-            scanner=Scanner.INSPECTOR, coverage=coverage, findings=found.findings, complete=found.complete
-        )
-
-    async def _basic(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
-        line = self._lines.line("ecr:DescribeImageScanFindings", repository.registry)
-        return no_region(
-            await line.ask(partial(self._sources.basic_scans.basic_report, repository, digest)), line.source
-        )
 
 
 def _region_as_absence(answer: V | Missing | UnknownRegionError) -> V | Missing | Absence:

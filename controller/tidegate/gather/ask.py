@@ -1,4 +1,4 @@
-"""Ways to ask for facts, so that each walk over what an image depends on is written once.
+"""Three ways to ask for facts, so that the walk over what an image depends on is written once.
 
 A walk is a coroutine that asks for one fact after another through an ``Ask``. ``Get`` waits for look-ups. ``Peek`` and
 ``Renew`` answer from memory and never suspend, so that ``at_once`` runs the walk to its end without an event loop.
@@ -13,8 +13,6 @@ from tidegate.evidence.fact import Cause, Missing
 
 A = TypeVar("A")
 B = TypeVar("B")
-C = TypeVar("C")
-D = TypeVar("D")
 T = TypeVar("T")
 K_contra = TypeVar("K_contra", contravariant=True)
 K = TypeVar("K")
@@ -30,7 +28,7 @@ class Lookup(Protocol[K_contra, V_co]):
     """Answers questions of one kind: a cache of facts."""
 
     def get(self, key: K_contra) -> Coroutine[Any, Any, tuple[V_co | Missing, float]]:
-        """Return the answer, looked up if need be, and the monotonic second until which it may be reused."""
+        """Return the answer, looked up if it is not fresh, and the monotonic second until which it may be reused."""
         ...
 
     def peek(self, key: K_contra) -> tuple[V_co | Missing, float]:
@@ -38,7 +36,7 @@ class Lookup(Protocol[K_contra, V_co]):
         ...
 
     def renew(self, key: K_contra) -> None:
-        """Take note that the answer was used, so that one late in its time is looked up meanwhile."""
+        """Note that the answer was used: near the end of its life it is looked up in the background."""
         ...
 
 
@@ -53,15 +51,6 @@ class Ask(Protocol):
     def all(
         self, first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B], /
     ) -> Coroutine[Any, Any, tuple[A, B]]: ...
-    @overload
-    def all(
-        self,
-        first: Coroutine[Any, Any, A],
-        second: Coroutine[Any, Any, B],
-        third: Coroutine[Any, Any, C],
-        fourth: Coroutine[Any, Any, D],
-        /,
-    ) -> Coroutine[Any, Any, tuple[A, B, C, D]]: ...
     @overload
     def all(self, *walks: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, tuple[T, ...]]: ...
     def all(self, *walks: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
@@ -112,7 +101,7 @@ class Renew(Peek):
         super().__init__(Cause.NOT_ASKED)
 
     async def fact(self, lookup: Lookup[K, V], key: K) -> tuple[V | Missing, float]:
-        """Return what the look-up knows, and have it renewed where it is late in its time."""
+        """Return what the look-up knows; near the end of its life it is looked up in the background."""
         lookup.renew(key)
         return lookup.peek(key)
 
@@ -121,10 +110,7 @@ GET, RENEW = Get(), Renew()
 
 
 def at_once(walk: Coroutine[Any, Any, T]) -> T:
-    """Return what a walk comes to that asks by Peek or Renew.
-
-    Raises SuspendedError where it waits for something: what it would have come to is not known then.
-    """
+    """Return the result of a walk that asks by Peek or Renew; raise SuspendedError where it waits for something."""
     try:
         walk.send(None)
     except StopIteration as end:
@@ -132,4 +118,4 @@ def at_once(walk: Coroutine[Any, Any, T]) -> T:
         return value
     finally:
         walk.close()
-    raise SuspendedError("a walk over what is known waited for something")
+    raise SuspendedError("a walk through cached facts waited for something")

@@ -7,9 +7,10 @@ that wait for it.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
@@ -27,8 +28,9 @@ from tidegate.gather.ask import GET, RENEW, Ask, Peek, at_once
 from tidegate.gather.lookups import Lookups
 from tidegate.gather.manifests import Runnable
 from tidegate.gather.patience import Patience
-from tidegate.gather.scans import TaggedScan
+from tidegate.gather.scans import ScanKey, TaggedScan
 from tidegate.gather.shares import Claim, on_behalf_of
+from tidegate.gather.single_flight import Flight, SingleFlight
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
@@ -43,41 +45,49 @@ MAX_COLLECTIONS_OF_A_SHARE = 2_048
 
 _log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+_ALWAYS = float("inf")
+_RUNNABLE_TYPES = IMAGE_TYPES | INDEX_TYPES
 _Key: TypeAlias = tuple[Repository, ImageId, Needs]
-_Scans: TypeAlias = tuple[Fact[ScanType], dict[Digest, tuple[Fact[ScanReport], float]]]
-"""What chose the scanner, and the scan of each image with the monotonic second until which it may be used again."""
+_Limited: TypeAlias = tuple[Fact[T], float]
+"""A fact, and the monotonic second until which it may be used again."""
+_DEADLINE = Peek(Cause.DEADLINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Collection:
-    """What is being collected for one image, for whom, and since when (monotonic)."""
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What a walk found so far. Scans and signatures may be of images that turn out to be an index, and unused then."""
 
-    task: asyncio.Task[ImageEvidence]
-    claim: Claim
-    began: float
+    detail: _Limited[ImageDetail | Absence]
+    settings: _Limited[RepositorySettings | Absence]
+    scan_type: Fact[ScanType]
+    children: _Limited[Runnable] | None = None
+    scans: dict[Digest, _Limited[ScanReport]] = field(default_factory=dict)
+    proofs: dict[Digest, _Limited[VerificationResults]] = field(default_factory=dict)
 
 
 class Collector:
     """Collects evidence; see the module.
 
-    A fact is looked up once for all by its cache. The task of an image stays beside that for three things: the walk goes
-    on past the deadline of a request, so that the retry is answered at once; a thousand requests for one image are one
-    walk; and images under way are counted by namespace, which the caches of facts do not see.
+    A fact is looked up once for all by its cache. The collection of an image stands beside that for three things: the
+    walk goes on past the deadline of a request, so that the retry is answered at once; a thousand requests for one image
+    are one walk; and images under way are counted by namespace, which the caches of facts do not see.
     """
 
     def __init__(self, facts: Lookups, clock: Clock) -> None:
         self._facts = facts
         self._clock = clock
-        self._collections: dict[_Key, _Collection] = {}
+        self._collections = SingleFlight[_Key, ImageEvidence](clock)
         self._counts: Counter[str] = Counter()
         self._patience = Patience(clock)
+        self._nothing = nothing_asked()
 
     def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
         """Return what is known without any look-up; what is not is Missing, or stale where it was known before.
 
         What lacks a fact is valid until 0.
         """
-        return self._known(*_identity(reference), wanted, otherwise=Cause.DEADLINE)
+        return self._at_once(_DEADLINE, *_identity(reference), wanted)
 
     def renew(self, reference: ImageReference, wanted: Needs, *, share: str = "") -> None:
         """Take note that remembered evidence was used again: facts late in their life are looked up meanwhile."""
@@ -112,39 +122,38 @@ class Collector:
         namespace on whose behalf it is collected.
         """
         key = (*_identity(reference), wanted)
-        collection = self._collections.get(key)
-        if collection is None:
-            if len(self._collections) >= MAX_COLLECTIONS or self._counts[share] >= MAX_COLLECTIONS_OF_A_SHARE:
-                return self._known(*key, otherwise=Cause.OVERLOADED)
-            collection = self._start(key, share)
-        collection.claim.join(share)
+        if key not in self._collections and (
+            len(self._collections) >= MAX_COLLECTIONS or self._counts[share] >= MAX_COLLECTIONS_OF_A_SHARE
+        ):
+            return self._at_once(Peek(Cause.OVERLOADED), *key)
+        collection = self._join(key, share)
         if not is_patient:
             deadline = min(deadline, collection.began + self._patience.seconds)
         task = collection.task
         # The task is waited for, never cancelled: others wait for it too, and its answer is kept for the retry.
         await asyncio.wait({task}, timeout=max(0.0, deadline - self._clock.monotonic()))
         if not task.done():
-            return self._known(*key, otherwise=Cause.DEADLINE)
+            return self._at_once(_DEADLINE, *key)
         if task.cancelled() or task.exception() is not None:
-            return self._known(*key, otherwise=Cause.INTERNAL)
+            return self._at_once(Peek(Cause.INTERNAL), *key)
         return task.result()
 
-    def _start(self, key: _Key, share: str) -> _Collection:
-        """Start the collection of an image for a share, which it counts for until it ends."""
-        claim = Claim(share)
-        repository, image, wanted = key
-        with on_behalf_of(claim):
-            by_tag = self._facts.start_scan_by_tag(repository, image) if wanted.scan else None
-            task = asyncio.get_running_loop().create_task(self._walk(GET, *key, by_tag))
-        collection = _Collection(task=task, claim=claim, began=self._clock.monotonic())
-        self._collections[key] = collection
-        self._counts[share] += 1
-        task.add_done_callback(lambda _: self._ended(key, share, collection))
+    def _join(self, key: _Key, share: str) -> Flight[ImageEvidence]:
+        """Return the collection of an image; one that is started counts for the share until it ends."""
+        is_new = key not in self._collections
+        with on_behalf_of(Claim(share)):
+            collection = self._collections.join(key, partial(self._collect, *key))
+        if is_new:
+            self._counts[share] += 1
+            collection.task.add_done_callback(lambda _: self._ended(key, share, collection))
         return collection
 
-    def _ended(self, key: _Key, share: str, collection: _Collection) -> None:
-        """Forget a collection that ended, and say so when it did not end well, whether or not anybody waited for it."""
-        self._collections.pop(key, None)
+    async def _collect(self, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
+        by_tag = self._facts.start_scan_by_tag(repository, image) if wanted.scan else None
+        return await self._walk(GET, repository, image, wanted, by_tag)
+
+    def _ended(self, key: _Key, share: str, collection: Flight[ImageEvidence]) -> None:
+        """Uncount a collection that ended, and log one that failed, whether or not a request waited for it."""
         self._counts[share] -= 1
         if not self._counts[share]:
             del self._counts[share]
@@ -155,10 +164,6 @@ class Collector:
             _log.error("collecting evidence failed unexpectedly", repository=str(key[0]), exc_info=problem)
         elif (found := task.result()).is_whole and not found.is_stale:
             self._patience.learn(self._clock.monotonic() - collection.began)
-
-    def _known(self, repository: Repository, image: ImageId, wanted: Needs, *, otherwise: Cause) -> ImageEvidence:
-        """Return what is known at once; ``otherwise`` is why what is not known could not be looked up."""
-        return self._at_once(Peek(otherwise), repository, image, wanted)
 
     def _at_once(self, ask: Peek, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
         """Return what the walk comes to without a look-up; nothing is known where it fails or waits for something."""
@@ -177,85 +182,118 @@ class Collector:
         by_tag: asyncio.Task[TaggedScan | None] | None = None,
     ) -> ImageEvidence:
         """Ask for the facts in numbered steps; each step asks at the same time for what depends on no earlier one."""
+        nothing = self._nothing
+        found = _Found(
+            detail=(nothing.detail, 0.0),
+            settings=(nothing.settings, _ALWAYS),
+            scan_type=nothing.scan_type,
+        )
         # 1. The digest, and beside it the repository's settings. A reference by digest starts its scan at once: a scan
         #    of an image that turns out to be an index or missing is merely not used.
-        named = [Digest(image.value)] if image.kind == "digest" else []
-        (detail, until), (settings, limit), (scan_type, answers), proved = await ask.all(
-            ask.fact(self._facts.details, (repository, image)),
-            self._settings(ask, repository, wanted),
-            self._scans(ask, repository, named if wanted.scan else []),
-            self._proofs(ask, repository, dict.fromkeys(named, wanted.requirements)),
-        )
-        until = min(until, limit)
+        walks = [self._detail(ask, repository, image, found)]
+        if wanted.settings and isinstance(repository, EcrRepository):
+            walks.append(self._settings(ask, repository, found))
+        if image.kind == "digest":
+            named = Digest(image.value)
+            scanned = [named] if wanted.scan else []
+            walks += self._images(ask, repository, scanned, {named: wanted.requirements}, found)
+        await _together(ask, walks)
+        detail, until = found.detail[0], min(found.detail[1], found.settings[1])
         if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
-            return replace(nothing_asked(), detail=detail, settings=settings, valid_until=until)
+            return replace(nothing, detail=detail, settings=found.settings[0], valid_until=until)
         # 2. What runs: the image itself, or the children of an index; and beside it the signatures of what a tag means.
         digest = detail.value.digest
-        (runnable, limit), more = await ask.all(
-            self._runnable(ask, repository, detail.value, detail, wanted),
-            self._proofs(ask, repository, {digest: wanted.requirements} if digest not in proved else {}),
-        )
-        until, proved = min(until, limit), proved | more
+        walks = self._images(ask, repository, (), {digest: wanted.requirements}, found)
+        if _is_expanded(detail.value, wanted):
+            walks.append(self._children(ask, repository, detail.value, found))
+        if walks:
+            await _together(ask, walks)
+        runnable, limit = found.children or (_itself(detail.value, detail), _ALWAYS)
         # 3. The scan and the signatures of each child that a wanted platform may run, unless they were asked for before:
         #    what could not be had then is not asked for twice.
         children = [child.digest for child in _wanted_children(detail.value, runnable, wanted)]
         if by_tag is not None:
             await self._facts.keep_scan_by_tag(by_tag, repository, digest if children == [digest] else None)
-        required = _requirements(detail.value, runnable, wanted)
-        if not _is_any_proved(proved[digest][0] if digest in proved else None, wanted.child_requirements):
-            # An index may list dozens of children, and whoever pushed it is not known: it fails by itself already.
-            required = {digest: required[digest]} if digest in required else {}
-        (again, scanned), more = await ask.all(
-            self._scans(ask, repository, [each for each in children if wanted.scan and each not in answers]),
-            self._proofs(ask, repository, {each: required[each] for each in required if each not in proved}),
-        )
-        scan_type, answers, proved = again if scanned else scan_type, answers | scanned, proved | more
-        scans = {each: answers[each][0] for each in children if wanted.scan}
-        proofs = {each: proved[each][0] for each in required}
-        limits = [*(answers[each][1] for each in scans), *(proved[each][1] for each in proofs)]
+        required = {digest: wanted.requirements} if wanted.requirements else {}
+        if wanted.child_requirements and _is_any_verified(found.proofs.get(digest), wanted.child_requirements):
+            # An index may list dozens of children, pushed by anybody: without a signature of its own it fails already.
+            required |= {each: wanted.child_requirements for each in children if each not in required}
+        scanned = children if wanted.scan else []
+        if walks := self._images(ask, repository, scanned, required, found):
+            await _together(ask, walks)
+        limits = [
+            until,
+            limit,
+            *(found.scans[each][1] for each in scanned),
+            *(found.proofs[each][1] for each in required),
+        ]
         return ImageEvidence(
             detail=detail,
-            settings=settings,
+            settings=found.settings[0],
             runnable=runnable,
-            scan_type=scan_type if scans else not_asked(self._facts.scan_types.source),
-            scans=scans,
-            proofs=proofs,
-            valid_until=min([until, *limits]),
+            scan_type=found.scan_type if scanned else nothing.scan_type,
+            scans={each: found.scans[each][0] for each in scanned},
+            proofs={each: found.proofs[each][0] for each in required},
+            valid_until=min(limits),
         )
 
-    async def _runnable(
-        self, ask: Ask, repository: Repository, detail: ImageDetail, fact: Known[ImageDetail | Absence], wanted: Needs
-    ) -> tuple[Fact[Runnable], float]:
-        if not _is_expanded(detail, wanted):
-            return _itself(detail, fact), float("inf")
-        return await ask.fact(self._facts.manifests.runnable, (repository, detail.digest, detail.media_type))
+    async def _detail(self, ask: Ask, repository: Repository, image: ImageId, found: _Found) -> None:
+        found.detail = await ask.fact(self._facts.details, (repository, image))
 
-    async def _scans(self, ask: Ask, repository: Repository, digests: Sequence[Digest]) -> _Scans:
-        """Return the scans of images by the registry's scanner; those of other registries are not scanned."""
-        if not isinstance(repository, EcrRepository) or not digests:
-            nothing = not_asked(self._facts.scans.source), float("inf")
-            return not_asked(self._facts.scan_types.source), dict.fromkeys(digests, nothing)
-        kind, until = await ask.fact(self._facts.scan_types, repository.registry)
+    async def _settings(self, ask: Ask, repository: EcrRepository, found: _Found) -> None:
+        found.settings = await ask.fact(self._facts.settings, repository)
+
+    async def _children(self, ask: Ask, repository: Repository, detail: ImageDetail, found: _Found) -> None:
+        key = (repository, detail.digest, detail.media_type)
+        found.children = await ask.fact(self._facts.manifests.runnable, key)
+
+    def _images(
+        self,
+        ask: Ask,
+        repository: Repository,
+        scanned: Sequence[Digest],
+        required: Mapping[Digest, tuple[Requirement, ...]],
+        found: _Found,
+    ) -> list[Coroutine[Any, Any, None]]:
+        """Return the walks for the scans and the signatures of images that were not asked for before."""
+        walks = [
+            self._signatures(ask, repository, digest, requirements, found)
+            for digest, requirements in required.items()
+            if requirements and digest not in found.proofs
+        ]
+        if new := [each for each in scanned if each not in found.scans]:
+            walks.append(self._scans(ask, repository, new, found))
+        return walks
+
+    async def _scans(self, ask: Ask, repository: Repository, digests: Sequence[Digest], found: _Found) -> None:
+        """Ask for scans by the registry's scanner; images of other registries are not scanned."""
+        if not isinstance(repository, EcrRepository):
+            found.scans |= dict.fromkeys(digests, (not_asked(self._facts.scans.source), _ALWAYS))
+            return
+        found.scan_type, until = kind, _ = await ask.fact(self._facts.scan_types, repository.registry)
         if isinstance(kind, Missing):
-            return kind, dict.fromkeys(digests, (kind, until))
-        answers = await ask.all(*(ask.fact(self._facts.scans, (repository, each, kind.value)) for each in digests))
-        return kind, {each: (fact, min(until, limit)) for each, (fact, limit) in zip(digests, answers, strict=True)}
+            found.scans |= dict.fromkeys(digests, (kind, until))
+            return
+        await _together(ask, [self._scan(ask, (repository, each, kind.value), until, found) for each in digests])
 
-    async def _proofs(
-        self, ask: Ask, repository: Repository, wanted: Mapping[Digest, tuple[Requirement, ...]]
-    ) -> dict[Digest, tuple[Fact[VerificationResults], float]]:
-        required = {digest: requirements for digest, requirements in wanted.items() if requirements}
-        if not required:
-            return {}
-        answers = await ask.all(*(self._facts.signatures.verify(ask, repository, *one) for one in required.items()))
-        return dict(zip(required, answers, strict=True))
+    async def _scan(self, ask: Ask, key: ScanKey, until: float, found: _Found) -> None:
+        fact, limit = await ask.fact(self._facts.scans, key)
+        found.scans[key[1]] = fact, min(until, limit)
 
-    async def _settings(
-        self, ask: Ask, repository: Repository, wanted: Needs
-    ) -> tuple[Fact[RepositorySettings | Absence], float]:
-        if wanted.settings and isinstance(repository, EcrRepository):
-            return await ask.fact(self._facts.settings, repository)
-        return not_asked(self._facts.settings.source), float("inf")
+    async def _signatures(
+        self,
+        ask: Ask,
+        repository: Repository,
+        digest: Digest,
+        requirements: Sequence[Requirement],
+        found: _Found,
+    ) -> None:
+        found.proofs[digest] = await self._facts.signatures.verify(ask, repository, digest, requirements)
+
+
+def _together(ask: Ask, walks: Sequence[Coroutine[Any, Any, None]]) -> Awaitable[object]:
+    """Return what runs the walks; one alone needs no task."""
+    return walks[0] if len(walks) == 1 else ask.all(*walks)
 
 
 def _nothing_known() -> ImageEvidence:
@@ -282,7 +320,7 @@ def _itself(detail: ImageDetail, fact: Known[ImageDetail | Absence]) -> Fact[Run
     What is neither, an artifact or a format of old, is nothing that a node should run.
     """
     runnable: Runnable = (PlatformImage(digest=detail.digest, platform=None),)
-    if detail.media_type not in IMAGE_TYPES | INDEX_TYPES:
+    if detail.media_type not in _RUNNABLE_TYPES:
         runnable = BadContent(f"its media type {harmless(detail.media_type)} is not that of a container image")
     return Known(runnable, fact.observed_at, fact.stale, fact.source, fact.monotonic)
 
@@ -300,23 +338,11 @@ def _wanted_children(detail: ImageDetail, runnable: Fact[Runnable], wanted: Need
     return select_platforms(runnable.value, wanted.platforms)
 
 
-def _is_any_proved(found: Fact[VerificationResults] | None, requirements: Sequence[Requirement]) -> bool:
-    """Tell whether one of the demands is proved, or lets the image through at least."""
-    if found is None or isinstance(found, Missing):
+def _is_any_verified(found: _Limited[VerificationResults] | None, requirements: Sequence[Requirement]) -> bool:
+    """Return whether one of the requirements is met, or lets the image through at least."""
+    if found is None or isinstance(found[0], Missing):
         return False
-    proofs = [found.value.by_requirement.get(requirement) for requirement in requirements]
+    results = [found[0].value.by_requirement.get(requirement) for requirement in requirements]
     return any(
-        one is not None and one.state in {VerificationState.VERIFIED, VerificationState.LOGGED} for one in proofs
+        one is not None and one.state in {VerificationState.VERIFIED, VerificationState.LOGGED} for one in results
     )
-
-
-def _requirements(
-    detail: ImageDetail, runnable: Fact[Runnable], wanted: Needs
-) -> dict[Digest, tuple[Requirement, ...]]:
-    """Return what is demanded of the signatures of the image, and of each child that is wanted."""
-    required = {detail.digest: wanted.requirements} if wanted.requirements else {}
-    if wanted.child_requirements:
-        # What is demanded of children is demanded of the image itself too, so nothing has to be added for that.
-        for child in _wanted_children(detail, runnable, wanted):
-            required.setdefault(child.digest, wanted.child_requirements)
-    return required

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import structlog
@@ -19,7 +20,7 @@ from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image_evidence import RENEWED_SHARE
 from tidegate.gather.budget import Budget
 from tidegate.gather.lifetimes import RETRY_SECONDS, kept_seconds
-from tidegate.gather.shares import Claim, current, on_behalf_of
+from tidegate.gather.single_flight import SingleFlight
 from tidegate.gather.size import ENTRY_BYTES, size_of
 
 _log = structlog.get_logger(__name__)
@@ -120,7 +121,7 @@ class FactCache(Generic[K, V]):
         if budget is not None:
             budget.add(self)
         self._entries: dict[K, Entry[V]] = {}
-        self._flights: dict[K, tuple[asyncio.Task[tuple[Fact[V], float]], Claim]] = {}
+        self._flights = SingleFlight[K, tuple[Fact[V], float]](clock)
 
     def __len__(self) -> int:
         """Return the number of facts kept."""
@@ -155,7 +156,7 @@ class FactCache(Generic[K, V]):
             self.renew(key)
             return fact, until
         # The look-up is waited for, never cancelled: others wait for it too, and its answer is kept for the retry.
-        return await asyncio.shield(self._flight(key))
+        return await asyncio.shield(self._look_up_once(key))
 
     def renew(self, key: K) -> None:
         """Take note of a read: the fact was of use, and one in the last part of its life is looked up meanwhile.
@@ -168,7 +169,7 @@ class FactCache(Generic[K, V]):
             return
         self._entries[key] = entry
         if max(entry.renew_at, entry.retry_at) <= self._clock.monotonic() < entry.fresh_until:
-            self._flight(key)
+            self._look_up_once(key)
 
     def shorten(self, key: K, seconds: float) -> float:
         """Have a fact looked up again after so many seconds at the latest; return when that is, or 0 for an unknown one.
@@ -183,16 +184,8 @@ class FactCache(Generic[K, V]):
             entry.fresh_until, entry.fresh_seconds = until, seconds
         return max(entry.fresh_until, entry.retry_at)
 
-    def _flight(self, key: K) -> asyncio.Task[tuple[Fact[V], float]]:
-        """Return the look-up that is under way for the key, or start one; who joins one adds their share to it."""
-        flight = self._flights.get(key)
-        if flight is None:
-            claim = Claim()
-            with on_behalf_of(claim):
-                flight = asyncio.get_running_loop().create_task(self._fly(key)), claim
-            self._flights[key] = flight
-        current().listen(flight[1].join)
-        return flight[0]
+    def _look_up_once(self, key: K) -> asyncio.Task[tuple[Fact[V], float]]:
+        return self._flights.join(key, partial(self._fly, key)).task
 
     async def _fly(self, key: K) -> tuple[Fact[V], float]:
         asked_at = self._clock.now(), self._clock.monotonic()
@@ -202,8 +195,6 @@ class FactCache(Generic[K, V]):
         except Exception:  # noqa: BLE001 - an unforeseen error is one more way of not knowing
             _log.exception("look-up failed unexpectedly", source=self.source)
             return self._failed(key, Missing(Cause.INTERNAL, self._source_of(key)))
-        finally:
-            self._flights.pop(key, None)
 
     def keep(self, key: K, value: V, asked_at: tuple[datetime, float]) -> tuple[Fact[V], float]:
         """Keep what was looked up (asked for at this moment of either clock), and forget what was used least recently.

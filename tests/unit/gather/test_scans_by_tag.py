@@ -169,7 +169,7 @@ class TestByDigest:
         ]
 
     async def test_inspector_that_takes_long_by_tag(self, aws, collect, executor, clock):
-        executor.delays = [30.0, 30.0, CALL]
+        executor.delays = [CALL, 30.0, 30.0]
         began = clock.monotonic()
         assert found(await collect()) == {IMAGE: ["CVE-1"]}
         assert clock.monotonic() - began == pytest.approx(2 * CALL + WAIT_SECONDS, abs=0.02)

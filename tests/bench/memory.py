@@ -98,11 +98,11 @@ async def _fill(count: int) -> None:
     clock, memory, fixed = SystemClock(), Memory(), Fixed()
     observer = Observer(Metrics())
     rate = RateLimit(per_second=1e9, burst=1_000_000_000)
-    lines = ApiLimiters(clock=clock, rate=rate, observer=observer, executor=ThreadPoolExecutor(8))
+    limiters = ApiLimiters(clock=clock, rate=rate, observer=observer, executor=ThreadPoolExecutor(8))
     sources = Sources(
         images=memory, manifests=memory, repositories=memory, scan_types=memory, basic_scans=memory, inspections=memory
     )
-    facts = Lookups(sources=sources, lines=lines, clock=clock, limit=1_000_000, budget=Budget(1 << 34))
+    facts = Lookups(sources=sources, limiters=limiters, clock=clock, limit=1_000_000, budget=Budget(1 << 34))
     gate = Reviewer(
         policies=fixed,
         namespaces=fixed,
@@ -119,7 +119,7 @@ async def _fill(count: int) -> None:
     if kept != count:
         raise SystemExit(f"expected {count} images in the cache, got {kept}")
     print(json.dumps({"images": count, "rss_mib": resident_mib(), "accounted_mib": facts.budget.used / 2**20}))
-    lines.close()
+    limiters.close()
 
 
 def resident_mib() -> float:

@@ -44,7 +44,7 @@ class Engine:
     clock: Clock
     collector: Collector
     facts: Lookups
-    lines: ApiLimiters
+    limiters: ApiLimiters
     metrics: Metrics
     observer: Observer
     identity: Identity
@@ -55,7 +55,7 @@ class Engine:
 
     def close(self) -> None:
         """Start no further work; work that is running ends by itself."""
-        self.lines.close()
+        self.limiters.close()
         self.facts.verifications.close()
         self.other_registries.close()
         self.revocation_services.close()
@@ -66,19 +66,19 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     clock = clock or SystemClock()
     metrics = Metrics()
     observer = Observer(metrics)
-    meter = CallAccounting()
-    clients = Clients(aws_settings(settings.aws), gate=meter)
+    accounting = CallAccounting()
+    clients = Clients(aws_settings(settings.aws), gate=accounting)
     identity = Identity(clients)
     ecr, signatures = Ecr(clients, identity), EcrSignatures(clients)
     inspector = Inspector(clients)
     accesses = [RegistryAccess(**msgspec.structs.asdict(one)) for one in settings.registries]
-    other_registries = OciRegistries(accesses, gate=meter)
+    other_registries = OciRegistries(accesses, gate=accounting)
     revocation_hosts = HostList(
         settings.revocation.allowed_hosts,
         settings.revocation.private_hosts,
         settings=("revocation.allowedHosts", "revocation.privateHosts"),
     )
-    revocation_services = HttpRevocationServices(revocation_hosts, gate=meter)
+    revocation_services = HttpRevocationServices(revocation_hosts, gate=accounting)
     sources = Sources(
         images=ecr,
         manifests=ecr,
@@ -94,9 +94,9 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         revocation_services=revocation_services,
     )
     rate = RateLimit(per_second=settings.aws.rate_per_second, burst=settings.aws.burst)
-    lines = ApiLimiters(clock=clock, rate=rate, observer=observer, meter=meter)
+    limiters = ApiLimiters(clock=clock, rate=rate, observer=observer, accounting=accounting)
     budget = Budget(settings.cache.memory_mebibytes * MEBIBYTE)
-    facts = Lookups(sources=sources, lines=lines, clock=clock, limit=settings.cache.images, budget=budget)
+    facts = Lookups(sources=sources, limiters=limiters, clock=clock, limit=settings.cache.images, budget=budget)
     for name, cache in facts.caches().items():
         metrics.watch(f"tidegate_cached_{name}", f"Cached look-ups of the kind {name}.", cache.__len__)
     metrics.watch("tidegate_cached_bytes", "Approximate memory of all caches, in bytes.", lambda: budget.used)
@@ -104,7 +104,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         clock=clock,
         collector=Collector(facts, clock),
         facts=facts,
-        lines=lines,
+        limiters=limiters,
         metrics=metrics,
         observer=observer,
         identity=identity,

@@ -1,4 +1,4 @@
-"""Findings in Amazon Inspector's words, read into evidence.
+"""Amazon Inspector's findings, read into evidence.
 
 A finding that cannot be read raises: left out, it would make an image look better than it is.
 """
@@ -24,7 +24,7 @@ _ACTIVE, _SUPPRESSED, _CLOSED = "ACTIVE", "SUPPRESSED", "CLOSED"
 def read_finding(described: ApiResponse) -> Finding | None:
     """Return a finding, or None for one that is closed.
 
-    New words for severity, fix and exploit are UNKNOWN. A new word for the status raises: it may mean anything.
+    New values of severity, fix and exploit are UNKNOWN. A new status raises: it may mean anything.
     """
     status = described.text("status")
     if status == _CLOSED:

@@ -1,7 +1,7 @@
 """What ``inspector2:ListCoverage`` and ``inspector2:ListFindings`` answer, read into evidence for each image.
 
-Findings are told apart by the resource they are about: one digest may lie in several repositories and accounts. A
-finding of which it is not clear whose it is makes the whole answer unusable, since left out it would be missed.
+Findings are distinguished by the resource they are about: one digest may lie in several repositories and accounts. A
+finding of an unclear image makes the whole answer unusable: left out, it would be missed.
 """
 
 import re
@@ -83,7 +83,7 @@ class CoverageRows:
         self._found: dict[ImageKey, CoverageAnswer] = {}
 
     def add(self, page: Mapping[str, Any]) -> bool:
-        """Read one page, and tell that more are wanted; raise AwsUnavailableError for a row that was not asked for."""
+        """Read one page, and return that more are needed; raise SourceUnavailableError for a row that was not asked for."""
         for row in ApiResponse(page, self._source).listed("coveredResources"):
             image = self._targets.covered(row)
             try:
@@ -114,9 +114,9 @@ class ImageFindings:
         self._broken: dict[ImageKey, SourceUnavailableError] = {}
 
     def add(self, page: Mapping[str, Any]) -> bool:
-        """Read one page, and tell whether more are wanted of any image.
+        """Read one page, and return whether more are needed for any image.
 
-        Raise AwsUnavailableError for a finding of which it is not clear whose it is, or that nobody asked for.
+        Raise SourceUnavailableError for a finding of an unclear or another image.
         """
         for described in ApiResponse(page, self._source).listed("findings"):
             resources = described.objects("resources")

@@ -87,7 +87,7 @@ class FindingsByTag:
         self._rows = _Rows[Finding](images)
 
     def add(self, page: Mapping[str, Any]) -> bool:
-        """Read one page; raise SourceUnavailableError for a finding of which it is not clear whose it is."""
+        """Read one page; raise SourceUnavailableError for a finding of an unclear or another image."""
         for described in ApiResponse(page, self._source).listed("findings"):
             finding = _or_none(read_finding, described)
             resources = described.objects("resources")

@@ -1,6 +1,6 @@
 """Amazon Inspector: what is covered, and what was found, for up to ten images of one registry a call.
 
-Everything is read, whatever its severity: what counts is the policy's to say, and one answer serves every policy.
+Findings of all severities are read, so that one answer serves every policy.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -138,7 +138,7 @@ class Inspector:
     def _findings(
         self, registry: EcrRegistry, targets: Targets, *, pages: int
     ) -> tuple[bool, dict[ImageKey, FindingsAnswer]]:
-        """Read the findings of some images in one go; tell whether all pages were read."""
+        """Read the findings of some images in one go; return whether all pages were read."""
         found = ImageFindings(targets, _FINDINGS.source)
         complete = self._read(_FINDINGS, registry, _of(registry, targets, PAGE_OF_FINDINGS), found.add, pages=pages)
         return complete, found.answers(complete=complete)
@@ -161,7 +161,7 @@ class Inspector:
         *,
         pages: int,
     ) -> bool:
-        """Hand up to so many pages to ``add``, which tells whether more are of use; tell whether those were all."""
+        """Pass up to so many pages to ``add``, which returns whether more are needed; return whether those were all."""
         tokens, token = PageTokens(api.source), ""
         for _ in range(pages):
             page = self._clients.call(api, registry, {**parameters, **({"nextToken": token} if token else {})})

@@ -12,8 +12,8 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 MAX_CALLS = 8
-"""Calls for one batch, which are one turn of who asks: enough for three missing ids of a hundred. The ids left over are
-OVERLOADED, which is to say that they may be asked for again."""
+"""Calls for one batch, which have one token: enough for three missing ids of a hundred. The ids left over are
+OVERLOADED: they may be asked for again."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -34,7 +34,7 @@ def ask_for_each(
     """Return an answer for every id, in as few calls as the bad ones allow.
 
     ``ask`` makes one call and raises RefusedError where one id fails it; ``name`` is how messages name an id. The first
-    call's AwsUnavailableError is raised; that of a later one becomes the answer of all ids not yet answered, and no
+    call's SourceUnavailableError is raised; that of a later one becomes the answer of all ids not yet answered, and no
     further call is made. An answer that cannot be relied on is no outage: it may be the fault of one of the ids, so that
     their batch is halved.
     """
@@ -68,7 +68,7 @@ def ask_for_each(
 
 
 def _split(part: tuple[K, ...], message: str, name: Callable[[K], str]) -> Sequence[tuple[K, ...]]:
-    """Split so that the ids a message names stand alone; halve where it names none or too many to be of use."""
+    """Split so that the ids a message names stand alone; halve where it names none or too many."""
     named = tuple(each for each in part if f"'{name(each)}'" in message)
     if 0 < len(named) <= len(part) // 2:
         rest = tuple(each for each in part if each not in named)

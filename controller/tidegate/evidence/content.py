@@ -1,4 +1,4 @@
-"""A manifest as a registry gave it: bytes that nobody has checked yet."""
+"""A manifest as a registry returned it: bytes that are not verified yet."""
 
 from dataclasses import dataclass
 
@@ -12,4 +12,4 @@ class StoredManifest:
 
 
 TOO_LARGE = StoredManifest(content=b"", media_type="")
-"""Stands for a manifest that is there and is nothing: of more bytes than are read, or one that nobody is given."""
+"""Stands for a manifest that exists and cannot be read: it has more bytes than are read, or the registry never returns it."""

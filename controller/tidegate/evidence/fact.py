@@ -14,7 +14,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Cause(StrEnum):
-    """Why a fact is missing. Each is said in words of its own, and none is ever an answer about the image."""
+    """Why a fact is missing. Each has a message of its own, and none is ever an answer about the image."""
 
     DEADLINE = "DeadlineExceeded"
     THROTTLED = "Throttled"

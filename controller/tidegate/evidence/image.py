@@ -42,9 +42,9 @@ class ImageDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformImage:
-    """One runnable image: the image itself, or one entry of an index. ``platform`` is None where none can be told.
+    """One runnable image: the image itself, or one entry of an index. ``platform`` is None where it is not known.
 
-    ``restricted`` is whether some nodes of the platform pass it over, for want of ``os.version`` or ``os.features``.
+    ``restricted`` is whether some nodes of the platform pass it over, because they lack its ``os.version`` or ``os.features``.
     ``children`` are those of an index within an index; an image has none.
     """
 

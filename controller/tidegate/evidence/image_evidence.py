@@ -13,7 +13,7 @@ from tidegate.images.digest import Digest
 
 SCAN_TYPE_SOURCE = "ecr:GetRegistryScanningConfiguration"
 RENEWED_SHARE = 0.2
-"""The last part of the time for which something is remembered: its use then renews it, before anybody has to wait."""
+"""The last part of the life of a cached result: a use then renews it in the background, before a request has to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,18 +49,18 @@ class ImageEvidence:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether everything that was asked for is known, if only from an earlier look-up."""
+        """Return whether everything that was asked for is known, if only from an earlier look-up."""
         return all(isinstance(fact, Known) or fact.cause is Cause.NOT_ASKED for fact in self.facts)
 
     @property
     def is_stale(self) -> bool:
-        """Tell whether a fact is past its time to live."""
+        """Return whether a fact is past its time to live."""
         return any(isinstance(fact, Known) and fact.stale is not None for fact in self.facts)
 
 
 @cache
 def not_asked(source: str) -> Missing:
-    """Return the fact that nobody asked for."""
+    """Return the fact that was not asked for."""
     return Missing(Cause.NOT_ASKED, source)
 
 

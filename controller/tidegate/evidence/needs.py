@@ -1,4 +1,4 @@
-"""Which facts of an image somebody wants."""
+"""Which facts of an image are wanted."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,9 +11,9 @@ from tidegate.images.platform import Platform
 class Needs:
     """Wanted facts; compared by identity, so make them with ``needs``.
 
-    ``platforms`` chooses the children of an index whose scans are wanted; empty is all of them. ``demands`` are what is
-    to be proved of the image's signatures (objects of ``verify.demands``), and ``child_demands``,
-    which are among them, of its children's.
+    ``platforms`` chooses the children of an index whose scans are wanted; empty is all of them. ``requirements``
+    are those on the image's signatures (objects of ``signing.requirements``), and ``child_requirements``, which are among
+    them, those on its children's.
     """
 
     settings: bool
@@ -24,7 +24,7 @@ class Needs:
 
     @property
     def children(self) -> bool:
-        """Tell whether anything is wanted of the children of an index."""
+        """Return whether facts about the children of an index are wanted."""
         return self.scan or bool(self.child_requirements)
 
 

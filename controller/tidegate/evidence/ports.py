@@ -4,7 +4,7 @@ All methods block and may be called from several threads at once. They share the
 
 - A mapping that is returned holds exactly the ids that were asked for; asking for none gives an empty mapping.
 - A definite "there is none" is an answer (``Absence``, or a coverage that says so), never an error.
-- ``AwsUnavailableError`` is raised when nothing could be learned; it is a *value* where one id of a batch could not be
+- ``SourceUnavailableError`` is raised when nothing could be learned; it is a *value* where one id of a batch could not be
   answered and others could. It is never to be cached as an answer.
 - ``UnknownRegionError`` is raised, before any network or DNS, for a region that the partition does not have. It is
   definite until the program is upgraded.
@@ -49,7 +49,7 @@ class ImageSource(Protocol):
         """Describe up to MAX_IMAGE_IDS images of one repository, archived ones included.
 
         One call when all ids exist; a missing id costs two calls more, up to a bound, and the ids beyond it are
-        answered with AwsUnavailableError. ``Absence.REPOSITORY`` is the answer for every id when the repository is
+        answered with SourceUnavailableError. ``Absence.REPOSITORY`` is the answer for every id when the repository is
         missing; ``Absence.CACHE_MISS`` when image or repository is missing under a pull-through-cache prefix.
         Source: ``ecr:DescribeImages``.
         """
@@ -85,7 +85,7 @@ class ScanTypeSource(Protocol):
     def scan_type(self, registry: EcrRegistry) -> ScanType:
         """Return the registry's scan type: what the operator set for the account, else what ECR says.
 
-        A value that this version does not know raises AwsUnavailableError: it chooses no scanner. Source:
+        A value that this version does not know raises SourceUnavailableError: it chooses no scanner. Source:
         ``ecr:GetRegistryScanningConfiguration``, which needs credentials of the registry's own account.
         """
         ...
@@ -160,7 +160,7 @@ class SignatureSource(Protocol[R_contra]):
 
 
 class SigningStatusSource(Protocol):
-    """Says what ECR's own signing is doing: words for a message, never evidence of a signature."""
+    """Gives the state of ECR's own signing, for messages; it is never evidence of a signature."""
 
     def signing_status(self, repository: EcrRepository, digest: Digest) -> Sequence[SigningHint]:
         """Return one hint for each signing profile; none where nothing signs. Source: ``ecr:DescribeImageSigningStatus``."""
@@ -186,13 +186,13 @@ class CallGate(Protocol):
     """
 
     def enter(self, source: str, registry: Registry) -> None:
-        """Let a call begin, or raise AwsUnavailableError to prevent it; may block, for as long as it thinks right."""
+        """Let a call begin, or raise SourceUnavailableError to prevent it; may block, for as long as it thinks right."""
         ...
 
     def leave(
         self, source: str, registry: Registry, *, seconds: float, cause: Cause | None, found: bool = True
     ) -> None:
-        """Take note of a call that ended. Not called when enter raised.
+        """Record a call that ended. Not called when enter raised.
 
         ``cause`` is None where AWS answered; ``found`` is False where the answer was that there is no such thing.
         """

@@ -31,7 +31,7 @@ class RepositorySettings:
     exclusion_filters: tuple[str, ...] = ()
 
     def can_move(self, tag: str) -> bool:
-        """Tell whether the tag can be pointed at another image by a push. Unknown modes can."""
+        """Return whether a push can point the tag at another image. With an unknown mode it can."""
         excluded = any(_wildcard(one).fullmatch(tag) for one in self.exclusion_filters)
         return {
             TagMutability.IMMUTABLE: False,

@@ -15,7 +15,7 @@ class ScanState(StrEnum):
     SCANNED = "Scanned"
     """Scanned, and kept up to date: findings count."""
     SCANNED_AGAIN = "ScannedAgain"
-    """Being scanned, with the time of a scan: findings count where an earlier scan is proved."""
+    """Being scanned, with the time of a scan: findings count where an earlier scan is known."""
     SCANNED_ONCE = "ScannedOnce"
     """Scanned on push and not again: findings count, as of then."""
     PENDING = "ScanPending"
@@ -33,7 +33,7 @@ class ScanState(StrEnum):
 
 
 class Scanner(StrEnum):
-    """Who scanned."""
+    """The scanner."""
 
     INSPECTOR = "Amazon Inspector"
     ECR_BASIC = "ECR basic scanning"
@@ -41,7 +41,7 @@ class Scanner(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Coverage of one image; ``code`` and ``reason`` are the source's own words, for messages."""
+    """Coverage of one image; ``code`` and ``reason`` are the source's own texts, for messages."""
 
     state: ScanState
     code: str = ""

@@ -3,4 +3,4 @@
 from contextvars import ContextVar
 
 SHARE: ContextVar[str] = ContextVar("share", default="")
-"""Set for the thread that makes a call; empty where nobody's share is counted."""
+"""Set for the thread that makes a call; empty for a call that counts for no namespace."""

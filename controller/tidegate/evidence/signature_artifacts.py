@@ -1,7 +1,7 @@
 """Signatures as a registry keeps them: what was found beside an image, and what was left aside and why.
 
-Nothing here is proof. Annotations, artifact types and subjects are words of whoever pushed them: they order and sort, and
-only verification of the envelope's bytes decides. Source: docs of the OCI distribution specification 1.1 (referrers),
+Nothing here is verified. Users with push access choose annotations, artifact types and subjects: these order the search,
+and only verification of the envelope's bytes decides. Source: docs of the OCI distribution specification 1.1 (referrers),
 Notary Project signature specification, cosign's SIGNATURE_SPEC and BUNDLE_SPEC.
 """
 
@@ -56,8 +56,8 @@ ALL_KINDS = frozenset(ArtifactKind)
 class SkipReason(StrEnum):
     """Why something was left aside.
 
-    Only UNAVAILABLE means that we could not look. OVER_LIMIT can be brought about by anybody who may push, so it must
-    never turn "no valid signature" into "not known".
+    Only UNAVAILABLE means that we could not look. Users with push access can cause OVER_LIMIT, so it must never turn
+    "no valid signature" into "not known".
     """
 
     UNAVAILABLE = "Unavailable"
@@ -100,10 +100,10 @@ class ArtifactRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureArtifact:
-    """One signature: an envelope whose bytes have the digest ``envelope_digest``, and words beside it that prove nothing.
+    """One signature: an envelope whose bytes have the digest ``envelope_digest``, and metadata that is not signed.
 
-    ``subject`` is what the manifest says it is about, None for cosign's tags, which say nothing. ``fingerprint`` tells it
-    from every other that might prove something else: cosign keeps a part of a signature in annotations.
+    ``subject`` is what the manifest says it is about, None for cosign's tags, which say nothing. ``fingerprint`` differs
+    for signatures that may verify differently: cosign keeps a part of a signature in annotations.
     """
 
     kind: ArtifactKind
@@ -130,7 +130,7 @@ class SignatureArtifact:
         return len(self.envelope) + sum(len(name) + len(text) for each in notes for name, text in each.items())
 
     def is_about(self, image: Descriptor) -> bool:
-        """Tell whether the manifest's subject, where it has one, is exactly this image (N23). Proves nothing."""
+        """Return whether the manifest's subject, where it has one, is exactly this image (N23). It is not signed."""
         return self.subject is None or self.subject == image
 
 

@@ -1,6 +1,6 @@
 """Which artifacts of a registry are worth fetching as signatures, and in which order. Hints only; none decides.
 
-Pure. What a manifest really holds is said by ``artifact_manifest``, and what it proves by verification.
+Pure. ``artifact_manifest`` reads what a manifest really holds, and only verification decides what it is worth.
 """
 
 import json
@@ -31,8 +31,8 @@ _TYPES: Mapping[ArtifactKind, frozenset[str]] = {
     ArtifactKind.COSIGN_SIGNATURE: frozenset({COSIGN_SIGNATURE_TYPE}),
     ArtifactKind.COSIGN_ATTESTATION: frozenset(),
 }
-_UNTOLD = frozenset({"", EMPTY_CONFIG})
-"""Artifact types that tell nothing. cosign writes the second one for its bundles into the fallback index."""
+_UNSPECIFIC = frozenset({"", EMPTY_CONFIG})
+"""Artifact types that name no kind. cosign writes the second one for its bundles into the fallback index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def listed_candidates(refs: Iterable[ArtifactRef], kinds: frozenset[ArtifactKind
 
     The API may have ignored the types that it was asked for.
     """
-    types = referrer_types(kinds) | _UNTOLD
+    types = referrer_types(kinds) | _UNSPECIFIC
     return [each for each in refs if each.artifact_type in types]
 
 

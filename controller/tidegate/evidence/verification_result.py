@@ -1,7 +1,7 @@
-"""What verifying the signatures beside an image came to, one proof for each authority that is demanded.
+"""The results of verifying the signatures of an image, one for each required authority.
 
-Values only, of no one format: verification makes them, checks judge by them. A proof is good news only where its state is
-VERIFIED; every other state says in words why it is not.
+Values only, the same for all signature formats: verification makes them, checks judge by them. Only the state VERIFIED
+meets a requirement; every other state comes with the reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ from tidegate.evidence.signature_artifacts import SigningHint
 from tidegate.images.digest import Digest
 
 MAX_ATTEMPTS = 5
-"""Attempts that a proof keeps for messages; all were made."""
+"""Attempts that a result keeps for messages; all were made."""
 
 
 class VerificationState(StrEnum):
-    """What came of it. LOGGED: nothing enforced failed, but something that is only to be written down did."""
+    """What came of it. LOGGED: nothing enforced failed, but a check that the policy only logs did."""
 
     VERIFIED = "Verified"
     LOGGED = "Logged"
@@ -34,7 +34,8 @@ class Attempt:
     """One signature under one authority.
 
     ``clause`` says to users what is wrong with the signature, and ``accepted`` who may sign where somebody else signed.
-    ``text`` says to operators why verification failed. ``signer`` is who signed, where that is proved; ``logged`` are failures that the policy only writes down. ``revoked``
+    ``text`` says to operators why verification failed. ``signer`` is who signed, where that is verified; ``logged`` are
+    failures that the policy only logs. ``revoked``
     tells that it failed for nothing but that what signed it, or the signature itself, was withdrawn.
     ``good_until`` bounds how long VERIFIED and LOGGED may be believed (UTC); None is without a bound of its own.
     """
@@ -72,14 +73,14 @@ class VerificationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VerificationResults:
-    """The proofs of one image by requirement (of ``signing.requirements``), and what ECR says of its own signing where no proof was found."""
+    """The results for one image by requirement (of ``signing.requirements``), and the state of ECR's own signing."""
 
     by_requirement: Mapping[Any, VerificationResult] = field(default_factory=lambda: MappingProxyType({}))
     hints: tuple[SigningHint, ...] = ()
 
 
 def conclude(attempts: Sequence[Attempt], *, outage: Cause | None) -> VerificationResult:
-    """Return the proof that follows from every attempt: one valid signature is enough, and nothing less is.
+    """Return the result that follows from all attempts: one valid signature is enough, and nothing less is.
 
     What could not be decided, or not be seen, outweighs what failed: it might have been the valid one.
     """

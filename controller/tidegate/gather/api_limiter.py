@@ -1,6 +1,6 @@
-"""One line to AWS: an API of one account and region, called in threads, within its rate, and left alone when it fails.
+"""The limits of one API of one account and region: it is called in threads, within its rate, and not while it fails.
 
-Turns every exception of a call into Missing, told to the operator once with its cause; nothing else escapes.
+Every exception of a call becomes Missing; its cause is logged once for the operator.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ from tidegate.images.repository import Registry
 R = TypeVar("R")
 
 COSTLY_SECONDS = 60.0
-"""How long a share whose look-ups took more than one call has batches of its own."""
+"""How long the ids of a share go alone after one of its look-ups took more than one call."""
 MAX_OWING = 256
-"""Shares of which it is remembered what they owe one line."""
+"""Shares that may owe tokens to one limiter."""
 
 
 class CallObserver(Protocol):
@@ -36,11 +36,11 @@ class CallObserver(Protocol):
     def called(
         self, source: str, registry: Registry, seconds: float, problem: Exception | None, *, found: bool
     ) -> None:
-        """Take note of one call, of what went wrong, if anything, and of whether there was what was asked for."""
+        """Record one call: its problem, if any, and whether AWS found what was asked for."""
         ...
 
     def unanswered(self, source: str, registry: Registry, ids: int, problem: SourceUnavailableError) -> None:
-        """Take note of so many ids that a look-up did not answer, though it answered for others; no further call."""
+        """Record how many ids of a batch have no answer. It is no further call."""
         ...
 
 
@@ -55,7 +55,7 @@ class RateLimit:
 class ApiLimiter:
     """One API of one registry.
 
-    ``rooms`` bound the calls under way: to the registry, and to all. Without a ``meter`` every look-up counts as one call.
+    ``rooms`` bound the calls under way: to the registry, and to all. Without ``accounting`` every look-up counts as one call.
     Tokens and places are shared by namespace.
     """
 
@@ -69,7 +69,7 @@ class ApiLimiter:
         clock: Clock,
         rate: RateLimit,
         observer: CallObserver,
-        meter: CallAccounting | None = None,
+        accounting: CallAccounting | None = None,
     ) -> None:
         self.source = source
         self.registry = registry
@@ -77,7 +77,7 @@ class ApiLimiter:
         self._rooms = rooms
         self._clock = clock
         self._observer = observer
-        self._meter = meter
+        self._accounting = accounting
         self._bucket = TokenBucket(rate=rate.per_second, burst=rate.burst, clock=clock)
         self._breaker = CircuitBreaker(clock)
         self._waiting = Lanes()
@@ -87,7 +87,7 @@ class ApiLimiter:
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, function: Callable[[], R]) -> R | Missing | UnknownRegionError:
-        """Wait for the line's turn and call."""
+        """Wait for a token and call."""
         claim = current()
         missing = await self.turn(claim)
         return await self.call(function, claim) if missing is None else missing
@@ -102,7 +102,7 @@ class ApiLimiter:
         return answer if isinstance(answer, Missing) else None
 
     async def call(self, function: Callable[[], R], claim: Claim) -> R | Missing | UnknownRegionError:
-        """Run the blocking function in a thread and return its result, or what is missing for want of it.
+        """Run the blocking function in a thread and return its result, or Missing with the cause.
 
         The first share of the claim pays for calls beyond the one of its turn.
         """
@@ -110,13 +110,13 @@ class ApiLimiter:
             for room in self._rooms:
                 await places.enter_async_context(room.place(claim))
             started, made = self._clock.monotonic(), list[MadeCall]()
-            run = function if self._meter is None else partial(self._meter.run, function, made)
+            run = function if self._accounting is None else partial(self._accounting.run, function, made)
             try:
                 context = copy_context()
                 context.run(SHARE.set, next(iter(claim.shares)))
                 result = await asyncio.get_running_loop().run_in_executor(self._executor, context.run, run)
             except UnknownRegionError as unknown:
-                return unknown  # Nothing was contacted, so there is nothing to note.
+                return unknown  # No host was contacted: there is no call to record.
             except SourceUnavailableError as unavailable:
                 self._note(made, self._clock.monotonic() - started, unavailable, claim)
                 return unavailable.missing()
@@ -127,16 +127,16 @@ class ApiLimiter:
             return result
 
     def unanswered(self, problems: Iterable[SourceUnavailableError]) -> None:
-        """Tell the operator of ids that a look-up left open, once a cause."""
+        """Report the ids that a look-up did not answer to the operator, once for each cause."""
         found = list(problems)
         counts = Counter(each.cause for each in found)
         for problem in {each.cause: each for each in reversed(found)}.values():
             self._observer.unanswered(self.source, self.registry, counts[problem.cause], problem)
 
     def _hand_out(self) -> None:
-        """Give the tokens that there are to those whose turn it is; come back when there is the next one.
+        """Give the available tokens to the shares whose turn it is; continue when the next token is available.
 
-        A share whose look-ups took more calls than it had tokens for pays for them in its own next turn.
+        A share whose look-ups took more calls than it had tokens pays for them in its next turn.
         """
         while (share := self._waiting.next(self._given.rank)) is not None:
             answer: Missing | None = self._refused()
@@ -150,7 +150,7 @@ class ApiLimiter:
             self._waiting.take(share).set_result(answer)
 
     def is_costly(self, share: str) -> bool:
-        """Tell whether look-ups of a share took more than one call each a while ago."""
+        """Return whether look-ups of a share took more than one call each in the last COSTLY_SECONDS."""
         return self._clock.monotonic() < self._costly.get(share, 0.0)
 
     def _charge(self, share: str, calls: int) -> None:
@@ -171,8 +171,8 @@ class ApiLimiter:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._hand_out)
 
     def _note(self, made: list[MadeCall], seconds: float, problem: Exception | None, claim: Claim) -> None:
-        """Let bucket, breaker and operator learn from the calls that a look-up made; the problem is the last one's."""
-        if self._meter is None or (problem is not None and not made):
+        """Update bucket and breaker by the calls that a look-up made, and report them; the problem is the last call's."""
+        if self._accounting is None or (problem is not None and not made):
             cause = _cause(problem)
             made = [MadeCall(source=self.source, registry=self.registry, seconds=seconds, cause=cause)]
         more = max(0, sum(call.source == self.source for call in made) - 1)

@@ -1,4 +1,4 @@
-"""All lines to AWS: one for each API, account and region, made on first use, sharing one bounded pool of threads."""
+"""The limiters of all APIs: one for each API, account and region, made on first use, with one bounded pool of threads."""
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 
@@ -13,16 +13,16 @@ THREADS = 32
 REGISTRY_CALLS = THREADS // 2
 """Calls to one registry under way at once, so that one that hangs leaves threads for the others."""
 REGISTRY_SEARCHES = THREADS // 8
-"""Searches for signatures in one registry under way at once. Each is many calls, as many as whoever may push likes, so
-that they wait for one another, and never the registry's other calls for them."""
+"""Searches for signatures in one registry under way at once. Users with push access choose how many calls each takes, so
+searches wait for each other, and the registry's other calls never wait for them."""
 SEARCHES = 6
 """Searches for signatures under way at once. Each may hold 24 MiB until it ends: MAX_FOUND_BYTES and the manifests."""
-MAX_LINES = 4_096
+MAX_LIMITERS = 4_096
 """Lines kept, and registries; far more than any installation has accounts, regions and APIs."""
 
 
 class ApiLimiters:
-    """Gives the line of an API and a registry."""
+    """Holds the limiters."""
 
     def __init__(
         self,
@@ -31,27 +31,27 @@ class ApiLimiters:
         rate: RateLimit,
         observer: CallObserver,
         executor: Executor | None = None,
-        meter: CallAccounting | None = None,
+        accounting: CallAccounting | None = None,
     ) -> None:
         self._clock = clock
         self._rate = rate
         self._observer = observer
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
-        self._meter = meter
-        self._lines: dict[tuple[str, Registry], ApiLimiter] = {}
+        self._accounting = accounting
+        self._limiters: dict[tuple[str, Registry], ApiLimiter] = {}
         self._rooms: dict[tuple[Registry, int], Room] = {}
         self._threads, self._searches = Room(THREADS), Room(SEARCHES)
 
-    def line(self, source: str, registry: Registry, *, calls: int = REGISTRY_CALLS) -> ApiLimiter:
-        """Return the line of one API, for instance ``ecr:DescribeImages``, at one registry.
+    def limiter(self, source: str, registry: Registry, *, calls: int = REGISTRY_CALLS) -> ApiLimiter:
+        """Return the limiter of one API, for instance ``ecr:DescribeImages``, at one registry.
 
-        ``calls`` bounds those under way, together with all of the registry's lines that have the same bound.
+        ``calls`` bounds those under way, together with all of the registry's limiters that have the same bound.
         """
-        found = self._lines.pop((source, registry), None) or self._make(source, registry, calls)
+        found = self._limiters.pop((source, registry), None) or self._make(source, registry, calls)
         # The least recently used goes first: references may name any number of registries that do not exist.
-        self._lines[source, registry] = found
-        if len(self._lines) > MAX_LINES:
-            del self._lines[next(iter(self._lines))]
+        self._limiters[source, registry] = found
+        if len(self._limiters) > MAX_LIMITERS:
+            del self._limiters[next(iter(self._limiters))]
         return found
 
     def close(self) -> None:
@@ -68,12 +68,12 @@ class ApiLimiters:
             clock=self._clock,
             rate=self._rate,
             observer=self._observer,
-            meter=self._meter,
+            accounting=self._accounting,
         )
 
     def _room(self, registry: Registry, calls: int) -> Room:
         room = self._rooms.pop((registry, calls), None) or Room(calls)
         self._rooms[registry, calls] = room
-        if len(self._rooms) > MAX_LINES:
+        if len(self._rooms) > MAX_LIMITERS:
             del self._rooms[next(iter(self._rooms))]
         return room

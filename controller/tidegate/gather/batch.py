@@ -1,10 +1,9 @@
 """Batches: ids that several requests need within a few milliseconds go to AWS in one call.
 
 Ids wait in a queue for each group (a repository or a registry) and share (a namespace). The first ones of a quiet group
-go at once; while calls are under way, a worker lets ids gather for a moment. It waits its share's turn on the line, and
-only then takes as many as one call carries, its own before those of others, so that calls are fullest when the line is
-slowest. An id that two kinds of facts need at the same time is in a call once: a manifest is read as an index, and as what
-a signature names. Where a call does not answer for an id because of those beside it, the id is asked for again in a
+go at once; while calls are under way, a worker lets ids gather for a moment. It waits for a token of its share, and
+only then takes as many ids as one call carries, its own before those of others: calls are fullest when tokens are
+scarce. An id that two kinds of facts need at the same time is in a call once: the same manifest may be read for its children and for its descriptor. Where a call does not answer for an id because of those beside it, the id is asked for again in a
 smaller one.
 """
 
@@ -27,7 +26,7 @@ V = TypeVar("V")
 WINDOW_SECONDS = 0.002
 """How long ids gather before a call beside others; measured by tests/bench against the share of calls it saves."""
 MAX_QUEUED = 5_000
-"""Ids that may wait in one group for one share; more are told that too much is waiting."""
+"""Ids that may wait in one group for one share; more are OVERLOADED."""
 
 Answer: TypeAlias = V | Missing | UnknownRegionError
 
@@ -37,7 +36,7 @@ _OF_THE_BATCH = frozenset({Cause.UNEXPECTED_ANSWER, Cause.INTERNAL})
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class _Wanted(Generic[V]):
-    """One id that is waited for. ``beside`` bounds the call that it may go in; a smaller one than usual is of one share."""
+    """One id that is waited for. ``beside`` bounds the ids of the call that it may go in; a smaller call is of one share."""
 
     future: asyncio.Future[Answer[V]]
     beside: int
@@ -49,7 +48,7 @@ _Queue: TypeAlias = dict[I, _Wanted[V]]
 
 
 class Batcher(Generic[G, I, V]):
-    """Looks up ids in batches. ``call`` blocks: it is run in a thread of the group's line.
+    """Looks up ids in batches. ``call`` blocks: it is run in a thread of the group's limiter.
 
     ``asks_again`` is whether ids that a call did not answer because of those beside it are asked for again.
     """
@@ -58,13 +57,13 @@ class Batcher(Generic[G, I, V]):
         self,
         *,
         size: int,
-        line: Callable[[G], ApiLimiter],
+        limiter: Callable[[G], ApiLimiter],
         call: Callable[[G, Sequence[I]], Mapping[I, V | SourceUnavailableError]],
         window_seconds: float = WINDOW_SECONDS,
         asks_again: bool = True,
     ) -> None:
         self._size = size
-        self._line = line
+        self._limiter = limiter
         self._call = call
         self._window_seconds = window_seconds
         self._asks_again = asks_again
@@ -74,17 +73,17 @@ class Batcher(Generic[G, I, V]):
 
     async def get(self, group: G, one: I) -> Answer[V]:
         """Return what the next batch says of the id. Cancelling the wait does not cancel the call."""
-        line, claim = self._line(group), current()
+        limiter, claim = self._limiter(group), current()
         queues = self._queues.get(group, {})
         wanted = next((found for queue in queues.values() if (found := queue.get(one)) and not found.is_taken), None)
         if wanted is None:
             if all(len(queues.get(share, ())) >= MAX_QUEUED for share in claim.shares):
-                return Missing(Cause.OVERLOADED, line.source)
+                return Missing(Cause.OVERLOADED, limiter.source)
             wanted = _Wanted(future=asyncio.get_running_loop().create_future(), beside=self._size)
-        claim.listen(partial(self._line_up, line, group, one, wanted))
+        claim.listen(partial(self._line_up, limiter, group, one, wanted))
         return await asyncio.shield(wanted.future)
 
-    def _line_up(self, line: ApiLimiter, group: G, one: I, wanted: _Wanted[V], share: str) -> None:
+    def _line_up(self, limiter: ApiLimiter, group: G, one: I, wanted: _Wanted[V], share: str) -> None:
         """Put an id into the queue of a share that waits for it, unless it was taken meanwhile."""
         wanted.shares[share] = None
         if wanted.is_taken:
@@ -93,11 +92,11 @@ class Batcher(Generic[G, I, V]):
         queue = queues.get(share)
         if queue is None:
             queue = queues[share] = {}
-            self._start(self._work(line, group, share, queue))
+            self._start(self._work(limiter, group, share, queue))
         queue[one] = wanted
 
-    async def _work(self, line: ApiLimiter, group: G, share: str, queue: _Queue[I, V]) -> None:
-        """Send the share's ids of a group until none is left. Calls run side by side; the line sets their pace."""
+    async def _work(self, limiter: ApiLimiter, group: G, share: str, queue: _Queue[I, V]) -> None:
+        """Send the share's ids of a group until none is left. Calls run side by side, as fast as the limiter allows."""
         claim = Claim(share)
         try:
             while queue:
@@ -106,20 +105,20 @@ class Batcher(Generic[G, I, V]):
                     await asyncio.sleep(self._window_seconds if group in self._under_way else 0)
                 if not queue:
                     break
-                missing = await line.turn(claim)
-                batch = self._take(line, group, share, queue)
+                missing = await limiter.turn(claim)
+                batch = self._take(limiter, group, share, queue)
                 if not batch:
                     continue
                 if missing is None:
                     self._under_way[group] += 1
-                    self._start(self._send(group, line, batch, claim)).add_done_callback(lambda _: self._end(group))
+                    self._start(self._send(group, limiter, batch, claim)).add_done_callback(lambda _: self._end(group))
                 else:
-                    _settle(batch, dict.fromkeys(batch, missing), line.source)
+                    _settle(batch, dict.fromkeys(batch, missing), limiter.source)
         finally:
             self._drop(group, share)
-            _settle(queue, {}, line.source)
+            _settle(queue, {}, limiter.source)
 
-    def _take(self, line: ApiLimiter, group: G, share: str, own: _Queue[I, V]) -> _Queue[I, V]:
+    def _take(self, limiter: ApiLimiter, group: G, share: str, own: _Queue[I, V]) -> _Queue[I, V]:
         """Take ids for one call out of the queues: the share's own, and one in turn of each other share that waits.
 
         Ids of a share that made calls costly a while ago go alone, so that no other waits and pays for them.
@@ -130,9 +129,9 @@ class Batcher(Generic[G, I, V]):
             if len(batch) >= min(room, wanted.beside):
                 break
             batch[one], room = wanted, min(room, wanted.beside)
-        if room == self._size and not line.is_costly(share):
+        if room == self._size and not limiter.is_costly(share):
             queues = [
-                queue for name, queue in self._queues[group].items() if name != share and not line.is_costly(name)
+                queue for name, queue in self._queues[group].items() if name != share and not limiter.is_costly(name)
             ]
             others = [[item for item in queue.items() if item[1].beside == self._size] for queue in queues]
             for at in range(max(map(len, others), default=0)):
@@ -144,10 +143,10 @@ class Batcher(Generic[G, I, V]):
                     queue.pop(one, None)
         return batch
 
-    async def _send(self, group: G, line: ApiLimiter, batch: _Queue[I, V], claim: Claim) -> None:
+    async def _send(self, group: G, limiter: ApiLimiter, batch: _Queue[I, V], claim: Claim) -> None:
         answers: Mapping[I, Answer[V]] = {}
         try:
-            result = await line.call(lambda: self._call(group, list(batch)), claim)
+            result = await limiter.call(lambda: self._call(group, list(batch)), claim)
             if isinstance(result, (Missing, UnknownRegionError)):
                 answers = dict.fromkeys(batch, result)
                 again = batch.copy() if isinstance(result, Missing) and result.cause in _OF_THE_BATCH else {}
@@ -160,20 +159,20 @@ class Batcher(Generic[G, I, V]):
                     for one, value in result.items()
                 }
                 again = again if len(batch) > 1 else {}
-                line.unanswered(problem for one, problem in problems.items() if one not in again)
+                limiter.unanswered(problem for one, problem in problems.items() if one not in again)
             if len(batch) > 1 and self._asks_again:
-                self._ask_again(group, line, batch, again)
+                self._ask_again(group, limiter, batch, again)
         finally:
-            _settle(batch, answers, line.source)
+            _settle(batch, answers, limiter.source)
 
-    def _ask_again(self, group: G, line: ApiLimiter, batch: _Queue[I, V], again: _Queue[I, V]) -> None:
+    def _ask_again(self, group: G, limiter: ApiLimiter, batch: _Queue[I, V], again: _Queue[I, V]) -> None:
         """Put ids of a batch back into the queues, to go in calls of half its size, of one share each."""
         beside = len(batch) // 2
         for one, wanted in again.items():
             del batch[one]
             wanted.is_taken, wanted.beside = False, beside
             for share in list(wanted.shares):
-                self._line_up(line, group, one, wanted, share)
+                self._line_up(limiter, group, one, wanted, share)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

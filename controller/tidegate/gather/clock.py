@@ -1,6 +1,6 @@
 """The two clocks: wall time for what AWS says, monotonic seconds for times to live, ages and deadlines. Replaced in tests.
 
-The wall clock may jump, forward and back: when NTP sets a clock that was wrong, or somebody does. Nothing that is measured
+The wall clock may jump, forward and back: when NTP or an administrator sets it. Nothing that is measured
 by the monotonic clock notices, and ``ClockWatch`` notifies the code that compares with the wall clock.
 """
 
@@ -34,7 +34,7 @@ class SystemClock:
 
 
 class ClockWatch:
-    """Notices jumps of the wall clock, logs each once, and tells of it. ``jumps`` counts them."""
+    """Detects jumps of the wall clock, logs each once, and calls ``jumped``. ``jumps`` counts them."""
 
     def __init__(self, clock: Clock, *, jumped: Callable[[], None]) -> None:
         self._clock = clock

@@ -1,8 +1,8 @@
 """Collects the evidence for one image of a request, in numbered steps, and remembers it while all of it is fresh.
 
-One collection serves everybody who waits for the same image. A request that runs out of time gets what is known by
-then; the collection goes on and is kept, so that the retry is answered at once. Each is made on behalf of the namespaces
-that wait for it.
+One collection serves all requests for the same image. A request that runs out of time gets what is known by then; the
+collection goes on and its result is cached, so that the retry is answered at once. Each is made on behalf of the
+namespaces that wait for it.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from tidegate.images.repository import EcrRepository, OciRegistry, OciRepository
 from tidegate.signing.requirements import Requirement
 
 MAX_COLLECTIONS = 10_000
-"""Images being collected at once; further ones are told that too much is waiting."""
+"""Images being collected at once; further ones are OVERLOADED."""
 MAX_COLLECTIONS_OF_A_SHARE = 2_048
 """As MAX_COLLECTIONS, for one namespace: eight Pods with as many new images as a Pod may have."""
 
@@ -85,12 +85,12 @@ class Collector:
     def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
         """Return what is known without any look-up; what is not is Missing, or stale where it was known before.
 
-        What lacks a fact is valid until 0.
+        Evidence with a missing fact is valid until 0.
         """
         return self._at_once(_DEADLINE, *_identity(reference), wanted)
 
     def renew(self, reference: ImageReference, wanted: Needs, *, share: str = "") -> None:
-        """Take note that remembered evidence was used again: facts late in their life are looked up meanwhile."""
+        """Note that cached evidence was used again: facts near the end of their life are looked up in the background."""
         with on_behalf_of(Claim(share)):
             self._at_once(RENEW, *_identity(reference), wanted)
 
@@ -118,7 +118,7 @@ class Collector:
     ) -> ImageEvidence:
         """Return the evidence, looked up where it is not fresh; past the deadline (monotonic) what is known by then.
 
-        Without patience the wait ends as soon as the collection takes longer than it usually does. ``share`` is the
+        If ``is_patient`` is False, the wait ends when the collection takes longer than usual. ``share`` is the
         namespace on whose behalf it is collected.
         """
         key = (*_identity(reference), wanted)
@@ -166,10 +166,10 @@ class Collector:
             self._patience.learn(self._clock.monotonic() - collection.began)
 
     def _at_once(self, ask: Peek, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
-        """Return what the walk comes to without a look-up; nothing is known where it fails or waits for something."""
+        """Return the result of the walk without a look-up; every fact is missing if the walk fails or waits."""
         try:
             return at_once(self._walk(ask, repository, image, wanted))
-        except Exception as problem:  # noqa: BLE001 - an unforeseen error is one more way of not knowing
+        except Exception as problem:  # noqa: BLE001 - an unforeseen error leaves the facts missing
             _log.error("reading what is known failed unexpectedly", repository=str(repository), exc_info=problem)
             return _nothing_known()
 
@@ -216,7 +216,7 @@ class Collector:
             await self._facts.keep_scan_by_tag(by_tag, repository, digest if children == [digest] else None)
         required = {digest: wanted.requirements} if wanted.requirements else {}
         if wanted.child_requirements and _is_any_verified(found.proofs.get(digest), wanted.child_requirements):
-            # An index may list dozens of children, pushed by anybody: without a signature of its own it fails already.
+            # An index may list dozens of children. Without a valid signature of its own it fails, whatever its children have.
             required |= {each: wanted.child_requirements for each in children if each not in required}
         scanned = children if wanted.scan else []
         if walks := self._images(ask, repository, scanned, required, found):
@@ -297,7 +297,7 @@ def _together(ask: Ask, walks: Sequence[Coroutine[Any, Any, None]]) -> Awaitable
 
 
 def _nothing_known() -> ImageEvidence:
-    """Return the evidence of an image of which an error of tidegate left nothing known."""
+    """Return the evidence of an image after an error inside tidegate: every fact is missing."""
     detail, settings, runnable, scan_type = (
         Missing(Cause.INTERNAL, source)
         for source in ("ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:BatchGetImage", SCAN_TYPE_SOURCE)
@@ -317,7 +317,7 @@ def _identity(reference: ImageReference) -> tuple[Repository, ImageId]:
 def _itself(detail: ImageDetail, fact: Known[ImageDetail | Absence]) -> Fact[Runnable]:
     """Return an image as the only one that runs; an index stands for itself until its children are looked up.
 
-    What is neither, an artifact or a format of old, is nothing that a node should run.
+    Any other media type, of an artifact or an old format, is not a container image.
     """
     runnable: Runnable = (PlatformImage(digest=detail.digest, platform=None),)
     if detail.media_type not in _RUNNABLE_TYPES:
@@ -326,7 +326,7 @@ def _itself(detail: ImageDetail, fact: Known[ImageDetail | Absence]) -> Fact[Run
 
 
 def _is_expanded(detail: ImageDetail, wanted: Needs) -> bool:
-    """Tell whether the children of an index are wanted; what cannot be pulled needs no scan."""
+    """Return whether the children of an index are wanted; an image that cannot be pulled needs no scan."""
     return wanted.children and detail.status is ImageStatus.ACTIVE and detail.media_type in INDEX_TYPES
 
 

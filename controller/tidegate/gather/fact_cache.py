@@ -1,4 +1,4 @@
-"""A bounded cache of one kind of fact, least recently used first out, with one look-up for all who wait for a fact.
+"""A bounded cache of one kind of fact, least recently used first out, with one look-up for all requests that wait for a fact.
 
 The look-up is owned by the cache and not by the request that started it: a request that is cancelled or out of time
 leaves it running for the others, and its answer is kept for the retry. What could not be looked up is never kept; the
@@ -56,7 +56,7 @@ class Entry(Generic[V]):
 
     @property
     def kept_until(self) -> float:
-        """Until when it is of use as stale evidence."""
+        """Until when it may be used as stale evidence."""
         return self.fresh_until + kept_seconds(self.value)
 
     def known(self, stale: Missing | None = None) -> Known[V]:
@@ -74,7 +74,7 @@ class Sharing(Protocol[V]):
         ...
 
     def drop(self, value: V) -> int:
-        """Let go of a value; return the bytes that this frees."""
+        """Release a value; return the bytes that this frees."""
         ...
 
 
@@ -159,10 +159,10 @@ class FactCache(Generic[K, V]):
         return await asyncio.shield(self._look_up_once(key))
 
     def renew(self, key: K) -> None:
-        """Take note of a read: the fact was of use, and one in the last part of its life is looked up meanwhile.
+        """Note a read: it makes the fact the most recently used, and near the end of its life it is looked up again.
 
-        Nothing waits for that look-up, and when it fails the fact is fresh for no longer than it was. Only reads
-        renew, so that a fact that nobody reads any more goes stale like any other.
+        No request waits for that look-up, and if it fails the fact is fresh for no longer than it was. Only reads renew:
+        a fact that is not read any more expires.
         """
         entry = self._entries.pop(key, None)
         if entry is None:
@@ -174,7 +174,7 @@ class FactCache(Generic[K, V]):
     def shorten(self, key: K, seconds: float) -> float:
         """Have a fact looked up again after so many seconds at the latest; return when that is, or 0 for an unknown one.
 
-        A fact is shortened once: who reads it again meanwhile does not put the moment off.
+        A fact is shortened once: reading it again does not postpone that moment.
         """
         entry = self._entries.get(key)
         if entry is None:
@@ -192,7 +192,7 @@ class FactCache(Generic[K, V]):
         try:
             answer: V | Missing = await self._look_up(key)
             return self._failed(key, answer) if isinstance(answer, Missing) else self.keep(key, answer, asked_at)
-        except Exception:  # noqa: BLE001 - an unforeseen error is one more way of not knowing
+        except Exception:  # noqa: BLE001 - an unforeseen error leaves the fact missing
             _log.exception("look-up failed unexpectedly", source=self.source)
             return self._failed(key, Missing(Cause.INTERNAL, self._source_of(key)))
 
@@ -231,7 +231,7 @@ class FactCache(Generic[K, V]):
     def _failed(self, key: K, missing: Missing) -> tuple[Fact[V], float]:
         """Return the last good fact, marked stale, or what is missing where there is none.
 
-        A renewal may fail while the fact is fresh, but who waits for it does so since the fact no longer is.
+        A renewal may fail while the fact is fresh; then no request waits for it.
         """
         entry, now = self._entries.get(key), self._clock.monotonic()
         if entry is None or now >= max(entry.fresh_until, entry.kept_until):

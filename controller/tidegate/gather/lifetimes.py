@@ -35,7 +35,7 @@ RETRY_SECONDS = 1.0
 
 FOUND_SECONDS = 300.0
 """Signatures and attestations that were found: in that time one that was removed still counts."""
-UNPROVED_SECONDS = 10.0
+NOT_VERIFIED_SECONDS = 10.0
 """Signatures that did not meet a policy: the right one may be on its way. The same where none was found."""
 PARTIAL_SECONDS = 1.0
 """Signatures of which some could not be looked at."""
@@ -43,9 +43,9 @@ BEFORE_SECONDS = 2 * FOUND_SECONDS
 """How long signatures that were found are kept where there is too much beside them to look at all of it again."""
 HINT_SECONDS = 5.0
 """What ECR says of its own signing of an image."""
-PROVED_SECONDS = 3_600.0
+VERIFIED_SECONDS = 3_600.0
 """A signature that was verified, unless it expires before; verifying again costs milliseconds."""
-REFUTED_SECONDS = 300.0
+FAILED_SECONDS = 300.0
 """A signature that failed: a certificate may become valid, and a clock be set right."""
 UNDECIDED_SECONDS = 1.0
 """A signature that could not be decided. It is never remembered; the evidence is valid for so long."""

@@ -38,21 +38,21 @@ class Lookups:
     """The caches of all kinds of facts."""
 
     def __init__(
-        self, *, sources: Sources, lines: ApiLimiters, clock: Clock, limit: int, budget: Budget | None = None
+        self, *, sources: Sources, limiters: ApiLimiters, clock: Clock, limit: int, budget: Budget | None = None
     ) -> None:
         self._sources = sources
-        self._lines = lines
+        self._limiters = limiters
         self._clock = clock
         self.budget = budget = budget or Budget()
         self._batch_calls()
-        self.manifests = Manifests(sources=sources, lines=lines, clock=clock, limit=limit, budget=budget)
-        self.revocations = Revocations(sources=sources, lines=lines, clock=clock, budget=budget)
+        self.manifests = Manifests(sources=sources, limiters=limiters, clock=clock, limit=limit, budget=budget)
+        self.revocations = Revocations(sources=sources, limiters=limiters, clock=clock, budget=budget)
         self.verifications = SignatureVerifications(
             revocations=self.revocations, clock=clock, limit=limit, budget=budget
         )
         self.signatures = Signatures(
             sources=sources,
-            lines=lines,
+            limiters=limiters,
             clock=clock,
             manifests=self.manifests,
             verifications=self.verifications,
@@ -78,7 +78,7 @@ class Lookups:
                 lifetimes.ABSENT_SECONDS if isinstance(value, Absence) else lifetimes.SETTINGS_SECONDS
             ),
         )
-        self._scans = Scans(sources=sources, lines=lines, clock=clock, limit=limit, budget=budget)
+        self._scans = Scans(sources=sources, limiters=limiters, clock=clock, limit=limit, budget=budget)
         self.scan_types, self.scans = self._scans.types, self._scans.reports
 
     def caches(self) -> dict[str, Sized]:
@@ -94,20 +94,20 @@ class Lookups:
         }
 
     def _batch_calls(self) -> None:
-        sources, line = self._sources, self._lines.line
+        sources, limiter = self._sources, self._limiters.limiter
         self._image_batches = Batcher[EcrRepository, ImageId, Detail](
             size=MAX_IMAGE_IDS,
-            line=lambda repository: line("ecr:DescribeImages", repository.registry),
+            limiter=lambda repository: limiter("ecr:DescribeImages", repository.registry),
             call=sources.images.describe_images,
         )
         self._repository_batches = Batcher[EcrRegistry, str, Settings](
             size=MAX_REPOSITORIES,
-            line=lambda registry: line("ecr:DescribeRepositories", registry),
+            limiter=lambda registry: limiter("ecr:DescribeRepositories", registry),
             call=sources.repositories.describe_repositories,
         )
 
     def start_scan_by_tag(self, repository: Repository, image: ImageId) -> asyncio.Task[TaggedScan | None] | None:
-        """Start to ask Amazon Inspector about a tag that is not known, beside ECR; return None where that is of no use."""
+        """Start to ask Amazon Inspector about a tag that is not known, beside ECR; return None for any other image."""
         if image.kind != "tag" or not isinstance(repository, EcrRepository):
             return None
         is_new = isinstance(self.details.peek((repository, image))[0], Missing)

@@ -43,14 +43,14 @@ class Manifests:
     """Manifests, indexes expanded, and descriptors."""
 
     def __init__(
-        self, *, sources: Sources, lines: ApiLimiters, clock: Clock, limit: int, budget: Budget | None = None
+        self, *, sources: Sources, limiters: ApiLimiters, clock: Clock, limit: int, budget: Budget | None = None
     ) -> None:
         self._sources = sources
-        self._lines = lines
+        self._limiters = limiters
         self._large = asyncio.Semaphore(1)
         self._batches = Batcher[Repository, Digest, StoredManifest | Absence](
             size=MAX_IMAGE_IDS,
-            line=lambda repository: lines.line(_source(repository), repository.registry),
+            limiter=lambda repository: limiters.limiter(_source(repository), repository.registry),
             call=self._fetch,
         )
         self.runnable = FactCache[tuple[Repository, Digest, str], Runnable](
@@ -81,8 +81,8 @@ class Manifests:
         other = self._sources.other_registries
         if other is None:
             return Missing(Cause.NOT_ASKED, OTHER_SOURCE)
-        line = self._lines.line(OTHER_SOURCE, repository.registry)
-        answer = await line.ask(partial(other.describe, repository, image, seconds=DESCRIBE_SECONDS))
+        limiter = self._limiters.limiter(OTHER_SOURCE, repository.registry)
+        answer = await limiter.ask(partial(other.describe, repository, image, seconds=DESCRIBE_SECONDS))
         found: Descriptor | Absence | Missing = no_region(answer, OTHER_SOURCE)
         if not isinstance(found, Descriptor):
             return found

@@ -1,7 +1,7 @@
 """How long the answer about an image that is known may wait for a renewal, before the last good evidence is used.
 
 As long as collecting evidence usually takes, and a little more: while AWS is well its answers are waited for, so that a
-moved tag and a new finding count; while it hangs or is slow, nobody waits for it who need not.
+moved tag and a new finding count; while AWS hangs or is slow, requests with cached evidence do not wait for it.
 """
 
 from tidegate.evidence.clock import Clock
@@ -32,7 +32,7 @@ class Patience:
         return GRACE_SECONDS + (MAX_USUAL_SECONDS if self._usual is None else self._usual)
 
     def learn(self, seconds: float) -> None:
-        """Take note of how long a collection took."""
+        """Record how long a collection took."""
         if seconds < MIN_USUAL_SECONDS:
             return
         now, seconds = self._clock.monotonic(), min(seconds, MAX_USUAL_SECONDS)

@@ -1,4 +1,4 @@
-"""Answers about revocation as facts: asked once for all who wait, kept for minutes, and the last good one meanwhile.
+"""Answers about revocation as facts: asked once for all requests that wait, cached for minutes; the last good one is kept.
 
 Whether an answer is still good enough is for verification, which reads its own bounds in it (a CRL's next update, the
 window of an answer of AWS Signer). What could not be had is NoAnswer, which never says that nothing is revoked.
@@ -67,9 +67,9 @@ class _Kept:
 class Revocations:
     """The answers of AWS Signer, OCSP responders and CRL distribution points."""
 
-    def __init__(self, *, sources: Sources, lines: ApiLimiters, clock: Clock, budget: Budget | None = None) -> None:
+    def __init__(self, *, sources: Sources, limiters: ApiLimiters, clock: Clock, budget: Budget | None = None) -> None:
         self._sources = sources
-        self._lines = lines
+        self._limiters = limiters
         self._clock = clock
         # Why the latest questions over HTTP had no answer, for the message.
         self._reasons: dict[OcspQuestion | CrlQuestion, str] = {}
@@ -142,9 +142,9 @@ class Revocations:
         signer = self._sources.signer
         if signer is None:
             return Missing(Cause.NOT_ASKED, SIGNER_SOURCE)
-        line = self._lines.line(SIGNER_SOURCE, _place(question))
+        limiter = self._limiters.limiter(SIGNER_SOURCE, _place(question))
         asked = self._clock.monotonic()
-        answer = await line.ask(partial(signer.revocation_status, question))
+        answer = await limiter.ask(partial(signer.revocation_status, question))
         if isinstance(answer, SignerRevocations):
             return _Kept(answer, None, asked)
         return answer if isinstance(answer, Missing) else Missing(Cause.UNEXPECTED_ANSWER, SIGNER_SOURCE)
@@ -160,7 +160,7 @@ class Revocations:
         source = "ocsp" if isinstance(question, OcspQuestion) else "crl"
         if services is None:
             return Missing(Cause.NOT_ASKED, source)
-        line = self._lines.line(source, OciRegistry((urlsplit(question.url).hostname or "")[:255]))
+        limiter = self._limiters.limiter(source, OciRegistry((urlsplit(question.url).hostname or "")[:255]))
         asked = self._clock.monotonic()
         reasons: list[str] = []
 
@@ -175,7 +175,7 @@ class Revocations:
                 reasons.append(str(exc))
                 raise SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, str(exc)) from exc
 
-        answer = await line.ask(fetch)
+        answer = await limiter.ask(fetch)
         if isinstance(answer, _Kept) or reasons:
             self._remember(question, reasons)
         return answer if isinstance(answer, _Kept | Missing) else Missing(Cause.UNEXPECTED_ANSWER, source)
@@ -189,6 +189,6 @@ class Revocations:
 
 
 def _place(question: SignerQuestion) -> EcrRegistry:
-    """Return partition, account and region of a profile, as the line's name; what they must be is the edge's to check."""
+    """Return partition, account and region of a profile, which name the limiter; the AWS client checks them."""
     _, partition, _, region, account, *_ = (*question.profile_version_arn[:300].split(":"), "", "", "", "", "")
     return EcrRegistry(partition, account, region)

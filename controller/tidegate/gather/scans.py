@@ -41,7 +41,7 @@ MAX_REMEMBERED = 4_096
 """Repositories of which it is remembered that an answer by tag did not count."""
 
 ScanKey: TypeAlias = tuple[EcrRepository, Digest, ScanType]
-"""An image and who scans it: what another scanner said of it is another fact."""
+"""An image and its scanner: the report of another scanner is another fact."""
 
 _SCANNED = frozenset({ScanState.SCANNED, ScanState.SCANNED_AGAIN, ScanState.SCANNED_ONCE})
 
@@ -58,27 +58,31 @@ class TaggedScan:
 class Scans:
     """Scanners of registries and reports of images; see the module."""
 
-    def __init__(self, *, sources: Sources, lines: ApiLimiters, clock: Clock, limit: int, budget: Budget) -> None:
+    def __init__(self, *, sources: Sources, limiters: ApiLimiters, clock: Clock, limit: int, budget: Budget) -> None:
         self._sources = sources
-        self._lines = lines
+        self._limiters = limiters
         self._clock = clock
         self._not_by_tag: dict[EcrRepository, float] = {}
         self._coverage = Batcher[EcrRegistry, ImageKey, Coverage](
-            size=MAX_INSPECTED_IMAGES, line=partial(lines.line, COVERAGE_SOURCE), call=sources.inspections.coverage
+            size=MAX_INSPECTED_IMAGES,
+            limiter=partial(limiters.limiter, COVERAGE_SOURCE),
+            call=sources.inspections.coverage,
         )
         self._findings = Batcher[EcrRegistry, ImageKey, FoundFindings](
-            size=MAX_INSPECTED_IMAGES, line=partial(lines.line, FINDINGS_SOURCE), call=sources.inspections.findings
+            size=MAX_INSPECTED_IMAGES,
+            limiter=partial(limiters.limiter, FINDINGS_SOURCE),
+            call=sources.inspections.findings,
         )
         if sources.tagged_inspections is not None:
             self._coverage_by_tag = Batcher[EcrRegistry, ImageTag, Tagged[Coverage] | None](
                 size=MAX_INSPECTED_IMAGES,
-                line=partial(lines.line, COVERAGE_SOURCE),
+                limiter=partial(limiters.limiter, COVERAGE_SOURCE),
                 call=sources.tagged_inspections.coverage_by_tag,
                 asks_again=False,
             )
             self._findings_by_tag = Batcher[EcrRegistry, ImageTag, Tagged[FoundFindings] | None](
                 size=MAX_INSPECTED_IMAGES,
-                line=partial(lines.line, FINDINGS_SOURCE),
+                limiter=partial(limiters.limiter, FINDINGS_SOURCE),
                 call=sources.tagged_inspections.findings_by_tag,
                 asks_again=False,
             )
@@ -101,7 +105,7 @@ class Scans:
         )
 
     def start_by_tag(self, repository: EcrRepository, tag: str) -> asyncio.Task[TaggedScan | None] | None:
-        """Start to ask Amazon Inspector about a tag; return None where another scanner is used, or it was of no use lately."""
+        """Start to ask Amazon Inspector about a tag; return None where another scanner is used, or where it did not count lately."""
         kind, until = self.types.peek(repository.registry)
         now = self._clock.monotonic()
         is_inspected = not isinstance(kind, Missing) and kind.value is ScanType.ENHANCED and now < until
@@ -150,8 +154,8 @@ class Scans:
         return TaggedScan(digest=coverage.digest, report=_report(coverage.value, found.value), asked_at=asked_at)
 
     async def _type(self, registry: EcrRegistry) -> ScanType | Missing:
-        line = self._lines.line(SCAN_TYPE_SOURCE, registry)
-        return no_region(await line.ask(partial(self._sources.scan_types.scan_type, registry)), line.source)
+        limiter = self._limiters.limiter(SCAN_TYPE_SOURCE, registry)
+        return no_region(await limiter.ask(partial(self._sources.scan_types.scan_type, registry)), limiter.source)
 
     async def _look_up(self, key: ScanKey) -> ScanReport | Missing:
         """Ask the scanner that the registry uses, and keep in mind that the image was scanned already the last time."""
@@ -186,7 +190,7 @@ class Scans:
         source = COVERAGE_SOURCE if report.scanner is Scanner.INSPECTOR else BASIC_SOURCE
         words = f"this version does not know the status {report.coverage.code[:40]!a} {report.coverage.reason[:80]!a}"
         problem = SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, words)
-        self._lines.line(source, repository.registry).unanswered([problem])
+        self._limiters.limiter(source, repository.registry).unanswered([problem])
         return problem.missing() if set(report.findings) <= set(known) else report
 
     async def _ask_inspector(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
@@ -201,9 +205,9 @@ class Scans:
         return found if isinstance(found, Missing) else _report(coverage, found)
 
     async def _ask_ecr(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
-        line = self._lines.line(BASIC_SOURCE, repository.registry)
+        limiter = self._limiters.limiter(BASIC_SOURCE, repository.registry)
         ask = partial(self._sources.basic_scans.basic_report, repository, digest)
-        return no_region(await line.ask(ask), line.source)
+        return no_region(await limiter.ask(ask), limiter.source)
 
 
 def _report(coverage: Coverage, found: FoundFindings) -> ScanReport:

@@ -1,6 +1,6 @@
 """Findings that scan reports share: images built on one base have the same ones, which are kept once.
 
-What is not in any kept report any more is forgotten, so that what a registry's pushers make up fills no memory.
+A finding that no cached report contains any more is dropped, so that findings that users with push access invent fill no memory.
 """
 
 from dataclasses import replace
@@ -37,7 +37,7 @@ class SharedFindings:
         return replace(report, findings=tuple(shared)), size + POINTER_BYTES * len(shared)
 
     def drop(self, report: ScanReport) -> int:
-        """Let go of a report; return the bytes that this frees."""
+        """Release a report; return the bytes that this frees."""
         freed = size_of(replace(report, findings=())) + POINTER_BYTES * len(report.findings)
         for finding in report.findings:
             kept, count, size = self._kept[finding]

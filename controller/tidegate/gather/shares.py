@@ -28,14 +28,14 @@ class Claim:
         self._listeners: list[Callable[[str], None]] = []
 
     def join(self, share: str) -> None:
-        """Add a share, and tell all who listen of it."""
+        """Add a share, and notify the listeners."""
         if share not in self.shares:
             self.shares[share] = None
             for listener in self._listeners:
                 listener(share)
 
     def listen(self, listener: Callable[[str], None]) -> None:
-        """Tell the listener of every share there is, and of each one that joins."""
+        """Call the listener with each share, and with each one that joins later."""
         for share in self.shares:
             listener(share)
         self._listeners.append(listener)
@@ -60,7 +60,7 @@ def on_behalf_of(claim: Claim) -> Iterator[None]:
 
 
 class Lanes:
-    """Those who wait, in one lane for each share. What waits for several shares stands in the lane of each."""
+    """Waiters, in one lane for each share. A waiter of several shares stands in the lane of each."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, deque[asyncio.Future[object]]] = {}

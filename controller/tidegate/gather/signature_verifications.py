@@ -1,7 +1,7 @@
-"""Verifies signatures in threads, asks what revocation services are to be asked, and remembers what was proved.
+"""Verifies signatures in threads, asks revocation services, and caches the results.
 
-What was proved is remembered by what it was proved of: the envelope, the image and the demand, which is another one as
-soon as a policy or a trust store changes. Nothing that could not be decided is remembered.
+A result is cached by envelope, image and requirement; a requirement is another one as soon as a policy or a trust store
+changes. An undecided result is never cached.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ Asked: TypeAlias = tuple[SignedImage, FoundArtifacts, Sequence[Requirement]]
 Results: TypeAlias = dict[Requirement, VerificationResult]
 SOURCE = "verification"
 _Key: TypeAlias = tuple[Requirement, SignedImage, str]
-_PROVED = frozenset({VerificationState.VERIFIED, VerificationState.LOGGED})
+_ACCEPTED = frozenset({VerificationState.VERIFIED, VerificationState.LOGGED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class _Answers:
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
-    """What was proved, until when (monotonic), and what revocation services were asked for it."""
+    """A verification, until when it holds (monotonic), and the questions to revocation services that it needed."""
 
     attempt: Attempt
     until: float
@@ -67,13 +67,13 @@ class _Remembered:
 class _Round:
     """What one pass over the signatures of an image came to, and until when (monotonic)."""
 
-    proofs: dict[Requirement, VerificationResult] = field(default_factory=dict)
+    results: dict[Requirement, VerificationResult] = field(default_factory=dict)
     questions: dict[Question, None] = field(default_factory=dict)
     until: float = float("inf")
 
 
 class SignatureVerifications:
-    """Proves; see the module. ``limit`` and ``budget`` bound what is remembered."""
+    """Verifies; see the module. ``limit`` and ``budget`` bound the cache."""
 
     def __init__(
         self,
@@ -117,22 +117,22 @@ class SignatureVerifications:
     def peek(self, asked: Asked) -> tuple[Results | Missing, float]:
         """Return the results and until when they hold (monotonic); Missing where something has to be verified first."""
         result = self._pass(*asked, answers=None)
-        return (Missing(Cause.NOT_ASKED, SOURCE), 0.0) if result is None else (result.proofs, result.until)
+        return (Missing(Cause.NOT_ASKED, SOURCE), 0.0) if result is None else (result.results, result.until)
 
     def renew(self, asked: Asked) -> None:
-        """Take note that results were used: services whose answers are late in their time are asked meanwhile."""
+        """Note that results were used: answers of services near the end of their life are looked up in the background."""
         image, found, requirements = asked
         questions: dict[Question, None] = {}
         for requirement in requirements:
             for artifact in (one for one in found.artifacts if one.kind in requirement.kinds):
-                remembered = self._recall((requirement, image, artifact.fingerprint))
+                remembered = self._valid((requirement, image, artifact.fingerprint))
                 questions.update(dict.fromkeys(remembered.questions if remembered is not None else ()))
         for question in questions:
             at_once(self._revocations.answer(RENEW, question))
 
     async def get(self, asked: Asked) -> tuple[Results | Missing, float]:
         """Return the result for each requirement, and the monotonic second until which all of them hold."""
-        # 1. What is remembered costs no thread.
+        # 1. Cached results need no thread.
         remembered, until = self.peek(asked)
         if not isinstance(remembered, Missing):
             self.renew(asked)
@@ -146,12 +146,12 @@ class SignatureVerifications:
                 result = await loop.run_in_executor(self._executor, self._verified, image, found, requirements, answers)
             if self._budget is not None:
                 self._budget.keep_to_it()
-            # 3. Answers that are wanted are asked for, and the signatures that want them are verified again.
+            # 3. The services are asked, and the signatures that need their answers are verified again.
             new = [question for question in result.questions if question not in answers.material.answers]
             if not new:
                 break
             answers = await self._ask(new[:MAX_QUESTIONS], answers)
-        return result.proofs, min(result.until, answers.until)
+        return result.results, min(result.until, answers.until)
 
     async def _ask(self, questions: Sequence[Question], known: _Answers) -> _Answers:
         """Return the answers with those to further questions, asked side by side."""
@@ -171,14 +171,14 @@ class SignatureVerifications:
     def _pass(
         self, image: SignedImage, found: FoundArtifacts, requirements: Sequence[Requirement], answers: _Answers | None
     ) -> _Round | None:
-        """Try each signature under each demand until one is valid; None where that takes more than memory (no answers)."""
+        """Try each signature for each requirement until one is valid; without answers, None where one is not cached."""
         result = _Round()
         for requirement in requirements:
             attempts: list[Attempt] = []
             unusable = ""
             for artifact in (one for one in found.artifacts if one.kind in requirement.kinds):
                 key = (requirement, image, artifact.fingerprint)
-                known = self._recall(key)
+                known = self._valid(key)
                 if known is None:
                     if answers is None:
                         return None
@@ -194,16 +194,16 @@ class SignatureVerifications:
                 if attempt.state is VerificationState.VERIFIED:
                     break
             if unusable:
-                result.until = min(result.until, self._clock.monotonic() + lifetimes.REFUTED_SECONDS)
-                result.proofs[requirement] = VerificationResult(state=VerificationState.UNKNOWN, problem=unusable)
+                result.until = min(result.until, self._clock.monotonic() + lifetimes.FAILED_SECONDS)
+                result.results[requirement] = VerificationResult(state=VerificationState.UNKNOWN, problem=unusable)
             else:
-                result.proofs[requirement] = conclude(attempts, outage=found.outage)
+                result.results[requirement] = conclude(attempts, outage=found.outage)
         return result
 
     def _examine(
         self, key: _Key, verifier: Verifier, artifact: SignatureArtifact, answers: _Answers, result: _Round
     ) -> tuple[Attempt, float]:
-        """Verify one signature, note its questions, and remember what was decided."""
+        """Verify one signature, note its questions, and cache a decided result."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         try:
             examined = verifier.verify(artifact, key[1], now=now, revocation=answers.material)
@@ -214,21 +214,21 @@ class SignatureVerifications:
         result.questions.update(dict.fromkeys(examined.questions))
         attempt = examined.attempt
         until = monotonic + _seconds(examined)
-        if attempt.good_until is not None and attempt.state in _PROVED:
+        if attempt.good_until is not None and attempt.state in _ACCEPTED:
             until = min(until, monotonic + (attempt.good_until - now).total_seconds())
         until = min(until, answers.until)
         if attempt.state is not VerificationState.UNKNOWN and not examined.questions:
             self._remember(key, _Remembered(attempt, until, tuple(answers.material.answers)))
         return attempt, until
 
-    def _recall(self, key: _Key) -> _Remembered | None:
+    def _valid(self, key: _Key) -> _Remembered | None:
         remembered = self._memory.get(key)
         if remembered is None or remembered.until <= self._clock.monotonic():
             return None
         # The clock that never goes back may stand still, on a machine that sleeps; certificates expire all the same.
         attempt = remembered.attempt
         lapsed = attempt.good_until is not None and attempt.good_until <= self._clock.now()
-        return None if lapsed and attempt.state in _PROVED else remembered
+        return None if lapsed and attempt.state in _ACCEPTED else remembered
 
     def _remember(self, key: _Key, remembered: _Remembered) -> None:
         with self._lock:
@@ -249,15 +249,15 @@ class SignatureVerifications:
 
 
 def _size(key: _Key, remembered: _Remembered) -> int:
-    """Return about how many bytes a verification takes; demands are the policies', and questions mostly shared."""
+    """Return about how many bytes a verification takes; requirements belong to policies, and questions are mostly shared."""
     _, image, fingerprint = key
     return ENTRY_BYTES + sum(map(size_of, (image, fingerprint, remembered.attempt, remembered.questions)))
 
 
 def _unforeseen(artifact: SignatureArtifact, problem: BaseException) -> Attempt:
-    """Return what becomes of a signature at which verification itself fails: no signature, and no matter to the others.
+    """Return the attempt at a signature for which verification itself fails: FAILED, and the other signatures still count.
 
-    Whoever may push could make such a one; were it "not known", that would be the way past a policy that tolerates that.
+    Users with push access could make such a signature. If it were UNKNOWN, it would pass a policy that tolerates that.
     """
     _log.error("verifying a signature failed unexpectedly", manifest=artifact.manifest_digest, exc_info=problem)
     return Attempt(
@@ -271,4 +271,4 @@ def _unforeseen(artifact: SignatureArtifact, problem: BaseException) -> Attempt:
 def _seconds(examined: Examination) -> float:
     if examined.questions or examined.attempt.state is VerificationState.UNKNOWN:
         return lifetimes.UNDECIDED_SECONDS
-    return lifetimes.PROVED_SECONDS if examined.attempt.state in _PROVED else lifetimes.REFUTED_SECONDS
+    return lifetimes.VERIFIED_SECONDS if examined.attempt.state in _ACCEPTED else lifetimes.FAILED_SECONDS

@@ -1,7 +1,7 @@
-"""The signatures of an image as facts: what stands beside it in its registry, and what that proves.
+"""The signatures of an image as facts: the artifacts in its registry, and the results of their verification.
 
-Read this to learn which calls find signatures. What is demanded of them comes with every question; what was found is
-kept for all who ask, and what it proves is remembered by ``signature_verifications``.
+Read this to learn which calls find signatures. Requirements come with every question; artifacts are cached for all
+requirements, and results by ``signature_verifications``.
 """
 
 from collections.abc import Mapping, Sequence, Sized
@@ -39,9 +39,9 @@ from tidegate.signing.verifier import SignedImage
 SEARCH_SECONDS = 8.0
 """How long one search may take: it goes on when the request that started it has had its answer."""
 MAX_KEPT_BYTES = 64 * 1024 * 1024
-"""All signatures that are kept: whoever may push chooses how long they are, up to MAX_FOUND_BYTES an image."""
+"""All signatures that are kept: users with push access choose how long they are, up to MAX_FOUND_BYTES an image."""
 MAX_SEARCHED_FOR = 1_024
-"""Images of which it is noted on whose behalf they are searched for, until the search has begun."""
+"""Images for which requirements are noted until their search begins."""
 
 ECR_SOURCE, OTHER_SOURCE = "ecr:ListImageReferrers", "oci:referrers"
 HINT_SOURCE = "ecr:DescribeImageSigningStatus"
@@ -50,13 +50,13 @@ _Found: TypeAlias = tuple[Repository, Digest, frozenset[ArtifactKind]]
 
 
 class Signatures:
-    """Finds and proves; see the module."""
+    """Finds and verifies; see the module."""
 
     def __init__(
         self,
         *,
         sources: Sources,
-        lines: ApiLimiters,
+        limiters: ApiLimiters,
         clock: Clock,
         manifests: Manifests,
         verifications: SignatureVerifications,
@@ -64,7 +64,7 @@ class Signatures:
         budget: Budget | None = None,
     ) -> None:
         self._sources = sources
-        self._lines = lines
+        self._limiters = limiters
         self._clock = clock
         self._manifests = manifests
         self._verifications = verifications
@@ -78,7 +78,7 @@ class Signatures:
             weigh=lambda found: max(found.size, MAX_KEPT_BYTES // limit),
             budget=budget,
         )
-        # The latest demands, which order a search and are no part of what was found.
+        # The latest requirements, which order a search and are no part of its result.
         self._searched_for: dict[_Found, Sequence[Requirement]] = {}
         self.hints = FactCache[tuple[EcrRepository, Digest], tuple[SigningHint, ...]](
             source=HINT_SOURCE,
@@ -96,7 +96,7 @@ class Signatures:
     async def verify(
         self, ask: Ask, repository: Repository, digest: Digest, requirements: Sequence[Requirement]
     ) -> tuple[Fact[VerificationResults], float]:
-        """Return what the signatures beside an image prove, and the monotonic second until which that may be reused."""
+        """Return the results for the signatures of an image, and the monotonic second until which they may be reused."""
         wanted = (repository, digest, kinds_of(requirements))
         self._note(wanted, requirements)
         # 1. The signatures, and beside them the manifest, whose size and type a signature names.
@@ -111,21 +111,21 @@ class Signatures:
         if isinstance(manifest.value, BadContent):
             lies = VerificationResult(state=VerificationState.FAILED, problem=manifest.value.problem)
             return _fact(found, dict.fromkeys(requirements, lies), ()), until
-        # 2. What they prove.
+        # 2. Their verification.
         image = SignedImage(repository=_place(repository), manifest=manifest.value)
-        proofs, limit = await ask.fact(self._verifications, (image, found.value, requirements))
+        results, limit = await ask.fact(self._verifications, (image, found.value, requirements))
         until = min(until, limit)
-        if isinstance(proofs, Missing):
-            return Missing(proofs.cause, _source(repository)), until
-        # 3. Where something is not proved, a better signature may come any moment, and ECR may know that it does.
-        if any(proof.state is not VerificationState.VERIFIED for proof in proofs.values()):
-            until = min(until, self.artifacts.shorten(wanted, lifetimes.UNPROVED_SECONDS))
+        if isinstance(results, Missing):
+            return Missing(results.cause, _source(repository)), until
+        # 3. Where something is not verified, a better signature may come any moment, and ECR may know that it does.
+        if any(result.state is not VerificationState.VERIFIED for result in results.values()):
+            until = min(until, self.artifacts.shorten(wanted, lifetimes.NOT_VERIFIED_SECONDS))
         hints: tuple[SigningHint, ...] = ()
-        if isinstance(repository, EcrRepository) and self._explains(proofs):
-            # Without ECR's answer it is not known whether a signature is still to come.
+        if isinstance(repository, EcrRepository) and self._explains(results):
+            # ECR may still be signing the image.
             hint, limit = await ask.fact(self.hints, (repository, digest))
             hints, until = () if isinstance(hint, Missing) else hint.value, min(until, limit)
-        return _fact(found, proofs, hints), until
+        return _fact(found, results, hints), until
 
     def _note(self, wanted: _Found, requirements: Sequence[Requirement]) -> None:
         """Note the requirements for the search that asking may start; it takes the latest ones when it begins."""
@@ -140,7 +140,7 @@ class Signatures:
         source = self._sources.signatures if isinstance(repository, EcrRepository) else self._sources.other_registries
         if source is None:
             return Missing(Cause.NOT_ASKED, _source(repository))
-        line = self._lines.line(_source(repository), repository.registry, calls=REGISTRY_SEARCHES)
+        limiter = self._limiters.limiter(_source(repository), repository.registry, calls=REGISTRY_SEARCHES)
         search = partial(
             source.find_artifacts,
             repository,  # type: ignore[arg-type]  # each source is given its own kind of repository
@@ -148,12 +148,12 @@ class Signatures:
             wanted=wanted,
             seconds=SEARCH_SECONDS,
         )
-        found = await line.ask(search)
+        found = await limiter.ask(search)
         if not isinstance(found, FoundArtifacts):
-            return found if isinstance(found, Missing) else Missing(Cause.UNEXPECTED_ANSWER, line.source)
-        # What could not be looked at is told with its cause: the calls themselves may all have been answered.
-        line.unanswered(
-            SourceUnavailableError(each.cause, line.source, f"{each.what}: {each.detail}")
+            return found if isinstance(found, Missing) else Missing(Cause.UNEXPECTED_ANSWER, limiter.source)
+        # Report what could not be looked at with its cause: all calls may have been answered.
+        limiter.unanswered(
+            SourceUnavailableError(each.cause, limiter.source, f"{each.what}: {each.detail}")
             for each in found.skipped
             if each.reason is SkipReason.UNAVAILABLE and each.cause is not None
         )
@@ -166,19 +166,19 @@ class Signatures:
             return found
         before, _ = self.artifacts.peek(key)
         if found.outage is None:
-            # Who pushed that much may do so for ever: then what was known is no more than an earlier look, and gets old.
+            # Users with push access may keep it that way: then the earlier result must expire all the same.
             oldest = self._clock.monotonic() - lifetimes.BEFORE_SECONDS
             is_kept = isinstance(before, Known) and bool(before.value.artifacts) and before.monotonic > oldest
         else:
             is_kept = not found.artifacts or (isinstance(before, Known) and bool(before.value.artifacts))
         return Missing(cause, _source(key[0])) if is_kept else found
 
-    def _explains(self, proofs: Mapping[Requirement, VerificationResult]) -> bool:
-        """Tell whether ECR's own signing may explain why a signature by Notation is not there."""
+    def _explains(self, results: Mapping[Requirement, VerificationResult]) -> bool:
+        """Return whether ECR's own signing may explain why a Notation signature is missing."""
         return self._sources.signing is not None and any(
             isinstance(requirement.authority, NotationAuthority)
-            and proof.state in {VerificationState.ABSENT, VerificationState.FAILED}
-            for requirement, proof in proofs.items()
+            and result.state in {VerificationState.ABSENT, VerificationState.FAILED}
+            for requirement, result in results.items()
         )
 
     async def _ask_hints(self, key: tuple[EcrRepository, Digest]) -> tuple[SigningHint, ...] | Missing:
@@ -186,21 +186,21 @@ class Signatures:
         signing = self._sources.signing
         if signing is None:
             return Missing(Cause.NOT_ASKED, HINT_SOURCE)
-        line = self._lines.line(HINT_SOURCE, repository.registry)
-        answer = await line.ask(partial(signing.signing_status, repository, digest))
+        limiter = self._limiters.limiter(HINT_SOURCE, repository.registry)
+        answer = await limiter.ask(partial(signing.signing_status, repository, digest))
         if isinstance(answer, Missing):
-            # A hint is a courtesy: what it cannot say is kept as nothing said, and not asked again at once.
+            # A hint only adds to a message: without an answer there is none, and it is not asked for again at once.
             return ()
         return tuple(answer) if isinstance(answer, Sequence) else ()
 
 
 def kinds_of(requirements: Sequence[Requirement]) -> frozenset[ArtifactKind]:
-    """Return the kinds of artifacts that could meet any of the demands."""
+    """Return the kinds of artifacts that could meet any of the requirements."""
     return frozenset(kind for requirement in requirements for kind in requirement.kinds)
 
 
 def wanted_of(kinds: frozenset[ArtifactKind], requirements: Sequence[Requirement]) -> WantedArtifacts:
-    """Return what is looked for, and what a signature that is demanded is likely to name (N25)."""
+    """Return what is looked for, and what a required signature is likely to name (N25)."""
     verifiers = [one for one in map(prepare, requirements) if not isinstance(one, UndeterminedError)]
     return WantedArtifacts(
         kinds=kinds,
@@ -210,16 +210,16 @@ def wanted_of(kinds: frozenset[ArtifactKind], requirements: Sequence[Requirement
 
 
 def _fact(
-    found: Known[FoundArtifacts], proofs: Mapping[Requirement, VerificationResult], hints: tuple[SigningHint, ...]
+    found: Known[FoundArtifacts], results: Mapping[Requirement, VerificationResult], hints: tuple[SigningHint, ...]
 ) -> Known[VerificationResults]:
-    proved = VerificationResults(by_requirement=proofs, hints=hints)
-    return Known(proved, found.observed_at, found.stale, found.source, found.monotonic)
+    verified = VerificationResults(by_requirement=results, hints=hints)
+    return Known(verified, found.observed_at, found.stale, found.source, found.monotonic)
 
 
 def _artifact_seconds(_key: object, found: FoundArtifacts) -> float:
     if found.cut_short is not None:
         return lifetimes.PARTIAL_SECONDS
-    return lifetimes.FOUND_SECONDS if found.artifacts else lifetimes.UNPROVED_SECONDS
+    return lifetimes.FOUND_SECONDS if found.artifacts else lifetimes.NOT_VERIFIED_SECONDS
 
 
 def _place(repository: Repository) -> str:

@@ -1,4 +1,4 @@
-"""One piece of work for all who wait for the same key.
+"""One piece of work for all requests that wait for the same key.
 
 The work belongs to the controller and not to the request that started it: a request that is cancelled or out of time
 leaves it running for the others. It is done on behalf of every namespace that waits for it.

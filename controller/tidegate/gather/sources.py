@@ -51,7 +51,7 @@ class RevocationServices(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where each kind of fact comes from; None where nobody is to be asked, and the fact is missing then."""
+    """Where each kind of fact comes from; None where there is no source, and the fact is missing then."""
 
     images: ImageSource
     manifests: ManifestSource

@@ -16,7 +16,7 @@ PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 8.0
 
 _OUTAGES = frozenset({Cause.UNREACHABLE, Cause.SERVER_ERROR, Cause.CREDENTIALS, Cause.ROLE_DENIED})
 """What says that the next call will fail too, whatever it asks. A denial or an odd answer may be about one image only:
-if it counted, whoever may name images could have the whole registry left alone."""
+if it counted, a user who creates Pods could stop all calls to the registry."""
 
 
 class TokenBucket:
@@ -52,7 +52,7 @@ class TokenBucket:
     def throttled(self, retry_after_seconds: float | None) -> None:
         """Pause, for as long as AWS asked or else twice as long as the last time.
 
-        Calls that were under way together are told together, so those told during a pause do not double it.
+        Calls that were under way together are throttled together, so those during a pause do not double it.
         """
         now = self._clock.monotonic()
         pause = min(MAX_PAUSE_SECONDS, retry_after_seconds or self._pause)
@@ -78,11 +78,11 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether calls are being refused now."""
+        """Return whether calls are refused now."""
         return self._failures >= FAILURES_TO_OPEN and self._clock.monotonic() < self._open_until
 
     def admits(self) -> bool:
-        """Tell whether a call may be made; after the pause one caller is told yes, and the pause begins anew."""
+        """Return whether a call may be made; after the pause one call is admitted, and the pause starts again."""
         if self.is_open:
             return False
         if self._failures >= FAILURES_TO_OPEN:

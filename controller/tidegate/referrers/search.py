@@ -1,7 +1,7 @@
 """How the signatures of one image are found, whatever registry keeps it: one numbered procedure over an ArtifactStore.
 
 The numbers N21 to N26 are those of the Notary Project's verification steps as docs and tests name them; cosign's layouts
-take the same path. Nothing is said about trust: what is found is handed on, and N27, one valid signature is enough, is for
+take the same path. It decides nothing about trust: it returns what it finds, and N27, one valid signature is enough, is for
 the caller. What could not be looked at is noted, and is never "there is none". It drives the calls of a store and makes
 none itself; the values are in ``evidence``.
 """
@@ -59,7 +59,7 @@ R = TypeVar("R")
 StoredArtifact: TypeAlias = StoredManifest | Absence | UnusableArtifactError | SourceUnavailableError
 _OPEN = frozenset({SkipReason.UNAVAILABLE, SkipReason.OVER_LIMIT})
 _SPENT = frozenset({Cause.DEADLINE, Cause.THROTTLED})
-"""What comes of asking too much."""
+"""Causes that too many questions bring about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +259,7 @@ class _Search:
         return self._attempt(ref.digest, read) or []
 
     def _of_tag(self, tag: ImageId, stored: StoredArtifact | None) -> list[_FoundEnvelope]:
-        """Read what stands under one of cosign's tags. Anybody who pushes can move it, so it says nothing."""
+        """Read the manifest under one of cosign's tags. Users with push access can move the tag, so it is no evidence."""
 
         def read() -> list[_FoundEnvelope]:
             content = _content(tag.value, stored)
@@ -319,7 +319,7 @@ class _Search:
             raise SourceUnavailableError(Cause.DEADLINE, "signatures", "no time was left to fetch the rest")
 
     def _is_spent(self, exc: SourceUnavailableError, looked_at: int) -> bool:
-        """Tell whether so many were looked at that want of time, or a rate, is the doing of who pushed them."""
+        """Return whether so many were looked at that users with push access caused the lack of time or tokens."""
         is_late = self._is_late and exc.cause is Cause.DEADLINE
         return is_late or (looked_at >= ENOUGH_EVALUATED and exc.cause in _SPENT)
 
@@ -348,7 +348,7 @@ def _content(what: str, stored: StoredArtifact | None) -> bytes:
     if isinstance(stored, SourceUnavailableError | UnusableArtifactError):
         raise stored
     if stored is Absence.CACHE_MISS:
-        # To fetch it from there would import it; and anybody may push to some upstreams.
+        # A fetch would import it, and some upstream registries let every user push.
         raise UnusableArtifactError(SkipReason.GONE, "listed upstream, but not in the pull-through cache")
     if stored is None:
         raise SourceUnavailableError(Cause.UNEXPECTED_ANSWER, "manifests", f"no answer for {what}")

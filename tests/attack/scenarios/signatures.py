@@ -174,12 +174,12 @@ def _images() -> Outcome:
         aws = FakeAws()
         aws.manifests |= {digest_of(one): StoredManifest(content=one, media_type=OCI_MANIFEST) for one in contents}
         clock = SystemClock()
-        lines = ApiLimiters(clock=clock, rate=PATIENT, observer=Seen(), meter=aws.meter)
-        manifests = Manifests(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
+        limiters = ApiLimiters(clock=clock, rate=PATIENT, observer=Seen(), accounting=aws.accounting)
+        manifests = Manifests(sources=aws.sources(), limiters=limiters, clock=clock, limit=1_000)
         described = (manifests.descriptors.get((APP, digest)) for digest in aws.manifests)
         read = (manifests.runnable.get((APP, digest, OCI_MANIFEST)) for digest in aws.manifests)
         await asyncio.gather(*described, *read)
-        lines.close()
+        limiters.close()
 
     return _measured(look_up_all, f"{len(contents)} images with manifests of 4 MiB")
 
@@ -264,8 +264,8 @@ def _requirements() -> tuple[Requirement, ...]:
 
 def _verifications() -> SignatureVerifications:
     clock = SystemClock()
-    lines = ApiLimiters(clock=clock, rate=PATIENT, observer=Seen())
-    revocations = Revocations(sources=FakeAws().sources(), lines=lines, clock=clock)
+    limiters = ApiLimiters(clock=clock, rate=PATIENT, observer=Seen())
+    revocations = Revocations(sources=FakeAws().sources(), limiters=limiters, clock=clock)
     return SignatureVerifications(revocations=revocations, clock=clock, limit=1_000)
 
 

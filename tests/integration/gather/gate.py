@@ -175,8 +175,8 @@ class Gate:
 
     def hold_aws(self) -> "HeldExecutor":
         """Have calls to AWS wait until they are released."""
-        lines = self.engine.lines
-        lines._executor = held = HeldExecutor(lines._executor)
+        limiters = self.engine.limiters
+        limiters._executor = held = HeldExecutor(limiters._executor)
         return held
 
     def is_quiet(self) -> bool:

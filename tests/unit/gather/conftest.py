@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.gather.collected import SCAN, TAG
-from tests.unit.gather.fakes import FakeAws, Seen, build_lines
+from tests.unit.gather.fakes import FakeAws, Seen, build_limiters
 from tests.unit.gather.virtual_time import LateExecutor, VirtualClock, VirtualLoop
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.collector import Collector
@@ -41,13 +41,13 @@ def aws() -> FakeAws:
 
 
 @pytest.fixture
-async def lines(clock, executor, seen, aws) -> ApiLimiters:
-    return build_lines(clock, executor, seen, meter=aws.meter)
+async def limiters(clock, executor, seen, aws) -> ApiLimiters:
+    return build_limiters(clock, executor, seen, accounting=aws.accounting)
 
 
 @pytest.fixture
-async def facts(aws, lines, clock) -> Lookups:
-    return Lookups(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
+async def facts(aws, limiters, clock) -> Lookups:
+    return Lookups(sources=aws.sources(), limiters=limiters, clock=clock, limit=1_000)
 
 
 @pytest.fixture

@@ -53,15 +53,15 @@ class Seen:
         self.open.append((source, ids, problem.cause))
 
 
-def build_lines(
+def build_limiters(
     clock: VirtualClock,
     executor: LateExecutor,
     seen: Seen,
     *,
     rate: RateLimit = PATIENT,
-    meter: CallAccounting | None = None,
+    accounting: CallAccounting | None = None,
 ) -> ApiLimiters:
-    return ApiLimiters(clock=clock, rate=rate, observer=seen, executor=executor, meter=meter)
+    return ApiLimiters(clock=clock, rate=rate, observer=seen, executor=executor, accounting=accounting)
 
 
 def unavailable(cause: Cause, source: str = "ecr:DescribeImages", **more: Any) -> SourceUnavailableError:
@@ -82,7 +82,7 @@ class FakeAws:
     """Every port. ``asked`` notes each call and its ids; ``failing`` maps an API to what it raises."""
 
     def __init__(self) -> None:
-        self.meter = CallAccounting()
+        self.accounting = CallAccounting()
         self.images: dict[ImageId, ImageDetail | Absence | SourceUnavailableError] = {ImageId.of_tag("v1"): detail()}
         self.manifests: dict[Digest, StoredManifest | Absence | SourceUnavailableError] = {}
         self.repositories: dict[str, RepositorySettings | Absence | SourceUnavailableError] = {
@@ -172,7 +172,7 @@ class FakeAws:
         self.asked.append((source, tuple(ids)))
         problem = self.failing.get(source) or self.failing.get("*")
         cause = problem.cause if isinstance(problem, SourceUnavailableError) else None
-        self.meter.leave(source, registry, seconds=0.1, cause=cause)
+        self.accounting.leave(source, registry, seconds=0.1, cause=cause)
         if problem is not None:
             raise problem
         self.during.get(source, lambda: None)()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.gather.fakes import OTHER, REGISTRY, build_lines, unavailable
+from tests.unit.gather.fakes import OTHER, REGISTRY, build_limiters, unavailable
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.gather import batch as batch_module
@@ -19,10 +19,10 @@ SOURCE = "ecr:DescribeImages"
 class Batches:
     """A batcher over a call that answers each id with itself in upper case, unless told otherwise."""
 
-    def __init__(self, lines, *, size=3):
+    def __init__(self, limiters, *, size=3):
         self.calls = []
         self.answer = lambda ids: {each: each.upper() for each in ids}
-        self.batcher = Batcher(size=size, line=lambda registry: lines.line(SOURCE, registry), call=self.call)
+        self.batcher = Batcher(size=size, limiter=lambda registry: limiters.limiter(SOURCE, registry), call=self.call)
 
     def call(self, registry, ids):
         self.calls.append(list(ids))
@@ -33,8 +33,8 @@ class Batches:
 
 
 @pytest.fixture
-async def batches(lines):
-    return Batches(lines)
+async def batches(limiters):
+    return Batches(limiters)
 
 
 async def test_ids_of_one_moment_are_one_call(batches):
@@ -93,9 +93,9 @@ async def test_full_batches_do_not_wait_for_each_other(batches, clock, executor)
 
 
 async def test_calls_are_fullest_when_the_line_is_slowest(clock, executor, seen):
-    lines = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1))
-    batches = Batches(lines, size=100)
-    await lines.line(SOURCE, REGISTRY).turn()
+    limiters = build_limiters(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1))
+    batches = Batches(limiters, size=100)
+    await limiters.limiter(SOURCE, REGISTRY).turn()
     tasks = []
     for number in range(50):
         tasks.append(asyncio.create_task(batches.batcher.get(REGISTRY, f"id-{number}")))
@@ -208,12 +208,12 @@ async def test_an_id_that_waits_already_is_never_too_many(batches, monkeypatch):
 
 
 async def test_without_a_line_nobody_waits_for_ever(clock):
-    def line(registry):
-        raise RuntimeError("no line")
+    def limiter(registry):
+        raise RuntimeError("no limiter")
 
-    batcher = Batcher[EcrRegistry, str, str](size=3, line=line, call=lambda registry, ids: {})
+    batcher = Batcher[EcrRegistry, str, str](size=3, limiter=limiter, call=lambda registry, ids: {})
     for _ in range(2):
-        with pytest.raises(RuntimeError, match="no line"):
+        with pytest.raises(RuntimeError, match="no limiter"):
             await batcher.get(REGISTRY, "a")
 
 

@@ -76,9 +76,9 @@ async def test_a_cache_that_weighs_something_and_has_nothing_to_forget_ends_the_
     assert budget.used == 1_000
 
 
-async def test_all_facts_of_the_engine_are_in_one_budget(aws, lines, clock):
+async def test_all_facts_of_the_engine_are_in_one_budget(aws, limiters, clock):
     budget = Budget(200_000)
-    facts = Lookups(sources=aws.sources(), lines=lines, clock=clock, limit=100_000, budget=budget)
+    facts = Lookups(sources=aws.sources(), limiters=limiters, clock=clock, limit=100_000, budget=budget)
     for number in range(500):
         tag = ImageId.of_tag(f"{number:0128}")
         aws.images[tag] = detail()

@@ -24,8 +24,8 @@ DIGEST = digest_of(CONTENT)
 
 
 @pytest.fixture
-async def manifests(aws, lines, clock) -> Manifests:
-    return Manifests(sources=aws.sources(), lines=lines, clock=clock, limit=10)
+async def manifests(aws, limiters, clock) -> Manifests:
+    return Manifests(sources=aws.sources(), limiters=limiters, clock=clock, limit=10)
 
 
 async def test_a_descriptor_is_that_of_the_bytes(aws, manifests):
@@ -79,14 +79,14 @@ def test_a_large_manifest_is_read_apart_from_the_event_loop(monkeypatch, size, a
     async def look_up() -> None:
         aws = FakeAws()
         aws.manifests[digest_of(content)] = StoredManifest(content=content, media_type=OCI_MANIFEST)
-        lines = ApiLimiters(clock=SystemClock(), rate=PATIENT, observer=Seen(), meter=aws.meter)
-        found = Manifests(sources=aws.sources(), lines=lines, clock=SystemClock(), limit=10)
+        limiters = ApiLimiters(clock=SystemClock(), rate=PATIENT, observer=Seen(), accounting=aws.accounting)
+        found = Manifests(sources=aws.sources(), limiters=limiters, clock=SystemClock(), limit=10)
         descriptor, _ = await found.descriptors.get((APP, digest_of(content)))
         runnable, _ = await found.runnable.get((APP, digest_of(content), OCI_MANIFEST))
         assert isinstance(descriptor, Known)
         assert isinstance(descriptor.value, Descriptor)
         assert isinstance(runnable, Known)
-        lines.close()
+        limiters.close()
 
     for name in ("digest_of", "parse_manifest"):
         monkeypatch.setattr(module, name, noted(getattr(module, name)))

@@ -44,10 +44,10 @@ def registry() -> FakeRegistry:
 
 
 @pytest.fixture
-async def other(aws, lines, clock, registry) -> Collector:
+async def other(aws, limiters, clock, registry) -> Collector:
     """A collector that may ask other registries."""
     sources = replace(aws.sources(), other_registries=registry)
-    return Collector(Lookups(sources=sources, lines=lines, clock=clock, limit=1_000), clock)
+    return Collector(Lookups(sources=sources, limiters=limiters, clock=clock, limit=1_000), clock)
 
 
 @pytest.fixture

@@ -70,9 +70,9 @@ def services() -> Services:
 
 
 @pytest.fixture
-async def revocations(aws, lines, clock, services) -> Revocations:
+async def revocations(aws, limiters, clock, services) -> Revocations:
     sources = replace(aws.sources(), revocation_services=services, signer=services)
-    return Revocations(sources=sources, lines=lines, clock=clock)
+    return Revocations(sources=sources, limiters=limiters, clock=clock)
 
 
 @pytest.fixture

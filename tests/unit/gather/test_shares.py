@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.unit.gather.collected import HOST, SCAN
-from tests.unit.gather.fakes import APP, REGISTRY, build_lines, detail, unavailable
+from tests.unit.gather.fakes import APP, REGISTRY, build_limiters, detail, unavailable
 from tests.unit.gather.virtual_time import LateExecutor
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.gather import collector as collector_module
@@ -144,12 +144,14 @@ async def hold(room, seconds):
 
 class TestLine:
     async def test_tokens_are_given_in_turn(self, clock, executor, seen):
-        line = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1)).line(SOURCE, REGISTRY)
-        await line.turn()
+        limiter = build_limiters(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1)).limiter(
+            SOURCE, REGISTRY
+        )
+        await limiter.turn()
         began, times = clock.monotonic(), []
 
         async def turn(share):
-            await line.turn()
+            await limiter.turn()
             times.append((share, round(clock.monotonic() - began)))
 
         await asyncio.gather(*(start(share, turn(share)) for share in [*"aaaaaaaa", "b"]))
@@ -157,43 +159,47 @@ class TestLine:
 
     async def test_calls_of_one_namespace_leave_threads_for_another(self, clock, seen):
         executor = LateExecutor(3_600.0)
-        lines = build_lines(clock, executor, seen)
+        limiters = build_limiters(clock, executor, seen)
         flood = [
-            start("flood", lines.line(f"ecr:{n}", where).ask(lambda: None)) for where in registries(9) for n in range(9)
+            start("flood", limiters.limiter(f"ecr:{n}", where).ask(lambda: None))
+            for where in registries(9)
+            for n in range(9)
         ]
         await asyncio.sleep(1)
         assert executor.running == THREADS - THREADS // RESERVED
         executor.seconds = 0.1
-        other = start("other", lines.line(SOURCE, registries(1)[0]).ask(lambda: "answer"))
+        other = start("other", limiters.limiter(SOURCE, registries(1)[0]).ask(lambda: "answer"))
         await asyncio.sleep(0.2)
         assert other.result() == "answer"
         await asyncio.gather(*flood)
 
     async def test_who_made_more_calls_than_a_turn_has_pays_for_them_alone(self, clock, executor, seen):
         """A look-up for images that do not exist takes many calls; another namespace's turn comes all the same."""
-        meter = CallAccounting()
+        accounting = CallAccounting()
         rate = RateLimit(per_second=1.0, burst=10)
-        line = build_lines(clock, executor, seen, rate=rate, meter=meter).line(SOURCE, REGISTRY)
+        limiter = build_limiters(clock, executor, seen, rate=rate, accounting=accounting).limiter(SOURCE, REGISTRY)
 
         def costly():
             for _ in range(30):
-                meter.leave(SOURCE, REGISTRY, seconds=0.01, cause=None)
+                accounting.leave(SOURCE, REGISTRY, seconds=0.01, cause=None)
 
-        await start("flood", line.ask(costly))
+        await start("flood", limiter.ask(costly))
         began = clock.monotonic()
-        flood = start("flood", line.turn())
-        await start("other", line.turn())
+        flood = start("flood", limiter.turn())
+        await start("other", limiter.turn())
         assert clock.monotonic() - began < 1.5
         await flood
         assert clock.monotonic() - began > 9
 
     async def test_an_outage_is_told_at_once_to_all_who_wait(self, clock, executor, seen):
-        line = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=5)).line(SOURCE, REGISTRY)
+        limiter = build_limiters(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=5)).limiter(
+            SOURCE, REGISTRY
+        )
 
         def fail():
             raise unavailable(Cause.UNREACHABLE)
 
-        answers = await asyncio.gather(*(line.ask(fail) for _ in range(50)))
+        answers = await asyncio.gather(*(limiter.ask(fail) for _ in range(50)))
         assert answers[-1] == Missing(Cause.CIRCUIT_OPEN, SOURCE)
         assert clock.monotonic() - 1_000 < 5
 
@@ -217,15 +223,17 @@ class TestBatches:
 
     @pytest.fixture
     async def slow(self, clock, executor, seen):
-        return build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1))
+        return build_limiters(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1))
 
-    def batcher(self, lines, call, size=4):
-        return Batcher[EcrRegistry, str, str](size=size, line=lambda registry: lines.line(SOURCE, registry), call=call)
+    def batcher(self, limiters, call, size=4):
+        return Batcher[EcrRegistry, str, str](
+            size=size, limiter=lambda registry: limiters.limiter(SOURCE, registry), call=call
+        )
 
     async def test_each_namespace_has_its_turn_with_its_own_ids_first(self, slow):
         calls: list[str] = []
         batcher = self.batcher(slow, finding(calls))
-        await slow.line(SOURCE, REGISTRY).turn()
+        await slow.limiter(SOURCE, REGISTRY).turn()
         flood = [start("flood", batcher.get(REGISTRY, one)) for one in "abcdefghijkl"]
         await settled()
         other = start("other", batcher.get(REGISTRY, "x"))
@@ -233,16 +241,16 @@ class TestBatches:
         assert calls == ["abcd", "xefg", "hijk", "l"]
 
     async def test_ids_of_who_made_calls_costly_are_in_no_call_of_another(self, clock, executor, seen):
-        meter, calls = CallAccounting(), []
-        lines = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=2), meter=meter)
+        accounting, calls = CallAccounting(), []
+        limiters = build_limiters(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=2), accounting=accounting)
 
         def call(_, ids):
             calls.append("".join(ids))
             for _ in range(5 if "a" in ids else 1):
-                meter.leave(SOURCE, REGISTRY, seconds=0.01, cause=None)
+                accounting.leave(SOURCE, REGISTRY, seconds=0.01, cause=None)
             return dict.fromkeys(ids, "found")
 
-        batcher = self.batcher(lines, call)
+        batcher = self.batcher(limiters, call)
         await start("flood", batcher.get(REGISTRY, "a"))
         flood = [start("flood", batcher.get(REGISTRY, one)) for one in "bc"]
         await settled()
@@ -253,7 +261,7 @@ class TestBatches:
     async def test_who_joins_is_served_in_the_turn_of_either(self, slow):
         calls: list[str] = []
         batcher = self.batcher(slow, finding(calls))
-        await slow.line(SOURCE, REGISTRY).turn()
+        await slow.limiter(SOURCE, REGISTRY).turn()
         flood = [start("flood", batcher.get(REGISTRY, one)) for one in "abcdefghijkl"]
         await settled()
         assert await start("other", batcher.get(REGISTRY, "l")) == "found"
@@ -262,7 +270,7 @@ class TestBatches:
         assert "".join(calls).count("l") == 1
 
     @pytest.mark.parametrize("cause", [Cause.UNEXPECTED_ANSWER, Cause.INTERNAL])
-    async def test_one_bad_id_that_fails_the_whole_call_costs_the_others_no_answer(self, lines, cause):
+    async def test_one_bad_id_that_fails_the_whole_call_costs_the_others_no_answer(self, limiters, cause):
         calls = []
 
         def call(_, ids):
@@ -271,7 +279,7 @@ class TestBatches:
                 raise unavailable(cause)
             return dict.fromkeys(ids, "found")
 
-        batcher = self.batcher(lines, call, size=8)
+        batcher = self.batcher(limiters, call, size=8)
         shares: Iterable[str] = "aaaabbbb"
         answers = await asyncio.gather(
             *(start(share, batcher.get(REGISTRY, one)) for share, one in zip(shares, "uvwxefgh", strict=True))
@@ -279,28 +287,28 @@ class TestBatches:
         assert answers == ["found"] * 3 + [Missing(cause, SOURCE)] + ["found"] * 4
         assert len(calls) <= 8
 
-    async def test_ids_for_which_a_call_had_no_time_are_asked_for_again_in_smaller_ones(self, lines, seen):
+    async def test_ids_for_which_a_call_had_no_time_are_asked_for_again_in_smaller_ones(self, limiters, seen):
         calls = []
 
         def call(_, ids):
             calls.append(len(ids))
             return {one: "found" if at < 2 else unavailable(Cause.OVERLOADED) for at, one in enumerate(ids)}
 
-        batcher = self.batcher(lines, call, size=8)
+        batcher = self.batcher(limiters, call, size=8)
         answers = await asyncio.gather(*(batcher.get(REGISTRY, one) for one in "abcdefgh"))
         assert answers == ["found"] * 8
         assert calls[0] == 8
         assert max(calls[1:]) == 4
         assert seen.open == []
 
-    async def test_an_outage_is_everyones_and_not_asked_again(self, lines):
+    async def test_an_outage_is_everyones_and_not_asked_again(self, limiters):
         calls = []
 
         def call(_, ids):
             calls.append(len(ids))
             raise unavailable(Cause.UNREACHABLE)
 
-        batcher = self.batcher(lines, call)
+        batcher = self.batcher(limiters, call)
         answers = await asyncio.gather(*(batcher.get(REGISTRY, one) for one in "abcd"))
         assert answers == [Missing(Cause.UNREACHABLE, SOURCE)] * 4
         assert calls == [4]
@@ -330,8 +338,10 @@ class TestCollections:
         assert not collector._counts
 
     async def test_a_new_image_of_another_namespace_waits_for_no_flood(self, aws, clock, executor, seen):
-        lines = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1), meter=aws.meter)
-        facts = Lookups(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
+        limiters = build_limiters(
+            clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1), accounting=aws.accounting
+        )
+        facts = Lookups(sources=aws.sources(), limiters=limiters, clock=clock, limit=1_000)
         flood = [
             start("flood", facts.details.get((APP.__class__(REGISTRY, f"no/{number}"), ImageId.of_tag("x"))))
             for number in range(50)
@@ -344,8 +354,10 @@ class TestCollections:
         await asyncio.gather(*flood)
 
     async def test_a_fact_that_a_flood_waits_for_is_had_in_the_turn_of_who_joins(self, aws, clock, executor, seen):
-        lines = build_lines(clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1), meter=aws.meter)
-        facts = Lookups(sources=aws.sources(), lines=lines, clock=clock, limit=1_000)
+        limiters = build_limiters(
+            clock, executor, seen, rate=RateLimit(per_second=1.0, burst=1), accounting=aws.accounting
+        )
+        facts = Lookups(sources=aws.sources(), limiters=limiters, clock=clock, limit=1_000)
         names = [APP.__class__(REGISTRY, f"no/{number}") for number in range(50)]
         flood = [start("flood", facts.details.get((where, ImageId.of_tag("v1")))) for where in [*names, APP]]
         await asyncio.sleep(5)

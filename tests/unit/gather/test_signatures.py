@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import msgspec
 import pytest
 
-from tests.unit.gather.fakes import APP, build_lines, detail
+from tests.unit.gather.fakes import APP, build_limiters, detail
 from tests.unit.gather.virtual_time import LateExecutor
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause, Known, Missing
@@ -31,7 +31,7 @@ from tidegate.gather import signatures
 from tidegate.gather.api_limiters import REGISTRY_SEARCHES, THREADS
 from tidegate.gather.ask import GET, RENEW, Peek, at_once
 from tidegate.gather.collector import Collector
-from tidegate.gather.lifetimes import FOUND_SECONDS, PARTIAL_SECONDS, UNPROVED_SECONDS
+from tidegate.gather.lifetimes import FOUND_SECONDS, NOT_VERIFIED_SECONDS, PARTIAL_SECONDS
 from tidegate.gather.lookups import Lookups
 from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.gather.signatures import MAX_SEARCHED_FOR, Signatures
@@ -107,9 +107,9 @@ def _verified(artifact: SignatureArtifact) -> Examination:
 
 
 @pytest.fixture
-async def build(aws, source, lines, clock, executor) -> Callable[[int], Signatures]:
+async def build(aws, source, limiters, clock, executor) -> Callable[[int], Signatures]:
     def make(limit: int) -> Signatures:
-        facts = Lookups(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=limit)
+        facts = Lookups(sources=replace(aws.sources(), signatures=source), limiters=limiters, clock=clock, limit=limit)
         facts.verifications._executor = executor
         return facts.signatures
 
@@ -257,8 +257,8 @@ async def test_a_complete_search_that_saw_less_is_believed(found, source, clock)
 async def test_searches_leave_room_for_the_registrys_other_calls(aws, source, clock, seen, images):
     """A storage that hangs holds up searches, and no images of policies that want no signature."""
     executor = LateExecutor(seconds=60.0)
-    lines = build_lines(clock, executor, seen)
-    facts = Lookups(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
+    limiters = build_limiters(clock, executor, seen)
+    facts = Lookups(sources=replace(aws.sources(), signatures=source), limiters=limiters, clock=clock, limit=1_000)
     searches = []
     for number, image in enumerate(images):
         with on_behalf_of(Claim(f"namespace-{number % 2}")):
@@ -294,20 +294,20 @@ async def test_signatures_that_do_not_suffice_are_searched_for_again_soon_after_
     monkeypatch.setitem(globals(), "_verified", lambda _: Examination(attempt=failed))
     wanted, peek = requirements("release"), Peek(Cause.DEADLINE)
     await found.verify(GET, APP, images[0], wanted)
-    clock.advance(UNPROVED_SECONDS * (1 - RENEWED_SHARE) + 0.1)
+    clock.advance(NOT_VERIFIED_SECONDS * (1 - RENEWED_SHARE) + 0.1)
     at_once(found.verify(RENEW, APP, images[0], wanted))
     await asyncio.sleep(1)
     assert len(source.wanted) == 2
     fact, until = at_once(found.verify(peek, APP, images[0], wanted))
     assert isinstance(fact, Known)
-    assert until <= clock.monotonic() + UNPROVED_SECONDS
+    assert until <= clock.monotonic() + NOT_VERIFIED_SECONDS
 
 
 @pytest.mark.parametrize("is_pinned", [False, True], ids=["tag", "digest"])
 @pytest.mark.parametrize("is_index", [False, True], ids=["image", "index"])
 @pytest.mark.parametrize("state", [VerificationState.VERIFIED, VerificationState.FAILED], ids=str)
 async def test_what_is_known_is_read_without_waiting_however_much_that_is(
-    aws, source, images, lines, clock, executor, monkeypatch, is_pinned, is_index, state
+    aws, source, images, limiters, clock, executor, monkeypatch, is_pinned, is_index, state
 ):
     """At every moment of a look-up, and while all is fresh, late in its time, stale and forgotten."""
     log = Mock()
@@ -321,7 +321,7 @@ async def test_what_is_known_is_read_without_waiting_however_much_that_is(
         digest, media_type = digest_of(content), OCI_INDEX
         aws.manifests[digest] = StoredManifest(content=content, media_type=OCI_INDEX)
     aws.images[ImageId.of_tag("v1")] = detail(digest, media_type=media_type)
-    facts = Lookups(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
+    facts = Lookups(sources=replace(aws.sources(), signatures=source), limiters=limiters, clock=clock, limit=1_000)
     facts.verifications._executor = executor
     collector = Collector(facts, clock)
     required = requirements("a")
@@ -342,7 +342,7 @@ async def test_what_is_known_is_read_without_waiting_however_much_that_is(
 
 
 async def test_the_children_whose_signatures_are_searched_are_those_that_nodes_may_run(
-    aws, source, images, lines, clock, executor
+    aws, source, images, limiters, clock, executor
 ):
     """The same choice as for their scans: a child that some node may run is not left out."""
     own, lesser, other = images[:3]
@@ -358,7 +358,7 @@ async def test_the_children_whose_signatures_are_searched_are_those_that_nodes_m
     index = digest_of(content)
     aws.manifests[index] = StoredManifest(content=content, media_type=OCI_INDEX)
     aws.images[ImageId.of_tag("v1")] = detail(index, media_type=OCI_INDEX)
-    facts = Lookups(sources=replace(aws.sources(), signatures=source), lines=lines, clock=clock, limit=1_000)
+    facts = Lookups(sources=replace(aws.sources(), signatures=source), limiters=limiters, clock=clock, limit=1_000)
     facts.verifications._executor = executor
     nodes, required = (parse_platform("linux/amd64"),), requirements("a")
     wanted = needs(settings=False, scan=False, platforms=nodes, requirements=required, child_requirements=required)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.gather.fakes import APP, IMAGE, build_lines
+from tests.unit.gather.fakes import APP, IMAGE, build_limiters
 from tests.unit.gather.virtual_time import EPOCH
 from tidegate.evidence.fact import Missing
 from tidegate.evidence.signature_artifacts import ArtifactKind, Descriptor, FoundArtifacts, SignatureArtifact
 from tidegate.evidence.verification_result import Attempt, VerificationState
 from tidegate.gather import signature_verifications as proving
-from tidegate.gather.lifetimes import PROVED_SECONDS, REFUTED_SECONDS, UNDECIDED_SECONDS
+from tidegate.gather.lifetimes import FAILED_SECONDS, UNDECIDED_SECONDS, VERIFIED_SECONDS
 from tidegate.gather.revocations import Revocations
 from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.images.digest import digest_of
@@ -83,7 +83,7 @@ def verifier(monkeypatch) -> Verifier:
 
 @pytest.fixture
 async def verifications(aws, clock, executor, seen) -> SignatureVerifications:
-    revocations = Revocations(sources=aws.sources(), lines=build_lines(clock, executor, seen), clock=clock)
+    revocations = Revocations(sources=aws.sources(), limiters=build_limiters(clock, executor, seen), clock=clock)
     return SignatureVerifications(revocations=revocations, clock=clock, limit=100, executor=executor)
 
 
@@ -138,7 +138,9 @@ async def test_an_error_is_not_remembered(verifications, verifier):
     assert isinstance(verifications.peek((SIGNED, found(CURSED), [wanted]))[0], Missing)
 
 
-@pytest.mark.parametrize(("envelope", "seconds"), [(GOOD, PROVED_SECONDS), (BAD, REFUTED_SECONDS)], ids=["good", "bad"])
+@pytest.mark.parametrize(
+    ("envelope", "seconds"), [(GOOD, VERIFIED_SECONDS), (BAD, FAILED_SECONDS)], ids=["good", "bad"]
+)
 async def test_what_was_decided_is_remembered_for_its_time(verifications, verifier, clock, envelope, seconds):
     wanted = requirement()
     before = clock.monotonic()

@@ -18,6 +18,7 @@ from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.share import SHARE
 from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 from tidegate.gather.call_accounting import CallAccounting, MadeCall
+from tidegate.gather.recent import Recent
 from tidegate.gather.shares import Claim, Given, Lanes, Room, current
 from tidegate.gather.throttle import CircuitBreaker, TokenBucket
 from tidegate.images.repository import Registry
@@ -82,8 +83,8 @@ class ApiLimiter:
         self._breaker = CircuitBreaker(clock)
         self._waiting = Lanes()
         self._given = Given()
-        self._owed: dict[str, float] = {}
-        self._costly: dict[str, float] = {}
+        self._owed = Recent[str, float](MAX_OWING)
+        self._costly = Recent[str, float](MAX_OWING)
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, function: Callable[[], R]) -> R | Missing | UnknownRegionError:
@@ -155,14 +156,9 @@ class ApiLimiter:
 
     def _charge(self, share: str, calls: int) -> None:
         """Count calls beyond the one of a turn."""
-        self._costly.pop(share, None)
         self._costly[share] = self._clock.monotonic() + COSTLY_SECONDS
-        if len(self._costly) > MAX_OWING:
-            del self._costly[next(iter(self._costly))]
         self._given.charge(share, calls)
         if (missing := self._bucket.charge(calls)) > 0:
-            if len(self._owed) >= MAX_OWING:
-                del self._owed[next(iter(self._owed))]
             self._owed[share] = self._owed.get(share, 0.0) + missing
 
     def _come_back(self, seconds: float) -> None:

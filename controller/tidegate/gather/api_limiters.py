@@ -5,6 +5,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from tidegate.evidence.clock import Clock
 from tidegate.gather.api_limiter import ApiLimiter, CallObserver, RateLimit
 from tidegate.gather.call_accounting import CallAccounting
+from tidegate.gather.recent import Recent
 from tidegate.gather.shares import Room
 from tidegate.images.repository import Registry
 
@@ -38,8 +39,9 @@ class ApiLimiters:
         self._observer = observer
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
         self._accounting = accounting
-        self._limiters: dict[tuple[str, Registry], ApiLimiter] = {}
-        self._rooms: dict[tuple[Registry, int], Room] = {}
+        # The least recently used goes first: references may name any number of registries that do not exist.
+        self._limiters = Recent[tuple[str, Registry], ApiLimiter](MAX_LIMITERS)
+        self._rooms = Recent[tuple[Registry, int], Room](MAX_LIMITERS)
         self._threads, self._searches = Room(THREADS), Room(SEARCHES)
 
     def limiter(self, source: str, registry: Registry, *, calls: int = REGISTRY_CALLS) -> ApiLimiter:
@@ -47,11 +49,8 @@ class ApiLimiters:
 
         ``calls`` bounds those under way, together with all of the registry's limiters that have the same bound.
         """
-        found = self._limiters.pop((source, registry), None) or self._make(source, registry, calls)
-        # The least recently used goes first: references may name any number of registries that do not exist.
+        found = self._limiters.get((source, registry)) or self._make(source, registry, calls)
         self._limiters[source, registry] = found
-        if len(self._limiters) > MAX_LIMITERS:
-            del self._limiters[next(iter(self._limiters))]
         return found
 
     def close(self) -> None:
@@ -72,8 +71,6 @@ class ApiLimiters:
         )
 
     def _room(self, registry: Registry, calls: int) -> Room:
-        room = self._rooms.pop((registry, calls), None) or Room(calls)
+        room = self._rooms.get((registry, calls)) or Room(calls)
         self._rooms[registry, calls] = room
-        if len(self._rooms) > MAX_LIMITERS:
-            del self._rooms[next(iter(self._rooms))]
         return room

@@ -22,6 +22,7 @@ from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.ask import Ask, Lookup
 from tidegate.gather.budget import Budget
 from tidegate.gather.fact_cache import FactCache
+from tidegate.gather.recent import Recent
 from tidegate.gather.sources import Sources
 from tidegate.images.repository import EcrRegistry, OciRegistry
 from tidegate.verify.notation.revocation.freshness import good_until
@@ -72,7 +73,7 @@ class Revocations:
         self._limiters = limiters
         self._clock = clock
         # Why the latest questions over HTTP had no answer, for the message.
-        self._reasons: dict[OcspQuestion | CrlQuestion, str] = {}
+        self._reasons = Recent[OcspQuestion | CrlQuestion, str](MAX_REASONS)
         self.answers = FactCache[Question, _Kept](
             source="revocation",
             limit=MAX_KEPT_BYTES,
@@ -177,15 +178,10 @@ class Revocations:
 
         answer = await limiter.ask(fetch)
         if isinstance(answer, _Kept) or reasons:
-            self._remember(question, reasons)
-        return answer if isinstance(answer, _Kept | Missing) else Missing(Cause.UNEXPECTED_ANSWER, source)
-
-    def _remember(self, question: OcspQuestion | CrlQuestion, reasons: list[str]) -> None:
-        self._reasons.pop(question, None)
+            self._reasons.pop(question, None)
         for reason in reasons:
             self._reasons[question] = reason
-        if len(self._reasons) > MAX_REASONS:
-            del self._reasons[next(iter(self._reasons))]
+        return answer if isinstance(answer, _Kept | Missing) else Missing(Cause.UNEXPECTED_ANSWER, source)
 
 
 def _place(question: SignerQuestion) -> EcrRegistry:

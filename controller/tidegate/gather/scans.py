@@ -27,6 +27,7 @@ from tidegate.gather.batch import Batcher
 from tidegate.gather.budget import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import no_region
+from tidegate.gather.recent import Recent
 from tidegate.gather.shared_findings import SharedFindings
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest
@@ -62,7 +63,7 @@ class Scans:
         self._sources = sources
         self._limiters = limiters
         self._clock = clock
-        self._not_by_tag: dict[EcrRepository, float] = {}
+        self._not_by_tag = Recent[EcrRepository, float](MAX_REMEMBERED)
         self._coverage = Batcher[EcrRegistry, ImageKey, Coverage](
             size=MAX_INSPECTED_IMAGES,
             limiter=partial(limiters.limiter, COVERAGE_SOURCE),
@@ -132,10 +133,7 @@ class Scans:
                 self.reports.keep(key, self._follow(key, found.report, found.asked_at[1]), found.asked_at)
                 self.reports.shorten(key, lifetimes.BY_TAG_SECONDS)
                 return
-        self._not_by_tag.pop(repository, None)
         self._not_by_tag[repository] = self._clock.monotonic() + lifetimes.NOT_BY_TAG_SECONDS
-        if len(self._not_by_tag) > MAX_REMEMBERED:
-            del self._not_by_tag[next(iter(self._not_by_tag))]
 
     async def _ask_by_tag(self, repository: EcrRepository, tag: str) -> TaggedScan | None:
         asked_at = self._clock.now(), self._clock.monotonic()

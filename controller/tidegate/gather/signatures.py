@@ -27,6 +27,7 @@ from tidegate.gather.ask import Ask
 from tidegate.gather.budget import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import Manifests
+from tidegate.gather.recent import Recent
 from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest
@@ -79,7 +80,7 @@ class Signatures:
             budget=budget,
         )
         # The latest requirements, which order a search and are no part of its result.
-        self._searched_for: dict[_Found, Sequence[Requirement]] = {}
+        self._searched_for = Recent[_Found, Sequence[Requirement]](MAX_SEARCHED_FOR)
         self.hints = FactCache[tuple[EcrRepository, Digest], tuple[SigningHint, ...]](
             source=HINT_SOURCE,
             limit=limit,
@@ -98,7 +99,8 @@ class Signatures:
     ) -> tuple[Fact[VerificationResults], float]:
         """Return the results for the signatures of an image, and the monotonic second until which they may be reused."""
         wanted = (repository, digest, kinds_of(requirements))
-        self._note(wanted, requirements)
+        # The search that asking may start takes the latest requirements when it begins.
+        self._searched_for[wanted] = requirements
         # 1. The signatures, and beside them the manifest, whose size and type a signature names.
         (found, until), (manifest, limit) = await ask.all(
             ask.fact(self.artifacts, wanted), ask.fact(self._manifests.descriptors, (repository, digest))
@@ -126,13 +128,6 @@ class Signatures:
             hint, limit = await ask.fact(self.hints, (repository, digest))
             hints, until = () if isinstance(hint, Missing) else hint.value, min(until, limit)
         return _fact(found, results, hints), until
-
-    def _note(self, wanted: _Found, requirements: Sequence[Requirement]) -> None:
-        """Note the requirements for the search that asking may start; it takes the latest ones when it begins."""
-        self._searched_for.pop(wanted, None)
-        self._searched_for[wanted] = requirements
-        if len(self._searched_for) > MAX_SEARCHED_FOR:
-            del self._searched_for[next(iter(self._searched_for))]
 
     async def _find(self, key: _Found) -> FoundArtifacts | Missing:
         repository, digest, kinds = key

@@ -13,7 +13,7 @@ from tidegate.evidence.needs import needs
 from tidegate.evidence.repository import ScanType
 from tidegate.evidence.scan import Coverage, ScanState
 from tidegate.gather import lifetimes
-from tidegate.gather import scans as scans_module
+from tidegate.gather.recent import Recent
 from tidegate.gather.scans import WAIT_SECONDS
 from tidegate.images.digest import digest_of
 from tidegate.images.image_id import ImageId
@@ -217,7 +217,7 @@ class TestNotByTag:
         assert asked(aws)[2] == (("team/app", "v3"),)
 
     async def test_it_is_remembered_of_a_bounded_number_of_repositories(self, aws, collect, facts, monkeypatch):
-        monkeypatch.setattr(scans_module, "MAX_REMEMBERED", 3)
+        monkeypatch.setattr(facts._scans, "_not_by_tag", Recent(3))
         aws.late_tags["v1"] = None
         for number in range(5):
             await collect("v1", f"team/app{number}")

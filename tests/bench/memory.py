@@ -28,7 +28,7 @@ from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutabi
 from tidegate.evidence.scan import Coverage, Finding, ScanState, Severity, VulnerablePackage
 from tidegate.gather.api_limiter import RateLimit
 from tidegate.gather.api_limiters import ApiLimiters
-from tidegate.gather.budget import Budget
+from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.clock import SystemClock
 from tidegate.gather.collector import Collector
 from tidegate.gather.lookups import Lookups

@@ -17,7 +17,7 @@ from tidegate.egress.hosts import HostList
 from tidegate.evidence.clock import Clock
 from tidegate.gather.api_limiter import RateLimit
 from tidegate.gather.api_limiters import ApiLimiters
-from tidegate.gather.budget import Budget
+from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.call_accounting import CallAccounting
 from tidegate.gather.clock import SystemClock
 from tidegate.gather.collector import Collector

@@ -18,7 +18,7 @@ import structlog
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image_evidence import RENEWED_SHARE
-from tidegate.gather.budget import Budget
+from tidegate.gather.bounded_cache import BoundedCache, Budget
 from tidegate.gather.lifetimes import RETRY_SECONDS, kept_seconds
 from tidegate.gather.single_flight import SingleFlight
 from tidegate.gather.size import ENTRY_BYTES, size_of
@@ -35,14 +35,12 @@ class Entry(Generic[V]):
 
     ``observed_at`` and ``monotonic`` are the moment of the look-up by either clock. Fresh until ``fresh_until``, for
     ``fresh_seconds`` in all. A failed renewal left what was missing, and is not repeated before ``retry_at``.
-    ``weight`` is its share of what is kept, ``size`` about how many bytes it takes, but for what its value shares with
-    others.
+    ``size`` is about how many bytes it takes beside its value.
     """
 
     value: V
     observed_at: datetime
     monotonic: float
-    weight: int
     size: int
     fresh_until: float
     fresh_seconds: float
@@ -109,33 +107,22 @@ class FactCache(Generic[K, V]):
     ) -> None:
         self.source = source
         self._source_of = source_of or (lambda _: source)
-        self._limit = limit
         self._clock = clock
         self._look_up = look_up
         self._seconds = seconds
-        self._weigh = weigh
-        self._weighed = 0
-        self._bytes = 0
         self._budget = budget
         self._sharing: Sharing[V] = _NoSharing[V]() if sharing is None else sharing
-        if budget is not None:
-            budget.add(self)
-        self._entries: dict[K, Entry[V]] = {}
+        self._entries = BoundedCache[K, Entry[V]](
+            limit=limit,
+            budget=budget,
+            weigh=lambda entry: weigh(entry.value),
+            freed=lambda _, entry: entry.size + self._sharing.drop(entry.value),
+        )
         self._flights = SingleFlight[K, tuple[Fact[V], float]](clock)
 
     def __len__(self) -> int:
         """Return the number of facts kept."""
         return len(self._entries)
-
-    @property
-    def weight(self) -> int:
-        """Return about how many bytes the facts take."""
-        return self._bytes
-
-    def forget_oldest(self) -> None:
-        """Forget what was not used for the longest time."""
-        if self._entries:
-            self._forget(next(iter(self._entries)))
 
     def peek(self, key: K) -> tuple[Fact[V], float]:
         """Return what is known now and until when, without any look-up; unknown is Missing, good until 0."""
@@ -164,11 +151,8 @@ class FactCache(Generic[K, V]):
         No request waits for that look-up, and if it fails the fact is fresh for no longer than it was. Only reads renew:
         a fact that is not read any more expires.
         """
-        entry = self._entries.pop(key, None)
-        if entry is None:
-            return
-        self._entries[key] = entry
-        if max(entry.renew_at, entry.retry_at) <= self._clock.monotonic() < entry.fresh_until:
+        entry = self._entries.use(key)
+        if entry is not None and max(entry.renew_at, entry.retry_at) <= self._clock.monotonic() < entry.fresh_until:
             self._look_up_once(key)
 
     def shorten(self, key: K, seconds: float) -> float:
@@ -202,31 +186,19 @@ class FactCache(Generic[K, V]):
         It was observed when it was asked for: what changed while the answer was under way may not be in it.
         """
         now, seconds = self._clock.monotonic(), self._seconds(key, value)
-        self._forget(key)
         kept, added = self._sharing.take(value)
         entry = Entry(
             value=kept,
             observed_at=asked_at[0],
             monotonic=asked_at[1],
-            weight=self._weigh(kept),
             size=ENTRY_BYTES + size_of(key),
             fresh_until=now + seconds,
             fresh_seconds=seconds,
         )
-        self._entries[key] = entry
-        self._weighed += entry.weight
-        self._bytes += entry.size + added
-        while self._weighed > self._limit:
-            self.forget_oldest()
+        self._entries.put(key, entry, entry.size + added)
         if self._budget is not None:
             self._budget.keep_to_it()
         return entry.known(), entry.fresh_until
-
-    def _forget(self, key: K) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._weighed -= entry.weight
-            self._bytes -= entry.size + self._sharing.drop(entry.value)
 
     def _failed(self, key: K, missing: Missing) -> tuple[Fact[V], float]:
         """Return the last good fact, marked stale, or what is missing where there is none.
@@ -235,7 +207,7 @@ class FactCache(Generic[K, V]):
         """
         entry, now = self._entries.get(key), self._clock.monotonic()
         if entry is None or now >= max(entry.fresh_until, entry.kept_until):
-            self._forget(key)
+            self._entries.drop(key)
             return missing, 0.0
         entry.failure, entry.retry_at = missing, now + RETRY_SECONDS
         return entry.known(missing), entry.retry_at

@@ -17,7 +17,7 @@ from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.batch import Batcher
-from tidegate.gather.budget import Budget
+from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import OTHER_SOURCE, Manifests
 from tidegate.gather.revocations import Revocations

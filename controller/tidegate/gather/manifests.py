@@ -20,7 +20,7 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError, Unknown
 from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.batch import Batcher
-from tidegate.gather.budget import Budget
+from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest, digest_of

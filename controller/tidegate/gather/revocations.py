@@ -20,7 +20,7 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.ask import Ask, Lookup
-from tidegate.gather.budget import Budget
+from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.recent import Recent
 from tidegate.gather.sources import Sources

@@ -24,7 +24,7 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.batch import Batcher
-from tidegate.gather.budget import Budget
+from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import no_region
 from tidegate.gather.recent import Recent

@@ -5,7 +5,6 @@ changes. An undecided result is never cached.
 """
 
 import asyncio
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from tidegate.evidence.signature_artifacts import FoundArtifacts, SignatureArtif
 from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationState, conclude
 from tidegate.gather import lifetimes
 from tidegate.gather.ask import GET, RENEW, at_once
-from tidegate.gather.budget import Budget
+from tidegate.gather.bounded_cache import BoundedCache, Budget
 from tidegate.gather.revocations import Answer, Revocations
 from tidegate.gather.shares import Room, current
 from tidegate.gather.size import ENTRY_BYTES, size_of
@@ -55,7 +54,7 @@ class _Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class _Cached:
     """A verification, until when it holds (monotonic), and the questions to revocation services that it needed."""
 
     attempt: Attempt
@@ -88,27 +87,12 @@ class SignatureVerifications:
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="verify")
         self._room = Room(THREADS)
         self._clock = clock
-        self._limit = limit
-        self._memory: dict[_Key, _Remembered] = {}
-        self._lock = threading.Lock()
-        self._bytes = 0
         self._budget = budget
-        if budget is not None:
-            budget.add(self)
+        self._cached = BoundedCache[_Key, _Cached](limit=limit, budget=budget, freed=_size)
 
     def __len__(self) -> int:
-        """Return how many verifications are remembered."""
-        return len(self._memory)
-
-    @property
-    def weight(self) -> int:
-        """Return about how many bytes the verifications take."""
-        return self._bytes
-
-    def forget_oldest(self) -> None:
-        """Forget the verification that was remembered first."""
-        with self._lock:
-            self._forget_oldest()
+        """Return how many verifications are cached."""
+        return len(self._cached)
 
     def close(self) -> None:
         """Let running verifications end by themselves and start no further ones."""
@@ -125,18 +109,18 @@ class SignatureVerifications:
         questions: dict[Question, None] = {}
         for requirement in requirements:
             for artifact in (one for one in found.artifacts if one.kind in requirement.kinds):
-                remembered = self._valid((requirement, image, artifact.fingerprint))
-                questions.update(dict.fromkeys(remembered.questions if remembered is not None else ()))
+                cached = self._valid((requirement, image, artifact.fingerprint))
+                questions.update(dict.fromkeys(cached.questions if cached is not None else ()))
         for question in questions:
             at_once(self._revocations.answer(RENEW, question))
 
     async def get(self, asked: Asked) -> tuple[Results | Missing, float]:
         """Return the result for each requirement, and the monotonic second until which all of them hold."""
         # 1. Cached results need no thread.
-        remembered, until = self.peek(asked)
-        if not isinstance(remembered, Missing):
+        cached, until = self.peek(asked)
+        if not isinstance(cached, Missing):
             self.renew(asked)
-            return remembered, until
+            return cached, until
         image, found, requirements = asked
         answers = _Answers()
         loop = asyncio.get_running_loop()
@@ -218,40 +202,24 @@ class SignatureVerifications:
             until = min(until, monotonic + (attempt.good_until - now).total_seconds())
         until = min(until, answers.until)
         if attempt.state is not VerificationState.UNKNOWN and not examined.questions:
-            self._remember(key, _Remembered(attempt, until, tuple(answers.material.answers)))
+            decided = _Cached(attempt, until, tuple(answers.material.answers))
+            self._cached.put(key, decided, _size(key, decided))
         return attempt, until
 
-    def _valid(self, key: _Key) -> _Remembered | None:
-        remembered = self._memory.get(key)
-        if remembered is None or remembered.until <= self._clock.monotonic():
+    def _valid(self, key: _Key) -> _Cached | None:
+        cached = self._cached.get(key)
+        if cached is None or cached.until <= self._clock.monotonic():
             return None
         # The clock that never goes back may stand still, on a machine that sleeps; certificates expire all the same.
-        attempt = remembered.attempt
+        attempt = cached.attempt
         lapsed = attempt.good_until is not None and attempt.good_until <= self._clock.now()
-        return None if lapsed and attempt.state in _ACCEPTED else remembered
-
-    def _remember(self, key: _Key, remembered: _Remembered) -> None:
-        with self._lock:
-            self._forget(key)
-            self._memory[key] = remembered
-            self._bytes += _size(key, remembered)
-            while len(self._memory) > self._limit:
-                self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        if self._memory:
-            self._forget(next(iter(self._memory)))
-
-    def _forget(self, key: _Key) -> None:
-        remembered = self._memory.pop(key, None)
-        if remembered is not None:
-            self._bytes -= _size(key, remembered)
+        return None if lapsed and attempt.state in _ACCEPTED else cached
 
 
-def _size(key: _Key, remembered: _Remembered) -> int:
+def _size(key: _Key, cached: _Cached) -> int:
     """Return about how many bytes a verification takes; requirements belong to policies, and questions are mostly shared."""
     _, image, fingerprint = key
-    return ENTRY_BYTES + sum(map(size_of, (image, fingerprint, remembered.attempt, remembered.questions)))
+    return ENTRY_BYTES + sum(map(size_of, (image, fingerprint, cached.attempt, cached.questions)))
 
 
 def _unforeseen(artifact: SignatureArtifact, problem: BaseException) -> Attempt:

@@ -24,7 +24,7 @@ from tidegate.evidence.verification_result import VerificationResult, Verificati
 from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import REGISTRY_SEARCHES, ApiLimiters
 from tidegate.gather.ask import Ask
-from tidegate.gather.budget import Budget
+from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import Manifests
 from tidegate.gather.recent import Recent

@@ -168,7 +168,7 @@ async def test_an_answer_of_aws_signer_is_used_for_minutes_and_counts_for_an_hou
 
 async def test_only_so_many_bytes_of_lists_are_kept(ask, revocations, services, monkeypatch):
     services.answer = listing()
-    monkeypatch.setattr(revocations.crls, "_limit", 3 * (len(services.answer) + 1024))
+    monkeypatch.setattr(revocations.crls._entries, "_limit", 3 * (len(services.answer) + 1024))
     for number in range(5):
         await ask(CrlQuestion(url=f"http://crl.test/{number}.crl"))
     assert len(revocations.crls) == 3

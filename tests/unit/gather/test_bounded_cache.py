@@ -8,7 +8,7 @@ import pytest
 from tests.unit.gather.fakes import APP, REGISTRY, SCANNED, detail, finding
 from tidegate.evidence.fact import Known
 from tidegate.evidence.scan import Finding, Scanner, ScanReport, VulnerablePackage
-from tidegate.gather.budget import Budget
+from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lookups import Lookups
 from tidegate.gather.shared_findings import SharedFindings
@@ -71,7 +71,7 @@ async def test_a_cache_that_weighs_something_and_has_nothing_to_forget_ends_the_
     """Texts may weigh less when they are forgotten than when they were kept."""
     budget = Budget(1)
     cache = Cache(clock, budget)
-    cache.cache._bytes = 1_000
+    cache.cache._entries.size = 1_000
     budget.keep_to_it()
     assert budget.used == 1_000
 

@@ -2,8 +2,9 @@
 
 Ids wait in a queue for each group (a repository or a registry) and share (a namespace). The first ones of a quiet group
 go at once; while calls are under way, a worker lets ids gather for a moment. It waits for a token of its share, and
-only then takes as many ids as one call carries, its own before those of others: calls are fullest when tokens are
-scarce. An id that two kinds of facts need at the same time is in a call once: the same manifest may be read for its children and for its descriptor. Where a call does not answer for an id because of those beside it, the id is asked for again in a
+only then takes as many ids as one call carries, its own before those of others: calls are fullest when tokens are scarce.
+An id that two kinds of facts need at the same time is in a call once: the same manifest may be read for its children and
+for its descriptor. Where a call does not answer for an id because of those beside it, the id is asked for again in a
 smaller one.
 """
 

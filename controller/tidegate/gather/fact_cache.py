@@ -1,9 +1,8 @@
 """A bounded cache of one kind of fact, least recently used first out, with one look-up for all requests that wait for a fact.
 
-The look-up is owned by the cache and not by the request that started it: a request that is cancelled or out of time
-leaves it running for the others, and its answer is kept for the retry. What could not be looked up is never kept; the
-last good fact is given in its place, marked stale. A fact that is read late in its life is renewed meanwhile. Where the
-bytes of all caches together are bounded, a cache forgets for the others, too.
+The look-up belongs to the cache and not to the request that started it: a request that is cancelled or out of time
+leaves it running for the others, and its answer is cached for the retry. A failed look-up is never cached; the last good
+fact is returned instead, marked stale. A fact that is read near the end of its life is looked up in the background.
 """
 
 import asyncio
@@ -34,7 +33,7 @@ class Entry(Generic[V]):
     """A fact and its moments (monotonic seconds). There may be a hundred thousand, so what can be computed is not kept.
 
     ``observed_at`` and ``monotonic`` are the moment of the look-up by either clock. Fresh until ``fresh_until``, for
-    ``fresh_seconds`` in all. A failed renewal left what was missing, and is not repeated before ``retry_at``.
+    ``fresh_seconds`` in all. ``failure`` is why the last renewal failed, which is not repeated before ``retry_at``.
     ``size`` is about how many bytes it takes beside its value.
     """
 
@@ -58,7 +57,7 @@ class Entry(Generic[V]):
         return self.fresh_until + kept_seconds(self.value)
 
     def known(self, stale: Missing | None = None) -> Known[V]:
-        """Return it as a fact, with why it could not be renewed where it is stale."""
+        """Return the fact; ``stale`` is why it could not be renewed."""
         if stale is None:
             return Known(self.value, self.observed_at, monotonic=self.monotonic)
         return Known(self.value, self.observed_at, stale.cause, stale.source, self.monotonic)

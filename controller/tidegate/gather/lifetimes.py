@@ -1,6 +1,6 @@
-"""How long each kind of fact may be used again. Short where the answer may change soon, shortest for bad news.
+"""How long each kind of fact may be used again. Short where the answer may change soon, shortest where it refuses an image.
 
-Times to live are seconds. What could not be looked up has none: it is never kept.
+Times to live are seconds. A failed look-up has none: it is never cached.
 """
 
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from tidegate.evidence.image import Absence
 from tidegate.evidence.scan import ScanReport, ScanState, Severity
 
 MOVABLE_TAG_SECONDS = 5.0
-"""A tag that can move, or of which that is not known: the window in which a moved tag is judged by its old digest."""
+"""A tag that can move, or whose mutability is unknown: for so long a moved tag is judged by its old digest."""
 FIXED_TAG_SECONDS = 60.0
 """A tag that ECR keeps in place; it could still be deleted and pushed again."""
 DIGEST_SECONDS = 300.0
@@ -36,7 +36,7 @@ RETRY_SECONDS = 1.0
 FOUND_SECONDS = 300.0
 """Signatures and attestations that were found: in that time one that was removed still counts."""
 NOT_VERIFIED_SECONDS = 10.0
-"""Signatures that did not meet a policy: the right one may be on its way. The same where none was found."""
+"""Signatures that did not meet a policy: the right one may be pushed any moment. The same where none was found."""
 PARTIAL_SECONDS = 1.0
 """Signatures of which some could not be looked at."""
 BEFORE_SECONDS = 2 * FOUND_SECONDS
@@ -46,7 +46,7 @@ HINT_SECONDS = 5.0
 VERIFIED_SECONDS = 3_600.0
 """A signature that was verified, unless it expires before; verifying again costs milliseconds."""
 FAILED_SECONDS = 300.0
-"""A signature that failed: a certificate may become valid, and a clock be set right."""
+"""A signature that failed: a certificate may become valid, and a wrong clock may be corrected."""
 UNDECIDED_SECONDS = 1.0
 """A signature that could not be decided. It is never remembered; the evidence is valid for so long."""
 SIGNER_SECONDS = 300.0
@@ -58,7 +58,7 @@ OCSP_SECONDS = 600.0
 CRL_SECONDS = 3_600.0
 """A CRL, unless its own next update comes sooner."""
 NO_ANSWER_SECONDS = 10.0
-"""What was decided without a service's answer: another service may have had one, such as a CRL's."""
+"""A result that a service gave no answer for: another source, such as a CRL, may have had one."""
 
 BY_TAG_SECONDS = 30.0
 """A scan as Amazon Inspector lists it under a tag: if it is used for longer, it is asked for by digest."""
@@ -87,7 +87,7 @@ SCAN_SECONDS = {
 def scan_seconds(report: ScanReport, *, now: datetime) -> float:
     """Return the time to live of a scan report.
 
-    A finding of a severity that is not known is bad news that counts at once; the next answer may say it in other words.
+    A finding with an unknown severity counts at once; the next answer may give it a known one.
     """
     if any(one.severity is Severity.UNKNOWN for one in report.findings):
         return RETRY_SECONDS
@@ -101,7 +101,7 @@ def scan_seconds(report: ScanReport, *, now: datetime) -> float:
 
 
 def detail_seconds(detail: object, *, by_digest: bool, tag_is_fixed: bool) -> float:
-    """Return the time to live of what a tag or a digest was resolved to."""
+    """Return the time to live of the image that a tag or a digest was resolved to."""
     if isinstance(detail, Absence):
         return ABSENT_SECONDS
     if by_digest:
@@ -110,8 +110,8 @@ def detail_seconds(detail: object, *, by_digest: bool, tag_is_fixed: bool) -> fl
 
 
 def kept_seconds(value: object) -> float:
-    """Return how long a fact is of use as stale evidence, after its time to live.
+    """Return how long a fact may be used as stale evidence, after its time to live.
 
-    That something was not there says nothing once it is old: what was missing may have been pushed meanwhile.
+    That an image did not exist is never used when stale: it may have been pushed since.
     """
     return 0.0 if isinstance(value, Absence) else KEPT_SECONDS

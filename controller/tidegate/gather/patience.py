@@ -1,4 +1,4 @@
-"""How long the answer about an image that is known may wait for a renewal, before the last good evidence is used.
+"""How long a request for an image with cached evidence waits for a renewal, before the last good evidence is used.
 
 As long as collecting evidence usually takes, and a little more: while AWS is well its answers are waited for, so that a
 moved tag and a new finding count; while AWS hangs or is slow, requests with cached evidence do not wait for it.
@@ -9,9 +9,9 @@ from tidegate.evidence.clock import Clock
 GRACE_SECONDS = 0.075
 """How much longer than usual is waited."""
 MIN_USUAL_SECONDS = 0.001
-"""What took less was not looked up."""
+"""A collection that took less looked nothing up."""
 MAX_USUAL_SECONDS = 0.5
-"""More than that is never taken for usual."""
+"""The most that counts as usual."""
 FALL = 0.2
 """The part of the difference by which a quicker collection lowers what is usual."""
 RISE = 0.0005

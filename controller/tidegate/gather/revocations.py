@@ -1,7 +1,7 @@
 """Answers about revocation as facts: asked once for all requests that wait, cached for minutes; the last good one is kept.
 
-Whether an answer is still good enough is for verification, which reads its own bounds in it (a CRL's next update, the
-window of an answer of AWS Signer). What could not be had is NoAnswer, which never says that nothing is revoked.
+Verification decides whether an answer is still good enough, by the bounds in it (a CRL's next update, the window of an
+answer of AWS Signer). A failed look-up is NoAnswer, which never says that nothing is revoked.
 """
 
 from collections.abc import Sized
@@ -53,7 +53,7 @@ _SIGNER_ANSWER_BYTES = 1_024
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An answer, until when it counts by its own word (UTC), and when it was asked for (monotonic)."""
+    """An answer, until when it is valid by its own next update (UTC), and when it was asked for (monotonic)."""
 
     answer: bytes | SignerRevocations
     good_until: datetime | None
@@ -108,7 +108,7 @@ class Revocations:
         return self._given(fact.value), until
 
     def _given(self, kept: _Kept) -> Answer:
-        """Return an answer as it counts now: that of AWS Signer for an hour, by the clock that never jumps."""
+        """Return an answer with its end: that of AWS Signer counts for an hour, by the clock that never jumps."""
         if isinstance(kept.answer, bytes):
             return kept.answer
         age = timedelta(seconds=self._clock.monotonic() - kept.asked)
@@ -116,7 +116,7 @@ class Revocations:
         return SignerAnswer(revoked_entities=kept.answer.revoked, good_until=good_until)
 
     def _seconds(self, question: Question, kept: _Kept) -> float:
-        """Return the time to live of an answer: one that is over is never in use."""
+        """Return the time to live of an answer: one past its next update is never used."""
         usual = {OcspQuestion: lifetimes.OCSP_SECONDS, CrlQuestion: lifetimes.CRL_SECONDS}.get(
             type(question), lifetimes.SIGNER_SECONDS
         )
@@ -125,7 +125,7 @@ class Revocations:
         return min(usual, max(lifetimes.RETRY_SECONDS, (kept.good_until - self._clock.now()).total_seconds()))
 
     def _refusal(self, question: Question) -> NoAnswer | None:
-        """Return why a service is never asked; that it is not is no failure of a service, and not kept as one."""
+        """Return why a service is never asked; that is no failure of the service, and not recorded as one."""
         services = self._sources.revocation_services
         return None if services is None or isinstance(question, SignerQuestion) else services.refusal(question)
 
@@ -153,8 +153,8 @@ class Revocations:
     async def _fetch(self, question: OcspQuestion | CrlQuestion) -> _Kept | Missing:
         """Ask a service over HTTP; why there is no answer stays beside the cause, for the message.
 
-        What is no answer, or over, counts as none, so that an earlier one goes on counting for as long as it says: the
-        way to the services is plain HTTP.
+        An invalid or expired answer counts as none, so that an earlier one stays valid until its own next update: the
+        services are asked over plain HTTP.
         """
         services = self._sources.revocation_services
         seconds = OCSP_TIMEOUT_SECONDS if isinstance(question, OcspQuestion) else CRL_TIMEOUT_SECONDS

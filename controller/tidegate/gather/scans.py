@@ -63,6 +63,7 @@ class Scans:
         self._sources = sources
         self._limiters = limiters
         self._clock = clock
+        self._asking: set[asyncio.Task[TaggedScan | None]] = set()
         self._not_by_tag = Recent[EcrRepository, float](MAX_REMEMBERED)
         self._coverage = Batcher[EcrRegistry, ImageKey, Coverage](
             size=MAX_INSPECTED_IMAGES,
@@ -112,7 +113,10 @@ class Scans:
         is_inspected = not isinstance(kind, Missing) and kind.value is ScanType.ENHANCED and now < until
         if self._sources.tagged_inspections is None or not is_inspected or now < self._not_by_tag.get(repository, 0.0):
             return None
-        return asyncio.get_running_loop().create_task(self._ask_by_tag(repository, tag))
+        task = asyncio.get_running_loop().create_task(self._ask_by_tag(repository, tag))
+        self._asking.add(task)  # The loop alone keeps no task alive, and a walk that ends early leaves this one.
+        task.add_done_callback(self._asking.discard)
+        return task
 
     async def keep_by_tag(
         self, asked: asyncio.Task[TaggedScan | None], repository: EcrRepository, digest: Digest | None

@@ -1,4 +1,4 @@
-"""Findings that scan reports share: images built on one base have the same ones, which are kept once.
+"""Findings that scan reports share: images with the same base have the same ones, which are kept once.
 
 A finding that no cached report contains any more is dropped, so that findings that users with push access invent fill no memory.
 """

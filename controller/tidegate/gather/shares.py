@@ -1,7 +1,7 @@
-"""Fair shares: on whose behalf something is looked up, and whose turn it is. A share is a namespace of the cluster.
+"""Fair shares: for which namespaces something is looked up, and whose turn it is. A share is a namespace of the cluster.
 
-Everything that is scarce is handed out here or by these rules: places among threads, tokens of AWS calls, ids of a
-batch. Within a share, first come is first served. Among shares the next is the one that holds or was given the least.
+Scarce things are given out here or by these rules: places among threads, tokens of AWS calls, ids of a batch. Within a
+share, first come is first served. Among shares the next is the one that holds or was given the least.
 A tenant with many namespaces has as many shares.
 """
 

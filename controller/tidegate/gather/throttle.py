@@ -15,7 +15,7 @@ PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 8.0
 """Pause after a throttled call; doubled by each further one in a row."""
 
 _OUTAGES = frozenset({Cause.UNREACHABLE, Cause.SERVER_ERROR, Cause.CREDENTIALS, Cause.ROLE_DENIED})
-"""What says that the next call will fail too, whatever it asks. A denial or an odd answer may be about one image only:
+"""Causes for which the next call will fail too, whatever it asks. A denial or an invalid answer may be about one image only:
 if it counted, a user who creates Pods could stop all calls to the registry."""
 
 
@@ -94,7 +94,7 @@ class CircuitBreaker:
         self._failures = 0
 
     def failed(self, cause: Cause) -> None:
-        """Count a failure that says that the service is out; any other is an answer of a service that is there."""
+        """Count a failure that means an outage; any other means that the service answers."""
         if cause not in _OUTAGES:
             self.succeeded()
             return

@@ -27,6 +27,7 @@ from tests.integration.gather.test_signatures import AWS_SIGNER, signed_by
 from tests.integration.gather.trust import trust_of
 from tests.simulator import World
 from tests.simulator.faults import FaultKind
+from tidegate.gather.bounded_cache import BoundedCache
 from tidegate.settings import RegistryAccountSettings
 from tidegate.telemetry.observer import REPEAT_SECONDS
 
@@ -255,14 +256,19 @@ def prepare(world: World, start: Callable[..., Gate], monkeypatch: pytest.Monkey
     return make
 
 
+def forget_all(cache: BoundedCache[Any, Any]) -> None:
+    while len(cache):
+        cache.drop_oldest()
+
+
 def forget(gate: Gate) -> None:
     """Make a controller one that was just started."""
     facts: Any = gate.engine.facts
     for cache in (facts.details, facts.settings, facts.scan_types, facts.scans, facts.revocations.answers):
-        cache._entries.clear()
+        forget_all(cache._entries)
     for cache in (facts.manifests.runnable, facts.manifests.descriptors, facts.signatures.artifacts):
-        cache._entries.clear()
-    facts.verifications._memory.clear()
+        forget_all(cache._entries)
+    forget_all(facts.verifications._cached)
     gate.reviewer.forget()
     gate.engine.observer._repeats._last.clear()
     for _, role in gate.engine.identity._clients._roles.values():

@@ -167,8 +167,6 @@ async def _run(aws: Aws, gate: Reviewer, slowest: SlowestCall) -> dict[str, floa
     tags = [(one["tags"][0], one["digest"]) for one in images if one["uri"].endswith("/bench/app")]
     await _ask(gate, f"{ECR}/bench/app:{tags.pop()[0]}")  # The first makes the clients and asks for the scan type.
     by_tag = await _cold(gate, slowest, [f"{ECR}/bench/app:{tags.pop()[0]}" for _ in range(SAMPLES)])
-    clean = [one["tags"][0] for one in images if one["uri"].endswith("/bench/clean")]
-    without = await _cold(gate, slowest, [f"{ECR}/bench/clean:{tag}" for tag in clean[:SAMPLES]])
     by_digest = await _cold(gate, slowest, [f"{ECR}/bench/app@{tags.pop()[1]}" for _ in range(SAMPLES)])
     before = aws.calls()
     started = time.perf_counter()
@@ -182,7 +180,6 @@ async def _run(aws: Aws, gate: Reviewer, slowest: SlowestCall) -> dict[str, floa
     return {
         **{f"cold by digest, {name}": value for name, value in by_digest.items()},
         **{f"cold by tag, {name}": value for name, value in by_tag.items()},
-        **{f"cold by tag without findings, {name}": value for name, value in without.items()},
         "calls for 1,000 Pods of 1,000 new images": distinct_calls,
         "seconds for 1,000 Pods of 1,000 new images": distinct_seconds,
         "calls for 1,000 Pods of one new image": aws.calls() - before,

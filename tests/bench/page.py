@@ -60,9 +60,8 @@ def render(figures: dict[str, Any]) -> str:
 
 _COLD = (
     "`python -m tests.bench.cold`: engine and reviewer as in the controller, the simulated AWS in a process of its own with",
-    "30 ms a call. All calls start at once. An image without findings is asked for again by digest, since an empty list by tag",
-    "is no answer, so that two calls follow each other. A call lasts longer than the simulator's 30 ms by what HTTP and boto3",
-    "take.",
+    "30 ms a call. By digest all calls start at once; by tag the digest has to be known before its scan can be asked for, so",
+    "that two calls follow each other. A call lasts longer than the simulator's 30 ms by what HTTP and boto3 take.",
 )
 _MEMORY = (
     "`python -m tests.bench.memory COUNT`: the controller's imports, COUNT distinct images judged and cached, ten findings",

@@ -21,10 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every AWS call")
-    images = (
-        "add N scanned images bench/app:v0, v1, ... with a finding of low severity each, and N without, bench/clean"
-    )
-    parser.add_argument("--images", type=int, default=0, help=images)
+    parser.add_argument("--images", type=int, default=0, help="add N clean scanned images bench/app:v0, v1, ...")
     options = parser.parse_args(arguments)
     try:
         world = scenario.load(options.scenario)
@@ -32,9 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if options.images:
-        world.add_scanned_images("bench/clean", options.images)
-        for tag, _ in world.add_scanned_images("bench/app", options.images):
-            world.add_finding("bench/app", tag, severity="LOW")
+        world.add_scanned_images("bench/app", options.images)
     return _serve(
         Simulator(world, latency_seconds=options.latency_ms / 1000, address=options.address, port=options.port)
     )

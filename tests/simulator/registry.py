@@ -92,8 +92,7 @@ class Image:
     """One manifest in one repository, with its tags and what scanners say of it from when on (`history`, by time).
 
     `listed` is False for an artifact that the referrers API does not know, `cached` for one that is upstream of a
-    pull-through cache only; `signing` is ECR's word on its own signing. `late_tags` are the tags that Inspector still
-    lists instead of ECR's: beside a finding by its id, and beside the coverage by the empty text.
+    pull-through cache only; `signing` is ECR's word on its own signing.
     """
 
     repository: Repository
@@ -108,7 +107,6 @@ class Image:
     listed: bool = True
     cached: bool = True
     signing: list[SigningStatus] = field(default_factory=list)
-    late_tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -125,10 +123,6 @@ class Image:
 
     def coverage(self, now: float) -> Coverage | None:
         return self.scan(now).coverage
-
-    def inspector_tags(self, finding: str = "") -> tuple[str, ...]:
-        """Give the tags that Inspector lists beside a finding, or beside the coverage."""
-        return self.late_tags.get(finding, tuple(self.tags))
 
     def record(self, state: ScanState) -> None:
         """Add a scan state, in the place of one that began at the same moment."""

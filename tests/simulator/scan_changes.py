@@ -40,18 +40,6 @@ class ScanChanges(Contents):
             row = Coverage(status=status, reason=reason, last_scanned_at=scanned)
             image.record(replace(old, at=when, coverage=row))
 
-    def delay_tags(
-        self, repository: str, name: str, *tags: str, coverage: bool = True, findings: Sequence[str] | None = None
-    ) -> None:
-        """Have Inspector list these tags of an image instead of ECR's: beside its coverage, and beside findings by id.
-
-        Without `findings` all of the findings that the image has now are meant.
-        """
-        with self.lock:
-            image = self.image(repository, name)
-            found = [each.id for state in image.history for each in state.findings] if findings is None else findings
-            image.late_tags |= dict.fromkeys([*([""] if coverage else []), *found], tags)
-
     def remove_coverage(
         self,
         repository: str,

@@ -70,7 +70,6 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     clients = Clients(aws_settings(settings.aws), gate=accounting)
     identity = Identity(clients)
     ecr, signatures = Ecr(clients, identity), EcrSignatures(clients)
-    inspector = Inspector(clients)
     accesses = [RegistryAccess(**msgspec.structs.asdict(one)) for one in settings.registries]
     other_registries = OciRegistries(accesses, gate=accounting)
     revocation_hosts = HostList(
@@ -85,8 +84,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         repositories=ecr,
         scan_types=ecr,
         basic_scans=ecr,
-        inspections=inspector,
-        tagged_inspections=inspector,
+        inspections=Inspector(clients),
         signatures=signatures,
         signing=signatures,
         signer=Signer(clients),

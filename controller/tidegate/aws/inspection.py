@@ -87,7 +87,7 @@ class CoverageRows:
         for row in ApiResponse(page, self._source).listed("coveredResources"):
             image = self._targets.covered(row)
             try:
-                read: CoverageAnswer = read_coverage(row)
+                read: CoverageAnswer = _coverage(row)
             except SourceUnavailableError as exc:
                 read = exc
             if self._found.get(image, read) != read:
@@ -147,8 +147,7 @@ class ImageFindings:
         return kept(found, complete=complete)
 
 
-def read_coverage(row: ApiResponse) -> Coverage:
-    """Return the coverage that a row states; raise SourceUnavailableError where it cannot be read."""
+def _coverage(row: ApiResponse) -> Coverage:
     status, scanned_at = row.object("scanStatus"), row.optional_time("lastScannedAt")
     code, reason = status.text("statusCode"), status.text("reason")
     state = inspector_state(code, reason, last_scanned_at=scanned_at)

@@ -9,11 +9,10 @@ from typing import Any
 from tidegate.aws.clients import Api, Clients
 from tidegate.aws.errors import is_too_long
 from tidegate.aws.inspection import PACKAGE, CoverageRows, ImageFindings, Targets
-from tidegate.aws.inspection_by_tag import CoverageByTag, FindingsByTag
 from tidegate.aws.pages import PageTokens
-from tidegate.evidence.inspection import FoundFindings, ImageKey, ImageTag, Tagged
+from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import MAX_INSPECTED_IMAGES, CoverageAnswer, FindingsAnswer
-from tidegate.evidence.scan import MAX_FINDINGS, Coverage
+from tidegate.evidence.scan import MAX_FINDINGS
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry
 
@@ -68,50 +67,11 @@ class Inspector:
                 return answers
         return self._findings_one_by_one(registry, targets)
 
-    def coverage_by_tag(
-        self, registry: EcrRegistry, images: Sequence[ImageTag]
-    ) -> Mapping[ImageTag, Tagged[Coverage] | None]:
-        """Return the coverage under each tag. See ``evidence.ports.TaggedInspectionSource``."""
-        self._check(registry, images)
-        rows = CoverageByTag(registry, images, _COVERAGE.source)
-        criteria = {
-            "accountId": _equals(registry.account),
-            "ecrImageTags": _equals(*dict.fromkeys(tag for _, tag in images)),
-            "ecrRepositoryName": _equals(*dict.fromkeys(name for name, _ in images)),
-            "resourceType": _equals("AWS_ECR_CONTAINER_IMAGE"),
-            "scanType": _equals(PACKAGE),
-        }
-        parameters = {"maxResults": PAGE_OF_COVERAGE, "filterCriteria": criteria}
-        complete = self._read(_COVERAGE, registry, parameters, rows.add, pages=1)
-        return rows.answers() if complete else dict.fromkeys(images)
-
-    def findings_by_tag(
-        self, registry: EcrRegistry, images: Sequence[ImageTag]
-    ) -> Mapping[ImageTag, Tagged[FoundFindings] | None]:
-        """Return the findings under each tag. See ``evidence.ports.TaggedInspectionSource``.
-
-        Of several repositories and tags Inspector lists every combination, so that there may be more than a page of them.
-        """
-        self._check(registry, images)
-        found = FindingsByTag(registry, images, _FINDINGS.source)
-        parameters = _wanted(
-            registry,
-            PAGE_OF_FINDINGS,
-            ecrImageRepositoryName=[name for name, _ in images],
-            ecrImageTags=[tag for _, tag in images],
-        )
-        # A tag may move between two pages: only one page is sure to hold all findings of an image.
-        complete = self._read(_FINDINGS, registry, parameters, found.add, pages=1)
-        return found.answers() if complete else dict.fromkeys(images)
-
     def _targets(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Targets:
-        self._check(registry, images)
-        return Targets(registry, images)
-
-    def _check(self, registry: EcrRegistry, images: Sequence[object]) -> None:
         if len(images) > MAX_INSPECTED_IMAGES:
             raise ValueError(f"at most {MAX_INSPECTED_IMAGES} images can be asked for at once, got {len(images)}")
         self._clients.check_region(registry)
+        return Targets(registry, images)
 
     def _findings_of_one(self, registry: EcrRegistry, targets: Targets) -> dict[ImageKey, FindingsAnswer]:
         """Read the findings of one image, in smaller pages where one is too long, and as far as that goes."""
@@ -125,7 +85,7 @@ class Inspector:
             complete = self._read(
                 _FINDINGS,
                 registry,
-                _of(registry, targets, PAGE_OF_LONG_FINDINGS),
+                _wanted(registry, targets, PAGE_OF_LONG_FINDINGS),
                 found.add,
                 pages=MAX_LONG_PAGES,
             )
@@ -140,7 +100,7 @@ class Inspector:
     ) -> tuple[bool, dict[ImageKey, FindingsAnswer]]:
         """Read the findings of some images in one go; return whether all pages were read."""
         found = ImageFindings(targets, _FINDINGS.source)
-        complete = self._read(_FINDINGS, registry, _of(registry, targets, PAGE_OF_FINDINGS), found.add, pages=pages)
+        complete = self._read(_FINDINGS, registry, _wanted(registry, targets, PAGE_OF_FINDINGS), found.add, pages=pages)
         return complete, found.answers(complete=complete)
 
     def _findings_one_by_one(self, registry: EcrRegistry, targets: Targets) -> dict[ImageKey, FindingsAnswer]:
@@ -174,22 +134,14 @@ class Inspector:
         return False
 
 
-def _of(registry: EcrRegistry, targets: Targets, page: int) -> dict[str, Any]:
-    return _wanted(
-        registry,
-        page,
-        ecrImageHash=[digest for _, digest in targets.images],
-        ecrImageRepositoryName=[name for name, _ in targets.images],
-    )
-
-
-def _wanted(registry: EcrRegistry, page: int, **images: Sequence[str]) -> dict[str, Any]:
+def _wanted(registry: EcrRegistry, targets: Targets, page: int) -> dict[str, Any]:
     return {
         "maxResults": page,
         "sortCriteria": {"field": "SEVERITY", "sortOrder": "DESC"},
         "filterCriteria": {
-            **{name: _equals(*dict.fromkeys(values)) for name, values in images.items()},
+            "ecrImageHash": _equals(*dict.fromkeys(digest for _, digest in targets.images)),
             "ecrImageRegistry": _equals(registry.account),
+            "ecrImageRepositoryName": _equals(*dict.fromkeys(name for name, _ in targets.images)),
             "findingStatus": _equals("ACTIVE", "SUPPRESSED"),
             "findingType": _equals("PACKAGE_VULNERABILITY"),
         },

@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail
-from tidegate.evidence.inspection import FoundFindings, ImageKey, ImageTag, Tagged
+from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.scan import Coverage, ScanReport
@@ -116,30 +116,6 @@ class InspectionSource(Protocol):
         """Return active and suppressed findings of up to MAX_INSPECTED_IMAGES images, worst first.
 
         Source: ``inspector2:ListFindings``, one call a page of 100 findings over all images together.
-        """
-        ...
-
-
-class TaggedInspectionSource(Protocol):
-    """Gives what Amazon Inspector lists under tags, before the digests are known.
-
-    Inspector learns late that a tag moved, so that an answer counts only for the digest that it names. It is None where
-    Inspector lists nothing under a tag, more than one image, an image that has another tag too, or more than one page:
-    None says nothing about the image.
-    """
-
-    def coverage_by_tag(
-        self, registry: EcrRegistry, images: Sequence[ImageTag]
-    ) -> Mapping[ImageTag, Tagged[Coverage] | None]:
-        """Return the coverage under up to MAX_INSPECTED_IMAGES tags, in one call. Source: ``inspector2:ListCoverage``."""
-        ...
-
-    def findings_by_tag(
-        self, registry: EcrRegistry, images: Sequence[ImageTag]
-    ) -> Mapping[ImageTag, Tagged[FoundFindings] | None]:
-        """Return the findings under up to MAX_INSPECTED_IMAGES tags, in one call; None where there are none.
-
-        Source: ``inspector2:ListFindings``.
         """
         ...
 

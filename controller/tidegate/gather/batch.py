@@ -49,10 +49,7 @@ _Queue: TypeAlias = dict[I, _Wanted[V]]
 
 
 class Batcher(Generic[G, I, V]):
-    """Looks up ids in batches. ``call`` blocks: it is run in a thread of the group's limiter.
-
-    ``asks_again`` is whether ids that a call did not answer because of those beside it are asked for again.
-    """
+    """Looks up ids in batches. ``call`` blocks: it is run in a thread of the group's limiter."""
 
     def __init__(
         self,
@@ -61,13 +58,11 @@ class Batcher(Generic[G, I, V]):
         limiter: Callable[[G], ApiLimiter],
         call: Callable[[G, Sequence[I]], Mapping[I, V | SourceUnavailableError]],
         window_seconds: float = WINDOW_SECONDS,
-        asks_again: bool = True,
     ) -> None:
         self._size = size
         self._limiter = limiter
         self._call = call
         self._window_seconds = window_seconds
-        self._asks_again = asks_again
         self._queues: dict[G, dict[str, _Queue[I, V]]] = {}
         self._under_way: Counter[G] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -161,7 +156,7 @@ class Batcher(Generic[G, I, V]):
                 }
                 again = again if len(batch) > 1 else {}
                 limiter.unanswered(problem for one, problem in problems.items() if one not in again)
-            if len(batch) > 1 and self._asks_again:
+            if len(batch) > 1:
                 self._ask_again(group, limiter, batch, again)
         finally:
             _settle(batch, answers, limiter.source)

@@ -28,7 +28,7 @@ from tidegate.gather.ask import GET, RENEW, Ask, Peek, at_once
 from tidegate.gather.lookups import Lookups
 from tidegate.gather.manifests import Runnable
 from tidegate.gather.patience import Patience
-from tidegate.gather.scans import ScanKey, TaggedScan
+from tidegate.gather.scans import ScanKey
 from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.gather.single_flight import Flight, SingleFlight
 from tidegate.images.digest import Digest
@@ -142,15 +142,11 @@ class Collector:
         """Return the collection of an image; one that is started counts for the share until it ends."""
         is_new = key not in self._collections
         with on_behalf_of(Claim(share)):
-            collection = self._collections.join(key, partial(self._collect, *key))
+            collection = self._collections.join(key, partial(self._walk, GET, *key))
         if is_new:
             self._counts[share] += 1
             collection.task.add_done_callback(lambda _: self._ended(key, share, collection))
         return collection
-
-    async def _collect(self, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
-        by_tag = self._facts.start_scan_by_tag(repository, image) if wanted.scan else None
-        return await self._walk(GET, repository, image, wanted, by_tag)
 
     def _ended(self, key: _Key, share: str, collection: Flight[ImageEvidence]) -> None:
         """Uncount a collection that ended, and log one that failed, whether or not a request waited for it."""
@@ -173,14 +169,7 @@ class Collector:
             _log.error("reading what is known failed unexpectedly", repository=str(repository), exc_info=problem)
             return _nothing_known()
 
-    async def _walk(
-        self,
-        ask: Ask,
-        repository: Repository,
-        image: ImageId,
-        wanted: Needs,
-        by_tag: asyncio.Task[TaggedScan | None] | None = None,
-    ) -> ImageEvidence:
+    async def _walk(self, ask: Ask, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
         """Ask for the facts in numbered steps; each step asks at the same time for what depends on no earlier one."""
         nothing = self._nothing
         found = _Found(
@@ -212,8 +201,6 @@ class Collector:
         # 3. The scan and the signatures of each child that a wanted platform may run, unless they were asked for before:
         #    what could not be had then is not asked for twice.
         children = [child.digest for child in _wanted_children(detail.value, runnable, wanted)]
-        if by_tag is not None:
-            await self._facts.keep_scan_by_tag(by_tag, repository, digest if children == [digest] else None)
         required = {digest: wanted.requirements} if wanted.requirements else {}
         if wanted.child_requirements and _is_any_verified(found.proofs.get(digest), wanted.child_requirements):
             # An index may list dozens of children. Without a valid signature of its own it fails, whatever its children have.

@@ -174,12 +174,12 @@ class FactCache(Generic[K, V]):
         asked_at = self._clock.now(), self._clock.monotonic()
         try:
             answer: V | Missing = await self._look_up(key)
-            return self._failed(key, answer) if isinstance(answer, Missing) else self.keep(key, answer, asked_at)
+            return self._failed(key, answer) if isinstance(answer, Missing) else self._keep(key, answer, asked_at)
         except Exception:  # noqa: BLE001 - an unforeseen error leaves the fact missing
             _log.exception("look-up failed unexpectedly", source=self.source)
             return self._failed(key, Missing(Cause.INTERNAL, self._source_of(key)))
 
-    def keep(self, key: K, value: V, asked_at: tuple[datetime, float]) -> tuple[Fact[V], float]:
+    def _keep(self, key: K, value: V, asked_at: tuple[datetime, float]) -> tuple[Fact[V], float]:
         """Keep what was looked up (asked for at this moment of either clock), and forget what was used least recently.
 
         It was observed when it was asked for: what changed while the answer was under way may not be in it.

@@ -60,10 +60,6 @@ CRL_SECONDS = 3_600.0
 NO_ANSWER_SECONDS = 10.0
 """A result that a service gave no answer for: another source, such as a CRL, may have had one."""
 
-BY_TAG_SECONDS = 30.0
-"""A scan as Amazon Inspector lists it under a tag: if it is used for longer, it is asked for by digest."""
-NOT_BY_TAG_SECONDS = 300.0
-"""That an answer by tag did not count in a repository: its images are indexes, have several tags, or have no findings."""
 SCANNED_SECONDS = 240.0
 """A scan that is over. A new finding counts after this long at the latest; for 10,000 images that are in use all the time
 it costs 625 calls a minute, each of ten images, to the two APIs of Amazon Inspector that say it."""

@@ -4,7 +4,6 @@ Read this to learn which call to AWS answers which question. What is looked up f
 ``collector``.
 """
 
-import asyncio
 from collections.abc import Sized
 from typing import TypeVar
 
@@ -21,11 +20,10 @@ from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import OTHER_SOURCE, Manifests
 from tidegate.gather.revocations import Revocations
-from tidegate.gather.scans import Scans, TaggedScan
+from tidegate.gather.scans import Scans
 from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.gather.signatures import Signatures
 from tidegate.gather.sources import Sources
-from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository, OciRepository, Repository
 
@@ -78,8 +76,8 @@ class Lookups:
                 lifetimes.ABSENT_SECONDS if isinstance(value, Absence) else lifetimes.SETTINGS_SECONDS
             ),
         )
-        self._scans = Scans(sources=sources, limiters=limiters, clock=clock, limit=limit, budget=budget)
-        self.scan_types, self.scans = self._scans.types, self._scans.reports
+        scans = Scans(sources=sources, limiters=limiters, clock=clock, limit=limit, budget=budget)
+        self.scan_types, self.scans = scans.types, scans.reports
 
     def caches(self) -> dict[str, Sized]:
         """Return every cache by the name of what it keeps."""
@@ -105,20 +103,6 @@ class Lookups:
             limiter=lambda registry: limiter("ecr:DescribeRepositories", registry),
             call=sources.repositories.describe_repositories,
         )
-
-    def start_scan_by_tag(self, repository: Repository, image: ImageId) -> asyncio.Task[TaggedScan | None] | None:
-        """Start to ask Amazon Inspector about a tag that is not known, beside ECR; return None for any other image."""
-        if image.kind != "tag" or not isinstance(repository, EcrRepository):
-            return None
-        is_new = isinstance(self.details.peek((repository, image))[0], Missing)
-        return self._scans.start_by_tag(repository, image.value) if is_new else None
-
-    async def keep_scan_by_tag(
-        self, asked: asyncio.Task[TaggedScan | None], repository: Repository, digest: Digest | None
-    ) -> None:
-        """Keep what Amazon Inspector listed under a tag, where that is about the digest that ECR says (None: an index)."""
-        assert isinstance(repository, EcrRepository)
-        await self._scans.keep_by_tag(asked, repository, digest)
 
     async def _detail(self, key: tuple[Repository, ImageId]) -> Detail | Missing:
         repository, image = key

@@ -1,22 +1,17 @@
 """Scans as facts: which scanner a registry uses, and what that reports of an image.
 
-Amazon Inspector is asked by digest. About a tag that is new it is asked by tag as well, while Amazon ECR says which digest
-the tag means: that saves a round trip. The answer by tag counts for that digest only, and only where it has a coverage and
-findings of this digest. An empty list of findings by tag is no answer, since Inspector learns late that an image got a
-tag. Without an answer by tag Inspector is asked by digest.
+The scanner is asked by digest alone. What Amazon Inspector lists under a tag may be a part of an image's findings: ADR 6.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import TypeAlias
 
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.image_evidence import SCAN_TYPE_SOURCE
-from tidegate.evidence.inspection import FoundFindings, ImageKey, ImageTag, Tagged
+from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.ports import MAX_INSPECTED_IMAGES
 from tidegate.evidence.repository import ScanType
 from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState
@@ -27,7 +22,6 @@ from tidegate.gather.batch import Batcher
 from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import no_region
-from tidegate.gather.recent import Recent
 from tidegate.gather.shared_findings import SharedFindings
 from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest
@@ -36,24 +30,8 @@ from tidegate.images.repository import EcrRegistry, EcrRepository
 BASIC_SOURCE = "ecr:DescribeImageScanFindings"
 COVERAGE_SOURCE, FINDINGS_SOURCE = "inspector2:ListCoverage", "inspector2:ListFindings"
 
-WAIT_SECONDS = 0.5
-"""How much longer than ECR's answer an answer by tag may take, before Inspector is asked by digest."""
-MAX_REMEMBERED = 4_096
-"""Repositories of which it is remembered that an answer by tag did not count."""
-
 ScanKey: TypeAlias = tuple[EcrRepository, Digest, ScanType]
 """An image and its scanner: the report of another scanner is another fact."""
-
-_SCANNED = frozenset({ScanState.SCANNED, ScanState.SCANNED_AGAIN, ScanState.SCANNED_ONCE})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaggedScan:
-    """What Amazon Inspector lists under a tag: the report of one digest, and when it was asked for by either clock."""
-
-    digest: Digest
-    report: ScanReport
-    asked_at: tuple[datetime, float]
 
 
 class Scans:
@@ -63,8 +41,6 @@ class Scans:
         self._sources = sources
         self._limiters = limiters
         self._clock = clock
-        self._asking: set[asyncio.Task[TaggedScan | None]] = set()
-        self._not_by_tag = Recent[EcrRepository, float](MAX_REMEMBERED)
         self._coverage = Batcher[EcrRegistry, ImageKey, Coverage](
             size=MAX_INSPECTED_IMAGES,
             limiter=partial(limiters.limiter, COVERAGE_SOURCE),
@@ -75,19 +51,6 @@ class Scans:
             limiter=partial(limiters.limiter, FINDINGS_SOURCE),
             call=sources.inspections.findings,
         )
-        if sources.tagged_inspections is not None:
-            self._coverage_by_tag = Batcher[EcrRegistry, ImageTag, Tagged[Coverage] | None](
-                size=MAX_INSPECTED_IMAGES,
-                limiter=partial(limiters.limiter, COVERAGE_SOURCE),
-                call=sources.tagged_inspections.coverage_by_tag,
-                asks_again=False,
-            )
-            self._findings_by_tag = Batcher[EcrRegistry, ImageTag, Tagged[FoundFindings] | None](
-                size=MAX_INSPECTED_IMAGES,
-                limiter=partial(limiters.limiter, FINDINGS_SOURCE),
-                call=sources.tagged_inspections.findings_by_tag,
-                asks_again=False,
-            )
         self.types = FactCache[EcrRegistry, ScanType](
             source=SCAN_TYPE_SOURCE,
             limit=limit,
@@ -105,55 +68,6 @@ class Scans:
             look_up=self._look_up,
             seconds=lambda _, report: lifetimes.scan_seconds(report, now=clock.now()),
         )
-
-    def start_by_tag(self, repository: EcrRepository, tag: str) -> asyncio.Task[TaggedScan | None] | None:
-        """Start to ask Amazon Inspector about a tag; return None where another scanner is used, or where it did not count lately."""
-        kind, until = self.types.peek(repository.registry)
-        now = self._clock.monotonic()
-        is_inspected = not isinstance(kind, Missing) and kind.value is ScanType.ENHANCED and now < until
-        if self._sources.tagged_inspections is None or not is_inspected or now < self._not_by_tag.get(repository, 0.0):
-            return None
-        task = asyncio.get_running_loop().create_task(self._ask_by_tag(repository, tag))
-        self._asking.add(task)  # The loop alone keeps no task alive, and a walk that ends early leaves this one.
-        task.add_done_callback(self._asking.discard)
-        return task
-
-    async def keep_by_tag(
-        self, asked: asyncio.Task[TaggedScan | None], repository: EcrRepository, digest: Digest | None
-    ) -> None:
-        """Keep the report under a tag for the digest that ECR says the tag means; None stands for an index.
-
-        A repository whose tags give no answer that counts is not asked by tag again for a while.
-        """
-        found: TaggedScan | None = None
-        if digest is not None:
-            key = (repository, digest, ScanType.ENHANCED)
-            _, until = self.reports.peek(key)
-            if self._clock.monotonic() < until:
-                return
-            done, _ = await asyncio.wait({asked}, timeout=WAIT_SECONDS)
-            found = asked.result() if done else None
-            if found is not None and found.digest == digest:
-                self.reports.keep(key, self._follow(key, found.report, found.asked_at[1]), found.asked_at)
-                self.reports.shorten(key, lifetimes.BY_TAG_SECONDS)
-                return
-        self._not_by_tag[repository] = self._clock.monotonic() + lifetimes.NOT_BY_TAG_SECONDS
-
-    async def _ask_by_tag(self, repository: EcrRepository, tag: str) -> TaggedScan | None:
-        asked_at = self._clock.now(), self._clock.monotonic()
-        registry, image = repository.registry, (repository.name, tag)
-        coverage, found = await asyncio.gather(
-            self._coverage_by_tag.get(registry, image), self._findings_by_tag.get(registry, image)
-        )
-        if not isinstance(coverage, Tagged) or not isinstance(found, Tagged) or coverage.digest != found.digest:
-            return None
-        # Of a scan of just now the findings may still be arriving: by digest they are read again.
-        scanned_at = coverage.value.last_scanned_at
-        if coverage.value.state not in _SCANNED or scanned_at is None:
-            return None
-        if asked_at[0] - scanned_at < lifetimes.JUST_SCANNED or not found.value.findings:
-            return None
-        return TaggedScan(digest=coverage.digest, report=_report(coverage.value, found.value), asked_at=asked_at)
 
     async def _type(self, registry: EcrRegistry) -> ScanType | Missing:
         limiter = self._limiters.limiter(SCAN_TYPE_SOURCE, registry)

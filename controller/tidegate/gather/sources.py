@@ -16,7 +16,6 @@ from tidegate.evidence.ports import (
     SignatureSource,
     SignerRevocationSource,
     SigningStatusSource,
-    TaggedInspectionSource,
 )
 from tidegate.evidence.signature_artifacts import Descriptor
 from tidegate.images.digest import Digest
@@ -59,7 +58,6 @@ class Sources:
     scan_types: ScanTypeSource
     basic_scans: BasicScanSource
     inspections: InspectionSource
-    tagged_inspections: TaggedInspectionSource | None = None
     signatures: SignatureSource[EcrRepository] | None = None
     signing: SigningStatusSource | None = None
     signer: SignerRevocationSource | None = None

@@ -72,8 +72,6 @@ PORTS: dict[tuple[type, str], str] = {
     (Ecr, "basic_report"): "BasicScanSource.basic_report",
     (Inspector, "coverage"): "InspectionSource.coverage",
     (Inspector, "findings"): "InspectionSource.findings",
-    (Inspector, "coverage_by_tag"): "TaggedInspectionSource.coverage_by_tag",
-    (Inspector, "findings_by_tag"): "TaggedInspectionSource.findings_by_tag",
     (EcrSignatures, "find_artifacts"): "SignatureSource.find_artifacts",
     (EcrSignatures, "signing_status"): "SigningStatusSource.signing_status",
     (Signer, "revocation_status"): "SignerRevocationSource.revocation_status",

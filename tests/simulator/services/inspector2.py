@@ -92,7 +92,7 @@ _FINDING_VALUES: dict[str, Callable[[Image, Finding], Values]] = {
     "ecrImageHash": lambda image, _: (image.digest,),
     "ecrImageRepositoryName": lambda image, _: (image.repository.name,),
     "ecrImageRegistry": lambda image, _: (image.repository.account,),
-    "ecrImageTags": lambda image, finding: image.inspector_tags(finding.id),
+    "ecrImageTags": lambda image, _: tuple(image.tags),
     "ecrImageArchitecture": lambda image, _: (image.manifest.architecture,),
     "ecrImagePushedAt": lambda image, _: (image.pushed_at,),
     "ecrImageInUseCount": lambda image, _: (float(image.in_use),),
@@ -140,31 +140,18 @@ def _visible(request: Request) -> frozenset[str]:
 
 
 def _candidates(request: Request, criteria: dict[str, Any]) -> Iterator[Image]:
-    """Give the images that a filter by digest, resource or repository leaves, by index, or else all of them."""
+    """Give the images that a filter by digest or resource leaves, by index, or else all of them."""
     accounts, world = _visible(request), request.world
     hashes, resources = _exactly(criteria.get("ecrImageHash")), _exactly(criteria.get("resourceId"))
-    names = _exactly(criteria.get("ecrImageRepositoryName", criteria.get("ecrRepositoryName")))
-    tags = _exactly(criteria.get("ecrImageTags"))
     if hashes is not None:
         found = [image for each in hashes for image in world.images_by_digest(request.region, each)]
     elif resources is not None:
         found = [image for each in resources if (image := world.image_by_arn(each)) is not None]
     else:
-        found = [
-            image
-            for repository in _repositories(request, accounts)
-            if names is None or repository.name in names
-            for image in (repository.images.values() if tags is None else _tagged(repository, tags))
-        ]
+        found = [image for repository in _repositories(request, accounts) for image in repository.images.values()]
     return (
         image for image in found if image.repository.account in accounts and image.repository.region == request.region
     )
-
-
-def _tagged(repository: Repository, tags: list[str]) -> list[Image]:
-    """Give the images that bear one of the tags, and those of which Inspector's view may be late."""
-    digests = dict.fromkeys(repository.tags[tag] for tag in tags if tag in repository.tags)
-    return [image for image in repository.images.values() if image.late_tags or image.digest in digests]
 
 
 def _repositories(request: Request, accounts: frozenset[str]) -> list[Repository]:
@@ -230,7 +217,7 @@ def _finding(image: Image, finding: Finding) -> dict[str, Any]:
         exploitabilityDetails={"lastKnownExploitAt": finding.last_observed_at} if finding.exploit else None,
         epss=None if finding.epss is None else {"score": finding.epss},
         packageVulnerabilityDetails=_vulnerability(finding),
-        resources=[_resource(image, finding)],
+        resources=[_resource(image)],
     )
 
 
@@ -255,12 +242,12 @@ def _vulnerability(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _resource(image: Image, finding: Finding) -> dict[str, Any]:
+def _resource(image: Image) -> dict[str, Any]:
     details = {
         "repositoryName": image.repository.name,
         "imageHash": image.digest,
         "registry": image.repository.account,
-        "imageTags": list(image.inspector_tags(finding.id)),
+        "imageTags": list(image.tags),
         "architecture": image.manifest.architecture,
         "pushedAt": image.pushed_at,
         "inUseCount": image.in_use,
@@ -282,7 +269,7 @@ _COVERAGE_VALUES: dict[str, Callable[[Repository, Image | None, Coverage], Value
     "scanStatusCode": lambda _, __, row: (row.status,),
     "scanStatusReason": lambda _, __, row: (row.reason,),
     "ecrRepositoryName": lambda repository, _, __: (repository.name,),
-    "ecrImageTags": lambda _, image, __: image.inspector_tags() if image else (),
+    "ecrImageTags": lambda _, image, __: tuple(image.tags) if image else (),
     "lastScannedAt": lambda _, __, row: _optional(row.last_scanned_at),
     "imagePulledAt": lambda _, image, __: _optional(image.pulled_at if image else None),
     "ecrImageInUseCount": lambda _, image, __: _optional(image.in_use if image else None),
@@ -321,9 +308,7 @@ def _covered(request: Request, repository: Repository, image: Image | None, row:
     if image is None:
         metadata = {"ecrRepository": {"name": repository.name, "scanFrequency": _frequency(request, repository)}}
     else:
-        details = without_nones(
-            tags=list(image.inspector_tags()), imagePulledAt=image.pulled_at, inUseCount=image.in_use
-        )
+        details = without_nones(tags=list(image.tags), imagePulledAt=image.pulled_at, inUseCount=image.in_use)
         metadata = {"ecrImage": details}
     return without_nones(
         resourceType="AWS_ECR_REPOSITORY" if image is None else "AWS_ECR_CONTAINER_IMAGE",
@@ -359,8 +344,7 @@ def _account_status(account: str, status: str) -> dict[str, Any]:
 
 def _ids(payload: dict[str, Any]) -> int:
     criteria = payload.get("filterCriteria", {})
-    names = ("ecrImageHash", "resourceId", "ecrImageTags")
-    return len(next((criteria[name] for name in names if name in criteria), payload.get("accountIds") or ()))
+    return len(criteria.get("ecrImageHash") or criteria.get("resourceId") or payload.get("accountIds") or ())
 
 
 SERVICE = Service(

@@ -9,7 +9,7 @@ from tests.unit.gather.virtual_time import EPOCH, LateExecutor, VirtualClock
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
-from tidegate.evidence.inspection import FoundFindings, Tagged
+from tidegate.evidence.inspection import FoundFindings
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState, Severity
 from tidegate.evidence.source_unavailable import SourceUnavailableError
@@ -91,7 +91,6 @@ class FakeAws:
         self.type = ScanType.ENHANCED
         self.coverages: dict[Digest, Coverage | SourceUnavailableError] = {}
         self.found: dict[Digest, FoundFindings | SourceUnavailableError] = {}
-        self.late_tags: dict[str, Digest | None] = {}
         self.basic: dict[Digest, ScanReport] = {}
         self.failing: dict[str, Exception] = {}
         self.asked: list[tuple[str, tuple[Any, ...]]] = []
@@ -100,13 +99,7 @@ class FakeAws:
 
     def sources(self) -> Sources:
         return Sources(
-            images=self,
-            manifests=self,
-            repositories=self,
-            scan_types=self,
-            basic_scans=self,
-            inspections=self,
-            tagged_inspections=self,
+            images=self, manifests=self, repositories=self, scan_types=self, basic_scans=self, inspections=self
         )
 
     def count(self, source: str) -> int:
@@ -150,23 +143,6 @@ class FakeAws:
         answer = {each: self.found.get(each[1], FoundFindings()) for each in images}
         self._ask("inspector2:ListFindings", registry, images)
         return answer
-
-    def coverage_by_tag(self, registry: Registry, images: Sequence[tuple[str, str]]) -> Mapping[Any, Any]:
-        answer = {each: self._tagged(each, self.coverages, SCANNED) for each in images}
-        self._ask("inspector2:ListCoverage", registry, images)
-        return answer
-
-    def findings_by_tag(self, registry: Registry, images: Sequence[tuple[str, str]]) -> Mapping[Any, Any]:
-        answer = {each: self._tagged(each, self.found, None) for each in images}
-        self._ask("inspector2:ListFindings", registry, images)
-        return answer
-
-    def _tagged(self, image: tuple[str, str], values: Mapping[Digest, Any], otherwise: Any) -> Tagged[Any] | None:
-        """What Inspector lists under a tag: of the image that ECR says it means, unless it is late."""
-        known = self.images.get(ImageId.of_tag(image[1]))
-        digest = self.late_tags.get(image[1], known.digest if isinstance(known, ImageDetail) else None)
-        value = None if digest is None else values.get(digest, otherwise)
-        return None if digest is None or value is None else Tagged(digest=digest, value=value)
 
     def _ask(self, source: str, registry: Registry, ids: Sequence[Any]) -> None:
         self.asked.append((source, tuple(ids)))

@@ -23,30 +23,46 @@ from tidegate.policy.match import image_matches
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import Children
 from tidegate.policy.snapshot import PolicySet
-from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
+from tidegate.policy.trust_stores import TrustSnapshot
 from tidegate.signing.requirements import requirements_of
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
+class MatchingPolicies:
+    """The policies of a set that match an image, and the facts that they want: the same for many images.
+
+    ``cluster_platforms`` are those that the facts were chosen for, so that they are judged for no others. ``passed`` are
+    the judgements on an image that passes every check, with nothing to say of it; None before there was one.
+    """
+
+    policy_set: PolicySet
+    policies: tuple[AnyPolicy, ...]
+    wanted: Needs | None
+    cluster_platforms: tuple[Platform, ...]
+    passed: tuple[Judgement, ...] | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
 class Plan:
     """What one image means under one set of policies, and the last verdict on it with its use-by time (monotonic).
 
-    ``cluster_platforms`` are those that the facts were chosen for, so that they are judged for no others.
     From ``renew_at`` on, a use of the verdict is worth telling the evidence's source, once, so that it is renewed in time.
-    ``policy_set`` is the set that it was made for.
+    ``size`` is about how many bytes it takes where it is remembered. There may be tens of thousands.
     """
 
     text: str
     reference: ImageReference | None
-    policies: tuple[AnyPolicy, ...]
-    wanted: Needs | None
-    cluster_platforms: tuple[Platform, ...]
+    matching: MatchingPolicies
     problem: str = ""
-    trust: TrustSnapshot = NO_TRUST
     verdict: ImageVerdict | None = None
     until: float = 0.0
     renew_at: float = float("inf")
-    policy_set: PolicySet | None = None
+    size: int = 0
+
+    @property
+    def wanted(self) -> Needs | None:
+        """Return the facts that the policies want of the image, or None where they want none."""
+        return self.matching.wanted
 
 
 def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform, ...]) -> Plan:
@@ -58,7 +74,10 @@ def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform,
     try:
         reference = parse_reference(text)
     except InvalidReferenceError as problem:
-        return Plan(text, None, policies.policies, None, cluster_platforms, problem=str(problem), policy_set=policies)
+        every = MatchingPolicies(
+            policy_set=policies, policies=policies.policies, wanted=None, cluster_platforms=cluster_platforms
+        )
+        return Plan(text=text, reference=None, matching=every, problem=str(problem))
     about = tuple(policy for policy in policies.policies if image_matches(policy.match, reference))
     asking = [
         policy
@@ -67,7 +86,8 @@ def make_plan(text: str, policies: PolicySet, cluster_platforms: tuple[Platform,
         and (policy.registries is None or check_registry(policy.registries, reference).lets_through)
     ]
     wanted = _wanted(reference, asking, policies.trust, cluster_platforms)
-    return Plan(text, reference, about, wanted, cluster_platforms, trust=policies.trust, policy_set=policies)
+    matching = MatchingPolicies(policy_set=policies, policies=about, wanted=wanted, cluster_platforms=cluster_platforms)
+    return Plan(text=text, reference=reference, matching=matching)
 
 
 def _wanted(
@@ -100,6 +120,7 @@ def judge_plan(
     plan: Plan, evidence: ImageEvidence, *, now: datetime, monotonic: float, audit_only: bool
 ) -> ImageVerdict:
     """Return the verdict on the plan's image by each of its policies, at one moment of either clock."""
+    matching = plan.matching
     if plan.reference is None:
         result = CheckResult(
             check=Check.REFERENCE,
@@ -108,17 +129,20 @@ def judge_plan(
             found=plan.problem,
             remedy="correct the image reference",
         )
-        judgements = [Judgement(policy=policy, results=(result,)) for policy in plan.policies]
+        judgements = tuple(Judgement(policy=policy, results=(result,)) for policy in matching.policies)
     else:
         subject = ImageSubject(
             reference=plan.reference,
             evidence=evidence,
-            cluster_platforms=plan.cluster_platforms,
+            cluster_platforms=matching.cluster_platforms,
             now=now,
             monotonic=monotonic,
-            trust=plan.trust,
+            trust=matching.policy_set.trust,
         )
-        judgements = [Judgement(policy=policy, results=judge(policy, subject)) for policy in plan.policies]
+        judgements = tuple(Judgement(policy=policy, results=judge(policy, subject)) for policy in matching.policies)
+        if all(result.is_plain_pass for one in judgements for result in one.results):
+            matching.passed = matching.passed or judgements
+            judgements = matching.passed if matching.passed == judgements else judgements
     return conclude(plan.text, _digest(plan, evidence), judgements, audit_only=audit_only, stale=evidence.is_stale)
 
 

@@ -8,18 +8,20 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
 from tidegate.admission.decision import Decision
-from tidegate.admission.plan import Plan, make_plan
-from tidegate.admission.verdict import ImageVerdict
+from tidegate.admission.plan import MatchingPolicies, Plan, make_plan
+from tidegate.admission.verdict import AnyPolicy
 from tidegate.admission.workload import ImageUse
+from tidegate.checks.judge import required_checks
 from tidegate.checks.result import CheckResult
+from tidegate.evidence.needs import Needs
 from tidegate.images.platform import Platform
 from tidegate.policy.snapshot import PolicySet
 
-MAX_PLANS = 10_000
-"""Images whose last verdict is remembered, about 2 KB each: as many as are in use. An image whose evidence alone is still
-remembered is judged anew at once."""
 MAX_PLAN_BYTES = 16 * 1024 * 1024
-"""What they take together, with their verdicts."""
+"""What the plans of images take together, with their last verdicts: 25,000 images that pass, fewer with long messages. An
+image whose evidence alone is still remembered is judged anew at once."""
+MAX_SHARED_BYTES = 1024 * 1024
+"""What plans share takes together. A plan that shares with none counts for it itself."""
 MAX_DECISIONS = 4_096
 """Decisions remembered: as many different Pods as are made over and over again."""
 MAX_DECISION_BYTES = 8 * 1024 * 1024
@@ -31,7 +33,8 @@ MAX_NAME_CHARACTERS = 63
 MAX_USES = 32
 """Decisions about more images than that are composed each time."""
 
-PLAN_BYTES, USE_BYTES, DECISION_BYTES, VERDICT_BYTES, RESULT_BYTES, TEXT_BYTES = 800, 300, 1_000, 400, 250, 50
+PLAN_BYTES, USE_BYTES, DECISION_BYTES, VERDICT_BYTES = 420, 300, 1_000, 120
+JUDGEMENT_BYTES, RESULT_BYTES, TEXT_BYTES, MATCHING_BYTES, POLICY_BYTES = 120, 200, 50, 250, 10
 """About what each takes in memory beside its texts."""
 
 K = TypeVar("K", bound=Hashable)
@@ -74,11 +77,69 @@ class Bounded(Generic[K, V]):
             self.bytes -= found[1]
 
 
+class Plans:
+    """Plans by set of policies and image, bounded in bytes. The set with the most forgets first, its oldest."""
+
+    def __init__(self) -> None:
+        self._kept: dict[PolicySet, dict[str, Plan]] = {}
+        self._shared: dict[tuple[PolicySet, tuple[AnyPolicy, ...], Needs | None], MatchingPolicies] = {}
+        self._shared_bytes = 0
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return sum(map(len, self._kept.values()))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+        self._shared.clear()
+        self.bytes = self._shared_bytes = 0
+
+    def get(self, text: str, policies: PolicySet) -> Plan | None:
+        """Return the plan, or None."""
+        of_set = self._kept.get(policies)
+        return None if of_set is None else of_set.get(text)
+
+    def put(self, plan: Plan) -> None:
+        """Keep a plan, or take note that it has another verdict; forget the oldest for it."""
+        plan.matching = self._share(plan.matching)
+        size = _plan_size(plan, shares=self._is_shared(plan.matching))
+        self.bytes += size - plan.size
+        plan.size = size
+        of_set = self._kept.setdefault(plan.matching.policy_set, {})
+        of_set.pop(plan.text, None)
+        of_set[plan.text] = plan
+        while self.bytes > MAX_PLAN_BYTES:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        of_set = max(self._kept.values(), key=len)
+        plan = of_set.pop(next(iter(of_set)))
+        self.bytes -= plan.size
+        plan.size = 0
+
+    def _share(self, matching: MatchingPolicies) -> MatchingPolicies:
+        """Return the one that plans share with these values, or this one where there is no room for another."""
+        key = matching.policy_set, matching.policies, matching.wanted
+        shared = self._shared.get(key)
+        if shared is not None:
+            return shared
+        size = _matching_size(matching)
+        if self._shared_bytes + size <= MAX_SHARED_BYTES:
+            self._shared[key] = matching
+            self._shared_bytes += size
+        return matching
+
+    def _is_shared(self, matching: MatchingPolicies) -> bool:
+        return self._shared.get((matching.policy_set, matching.policies, matching.wanted)) is matching
+
+
 class Remembered:
     """Plans and decisions, each bounded; the oldest is forgotten first."""
 
     def __init__(self) -> None:
-        self._plans = Bounded[tuple[str, PolicySet], Plan]()
+        self._plans = Plans()
         self._decisions = Bounded[tuple[Uses, PolicySet], tuple[Decision, float]]()
 
     def clear(self) -> None:
@@ -91,22 +152,17 @@ class Remembered:
 
         ``platforms`` are those of the cluster, the same for all that is remembered.
         """
-        plan = self._plans.get((text, policies))
+        plan = self._plans.get(text, policies)
         if plan is None:
             plan = make_plan(text, policies, platforms)
             if len(text) <= MAX_TEXT_CHARACTERS:
-                self._keep_plan(plan, policies)
+                self._plans.put(plan)
         return plan
 
     def judged(self, plan: Plan) -> None:
         """Take note that a plan has another verdict, which may take more bytes than the one before."""
-        policies = plan.policy_set
-        if policies is not None and self._plans.get((plan.text, policies)) is plan:
-            self._keep_plan(plan, policies)
-
-    def _keep_plan(self, plan: Plan, policies: PolicySet) -> None:
-        size = PLAN_BYTES + 4 * len(plan.text) + (0 if plan.verdict is None else _verdict_size(plan.verdict))
-        self._plans.put((plan.text, policies), plan, size, most=MAX_PLANS, most_bytes=MAX_PLAN_BYTES)
+        if self._plans.get(plan.text, plan.matching.policy_set) is plan:
+            self._plans.put(plan)
 
     def decision(self, uses: Uses, policies: PolicySet, now: float) -> Decision | None:
         """Return the decision on these uses of images, where one holds at the monotonic second."""
@@ -118,7 +174,7 @@ class Remembered:
         if len(uses) > MAX_USES or not all(map(_is_short, uses)):
             return
         until = min(min(plan.until, plan.renew_at) for plan in plans)
-        size = _decision_size(decision, uses)
+        size = _decision_size(decision, uses, plans)
         self._decisions.put(
             (uses, policies), (decision, until), size, most=MAX_DECISIONS, most_bytes=MAX_DECISION_BYTES
         )
@@ -128,7 +184,7 @@ def _is_short(use: ImageUse) -> bool:
     return len(use.text) <= MAX_TEXT_CHARACTERS and len(use.name) <= MAX_NAME_CHARACTERS
 
 
-def _decision_size(decision: Decision, uses: Uses) -> int:
+def _decision_size(decision: Decision, uses: Uses, plans: Sequence[Plan]) -> int:
     """Return about how many bytes a decision takes with its key, and with verdicts that nothing else may keep."""
     said = decision.response
     texts = [*said.warnings, *said.audit_annotations.values(), said.status.message if said.status else ""]
@@ -136,19 +192,45 @@ def _decision_size(decision: Decision, uses: Uses) -> int:
         DECISION_BYTES
         + sum(map(_text_size, texts))
         + sum(USE_BYTES + len(use.path) + len(use.name) + len(use.text) for use in uses)
-        + sum(map(_verdict_size, dict.fromkeys(decision.verdicts)))
+        + sum(map(_verdict_size, dict.fromkeys(plans)))
     )
+
+
+def _plan_size(plan: Plan, *, shares: bool) -> int:
+    """Return about how many bytes a plan takes with its verdict, and with what it should share where it does not."""
+    return (
+        PLAN_BYTES
+        + _text_size(plan.text)
+        + _text_size(plan.problem)
+        + _verdict_size(plan)
+        + (0 if shares else _matching_size(plan.matching))
+    )
+
+
+def _matching_size(matching: MatchingPolicies) -> int:
+    """Return about how many bytes the policies that match an image take with the judgements of one that passes."""
+    checks = sum(len(required_checks(policy)) for policy in matching.policies)
+    return MATCHING_BYTES + len(matching.policies) * (POLICY_BYTES + JUDGEMENT_BYTES) + checks * RESULT_BYTES
 
 
 def _texts(result: CheckResult) -> Iterable[str]:
     return result.found, *result.details, result.remedy, result.cause, *result.notes
 
 
-def _verdict_size(verdict: ImageVerdict) -> int:
-    """Return about how many bytes a verdict takes."""
-    texts = sum(map(_text_size, (verdict.text, *verdict.denial, *verdict.warnings, *verdict.records)))
-    results = (result for one in verdict.judgements for result in one.results)
-    return VERDICT_BYTES + texts + sum(RESULT_BYTES + sum(map(_text_size, _texts(result))) for result in results)
+def _verdict_size(plan: Plan) -> int:
+    """Return about how many bytes the verdict of a plan takes, but for what it shares with those of others."""
+    verdict = plan.verdict
+    if verdict is None:
+        return 0
+    size = VERDICT_BYTES + sum(map(_text_size, (*verdict.denial, *verdict.warnings, *verdict.records)))
+    if verdict.judgements is plan.matching.passed:
+        return size
+    results = [result for one in verdict.judgements for result in one.results]
+    return (
+        size
+        + JUDGEMENT_BYTES * len(verdict.judgements)
+        + sum(RESULT_BYTES + sum(map(_text_size, _texts(result))) for result in results)
+    )
 
 
 def _text_size(text: str) -> int:

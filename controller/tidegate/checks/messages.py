@@ -53,7 +53,9 @@ def age(span: timedelta) -> str:
 
 def harmless(text: str, limit: int = MAX_FOREIGN_TEXT) -> str:
     """Return text from outside without control characters and no longer than the limit."""
-    printable = "".join(character if character.isprintable() else "?" for character in text[: limit + 1])
+    printable = text[: limit + 1]
+    if not printable.isprintable():
+        printable = "".join(character if character.isprintable() else "?" for character in printable)
     return printable if len(printable) <= limit else printable[: limit - 1] + "…"
 
 

@@ -106,6 +106,11 @@ class CheckResult:
         return self.outcome is Outcome.PASS or self.outcome is Outcome.EXEMPT
 
     @property
+    def is_plain_pass(self) -> bool:
+        """Tell whether this is a pass for as long as the evidence holds, with nothing to say of it."""
+        return self == CheckResult(check=self.check, outcome=Outcome.PASS, reason=Reason.OK)
+
+    @property
     def summary(self) -> str:
         """Return what was found with its details, in one line."""
         return f"{self.found}: {'; '.join(self.details)}" if self.details else self.found

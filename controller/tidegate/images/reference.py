@@ -14,6 +14,7 @@ Hosts are lower-cased, since DNS does not tell cases apart.
 """
 
 import re
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
@@ -95,9 +96,16 @@ def _parse(text: str) -> ImageReference:
     digest = None if digest_text is None else _sha256(text, digest_text)
     if tag is None and digest is None:
         tag = _DEFAULT_TAG
-    domain = domain.lower()
+    # Tens of thousands of references are remembered, of a few registries and repositories: texts are kept once.
+    domain = sys.intern(domain.lower())
+    repository = _ecr_repository(text, domain, path)
     return ImageReference(
-        text=text, domain=domain, path=path, tag=tag, digest=digest, ecr=_ecr_repository(text, domain, path)
+        text=text,
+        domain=domain,
+        path=path if repository is None else repository.name,
+        tag=tag,
+        digest=digest,
+        ecr=repository,
     )
 
 

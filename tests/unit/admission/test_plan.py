@@ -77,7 +77,7 @@ WANTED = [
 def test_facts_are_wanted_only_for_policies_that_list_the_registry(sections, image, wanted):
     made = plan(*(policy(f"p{number}", **each) for number, each in enumerate(sections)), image=image)
     assert (made.wanted and (made.wanted.settings, made.wanted.scan)) == wanted
-    assert len(made.policies) == len(sections)
+    assert len(made.matching.policies) == len(sections)
 
 
 @pytest.mark.parametrize("image", [IMAGE, OTHER_ACCOUNT, "ghcr.io/team/app:v1", "not a reference"])
@@ -100,7 +100,7 @@ ABOUT = [
 @pytest.mark.parametrize(("images", "image", "about"), ABOUT)
 def test_a_policy_is_about_the_images_that_it_matches(images, image, about):
     made = plan(policy(match=Match(images=images), **SCAN), image=image)
-    assert bool(made.policies) is about
+    assert bool(made.matching.policies) is about
     if not about:
         assert made.wanted is None
         assert not judged(made, nothing_asked()).denied

@@ -1,17 +1,34 @@
 """What is remembered of earlier requests: the same answer with another uid, for exactly as long as every verdict holds."""
 
+import gc
 import json
+import tracemalloc
 from typing import Any
 from unittest import mock
 
 import pytest
 
 from tests.unit.admission.fakes import UID, World, body
-from tests.unit.builders import IMAGE, PINNED, child, digest, evidence, finding, full_policy, globs, platforms, report
+from tests.unit.builders import (
+    IMAGE,
+    MOMENT,
+    NOW,
+    PINNED,
+    child,
+    digest,
+    evidence,
+    finding,
+    full_policy,
+    globs,
+    platforms,
+    report,
+)
 from tidegate.admission import remembered
 from tidegate.admission.decision import decide
+from tidegate.admission.plan import judge_plan, make_plan
+from tidegate.images import reference
 from tidegate.policy.model import Match, TagRules
-from tidegate.policy.snapshot import PolicySnapshot
+from tidegate.policy.snapshot import PolicySet, PolicySnapshot
 
 BAD = evidence(report(finding()), valid_until=float("inf"))
 OTHER_UID = "11111111-0000-0000-0000-000000000000"
@@ -107,12 +124,13 @@ async def test_other_platforms_of_the_nodes_answer_anew():
 
 
 async def test_plans_and_decisions_are_bounded_and_the_oldest_goes_first(monkeypatch, composed):
-    monkeypatch.setattr(remembered, "MAX_PLANS", 2)
     monkeypatch.setattr(remembered, "MAX_DECISIONS", 2)
     world = World(full_policy())
-    for image in ("a", "b", "c"):
-        await warm(world, f"{IMAGE}-{image}")
+    await warm(world, f"{IMAGE}-a")
     kept = world.reviewer._remembered
+    monkeypatch.setattr(remembered, "MAX_PLAN_BYTES", 2 * kept._plans.bytes)
+    for image in ("b", "c"):
+        await warm(world, f"{IMAGE}-{image}")
     assert (len(kept._plans), len(kept._decisions)) == (2, 2)
     before = composed()
     world.at_once(body(f"{IMAGE}-c"))
@@ -187,3 +205,53 @@ async def test_another_verdict_on_an_image_takes_the_place_of_the_one_before():
     assert len(kept) == 1
     world.reviewer._remembered.clear()
     assert (kept.bytes, len(kept)) == (0, 0)
+
+
+async def test_an_image_that_passes_is_remembered_in_little_so_that_those_of_a_large_cluster_are():
+    world = World(full_policy())
+    await world.review(body(f"{IMAGE}-{'x' * 100}"))
+    assert world.reviewer._remembered._plans.bytes * 20_000 <= remembered.MAX_PLAN_BYTES
+
+
+async def test_the_set_of_policies_with_the_most_images_forgets_first(monkeypatch):
+    """The many images of one namespace leave those of others under policies of their own."""
+    world = World(full_policy(), full_policy("b", match=Match(namespaces=globs("b"))))
+    await world.review(body(IMAGE, namespace="b"))
+    monkeypatch.setattr(remembered, "MAX_PLAN_BYTES", 6 * world.reviewer._remembered._plans.bytes)
+    for number in range(20):
+        await world.review(body(f"{IMAGE}-{number}"))
+    assert world.at_once(body(IMAGE, namespace="b"))["allowed"] is True
+
+
+PASSED, REFUSED = evidence(valid_until=2000.0), BAD
+JUDGED = [
+    pytest.param(PASSED, 1, id="passed by one policy"),
+    pytest.param(PASSED, 20, id="passed by twenty"),
+    pytest.param(REFUSED, 1, id="refused by one policy"),
+    pytest.param(REFUSED, 20, id="refused by twenty"),
+]
+
+
+@pytest.mark.parametrize("room", [0, remembered.MAX_SHARED_BYTES], ids=["nothing is shared", "policies are shared"])
+@pytest.mark.parametrize(("found", "policies"), JUDGED)
+def test_plans_take_no_more_memory_than_is_counted(found, policies, room, monkeypatch):
+    monkeypatch.setattr(remembered, "MAX_SHARED_BYTES", room)
+    monkeypatch.setattr(reference, "_parse", reference._parse.__wrapped__)  # Its own memory is bounded by itself.
+    every = PolicySet.of(full_policy(f"p{number}") for number in range(policies))
+    plans = remembered.Plans()
+    tracemalloc.start()
+    before = counted = 0
+    for number in range(201):
+        made = make_plan(f"{IMAGE}-{number}", every, ())
+        plans.put(made)
+        made.verdict = judge_plan(made, found, now=NOW, monotonic=MOMENT, audit_only=False)
+        made.until, made.renew_at = MOMENT + number, MOMENT + number / 2
+        plans.put(made)
+        if number == 100:
+            # What all plans share, and what else is made once, was made with the first ones.
+            gc.collect()
+            before, counted = tracemalloc.get_traced_memory()[0], plans.bytes
+    gc.collect()
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert taken <= plans.bytes - counted

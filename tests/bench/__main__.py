@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import apiserver, cold, memory, node, serving, start_up, verification
+from tests.bench import against, apiserver, bursts, cold, memory, node, serving, start_up, verification
 from tests.bench.page import read, render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +26,7 @@ def main() -> int:
     """Run the parts asked for and write the page from all that was measured so far."""
     parts: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
         "serving": lambda options: serving.run(rounds=options.rounds, seconds=options.seconds),
+        "bursts": lambda options: bursts.run(rounds=options.rounds),
         "cold": lambda _: cold.run(),
         "verification": lambda options: verification.run(rounds=options.rounds),
         "memory": lambda _: memory.run(),
@@ -38,6 +39,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="one short round, and the page stays as it is")
+    parser.add_argument("--against", metavar="REVISION", help="compare with another revision in turns; writes no page")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(parts):
         parser.error(f"unknown part {', '.join(unknown)}; known: {', '.join(parts)}")
@@ -47,6 +49,10 @@ def main() -> int:
             return 1
     if options.quick:
         options.rounds = options.seconds = 1
+    if options.against is not None:
+        rows = against.compare(options.against, rounds=options.rounds, seconds=options.seconds, quick=options.quick)
+        print("\n".join(rows))
+        return 0
     figures: dict[str, Any] = {}
     for part in options.parts or parts:
         print(f"measuring {part} ...", file=sys.stderr, flush=True)

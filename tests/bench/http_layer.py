@@ -23,7 +23,7 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -206,7 +206,30 @@ class Server:
         self.process.wait()
 
 
-def wrk(server: Server, script: Path, connections: int, seconds: int) -> dict[str, float]:
+class Process(Protocol):
+    """A process that serves."""
+
+    @property
+    def pid(self) -> int:
+        """Return its id, which is that of its group."""
+        ...
+
+
+class Serving(Protocol):
+    """What wrk asks."""
+
+    @property
+    def port(self) -> int:
+        """Return its port on loopback."""
+        ...
+
+    @property
+    def process(self) -> Process:
+        """Return its process."""
+        ...
+
+
+def wrk(server: Serving, script: Path, connections: int, seconds: int) -> dict[str, float]:
     """Run wrk once; return requests per second, CPU microseconds per request, p50 and p99 in milliseconds."""
     before = cpu_ticks(server.process.pid)
     command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]

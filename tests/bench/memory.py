@@ -1,4 +1,4 @@
-"""Memory: what a process holds with many images cached. `python -m tests.bench.memory COUNT` is the process measured.
+"""Memory: what a process holds with many images cached. `python -m tests.bench.memory COUNT [REQUESTS]` is measured.
 
 Everything that the controller imports is imported; facts come from sources in memory instead of AWS, with ten findings an
 image out of five hundred vulnerabilities, as images of one organisation share them.
@@ -39,6 +39,8 @@ from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
 
 COUNTS = (0, 10_000, 100_000)
+IN_TURN, REQUESTS = 20_000, 1_000_000
+TOGETHER = 32
 FINDINGS = 10
 VULNERABILITIES = [
     Finding(
@@ -94,7 +96,7 @@ class Memory:
         }
 
 
-async def _fill(count: int) -> None:
+async def _fill(count: int, requests: int = 0) -> None:
     clock, memory, fixed = SystemClock(), Memory(), Fixed()
     observer = Observer(Metrics())
     rate = RateLimit(per_second=1e9, burst=1_000_000_000)
@@ -114,12 +116,25 @@ async def _fill(count: int) -> None:
     for start in range(0, count, 500):
         answers = [gate.review(review_of(f"{ECR}/bench/app-{n % 200}:v{n}"), 30.0) for n in range(start, start + 500)]
         await asyncio.gather(*(answer for answer in answers if not isinstance(answer, bytes)))
+    await _ask_in_turn(gate, count, requests)
     gc.collect()
     kept = len(facts.scans)
     if kept != count:
         raise SystemExit(f"expected {count} images in the cache, got {kept}")
     print(json.dumps({"images": count, "rss_mib": resident_mib(), "accounted_mib": facts.budget.used / 2**20}))
     limiters.close()
+
+
+async def _ask_in_turn(gate: Reviewer, count: int, requests: int) -> None:
+    """Send so many more requests about the images in turn, as many at once as a client sends on its connections."""
+    before, after = review_of("IMAGE").split(b"IMAGE")
+    for start in range(0, requests, TOGETHER):
+        answers = [
+            gate.review(before + f"{ECR}/bench/app-{n % 200}:v{n}".encode() + after, 30.0)
+            for n in (number % count for number in range(start, start + TOGETHER))
+        ]
+        await asyncio.gather(*(answer for answer in answers if not isinstance(answer, bytes)))
+        await asyncio.sleep(0)
 
 
 def resident_mib() -> float:
@@ -131,14 +146,16 @@ def resident_mib() -> float:
 
 def run() -> dict[str, float]:
     """Return MiB by number of images, each measured in a process of its own."""
-    figures = {}
-    for count in COUNTS:
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.memory", str(count)], capture_output=True, text=True, check=True
-        )
-        figures[f"resident MiB with {count:,} images"] = json.loads(done.stdout)["rss_mib"]
-    return figures
+    figures = {f"resident MiB with {count:,} images": _measure(count) for count in COUNTS}
+    name = f"resident MiB after {REQUESTS:,} requests over {IN_TURN:,} images"
+    return figures | {name: _measure(IN_TURN, REQUESTS)}
+
+
+def _measure(*numbers: int) -> float:
+    command = [sys.executable, "-m", "tests.bench.memory", *map(str, numbers)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout)["rss_mib"])
 
 
 if __name__ == "__main__":
-    asyncio.run(_fill(int(sys.argv[1])))
+    asyncio.run(_fill(*map(int, sys.argv[1:])))

@@ -45,3 +45,30 @@ end
 """
     )
     return script
+
+
+def write_wrk_script_of_images(folder: Path, images: int) -> Path:
+    """Write a wrk script that posts reviews of ``bench/app:v0``, ``bench/app:v1`` and so on in turn; return the script.
+
+    Each run of wrk begins somewhere else, so that a short one does not ask for what the one before asked for last.
+    """
+    before, _, after = review_of(f"{ECR}/bench/app:v0").decode().partition(':v0"')
+    (folder / "before.json").write_text(before)
+    (folder / "after.json").write_text(after)
+    script = folder / "post.lua"
+    script.write_text(
+        f"""
+local function read(name)
+  local file = io.open("{folder}/" .. name .. ".json", "rb")
+  return file:read("*a")
+end
+local before, after, at = read("before") .. ":v", '"' .. read("after"), os.time() * 7919 % {images}
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+request = function()
+  at = (at + 1) % {images}
+  return wrk.format(nil, nil, nil, before .. at .. after)
+end
+"""
+    )
+    return script

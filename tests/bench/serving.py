@@ -5,9 +5,6 @@ All in one run, in interleaved rounds; wrk on the other core. What is compared i
 
 from __future__ import annotations
 
-import http.client
-import json
-import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,15 +14,22 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tests.bench.asking import ask, fill
 from tests.bench.http_layer import CONNECTIONS, Server, make_certificate, medians, wrk
-from tests.bench.reviews import ECR, review_of, write_wrk_script
+from tests.bench.reviews import ECR, review_of, write_wrk_script, write_wrk_script_of_images
 from tests.cluster import ControlPlane
 from tests.gate import Gate
 from tests.simulator import Simulator, World
 
 DISTINCT = 1_000
+MANY = 20_000
+"""Images in turn: as many as a very large cluster runs."""
 POLICIES = 100
+RATE = 2_000
+"""Calls a second to each API of the simulated AWS, so that 20,000 images are looked up in seconds."""
 WARM_UP_SECONDS = 1
+WARM_UP_IMAGES = 2_500
+"""A second; each is looked up first where it was not asked for for minutes."""
 POLICY: dict[str, Any] = {
     "registries": [{"account": "111122223333", "region": "eu-west-1"}],
     "tags": {"immutable": True},
@@ -35,25 +39,32 @@ POLICY: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table: what answers, the reviews it gets, and whether it has to allow them (None: it may say anything)."""
+    """One line of the table: what answers, the reviews it gets, and whether it has to allow them (None: it may say anything).
+
+    The reviews are ``bodies``, or one for each of so many ``images``.
+    """
 
     name: str
-    bodies: tuple[bytes, ...]
     server: Any
     allowed: bool | None
+    bodies: tuple[bytes, ...] = ()
+    images: int = 0
+
+    def script(self, folder: Path) -> Path:
+        """Write and return the wrk script that posts them in turn."""
+        return write_wrk_script_of_images(folder, self.images) if self.images else write_wrk_script(folder, self.bodies)
 
 
 def run(*, rounds: int, seconds: int) -> dict[str, dict[str, float]]:
     """Return the medians of each row and number of connections, as ``NAME CONNECTIONS``."""
     world = World()
-    clean = world.add_scanned_images("bench/app", DISTINCT)
+    clean = world.add_scanned_images("bench/app", MANY)
     world.add_image("bench/bad", "v1")
     world.add_finding("bench/bad", "v1", severity="CRITICAL", package="openssl", installed="3.0.1", fixed="3.0.2")
     one = (review_of(f"{ECR}/bench/app:{clean[0][0]}", f"{ECR}/bench/app:{clean[1][0]}"),)
-    many = tuple(review_of(f"{ECR}/bench/app:{tag}") for tag, _ in clean)
     bad = (review_of(f"{ECR}/bench/bad:v1", f"{ECR}/bench/bad:v1"),)
     samples: dict[str, list[dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory() as name, gate_on_one_core(world) as gate:
+    with tempfile.TemporaryDirectory() as name, gate_on_one_core(world, ratePerSecond=RATE, burst=RATE) as gate:
         folder = Path(name)
         product = SimpleNamespace(port=gate.port, process=gate.process)
         stock = [
@@ -65,7 +76,8 @@ def run(*, rounds: int, seconds: int) -> dict[str, dict[str, float]]:
                 Row(name="kopf's stock server, images read only", bodies=one, server=stock[1], allowed=None),
                 Row(name="tidegate, allowed", bodies=one, server=product, allowed=True),
                 Row(name="tidegate, refused", bodies=bad, server=product, allowed=False),
-                Row(name=f"tidegate, {DISTINCT} distinct images", bodies=many, server=product, allowed=True),
+                Row(name=f"tidegate, {DISTINCT} distinct images", images=DISTINCT, server=product, allowed=True),
+                Row(name=f"tidegate, {MANY} distinct images", images=MANY, server=product, allowed=True),
             ]
             gate.apply_policy("bench", POLICY)
             _measure(rows, rounds, seconds, folder, samples)
@@ -108,26 +120,27 @@ def _measure(
     for row in rows:
         own = folder / row.name.replace(" ", "-").replace("'", "")
         own.mkdir()
-        scripts[row.name] = write_wrk_script(own, row.bodies)
+        scripts[row.name] = row.script(own)
         _ask_each(row)
-        wrk(row.server, scripts[row.name], 8, 1)
+        _warm_up(row, scripts[row.name])
     _every(rounds, rows, lambda row: _sample(row, scripts[row.name], seconds, samples))
 
 
 def _ask_each(row: Row) -> None:
     """Have every image of a row looked up before it is measured, and see that the answers are those that are meant."""
-    connection = http.client.HTTPSConnection(
-        "127.0.0.1", row.server.port, context=ssl._create_unverified_context(), timeout=30
-    )
-    try:
-        # The first answer looks the images up, the second one is composed from what is remembered of them.
-        for body in row.bodies * 2:
-            connection.request("POST", "/validate?timeout=10s", body, {"Content-Type": "application/json"})
-            answer = json.loads(connection.getresponse().read())
-            if row.allowed is not None and answer["response"]["allowed"] is not row.allowed:
-                raise SystemExit(f"{row.name}: expected allowed to be {row.allowed}, got {answer}")
-    finally:
-        connection.close()
+    if row.images:
+        fill(row.server.port, 0, row.images)
+        return
+    # The first answer looks the images up, the second one is composed from what is remembered of them.
+    responses, _ = ask(row.server.port, row.bodies * 2)
+    for response in responses:
+        if row.allowed is not None and response["allowed"] is not row.allowed:
+            raise SystemExit(f"{row.name}: expected allowed to be {row.allowed}, got {response}")
+
+
+def _warm_up(row: Row, script: Path) -> None:
+    """Ask for a while, and as long as it takes to have each image asked for again."""
+    wrk(row.server, script, max(CONNECTIONS), max(WARM_UP_SECONDS, row.images // WARM_UP_IMAGES))
 
 
 def _every(rounds: int, rows: list[Row], measure: Callable[[Row], None]) -> None:
@@ -139,7 +152,7 @@ def _every(rounds: int, rows: list[Row], measure: Callable[[Row], None]) -> None
 
 def _sample(row: Row, script: Path, seconds: int, samples: dict[str, list[dict[str, float]]]) -> None:
     # What was known of a row's images has grown old while the others were measured.
-    wrk(row.server, script, max(CONNECTIONS), WARM_UP_SECONDS)
+    _warm_up(row, script)
     for connections in CONNECTIONS:
         sample = wrk(row.server, script, connections, seconds)
         samples.setdefault(f"{row.name}|{connections}", []).append(sample)

@@ -154,7 +154,7 @@ def run() -> dict[str, float]:
 def _measure(*numbers: int) -> float:
     command = [sys.executable, "-m", "tests.bench.memory", *map(str, numbers)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout)["rss_mib"])
+    return float(json.loads(done.stdout.splitlines()[-1])["rss_mib"])
 
 
 if __name__ == "__main__":

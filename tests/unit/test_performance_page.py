@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.page import AIMS, CONSTANT, STOCK, read, render
+from tests.bench.page import AIMS, CONSTANT, FEW, MANY, STOCK, read, render
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/reference/performance.md").read_text()
@@ -60,3 +60,24 @@ def test_readme_says_what_was_measured():
     found = re.search(r"in ([\d.]+) ms without load, ([\d.]+) ms with 8 connections and ([\d.]+) ms with 32", text)
     assert found is not None
     assert found.groups() == tuple(f"{slowest[number]:.1f}" for number in ("1", "8", "32"))
+
+
+@pytest.mark.parametrize(
+    ("answered", "slowest", "shown"),
+    [
+        pytest.param(1000, 10_000, "| 1,000 | 1,000 | 7 | 8 | 10,000 |", id="both aims met"),
+        pytest.param(999, 10_001, "| 1,000 | 999 (missed) | 7 | 8 | 10,001 (missed) |", id="both missed"),
+    ],
+)
+def test_a_burst_is_answered_whole_and_in_time_or_missed(answered, slowest, shown):
+    row = {"answered": answered, "median_ms": 7, "p99_ms": 8, "slowest_ms": slowest}
+    page = render({"bursts": {"1000": row, "_machine": "m"}})
+    assert shown in page
+    assert read(page)["bursts"]["1000"] == row
+
+
+@pytest.mark.parametrize(("cpu", "shown"), [(125, "8 connections: 0.80."), (126, "8 connections: 0.79 (missed).")])
+def test_many_images_are_compared_with_few(cpu, shown):
+    row = {"rps": 1, "cpu_us": 100, "p50_ms": 1, "p99_ms": 1}
+    rows = {f"{name}|8": row for name in (CONSTANT, STOCK, FEW)} | {f"{MANY}|8": row | {"cpu_us": cpu}}
+    assert shown in render({"serving": rows | {"_machine": "m"}})

@@ -82,7 +82,7 @@ def show_signatures(engine: Engine, observed: ObservedSignatures, judged: Judged
     """Return the signatures of the image, and of its children whose signatures were read."""
     signatures: list[ReportedSignature] = []
     left_aside: dict[LeftAside, None] = {}
-    required = requirements_of(policy, judged.plan.trust)
+    required = requirements_of(policy, judged.plan.matching.policy_set.trust)
     for beside in _found(engine, judged):
         for one in beside.found.skipped:
             left_aside[LeftAside(what=one.what, reason=one.reason.value, detail=one.detail)] = None

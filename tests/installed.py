@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.chart.render import CHART, NAMESPACE, RELEASE, run_helm
-from tests.cluster import program
+from tests.cluster import program, wait_for
 from tests.cluster.node import NodeCluster, controller_image, missing
 from tests.cluster.node.components import PAUSE_ACCOUNT, PAUSE_REPOSITORY, PAUSE_TAG, REGISTRY_PORT
 from tests.cluster.toolchain.build import ready
@@ -85,13 +85,27 @@ class Installed(Release):
 
     def __enter__(self) -> Self:
         push_controller_image(self._world)
-        self.helm("install", str(CHART), "--create-namespace", values=self.values)
-        self.wait_for_rollout()
-        self.wait_until_called()
+        self.install()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Do nothing: the end of the cluster is its end."""
+
+    def install(self, values: Mapping[str, Any] | None = None) -> None:
+        """Install the chart with its values, some of them changed, and wait until the API server calls tidegate."""
+        self.helm("install", str(CHART), "--create-namespace", values=self.values | dict(values or {}))
+        self.wait_for_rollout()
+        self.wait_until_called()
+
+    def upgrade(self, values: Mapping[str, Any] | None = None) -> None:
+        """Upgrade the release to its values with some changed, and wait for its Pods."""
+        self.helm("upgrade", str(CHART), values=self.values | dict(values or {}))
+        self.wait_for_rollout()
+
+    def uninstall(self) -> None:
+        """Uninstall the release and wait for the end of its Pods; the namespace and the CRDs stay."""
+        self.helm("uninstall")
+        wait_for(lambda: not self.pods(), what="the end of the Pods", timeout_seconds=ROLLOUT_SECONDS)
 
     def helm(self, verb: str, *arguments: str, values: Mapping[str, Any] | None = None) -> str:
         """Run helm on the release and return what it printed."""
@@ -106,9 +120,14 @@ class Installed(Release):
         return done.stdout
 
     def wait_for_rollout(self) -> None:
-        """Wait until every Pod of the Deployment is ready."""
+        """Wait until every Pod of the Deployment is ready, and each that it replaces has ended."""
         what = ("rollout", "status", f"deployment/{RELEASE}", f"--namespace={NAMESPACE}")
         self.cluster.kubectl(*what, f"--timeout={ROLLOUT_SECONDS}s", timeout_seconds=ROLLOUT_SECONDS + 10)
+        wait_for(
+            lambda: not [pod for pod in self.pods() if "deletionTimestamp" in pod["metadata"]],
+            what="the replaced Pods to end",
+            timeout_seconds=ROLLOUT_SECONDS,
+        )
 
     def pods(self) -> list[dict[str, Any]]:
         """Return the Pods of the controller."""

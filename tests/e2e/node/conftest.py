@@ -10,11 +10,17 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.cluster import wait_for
 from tests.cluster.node import NodeCluster
 from tests.e2e.conftest import NO_NODE
 from tests.installed import Installed, running_world, simulated_aws
+from tests.load import Load
+from tests.objects import CRITICAL, GOOD, POLICY
 from tests.prerequisites import require
 from tests.simulator import Simulator, scenario
+
+LEAST_ANSWERS = 10
+IN_FORCE_SECONDS = 90.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +62,33 @@ def namespace(node: Node) -> Iterator[str]:
     """Give the test a namespace of its own on the node."""
     with node.cluster.namespace() as name:
         yield name
+
+
+@pytest.fixture
+def guarded(node: Node, namespace: str) -> str:
+    """Give a namespace with a policy that denies, and two replicas."""
+    apply_production(node, namespace)
+    node.tidegate.wait_for_rollout()
+    assert len(node.tidegate.processes()) == 2
+    return namespace
+
+
+def apply_production(node: Node, namespace: str) -> None:
+    """Apply a policy to the namespace and wait until each replica refuses by it: any may be asked."""
+    node.tidegate.apply_policy("production", POLICY, match={"namespaces": [namespace]})
+    wait_until_refused(node, namespace, "[policy production]")
+
+
+def wait_until_refused(node: Node, namespace: str, text: str) -> None:
+    """Wait until each replica refuses with a text: any may be asked."""
+
+    def refuses() -> bool:
+        answers = [node.tidegate.try_image("docker.io/library/x:1", namespace=namespace) for _ in range(LEAST_ANSWERS)]
+        return all(text in answer for answer in answers)
+
+    wait_for(refuses, what="refusals by every replica", timeout_seconds=IN_FORCE_SECONDS)
+
+
+def load(node: Node, namespace: str) -> Load:
+    """Return requests to the guarded namespace, one of which is to be admitted and the next one refused."""
+    return Load(node.cluster, namespace, admitted=GOOD, refused=CRITICAL)

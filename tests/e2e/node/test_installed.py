@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.chart.render import NAMESPACE, RELEASE
 from tests.cluster import wait_for
-from tests.e2e.node.conftest import Node
-from tests.objects import CRITICAL, ECR, GOOD, POLICY, workload
+from tests.e2e.node.conftest import Node, apply_production
+from tests.objects import CRITICAL, ECR, GOOD, workload
 
 USER = 65532
 # A busy machine pulls and starts slowly.
 RUNNING_SECONDS = 90.0
-LEAST_ANSWERS = 10
-
-
-def apply_production(node: Node, namespace: str) -> None:
-    """Apply a policy to the namespace and wait until each replica refuses by it: any may be asked."""
-    node.tidegate.apply_policy("production", POLICY, match={"namespaces": [namespace]})
-
-    def refuses() -> bool:
-        answers = [node.tidegate.try_image("docker.io/library/x:1", namespace=namespace) for _ in range(LEAST_ANSWERS)]
-        return all("[policy production]" in answer for answer in answers)
-
-    wait_for(refuses, what="refusals by every replica", timeout_seconds=RUNNING_SECONDS)
 
 
 def creation_of_a_pod(node: Node, namespace: str) -> dict[str, Any]:
@@ -41,13 +27,6 @@ def creation_of_a_pod(node: Node, namespace: str) -> dict[str, Any]:
         )
 
     return node.cluster.wait_for_audit_event(wanted)
-
-
-@pytest.fixture
-def guarded(node: Node, namespace: str) -> str:
-    """Give a namespace with a policy that denies."""
-    apply_production(node, namespace)
-    return namespace
 
 
 def test_both_replicas_become_ready_at_the_first_try(node: Node) -> None:

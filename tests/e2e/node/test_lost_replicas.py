@@ -13,8 +13,7 @@ import pytest
 from tests.chart.render import NAMESPACE
 from tests.cluster import wait_for
 from tests.cluster.node.components import NODE
-from tests.e2e.node.conftest import Node
-from tests.e2e.node.test_installed import apply_production
+from tests.e2e.node.conftest import Node, load
 from tests.installed import SELECTOR
 from tests.load import Load
 from tests.objects import CRITICAL, GOOD
@@ -26,19 +25,6 @@ DRAIN_SECONDS = 180
 LEAST_REQUESTS = 300
 NO_CONNECTION = ("connection refused", "connection reset", "EOF", "broken pipe")
 """What the API server says where the process that it calls is gone."""
-
-
-@pytest.fixture
-def guarded(node: Node, namespace: str) -> str:
-    """Give a namespace with a policy that denies, and two replicas."""
-    apply_production(node, namespace)
-    node.tidegate.wait_for_rollout()
-    assert len(node.tidegate.processes()) == 2
-    return namespace
-
-
-def load(node: Node, namespace: str) -> Load:
-    return Load(node.cluster, namespace, admitted=GOOD, refused=CRITICAL)
 
 
 def test_a_wrong_answer_is_noticed(node: Node, guarded: str) -> None:

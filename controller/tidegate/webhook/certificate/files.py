@@ -13,9 +13,8 @@ import structlog
 from cryptography import x509
 
 from tidegate.errors import ConfigurationError
-from tidegate.webhook.certificate.serving import Reload, ServingPair
+from tidegate.webhook.certificate.serving import CHECK_SECONDS, Reload, ServingPair
 
-CHECK_SECONDS: Final = 10.0
 MAX_FILE_BYTES: Final = 1024 * 1024
 AUTHORITY_FILE: Final = "ca.crt"
 """The authority's file in a Secret of cert-manager, beside the certificate."""

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
+
+CHECK_SECONDS: Final = 10.0
+"""Between two looks at what is to be served: a damaged Secret or caBundle is repaired this soon."""
 
 Reload = Callable[[bytes, bytes], None]
 """Serve another certificate and key, both PEM, from now on; raises ConfigurationError and changes nothing if

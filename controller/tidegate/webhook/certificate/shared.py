@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from tidegate.cluster.api import CONFLICT, NOT_FOUND, ApiError, Json, KubernetesApi
-from tidegate.cluster.resync import RESYNC_SECONDS, Resync
+from tidegate.cluster.resync import Resync
 from tidegate.webhook.certificate.bundle import CaBundle
 from tidegate.webhook.certificate.material import (
     MAX_NAMES,
@@ -25,7 +25,7 @@ from tidegate.webhook.certificate.material import (
     serving_problem,
 )
 from tidegate.webhook.certificate.secret import Shared, fill_secret, read_secret
-from tidegate.webhook.certificate.serving import Reload, ServingPair
+from tidegate.webhook.certificate.serving import CHECK_SECONDS, Reload, ServingPair
 
 MAX_CONFLICTS: Final = 20
 """Conflicts in a row after which the call fails."""
@@ -47,7 +47,7 @@ class SharedCertificate:
         service_name: str,
         dns_names: Sequence[str] = (),
         bundle: CaBundle,
-        every_seconds: float = RESYNC_SECONDS,
+        every_seconds: float = CHECK_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api = api

@@ -14,6 +14,7 @@ import base64
 import http.client
 import json
 import ssl
+import sys
 import tempfile
 import threading
 import time
@@ -72,6 +73,8 @@ class Load:
         self._ending.set()
         for thread in self._threads:
             thread.join(2 * CLIENT_SECONDS)
+        # pytest shows it with -rP.
+        print(f"{len(self.outcomes)} requests, {len(self.failed)} failed, {len(self.wrong)} wrong", file=sys.stderr)
 
     @property
     def now(self) -> float:

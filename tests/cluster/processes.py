@@ -125,10 +125,21 @@ class Processes:
         self._running.append(process)
         return process
 
+    def find(self, name: str) -> Process:
+        """Return the running program of this name; raise LookupError where none runs."""
+        found = [one for one in self._running if one.name == name]
+        if not found:
+            raise LookupError(f"no program {name} runs")
+        return found[0]
+
+    def end(self, process: Process) -> None:
+        """Stop one program."""
+        process.stop()
+        self._running.remove(process)
+        self._lifeline.release(process.pid)
+
     def stop(self) -> None:
         """Stop every program, the last started first; a second call does nothing."""
         while self._running:
-            process = self._running.pop()
-            process.stop()
-            self._lifeline.release(process.pid)
+            self.end(self._running[-1])
         self._lifeline.close()

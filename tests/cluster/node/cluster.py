@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.cluster.control_plane import ARGUMENTS, PROGRAMS, START_TIMEOUT_SECONDS, ControlPlane
+from tests.cluster.control_plane import ARGUMENTS, CONTROL_PLANE, PROGRAMS, ControlPlane
 from tests.cluster.layout import Layout, lay_out
 from tests.cluster.node import components
 from tests.cluster.node.components import NODE, NodeFiles
@@ -15,10 +16,13 @@ from tests.cluster.node.requirements import missing
 from tests.cluster.processes import Process, ProcessError
 from tests.cluster.toolchain.build import ToolchainError
 from tests.cluster.waiting import wait_for
+from tests.namespaces import cgroups
 from tests.namespaces.addresses import GATEWAY
 from tests.namespaces.holder import Namespaces
 
 NODE_PROGRAMS = (*PROGRAMS, "kube-scheduler", "kubelet", "containerd", "containerd-shim-runc-v2")
+STARTED = (*CONTROL_PLANE, "kube-scheduler", "containerd", "kubelet")
+"""The programs in the order of their start."""
 PLUGINS = ("bridge", "host-local", "loopback")
 NODE_ARGUMENTS: Mapping[str, Callable[[Layout], list[str]]] = {
     **ARGUMENTS,
@@ -29,8 +33,6 @@ NODE_ARGUMENTS: Mapping[str, Callable[[Layout], list[str]]] = {
     "kubelet": components.kubelet,
 }
 API_PORT, ETCD_PORT, ETCD_PEER_PORT = 443, 2379, 2380
-# A busy machine is given time; it takes 5 s.
-NODE_TIMEOUT_SECONDS = 120.0
 
 
 class NodeCluster(ControlPlane):
@@ -59,6 +61,24 @@ class NodeCluster(ControlPlane):
         """Start a program of the test's own as a process of the node; see `ControlPlane.run_beside`."""
         return super().run_beside(name, self.inside.command(command), environment=environment)
 
+    def lose_power(self) -> None:
+        """Kill every program and every Pod's processes at once; what they stored stays."""
+        socket = self.inside.path(NodeFiles(folder=self.folder).containerd_socket)
+        for folder in cgroups.folders(self.inside.cgroup):
+            for file in folder.rglob("cgroup.procs"):
+                for pid in {int(line) for line in file.read_text().split()} - {self.inside.pid}:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+        for name in reversed(STARTED):
+            with contextlib.suppress(LookupError):
+                self.stop_program(name)
+        socket.unlink()
+
+    def restore_power(self) -> None:
+        """Start every program again, with what was stored."""
+        for name in STARTED:
+            self.start_program(name)
+
     def reach(self, command: Sequence[str]) -> list[str]:
         """Return the command line that runs a command on the node's network, and else on this machine."""
         return self.inside.network_command(command)
@@ -81,6 +101,11 @@ class NodeCluster(ControlPlane):
 
     # Inside
 
+    def _start_program(self, name: str, *, environment: Mapping[str, str] | None = None) -> Process:
+        if name == "containerd":
+            environment = {"PATH": f"{self._programs['containerd-shim-runc-v2'].parent}:{os.environ['PATH']}"}
+        return super()._start_program(name, environment=environment)
+
     def _lay_out(self) -> Layout:
         layout = lay_out(self.folder, self.authority, address=GATEWAY, ports=(API_PORT, ETCD_PORT, ETCD_PEER_PORT))
         files = NodeFiles(folder=self.folder)
@@ -102,12 +127,10 @@ class NodeCluster(ControlPlane):
         super()._start_once()
         self._write_client_kubeconfig("kube-scheduler")
         self._write_client_kubeconfig("kubelet", f"system:node:{NODE}", ("system:nodes",))
-        self._start_program("kube-scheduler")
-        path = f"{self._programs['containerd-shim-runc-v2'].parent}:{os.environ['PATH']}"
         socket = self.inside.path(NodeFiles(folder=self.folder).containerd_socket)
-        runtime = self._start_program("containerd", environment={"PATH": path})
-        runtime.wait_until(socket.is_socket, timeout_seconds=START_TIMEOUT_SECONDS)
-        self._start_program("kubelet").wait_until(self._node_is_ready, timeout_seconds=NODE_TIMEOUT_SECONDS)
+        self._readiness |= {"containerd": socket.is_socket, "kubelet": self._node_is_ready}
+        for name in STARTED[len(CONTROL_PLANE) :]:
+            self.start_program(name)
         wait_for(
             lambda: self.kubectl("get", "serviceaccount", "default", check=False).returncode == 0,
             what="the ServiceAccount of the namespace default",

@@ -12,7 +12,6 @@ from kubernetes.client import Configuration
 
 from tests.chart.render import render
 from tests.cluster import ControlPlane
-from tests.cluster.processes import Process
 from tests.objects import image_policy
 from tests.waiting import until
 from tidegate.cluster.api import KubernetesApi
@@ -145,9 +144,3 @@ def policy(name: str, **spec: Any) -> dict[str, Any]:
     """Return an ImagePolicy that nobody else's Pods meet, unless said otherwise."""
     nobody = {"match": {"namespaces": [f"nobody-{name}"]}, "tags": {"immutable": True}}
     return image_policy(name, nobody | spec)
-
-
-def api_server(cluster: ControlPlane) -> Process:
-    """Return the API server's process, to be stopped and continued."""
-    assert cluster._running is not None
-    return next(one for one in cluster._running._running if one.name == "kube-apiserver")

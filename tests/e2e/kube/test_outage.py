@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 
 from tests.e2e.kube.conftest import RunEdge
-from tests.e2e.kube.edge import Edge, Rights, api_server, aside, policy
+from tests.e2e.kube.edge import Edge, Rights, aside, policy
 from tests.waiting import until
 
 
@@ -19,7 +19,7 @@ async def test_an_outage_keeps_the_snapshot_and_ends_with_it(
     """The API server is stopped, not ended: connections hang, as they do when a network is lost."""
     monkeypatch.setattr("tidegate.cluster.api.READ_SECONDS", 1.0)
     name, cluster = f"policy-{uuid.uuid4().hex[:8]}", lonely_rights.cluster
-    server = api_server(cluster)
+    server = cluster.find_program("kube-apiserver")
     await aside(cluster.apply, policy(name))
     async with run_edge(lonely_rights, every_seconds=0.5) as edge:
         await edge.ready()
@@ -43,7 +43,7 @@ async def test_an_outage_keeps_the_snapshot_and_ends_with_it(
 
 async def test_the_loop_is_free_while_the_api_server_hangs(lonely_rights: Rights, lone_lonely_edge: Edge) -> None:
     """Calls hang in threads of their own, and whoever waits for one may give up at a deadline."""
-    server = api_server(lonely_rights.cluster)
+    server = lonely_rights.cluster.find_program("kube-apiserver")
     server.signal(signal.SIGSTOP)
     try:
         asking = [

@@ -79,11 +79,11 @@ def apply_production(node: Node, namespace: str) -> None:
     wait_until_refused(node, namespace, "[policy production]")
 
 
-def wait_until_refused(node: Node, namespace: str, text: str) -> None:
+def wait_until_refused(node: Node, namespace: str, text: str, *, image: str = "docker.io/library/x:1") -> None:
     """Wait until each replica refuses with a text: any may be asked."""
 
     def refuses() -> bool:
-        answers = [node.tidegate.try_image("docker.io/library/x:1", namespace=namespace) for _ in range(LEAST_ANSWERS)]
+        answers = [node.tidegate.try_image(image, namespace=namespace) for _ in range(LEAST_ANSWERS)]
         return all(text in answer for answer in answers)
 
     wait_for(refuses, what="refusals by every replica", timeout_seconds=IN_FORCE_SECONDS)

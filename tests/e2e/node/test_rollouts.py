@@ -64,10 +64,7 @@ def test_an_upgrade_with_changed_values_from_a_chart_with_older_crds_loses_no_re
 
 
 def test_an_upgrade_with_a_new_image_loses_no_request(node: Node, guarded: str) -> None:
-    image = manifests.from_layout(controller_image())
-    body = msgspec.json.decode(image.data) | {"annotations": {"org.opencontainers.image.version": "next"}}
-    data = msgspec.json.encode(body)
-    other = dataclasses.replace(image, data=data, digest=manifests.sha256(data))
+    other = next_image()
     digest = node.aws.world.push(REPOSITORY, other, "next")
     before = names(node)
     with load(node, guarded) as running:
@@ -79,6 +76,18 @@ def test_an_upgrade_with_a_new_image_loses_no_request(node: Node, guarded: str) 
     assert len(running.outcomes) > LEAST_REQUESTS
     (image_id,) = {pod["status"]["containerStatuses"][0]["imageID"] for pod in node.tidegate.pods()}
     assert image_id.endswith(f"@{digest}")
+
+
+def next_image() -> manifests.Manifest:
+    """Return the controller's image as another one: with a configuration, and so a digest, of its own."""
+    image = manifests.from_layout(controller_image())
+    body = msgspec.json.decode(image.data)
+    configuration = msgspec.json.decode(image.blobs[body["config"]["digest"]]) | {"author": "next"}
+    content = msgspec.json.encode(configuration)
+    body["config"] |= {"digest": manifests.sha256(content), "size": len(content)}
+    data = msgspec.json.encode(body)
+    blobs = {**image.blobs, manifests.sha256(content): content}
+    return dataclasses.replace(image, data=data, digest=manifests.sha256(data), blobs=blobs)
 
 
 def install_older_definition(node: Node) -> None:

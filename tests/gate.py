@@ -124,19 +124,28 @@ class Gate(Release):
         self.wait_until_called()
 
     def arm_configuration(self) -> None:
-        """Apply the webhook configuration."""
+        """Apply the webhook configurations."""
         url = f"https://localhost:{self.port}"
-        configuration = chart.webhooks_by_url(self.objects, url, self.cluster.authority.certificate)
+        configurations = [
+            chart.webhooks_by_url(self.objects, url, self.cluster.authority.certificate, kind=kind)
+            for kind in chart.WEBHOOK_KINDS
+            if chart.find_all(self.objects, kind)
+        ]
         if self.own_certificate:
-            for hook in configuration["webhooks"]:
+            for hook in (hook for one in configurations for hook in one["webhooks"]):
                 del hook["clientConfig"]["caBundle"]
-        self.cluster.apply(configuration)
+        self.cluster.apply(configurations)
 
     def disarm(self) -> None:
-        """Remove the webhook configuration and every policy made here."""
-        name = chart.webhook_configuration(self.objects)["metadata"]["name"]
-        self.cluster.kubectl("delete", "validatingwebhookconfiguration", name, "--ignore-not-found")
+        """Remove the webhook configurations and every policy made here."""
+        self.disarm_configuration()
         self.delete_policies()
+
+    def disarm_configuration(self) -> None:
+        """Remove the webhook configurations."""
+        name = chart.webhook_configuration(self.objects)["metadata"]["name"]
+        for kind in chart.WEBHOOK_KINDS:
+            self.cluster.kubectl("delete", kind, name, "--ignore-not-found")
 
     def delete_policy(self, name: str) -> None:
         """Delete a policy and wait until the controller has let go of it."""

@@ -136,10 +136,14 @@ class Log(_Section, frozen=True, kw_only=True):
 
 
 class Settings(_Section, frozen=True, kw_only=True):
-    """The whole file. ``namespace`` defaults to the environment's POD_NAMESPACE."""
+    """The whole file. ``namespace`` defaults to the environment's POD_NAMESPACE.
+
+    ``digest_pinning`` serves the mutating webhook.
+    """
 
     namespace: str | None = None
     audit_only: bool = False
+    digest_pinning: bool = False
     server: Server = Server()
     certificate: CertificateSettings = CertificateSettings()
     aws: Aws = Aws()

@@ -19,6 +19,7 @@ EVERYTHING: dict[str, Any] = {
     "podLabels": {"c": "d"},
     "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
     "webhook": {"annotations": {"owner": "platform"}},
+    "digestPinning": {"enabled": True, "namespaces": ["team-a"]},
     "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/tidegate"}},
 }
 PULL_SECRET = {"registries": [{"host": "ghcr.io", "pullSecret": "ghcr-login"}]}

@@ -35,6 +35,7 @@ RELEASE = "tidegate"
 NAMESPACE = "tidegate"
 HELM_TIMEOUT_SECONDS = 60
 ENFORCING: Mapping[str, Any] = {"auditOnly": False}
+WEBHOOK_KINDS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 RBAC_KINDS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
 Object = dict[str, Any]
@@ -169,7 +170,7 @@ def role_rules(objects: Sequence[Object], kind: str = "ClusterRole") -> list[Obj
 
 def webhook_configuration(objects: Sequence[Object]) -> Object:
     """Return the webhook configuration."""
-    return find(objects, "ValidatingWebhookConfiguration")
+    return find(objects, WEBHOOK_KINDS[0])
 
 
 def webhooks(objects: Sequence[Object]) -> dict[str, Object]:
@@ -177,12 +178,14 @@ def webhooks(objects: Sequence[Object]) -> dict[str, Object]:
     return {hook["name"]: hook for hook in webhook_configuration(objects)["webhooks"]}
 
 
-def webhooks_by_url(objects: Sequence[Object], base_url: str, authority: bytes) -> Object:
-    """Return the webhook configuration with its Service replaced by a URL, for a controller that runs beside.
+def webhooks_by_url(
+    objects: Sequence[Object], base_url: str, authority: bytes, *, kind: str = WEBHOOK_KINDS[0]
+) -> Object:
+    """Return a webhook configuration with its Service replaced by a URL, for a controller that runs beside.
 
     ``base_url`` has no path, the chart's is added; ``authority`` is the PEM certificate to trust.
     """
-    configuration = copy.deepcopy(webhook_configuration(objects))
+    configuration = copy.deepcopy(find(objects, kind))
     for hook in configuration["webhooks"]:
         path = hook["clientConfig"]["service"]["path"]
         hook["clientConfig"] = {

@@ -16,7 +16,7 @@ from tidegate.policy.model import Action, ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.signatures import Children
 from tidegate.settings import Settings, parse_settings
-from tidegate.webhook.server.admission import AUDIT_PATH, VALIDATE_PATH
+from tidegate.webhook.server.admission import AUDIT_PATH, MUTATE_PATH, VALIDATE_PATH
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 FIXED = {"server.host"}
@@ -27,6 +27,7 @@ FOLDER = "/dev/shm/tidegate-trust-stores"
 OTHER_THAN_DEFAULT: dict[str, Any] = {
     "fullnameOverride": "gate",
     "auditOnly": True,
+    "digestPinning": {"enabled": True},
     "webhook": {"timeoutSeconds": 7},
     "server": {"port": 8443, "metricsPort": 9090, "drainSeconds": 12, "maxConnections": 300, "clientCA": PEM},
     "certificate": {"secretName": "other", "dnsNames": ["gate.example"]},
@@ -124,6 +125,8 @@ def test_the_program_understands_the_baseline_policy():
 def test_the_api_server_asks_on_the_path_that_is_served():
     paths = {name: hook["clientConfig"]["service"]["path"] for name, hook in webhooks(render()).items()}
     assert paths == {"enforce.tidegate.dev": VALIDATE_PATH, "audit.tidegate.dev": AUDIT_PATH}
+    (pinning,) = find(render(OTHER_THAN_DEFAULT), "MutatingWebhookConfiguration")["webhooks"]
+    assert pinning["clientConfig"]["service"]["path"] == MUTATE_PATH
 
 
 def test_the_certificate_is_made_for_the_service_that_is_called():

@@ -9,6 +9,8 @@ from tests.chart.render import CHART, find_all, render
 
 PAGE = CHART.parents[2] / "docs" / "security" / "permissions.md"
 CERT_MANAGER = {"certificate": {"mode": "certManager"}}
+PINNING = {"digestPinning": {"enabled": True}}
+WHENS = ("self", "self, pinning")
 Right = tuple[str, str, str, str]
 """Resource, name, verb, and where."""
 
@@ -19,12 +21,10 @@ def table() -> list[list[str]]:
     return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
 
 
-def written(*, self_made: bool) -> set[Right]:
-    """Return the rights of the table with certificate.mode self, or with another."""
+def written(*whens: str) -> set[Right]:
+    """Return the rights of the table that there are always, and under these conditions."""
     return {
-        (resource, name, verb, where)
-        for resource, name, verb, where, when, *_ in table()
-        if self_made or when == "always"
+        (resource, name, verb, where) for resource, name, verb, where, when, *_ in table() if when in {"always", *whens}
     }
 
 
@@ -50,13 +50,21 @@ def _full_name(resource: str, group: str) -> str:
     return (f"{plural}.{group}" if group else plural) + slash + subresource
 
 
-@pytest.mark.parametrize(("values", "self_made"), [({}, True), (CERT_MANAGER, False)])
-def test_every_right_has_a_line_and_every_line_is_a_right(values, self_made):
-    assert rendered(values) == written(self_made=self_made)
+@pytest.mark.parametrize(
+    ("values", "whens"),
+    [
+        ({}, ["self"]),
+        (PINNING, ["self", "self, pinning"]),
+        (CERT_MANAGER, []),
+        (CERT_MANAGER | PINNING, []),
+    ],
+)
+def test_every_right_has_a_line_and_every_line_is_a_right(values, whens):
+    assert rendered(values) == written(*whens)
 
 
 def test_no_right_is_told_twice():
-    assert len(table()) == len(written(self_made=True))
+    assert len(table()) == len(written(*WHENS))
 
 
 def test_each_line_says_what_the_right_is_for_and_what_its_loss_costs():
@@ -66,9 +74,7 @@ def test_each_line_says_what_the_right_is_for_and_what_its_loss_costs():
 
 
 def test_nothing_is_given_by_a_wildcard_and_nothing_may_be_created_or_deleted():
-    for resource, name, verb, _ in rendered({}):
+    for resource, name, verb, _ in rendered(PINNING):
         assert "*" not in (resource, name, verb)
         assert verb in {"get", "list", "watch", "patch", "update"}
-        assert (
-            resource not in {"secrets", "validatingwebhookconfigurations.admissionregistration.k8s.io"} or name != "any"
-        )
+        assert (resource != "secrets" and "webhookconfigurations" not in resource) or name != "any"

@@ -90,7 +90,8 @@ def test_an_object_is_there_exactly_when_its_switch_says_so(values, kind, presen
 def test_each_object_is_labelled_and_in_the_release_s_namespace(values):
     for item in render(values, namespace="gate"):
         assert item["metadata"]["labels"]["app.kubernetes.io/instance"] == "tidegate", item["kind"]
-        cluster_wide = {"ClusterRole", "ClusterRoleBinding", "ValidatingWebhookConfiguration", "ImagePolicy"}
+        cluster_wide = {"ClusterRole", "ClusterRoleBinding", "ImagePolicy"}
+        cluster_wide |= {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}
         expected = None if item["kind"] in cluster_wide else "gate"
         assert item["metadata"].get("namespace") == expected, item["kind"]
 

@@ -30,6 +30,7 @@ OPTIONAL: dict[str, Any] = {
     "hostNetwork": True,
     "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/tidegate"}},
     "webhook": {"annotations": {"owner": "platform"}},
+    "digestPinning": {"enabled": True, "namespaces": ["team-a"]},
     "baselinePolicy": {
         "registries": [{"account": "111122223333"}, {"host": "ghcr.io", "repositories": ["a/**"]}],
         "signatures": {
@@ -74,7 +75,8 @@ class Release:
         return self.helm("install", str(CHART), values=values or {})
 
     def upgrade(self, values: dict[str, Any] | None = None) -> str:
-        return self.helm("upgrade", str(CHART), values=values or {})
+        # There is no node to run the Job of the CRDs; tests/e2e/node/test_rollouts.py has it.
+        return self.helm("upgrade", str(CHART), "--no-hooks", values=values or {})
 
     def webhooks(self) -> dict[str, dict[str, Any]]:
         return {hook["name"]: hook for hook in self.cluster.get(KIND, NAME)["webhooks"]}

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import structlog
 import uvloop
 
 from tidegate import __version__
 from tidegate.admission.known_bad import POLICY as KNOWN_BAD
+from tidegate.admission.pinning import Pinner
 from tidegate.admission.request import BadReviewError
 from tidegate.admission.reviewer import Reviewer
 from tidegate.app.allocator import give_memory_back, set_up_allocator
@@ -27,8 +29,10 @@ from tidegate.cluster.policies import WatchedPolicies
 from tidegate.cluster.trust import WatchedTrust
 from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.errors import ConfigurationError
+from tidegate.evidence.clock import Clock
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.gather.clock import ClockWatch
+from tidegate.gather.collector import Collector
 from tidegate.policy.trust_stores import BrokenTrustStore
 from tidegate.settings import Settings
 from tidegate.signing.prepare import warm_up
@@ -37,7 +41,7 @@ from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.registries import listed_registry_keys
 from tidegate.trust.kms_keys import KmsKeys
 from tidegate.trust.trusted_roots import FetchedRoots
-from tidegate.webhook.certificate import CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
+from tidegate.webhook.certificate import MUTATING, CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
 from tidegate.webhook.kopf_host import KopfHost
 from tidegate.webhook.operator import run_operator
 from tidegate.webhook.self_check import SelfCheck, WithoutSelfChecks
@@ -62,6 +66,17 @@ OWN_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: 
 """The address at which a server that listens on all addresses reaches itself."""
 
 _log = structlog.get_logger(__name__)
+
+
+class WebhookSources(TypedDict):
+    """What both webhooks judge with."""
+
+    policies: WatchedPolicies
+    namespaces: WatchedNamespaces
+    platforms: NodePlatforms
+    evidence: Collector
+    clock: Clock
+    timeout_seconds: float
 
 
 def run_admission(settings: Settings) -> None:
@@ -101,21 +116,21 @@ async def serve(settings: Settings) -> None:
         is_loading=policies.is_loading,
         expect=lambda status, count: server.expect(status, count),  # noqa: PLW0108 - the server is made below
     )
-    reviewer = partial(
-        Reviewer,
+    sources = WebhookSources(
         policies=policies,
         namespaces=namespaces,
         platforms=platforms,
         evidence=engine.collector,
         clock=engine.clock,
-        observer=WithoutSelfChecks(engine.observer),
         timeout_seconds=settings.server.webhook_timeout_seconds,
     )
+    reviewer = partial(Reviewer, **sources, observer=WithoutSelfChecks(engine.observer))
     reviewers = [reviewer(audit_only=settings.audit_only), reviewer(audit_only=True)]
     clock_watch = watch_clock(engine, reviewers)
     server = AdmissionServer(
         responder=responder(reviewers[0]),
         audit_responder=responder(reviewers[1]),
+        mutating_responder=responder(Pinner(**sources)) if settings.digest_pinning else None,
         readiness=readiness.unmet,
         tls=tls,
         limits=ServerLimits(max_connections=settings.server.max_connections),
@@ -201,10 +216,13 @@ def serving_certificate(settings: Settings, api: KubernetesApi) -> ServingCertif
         service_name=wanted.service_name,
         dns_names=wanted.dns_names,
         bundle=CaBundle(api, wanted.webhook_configuration_name),
+        pinning_bundle=(
+            CaBundle(api, wanted.webhook_configuration_name, resource=MUTATING) if settings.digest_pinning else None
+        ),
     )
 
 
-def responder(reviewer: Reviewer) -> Responder:
+def responder(reviewer: Reviewer | Pinner) -> Responder:
     """Return the reviewer as the server calls it: an invalid AdmissionReview is a BadRequest."""
 
     def respond(body: bytes, deadline_seconds: float | None, /) -> bytes | Awaitable[bytes]:

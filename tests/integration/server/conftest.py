@@ -13,7 +13,7 @@ import uvloop
 from tests.integration.server import certificates
 from tests.integration.server.peer import Peer
 from tests.waiting import until
-from tidegate.webhook.server import AdmissionServer, ServerLimits, ServerTLS
+from tidegate.webhook.server import AdmissionServer, Responder, ServerLimits, ServerTLS
 
 FAST: dict[str, Any] = {"sweep_seconds": 0.02, "notice_seconds": 0.05, "linger_seconds": 0.5, "close_seconds": 0.5}
 """Ends of connections that no test waits for long."""
@@ -88,10 +88,13 @@ async def start(pair):
     async with AsyncExitStack() as stack:
         sites = []
 
-        async def start_one(*, client_authorities_pem: bytes | None = None, **limits) -> Site:
+        async def start_one(
+            *, client_authorities_pem: bytes | None = None, mutating_responder: Responder | None = None, **limits
+        ) -> Site:
             script = Script()
             server = AdmissionServer(
                 responder=script,
+                mutating_responder=mutating_responder,
                 readiness=lambda: script.unmet,
                 tls=ServerTLS(*pair, client_authorities_pem=client_authorities_pem),
                 limits=ServerLimits(**{**FAST, **limits}),

@@ -207,3 +207,10 @@ async def test_a_deadline_is_never_guessed(site, query):
 async def test_no_answer_names_the_software_below(site):
     for data in (post(), get("/nope"), get("/healthz")):
         assert "python" not in (await site.ask(data)).headers.get("server", "").lower()
+
+
+@pytest.mark.parametrize(("is_on", "status"), [(False, 404), (True, 200)])
+async def test_the_path_of_digest_pinning_is_served_only_where_it_is_on(start, is_on, status):
+    """Its answer always allows, so a validating webhook that is sent there by mistake must fail."""
+    site = await start(mutating_responder=(lambda _body, _deadline: b"{}") if is_on else None)
+    assert (await site.ask(post(target="/mutate"))).status == status

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.api import ApiError, KubernetesApi
 from tidegate.webhook.certificate import CaBundle, SharedCertificate
 from tidegate.webhook.certificate.secret import OWNER, OWNER_LABEL, SECRET_TYPE
 
@@ -43,16 +43,22 @@ class Bundle:
 
     def __init__(self) -> None:
         self.trusted: list[bytes] = []
+        self.is_forbidden = False
 
     async def ensure(self, authority_pem: bytes) -> None:
+        if self.is_forbidden:
+            raise ApiError("forbidden", status=403)
         self.trusted.append(authority_pem)
+
+    def unmet(self) -> list[str]:
+        return ["the caBundle lacks the authority"] if self.is_forbidden else []
 
 
 class Replica:
     """A running replica, and what it was told to serve."""
 
     def __init__(self, secrets: Secrets) -> None:
-        self.bundle = Bundle()
+        self.bundle, self.pinning_bundle = Bundle(), Bundle()
         self.served: list[bytes] = []
         self.now = NOW
         self.certificate = SharedCertificate(
@@ -61,6 +67,7 @@ class Replica:
             secret_name="s",
             service_name="tidegate",
             bundle=cast("CaBundle", self.bundle),
+            pinning_bundle=cast("CaBundle", self.pinning_bundle),
             now=lambda: self.now,
         )
         self.certificate._reload = lambda certificate, _key: self.served.append(certificate)
@@ -126,3 +133,21 @@ async def test_a_renewal_under_the_same_authority_is_served_at_once(secrets: Sec
     renewed = await other.certificate.obtain()
     await running.refresh()
     assert running.served == [renewed.certificate_pem]
+
+
+async def test_the_mutating_configuration_trusts_the_same_authority(secrets: Secrets) -> None:
+    replica = Replica(secrets)
+    await replica.certificate.obtain()
+    await replica.refresh()
+    assert replica.pinning_bundle.trusted == replica.bundle.trusted != []
+
+
+async def test_a_mutating_configuration_that_cannot_be_written_holds_up_neither_readiness_nor_renewal(
+    secrets: Secrets,
+) -> None:
+    running, new = await replaced(secrets)
+    running.pinning_bundle.is_forbidden = True
+    await running.refresh()
+    assert running.certificate.unmet() == []
+    await running.refresh()
+    assert running.served == [new]

@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tidegate.cluster.api import CONFLICT, NOT_FOUND, ApiError, Json, KubernetesApi
 from tidegate.errors import ConfigurationError
 
-CONFIGURATIONS_PATH: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+CONFIGURATIONS_PATH: Final = "/apis/admissionregistration.k8s.io/v1"
+VALIDATING: Final = "validatingwebhookconfigurations"
+MUTATING: Final = "mutatingwebhookconfigurations"
 MAX_AUTHORITIES: Final = 8
 """Authorities of one caBundle; the oldest entries are removed."""
 MAX_TRIES: Final = 5
@@ -26,14 +28,20 @@ _log = structlog.get_logger(__name__)
 
 
 class CaBundle:
-    """Keeps an authority in every webhook of one ValidatingWebhookConfiguration."""
+    """Keeps an authority in every webhook of one ValidatingWebhookConfiguration, or Mutating one."""
 
     def __init__(
-        self, api: KubernetesApi, configuration_name: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        api: KubernetesApi,
+        configuration_name: str,
+        *,
+        resource: str = VALIDATING,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api = api
         self._name = configuration_name
-        self._path = f"{CONFIGURATIONS_PATH}/{configuration_name}"
+        self._resource = resource
+        self._path = f"{CONFIGURATIONS_PATH}/{resource}/{configuration_name}"
         self._now = now
         self._unmet = "the caBundle of the webhook configuration has not been read yet"
         self.missing = False
@@ -78,7 +86,9 @@ class CaBundle:
     def _note_missing(self) -> None:
         if not self.missing:
             _log.warning(
-                "there is no webhook configuration, so the API server sends no requests", configuration=self._name
+                "there is no webhook configuration, so the API server sends no requests",
+                resource=self._resource,
+                configuration=self._name,
             )
         self.missing, self._unmet = True, ""
 

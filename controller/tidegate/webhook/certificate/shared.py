@@ -47,6 +47,7 @@ class SharedCertificate:
         service_name: str,
         dns_names: Sequence[str] = (),
         bundle: CaBundle,
+        pinning_bundle: CaBundle | None = None,
         every_seconds: float = CHECK_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -56,6 +57,7 @@ class SharedCertificate:
         self._path = f"/api/v1/namespaces/{namespace}/secrets/{secret_name}"
         self._names = tuple(dict.fromkeys([f"{service_name}.{namespace}.svc", *dns_names]))
         self._bundle = bundle
+        self._pinning_bundle = pinning_bundle
         self._now = now
         self._present: ServingPair | None = None
         self._reload: Reload | None = None
@@ -101,6 +103,7 @@ class SharedCertificate:
         """
         pair = await self._settle()
         await self._bundle.ensure(pair.trust_pem)
+        await self._ensure_pinning(pair.trust_pem)
         present = self._present
         if present is None or self._reload is None or pair == present:
             self._present = pair
@@ -111,6 +114,15 @@ class SharedCertificate:
         self._reload(pair.certificate_pem, pair.key_pem)
         self._present = pair
         _log.info("serving certificate changed", expires_at=pair.expires_at.isoformat())
+
+    async def _ensure_pinning(self, authority_pem: bytes) -> None:
+        """Add the authority to the mutating webhook. A failure only leaves images unpinned, so it holds up nothing."""
+        if self._pinning_bundle is None:
+            return
+        try:
+            await self._pinning_bundle.ensure(authority_pem)
+        except ApiError as error:
+            _log.warning("cannot update the caBundle of the mutating webhook; images are not pinned", error=str(error))
 
     async def _settle(self) -> ServingPair:
         """Read the Secret, or fill it, or renew it, until one version of it is good."""

@@ -1,4 +1,7 @@
-"""The admission server: /validate, /validate/audit, /healthz and /readyz on one TLS port. It knows nothing of images or policies."""
+"""The admission server: /validate, /validate/audit, /mutate, /healthz and /readyz on one TLS port.
+
+It knows nothing of images or policies.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
@@ -13,6 +16,8 @@ from tidegate.webhook.server.tls import ServerTLS
 VALIDATE_PATH: Final = "/validate"
 AUDIT_PATH: Final = "/validate/audit"
 """For namespaces where nothing is enforced yet: the same review, and every Deny is a warning."""
+MUTATE_PATH: Final = "/mutate"
+"""For digest pinning. Served only where that is on, since its answer always allows."""
 _OK: Final = ServerResponse(body=b"ok\n", content_type=TEXT)
 _DRAINING: Final = "the server is draining"
 
@@ -28,15 +33,19 @@ class AdmissionServer(Listener):
         *,
         responder: Responder,
         audit_responder: Responder | None = None,
+        mutating_responder: Responder | None = None,
         readiness: Callable[[], Sequence[str]],
         tls: ServerTLS,
         limits: ServerLimits | None = None,
     ) -> None:
         self._readiness = readiness
         self.tls = tls
-        routes = [Route(method="POST", path=VALIDATE_PATH, handler=responder, media_type=JSON)]
-        if audit_responder is not None:
-            routes.append(Route(method="POST", path=AUDIT_PATH, handler=audit_responder, media_type=JSON))
+        responders = {VALIDATE_PATH: responder, AUDIT_PATH: audit_responder, MUTATE_PATH: mutating_responder}
+        routes = [
+            Route(method="POST", path=path, handler=handler, media_type=JSON)
+            for path, handler in responders.items()
+            if handler is not None
+        ]
         super().__init__(name="admission", routes=[*routes, *self.probes()], limits=limits, tls=tls.context)
 
     def probes(self) -> tuple[Route, ...]:

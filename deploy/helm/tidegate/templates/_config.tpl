@@ -2,6 +2,7 @@
 {{- define "tidegate.config" -}}
 namespace: {{ .Release.Namespace }}
 auditOnly: {{ .Values.auditOnly }}
+digestPinning: {{ .Values.digestPinning.enabled }}
 server:
   host: "0.0.0.0"
   port: {{ int .Values.server.port }}

@@ -18,6 +18,14 @@
 {{- $problems = append $problems (printf "namespace %q is the release's own, which is always exempt, so that tidegate can start: remove it from namespaces.enforced and namespaces.audit." .) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.digestPinning.namespaces (not $v.digestPinning.enabled) -}}
+{{- $problems = append $problems "digestPinning.namespaces lists namespaces, but digestPinning.enabled is false: set digestPinning.enabled to true, or set digestPinning.namespaces to []." -}}
+{{- end -}}
+{{- range $v.digestPinning.namespaces -}}
+{{- if or (has . $v.namespaces.exempt) (eq . $.Release.Namespace) -}}
+{{- $problems = append $problems (printf "namespace %q is exempt, so nothing is pinned there: remove it from digestPinning.namespaces." .) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (has "Deny" $v.baselinePolicy.validationActions) (has "Warn" $v.baselinePolicy.validationActions) -}}
 {{- $problems = append $problems "baselinePolicy.validationActions has Deny and Warn: remove Warn, because a refusal already says why." -}}
 {{- end -}}

@@ -1,5 +1,17 @@
-{{/* One entry of the webhook configuration. Takes root, name, path, failurePolicy and namespaces (operator and values of a
-     matchExpression, in addition to the exempt ones). */}}
+{{/* The annotations of a webhook configuration, with their key; nothing if there are none. */}}
+{{- define "tidegate.webhookAnnotations" -}}
+{{- $annotations := .Values.webhook.annotations -}}
+{{- if eq .Values.certificate.mode "certManager" -}}
+{{- $injector := dict "cert-manager.io/inject-ca-from" (printf "%s/%s" .Release.Namespace (include "tidegate.fullname" .)) -}}
+{{- $annotations = merge $injector $annotations -}}
+{{- end -}}
+{{- with $annotations -}}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* One entry of a webhook configuration. Takes root, name, path, failurePolicy, namespaces (operator and values of a
+     matchExpression, in addition to the exempt ones) and, if not all resources with images, the template of the rules. */}}
 {{- define "tidegate.webhook" -}}
 - name: {{ .name }}
   failurePolicy: {{ .failurePolicy }}
@@ -31,7 +43,7 @@
   objectSelector: {{- toYaml . | nindent 4 }}
   {{- end }}
   # Exactly the resources with images. No status, no scale, no leases: nothing that a cluster needs to recover.
-  rules: {{- include "tidegate.resourceRules" .root | nindent 4 }}
+  rules: {{- include (.rules | default "tidegate.resourceRules") .root | nindent 4 }}
   # An update that changes no image passes without a call: replicas, labels, environment, finalizers, and what the
   # Deployment and Job controllers write. The API server evaluates this itself, so such updates also pass while tidegate is
   # down. The expression lists the images where each kind has them: Pods, workloads with a template, CronJobs.
@@ -74,6 +86,15 @@ request.operation != "UPDATE" ||
 - apiGroups: [batch]
   apiVersions: [v1]
   resources: [jobs, cronjobs]
+  operations: [CREATE, UPDATE]
+  scope: Namespaced
+{{- end -}}
+
+{{/* Pods only: workloads keep their tags, and the Pods made from them are pinned. */}}
+{{- define "tidegate.podRules" -}}
+- apiGroups: [""]
+  apiVersions: [v1]
+  resources: [pods, pods/ephemeralcontainers]
   operations: [CREATE, UPDATE]
   scope: Namespaced
 {{- end -}}

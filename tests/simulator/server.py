@@ -8,6 +8,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any
 
 import boto3
@@ -161,6 +162,7 @@ class Simulator(HttpThread):
 
     async def _play(self, request: web.BaseRequest, outcome: Outcome) -> web.StreamResponse:
         response = _response(outcome.reply)
+        response.headers["Date"] = formatdate(self.clock.now(), usegmt=True)
         if outcome.refuse:
             _cut(request)
             return response

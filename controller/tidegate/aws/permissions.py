@@ -24,10 +24,11 @@ class Need(StrEnum):
     SIGNER = "signers of AWS Signer"
     KMS = "keys in AWS KMS"
     OTHER_ACCOUNTS = "aws.accounts[].roleArn"
+    PREFLIGHT = "tidegate preflight"
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class IamStatement:
     """A statement of the IAM policy. ``resources`` makes its ARNs from partition, account, and roles in other accounts."""
 
     sid: str
@@ -35,13 +36,15 @@ class Statement:
 
 
 _ANY: Final = ["*"]
-IMAGES: Final = Statement("Images", lambda partition, account, _: [f"arn:{partition}:ecr:*:{account}:repository/*"])
-REGISTRY: Final = Statement("Registry", lambda *_: _ANY)
-FINDINGS: Final = Statement("Findings", lambda *_: _ANY)
+IMAGES: Final = IamStatement("Images", lambda partition, account, _: [f"arn:{partition}:ecr:*:{account}:repository/*"])
+REGISTRY: Final = IamStatement("Registry", lambda *_: _ANY)
+FINDINGS: Final = IamStatement("Findings", lambda *_: _ANY)
 """The list actions of Amazon Inspector do not support resource-level permissions."""
-REVOCATION: Final = Statement("Revocation", lambda *_: _ANY)
-PUBLIC_KEYS: Final = Statement("PublicKeys", lambda partition, account, _: [f"arn:{partition}:kms:*:{account}:key/*"])
-OTHER_ACCOUNTS: Final = Statement("OtherAccounts", lambda _partition, _account, roles: list(roles))
+REVOCATION: Final = IamStatement("Revocation", lambda *_: _ANY)
+PUBLIC_KEYS: Final = IamStatement(
+    "PublicKeys", lambda partition, account, _: [f"arn:{partition}:kms:*:{account}:key/*"]
+)
+OTHER_ACCOUNTS: Final = IamStatement("OtherAccounts", lambda _partition, _account, roles: list(roles))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Permission:
 
     api: Api
     need: Need
-    statement: Statement
+    statement: IamStatement
     more: tuple[str, ...] = ()
 
     @property
@@ -66,6 +69,7 @@ PERMISSIONS: Final = (
     Permission(Api("ecr", "DescribeRepositories"), Need.TAGS, IMAGES),
     Permission(Api("ecr", "GetRegistryScanningConfiguration"), Need.SCANS, REGISTRY),
     Permission(Api("ecr", "DescribeImageScanFindings"), Need.SCANS, IMAGES),
+    Permission(Api("inspector2", "BatchGetAccountStatus"), Need.PREFLIGHT, FINDINGS),
     Permission(Api("inspector2", "ListCoverage"), Need.SCANS, FINDINGS),
     Permission(Api("inspector2", "ListFindings"), Need.SCANS, FINDINGS),
     # The Service Authorization Reference has no action of this name and names ecr:BatchGetImage instead.
@@ -88,7 +92,7 @@ def iam_policy(
 ) -> dict[str, Any]:
     """Return the IAM policy document for some needs; ``roles`` are the ARNs of roles in other accounts."""
     wanted = {*needs, Need.IMAGES}
-    actions: dict[Statement, set[str]] = {}
+    actions: dict[IamStatement, set[str]] = {}
     for permission in PERMISSIONS:
         if permission.need in wanted:
             actions.setdefault(permission.statement, set()).update(permission.actions)

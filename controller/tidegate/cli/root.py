@@ -39,6 +39,11 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "import_group",
             "Convert trust policies of other tools to objects.",
         ),
+        "preflight": (
+            "tidegate.cli.preflight.command",
+            "preflight",
+            "Check AWS, permissions, policies and the webhook, with fixes.",
+        ),
         "verify": (
             "tidegate.cli.verify.command",
             "verify",
@@ -106,6 +111,7 @@ def main() -> None:
     In a cluster, `tidegate admission` answers the Kubernetes API server. On a laptop or in CI, `tidegate check` judges
     images and manifests by the same policies, `tidegate explain` shows the evidence for one image, and `tidegate verify`
     shows each step of signature verification. `tidegate import` converts the trust policies of other tools to objects.
+    `tidegate preflight` checks what tidegate needs of AWS and of the cluster.
 
     AWS credentials are found as by the AWS CLI: environment, profile, or the role of the machine or Pod.
     """

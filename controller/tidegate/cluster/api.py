@@ -30,6 +30,7 @@ PAGE_OBJECTS: Final = 500
 MAX_OBJECTS: Final = 100_000
 """Objects of one list. A longer list is an error; it is never truncated."""
 MAX_ERROR_CHARACTERS: Final = 500
+MAX_WARNINGS: Final = 100
 
 GONE: Final = 410
 CONFLICT: Final = 409
@@ -104,6 +105,12 @@ class KubernetesApi:
         """Create an object in a collection and return it; ApiError with status 409 if it exists."""
         return await self._ask("POST", path, answer=Json, body=obj)
 
+    async def dry_run(self, path: str, obj: Json) -> tuple[str, ...]:
+        """Let the API server do all of a creation but store the object; return the warnings of its answer."""
+        warnings: list[str] = []
+        await self._ask("POST", path, answer=Json, body=obj, query={"dryRun": "All"}, warnings=warnings)
+        return tuple(warnings)
+
     async def replace(self, path: str, obj: Json) -> Json:
         """Replace an object and return it; ApiError with status 409 if its resourceVersion is outdated."""
         return await self._ask("PUT", path, answer=Json, body=obj)
@@ -158,17 +165,26 @@ class KubernetesApi:
         accept: str = _JSON,
         content_type: str = _JSON,
         seconds: float = CALL_SECONDS,
+        warnings: list[str] | None = None,
     ) -> T:
         headers = {"Accept": accept} | ({"Content-Type": content_type} if body is not None else {})
         request = {"query_params": list((query or {}).items()), "header_params": headers, "body": body}
-        call = partial(self._call, method, path, answer, time.monotonic() + seconds, request)
+        call = partial(self._call, method, path, answer, time.monotonic() + seconds, request, warnings)
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except TimeoutError as exc:
             raise ApiError(f"{method} {path}: no answer within {seconds:.0f} s") from exc
 
-    def _call(self, method: str, path: str, answer: type[T], deadline: float, request: Mapping[str, Any]) -> T:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        deadline: float,
+        request: Mapping[str, Any],
+        warnings: list[str] | None,
+    ) -> T:
         """Make one call; runs in a thread. If the caller's time is over, the call is not made."""
         left = deadline - time.monotonic()
         if left <= 0:
@@ -185,6 +201,8 @@ class KubernetesApi:
             raise ApiError(f"{method} {path}: {type(exc).__name__}: {_short(str(exc))}") from exc
         if response.status >= _REFUSED:
             raise ApiError(f"{method} {path}: {response.status} {_message(content)}", status=response.status)
+        if warnings is not None:
+            warnings += map(_warning, response.headers.getlist("Warning")[:MAX_WARNINGS])
         if len(content) > MAX_ANSWER_BYTES:
             raise ApiError(f"{method} {path}: the response is larger than {MAX_ANSWER_BYTES} bytes")
         try:
@@ -201,6 +219,11 @@ def _message(content: bytes) -> str:
         said = None
     message = said.get("message") if isinstance(said, dict) else None
     return _short(message if isinstance(message, str) else content[:MAX_ERROR_CHARACTERS].decode(errors="replace"))
+
+
+def _warning(header: str) -> str:
+    """Return the text of a Warning header (RFC 7234, section 5.5), such as ``299 - "text"``."""
+    return _short(header.partition(" - ")[2].strip('"').replace('\\"', '"'))
 
 
 def _short(text: str) -> str:

@@ -38,6 +38,9 @@ class Desk:
     def check(self, *arguments: object) -> Ended:
         return run("check", *arguments, "--config", self.config)
 
+    def preflight(self, *arguments: object) -> Ended:
+        return run("preflight", *arguments, "--config", self.config)
+
     def explain(self, *arguments: object) -> Ended:
         return run("explain", *arguments, "--config", self.config)
 

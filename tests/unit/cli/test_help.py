@@ -15,6 +15,7 @@ from tidegate import __main__
 from tidegate.app.fatal import OUT_OF_MEMORY
 from tidegate.cli import root
 from tidegate.cli.check import command as check
+from tidegate.cli.preflight import row
 from tidegate.cli.root import main
 from tidegate.cli.verify.report import EXIT_CODES, LeftAside, Report, ReportedSignature, as_json
 from tidegate.verify.step import Conclusion, StepOutcome, StepResult
@@ -82,6 +83,7 @@ def test_the_page_names_every_exit_code():
         "check": {check.EXIT_ALLOWED, check.EXIT_REFUSED, root.EXIT_UNKNOWN, root.EXIT_INTERRUPTED},
         "verify": {*EXIT_CODES.values(), root.EXIT_INTERRUPTED},
         "import notation": {0, root.EXIT_UNKNOWN, root.EXIT_INTERRUPTED},
+        "preflight": {row.EXIT_FINE, row.EXIT_FAILED, row.EXIT_UNKNOWN, root.EXIT_INTERRUPTED},
         "admission": {0, root.EXIT_UNKNOWN, OUT_OF_MEMORY},
     }
     header, _, *rows = [
@@ -91,7 +93,7 @@ def test_the_page_names_every_exit_code():
     ]
     for column, title in enumerate(header[1:], 1):
         commands = re.findall(r"`([^`]+)`", title)
-        assert {int(row[0]) for row in rows if row[column]} == codes[commands[0]], title
+        assert {int(cells[0]) for cells in rows if cells[column]} == codes[commands[0]], title
 
 
 def test_the_guide_names_every_member_of_the_json_and_every_word():

@@ -231,6 +231,13 @@ def test_throttling_is_no_answer(preflight: Preflight, sim: Simulator) -> None:
     assert (code, [row["state"] for row in bad(rows)]) == (UNKNOWN, ["unknown"])
 
 
+def test_an_unknown_result_may_be_allowed_but_a_failure_never_is(preflight: Preflight, sim: Simulator) -> None:
+    sim.inject("throttle", service="ecr", operation="DescribeImages")
+    assert preflight.run("--allow-unknown")[0] == FINE
+    sim.inject("access_denied", service="ecr", operation="BatchGetImage")
+    assert preflight.run("--allow-unknown")[0] == FAILED
+
+
 def test_it_ends_in_time(preflight: Preflight, sim: Simulator) -> None:
     sim.inject("hang", seconds=60, service="ecr", operation="DescribeImages")
     code, rows = preflight.run("--only", "permissions", "--timeout", "1")

@@ -1,6 +1,7 @@
 """The checks of the cluster: the policies and their status, and a known-bad Pod that the webhook must refuse."""
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ from tidegate.policy.snapshot import Policy
 
 IMAGE: Final = "self-check.invalid/KNOWN-BAD@sha256:" + "0" * 64
 """No image: a repository name has no upper-case letters, so every policy refuses it and no registry is contacted."""
-DENIED: Final = 'tidegate.dev" denied the request'
-NOT_CALLED: Final = "failed calling webhook"
+DENIED: Final = '.tidegate.dev" denied the request'
+NOT_CALLED: Final = re.compile(r'failed calling webhook "[a-z]+\.tidegate\.dev"')
 FINDING: Final = "[policy "
 """What each warning of tidegate about an image contains."""
 
@@ -128,7 +129,7 @@ def webhook_row(cluster: Cluster, namespace: str, image: str) -> Row:
 def _refused(problem: str, namespace: str) -> Row:
     if DENIED in problem:
         return _row(State.OK, namespace, "refuses a known-bad Pod")
-    if NOT_CALLED in problem:
+    if NOT_CALLED.search(problem):
         fix = "open port 9443 from the control plane to the Pods, and look at docs/guides/install.md for this message"
         return _row(State.FAILED, namespace, problem, fix)
     return _row(

@@ -13,7 +13,7 @@ import click
 from tidegate.checks.messages import harmless
 from tidegate.cli.lines import console, print_line
 from tidegate.cli.options import CONFIG_HELP
-from tidegate.cli.preflight.row import PreflightCheck, Row, State, exit_code
+from tidegate.cli.preflight.row import EXIT_FINE, EXIT_UNKNOWN, PreflightCheck, Row, State, exit_code
 from tidegate.telemetry.log import configure_logging
 
 MAX_SHOWN: Final = 1_000
@@ -68,6 +68,11 @@ _STYLES: Final = {
     help="Print the IAM policy that the policies need, for the account of the caller, and check nothing.",
 )
 @click.option(
+    "--allow-unknown",
+    is_flag=True,
+    help="Exit with 0 instead of 2, so that an AWS that does not answer stops nothing.",
+)
+@click.option(
     "--output",
     "-o",
     type=click.Choice(["text", "json"]),
@@ -83,6 +88,7 @@ def preflight(
     config: Path | None,
     timeout: float,
     iam_policy: bool,
+    allow_unknown: bool,
     output: str,
 ) -> None:
     """Check AWS identity, IAM permissions, endpoints, scanning, clock, policies and webhook, and show how to fix them.
@@ -115,7 +121,8 @@ def preflight(
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:
         _print(rows)
-    sys.exit(exit_code(rows))
+    code = exit_code(rows)
+    sys.exit(EXIT_FINE if allow_unknown and code == EXIT_UNKNOWN else code)
 
 
 def _print(rows: Iterable[Row]) -> None:

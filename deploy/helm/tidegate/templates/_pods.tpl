@@ -30,3 +30,45 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
+
+{{/* The environment of the containers that call AWS. */}}
+{{- define "tidegate.environment" -}}
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+{{- with .Values.caBundle }}
+# boto3 reads the first, all other connections the second.
+- name: AWS_CA_BUNDLE
+  value: /etc/tidegate/{{ include "tidegate.caBundleKey" . }}
+- name: SSL_CERT_FILE
+  value: /etc/tidegate/{{ include "tidegate.caBundleKey" . }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{- toYaml . | nindent 0 }}
+{{- end }}
+{{- end -}}
+
+{{/* The files of the containers that read the configuration. */}}
+{{- define "tidegate.volumeMounts" -}}
+- name: config
+  mountPath: /etc/tidegate
+  readOnly: true
+{{- if ne .Values.certificate.mode "self" }}
+- name: tls
+  mountPath: /run/tidegate/tls
+  readOnly: true
+{{- end }}
+{{- if include "tidegate.pullSecrets" . | fromJsonArray }}
+- name: pull-secrets
+  mountPath: /run/tidegate/pull-secrets
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{- toYaml . | nindent 0 }}
+{{- end }}
+{{- end -}}

@@ -8,7 +8,8 @@ import pytest
 from tests.chart.render import container, find, pod_spec, render, render_hook
 from tidegate.cli.preflight.command import preflight
 from tidegate.cli.preflight.row import PreflightCheck
-from tidegate.images.reference import InvalidReferenceError, parse_reference
+from tidegate.errors import Error
+from tidegate.images.reference import parse_reference
 
 ON = {"preflight": {"enabled": True}}
 
@@ -36,7 +37,7 @@ def test_its_image_passes_the_api_server_s_own_policy_and_no_other(prefix, tmp_p
     image = parsed(only["args"], tmp_path)["image"]
     assert image.startswith(prefix)
     assert "@sha256:" in image
-    with pytest.raises(InvalidReferenceError):
+    with pytest.raises(Error):
         parse_reference(image)
 
 

@@ -129,6 +129,11 @@ def test_the_scan_type_is_told(preflight: Preflight, world: World, kind: str) ->
     assert (code, row["found"].partition(":")[0]) == (FINE, kind)
 
 
+def test_a_check_makes_its_own_calls_only(preflight: Preflight, sim: Simulator) -> None:
+    preflight.only(PreflightCheck.SCAN_TYPE)
+    assert {call.operation for call in sim.log()} == {"GetCallerIdentity", "GetRegistryScanningConfiguration"}
+
+
 def test_an_unknown_scan_type_is_no_answer(preflight: Preflight, sim: Simulator) -> None:
     sim.inject("unknown_enum", field="scanType")
     code, (row,) = preflight.only(PreflightCheck.SCAN_TYPE)
@@ -210,6 +215,16 @@ def test_the_role_of_another_account_is_tried(preflight: Preflight, sim: Simulat
     assert all("sts:AssumeRole" in row["fix"] and OTHER in row["subject"] for row in bad(rows))
 
 
+def test_a_scanner_that_is_configured_is_not_asked_for(preflight: Preflight, sim: Simulator) -> None:
+    """ECR answers for the account of the caller, so that the scanner of another account without a role is configured."""
+    preflight.desk.configure(aws=aws_of(preflight.desk, account="111122223333", scanner="basic"))
+    sim.inject("access_denied", service="ecr", operation="GetRegistryScanningConfiguration")
+    sim.inject("access_denied", service="inspector2")
+    code, rows = preflight.run()
+    assert (code, bad(rows)) == (FINE, [])
+    assert "BASIC, as aws.accounts says; ECR was not asked" in [row["found"] for row in rows]
+
+
 def test_a_registry_without_access_is_a_warning(preflight: Preflight) -> None:
     """The add-ons of EKS are such a registry."""
     code, rows = preflight.run(**SCANNED | {"registries": [*REGISTRIES, {"account": "602401143452"}]})
@@ -287,7 +302,7 @@ def test_the_iam_policy_has_what_the_policies_need(desk: Desk, sim: Simulator) -
 
 
 def aws_of(desk: Desk, **account: str) -> dict[str, Any]:
-    return {"region": "eu-west-1", "endpoints": desk.endpoints, "accounts": [{"account": OTHER, **account}]}
+    return {"region": "eu-west-1", "endpoints": desk.endpoints, "accounts": [{"account": OTHER} | account]}
 
 
 def test_no_iam_policy_is_made_of_an_invalid_policy(desk: Desk) -> None:

@@ -18,6 +18,8 @@ from tidegate.aws.permissions import PERMISSIONS, WITHOUT_PERMISSION, Need, iam_
 SOURCES = Path(tidegate.__file__).parent
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "install.md"
 ACCOUNT, READER = "111122223333", "arn:aws:iam::444455556666:role/tidegate-reader"
+STS = {xform_name(name): name for name in botocore.session.Session().get_service_model("sts").operation_names}
+"""The operations of STS, by the name of their method."""
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
@@ -28,14 +30,13 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
 
 def calls_in(tree: ast.Module) -> Iterator[str]:
     """The calls of a module: each ``Api("service", "Operation")``, and each operation of STS as a method."""
-    sts = {xform_name(name): name for name in botocore.session.Session().get_service_model("sts").operation_names}
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Name(id="Api"), args=arguments, keywords=[]):
                 service, operation = (ast.literal_eval(each) for each in arguments)
                 yield Api(service, operation).source
-            case ast.Attribute(attr=name) if name in sts:
-                yield f"sts:{sts[name]}"
+            case ast.Attribute(attr=name) if name in STS:
+                yield f"sts:{STS[name]}"
 
 
 def test_every_call_in_the_source_is_in_the_table_and_the_other_way_round():

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from tidegate.aws.accounts import ScannerChoice
 from tidegate.aws.clients import Api, Clients
 from tidegate.aws.endpoints import contact, layer_bucket_url, server_time
 from tidegate.aws.identity import SOURCE, Identity
@@ -31,6 +32,7 @@ _OF_SCANNER: Final = {
     "inspector2:ListFindings": ENHANCED,
 }
 """Actions that only one scan type needs."""
+_OF_CHOICE: Final = {ScannerChoice.INSPECTOR: ENHANCED, ScannerChoice.BASIC: BASIC}
 _ENDPOINT: Final = {"ecr": "ecr.api", "inspector2": "inspector2", "signer": "signer", "kms": "kms", "sts": "sts"}
 """The name of each service's VPC endpoint, after ``com.amazonaws.REGION.``."""
 _REFUSED: Final = frozenset({Cause.ACCESS_DENIED, Cause.ROLE_DENIED, Cause.CREDENTIALS})
@@ -78,6 +80,8 @@ class AwsChecks:
             scanner = _OF_SCANNER.get(action)
             if scanner is not None and self._scan_type(subject) not in {scanner, None}:
                 continue
+            if action == SCANNING and self._configured(subject):
+                continue
             row = _permission(f"{action} in {where}", permission.actions, outcome)
             yield row if subject.own or row.state is not State.FAILED else _foreign(row, subject)
         for key, (_, _, actions) in self._others().items():
@@ -94,8 +98,12 @@ class AwsChecks:
     def scan_types(self) -> Iterator[Row]:
         """Tell how each registry scans."""
         for subject in self._with_scans():
-            outcome = self._calls.outcome((_permission_of(SCANNING).api, subject.registry))
             where = str(subject.registry)
+            if configured := self._configured(subject):
+                found = f"{configured}, as aws.accounts says; ECR was not asked"
+                yield Row(check=PreflightCheck.SCAN_TYPE, subject=where, state=State.OK, found=found)
+                continue
+            outcome = self._calls.outcome((_permission_of(SCANNING).api, subject.registry))
             if isinstance(outcome, Error):
                 yield _problem(PreflightCheck.SCAN_TYPE, where, outcome, actions=(SCANNING,))
                 continue
@@ -123,9 +131,10 @@ class AwsChecks:
     def inspector(self) -> Iterator[Row]:
         """Tell for each registry with enhanced scanning whether Amazon Inspector scans ECR there."""
         status = _permission_of(ACCOUNT_STATUS.source)
-        for subject in self._with_scans():
-            if self._scan_type(subject) != ENHANCED:
-                continue
+        enhanced = [each for each in self._with_scans() if self._scan_type(each) == ENHANCED]
+        for subject in enhanced:
+            self._begin(status, subject)
+        for subject in enhanced:
             where = str(subject.registry)
             outcome = self._calls.outcome((status.api, subject.registry))
             if isinstance(outcome, Error):
@@ -170,15 +179,23 @@ class AwsChecks:
             return []
         found = [each for each in self._wanted.subjects if each.own]
         for subject in found:
-            for source in (SCANNING, ACCOUNT_STATUS.source):
-                self._begin(_permission_of(source), subject)
+            if self._configured(subject) is None:
+                self._begin(_permission_of(SCANNING), subject)
         return found
 
     def _scan_type(self, subject: Subject) -> str | None:
-        """Return the scan type that ECR names for a registry, or None."""
+        """Return the scan type of a registry, None if it is unknown."""
+        if configured := self._configured(subject):
+            return configured
         self._begin(_permission_of(SCANNING), subject)
         outcome = self._calls.outcome((_permission_of(SCANNING).api, subject.registry))
-        return None if isinstance(outcome, Error) else _scan_type(outcome)
+        if isinstance(outcome, Error) or outcome.get("registryId") != subject.registry.account:
+            return None
+        return _scan_type(outcome)
+
+    def _configured(self, subject: Subject) -> str | None:
+        """Return the scan type that the settings name for a registry's account, if any."""
+        return _OF_CHOICE.get(self._clients.account(subject.registry.account).scanner)
 
     def _others(self) -> Mapping[str, tuple[str, str, tuple[str, ...]]]:
         """Return the profiles and keys, each with its service, region and actions."""

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from time import monotonic
 from typing import Any, Final
 
 from tidegate.cli.preflight.row import PreflightCheck, Row, State
@@ -14,6 +15,10 @@ from tidegate.policy.model import BrokenPolicy
 from tidegate.policy.parse import compile_policy
 from tidegate.policy.snapshot import Policy
 
+MAX_SECONDS: Final = 15.0
+"""Longest wait for one answer of the API server."""
+MIN_SECONDS: Final = 1.0
+"""What is left for an answer after AWS took all of the time."""
 IMAGE: Final = "self-check.invalid/KNOWN-BAD@sha256:" + "0" * 64
 """No image: a repository name has no upper-case letters, so every policy refuses it and no registry is contacted."""
 DENIED: Final = '.tidegate.dev" denied the request'
@@ -23,11 +28,14 @@ FINDING: Final = "[policy "
 
 
 class Cluster:
-    """The API server of the kubeconfig or the Pod's ServiceAccount. Raises ConfigurationError if there is none."""
+    """The API server of the kubeconfig or the Pod's ServiceAccount. Raises ConfigurationError if there is none.
 
-    def __init__(self, seconds: float) -> None:
+    ``deadline`` is in monotonic seconds.
+    """
+
+    def __init__(self, deadline: float) -> None:
         self._api = KubernetesApi(load_configuration(), threads=1)
-        self._seconds = seconds
+        self._deadline = deadline
 
     def policies(self) -> Sequence[Mapping[str, Any]]:
         """Return all ImagePolicy objects; raise ApiError."""
@@ -43,11 +51,12 @@ class Cluster:
         self._api.close()
 
     async def _in_time(self, call: Any) -> Any:
+        seconds = min(MAX_SECONDS, max(MIN_SECONDS, self._deadline - monotonic()))
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds):
                 return await call
         except TimeoutError as exc:
-            raise ApiError(f"no answer within {self._seconds:.0f} s") from exc
+            raise ApiError(f"no answer within {seconds:.0f} s") from exc
 
 
 def known_bad_pod(namespace: str, image: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from time import monotonic
 from typing import Any, Final
 
 from tidegate.app.engine import aws_settings
@@ -20,8 +19,6 @@ from tidegate.cli.preflight.row import PreflightCheck, Row, State
 from tidegate.errors import ConfigurationError, Error
 from tidegate.policy.model import BrokenPolicy
 
-MAX_CLUSTER_SECONDS: Final = 15.0
-"""Longest wait for one answer of the API server."""
 _OF_AWS: Final = frozenset(PreflightCheck) - {PreflightCheck.POLICIES, PreflightCheck.WEBHOOK}
 _OF_POLICIES: Final = frozenset(PreflightCheck) - {
     PreflightCheck.IDENTITY,
@@ -78,7 +75,7 @@ class Run:
 
     def _cluster(self) -> tuple[Cluster | None, str]:
         try:
-            return Cluster(min(MAX_CLUSTER_SECONDS, max(1.0, self._deadline - monotonic()))), ""
+            return Cluster(self._deadline), ""
         except ConfigurationError as problem:
             return None, str(problem)
 

@@ -129,10 +129,11 @@ def _more_slow_connections_than_there_is_room_for() -> Outcome:
     return _holding(2_100, REVIEW[:40], first=get("/healthz"), most_mib=2_100 * CONNECTION_KIB // 1024)
 
 
-def _long_heads() -> Outcome:
+def _long_heads(before: bytes = b"") -> Outcome:
     """Half a megabyte of header lines on each connection, and never the end of them."""
     lines = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 8_000) for number in range(60))
-    return _holding(200, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + lines, most_mib=200 * CONNECTION_KIB // 1024)
+    data = before + b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + lines
+    return _holding(200, data, most_mib=200 * CONNECTION_KIB // 1024)
 
 
 def _silent_connections() -> Outcome:
@@ -225,6 +226,11 @@ SCENARIOS = (
         name="long-heads",
         attack="200 connections that send 480 KB of header lines each, and do not end them",
         run=_long_heads,
+    ),
+    Scenario(
+        name="long-heads-behind-empty-lines",
+        attack="200 connections that send empty lines, then 480 KB of header lines each, and do not end them",
+        run=lambda: _long_heads(b"\r\n\r\n"),
     ),
     Scenario(name="silent-connections", attack="2,200 connections that say nothing", run=_silent_connections),
     Scenario(

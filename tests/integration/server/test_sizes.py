@@ -174,6 +174,26 @@ async def test_headers_that_do_not_end_are_refused_at_the_limit(start, excess, r
         assert [connection.phase.name for connection in site.table.connections] == ["HEAD"]
 
 
+@pytest.mark.parametrize("empty", [b"\r\n\r\n", b"\n\r\n\r\n", b"\r\n" * 400], ids=["two", "bare", "many"])
+async def test_empty_lines_before_a_request_do_not_end_its_headers(start, empty):
+    """aiohttp skips them, so that headers behind them would have no limit."""
+    site = await start(max_head_bytes=1_000)
+    peer = await site.peer()
+    await peer.send(empty + b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
+    await asyncio.sleep(0.05)
+    await peer.send(b"x" * 1_000)
+    assert (await peer.answer()).status == 431
+
+
+async def test_a_large_body_behind_empty_lines_is_read(start):
+    site = await start(max_head_bytes=1_000)
+    peer = await site.peer()
+    await peer.send(b"\r\n\r\n")
+    await asyncio.sleep(0.05)
+    await peer.send(post(b"x" * 200_000))
+    assert (await peer.answer()).body == b'{"size":200000}'
+
+
 @pytest.mark.parametrize("split", range(1, 5))
 async def test_a_large_body_behind_headers_that_end_in_two_pieces_is_read(start, split):
     """The end of the headers is found wherever the peer cuts it; the body does not count as headers."""

@@ -28,6 +28,8 @@ _NO_ROOM: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections,
 _NO_BYTES: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of requests, and this body came too slowly")
 _END: Final = b"\r\n\r\n"
 """The end of the headers."""
+_ENDED: Final = b"X" + _END
+"""What is kept of long headers that have ended."""
 OVERDUE: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the request took too long")
 
 
@@ -123,9 +125,10 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.CLOSING:
             return self._transport is None or self._transport.is_closing()
         if self.phase is Phase.HEAD:
-            # aiohttp keeps headers until they end, and their size is checked only then.
-            if _END in self._head + data:
-                self._head = _END
+            # aiohttp keeps headers until they end, and their size is checked only then. It skips empty lines before a
+            # request, which are no end.
+            if _END in (self._head + data).lstrip(b"\r\n"):
+                self._head = _ENDED
                 return False
             self._refuse(_LONG_HEAD)
         elif self.phase is Phase.BODY:

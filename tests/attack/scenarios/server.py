@@ -136,6 +136,19 @@ def _long_heads(before: bytes = b"") -> Outcome:
     return _holding(200, data, most_mib=200 * CONNECTION_KIB // 1024)
 
 
+_CHUNKED = b"POST /validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def _trailers() -> Outcome:
+    """Half a megabyte of lines behind a small body on each connection, and never the end of them."""
+    lines = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 8_000) for number in range(60))
+    return _holding(200, _CHUNKED + b"2\r\n{}\r\n0\r\n" + lines, most_mib=200 * CONNECTION_KIB // 1024)
+
+
+def _chunks_of_a_byte() -> Outcome:
+    return _holding(200, _CHUNKED + b"1;a=b\r\nx\r\n" * 40_000, most_mib=200 * CONNECTION_KIB // 1024)
+
+
 def _silent_connections() -> Outcome:
     """Nothing but TCP, and more of it than there is room for."""
 
@@ -231,6 +244,16 @@ SCENARIOS = (
         name="long-heads-behind-empty-lines",
         attack="200 connections that send empty lines, then 480 KB of header lines each, and do not end them",
         run=lambda: _long_heads(b"\r\n\r\n"),
+    ),
+    Scenario(
+        name="trailers",
+        attack="200 connections that send 480 KB of trailers behind a chunked body, and do not end them",
+        run=_trailers,
+    ),
+    Scenario(
+        name="chunks-of-a-byte",
+        attack="200 connections that send 40,000 chunks of one byte each",
+        run=_chunks_of_a_byte,
     ),
     Scenario(name="silent-connections", attack="2,200 connections that say nothing", run=_silent_connections),
     Scenario(

@@ -89,6 +89,35 @@ async def test_chunk_framing_may_not_be_larger_than_bodies(start):
     assert site.script.calls == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b"X: " + b"x" * 995 + b"\r\n", id="trailers"),
+        pytest.param(b"1\r\nx\r\n" * 100, id="chunks of a byte"),
+    ],
+)
+async def test_what_comes_beside_a_body_is_bounded(start, line):
+    """aiohttp keeps trailers until they end, and small chunks take the event loop's time."""
+    site = await start(max_framing_bytes=5_000)
+    peer = await site.peer()
+    head, _, _ = chunked().rpartition(b"0\r\n\r\n")
+    await peer.send(head + b"1\r\nx\r\n")
+    await asyncio.sleep(0.05)
+    await peer.send(b"0\r\n" if line.startswith(b"X") else line)
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+        if not site.table.by_handler:
+            break
+        peer.writer.write(line)
+    assert b" 413 " in await peer.rest()
+    assert site.script.calls == []
+
+
+async def test_a_large_body_in_usual_chunks_has_little_beside_it(site):
+    body = [b"x" * 4_096] * 1_500
+    assert (await site.ask(chunked(*body))).status == 200
+
+
 def but_for_the_end(size: int) -> bytes:
     """Return a POST without the last byte of its body."""
     return post(b"x" * (size + 1))[:-1]

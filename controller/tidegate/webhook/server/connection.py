@@ -13,6 +13,7 @@ from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
+from aiohttp import StreamReader
 from aiohttp.web import RequestHandler
 
 from tidegate.webhook.server.ended import Ended
@@ -67,6 +68,9 @@ class Connection(asyncio.Protocol):
         self._phase_bytes = 0
         self._head = b""
         """What has arrived of a request that is not dispatched yet."""
+        self._body: StreamReader | None = None
+        """The body that arrives: without the framing of chunks and the trailers, which aiohttp keeps until they end."""
+        self._body_before = 0
         self._timeout_reply: ServerResponse | None = None
         self.peer = peer
         """The peer's address."""
@@ -132,7 +136,9 @@ class Connection(asyncio.Protocol):
                 return False
             self._refuse(_LONG_HEAD)
         elif self.phase is Phase.BODY:
-            if self._phase_bytes <= limits.max_wire_factor * limits.max_body_bytes:
+            of_body = self._body.total_bytes - self._body_before if self._body is not None else 0
+            is_within = self._phase_bytes <= limits.max_wire_factor * limits.max_body_bytes
+            if is_within and self._phase_bytes - len(data) - of_body <= limits.max_framing_bytes:
                 return False
             self._refuse(_LONG_FRAMING)
         else:
@@ -170,10 +176,11 @@ class Connection(asyncio.Protocol):
         self._head = b""
         self.phase, self._phase_bytes = Phase.WORK, 0
 
-    def expect(self, phase: Phase) -> None:
+    def expect(self, phase: Phase, body: StreamReader | None = None) -> None:
         """Note that the request waits for the rest of its body, or for its handler."""
         self.phase = phase
         self._phase_bytes = 0
+        self._body, self._body_before = body, 0 if body is None else body.total_bytes
 
     def end(self, *, status: int, keep_alive: bool) -> None:
         """Note that an answer was written."""

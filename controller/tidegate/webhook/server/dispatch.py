@@ -131,7 +131,7 @@ class Dispatcher:
                 if len(body) > self._limits.max_body_bytes:
                     raise too_large(self._limits)
                 return body
-            connection.expect(Phase.BODY)
+            connection.expect(Phase.BODY, content)
             async with asyncio.timeout_at(deadline) as connection.timeout:
                 if head.expects_continue and request.transport is not None:
                     request.transport.write(CONTINUE)

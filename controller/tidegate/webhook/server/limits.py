@@ -13,6 +13,9 @@ class ServerLimits:
     max_wire_factor: int = 2
     """How many bytes may arrive for one body, as a multiple of `max_body_bytes`: bounds chunk headers and extensions."""
 
+    max_framing_bytes: int = 32 * 1024
+    """Bytes that may arrive beside those of a body: chunk sizes, chunk extensions and trailers. The API server sends none."""
+
     max_buffered_bytes: int = 32 * 1024 * 1024
     """Bytes of bodies that have not arrived completely, of all connections together. Beyond it the slowest and largest
     end."""

@@ -19,6 +19,7 @@ from tidegate.cli.trust_documents import TrustOfFiles, read_trust
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.parse import compile_policy
 from tidegate.policy.snapshot import Policy
+from tidegate.strict.quotation import printable
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_DOCUMENTS = 20_000
@@ -65,7 +66,7 @@ def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundI
             if workload_kind_of(document) is None:
                 skipped[kind] += 1
                 continue
-            where = f"{kind}/{metadata.get('name') or metadata.get('generateName') or '?'}"
+            where = printable(f"{kind}/{metadata.get('name') or metadata.get('generateName') or '?'}")
             try:
                 uses = images_of_manifest(document)
             except InvalidWorkloadError as problem:

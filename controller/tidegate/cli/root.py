@@ -99,7 +99,9 @@ class Subcommands(click.Group):
 
     @staticmethod
     def _end(text: str, code: int = EXIT_UNKNOWN) -> None:
-        click.echo(f"tidegate: {text}", err=True)
+        from tidegate.strict.quotation import printable  # noqa: PLC0415 - only for this error
+
+        click.echo("\n".join(map(printable, f"tidegate: {text}".split("\n"))), err=True)
         sys.exit(code)
 
 

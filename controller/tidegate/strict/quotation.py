@@ -23,6 +23,11 @@ def quoted(text: object, maximum: int = MAX_QUOTED_CHARACTERS) -> str:
     return json.dumps(cut).replace("\x7f", "\\x7f")
 
 
+def printable(text: str) -> str:
+    """Return the text in one line, with each character that a terminal would obey, or not show, as a question mark."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)
+
+
 def quoted_list(texts: Iterable[object]) -> str:
     """Return the quoted texts in square brackets, as Go prints a slice; those past the tenth are counted only."""
     items = list(texts)

@@ -153,6 +153,25 @@ def test_what_was_chosen_by_others_is_printed_as_it_is(desk: Desk) -> None:
     assert "REFUSED  [red]x[/red]" in desk.check("[red]x[/red]").out
 
 
+@pytest.mark.parametrize("output", [[], ["-o", "json"]], ids=["text", "json"])
+def test_a_manifest_writes_no_line_of_its_own_and_commands_no_terminal(desk: Desk, output: list[str]) -> None:
+    """Who writes a manifest could show a refusal as an admission otherwise."""
+    trick = "\x1b[1A\x1b[2K\nALLOWED  example.com/good:1"
+    service = {"apiVersion": "v1", "kind": f"Service{trick}"}
+    file = desk.write("m.yaml", deployment(f"web{trick}", f"evil{trick}"), service)
+    ended = desk.check("-f", file, *output)
+    assert ended.code == REFUSED
+    assert "\x1b" not in ended.out + ended.err
+    assert not any(line.startswith("ALLOWED") for line in ended.out.splitlines())
+
+
+def test_an_error_about_a_manifest_commands_no_terminal(desk: Desk) -> None:
+    ended = desk.check("-f", desk.write("m.yaml", deployment("web\x1b[1A\x1b[2K\nALLOWED  x")))
+    assert ended.code == UNKNOWN
+    assert "\x1b" not in ended.err
+    assert "\nALLOWED" not in ended.err
+
+
 # What cannot be used
 
 WRONG: dict[str, tuple[str, str]] = {

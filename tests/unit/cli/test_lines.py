@@ -49,5 +49,9 @@ def test_what_is_no_terminal_gets_one_line():
     assert printed(TEXT, terminal=False, indent=2) == ["  " + TEXT]
 
 
+def test_a_terminal_obeys_nothing_that_others_wrote():
+    assert printed("a\x1b[1A\x1b[2K\nALLOWED  b\u202ec") == ["a?[1A?[2K?ALLOWED  b?c"]
+
+
 def test_brackets_mean_nothing():
     assert printed("[red]x[/red] [link=http://x]y") == ["[red]x[/red] [link=http://x]y"]

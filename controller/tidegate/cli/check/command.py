@@ -13,6 +13,7 @@ from tidegate.cli.documents import FoundImage, read_images, read_policies
 from tidegate.cli.judging import JudgedImage, engine_of, judge_images
 from tidegate.cli.lines import console, print_line
 from tidegate.cli.options import shared_options
+from tidegate.strict.quotation import printable
 
 EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 2
 _IMAGE_COLUMN = 9
@@ -108,7 +109,7 @@ def _print_table(judged: Sequence[JudgedImage], skipped: dict[str, int]) -> None
     if judged:
         to.print("VERDICT  IMAGE", style="bold")
     for one in judged:
-        to.print(f"{word(one):<{_IMAGE_COLUMN}}{one.verdict.text}", style=_STYLES[word(one)])
+        to.print(f"{word(one):<{_IMAGE_COLUMN}}{printable(one.verdict.text)}", style=_STYLES[word(one)])
         if one.image.place != "argument":
             print_line(to, one.image.place, indent=_IMAGE_COLUMN)
         for why in one.verdict.denial if one.verdict.denied else one.verdict.warnings:

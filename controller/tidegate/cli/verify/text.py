@@ -91,10 +91,8 @@ def _print_verdict(to: Console, verdict: Conclusion, reason: str, *, indent: int
 
 
 def _line(to: Console, text: str, *, style: str | None = None, indent: int = 0, hanging: int | None = None) -> None:
-    print_line(to, _harmless(text), style=style, indent=indent, hanging=hanging)
+    print_line(to, _cut(text), style=style, indent=indent, hanging=hanging)
 
 
-def _harmless(text: str) -> str:
-    """Return text without control characters, which a signer may have written for the terminal."""
-    cut = text if len(text) <= MAX_LINE else text[:MAX_LINE] + "..."
-    return "".join(character if character.isprintable() else "?" for character in cut)
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_LINE else text[:MAX_LINE] + "..."

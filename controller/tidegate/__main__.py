@@ -16,7 +16,9 @@ def main() -> None:
         warnings.simplefilter("ignore")
     try:
         root.main()
-    except Exception:  # noqa: BLE001 - it is printed whole
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - it is printed whole; Rust libraries' panics are no Exception
         traceback.print_exc()
         print("tidegate: this is a bug; report it with the traceback above", file=sys.stderr)  # noqa: T201
         sys.exit(root.EXIT_UNKNOWN)

@@ -133,14 +133,19 @@ def test_an_interrupted_command_has_an_exit_code_of_its_own(monkeypatch):
     assert (ended.code, ended.out, ended.err) == (130, "", "tidegate: interrupted\n")
 
 
-def test_a_bug_never_exits_as_if_an_image_was_refused(monkeypatch, capsys):
-    monkeypatch.setattr("tidegate.cli.check.command.read_policies", Mock(side_effect=ZeroDivisionError))
+class PanicException(BaseException):
+    """A panic of a Rust library, which is no Exception."""
+
+
+@pytest.mark.parametrize("bug", [ZeroDivisionError, PanicException])
+def test_a_bug_never_exits_as_if_an_image_was_refused(monkeypatch, capsys, bug):
+    monkeypatch.setattr("tidegate.cli.check.command.read_policies", Mock(side_effect=bug))
     monkeypatch.setattr(sys, "argv", ["tidegate", "check", "a"])
     with pytest.raises(SystemExit) as ended:
         __main__.main()
     assert ended.value.code == root.EXIT_UNKNOWN
     error = capsys.readouterr().err
-    assert "ZeroDivisionError" in error
+    assert bug.__name__ in error
     assert error.endswith("tidegate: this is a bug; report it with the traceback above\n")
 
 

@@ -36,6 +36,9 @@ MAX_USES = 32
 PLAN_BYTES, USE_BYTES, DECISION_BYTES, VERDICT_BYTES = 420, 300, 1_000, 120
 JUDGEMENT_BYTES, RESULT_BYTES, TEXT_BYTES, MATCHING_BYTES, POLICY_BYTES = 120, 200, 50, 250, 10
 """About what each takes in memory beside its texts."""
+SHORT_CHARACTERS = 130
+"""An image's name of so many characters is in PLAN_BYTES with the parts that it is parsed into; a longer one takes twice as
+many bytes more."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -201,6 +204,7 @@ def _plan_size(plan: Plan, *, shares: bool) -> int:
     return (
         PLAN_BYTES
         + _text_size(plan.text)
+        + (0 if plan.reference is None else 2 * max(0, len(plan.text) - SHORT_CHARACTERS))
         + _text_size(plan.problem)
         + _verdict_size(plan)
         + (0 if shares else _matching_size(plan.matching))

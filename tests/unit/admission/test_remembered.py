@@ -232,9 +232,18 @@ JUDGED = [
 ]
 
 
+LONG = "/".join("a" * 60 for _ in range(3))
+NAMES = [
+    pytest.param(f"{IMAGE}-{{}}", id="short"),
+    pytest.param(f"{IMAGE.partition('/')[0]}/{LONG}/{{}}:{'t' * 120}@sha256:{'a' * 64}", id="long, in Amazon ECR"),
+    pytest.param(f"{'h' * 60}.{'h' * 60}.example.com/{LONG}/{{}}:{'t' * 120}", id="long, elsewhere"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("room", [0, remembered.MAX_SHARED_BYTES], ids=["nothing is shared", "policies are shared"])
 @pytest.mark.parametrize(("found", "policies"), JUDGED)
-def test_plans_take_no_more_memory_than_is_counted(found, policies, room, monkeypatch):
+def test_plans_take_no_more_memory_than_is_counted(found, policies, room, name, monkeypatch):
     monkeypatch.setattr(remembered, "MAX_SHARED_BYTES", room)
     monkeypatch.setattr(reference, "_parse", reference._parse.__wrapped__)  # Its own memory is bounded by itself.
     every = PolicySet.of(full_policy(f"p{number}") for number in range(policies))
@@ -242,7 +251,7 @@ def test_plans_take_no_more_memory_than_is_counted(found, policies, room, monkey
     tracemalloc.start()
     before = counted = 0
     for number in range(201):
-        made = make_plan(f"{IMAGE}-{number}", every, ())
+        made = make_plan(name.format(number), every, ())
         plans.put(made)
         made.verdict = judge_plan(made, found, now=NOW, monotonic=MOMENT, audit_only=False)
         made.until, made.renew_at = MOMENT + number, MOMENT + number / 2

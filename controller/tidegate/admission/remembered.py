@@ -121,6 +121,8 @@ class Plans:
         plan = of_set.pop(next(iter(of_set)))
         self.bytes -= plan.size
         plan.size = 0
+        if not of_set:
+            del self._kept[plan.matching.policy_set]
 
     def _share(self, matching: MatchingPolicies) -> MatchingPolicies:
         """Return the one that plans share with these values, or this one where there is no room for another."""

@@ -223,6 +223,15 @@ async def test_the_set_of_policies_with_the_most_images_forgets_first(monkeypatc
     assert world.at_once(body(IMAGE, namespace="b"))["allowed"] is True
 
 
+def test_a_set_of_policies_without_images_is_forgotten(monkeypatch):
+    """Labels of namespaces can make any number of sets."""
+    plans = remembered.Plans()
+    monkeypatch.setattr(remembered, "MAX_PLAN_BYTES", 5_000)
+    for _ in range(100):
+        plans.put(make_plan(IMAGE, PolicySet.of([full_policy()]), ()))
+    assert len(plans._kept) == len(plans) < 10
+
+
 PASSED, REFUSED = evidence(valid_until=2000.0), BAD
 JUDGED = [
     pytest.param(PASSED, 1, id="passed by one policy"),

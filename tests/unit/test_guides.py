@@ -1,0 +1,107 @@
+"""Every block of docs/guides is run word for word by a test, or says why none can run it."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import boto3
+import jsonschema
+import pytest
+import yaml
+
+from tests.guides import GUIDES, TESTS, Block, all_blocks, blocks, blocks_of, matches
+from tidegate.policy.parse import parse_policy
+from tidegate.policy.trust_store_object import parse_trust_store
+
+BLOCKS = all_blocks()
+IDS = [f"{block.page}:{block.line}" for block in BLOCKS]
+each_block = pytest.mark.parametrize("block", BLOCKS, ids=IDS)
+LEAST_REASON = 10
+
+
+@each_block
+def test_it_names_a_test_or_a_reason(block: Block):
+    assert block.test or len(block.reason) >= LEAST_REASON, f"the comment above is {block.marker!r}"
+
+
+@each_block
+def test_the_test_that_it_names_runs_it(block: Block):
+    if not block.test:
+        return
+    path, _, name = block.test.partition("::")
+    source = (TESTS / path).read_text()
+    functions = [
+        ast.get_source_segment(source, one) for one in ast.parse(source).body if getattr(one, "name", "") == name
+    ]
+    assert functions, f"{block.test} is not there"
+    assert "blocks_of(request)" in str(functions[0]), f"{block.test} does not read its blocks"
+
+
+@pytest.mark.parametrize("page", sorted(GUIDES.glob("*.md")), ids=lambda page: page.name)
+def test_no_comment_stands_without_its_block(page: Path):
+    markers = re.findall(r"^ *<!-- (?:not )?run: .*-->$", page.read_text(), re.MULTILINE)
+    assert len(markers) == len([block for block in blocks(page) if block.marker])
+
+
+@each_block
+def test_objects_in_yaml_are_what_tidegate_reads(block: Block):
+    if block.language != "yaml":
+        return
+    for document in yaml.safe_load_all(block.text):
+        if document.get("kind") == "ImagePolicy":
+            parse_policy(document)
+        if document.get("kind") == "TrustStore":
+            parse_trust_store(document)
+
+
+def test_the_iam_documents_are_read_only_and_name_actions_of_aws(request: pytest.FixtureRequest):
+    schema = {
+        "required": ["Version", "Statement"],
+        "additionalProperties": False,
+        "properties": {"Version": {}, "Statement": {"type": "array"}},
+    }
+    for block in blocks_of(request):
+        document = json.loads(block.text)
+        jsonschema.validate(document, schema)
+        for statement in document["Statement"]:
+            assert statement["Effect"] == "Allow"
+            for action in [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]:
+                service, _, operation = action.partition(":")
+                assert re.match("BatchGet|Describe|Get|List|AssumeRole|TagSession", operation), action
+                # TagSession is a permission, not a call.
+                known = {"TagSession"} | set(
+                    boto3.client(
+                        MODELS.get(service, service), region_name="eu-west-1"
+                    ).meta.service_model.operation_names
+                )
+                assert operation in known, action
+
+
+MODELS = {"signer": "signer-data"}
+"""Where the API of a service has a model of its own."""
+
+
+@pytest.mark.parametrize(
+    ("expected", "output", "same"),
+    [
+        ("a\n", "a\n", True),
+        ("a\n", "b\n", False),
+        ("digest sha256:0123456789ab\n", "digest sha256:ba9876543210\n", True),
+        ("a\n...\nd\n", "a\nb\nc\nd\n", True),
+        ("a\n...\nd\n", "a\nb\nc\n", False),
+    ],
+)
+def test_an_output_is_compared_apart_from_what_changes(expected: str, output: str, same: bool):
+    assert matches(expected, output) is same
+
+
+def test_a_block_without_a_comment_is_found(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A\n\n<!-- not run: needs an AWS account -->\n\n    aws a\n\nText.\n\n    aws b\n\n```console\n$ c \\\n  d\ne\n```\n"
+    )
+    first, second, third = blocks(page)
+    assert (first.reason, first.text) == ("needs an AWS account", "aws a\n")
+    assert (second.reason, second.test, second.text) == ("", "", "aws b\n")
+    assert list(third.steps()) == [("c \\\n  d\n", "e\n")]

@@ -16,15 +16,23 @@ import yaml
 from tests.chart.render import NAMESPACE, RELEASE
 from tests.cluster import program, wait_for
 from tests.cluster.node import NodeCluster
+from tests.cluster.node.components import NODE
 from tests.e2e.node.conftest import require_node
 from tests.guides import GUIDES, Block, Shell, blocks, blocks_of
 from tests.installed import push_controller_image, running_world, simulated_aws
-from tests.objects import CRITICAL, GOOD, pod
+from tests.objects import CRITICAL, ECR, GOOD, pod
 from tests.simulator import Simulator, scenario
 
 WEBHOOK_SECONDS = 120.0
 """How long a change of policies, webhooks or Pods may take on a busy machine."""
 REPOSITORY = "team/app"
+IMAGE = f"{ECR}/{REPOSITORY}:v1"
+WARNED, REFUSED, FAILED, ADMITTED = (
+    "Warning: ",
+    "denied the request",
+    "failed calling webhook",
+    "created (server dry run)",
+)
 ADD_AWS = 'case "$1" in install|upgrade) set -- "$@" --values "$HOME/simulated-aws.yaml" ;; esac'
 KIND = "validatingwebhookconfiguration"
 
@@ -54,16 +62,17 @@ class Terminal:
 
         return wait_for(answer, what=f"{words!r} about {image} in {namespace}", timeout_seconds=WEBHOOK_SECONDS)
 
-    def install(self, *pages: str) -> None:
-        """Save the files of the install guide, and install with them."""
+    def install(self) -> None:
+        """Save the files of the install guide, and install in audit mode."""
         guide = [block for block in blocks(GUIDES / "install.md") if block.test.endswith("::test_the_install_guide")]
         for block in guide:
             if block.file or block.text.startswith(("export ", "helm install")):
                 self.run(block)
-        self.shell.command(
-            "helm upgrade tidegate deploy/helm/tidegate --namespace $NAMESPACE --values values.yaml --values enforce.yaml"
-        )
-        self.shell.command("kubectl --namespace $NAMESPACE rollout status deployment/tidegate")
+
+    def save_enforcing(self) -> None:
+        """Save the values that enforce every namespace but one."""
+        values = {"auditOnly": False, "namespaces": {"enforced": [], "audit": ["sandbox"]}}
+        (self.shell.folder / "enforce.yaml").write_text(yaml.safe_dump(values))
 
 
 @pytest.fixture(scope="module")
@@ -96,33 +105,142 @@ def terminal(bare_node: NodeCluster, aws: Simulator, tmp_path: Path) -> Iterator
     shell.put("tidegate", sys.executable, "-m", "tidegate")
     for name in ("team-a", "sandbox"):
         bare_node.kubectl("create", "namespace", name)
+        bare_node.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=60s")
     yield Terminal(shell=shell, cluster=bare_node)
     shell.command(f"helm uninstall {RELEASE} --namespace {NAMESPACE} --ignore-not-found")
     shell.command(f"kubectl delete {KIND} {RELEASE} --ignore-not-found")
+    bare_node.kubectl("uncordon", NODE)
     bare_node.kubectl("delete", "crd", "imagepolicies.tidegate.dev", "truststores.tidegate.dev", "--ignore-not-found")
     bare_node.kubectl("delete", "namespace", NAMESPACE, "team-a", "sandbox", "--ignore-not-found", timeout_seconds=120)
 
 
 def test_the_install_guide(terminal: Terminal, request: pytest.FixtureRequest) -> None:
     """From the first command to the last; after each step the cluster does what the guide says."""
-    image = f"{GOOD.partition('/')[0]}/{REPOSITORY}:v1"
-    warned, refused = "Warning: ", "denied the request"
     for block in blocks_of(request):
         first = block.text.split()[:3]
         said = terminal.run(block)
         match first:
             case ["kubectl", "create", "namespace"]:
-                assert f"{warned}" in said
+                assert WARNED in said
                 assert "VulnerabilitiesFound" in said
                 assert "pod/try created" in said
             case ["helm", "upgrade", "tidegate"] if "team-a" in (terminal.shell.folder / "enforce.yaml").read_text():
-                terminal.wait_until(image, "team-a", refused)
-                assert warned in terminal.try_image(image, "default")
+                terminal.wait_until(IMAGE, "team-a", REFUSED)
+                assert WARNED in terminal.try_image(IMAGE, "default")
             case ["helm", "upgrade", "tidegate"]:
-                terminal.wait_until(image, "default", refused)
-                assert warned in terminal.try_image(image, "sandbox")
+                terminal.wait_until(IMAGE, "default", REFUSED)
+                assert WARNED in terminal.try_image(IMAGE, "sandbox")
             case ["kubectl", "delete", "validatingwebhookconfiguration"]:
-                terminal.wait_until(image, "default", refused)
+                terminal.wait_until(IMAGE, "default", REFUSED)
             case ["helm", "uninstall", "tidegate"]:
                 assert terminal.try_image(CRITICAL, "default").endswith("created (server dry run)\n")
     assert terminal.cluster.get(KIND)["items"] == []
+
+
+def test_the_runbooks(terminal: Terminal, aws: Simulator, request: pytest.FixtureRequest) -> None:
+    """Roll out, upgrade, survive an outage and uninstall: each step in the state that it is meant for."""
+    steps: dict[str, list[Block]] = {}
+    for block in blocks_of(request):
+        steps.setdefault(block.page, []).append(block)
+    terminal.install()
+    roll_out(terminal, steps.pop("rollout.md"))
+    upgrade(terminal, steps.pop("upgrade.md"))
+    *outage, aws_is_down = steps.pop("outage.md")
+    survive_an_outage(terminal, outage)
+    aws.inject("down")
+    try:
+        terminal.wait_until(GOOD, "team-a", "CouldNotCheck")
+        terminal.run(aws_is_down)
+        terminal.wait_until(GOOD, "team-a", ADMITTED)
+        assert "CouldNotCheck" in terminal.try_image(GOOD, "team-a")
+    finally:
+        aws.clear()
+    uninstall(terminal, steps.pop("uninstall.md"))
+    assert not steps
+
+
+def roll_out(terminal: Terminal, steps: list[Block]) -> None:
+    """What would be refused is in the warning, the log, the metrics and the audit log; then it is refused."""
+    said = [terminal.run(block) for block in steps]
+    assert "REFUSED" not in said[1]
+    (warning,) = [text for text in said if text.startswith(WARNED)]
+    assert "VulnerabilitiesFound" in warning
+    (log,) = [text for text in said if '"event"' in text]
+    assert "CVE-2099-0001" in log
+    (metrics,) = [text for text in said if text.startswith("tidegate_check_results_total")]
+    assert 'policy="production",reason="VulnerabilitiesFound"' in metrics
+    event = terminal.cluster.wait_for_audit_event(
+        lambda one: "audit.tidegate.dev/findings" in one.get("annotations", {})
+    )
+    assert event["objectRef"]["namespace"] == "team-a"
+    assert "audit.tidegate.dev/images" in event["annotations"]
+    assert "policy production" in terminal.wait_until(IMAGE, "team-a", REFUSED)
+    assert ADMITTED in terminal.try_image(IMAGE, "default")
+
+
+def upgrade(terminal: Terminal, steps: list[Block]) -> None:
+    """Policies stay in force before, during and after."""
+    said = "".join(map(terminal.run, steps))
+    assert "refused, as it should be" in said
+    assert "Rollback was a success" in said
+    terminal.wait_until(IMAGE, "team-a", REFUSED)
+
+
+def survive_an_outage(terminal: Terminal, steps: list[Block]) -> None:
+    """No replica can start: each step lets more through than the one before, and the last one takes it back."""
+    look, one_namespace, every_namespace, delete, go_back = steps
+    terminal.save_enforcing()
+    terminal.run(go_back)
+    terminal.wait_until(IMAGE, "team-a", REFUSED)
+    terminal.cluster.kubectl("cordon", NODE)
+    terminal.cluster.kubectl("delete", "pods", "--all", f"--namespace={NAMESPACE}", "--wait", timeout_seconds=90)
+    assert FAILED in terminal.wait_until(IMAGE, "team-a", FAILED)
+    said = terminal.run(look)
+    assert "Pending" in said
+    assert "enforce.tidegate.dev Fail" in said
+
+    terminal.run(one_namespace)
+    terminal.wait_until(IMAGE, "team-a", ADMITTED)
+    assert FAILED in terminal.try_image(IMAGE, "default")
+    terminal.run(every_namespace)
+    terminal.wait_until(IMAGE, "default", ADMITTED)
+    terminal.save_enforcing()
+    terminal.shell.command(
+        "helm upgrade tidegate deploy/helm/tidegate --namespace $NAMESPACE --values values.yaml --values enforce.yaml --no-hooks"
+    )
+    terminal.wait_until(IMAGE, "default", FAILED)
+    terminal.run(delete)
+    terminal.wait_until(IMAGE, "default", ADMITTED)
+
+    terminal.cluster.kubectl("uncordon", NODE)
+    terminal.run(go_back)
+    terminal.wait_until(IMAGE, "team-a", REFUSED)
+
+
+def uninstall(terminal: Terminal, steps: list[Block]) -> None:
+    """Nothing is left that could refuse anything."""
+    for block in steps:
+        terminal.run(block)
+    assert ADMITTED in terminal.try_image(CRITICAL, "team-a")
+    assert terminal.cluster.get(KIND)["items"] == []
+    assert terminal.cluster.kubectl("get", "imagepolicies", check=False).returncode != 0
+
+
+def test_a_stuck_uninstall(terminal: Terminal, request: pytest.FixtureRequest) -> None:
+    """The record of the release is lost, no replica runs, and the webhook refuses."""
+    terminal.install()
+    terminal.save_enforcing()
+    terminal.shell.command(
+        "helm upgrade tidegate deploy/helm/tidegate --namespace $NAMESPACE --values values.yaml --values enforce.yaml --no-hooks"
+    )
+    terminal.cluster.kubectl("scale", f"deployment/{RELEASE}", "--replicas=0", f"--namespace={NAMESPACE}")
+    terminal.wait_until(CRITICAL, "team-a", FAILED)
+    terminal.cluster.kubectl("delete", "secrets", "--selector=owner=helm", f"--namespace={NAMESPACE}")
+
+    first, *others = blocks_of(request)
+    terminal.run(first)
+    terminal.wait_until(CRITICAL, "team-a", ADMITTED)
+    for block in others:
+        terminal.run(block)
+    kinds = f"{KIND}s,clusterroles,clusterrolebindings,imagepolicies"
+    assert terminal.cluster.get(kinds, f"--selector=app.kubernetes.io/instance={RELEASE}")["items"] == []

@@ -3,7 +3,6 @@
 ``python -m tests.unit.eks_add_ons`` writes both anew; a test compares them.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,8 +62,9 @@ def table() -> str:
 def renewed(page: str) -> str:
     """Return the page with the table and the example as they should be."""
     for name, text in (("example", example()), ("accounts", table())):
-        start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        page = re.sub(f"{start}\n.*?{end}", lambda _, s=start, t=text, e=end: f"{s}\n\n{t}\n{e}", page, flags=re.DOTALL)
+        before, start, rest = page.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- end of {name} -->\n")
+        page = f"{before}{start}\n{text}\n{end}{after}"
     return page
 
 

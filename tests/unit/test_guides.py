@@ -5,10 +5,9 @@ import json
 import re
 from pathlib import Path
 
-import boto3
-import jsonschema
 import pytest
 import yaml
+from botocore.session import Session
 
 from tests.guides import GUIDES, TESTS, Block, all_blocks, blocks, blocks_of, matches
 from tidegate.policy.parse import parse_policy
@@ -55,31 +54,28 @@ def test_objects_in_yaml_are_what_tidegate_reads(block: Block):
             parse_trust_store(document)
 
 
+MODELS = {"signer": "signer-data"}
+"""Where the API of a service has a model of its own."""
+
+
+def operations(service: str) -> frozenset[str]:
+    """Return the operations of an API of AWS, by the prefix of its actions in IAM."""
+    model = Session().get_service_model(MODELS.get(service, service))
+    return frozenset(model.operation_names)
+
+
 def test_the_iam_documents_are_read_only_and_name_actions_of_aws(request: pytest.FixtureRequest):
-    schema = {
-        "required": ["Version", "Statement"],
-        "additionalProperties": False,
-        "properties": {"Version": {}, "Statement": {"type": "array"}},
-    }
     for block in blocks_of(request):
         document = json.loads(block.text)
-        jsonschema.validate(document, schema)
+        assert sorted(document) == ["Statement", "Version"]
         for statement in document["Statement"]:
             assert statement["Effect"] == "Allow"
-            for action in [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]:
+            actions = statement["Action"]
+            for action in [actions] if isinstance(actions, str) else actions:
                 service, _, operation = action.partition(":")
                 assert re.match("BatchGet|Describe|Get|List|AssumeRole|TagSession", operation), action
                 # TagSession is a permission, not a call.
-                known = {"TagSession"} | set(
-                    boto3.client(
-                        MODELS.get(service, service), region_name="eu-west-1"
-                    ).meta.service_model.operation_names
-                )
-                assert operation in known, action
-
-
-MODELS = {"signer": "signer-data"}
-"""Where the API of a service has a model of its own."""
+                assert operation in operations(service) | {"TagSession"}, action
 
 
 @pytest.mark.parametrize(

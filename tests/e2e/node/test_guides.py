@@ -34,6 +34,7 @@ WARNED, REFUSED, FAILED, ADMITTED = (
     "created (server dry run)",
 )
 ADD_AWS = 'case "$1" in install|upgrade) set -- "$@" --values "$HOME/simulated-aws.yaml" ;; esac'
+AUDITED = "audit.tidegate.dev/findings"
 KIND = "validatingwebhookconfiguration"
 
 
@@ -170,9 +171,9 @@ def roll_out(terminal: Terminal, steps: list[Block]) -> None:
     (metrics,) = [text for text in said if text.startswith("tidegate_check_results_total")]
     assert 'policy="production",reason="VulnerabilitiesFound"' in metrics
     event = terminal.cluster.wait_for_audit_event(
-        lambda one: "audit.tidegate.dev/findings" in one.get("annotations", {})
+        lambda one: one["objectRef"].get("namespace") == "team-a" and AUDITED in one.get("annotations", {})
     )
-    assert event["objectRef"]["namespace"] == "team-a"
+    assert "CVE-2099-0001" in event["annotations"][AUDITED]
     assert "audit.tidegate.dev/images" in event["annotations"]
     assert "policy production" in terminal.wait_until(IMAGE, "team-a", REFUSED)
     assert ADMITTED in terminal.try_image(IMAGE, "default")

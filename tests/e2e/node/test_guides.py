@@ -36,6 +36,8 @@ WARNED, REFUSED, FAILED, ADMITTED = (
 ADD_AWS = 'case "$1" in install|upgrade) set -- "$@" --values "$HOME/simulated-aws.yaml" ;; esac'
 AUDITED = "audit.tidegate.dev/findings"
 KIND = "validatingwebhookconfiguration"
+pytestmark = pytest.mark.timeout(900)
+"""Each installs, and some replace all Pods several times."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,16 @@
 """The release workflow: actions are pinned by commit, rights are few, and the documented policy accepts who signs."""
 
+import os
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.guides import GUIDES, TESTS, blocks
+from tidegate import __version__
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.signatures import KeylessAuthority
 
@@ -56,6 +59,20 @@ def test_a_script_is_valid_and_holds_no_expression(step: dict[str, Any]):
     assert "${{" not in step["run"]
     done = subprocess.run(["bash", "-n"], input=step["run"], text=True, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("tag", "fits"), [(f"v{__version__}", True), ("v99.0.0", False)])
+def test_a_tag_must_be_the_version_of_package_and_chart(tag: str, fits: bool, tmp_path: Path):
+    (script,) = [step["run"] for step in STEPS if step.get("id") == "version"]
+    output = tmp_path / "output"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=TESTS.parent,
+        env={"PATH": os.environ["PATH"], "GITHUB_REF_NAME": tag, "GITHUB_OUTPUT": str(output)},
+        check=False,
+    )
+    assert (done.returncode == 0) is fits
+    assert output.exists() is fits
 
 
 @pytest.mark.parametrize(

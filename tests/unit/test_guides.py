@@ -10,6 +10,8 @@ import yaml
 from botocore.session import Session
 
 from tests.guides import GUIDES, TESTS, Block, all_blocks, blocks, blocks_of, matches
+from tidegate.images.reference import parse_reference
+from tidegate.policy.match import any_scope_contains, image_matches
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.trust_store_object import parse_trust_store
 
@@ -76,6 +78,31 @@ def test_the_iam_documents_are_read_only_and_name_actions_of_aws(request: pytest
                 assert re.match("BatchGet|Describe|Get|List|AssumeRole|TagSession", operation), action
                 # TagSession is a permission, not a call.
                 assert operation in operations(service) | {"TagSession"}, action
+
+
+OURS = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+MIGRATED = {
+    "shop-signed-from-kyverno": (f"{OURS}/shop/web", f"{OURS}/shop/a/b"),
+    "acme-from-connaisseur": (f"{OURS}/shop/web", "docker.io/library/nginx"),
+    "acme-from-ratify": (f"{OURS}/shop/web",),
+    "built-by-ci-from-policy-controller": (f"{OURS}/shop/web", f"{OURS}/shop/a/b"),
+}
+"""The images that each example of migrate.md is about."""
+
+
+def test_a_migrated_policy_is_about_the_images_of_the_old_one():
+    """The match of a policy only selects: what it leaves out is not verified."""
+    documents = [one for block in BLOCKS if block.page == "migrate.md" for one in yaml.safe_load_all(block.text)]
+    policies = [parse_policy(one) for one in documents if one.get("kind") == "ImagePolicy"]
+    assert {policy.name for policy in policies} == set(MIGRATED)
+    for policy in policies:
+        assert all(image_matches(policy.match, parse_reference(image)) for image in MIGRATED[policy.name]), policy.name
+        assert policy.signatures or policy.attestations
+    (connaisseur,) = [policy for policy in policies if policy.name == "acme-from-connaisseur"]
+    allowed = [
+        any_scope_contains(connaisseur.registries or (), parse_reference(one)) for one in MIGRATED[connaisseur.name]
+    ]
+    assert allowed == [True, False]
 
 
 @pytest.mark.parametrize(

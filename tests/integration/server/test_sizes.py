@@ -1,7 +1,11 @@
 """Limits of size and count, at both sides of each boundary, and what could smuggle a request."""
 
 import asyncio
+import http.client
 import json
+import ssl
+import tracemalloc
+from contextlib import closing
 
 import pytest
 
@@ -29,6 +33,38 @@ def chunked(*chunks: bytes, lines: tuple[str, ...] = ()) -> bytes:
 async def test_bodies_up_to_the_default_limit_reach_the_responder(site, size):
     answer = await site.ask(post(b"x" * size))
     assert (answer.status, json.loads(answer.body)) == (200, {"size": size})
+
+
+async def test_reading_a_request_takes_about_as_much_memory_as_the_request(site):
+    """An event loop with a buffer of its own takes 256 KiB for each read, which the allocator maps and unmaps."""
+    port, context = site.server.port, ssl._create_unverified_context()
+    with closing(http.client.HTTPSConnection("127.0.0.1", port, context=context)) as connection:
+
+        def ask():
+            connection.request("POST", "/validate", b"x" * 5_000, {"Content-Type": "application/json"})
+            return connection.getresponse().read()
+
+        await asyncio.to_thread(ask)
+        tracemalloc.start()
+        try:
+            assert json.loads(await asyncio.to_thread(ask)) == {"size": 5_000}
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert most < 128 * 1024
+
+
+async def test_requests_that_arrive_by_turns_are_not_mixed(start):
+    """All connections are read through one buffer, here a small one."""
+    site = await start(receive_buffer_bytes=4 * 1024)
+    site.script.reply = lambda body, _: body
+    requests = {mark: post(mark * 20_000) for mark in (b"1", b"2", b"3")}
+    peers = {mark: await site.peer() for mark in requests}
+    for at in range(0, 30_000, 1_000):
+        for mark, peer in peers.items():
+            await peer.send(requests[mark][at : at + 1_000])
+    for mark, peer in peers.items():
+        assert (await peer.answer()).body == mark * 20_000
 
 
 async def test_one_byte_more_than_8_mib_is_413_before_the_body_is_read(site):

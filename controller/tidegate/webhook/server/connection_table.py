@@ -36,6 +36,8 @@ class ConnectionTable:
         """Every connection that was accepted, also during its TLS handshake; the last used is the last."""
         self.by_handler: dict[RequestHandler, Connection] = {}
         """The connections by aiohttp's protocol of each."""
+        self.read_buffer = memoryview(bytearray(limits.receive_buffer_bytes))
+        """What has arrived on one connection, until that connection copies it in the same turn of the loop."""
         self.buffered_bytes = 0
         self.answers: Counter[int] = Counter()
         self.ended: Counter[Ended] = Counter()

@@ -7,11 +7,11 @@ fact is returned instead, marked stale. A fact that is read near the end of its 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
 import structlog
 
 from tidegate.evidence.clock import Clock
@@ -28,23 +28,30 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-@dataclass(slots=True, kw_only=True)
-class Entry(Generic[V]):
+class Entry(msgspec.Struct, Generic[V], gc=False, kw_only=True):
     """A fact and its moments (monotonic seconds). There may be a hundred thousand, so what can be computed is not kept.
 
     ``observed_at`` and ``monotonic`` are the moment of the look-up by either clock. Fresh until ``fresh_until``, for
-    ``fresh_seconds`` in all. ``failure`` is why the last renewal failed, which is not repeated before ``retry_at``.
-    ``size`` is about how many bytes it takes beside its value.
+    ``fresh_seconds`` in all. ``failed`` is why the last renewal failed, and until when it is not repeated. A value refers
+    to no entry, so that the garbage collector need not follow entries.
     """
 
     value: V
     observed_at: datetime
     monotonic: float
-    size: int
     fresh_until: float
     fresh_seconds: float
-    retry_at: float = 0.0
-    failure: Missing | None = None
+    failed: tuple[Missing, float] | None = None
+
+    @property
+    def failure(self) -> Missing | None:
+        """Why the last renewal failed, if it did."""
+        return None if self.failed is None else self.failed[0]
+
+    @property
+    def retry_at(self) -> float:
+        """From when on it may be renewed again after a failure."""
+        return 0.0 if self.failed is None else self.failed[1]
 
     @property
     def renew_at(self) -> float:
@@ -115,7 +122,7 @@ class FactCache(Generic[K, V]):
             limit=limit,
             budget=budget,
             weigh=lambda entry: weigh(entry.value),
-            freed=lambda _, entry: entry.size + self._sharing.drop(entry.value),
+            freed=lambda key, entry: ENTRY_BYTES + size_of(key) + self._sharing.drop(entry.value),
         )
         self._flights = SingleFlight[K, tuple[Fact[V], float]](clock)
 
@@ -190,11 +197,10 @@ class FactCache(Generic[K, V]):
             value=kept,
             observed_at=asked_at[0],
             monotonic=asked_at[1],
-            size=ENTRY_BYTES + size_of(key),
             fresh_until=now + seconds,
             fresh_seconds=seconds,
         )
-        self._entries.put(key, entry, entry.size + added)
+        self._entries.put(key, entry, ENTRY_BYTES + size_of(key) + added)
         if self._budget is not None:
             self._budget.keep_to_it()
         return entry.known(), entry.fresh_until
@@ -208,7 +214,7 @@ class FactCache(Generic[K, V]):
         if entry is None or now >= max(entry.fresh_until, entry.kept_until):
             self._entries.drop(key)
             return missing, 0.0
-        entry.failure, entry.retry_at = missing, now + RETRY_SECONDS
+        entry.failed = missing, now + RETRY_SECONDS
         return entry.known(missing), entry.retry_at
 
     def _unknown(self, key: K) -> tuple[Missing, float]:

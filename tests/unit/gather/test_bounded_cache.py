@@ -1,8 +1,10 @@
 """What all caches take in memory is bounded together; equal findings are kept once, and no longer than their reports."""
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from tests.unit.gather.fakes import APP, REGISTRY, SCANNED, detail, finding
@@ -107,6 +109,27 @@ SIZES = [
 @pytest.mark.parametrize(("value", "least", "most"), SIZES)
 def test_the_size_counts_all_that_a_value_is_made_of(value, least, most):
     assert least <= size_of(value) <= most
+
+
+def test_equal_values_have_one_size_whatever_was_done_with_them():
+    """What is freed when a fact is dropped is measured then, and has to be what was counted when it was kept."""
+    text, same = "\u00fc" * 100, "\u00fc" * 100
+    msgspec.json.encode(text)  # Python keeps its UTF-8 from now on.
+    assert size_of(text) == size_of(same) >= sys.getsizeof(text)
+    grown = set(range(1_000))
+    grown -= set(range(3, 1_000))
+    assert size_of(grown) == size_of({0, 1, 2})
+    assert size_of(frozenset(range(20))) >= sys.getsizeof(frozenset(range(20)))
+
+
+async def test_a_dropped_fact_frees_what_it_was_counted_for(clock):
+    budget = Budget()
+    facts, key = Cache(clock, budget), "\u00e9" * 100
+    await facts.fill(key)
+    assert budget.used > 0
+    msgspec.json.encode(key)
+    facts.cache._entries.drop(key)
+    assert budget.used == 0
 
 
 def report(*names):

@@ -1,6 +1,8 @@
 """The time of signing: by a timestamp authority's word, a signing authority's, or none but the present moment."""
 
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -362,3 +364,14 @@ def test_what_is_no_token_is_refused(token: bytes):
     """Whatever the bytes are, the refusal is ours."""
     outcome = verify(sign(signer(), token=lambda _: token), policy=WITH_TSA, trusted=STORES)
     assert re.search("timestamp (counter)?signature", refusal(outcome))
+
+
+def test_asn1crypto_is_imported_with_the_first_token_and_not_before():
+    program = (
+        "import sys, tidegate.app.admission, tidegate.verify.notation.timestamp.cms as ours\n"
+        "from tidegate.errors import VerificationError\n"
+        "assert 'asn1crypto' not in sys.modules\n"
+        "try:\n    ours.parse_signed_token(b'0')\nexcept VerificationError:\n    pass\n"
+        "assert 'asn1crypto' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

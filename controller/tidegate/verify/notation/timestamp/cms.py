@@ -1,7 +1,8 @@
 """RFC 3161 timestamp tokens: CMS SignedData around a TSTInfo, as far as Notation's rules require.
 
 Public timestamp authorities do not sort the set of certificates as DER requires, so that strict parsers refuse their
-tokens; asn1crypto reads them. Every field is read while parsing. Trust and time are not judged here.
+tokens; asn1crypto reads them, and is imported with the first token: it takes 2 MiB. Every field is read while parsing.
+Trust and time are not judged here.
 """
 
 from collections.abc import Sequence
@@ -9,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import new as new_hash
 from typing import Any
-
-from asn1crypto import cms, parser, tsp
 
 from tidegate.errors import VerificationError
 from tidegate.strict.der_values import check_values
@@ -65,6 +64,8 @@ class SignedToken:
 
 def parse_signed_token(token: bytes) -> SignedToken:
     """Return the token's parts; raise VerificationError when it is no SignedData around a TSTInfo."""
+    from asn1crypto import cms  # noqa: PLC0415 - see the module
+
     # N59
     if len(token) > MAX_TOKEN_BYTES:
         raise VerificationError(f"{_PARSE}: {len(token)} bytes, more than {MAX_TOKEN_BYTES}")
@@ -94,6 +95,8 @@ def parse_signed_token(token: bytes) -> SignedToken:
 
 def read_timestamp_info(token: SignedToken) -> TimestampInfo:
     """Return what the authority says; raise VerificationError when it is no TSTInfo of version 1."""
+    from asn1crypto import tsp  # noqa: PLC0415 - see the module
+
     # N59
     check_values(token.content, _INFO)
     with reading(f"{_INFO}: malformed"):
@@ -130,6 +133,8 @@ def verify_signer(token: SignedToken) -> Certificate:
 
     Source: RFC 5652, sections 5.4 and 5.6; RFC 5035, section 4, for the certificate's hash among the signed attributes.
     """
+    from asn1crypto import parser  # noqa: PLC0415 - see the module
+
     # N60
     signer = token.signer
     with reading("invalid signer info"):

@@ -17,6 +17,7 @@ from tidegate.evidence.repository import RepositorySettings, TagMutability
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
+from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 MAX_EXCLUSION_FILTERS = 5
@@ -28,6 +29,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _REPOSITORY_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _SHORTEST_NAME, _LONGEST_NAME = 2, 256
 _FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
+_MEDIA_TYPES = IMAGE_TYPES | INDEX_TYPES
 _WITH_FILTERS = frozenset({TagMutability.IMMUTABLE_WITH_EXCLUSION, TagMutability.MUTABLE_WITH_EXCLUSION})
 _FAILURES: Mapping[str, Cause] = {
     "KmsError": Cause.ACCESS_DENIED,
@@ -111,7 +113,7 @@ def read_repositories(
 def _detail(described: ApiResponse) -> ImageDetail:
     return ImageDetail(
         digest=_digest(described, "imageDigest"),
-        media_type=described.text("imageManifestMediaType"),
+        media_type=described.shared_text("imageManifestMediaType", _MEDIA_TYPES),
         # Regions without archiving do not say: there every image is active.
         status=described.word(ImageStatus, "imageStatus") if described.has("imageStatus") else ImageStatus.ACTIVE,
         pushed_at=described.optional_time("imagePushedAt"),

@@ -13,7 +13,7 @@ from tidegate.aws.findings import kept, read_finding
 from tidegate.aws.reply import ApiResponse
 from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import CoverageAnswer, FindingsAnswer
-from tidegate.evidence.scan import MAX_FINDINGS, Coverage, Finding, ScanState, inspector_state
+from tidegate.evidence.scan import DOCUMENTED_WORDS, MAX_FINDINGS, Coverage, Finding, ScanState, inspector_state
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
@@ -149,6 +149,6 @@ class ImageFindings:
 
 def _coverage(row: ApiResponse) -> Coverage:
     status, scanned_at = row.object("scanStatus"), row.optional_time("lastScannedAt")
-    code, reason = status.text("statusCode"), status.text("reason")
+    code, reason = (status.shared_text(name, DOCUMENTED_WORDS) for name in ("statusCode", "reason"))
     state = inspector_state(code, reason, last_scanned_at=scanned_at)
     return Coverage(state=state, code=code, reason=reason, last_scanned_at=scanned_at)

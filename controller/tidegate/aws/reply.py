@@ -4,6 +4,7 @@ The SDK does not check answers against its models. These methods raise SourceUna
 """
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -71,6 +72,11 @@ class ApiResponse:
     def text(self, name: str) -> str:
         """Return a text that must not be empty."""
         return self._required(name, self.optional_text(name) or None, "a text")
+
+    def shared_text(self, name: str, known: frozenset[str]) -> str:
+        """Return a text that must not be empty; of each that is known, all responses share one object."""
+        text = self.text(name)
+        return sys.intern(text) if text in known else text
 
     def word(self, kind: type[E], name: str) -> E:
         """Return the enum member of this name; raise for a new one, and for UNKNOWN, which AWS does not use."""

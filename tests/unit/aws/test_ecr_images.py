@@ -47,6 +47,16 @@ TAG = ImageId.of_tag("v1")
 APP_IDS = (TAG, ImageId.of_digest(A))
 
 
+def test_media_types_that_are_known_are_one_object_for_all_images():
+    kinds = [
+        images(described(imageManifestMediaType=f"application/vnd.{rest}"), ids=[TAG])[TAG].media_type
+        for rest in ("oci.image.manifest.v1+json", "oci.image.manifest.v1+json", "new", "new")
+    ]
+    assert kinds[0] is kinds[1]
+    assert kinds[2] == kinds[3]
+    assert kinds[2] is not kinds[3]
+
+
 def test_images_are_told_apart_by_tag_and_digest_in_any_order():
     other, by_digest = ImageId.of_tag("v2"), ImageId.of_digest(A)
     answers = images(described(B, ["v2", "latest"]), described(A, ["v1"]), ids=[TAG, other, by_digest])

@@ -57,6 +57,16 @@ def test_coverage_is_given_to_its_image():
     }
 
 
+def test_statuses_that_are_known_are_one_object_for_all_images():
+    first, second, other, same = (
+        coverage(row(reason="".join(reason)))[APP]
+        for reason in (["SUCC", "ESSFUL"], ["SUCC", "ESSFUL"], ["NE", "W"], ["NE", "W"])
+    )
+    assert first.reason is second.reason
+    assert other.reason == same.reason == "NEW"
+    assert other.reason is not same.reason
+
+
 def test_no_row_is_not_scanned():
     assert coverage()[APP].state is ScanState.NOT_SCANNED
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ from tests.bench.reviews import ECR, review_of
 from tests.bench.serving import POLICY, gate_on_one_core
 from tests.cluster import ControlPlane, wait_for
 from tests.gate import Gate
+from tests.release import Release
 from tests.simulator import World
 
 PODS = 300
 """Pods created for each sample, over all connections together."""
+CONNECTIONS = (1, 8, 32)
 
 
 def run(*, rounds: int) -> dict[str, float]:
@@ -38,12 +41,8 @@ def run(*, rounds: int) -> dict[str, float]:
     with gate_on_one_core(world) as gate:
         starts = [_restart(gate) for _ in range(rounds)]
         gate.apply_policy("bench", POLICY)
-        pod = json.loads(review_of(f"{ECR}/bench/app:{tag}", f"{ECR}/bench/app:{tag}"))["request"]["object"]
-        pod["metadata"] = {"generateName": "bench-", "namespace": "bench"}
-        pod["spec"].pop("serviceAccountName", None)
-        pod["spec"]["volumes"] = [{"name": "token", "emptyDir": {}}]
-        body = json.dumps(pod).encode()
-        figures = _compare(gate, body, rounds)
+        body = json.dumps(pod_of(f"{ECR}/bench/app:{tag}")).encode()
+        figures = added(gate, body, rounds, arm=lambda armed: _set_webhook(gate, body, armed=armed))
     return {"start to ready, s": statistics.median(starts), **figures}
 
 
@@ -61,20 +60,30 @@ def started_at(pid: int) -> float:
     return int(fields[22 - 3]) / TICKS
 
 
-def _compare(gate: Gate, body: bytes, rounds: int) -> dict[str, float]:
+def pod_of(image: str) -> dict[str, Any]:
+    """Return a 7 KB Pod with two containers of the image, as it is created."""
+    pod: dict[str, Any] = json.loads(review_of(image, image))["request"]["object"]
+    pod["metadata"] = {"generateName": "bench-", "namespace": "bench"}
+    pod["spec"].pop("serviceAccountName", None)
+    pod["spec"]["volumes"] = [{"name": "token", "emptyDir": {}}]
+    return pod
+
+
+def added(release: Release, body: bytes, rounds: int, *, arm: Callable[[bool], None]) -> dict[str, float]:
+    """Return what the webhook adds to the creation of a Pod in the namespace bench; ``arm`` puts it in the way or not."""
     samples: dict[tuple[str, int], list[float]] = {}
     for number in range(rounds):
-        for label, arm in (("without", False), ("with", True)):
+        for label, armed in (("without", False), ("with", True)):
             print(f"  round {number + 1}/{rounds}: {label} webhook", file=sys.stderr, flush=True)
-            _set_webhook(gate, body, armed=arm)
-            for connections in (1, 8):
-                samples.setdefault((label, connections), []).extend(_create(gate.cluster, body, connections))
+            arm(armed)
+            for connections in CONNECTIONS:
+                samples.setdefault((label, connections), []).extend(_create(release.cluster, body, connections))
     figures = {}
-    for connections in (1, 8):
+    for connections in CONNECTIONS:
         bare, hooked = (sorted(samples[label, connections]) for label in ("without", "with"))
         figures[f"Pod creation without webhook, {connections} connections, median ms"] = statistics.median(bare) * 1e3
-        added = statistics.median(hooked) - statistics.median(bare)
-        figures[f"added by the webhook, {connections} connections, median ms"] = added * 1e3
+        more = statistics.median(hooked) - statistics.median(bare)
+        figures[f"added by the webhook, {connections} connections, median ms"] = more * 1e3
         late = hooked[int(len(hooked) * 0.99)] - bare[int(len(bare) * 0.99)]
         figures[f"added by the webhook, {connections} connections, p99 ms"] = late * 1e3
     return figures
@@ -124,8 +133,9 @@ def _create(cluster: ControlPlane, body: bytes, connections: int, *, pods: int =
             connection.close()
 
     threads = [threading.Thread(target=work) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
+    with cluster.network():
+        for thread in threads:
+            thread.start()
     for thread in threads:
         thread.join()
     if problems:

@@ -6,6 +6,7 @@ that the API server could not get decided; a wrong answer ends the run.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,12 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench.reviews import ECR
+from tests.bench.apiserver import added, pod_of
 from tests.chart.render import CHART, NAMESPACE, RELEASE
 from tests.cluster import wait_for
 from tests.cluster.node import NodeCluster
 from tests.installed import Installed, push_controller_image, running_world, simulated_aws
 from tests.load import Load
+from tests.objects import CRITICAL, GOOD
 
 WORLD = Path(__file__).resolve().parents[1] / "simulator" / "scenarios" / "demo.yaml"
 DEMANDS = {
@@ -30,6 +32,7 @@ DEMANDS = {
     "vulnerabilities": {"maxCounts": {"CRITICAL": 0}},
 }
 MEBIBYTE_KIBIBYTES = 1024
+WEBHOOK = "validatingwebhookconfiguration"
 BEFORE_SECONDS, QUIET_SECONDS = 3.0, 15.0
 READY_SECONDS = 120.0
 Figures = dict[str, float]
@@ -52,6 +55,7 @@ def run(*, rounds: int) -> Figures:
         namespace = cluster.create_namespace("bench")
         installed.apply_policy("bench", DEMANDS, match={"namespaces": [namespace]})
         figures |= _pods(installed)
+        figures |= _added(installed, rounds)
         events: tuple[tuple[str, int, Callable[[Installed], float]], ...] = (
             ("a rolling restart of two replicas", 2, _restart),
             ("kill -9 of one replica of two", 2, lambda each: _kill(each, 1)),
@@ -67,6 +71,29 @@ def run(*, rounds: int) -> Figures:
                 f"{name}: seconds until the last of them": statistics.median(seconds for _, seconds in found),
             }
     return figures
+
+
+def _added(installed: Installed, rounds: int) -> Figures:
+    """Return what the webhook adds to the creation of a Pod, through the chart's Service."""
+    cluster = installed.cluster
+    cluster.kubectl("create", "namespace", "bench")
+    installed.apply_policy("bench-service", DEMANDS, match={"namespaces": ["bench"]})
+    configuration = cluster.get(WEBHOOK, RELEASE)
+    configuration["metadata"] = {key: configuration["metadata"][key] for key in ("name", "labels", "annotations")}
+
+    def arm(armed: bool) -> None:
+        if armed:
+            # With the caBundle that it had: the controller need not write it again.
+            cluster.kubectl("create", "-f", "-", stdin=json.dumps(configuration))
+        else:
+            cluster.kubectl("delete", WEBHOOK, RELEASE)
+        wait_for(
+            lambda: ("denied the request" in installed.try_image(CRITICAL, namespace="bench")) is armed,
+            what="the API server to know the webhook",
+        )
+
+    figures = added(installed, json.dumps(pod_of(GOOD)).encode(), rounds, arm=arm)
+    return {f"through the Service: {name}": value for name, value in figures.items()}
 
 
 def _pods(installed: Installed) -> Figures:
@@ -100,7 +127,7 @@ def _lost(installed: Installed, namespace: str, event: Callable[[Installed], flo
     _restart(installed)
     installed.wait_for_rollout()
     time.sleep(QUIET_SECONDS)
-    with Load(installed.cluster, namespace, admitted=f"{ECR}/team/good:v1", refused=f"{ECR}/team/critical:v1") as load:
+    with Load(installed.cluster, namespace, admitted=GOOD, refused=CRITICAL) as load:
         time.sleep(BEFORE_SECONDS)
         began = load.now
         time.sleep(event(installed))

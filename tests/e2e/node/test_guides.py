@@ -127,6 +127,8 @@ def test_the_install_guide(terminal: Terminal, request: pytest.FixtureRequest) -
                 assert WARNED in said
                 assert "VulnerabilitiesFound" in said
                 assert "pod/try created" in said
+            case ["helm", "test", "tidegate"]:
+                assert "Succeeded" in said
             case ["helm", "upgrade", "tidegate"] if "team-a" in (terminal.shell.folder / "enforce.yaml").read_text():
                 terminal.wait_until(IMAGE, "team-a", REFUSED)
                 assert WARNED in terminal.try_image(IMAGE, "default")

@@ -41,7 +41,7 @@ REFUSED: dict[str, tuple[list[Child], str]] = {
     ),
     "a platform in other letters": (
         [("clean", AMD64 | {"Variant": "v4"}), ("critical", I386)],
-        "not an index of images",
+        "not a valid image manifest or image index",
     ),
 }
 

@@ -69,7 +69,7 @@ def test_the_readme_shows_the_same(printed: dict[str, str]) -> None:
 def _signed_by_another(installation: Installation) -> str:
     """Return what kubectl prints of an image whose valid signature is not by the workflow that the policy accepts."""
     world, cluster, sigstore = installation.aws.world, installation.cluster, LocalSigstore()
-    world.add_image("team/fork", "v1")
+    world.add_image("team/fork", "v1", content="fork")
     payload = statement(world.image("team/fork", "v1").digest, predicate_type=COSIGN_SIGN)
     bundle = sigstore.sign_statement(payload, sigstore.signer(subject=FORK))
     world.add_signature("team/fork", "v1", json.dumps(bundle).encode(), kind=BUNDLE)

@@ -239,7 +239,7 @@ def test_a_trust_store_that_goes_or_breaks_leaves_it_undecided_and_the_status_sa
     broken = {"type": "ca", "certificates": ["-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n"]}
     site.trust(site.name, broken, reason="Broken")
     assert not site.try_pod(image)[0]
-    words = f"trust store {site.name} is broken"
+    words = f"trust store {site.name} is invalid"
     wait_for(lambda: words in site.told("imagepolicy", site.name, "TrustIncomplete"), what="the policy's status")
 
     site.trust(site.name, inline(acme))

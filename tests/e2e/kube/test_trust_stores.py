@@ -262,7 +262,7 @@ async def test_without_the_right_to_read_trust_stores_only_authorities_that_need
         await aside(cluster.apply, signed_by(name, name))
         await until(lambda: edge.policy(name), what="the policy")
         assert isinstance(edge.trust_store(name), BrokenTrustStore)
-        await condition(cluster, "imagepolicy", name, "TrustIncomplete", saying=f"trust store {name} is broken")
+        await condition(cluster, "imagepolicy", name, "TrustIncomplete", saying=f"trust store {name} is invalid")
     async with run_edge(rights) as second:
         await until(lambda: second.trust_stores.resync.failures, what="a refused list")
         await until(lambda: second.policy(name), what="the policy")

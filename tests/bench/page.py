@@ -94,7 +94,12 @@ _NODE = (
 
 
 def _serving(figures: dict[str, Any]) -> list[str]:
-    rows = {key: value for key, value in figures.items() if not key.startswith("_")}
+    # Ratios are those of the figures that the page shows, so that a reader gets the same ones.
+    rows = {
+        key: value | {"rps": round(value["rps"]), "cpu_us": round(value["cpu_us"])}
+        for key, value in figures.items()
+        if not key.startswith("_")
+    }
     lines = [
         f"## {SERVING}",
         "",

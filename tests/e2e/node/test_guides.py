@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,11 @@ def terminal(bare_node: NodeCluster, aws: Simulator, tmp_path: Path) -> Iterator
     bare_node.kubectl("delete", "namespace", NAMESPACE, "team-a", "sandbox", "--ignore-not-found", timeout_seconds=120)
 
 
+def _warned(terminal: Terminal, block: Block) -> str:
+    said = terminal.run(block)
+    return said if WARNED in said else ""
+
+
 def test_the_install_guide(terminal: Terminal, request: pytest.FixtureRequest) -> None:
     """From the first command to the last; after each step the cluster does what the guide says."""
     for block in blocks_of(request):
@@ -124,7 +130,8 @@ def test_the_install_guide(terminal: Terminal, request: pytest.FixtureRequest) -
         said = terminal.run(block)
         match first:
             case ["kubectl", "create", "namespace"]:
-                assert WARNED in said
+                # In audit mode the API server continues without an answer, for which a busy machine may need too long.
+                said = said if WARNED in said else wait_for(partial(_warned, terminal, block), what="a warning")
                 assert "VulnerabilitiesFound" in said
                 assert "pod/try created" in said
             case ["helm", "test", "tidegate"]:

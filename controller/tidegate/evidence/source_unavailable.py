@@ -5,7 +5,7 @@ from tidegate.evidence.fact import Cause, Missing
 
 
 class SourceUnavailableError(UndeterminedError):
-    """A source could not be asked, or its answer cannot be relied on.
+    """A call to a source failed, or its answer cannot be relied on.
 
     ``cause`` is for users and caches; ``source`` names the API, for instance ``ecr:DescribeImages``; ``detail`` is the
     operator's text (error code, message, request id) and never belongs into a user's answer; ``retry_after_seconds``

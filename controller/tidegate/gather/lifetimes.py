@@ -52,7 +52,7 @@ UNDECIDED_SECONDS = 1.0
 SIGNER_SECONDS = 300.0
 """An answer of AWS Signer about revocation."""
 SIGNER_WINDOW = timedelta(hours=1)
-"""How long an answer of AWS Signer counts when it cannot be asked again."""
+"""How long an answer of AWS Signer counts while it cannot be refreshed."""
 OCSP_SECONDS = 600.0
 """An OCSP answer, unless its own next update comes sooner."""
 CRL_SECONDS = 3_600.0

@@ -3,7 +3,7 @@
 aiohttp's parser (llhttp, in its strict mode) already refuses malformed lines, too many headers and most of what two HTTP
 implementations may read differently, since such a difference smuggles requests (RFC 9112, section 11.2): a missing Host,
 repeated headers that may be given once, a length beside a transfer-encoding, a length that is no number, chunks in
-HTTP/1.0. The tests in tests/integration/server/test_sizes.py show each. Here is what it accepts and this server refuses.
+HTTP/1.0. The tests in tests/integration/server/test_strict_requests.py show each. Here is what it accepts and this server refuses.
 """
 
 from http import HTTPStatus

@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SOURCES := controller tests deploy docs
 PYTEST_ARGS ?=
+PROCESSES ?= 3
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
@@ -49,7 +50,7 @@ toolchain: ## Find or build the real Kubernetes programs (minutes once a machine
 	@$(PYTHON) tests/cluster/toolchain/build.py > /dev/null
 
 test: $(STAMP) toolchain lint ## Run every check and test, on real parts
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) $(PYTEST_ARGS)
 
 unit: $(STAMP) ## Run the tests that need no control plane
 	$(BIN)/python -m pytest tests/unit tests/integration tests/fuzz tests/cluster $(PYTEST_ARGS)

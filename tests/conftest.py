@@ -7,9 +7,23 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.distribution import Groups, longest_first
+
 # Machines are shared: how long one example takes says nothing. Speed lives in tests/bench.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Share the tests among processes as tests/distribution.py says."""
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Start with what takes longest, where there are several processes."""
+    if hasattr(config, "workerinput"):
+        longest_first(items)
 
 
 @pytest.fixture(autouse=True)

@@ -40,8 +40,8 @@ class NodeFiles:
 
     @property
     def containerd_socket(self) -> Path:
-        """Where containerd listens."""
-        return self.data / "containerd.sock"
+        """Where containerd listens: in the node's own /run, since the name of a socket may not be as long as a path."""
+        return Path("/run/containerd.sock")
 
     @property
     def registries(self) -> Path:

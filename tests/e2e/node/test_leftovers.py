@@ -100,12 +100,18 @@ def places_before() -> dict[str, list[str]]:
 
 
 @pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the cluster's folder, with a short name: the kubelet makes sockets in it."""
+    return tmp_path_factory.mktemp("node")
+
+
+@pytest.fixture
 def second_cluster(
-    pytestconfig: pytest.Config, tmp_path: Path, places_before: dict[str, list[str]]
+    pytestconfig: pytest.Config, folder: Path, places_before: dict[str, list[str]]
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Give a process that has a cluster with a Pod that runs, and the name of the cluster's control groups."""
     require_node(pytestconfig)
-    command = [sys.executable, "-m", "tests.e2e.node.second_cluster", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.e2e.node.second_cluster", str(folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as owner:
         assert owner.stdout is not None
         name = owner.stdout.readline().strip()
@@ -125,22 +131,22 @@ def second_cluster(
 def test_nothing_is_left(
     second_cluster: tuple[subprocess.Popen[str], str],
     places_before: dict[str, list[str]],
-    tmp_path: Path,
+    folder: Path,
     number: int,
 ) -> None:
     owner, name = second_cluster
     known = processes_of(name)
     assert {each[: len(SHIM)] for each in known.values()} >= {"kubelet", "containerd", SHIM, "app"}
-    assert mounts_of(tmp_path), "nothing was found while it ran"
+    assert mounts_of(folder), "nothing was found while it ran"
     # What is just about to enter is on this machine's.
     of_the_node = networks(pid for pid, _ in known) - networks(["self"])
     assert len(of_the_node) >= 2, "the node's own and the Pod's"
     os.killpg(owner.pid, number)
     owner.wait(END_SECONDS)
     wait_for(lambda: not alive(known) and name not in cgroups.names(), what="its end", timeout_seconds=END_SECONDS)
-    wait_for(lambda: not (tmp_path / DATA).exists(), what="the end of its data", timeout_seconds=END_SECONDS)
+    wait_for(lambda: not (folder / DATA).exists(), what="the end of its data", timeout_seconds=END_SECONDS)
     assert alive(known) == []
     assert not of_the_node & networks(each.name for each in Path("/proc").glob("[0-9]*"))
-    assert mounts_of(tmp_path) == []
+    assert mounts_of(folder) == []
     assert not Path("/sys/class/net/cni0").exists()
     assert places() == places_before

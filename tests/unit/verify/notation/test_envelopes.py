@@ -8,7 +8,7 @@ from typing import Any
 import cbor2
 import pytest
 
-from tests.simulator.pki.envelopes import COSE, JWS, SIGNED_AT, b64, sign, sign_raw
+from tests.simulator.pki.envelopes import COSE, JWS, SIGNED_AT, sign, sign_raw
 from tests.unit.verify.notation.changed import HEADER_BYTES, SOUND_HEADER, TIME, raw_header, setting
 from tests.unit.verify.notation.world import failed_step, refusal, signer, verify
 from tidegate.verify.notation.envelope.cose import MAX_ITEMS
@@ -30,6 +30,11 @@ def test_a_sound_envelope_is_verified(media_type: str):
 def jws(edit: Callable[[dict], Any]) -> bytes:
     """Return a signed JWS envelope whose outer parts were edited afterwards."""
     return sign(signer(), JWS, edit_parts=edit)
+
+
+def mispadded(text: str) -> str:
+    """Return base64 without its padding, or with padding where it has none."""
+    return text.rstrip("=") if text.endswith("=") else f"{text}="
 
 
 def retyped(envelope: bytes, change: Callable[[str], str]) -> bytes:
@@ -108,15 +113,9 @@ def retyped(envelope: bytes, change: Callable[[str], str]) -> bytes:
         pytest.param(jws(setting("payload", 1)), "illegal base64 data", id="N29-number"),
         pytest.param(jws(setting("payload", "é")), "illegal base64 data", id="N29-not-ascii"),
         pytest.param(
-            sign(signer(), edit_unprotected=lambda header: header["x5c"].__setitem__(0, header["x5c"][0].rstrip("="))),
+            sign(signer(), edit_unprotected=lambda header: header["x5c"].__setitem__(0, mispadded(header["x5c"][0]))),
             "certificate chain: illegal base64 data",
-            id="N29-certificate-without-padding",
-        )
-        if b64(signer().der).endswith("=")
-        else pytest.param(
-            sign(signer(), edit_unprotected=lambda header: header["x5c"].__setitem__(0, header["x5c"][0] + "=")),
-            "certificate chain: illegal base64 data",
-            id="N29-certificate-with-false-padding",
+            id="N29-certificate-with-wrong-padding",
         ),
         pytest.param(
             sign(signer(), edit_unprotected=setting("io.cncf.notary.timestampSignature", "e30")),

@@ -1,0 +1,45 @@
+"""How `make test` shares the tests among processes: by file, what takes longest first, few processes with a node.
+
+Without `--numprocesses` the tests run one after another in the order of their names, and nothing here has an effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+ON_A_NODE = "tests/e2e/node/"
+"""Tests of this folder that run in one process share one installation, which takes half a minute to start."""
+BY_THEMSELVES = ("test_guides.py", "test_leftovers.py")
+"""Files of that folder whose tests start nodes of their own."""
+UPGRADES = ("test_certificate_modes.py", "test_failed_upgrade.py", "test_policy_changes.py", "test_preflight.py")
+"""Files of that folder that together take as long as all others."""
+GROUPS: Mapping[str, str] = {f"{ON_A_NODE}{file}": "upgrades" for file in UPGRADES}
+LONG = (ON_A_NODE, "tests/e2e/", "tests/attack/", "tests/chart/", "tests/demo/", "tests/cluster/", "tests/integration/")
+"""What is started first, in this order."""
+
+
+def group(test: str) -> str:
+    """Return the name of the tests that one process runs one after another, this one among them."""
+    file = test.partition("::")[0]
+    shared = file.startswith(ON_A_NODE) and not file.endswith(BY_THEMSELVES)
+    return f"{ON_A_NODE}{GROUPS.get(file, 'others')}" if shared else file
+
+
+def turn(test: str) -> int:
+    """Return how early a test's group starts; 0 is first."""
+    return next((index for index, place in enumerate(LONG) if test.startswith(place)), len(LONG))
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Sort the tests by their turn; those of one turn keep their order."""
+    items.sort(key=lambda item: turn(item.nodeid))
+
+
+class Groups(LoadScopeScheduling):
+    """Hands each process the next group of tests when it has nearly ended the one before."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)

@@ -32,6 +32,9 @@ MAX_OBJECTS: Final = 100_000
 MAX_ERROR_CHARACTERS: Final = 500
 MAX_WARNINGS: Final = 100
 
+FIELD_MANAGER: Final = "tidegate"
+"""The owner of the fields that are changed here, as the API server notes it in ``metadata.managedFields``."""
+
 GONE: Final = 410
 CONFLICT: Final = 409
 NOT_FOUND: Final = 404
@@ -83,7 +86,7 @@ class KubernetesApi:
         configuration.connection_pool_maxsize = threads
         self.configuration = configuration
         self._client = ApiClient(configuration)
-        self._client.user_agent = "tidegate"
+        self._client.user_agent = FIELD_MANAGER
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="kubernetes")
 
     async def list_objects(self, path: str) -> list[Json]:

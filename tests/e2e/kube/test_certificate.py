@@ -157,6 +157,23 @@ async def test_the_bundle_is_filled_in_each_webhook(rights: Rights, replica: Rep
     assert await aside(bundles, rights) == [[authority_of(pair)], [authority_of(pair)]]
 
 
+async def test_helm_can_set_the_bundle_that_was_filled(rights: Rights, replica: Replica) -> None:
+    """helm applies on the server's side, where a field of another owner can't be changed without force."""
+    await aside(install_webhooks, rights)
+    running = replica()
+    await running.obtain()
+    assert await running.resync.refresh_once()
+    stored = await aside(rights.cluster.get, "validatingwebhookconfiguration", rights.name, "--show-managed-fields")
+    assert {one["manager"] for one in stored["metadata"].pop("managedFields")} == {"kubectl-client-side-apply"}
+    value = base64.b64encode(make_authority(NOW).certificate_pem).decode()
+    for hook in stored["webhooks"]:
+        hook["clientConfig"]["caBundle"] = value
+    patch = {key: stored[key] for key in ("apiVersion", "kind", "webhooks")} | {"metadata": {"name": rights.name}}
+    await aside(rights.cluster.apply, patch, "--server-side", "--field-manager=kubectl-client-side-apply")
+    after = await aside(rights.cluster.get, "validatingwebhookconfiguration", rights.name)
+    assert {hook["clientConfig"]["caBundle"] for hook in after["webhooks"]} == {value}
+
+
 async def test_a_bundle_that_is_emptied_is_filled_again_and_others_stay(rights: Rights, replica: Replica) -> None:
     """Another authority is what replicas before us serve under; one that has expired helps nobody."""
     await aside(install_webhooks, rights)

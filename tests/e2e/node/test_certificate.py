@@ -125,9 +125,9 @@ def issue(authority: Authority) -> KeyPair:
     return authority.issue_server([f"{RELEASE}.{NAMESPACE}.svc"])
 
 
-def write_secret(node: Node, pair: KeyPair) -> None:
+def write_secret(node: Node, pair: KeyPair, *, name: str = OWN_SECRET) -> None:
     data = {"tls.crt": pair.certificate, "tls.key": pair.key}
-    metadata = {"name": OWN_SECRET, "namespace": NAMESPACE}
+    metadata = {"name": name, "namespace": NAMESPACE}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "kubernetes.io/tls"}
     node.cluster.apply(secret | {"data": {key: base64.b64encode(value).decode() for key, value in data.items()}})
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from tidegate.errors import ConfigurationError
-from tidegate.webhook.certificate.bundle import MAX_AUTHORITIES, bundle_patch, extended
+from tidegate.webhook.certificate.bundle import MAX_AUTHORITIES, bundle_patch, extended, ownership_patch
 from tidegate.webhook.certificate.material import AUTHORITY_VALIDITY, make_authority, make_serving
 from tidegate.webhook.certificate.secret import fill_secret, read_secret
 
@@ -167,3 +167,28 @@ def test_nothing_to_do_is_no_patch(stored):
 def test_a_bundle_that_is_no_base64_is_written_anew():
     broken = {"metadata": {"resourceVersion": "7"}, "webhooks": [{"clientConfig": {"caBundle": "%"}}]}
     assert certificates(base64.b64decode(bundle_patch(broken, OURS, NOW)[1]["value"])) == certificates(OURS)
+
+
+def owned_by(*managers: str) -> dict[str, Any]:
+    return {"metadata": {"resourceVersion": "7", "managedFields": [{"manager": name} for name in managers]}}
+
+
+def test_it_gives_up_what_it_owns_and_nothing_of_others():
+    test, *changes = ownership_patch(owned_by("tidegate", "helm", "tidegate", "kubectl-edit"))
+    assert test == {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
+    assert changes == [
+        {"op": "remove", "path": "/metadata/managedFields/2"},
+        {"op": "remove", "path": "/metadata/managedFields/0"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "owned",
+    [
+        pytest.param(owned_by("helm"), id="others own all"),
+        pytest.param(owned_by("tidegate"), id="an empty list would change nothing"),
+        pytest.param({"metadata": {"resourceVersion": "7"}}, id="no owner is noted"),
+    ],
+)
+def test_without_ownership_there_is_no_patch(owned):
+    assert ownership_patch(owned) == []

@@ -1,6 +1,7 @@
 """The caBundle of the chart's webhook configuration: the authority is added to it, and nothing else is changed.
 
-Valid certificates of other authorities stay, so that replicas with another certificate are still trusted.
+Valid certificates of other authorities stay, so that replicas with another certificate are still trusted. The field is
+not kept as a field of this client, so that helm can set it when the certificate comes from elsewhere.
 """
 
 import base64
@@ -13,7 +14,7 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tidegate.cluster.api import CONFLICT, NOT_FOUND, ApiError, Json, KubernetesApi
+from tidegate.cluster.api import CONFLICT, FIELD_MANAGER, NOT_FOUND, ApiError, Json, KubernetesApi
 from tidegate.errors import ConfigurationError
 
 CONFIGURATIONS_PATH: Final = "/apis/admissionregistration.k8s.io/v1"
@@ -66,22 +67,27 @@ class CaBundle:
                 raise
             self.missing = False
             operations = bundle_patch(configuration, authority_pem, self._now())
-            if not operations:
-                self._unmet = ""
+            if operations:
+                self._unmet = f"the caBundle of the webhook configuration {self._name} lacks the authority"
+                if await self._patch(operations):
+                    _log.info("authority added to the caBundle", configuration=self._name)
+                continue
+            self._unmet = ""
+            if not (operations := ownership_patch(configuration)):
                 return
-            self._unmet = f"the caBundle of the webhook configuration {self._name} lacks the authority"
             await self._patch(operations)
         raise ApiError(f"the caBundle of {self._name} is overwritten by another client; find out which one writes it")
 
-    async def _patch(self, operations: Sequence[Json]) -> None:
+    async def _patch(self, operations: Sequence[Json]) -> bool:
+        """Patch the configuration; return False if it was changed meanwhile."""
         try:
             await self._api.json_patch(self._path, operations)
         except ApiError as error:
-            # The test of the resourceVersion failed: the object was changed meanwhile, so read it again.
+            # The test of the resourceVersion failed.
             if error.status not in (CONFLICT, _UNPROCESSABLE):
                 raise
-        else:
-            _log.info("authority added to the caBundle", configuration=self._name, webhooks=len(operations) - 1)
+            return False
+        return True
 
     def _note_missing(self) -> None:
         if not self.missing:
@@ -105,6 +111,26 @@ def bundle_patch(configuration: Mapping[str, Any], authority_pem: bytes, now: da
         if bundle is not None:
             value = base64.b64encode(bundle).decode()
             changes.append({"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": value})
+    return _of_version(configuration, changes)
+
+
+def ownership_patch(configuration: Mapping[str, Any]) -> list[Json]:
+    """Return the JSON patch by which this client owns no field of the configuration; empty if it owns none.
+
+    helm applies on the server's side, where a field of another owner can't be set to another value: the upgrade to
+    ``certificate.mode: secret`` would fail.
+    """
+    owners = configuration["metadata"].get("managedFields") or []
+    own = [index for index, owner in enumerate(owners) if owner.get("manager") == FIELD_MANAGER]
+    if len(own) == len(owners):
+        # The API server takes an empty list for none given.
+        return []
+    changes = [{"op": "remove", "path": f"/metadata/managedFields/{index}"} for index in reversed(own)]
+    return _of_version(configuration, changes)
+
+
+def _of_version(configuration: Mapping[str, Any], changes: Sequence[Json]) -> list[Json]:
+    """Return a patch that fails if the configuration has changed since it was read; empty for no changes."""
     if not changes:
         return []
     version = configuration["metadata"]["resourceVersion"]

@@ -10,8 +10,36 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- end -}}
 
-{{/* One entry of a webhook configuration. Takes root, name, path, failurePolicy, namespaces (operator and values of a
-     matchExpression, in addition to the exempt ones) and, if not all resources with images, the template of the rules. */}}
+{{/* The caBundle that the manifest of a webhook configuration sets, in base64; nothing if it sets none. Takes root and kind.
+     The Pods of before an upgrade serve until they are replaced, so the upgrade that changes certificate.mode keeps the
+     CAs that the API server trusts:
+     - with mode "secret" beside the value, if helm did not set the bundle, that is if another mode was before;
+     - with other modes if helm set it, that is if "secret" was before. Without it in the manifest, helm would remove it.
+     When the controller or the cainjector has changed the bundle, it is helm's no more.
+     "helm template" looks nothing up, so it sets the value only. */}}
+{{- define "tidegate.caBundle" -}}
+{{- $present := "" -}}
+{{- $ofHelm := false -}}
+{{- with lookup "admissionregistration.k8s.io/v1" .kind "" (include "tidegate.fullname" .root) -}}
+{{- $present = dig "clientConfig" "caBundle" "" (first .webhooks) -}}
+{{- range .metadata.managedFields -}}
+{{- if and (or (eq .operation "Apply") (eq .manager "helm")) (contains "f:caBundle" (toJson .fieldsV1)) -}}
+{{- $ofHelm = true -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if ne .root.Values.certificate.mode "secret" -}}
+{{- ternary $present "" $ofHelm -}}
+{{- else if or $ofHelm (not $present) -}}
+{{- .root.Values.certificate.caBundle | b64enc -}}
+{{- else -}}
+{{- list .root.Values.certificate.caBundle (b64dec $present) | join "\n" | b64enc -}}
+{{- end -}}
+{{- end -}}
+
+{{/* One entry of a webhook configuration. Takes root, name, path, failurePolicy, caBundle (base64 or nothing), namespaces
+     (operator and values of a matchExpression, in addition to the exempt ones) and, if not all resources with images, the
+     template of the rules. */}}
 {{- define "tidegate.webhook" -}}
 - name: {{ .name }}
   failurePolicy: {{ .failurePolicy }}
@@ -26,8 +54,8 @@ annotations: {{- toYaml . | nindent 2 }}
       name: {{ include "tidegate.fullname" .root }}
       port: 443
       path: {{ .path }}
-    {{- if eq .root.Values.certificate.mode "secret" }}
-    caBundle: {{ .root.Values.certificate.caBundle | b64enc }}
+    {{- with .caBundle }}
+    caBundle: {{ . }}
     {{- end }}
   namespaceSelector:
     matchExpressions:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
 import uvloop
@@ -28,6 +28,7 @@ from tests.attack.scenario import Outcome, Scenario
 from tests.attack.serving import MIB, Serving
 from tests.integration.server.peer import client_context, get, post
 from tidegate.app.fatal import OUT_OF_MEMORY
+from tidegate.webhook.server import ServerLimits
 
 GOOD_PODS = 39
 STRANGER = "127.0.0.2"
@@ -36,6 +37,10 @@ CONNECTION_KIB = 128
 """What a connection may take, at the worst moment of its TLS handshake, of the server's memory."""
 MALICIOUS_KIB = 170
 """What a connection may take with headers, chunks or trailers that do not end, as docs/concepts/limits.md states it."""
+QUIET_KIB = 80
+"""What a connection takes, as docs/concepts/limits.md states it."""
+CROWD = [f"127.0.{net}.{host}" for net in range(1, 7) for host in range(1, 251)]
+"""As many addresses as connections."""
 
 
 def _run(attack: Coroutine[Any, Any, Answers]) -> Answers:
@@ -69,13 +74,15 @@ def _complex_body() -> Outcome:
 
 
 @contextlib.asynccontextmanager
-async def _held(port: int, count: int, data: bytes, *, source: str, first: bytes = b"") -> AsyncIterator[None]:
+async def _held(
+    port: int, count: int, data: bytes, *, sources: Sequence[str], first: bytes = b""
+) -> AsyncIterator[None]:
     """Hold connections that have sent some bytes, after a request that is answered if ``first`` is one."""
     context = client_context()
     limit = asyncio.Semaphore(100)
     writers = []
 
-    async def hold() -> None:
+    async def hold(source: str) -> None:
         with contextlib.suppress(OSError, EOFError):
             async with limit:
                 reader, writer = await connect(port, source=source, context=context)
@@ -85,7 +92,7 @@ async def _held(port: int, count: int, data: bytes, *, source: str, first: bytes
             writer.write(data)
             await writer.drain()
 
-    holding = [asyncio.create_task(hold()) for _ in range(count)]
+    holding = [asyncio.create_task(hold(sources[number % len(sources)])) for number in range(count)]
     await asyncio.wait(holding, timeout=30)
     try:
         yield
@@ -97,11 +104,13 @@ async def _held(port: int, count: int, data: bytes, *, source: str, first: bytes
         await asyncio.gather(*holding, return_exceptions=True)
 
 
-def _holding(count: int, data: bytes, *, source: str = HOME, first: bytes = b"", most_mib: int) -> Outcome:
+def _holding(
+    count: int, data: bytes, *, sources: Sequence[str] = (HOME,), first: bytes = b"", most_mib: int
+) -> Outcome:
     """Ask about good Pods while connections are held."""
 
     async def attack(serving: Serving) -> Answers:
-        async with _held(serving.port, count, data, source=source, first=first):
+        async with _held(serving.port, count, data, sources=sources, first=first):
             return await ask_in_turn(serving.port, GOOD_PODS)
 
     with Serving() as serving:
@@ -120,7 +129,7 @@ def _withheld_bodies() -> Outcome:
 
 def _withheld_bodies_of_a_stranger() -> Outcome:
     """Many small ones, on connections that were answered before."""
-    return _holding(700, post(b" " * 64 * 1024)[:-1], source=STRANGER, first=get("/healthz"), most_mib=192)
+    return _holding(700, post(b" " * 64 * 1024)[:-1], sources=(STRANGER,), first=get("/healthz"), most_mib=192)
 
 
 def _slow_connections() -> Outcome:
@@ -131,10 +140,13 @@ def _more_slow_connections_than_there_is_room_for() -> Outcome:
     return _holding(2_100, REVIEW[:40], first=get("/healthz"), most_mib=2_100 * CONNECTION_KIB // 1024)
 
 
+def _lines(count: int, size: int) -> bytes:
+    return b"".join(b"X-%d: %b\r\n" % (number, b"x" * size) for number in range(count))
+
+
 def _long_heads(before: bytes = b"") -> Outcome:
     """Half a megabyte of header lines on each connection, and never the end of them."""
-    lines = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 8_000) for number in range(60))
-    data = before + b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + lines
+    data = before + b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + _lines(60, 8_000)
     return _holding(200, data, most_mib=200 * MALICIOUS_KIB // 1024)
 
 
@@ -143,12 +155,17 @@ _CHUNKED = b"POST /validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/jso
 
 def _trailers() -> Outcome:
     """Half a megabyte of lines behind a small body on each connection, and never the end of them."""
-    lines = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 8_000) for number in range(60))
-    return _holding(200, _CHUNKED + b"2\r\n{}\r\n0\r\n" + lines, most_mib=200 * MALICIOUS_KIB // 1024)
+    return _holding(200, _CHUNKED + b"2\r\n{}\r\n0\r\n" + _lines(60, 8_000), most_mib=200 * MALICIOUS_KIB // 1024)
 
 
 def _chunks_of_a_byte() -> Outcome:
     return _holding(200, _CHUNKED + b"1;a=b\r\nx\r\n" * 40_000, most_mib=200 * MALICIOUS_KIB // 1024)
+
+
+def _from_everywhere(data: bytes) -> Outcome:
+    """Each connection within its own limits, each from an address of its own: together they take the room of bodies."""
+    most_mib = (len(CROWD) * QUIET_KIB * 1024 + ServerLimits().max_buffered_bytes) // MIB
+    return _holding(len(CROWD), data, sources=CROWD, first=get("/healthz"), most_mib=most_mib)
 
 
 def _silent_connections() -> Outcome:
@@ -256,6 +273,16 @@ SCENARIOS = (
         name="chunks-of-a-byte",
         attack="200 connections that send 40,000 chunks of one byte each",
         run=_chunks_of_a_byte,
+    ),
+    Scenario(
+        name="trailers-from-everywhere",
+        attack="1,500 connections from as many addresses that send 30 KB of trailers each, and do not end them",
+        run=lambda: _from_everywhere(_CHUNKED + b"2\r\n{}\r\n0\r\n" + _lines(60, 500)),
+    ),
+    Scenario(
+        name="heads-from-everywhere",
+        attack="1,500 connections from as many addresses that send 15 KB of headers each, and no body",
+        run=lambda: _from_everywhere(_CHUNKED[:-2] + _lines(55, 260) + b"\r\n"),
     ),
     Scenario(name="silent-connections", attack="2,200 connections that say nothing", run=_silent_connections),
     Scenario(

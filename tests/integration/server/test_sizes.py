@@ -197,6 +197,66 @@ async def test_an_address_above_its_share_of_bytes_makes_room_first(start):
     assert (await large.answer()).status == 200
 
 
+BESIDE = b"X: " + b"x" * 1_995 + b"\r\n"
+UNENDING = {
+    "headers": (b"POST /validate HTTP/1.1\r\nHost: x\r\n", BESIDE, BESIDE),
+    "headers of a request without its body": (
+        post(b"xx").removesuffix(b"\r\n\r\nxx") + b"\r\n",
+        BESIDE,
+        BESIDE + b"\r\n",
+    ),
+    "trailers": (chunked(b"x").removesuffix(b"\r\n"), BESIDE, BESIDE),
+    "chunks of a byte": (chunked().removesuffix(b"0\r\n\r\n"), b"1;a=b\r\nx\r\n" * 300, b"1\r\nx\r\n" * 300),
+}
+
+
+@pytest.mark.parametrize("parts", UNENDING.values(), ids=UNENDING)
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_memory_for_what_is_no_body_is_counted_with_that_of_bodies(start, parts, pieces):
+    """What is within the limits of one connection is too much on a thousand: the oldest of them make room."""
+    site = await start(max_buffered_bytes=30_000, grace_seconds=30)
+    peers = []
+    for _ in range(4):
+        peer = await site.peer()
+        for part in parts if pieces > 1 else (b"".join(parts),):
+            await peer.send(part)
+            await asyncio.sleep(0.05)
+        peers.append(peer)
+    assert 15_000 < site.table.buffered_bytes <= 30_000
+    assert 1 <= site.table.ended[Ended.BYTES] <= 2
+    answer = await peers[0].answer()
+    assert (answer.status, answer.closes) == (503, True)
+    assert b"too many bytes" in answer.body
+    assert (await site.ask(post(b"x" * 7_000))).status == 200
+
+
+async def test_headers_that_came_to_their_end_hold_no_bytes(start):
+    """Only a request that lets the server wait is counted."""
+    site = await start(max_buffered_bytes=1)
+    site.script.reply = lambda _body, _: b"%d" % site.table.buffered_bytes
+    answer = await site.ask(post(b"x", "X: " + "x" * 7_000))
+    assert answer.body == b"1", "the body alone"
+
+
+async def test_a_body_that_comes_in_small_pieces_takes_no_more_than_one_that_comes_at_once(site):
+    """Each piece as an object of its own would take dozens of bytes."""
+    peer = await site.peer()
+    data = but_for_the_end(20_000)
+    await peer.send(data[:-20_000])
+    await asyncio.sleep(0.05)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for at in range(len(data) - 20_000, len(data), 2):
+            await peer.send(data[at : at + 2])
+            await asyncio.sleep(0)
+        await site.until(lambda: site.table.buffered_bytes == 20_000)
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert taken < 100_000
+
+
 async def test_a_request_that_is_worked_on_holds_no_bytes(site):
     """The bodies of those that wait for AWS would else keep those of others out."""
     release = asyncio.Event()

@@ -26,11 +26,16 @@ _SLOW_HEAD: Final = refusal(HTTPStatus.REQUEST_TIMEOUT, "the request headers did
 _LONG_HEAD: Final = refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request headers are too long")
 _LONG_FRAMING: Final = refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too many bytes for a body of this size")
 _NO_ROOM: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections, and this one was too slow")
-_NO_BYTES: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of requests, and this body came too slowly")
+_NO_BYTES: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of requests, and this one came too slowly")
 _END: Final = b"\r\n\r\n"
 """The end of the headers."""
 _ENDED: Final = b"X" + _END
 """What is kept of long headers that have ended."""
+BESIDE_FACTOR: Final = 3
+"""Bytes of memory for each byte of headers, chunk framing and trailers, which are kept as they came and as aiohttp parses them:
+measured with 60 header lines and with 60 trailers."""
+USUAL_HEAD_BYTES: Final = 1024
+"""Headers of this size are in what any connection takes, and are not counted."""
 OVERDUE: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the request took too long")
 
 
@@ -68,9 +73,12 @@ class Connection(asyncio.BufferedProtocol):
         self._phase_bytes = 0
         self._head = b""
         """What has arrived of a request that is not dispatched yet."""
+        self._begun_bytes = 0
+        """What had arrived when the request was dispatched: its headers, and often its body."""
         self._body: StreamReader | None = None
         """The body that arrives: without the framing of chunks and the trailers, which aiohttp keeps until they end."""
-        self._body_before = 0
+        self._counted_beside = 0
+        """The part of `held_bytes` that is for what arrives beside a body."""
         self._timeout_reply: ServerResponse | None = None
         self.peer = peer
         """The peer's address."""
@@ -80,7 +88,7 @@ class Connection(asyncio.BufferedProtocol):
         self.was_answered = False
         """Whether a request of it was answered and not refused."""
         self.held_bytes = 0
-        """Bytes of the current request's body that are held; the table counts them."""
+        """Memory that the current request takes while it arrives; the table counts it."""
         self.full_service = True
         """Whether all routes are served, or only the essential ones."""
         self.timeout: asyncio.Timeout | None = None
@@ -124,37 +132,55 @@ class Connection(asyncio.BufferedProtocol):
         if self.phase is Phase.QUIET:
             self.phase, self.since = Phase.HEAD, self._loop.time()
             self._act_by = self.since + self._limits.head_seconds
-        if self.phase is Phase.HEAD and len(self._head) + len(data) <= self._limits.max_head_bytes:
+        self._phase_bytes += nbytes
+        if self.phase is Phase.HEAD and self._phase_bytes <= self._limits.max_head_bytes:
             self._head += data
-        elif self._exceeds(data):
-            return
-        self._inner.data_received(data)
+            if _END in self._head.lstrip(b"\r\n") or self._count_beside(self._phase_bytes):
+                self._inner.data_received(data)
+        else:
+            self._receive_more(data)
 
-    def _exceeds(self, data: bytes) -> bool:
-        """Tell whether these bytes must not be passed on; end the connection if they exceed a limit."""
+    def _receive_more(self, data: bytes) -> None:
+        """Pass on bytes of long headers, of a body, or behind a request; end the connection if they exceed a limit."""
         limits = self._limits
-        self._phase_bytes += len(data)
         if self.phase is Phase.CLOSING:
-            return self._transport is None or self._transport.is_closing()
-        if self.phase is Phase.HEAD:
+            if self._transport is not None and not self._transport.is_closing():
+                self._inner.data_received(data)
+        elif self.phase is Phase.HEAD:
             # aiohttp keeps headers until they end, and their size is checked only then. It skips empty lines before a
             # request, which are no end.
             if _END in (self._head + data).lstrip(b"\r\n"):
                 self._head = _ENDED
-                return False
-            self._refuse(_LONG_HEAD)
+                self._inner.data_received(data)
+            else:
+                self._refuse(_LONG_HEAD)
         elif self.phase is Phase.BODY:
-            of_body = self._body.total_bytes - self._body_before if self._body is not None else 0
-            is_within = self._phase_bytes <= limits.max_wire_factor * limits.max_body_bytes
-            if is_within and self._phase_bytes - len(data) - of_body <= limits.max_framing_bytes:
-                return False
-            self._refuse(_LONG_FRAMING)
+            if self._phase_bytes > limits.max_wire_factor * limits.max_body_bytes:
+                self._refuse(_LONG_FRAMING)
+            else:
+                self._inner.data_received(data)
+                self._bound_framing()
+        elif self._phase_bytes <= limits.max_ahead_bytes:
+            self._inner.data_received(data)
         else:
-            if self._phase_bytes <= limits.max_ahead_bytes:
-                return False
             self._table.ended[Ended.AHEAD] += 1
             self.abort()
-        return True
+
+    def _bound_framing(self) -> None:
+        """Bound and count what has arrived of a request and is not its body."""
+        beside = self._phase_bytes - (self._body.total_bytes if self._body is not None else 0)
+        if beside > self._limits.max_framing_bytes:
+            self._refuse(_LONG_FRAMING)
+        else:
+            self._count_beside(beside)
+
+    def _count_beside(self, size: int) -> bool:
+        """Count the memory for bytes that are not of a body; return whether the connection goes on."""
+        more = BESIDE_FACTOR * max(0, size - USUAL_HEAD_BYTES) - self._counted_beside
+        if more > 0:
+            self._counted_beside += more
+            self._table.hold(self, more)
+        return self.phase is not Phase.CLOSING
 
     def eof_received(self) -> None:
         """Pass on, and let the transport close: half-closed connections are not supported."""
@@ -182,13 +208,19 @@ class Connection(asyncio.BufferedProtocol):
             self.since = self._loop.time()
         self._act_by = inf
         self._head = b""
-        self.phase, self._phase_bytes = Phase.WORK, 0
+        self.phase, self._begun_bytes, self._phase_bytes = Phase.WORK, self._phase_bytes, 0
+        if self._counted_beside:
+            self._counted_beside = 0
+            self._table.release(self)
 
     def expect(self, phase: Phase, body: StreamReader | None = None) -> None:
         """Note that the request waits for the rest of its body, or for its handler."""
-        self.phase = phase
-        self._phase_bytes = 0
-        self._body, self._body_before = body, 0 if body is None else body.total_bytes
+        self.phase, self._body = phase, body
+        if phase is Phase.BODY:
+            self._phase_bytes += self._begun_bytes
+            self._bound_framing()
+        else:
+            self._phase_bytes = 0
 
     def end(self, *, status: int, keep_alive: bool) -> None:
         """Note that an answer was written."""
@@ -237,9 +269,10 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self.abort()
 
-    def refuse_body(self) -> None:
-        """End the request whose body arrives, to make room for the bytes of others."""
-        self.give_up(_NO_BYTES)
+    def refuse_bytes(self) -> None:
+        """End the request that arrives, to make room for the bytes of others. One that has arrived goes on."""
+        if self.phase in {Phase.HEAD, Phase.BODY}:
+            self._refuse(_NO_BYTES)
 
     def give_up(self, reply: ServerResponse = OVERDUE) -> None:
         """End the wait for a body or for a handler now; it is answered with the reply."""
@@ -274,6 +307,9 @@ class Connection(asyncio.BufferedProtocol):
         self._table.answers[reply.status] += 1
         self._transport.write(render_closing(reply))
         self.close()
+        # aiohttp frees what it has parsed; the peer may take its time to close.
+        self._head = b""
+        self._inner.connection_lost(None)
 
     def _rest(self, now: float) -> None:
         """Wait for the next request. aiohttp closes what is idle for too long; while draining that is much sooner."""

@@ -90,14 +90,14 @@ class ConnectionTable:
         return bool(ending)
 
     def hold(self, connection: "Connection", size: int) -> None:
-        """Count bytes of a request. Where they are too many, end the request that has held the most for the longest."""
+        """Count memory of a request that arrives. Where they are too many, end the request that has held the most for the longest."""
         connection.held_bytes += size
         self.buffered_bytes += size
         while self.buffered_bytes > self.limits.max_buffered_bytes:
             holder = holder_to_end(self.connections, limits=self.limits, now=self.loop.time())
             self.ended[Ended.BYTES] += 1
             self.release(holder)
-            holder.refuse_body()
+            holder.refuse_bytes()
 
     def release(self, connection: "Connection") -> None:
         """Stop counting the bytes that a connection holds."""

@@ -122,7 +122,7 @@ class Dispatcher:
         if not head.has_body:
             return b""
         content = request.content
-        size, parts = 0, []
+        arrived = bytearray()
         deadline = connection.since + self._limits.head_seconds + self._limits.body_seconds
         try:
             if content.is_eof():
@@ -131,16 +131,16 @@ class Dispatcher:
                 if len(body) > self._limits.max_body_bytes:
                     raise too_large(self._limits)
                 return body
-            connection.expect(Phase.BODY, content)
             async with asyncio.timeout_at(deadline) as connection.timeout:
+                connection.expect(Phase.BODY, content)
                 if head.expects_continue and request.transport is not None:
                     request.transport.write(CONTINUE)
                 while not content.at_eof():
                     part = await content.readany()
-                    size += len(part)
-                    if size > self._limits.max_body_bytes:
+                    # In one piece: bytes that come one by one would each take dozens.
+                    arrived += part
+                    if len(arrived) > self._limits.max_body_bytes:
                         raise too_large(self._limits)
-                    parts.append(part)
                     self._table.hold(connection, len(part))
         except TimeoutError as error:
             raise Refused(connection.timeout_reply(_LATE_BODY)) from error
@@ -149,7 +149,7 @@ class Dispatcher:
         finally:
             connection.timeout = None
         connection.expect(Phase.WORK)
-        return b"".join(parts)
+        return bytes(arrived)
 
     async def _work(self, body: bytes, head: Head, connection: Connection) -> ServerResponse:
         left = head.timeout_seconds

@@ -14,11 +14,12 @@ class ServerLimits:
     """How many bytes may arrive for one body, as a multiple of `max_body_bytes`: bounds chunk headers and extensions."""
 
     max_framing_bytes: int = 32 * 1024
-    """Bytes that may arrive beside those of a body: chunk sizes, chunk extensions and trailers. The API server sends none."""
+    """Bytes that may arrive beside those of a body: headers, chunk sizes, chunk extensions and trailers. The API server sends
+    only headers."""
 
     max_buffered_bytes: int = 32 * 1024 * 1024
-    """Bytes of bodies that have not arrived completely, of all connections together. Beyond it the slowest and largest
-    end."""
+    """Memory of requests that have not arrived completely, with their headers, of all connections together. Beyond it the
+    slowest and largest end."""
 
     max_ahead_bytes: int = 16 * 1024
     """Bytes that may arrive behind a request that is worked on. The API server sends none: it does not pipeline."""

@@ -1,7 +1,8 @@
-"""Render the CRDs from the shapes that read policies and trust stores, in ``tidegate.policy``.
+"""Render the CRDs from the shapes that read policies and trust stores, in ``tidegate.policy``, and ImageVerdicts.
 
 The spec is the shapes': names, words, limits, patterns, defaults, rules and descriptions. What no shape reads stands
-here: the names of the kinds, the columns of ``kubectl get`` and the status, which the controller writes.
+here: the names of the kinds, the columns of ``kubectl get`` and the status, which the controller writes. An ImageVerdict,
+which the controller writes as a whole, is made from its classes in ``tidegate.verdicts``.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import yaml
+from msgspec import inspect
 
 from tidegate.policy import parse, trust_store_object
 from tidegate.policy.objects import GROUP, VERSION
 from tidegate.policy.shape import Choice, Constraint, Flag, ListOf, MapOf, Number, Section, Text
+from tidegate.verdicts import shape as verdict
 
 Schema = dict[str, Any]
 """An OpenAPI schema of apiextensions.k8s.io/v1."""
@@ -25,16 +29,17 @@ WIDTH = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One CRD; ``source`` is the module that has its spec."""
+    """One CRD; ``source`` is the module that has its spec, and ``subresource`` whether its status is written by itself."""
 
     name: str
     plural: str
     short_name: str
     description: str
-    spec: Section[Any]
+    spec: Schema
     columns: tuple[Schema, ...]
     status: Schema
     source: str
+    subresource: bool = True
 
 
 def schema(shape: object, description: str = "", default: object = None) -> Schema:
@@ -163,8 +168,50 @@ def _status(what: str, ready: str, **fields: Schema) -> Schema:
     )
 
 
-def _column(name: str, path: str, description: str = "", kind: str = "string") -> Schema:
-    return {"name": name, "type": kind, "jsonPath": path} | ({"description": description} if description else {})
+def _column(name: str, path: str, description: str = "", kind: str = "string", *, wide: bool = False) -> Schema:
+    shown = {"name": name, "type": kind, "jsonPath": path} | ({"description": description} if description else {})
+    return shown | ({"priority": 1} if wide else {})
+
+
+_PLAIN: dict[type[inspect.Type], Schema] = {
+    inspect.BoolType: {"type": "boolean"},
+    inspect.DateTimeType: {"type": "string", "format": "date-time"},
+}
+
+
+def struct_schema(struct: type[msgspec.Struct]) -> Schema:
+    """Return the schema of the objects that msgspec decodes into a class."""
+    return _of_type(inspect.type_info(struct), {})
+
+
+def _of_type(found: inspect.Type, stated: Schema) -> Schema:
+    """Return the schema of a type, with what was stated of it, such as its description."""
+    match found:
+        case inspect.Metadata():
+            return _of_type(found.type, stated | (found.extra_json_schema or {}))
+        case inspect.UnionType():
+            (present,) = [one for one in found.types if not isinstance(one, inspect.NoneType)]
+            return _of_type(present, stated)
+        case inspect.StructType():
+            required = [field.encode_name for field in found.fields if field.required]
+            fields = {field.encode_name: _of_type(field.type, {}) for field in found.fields}
+            made = _object((found.cls.__doc__ or "").strip(), required, **fields)
+        case inspect.VarTupleType():
+            items = _of_type(found.item_type, {})
+            made = {"type": "array", "maxItems": found.max_length, "x-kubernetes-list-type": "atomic", "items": items}
+        case inspect.DictType():
+            values = _of_type(found.value_type, {})
+            made = {"type": "object", "maxProperties": found.max_length, "additionalProperties": values}
+        case inspect.StrType():
+            limits = {"minLength": found.min_length, "maxLength": found.max_length, "pattern": found.pattern}
+            made = {"type": "string"} | {name: limit for name, limit in limits.items() if limit is not None}
+        case inspect.EnumType():
+            made = {"type": "string", "enum": [word.value for word in found.cls]}
+        case inspect.IntType():
+            made = {"type": "integer", "format": "int64", "minimum": found.ge}
+        case _:
+            made = _PLAIN[type(found)]
+    return {"type": made["type"]} | made | stated
 
 
 AGE = _column("Age", ".metadata.creationTimestamp", kind="date")
@@ -175,7 +222,7 @@ IMAGE_POLICY = Kind(
     short_name="ipol",
     description="What is required of the container images of a cluster. An object is allowed when each of its images meets"
     " every policy that applies to the image.",
-    spec=parse.SPEC,
+    spec=schema(parse.SPEC),
     columns=(
         _column("Actions", ".spec.validationActions", "What happens when an image does not meet the policy."),
         _column("Ready", READY, "Whether tidegate could read the policy and applies it."),
@@ -195,7 +242,7 @@ TRUST_STORE = Kind(
     short_name="tst",
     description="What signatures are verified by: the certificates that a signer's chain must lead to, or a trusted root of"
     " Sigstore. A policy names it; by itself it requires nothing.",
-    spec=trust_store_object.SPEC,
+    spec=schema(trust_store_object.SPEC),
     columns=(
         _column("Type", ".spec.type", "What the trust store is trusted for."),
         _column("Ready", READY, "Whether tidegate could read the trust store and verifies signatures by it."),
@@ -235,15 +282,47 @@ TRUST_STORE = Kind(
 )
 
 
+IMAGE_VERDICT = Kind(
+    name=verdict.KIND,
+    plural=verdict.PLURAL,
+    short_name=verdict.SHORT_NAME,
+    description="What is known of one image in use: the verdict by every policy, its findings, and where it runs. Only"
+    " tidegate writes it.",
+    spec=struct_schema(verdict.VerdictSpec)
+    | {
+        "x-kubernetes-validations": [
+            {"rule": "self == oldSelf", "message": "expected the same image; make another object"}
+        ]
+    },
+    columns=(
+        _column("Repository", ".spec.repository", "The repository of the image."),
+        _column("Outcome", ".status.outcome", "The worst outcome of all policies."),
+        _column("Refused", ".status.refused", "Whether a policy with the action Deny refuses the image.", "boolean"),
+        _column("Reason", ".status.reasons[0]", "The worst reason code."),
+        _column("Pods", ".status.runs.pods", "How many Pods run the image.", "integer"),
+        _column("Namespaces", ".status.runs.where", "Where the image runs."),
+        _column("Since", ".status.since", "Since when the outcome is what it is.", "date"),
+        _column("Digest", ".spec.digest", "The digest of the image.", wide=True),
+        _column("Tag", ".status.runs.tags[0]", "A tag by which Pods name the image.", wide=True),
+        _column("Critical", ".status.severities.CRITICAL", "How many CRITICAL findings it has.", "integer", wide=True),
+        _column("High", ".status.severities.HIGH", "How many HIGH findings it has.", "integer", wide=True),
+        _column("Message", ".status.message", "The worst result.", wide=True),
+    ),
+    status=struct_schema(verdict.VerdictStatus),
+    source=verdict.__name__,
+    subresource=False,
+)
+
+
 def crd(kind: Kind) -> dict[str, Any]:
     """Return the whole CustomResourceDefinition of a kind."""
     plain = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
-    whole = _object(kind.description, ["spec"], **plain, spec=schema(kind.spec), status=kind.status)
+    whole = _object(kind.description, ["spec"], **plain, spec=kind.spec, status=kind.status)
     version = {
         "name": VERSION,
         "served": True,
         "storage": True,
-        "subresources": {"status": {}},
+        **({"subresources": {"status": {}}} if kind.subresource else {}),
         "additionalPrinterColumns": list(kind.columns),
         "schema": {"openAPIV3Schema": whole},
     }
@@ -283,10 +362,10 @@ _BlockStyle.add_representer(str, _BlockStyle.represent_text)
 def crd_texts() -> dict[str, str]:
     """Return what each file of the chart's ``crds`` folder has to say, by its name."""
     texts = {}
-    for kind in (IMAGE_POLICY, TRUST_STORE):
+    for kind in (IMAGE_POLICY, TRUST_STORE, IMAGE_VERDICT):
         source = f"controller/{kind.source.replace('.', '/')}.py"
         head = (
-            f"# Generated by deploy/helm/generate.py from SPEC in {source}. Do not edit.\n"
+            f"# Generated by deploy/helm/generate.py from {source}. Do not edit.\n"
             f"# docs/reference/{kind.name.lower()}.md explains every field, with examples.\n"
         )
         body = yaml.dump(crd(kind), Dumper=_BlockStyle, sort_keys=False, width=WIDTH, allow_unicode=True)

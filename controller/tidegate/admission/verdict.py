@@ -124,7 +124,7 @@ def conclude(
         denial=explain(denials),
         warnings=tuple(dict.fromkeys(warnings)),
         records=tuple(records),
-        outcome=_overall(judgements),
+        outcome=overall(judgements),
         holds_until=min(limits, default=None),
         stale=stale,
     )
@@ -190,7 +190,7 @@ def _policies(names: Iterable[str]) -> str:
     return f"policies {', '.join(known[:MAX_NAMED_POLICIES])}{more}"
 
 
-def _overall(judgements: Sequence[Judgement]) -> Outcome:
+def overall(judgements: Sequence[Judgement]) -> Outcome:
     """Return the worst outcome of all results: PASS where nothing is required, never where a result is missing."""
     outcomes = {result.outcome for one in judgements for result in one.results}
     if Outcome.FAIL in outcomes:

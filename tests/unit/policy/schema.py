@@ -21,6 +21,7 @@ def schema_of(file: Path) -> dict[str, Any]:
 OBJECT = schema_of(CRD_FILE)
 SPEC: dict[str, Any] = OBJECT["properties"]["spec"]
 TRUST_STORE = schema_of(TRUST_STORE_FILE)
+IMAGE_VERDICT = schema_of(CRDS / "imageverdicts.tidegate.dev.yaml")
 TRUST_STORE_SPEC: dict[str, Any] = TRUST_STORE["properties"]["spec"]
 
 

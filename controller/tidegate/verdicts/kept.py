@@ -1,0 +1,100 @@
+"""The facts of an image that its ImageVerdict keeps: the new ones, and the stored one where a look-up gave none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from tidegate.evidence.fact import Cause, Fact, Known, Missing
+from tidegate.evidence.image import ImageDetail, PlatformImage
+from tidegate.evidence.index_children import images_within
+from tidegate.evidence.repository import RepositorySettings
+from tidegate.evidence.scan import ScanReport
+from tidegate.verdicts.decode import StoredVerdict
+from tidegate.verdicts.facts import NO_FACTS, ImageFacts
+from tidegate.verdicts.shape import MAX_TAGS
+from tidegate.verdicts.verdict_input import VerdictInput
+
+A = TypeVar("A")
+B = TypeVar("B")
+_NOT_LOOKED_UP: Final = Missing(Cause.NOT_ASKED, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFacts:
+    """Facts with when the oldest of each kind was looked up; without ``observed_at`` there is nothing to keep."""
+
+    facts: ImageFacts = NO_FACTS
+    observed_at: datetime | None = None
+    settings_observed_at: datetime | None = None
+    tags: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def keep_facts(given: VerdictInput, before: StoredVerdict | None) -> KeptFacts:
+    """Return the facts to keep. What could not be looked up never replaces what is stored; a definite answer does."""
+    evidence, stored = given.evidence, _stored(before)
+    times: list[datetime] = []
+    settings_times: list[datetime] = []
+    detail = _newest(evidence.detail, stored.facts.detail, stored.observed_at, times)
+    if not isinstance(detail, ImageDetail) or detail.digest != given.digest:
+        return KeptFacts()
+    runnable = _newest(evidence.runnable, stored.facts.runnable, None, [])
+    settings = _newest(evidence.settings, stored.facts.settings, stored.settings_observed_at, settings_times)
+    is_set = isinstance(settings, RepositorySettings)
+    facts = ImageFacts(
+        format=1,
+        detail=detail,
+        settings=settings if isinstance(settings, RepositorySettings) else None,
+        runnable=runnable if isinstance(runnable, tuple) else None,
+        scan_type=_newest(evidence.scan_type, stored.facts.scan_type, None, []),
+        scans=_scans(given, runnable if isinstance(runnable, tuple) else (), stored, times),
+    )
+    return KeptFacts(
+        facts=facts,
+        observed_at=min(times),
+        settings_observed_at=min(settings_times, default=None) if is_set else None,
+        tags=_tags(given, stored.tags),
+    )
+
+
+def _stored(before: StoredVerdict | None) -> KeptFacts:
+    if before is None or before.status.evidence is None:
+        return KeptFacts()
+    evidence = before.status.evidence
+    return KeptFacts(
+        facts=before.facts,
+        observed_at=evidence.observed_at,
+        settings_observed_at=evidence.settings_observed_at,
+        tags={tag.name: tag.observed_at for tag in evidence.tags},
+    )
+
+
+def _newest(fact: Fact[A], stored: B | None, stored_at: datetime | None, times: list[datetime]) -> A | B | None:
+    """Return the fact's value, or the stored one where it is missing, and note when it was looked up."""
+    if isinstance(fact, Known):
+        times.append(fact.observed_at)
+        return fact.value
+    if stored is not None and stored_at is not None:
+        times.append(stored_at)
+    return stored
+
+
+def _scans(
+    given: VerdictInput, runnable: tuple[PlatformImage, ...], stored: KeptFacts, times: list[datetime]
+) -> dict[str, ScanReport]:
+    """Return the scans of the images that may run; the stored ones where a look-up gave none."""
+    scans: dict[str, ScanReport] = {}
+    for digest in sorted({*given.evidence.scans, *(one.digest for one in images_within(runnable))}):
+        fact = given.evidence.scans.get(digest, _NOT_LOOKED_UP)
+        report = _newest(fact, stored.facts.scans.get(digest), stored.observed_at, times)
+        if report is not None:
+            scans[digest] = report
+    return scans
+
+
+def _tags(given: VerdictInput, stored: Mapping[str, datetime]) -> Mapping[str, datetime]:
+    """Return the tags of which the registry said that they mean this digest, those by which Pods name it first."""
+    known = {tag: when for tag, when in stored.items() if tag in given.usage.tags} | dict(given.tags)
+    ordered = sorted(known, key=lambda tag: (tag not in given.usage.tags, tag))
+    return {tag: known[tag] for tag in ordered[:MAX_TAGS]}

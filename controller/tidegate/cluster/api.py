@@ -5,8 +5,9 @@ Callers know the kinds of objects. Only a lost connection is retried here; calle
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
@@ -20,6 +21,8 @@ from tidegate.errors import UndeterminedError
 T = TypeVar("T")
 
 THREADS: Final = 8
+STREAMS: Final = 4
+"""Watches that hold a connection of their own beside the threads' calls."""
 CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 10.0
 """Longest wait between two reads of a response."""
@@ -56,6 +59,10 @@ class ApiError(UndeterminedError):
         self.status = status
 
 
+class TooLargeError(ApiError):
+    """The response has more than MAX_ANSWER_BYTES."""
+
+
 class ObjectMetadata(msgspec.Struct, frozen=True, rename="camel"):
     """The metadata of an object in a PartialObjectMetadataList."""
 
@@ -83,7 +90,7 @@ class KubernetesApi:
 
     def __init__(self, configuration: Configuration, *, threads: int = THREADS) -> None:
         configuration.retries = urllib3.Retry(total=1, redirect=0, status=0)
-        configuration.connection_pool_maxsize = threads
+        configuration.connection_pool_maxsize = threads + STREAMS
         self.configuration = configuration
         self._client = ApiClient(configuration)
         self._client.user_agent = FIELD_MANAGER
@@ -125,6 +132,27 @@ class KubernetesApi:
     async def json_patch(self, path: str, operations: Sequence[Mapping[str, Any]]) -> Json:
         """Apply a JSON patch (RFC 6902) to an object and return it; a failed ``test`` is an ApiError."""
         return await self._ask("PATCH", path, answer=Json, body=list(operations), content_type=JSON_PATCH)
+
+    def get_here(self, path: str, *, answer: type[T], query: Mapping[str, str], seconds: float = CALL_SECONDS) -> T:
+        """Return an object or a page of a list, read in the caller's own thread."""
+        request = {"query_params": list(query.items()), "header_params": {"Accept": _JSON}, "body": None}
+        return self._call("GET", path, answer, time.monotonic() + seconds, request, None)
+
+    def open_stream(self, path: str, *, query: Mapping[str, str], silence_seconds: float) -> urllib3.BaseHTTPResponse:
+        """Return the open response of a watch, read in the caller's own thread; it must be closed.
+
+        A read that gets nothing for so many seconds raises urllib3's ReadTimeoutError.
+        """
+        request = {"query_params": list(query.items()), "header_params": {"Accept": _JSON}, "body": None}
+        with _translated("GET", path):
+            response = self._open("GET", path, request, (CONNECT_SECONDS, silence_seconds))
+            if response.status < _REFUSED:
+                return response
+            try:
+                content = response.read(MAX_ERROR_CHARACTERS * 4)
+            finally:
+                response.close()
+        raise ApiError(f"GET {path}: {response.status} {_message(content)}", status=response.status)
 
     def close(self) -> None:
         """Release the threads without waiting; running calls end at their time limits."""
@@ -193,25 +221,38 @@ class KubernetesApi:
         if left <= 0:
             raise ApiError(f"{method} {path}: no thread was free in time")
         timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
-        try:
-            serialized = self._client.param_serialize(method, path, **request, auth_settings=["BearerToken"])
-            response = self._client.call_api(*serialized, _request_timeout=timeout).response
+        with _translated(method, path):
+            response = self._open(method, path, request, timeout)
             try:
                 content = response.read(MAX_ANSWER_BYTES + 1)
             finally:
                 response.release_conn()
-        except (ApiException, urllib3.exceptions.HTTPError, OSError) as exc:
-            raise ApiError(f"{method} {path}: {type(exc).__name__}: {_short(str(exc))}") from exc
         if response.status >= _REFUSED:
             raise ApiError(f"{method} {path}: {response.status} {_message(content)}", status=response.status)
         if warnings is not None:
             warnings += map(_warning, response.headers.getlist("Warning")[:MAX_WARNINGS])
         if len(content) > MAX_ANSWER_BYTES:
-            raise ApiError(f"{method} {path}: the response is larger than {MAX_ANSWER_BYTES} bytes")
+            raise TooLargeError(f"{method} {path}: the response is larger than {MAX_ANSWER_BYTES} bytes")
         try:
             return msgspec.json.decode(content, type=answer)
         except msgspec.MsgspecError as exc:
             raise ApiError(f"{method} {path}: invalid response: {_short(str(exc))}") from exc
+
+    def _open(
+        self, method: str, path: str, request: Mapping[str, Any], timeout: tuple[float, float]
+    ) -> urllib3.BaseHTTPResponse:
+        serialized = self._client.param_serialize(method, path, **request, auth_settings=["BearerToken"])
+        response: urllib3.BaseHTTPResponse = self._client.call_api(*serialized, _request_timeout=timeout).response
+        return response
+
+
+@contextmanager
+def _translated(method: str, path: str) -> Iterator[None]:
+    """Raise the errors of the clients below as ApiError."""
+    try:
+        yield
+    except (ApiException, urllib3.exceptions.HTTPError, OSError) as exc:
+        raise ApiError(f"{method} {path}: {type(exc).__name__}: {_short(str(exc))}") from exc
 
 
 def _message(content: bytes) -> str:

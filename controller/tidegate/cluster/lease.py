@@ -1,0 +1,206 @@
+"""Leader election by a Lease, as Kubernetes' own clients do it (client-go's leaderelection), so that one replica writes.
+
+A candidate never compares its clock with another's: it measures, by its own monotonic clock, how long the Lease has not
+changed. Every write names the resourceVersion that was read, so that of two candidates one write is refused. A leader that
+cannot renew in time stops leading before another may begin. That is measured from before its last renewal was sent.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from tidegate.cluster.api import CONFLICT, NOT_FOUND, ApiError, Json, KubernetesApi
+from tidegate.cluster.objects import utc_now
+from tidegate.trust.refresh import shortened
+
+MAX_LEASE_SECONDS: Final = 60
+"""A Lease that says more, written by somebody else, is honoured for so long."""
+MAX_IDENTITY: Final = 250
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTimes:
+    """Seconds: how long a Lease holds, within which a leader must have renewed it, and between two attempts.
+
+    A leader that is killed is followed after ``lease`` and ``retry`` at the latest.
+    """
+
+    lease: int = 10
+    renew: float = 7.0
+    retry: float = 2.0
+
+
+class LeaderLease:
+    """One candidate for the Lease ``name``. ``changed`` is called when it begins or ends to lead."""
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        *,
+        namespace: str,
+        name: str,
+        candidate: str,
+        times: LeaseTimes | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utc_now,
+        changed: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        self._api = api
+        self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._name = name
+        self._times = times or LeaseTimes()
+        self._monotonic = monotonic
+        self._now = now
+        self._changed = changed
+        self.identity = f"{candidate[:MAX_IDENTITY]}_{uuid.uuid4().hex[:8]}"
+        """The holder that this candidate writes; unique to the process, as a restarted Pod keeps its name."""
+        self._seen: tuple[str, float] = ("", 0.0)
+        """The resourceVersion of the Lease that was last read, and when it was first read (monotonic seconds)."""
+        self._renewed_at: float | None = None
+        self._was_leading = False
+        self.problem = ""
+        """Why the last attempt failed; empty after one that worked."""
+        self.holder = ""
+        """Who holds the Lease, as last read or written."""
+
+    @property
+    def leads(self) -> bool:
+        """Tell whether this candidate leads now. False as soon as the last renewal is too old, whatever runs or hangs."""
+        return self._renewed_at is not None and self._monotonic() - self._renewed_at < self._times.renew
+
+    async def run(self) -> None:
+        """Try to lead until cancelled; then release the Lease."""
+        try:
+            while True:
+                await self.attempt()
+                self._tell()
+                await self._pause()
+        finally:
+            if self._renewed_at is not None:
+                await self._release()
+
+    async def attempt(self) -> None:
+        """Take or renew the Lease once, if it may be taken."""
+        started = self._monotonic()
+        left = self._times.renew
+        if self._renewed_at is not None and self.leads:
+            left -= started - self._renewed_at
+        try:
+            async with asyncio.timeout(left):
+                holds = await self._take(started)
+        except (ApiError, TimeoutError) as error:
+            # A lost race, or no answer. A leader leads on until its renewal is too old.
+            if not isinstance(error, ApiError) or error.status != CONFLICT:
+                self._note(str(error) or "no answer in time")
+            return
+        self.problem = ""
+        self._renewed_at = started if holds else None
+
+    async def _take(self, started: float) -> bool:
+        """Write the Lease unless another candidate holds it; return whether this one holds it now."""
+        try:
+            lease = await self._api.get(f"{self._collection}/{self._name}")
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+            self._read(await self._api.create(self._collection, self._lease({}, {})))
+            return True
+        version, spec = _text(lease.get("metadata"), "resourceVersion"), _mapping(lease.get("spec"))
+        holder = _text(spec, "holderIdentity")
+        if version != self._seen[0]:
+            # Seen to change now. How old it is by the clock of its writer does not matter.
+            self._seen = version, started
+        if holder not in ("", self.identity) and self._monotonic() - self._seen[1] < _lease_seconds(spec):
+            self.holder = holder
+            return False
+        self._read(await self._api.replace(f"{self._collection}/{self._name}", self._lease(lease, spec)))
+        return True
+
+    def _lease(self, stored: Json, spec: Json, *, holder: str | None = None) -> Json:
+        """Return the Lease to write, with the resourceVersion of the one that was read."""
+        wanted = self.identity if holder is None else holder
+        same = _text(spec, "holderIdentity") == wanted
+        transitions = spec.get("leaseTransitions")
+        count = transitions if isinstance(transitions, int) else 0
+        now = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": stored.get("metadata") or {"name": self._name},
+            "spec": {
+                **spec,
+                "holderIdentity": wanted,
+                "leaseDurationSeconds": self._times.lease if wanted else 1,
+                "acquireTime": spec.get("acquireTime") if same and spec.get("acquireTime") else now,
+                "renewTime": now,
+                "leaseTransitions": count if same or not stored else count + 1,
+            },
+        }
+
+    def _read(self, lease: Json) -> None:
+        self._seen = _text(lease.get("metadata"), "resourceVersion"), self._monotonic()
+        self.holder = _text(lease.get("spec"), "holderIdentity")
+
+    async def _pause(self) -> None:
+        """Wait for the next attempt, and note the end of leading at its moment."""
+        pause = shortened(self._times.retry)
+        if self._renewed_at is not None:
+            left = self._renewed_at + self._times.renew - self._monotonic()
+            if 0 < left < pause:
+                await asyncio.sleep(left)
+                self._tell()
+                pause -= left
+        await asyncio.sleep(pause)
+
+    def _tell(self) -> None:
+        """Call ``changed`` if leading began or ended."""
+        leads = self.leads
+        if leads == self._was_leading:
+            return
+        self._was_leading = leads
+        if leads:
+            _log.info("leading now", lease=self._name, identity=self.identity)
+        else:
+            _log.warning("not leading any more", lease=self._name, holder=self.holder, problem=self.problem)
+        self._changed(leads)
+
+    async def _release(self) -> None:
+        """Let another candidate lead at once."""
+        self._renewed_at = None
+        self._tell()
+        try:
+            async with asyncio.timeout(self._times.retry):
+                lease = await self._api.get(f"{self._collection}/{self._name}")
+                spec = _mapping(lease.get("spec"))
+                if _text(spec, "holderIdentity") == self.identity:
+                    path = f"{self._collection}/{self._name}"
+                    self._read(await self._api.replace(path, self._lease(lease, spec, holder="")))
+        except (ApiError, TimeoutError) as error:
+            _log.warning("cannot release the lease; it ends by itself", error=str(error) or "no answer in time")
+
+    def _note(self, problem: str) -> None:
+        if problem != self.problem:
+            _log.warning("cannot take or renew the lease", lease=self._name, error=problem)
+        self.problem = problem
+
+
+def _lease_seconds(spec: Json) -> float:
+    seconds = spec.get("leaseDurationSeconds")
+    return min(seconds, MAX_LEASE_SECONDS) if isinstance(seconds, int) and seconds > 0 else MAX_LEASE_SECONDS
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object, name: str) -> str:
+    found = _mapping(value).get(name)
+    return found if isinstance(found, str) else ""

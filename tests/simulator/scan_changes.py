@@ -104,10 +104,14 @@ class ScanChanges(Contents):
         account: str | None = None,
         region: str | None = None,
     ) -> None:
-        """Replace an image's findings, from `at` on."""
+        """Replace an image's findings, from `at` on. Those that are not there any more are closed."""
         with self.lock:
             image, when = self.image(repository, name, account=account, region=region), self.clock.moment(at)
-            image.record(replace(image.scan(when), at=when, findings=tuple(findings)))
+            old, ids = image.scan(when), {each.id for each in findings}
+            kept = {(each.id, each.status) for each in old.findings}
+            now = [each if (each.id, each.status) in kept else replace(each, changed_at=when) for each in findings]
+            gone = [each.closed(when) for each in old.findings if each.id not in ids]
+            image.record(replace(old, at=when, findings=(*now, *gone)))
 
     def set_basic_scan(
         self,

@@ -24,7 +24,10 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One vulnerability in one image; times in epoch seconds, `epss` between 0 and 1, `score` between 0 and 10."""
+    """One vulnerability in one image; times in epoch seconds, `epss` between 0 and 1, `score` between 0 and 10.
+
+    `changed_at` is when its status changed last, where that is later than the last scan that saw it.
+    """
 
     id: str
     severity: str
@@ -38,11 +41,20 @@ class Finding:
     score: float | None = None
     title: str | None = None
     description: str | None = None
+    changed_at: float = 0.0
+
+    @property
+    def updated_at(self) -> float:
+        return max(self.last_observed_at, self.changed_at)
 
     @property
     def fix_available(self) -> str:
         fixed = [package.fixed is not None for package in self.packages]
         return "YES" if fixed and all(fixed) else "PARTIAL" if any(fixed) else "NO"
+
+    def closed(self, at: float) -> "Finding":
+        """Give the finding as it is from `at` on, when it was closed; a closed one stays as it is."""
+        return self if self.status == "CLOSED" else replace(self, status="CLOSED", changed_at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,5 +89,5 @@ class ScanState:
         if self.coverage is None:
             return ()
         if self.coverage.reason in _CLOSING_REASONS:
-            return tuple(replace(finding, status="CLOSED") for finding in self.findings)
+            return tuple(finding.closed(self.at) for finding in self.findings)
         return self.findings

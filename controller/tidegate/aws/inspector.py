@@ -47,7 +47,7 @@ class Inspector:
             return {}
         parameters = {
             "maxResults": PAGE_OF_COVERAGE,
-            "filterCriteria": {"resourceId": _equals(*targets.arns), "scanType": _equals(PACKAGE)},
+            "filterCriteria": {"resourceId": equals(*targets.arns), "scanType": equals(PACKAGE)},
         }
         complete = self._read(_COVERAGE, registry, parameters, rows.add, pages=MAX_COVERAGE_PAGES)
         return rows.answers(complete=complete)
@@ -139,14 +139,15 @@ def _wanted(registry: EcrRegistry, targets: Targets, page: int) -> dict[str, Any
         "maxResults": page,
         "sortCriteria": {"field": "SEVERITY", "sortOrder": "DESC"},
         "filterCriteria": {
-            "ecrImageHash": _equals(*dict.fromkeys(digest for _, digest in targets.images)),
-            "ecrImageRegistry": _equals(registry.account),
-            "ecrImageRepositoryName": _equals(*dict.fromkeys(name for name, _ in targets.images)),
-            "findingStatus": _equals("ACTIVE", "SUPPRESSED"),
-            "findingType": _equals("PACKAGE_VULNERABILITY"),
+            "ecrImageHash": equals(*dict.fromkeys(digest for _, digest in targets.images)),
+            "ecrImageRegistry": equals(registry.account),
+            "ecrImageRepositoryName": equals(*dict.fromkeys(name for name, _ in targets.images)),
+            "findingStatus": equals("ACTIVE", "SUPPRESSED"),
+            "findingType": equals("PACKAGE_VULNERABILITY"),
         },
     }
 
 
-def _equals(*values: str) -> list[dict[str, str]]:
+def equals(*values: str) -> list[dict[str, str]]:
+    """Return the filter that is one of the values, ten at most."""
     return [{"comparison": "EQUALS", "value": each} for each in values]

@@ -12,8 +12,10 @@ All methods block and may be called from several threads at once. They share the
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol, TypeAlias, TypeVar
 
+from tidegate.evidence.change import ChangedRows
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail
@@ -117,6 +119,24 @@ class InspectionSource(Protocol):
 
         Source: ``inspector2:ListFindings``, one call a page of 100 findings over all images together.
         """
+        ...
+
+
+class ChangeSource(Protocol):
+    """Lists what Amazon Inspector knows anew, so that the cost depends on changes and not on the number of images.
+
+    A deleted image, and coverage that ends without a scan, are in neither list.
+    """
+
+    def changed_findings(self, registry: EcrRegistry, *, since: datetime) -> ChangedRows:
+        """Return the findings that were added, changed, suppressed or closed since a moment of AWS's clock.
+
+        Source: ``inspector2:ListFindings``, one call a page.
+        """
+        ...
+
+    def changed_coverage(self, registry: EcrRegistry, *, since: datetime) -> ChangedRows:
+        """Return the images that were scanned since a moment of AWS's clock. Source: ``inspector2:ListCoverage``."""
         ...
 
 

@@ -27,6 +27,8 @@ _PARTITIONS = {
 _STANDARD_SUFFIXES = {partition: suffix for suffix, partition in reversed(_PARTITIONS.items())} | {
     "aws-us-gov": "amazonaws.com"
 }
+PARTITIONS = frozenset(_STANDARD_SUFFIXES)
+"""The partitions of AWS."""
 
 
 @dataclass(frozen=True, slots=True)

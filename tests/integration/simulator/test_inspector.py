@@ -258,6 +258,20 @@ class TestTime:
         status = client("inspector2").list_findings()["findings"][0]["status"]
         assert status == "CLOSED"
 
+    def test_what_changed_is_found_by_its_time(self, world, client):
+        """A finding that is closed changes then, though no scan saw it any more."""
+        world.clock.freeze("2025-01-01T00:00:00Z")
+        world.add_image("team/app")
+        kept = world.add_finding("team/app", "v1", id="A", at=-3600)
+        world.add_finding("team/app", "v1", id="B", at=-3600)
+        world.set_findings("team/app", "v1", [kept])
+        criteria = {"updatedAt": [{"startInclusive": datetime(2025, 1, 1, tzinfo=UTC)}]}
+        (found,) = client("inspector2").list_findings(filterCriteria=criteria)["findings"]
+        assert found["packageVulnerabilityDetails"]["vulnerabilityId"] == "B"
+        assert (found["status"], found["updatedAt"]) == ("CLOSED", datetime(2025, 1, 1, tzinfo=UTC))
+        criteria = {"lastScannedAt": [{"startInclusive": datetime(2025, 1, 1, tzinfo=UTC)}]}
+        assert client("inspector2").list_coverage(filterCriteria=criteria)["coveredResources"] == []
+
     def test_archiving_closes_findings_and_says_so(self, world, client):
         world.add_image("team/app")
         world.add_finding("team/app", "v1")

@@ -1,0 +1,81 @@
+"""What may have changed in a registry, from an image to everything, and what Amazon Inspector lists as changed.
+
+A change is no evidence: it says what to ask for again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from tidegate.evidence.inspection import ImageKey
+from tidegate.images.digest import Digest
+from tidegate.images.repository import EcrRegistry, EcrRepository
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChange:
+    """What is known about one digest: its scan, its status, its signatures."""
+
+    repository: EcrRepository
+    digest: Digest
+
+    @property
+    def registry(self) -> EcrRegistry:
+        """Return the registry."""
+        return self.repository.registry
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """Which digest a tag means."""
+
+    repository: EcrRepository
+    tag: str
+
+    @property
+    def registry(self) -> EcrRegistry:
+        """Return the registry."""
+        return self.repository.registry
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryChange:
+    """Everything in a repository, and its settings."""
+
+    repository: EcrRepository
+
+    @property
+    def registry(self) -> EcrRegistry:
+        """Return the registry."""
+        return self.repository.registry
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryChange:
+    """Everything in a registry, and its settings."""
+
+    registry: EcrRegistry
+
+
+Change: TypeAlias = ImageChange | TagChange | RepositoryChange | RegistryChange
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRow:
+    """A finding, or the coverage of an image, that changed. ``id`` is the ARN of the finding or of the image."""
+
+    id: str
+    image: ImageKey
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedRows:
+    """What changed since a moment, in no order. With ``complete`` False there are more rows than are read.
+
+    ``asked_at`` is AWS's own time of the question, or None if it did not say it.
+    """
+
+    rows: tuple[ChangedRow, ...] = ()
+    complete: bool = True
+    asked_at: datetime | None = None

@@ -26,7 +26,7 @@ class Inspector:
         self.clock = clock
         self.ahead = timedelta()
         self.says_time = True
-        self.rows = {"findings": [], "coverage": []}
+        self.rows: dict[str, list[ChangedRow]] = {"findings": [], "coverage": []}
         self.complete = True
         self.problem = None
         self.asked = []

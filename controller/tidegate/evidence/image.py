@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import msgspec
+
 from tidegate.images.digest import Digest
 from tidegate.images.platform import Platform
 
@@ -26,11 +28,11 @@ class Absence(StrEnum):
     REGION = "RegionNotFound"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageDetail:
+class ImageDetail(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One image as ``ecr:DescribeImages`` describes it.
 
-    ``restored_at`` is when it last came back from ECR's archive: it is scanned anew then, as after a push.
+    ``restored_at`` is when it last came back from ECR's archive: it is scanned anew then, as after a push. A struct, as are
+    the parts of a scan report: a hundred thousand of them may be cached.
     """
 
     digest: Digest

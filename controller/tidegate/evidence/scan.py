@@ -4,9 +4,11 @@ No findings count only beside a coverage that says the image was scanned. The st
 ECR basic scanning are mapped onto one set of states here; a word not known is UNKNOWN, which is never clean.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 
 class ScanState(StrEnum):
@@ -39,8 +41,7 @@ class Scanner(StrEnum):
     ECR_BASIC = "ECR basic scanning"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
+class Coverage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Coverage of one image; ``code`` and ``reason`` are the source's own texts, for messages."""
 
     state: ScanState
@@ -70,8 +71,7 @@ class Answer(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VulnerablePackage:
+class VulnerablePackage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One package with the flaw; ``fixed_in`` is empty where no fixed version is known."""
 
     name: str
@@ -79,8 +79,7 @@ class VulnerablePackage:
     fixed_in: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One vulnerability of one image.
 
     ``epss`` is the probability of exploitation, 0 to 1, or None where the source gives none.
@@ -97,8 +96,7 @@ class Finding:
     suppressed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanReport:
+class ScanReport(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What one scanner knows of one image.
 
     ``complete`` is False when there were more findings than are kept (``MAX_FINDINGS``): then counts are lower bounds.

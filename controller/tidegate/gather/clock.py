@@ -5,10 +5,12 @@ by the monotonic clock notices, and ``ClockWatch`` notifies the code that compar
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import structlog
 
 from tidegate.evidence.clock import Clock
@@ -17,6 +19,10 @@ JUMP_SECONDS = 5.0
 """A difference that is a jump. NTP that slews a clock moves it by less than a tenth of the time that passes."""
 LOOK_SECONDS = 1.0
 """How often the clocks are compared."""
+
+STEP_SECONDS = 0.1
+"""How much earlier than it was a fact may be said to have been looked up."""
+_STEP = timedelta(seconds=STEP_SECONDS)
 
 _log = structlog.get_logger(__name__)
 
@@ -31,6 +37,28 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never go back."""
         return time.monotonic()
+
+
+class Moment(msgspec.Struct, frozen=True, gc=False):
+    """One moment by either clock."""
+
+    wall: datetime
+    monotonic: float
+
+
+class Moments:
+    """The present moment in steps of STEP_SECONDS, never later than it is: facts of one step share it in memory."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = Moment(datetime.min.replace(tzinfo=UTC), -math.inf)
+
+    def now(self) -> Moment:
+        """Return the last moment unless a step has passed, or the wall clock was set, since."""
+        last, wall, monotonic = self._last, self._clock.now(), self._clock.monotonic()
+        if monotonic - last.monotonic >= STEP_SECONDS or not timedelta(0) <= wall - last.wall < _STEP:
+            self._last = last = Moment(wall, monotonic)
+        return last
 
 
 class ClockWatch:

@@ -7,7 +7,6 @@ fact is returned instead, marked stale. A fact that is read near the end of its 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
@@ -18,6 +17,7 @@ from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image_evidence import RENEWED_SHARE
 from tidegate.gather.bounded_cache import BoundedCache, Budget
+from tidegate.gather.clock import Moment, Moments
 from tidegate.gather.lifetimes import RETRY_SECONDS, kept_seconds
 from tidegate.gather.single_flight import SingleFlight
 from tidegate.gather.size import ENTRY_BYTES, size_of
@@ -31,17 +31,21 @@ V = TypeVar("V")
 class Entry(msgspec.Struct, Generic[V], gc=False, kw_only=True):
     """A fact and its moments (monotonic seconds). There may be a hundred thousand, so what can be computed is not kept.
 
-    ``observed_at`` and ``monotonic`` are the moment of the look-up by either clock. Fresh until ``fresh_until``, for
-    ``fresh_seconds`` in all. ``failed`` is why the last renewal failed, and until when it is not repeated. A value refers
-    to no entry, so that the garbage collector need not follow entries.
+    ``asked`` is the moment of the look-up. Fresh for ``fresh_seconds`` from ``fresh_from`` on, when the answer came.
+    ``failed`` is why the last renewal failed, and until when it is not repeated. A value refers to no entry, so that the
+    garbage collector need not follow entries.
     """
 
     value: V
-    observed_at: datetime
-    monotonic: float
-    fresh_until: float
+    asked: Moment
+    fresh_from: float
     fresh_seconds: float
     failed: tuple[Missing, float] | None = None
+
+    @property
+    def fresh_until(self) -> float:
+        """Until when it need not be looked up again."""
+        return self.fresh_from + self.fresh_seconds
 
     @property
     def failure(self) -> Missing | None:
@@ -66,8 +70,8 @@ class Entry(msgspec.Struct, Generic[V], gc=False, kw_only=True):
     def known(self, stale: Missing | None = None) -> Known[V]:
         """Return the fact; ``stale`` is why it could not be renewed."""
         if stale is None:
-            return Known(self.value, self.observed_at, monotonic=self.monotonic)
-        return Known(self.value, self.observed_at, stale.cause, stale.source, self.monotonic)
+            return Known(self.value, self.asked.wall, monotonic=self.asked.monotonic)
+        return Known(self.value, self.asked.wall, stale.cause, stale.source, self.asked.monotonic)
 
 
 class Sharing(Protocol[V]):
@@ -114,6 +118,7 @@ class FactCache(Generic[K, V]):
         self.source = source
         self._source_of = source_of or (lambda _: source)
         self._clock = clock
+        self._moments = Moments(clock)
         self._look_up = look_up
         self._seconds = seconds
         self._budget = budget
@@ -169,41 +174,36 @@ class FactCache(Generic[K, V]):
         entry = self._entries.get(key)
         if entry is None:
             return 0.0
-        until = self._clock.monotonic() + seconds
-        if until < entry.fresh_until:
-            entry.fresh_until, entry.fresh_seconds = until, seconds
+        now = self._clock.monotonic()
+        if now + seconds < entry.fresh_until:
+            entry.fresh_from, entry.fresh_seconds = now, seconds
         return max(entry.fresh_until, entry.retry_at)
 
     def _look_up_once(self, key: K) -> asyncio.Task[tuple[Fact[V], float]]:
         return self._flights.join(key, partial(self._fly, key)).task
 
     async def _fly(self, key: K) -> tuple[Fact[V], float]:
-        asked_at = self._clock.now(), self._clock.monotonic()
+        asked = self._moments.now()
         try:
             answer: V | Missing = await self._look_up(key)
-            return self._failed(key, answer) if isinstance(answer, Missing) else self._keep(key, answer, asked_at)
+            return self._failed(key, answer) if isinstance(answer, Missing) else self._keep(key, answer, asked)
         except Exception:  # noqa: BLE001 - an unforeseen error leaves the fact missing
             _log.exception("look-up failed unexpectedly", source=self.source)
             return self._failed(key, Missing(Cause.INTERNAL, self._source_of(key)))
 
-    def _keep(self, key: K, value: V, asked_at: tuple[datetime, float]) -> tuple[Fact[V], float]:
-        """Keep what was looked up (asked for at this moment of either clock), and forget what was used least recently.
+    def _keep(self, key: K, value: V, asked: Moment) -> tuple[Fact[V], float]:
+        """Keep what was looked up, and forget what was used least recently.
 
         It was observed when it was asked for: what changed while the answer was under way may not be in it.
         """
-        now, seconds = self._clock.monotonic(), self._seconds(key, value)
+        fresh_from, fresh_seconds = self._moments.now().monotonic, self._seconds(key, value)
+        fresh_until = fresh_from + fresh_seconds
         kept, added = self._sharing.take(value)
-        entry = Entry(
-            value=kept,
-            observed_at=asked_at[0],
-            monotonic=asked_at[1],
-            fresh_until=now + seconds,
-            fresh_seconds=seconds,
-        )
+        entry = Entry(value=kept, asked=asked, fresh_from=fresh_from, fresh_seconds=fresh_seconds)
         self._entries.put(key, entry, ENTRY_BYTES + size_of(key) + added)
         if self._budget is not None:
             self._budget.keep_to_it()
-        return entry.known(), entry.fresh_until
+        return entry.known(), fresh_until
 
     def _failed(self, key: K, missing: Missing) -> tuple[Fact[V], float]:
         """Return the last good fact, marked stale, or what is missing where there is none.

@@ -7,6 +7,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from tidegate.images.repository import EcrRepository, OciRepository
 
 REPOSITORY_BYTES = 128
@@ -38,6 +40,8 @@ def size_of(value: object) -> int:
         return sys.getsizeof(value) + sum(map(size_of, value))
     if hasattr(value, "items"):
         return sys.getsizeof(value) + sum(size_of(name) + size_of(each) for name, each in value.items())
+    if isinstance(value, msgspec.Struct):
+        return sys.getsizeof(value) + sum(size_of(getattr(value, name)) for name in value.__struct_fields__)
     if is_dataclass(value) and not isinstance(value, type):
         return sys.getsizeof(value) + sum(size_of(getattr(value, name)) for name in _names(type(value)))
     return sys.getsizeof(value)

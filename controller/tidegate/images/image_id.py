@@ -1,13 +1,13 @@
 """The identifier of one image of a repository: a tag or a digest. Pure; its digest is evidence."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from tidegate.images.digest import Digest
 
 
-@dataclass(frozen=True, slots=True)
-class ImageId:
+class ImageId(msgspec.Struct, frozen=True, gc=False):
     """A tag or a digest inside one repository, as ECR's ``imageIds`` name images."""
 
     kind: Literal["tag", "digest"]

@@ -5,7 +5,8 @@ ECR credential helper and the kubelet's ECR credential provider. Which registrie
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 _HOST = re.compile(
     r"(?P<account>\d{12})\.dkr[.\-]ecr(?:-fips)?\.(?P<region>[a-z0-9][a-z0-9\-_]{0,62})\."
@@ -31,8 +32,7 @@ PARTITIONS = frozenset(_STANDARD_SUFFIXES)
 """The partitions of AWS."""
 
 
-@dataclass(frozen=True, slots=True)
-class EcrRegistry:
+class EcrRegistry(msgspec.Struct, frozen=True, gc=False):
     """One account's private registry in one region."""
 
     partition: str
@@ -49,8 +49,7 @@ class EcrRegistry:
         return f"{self.account}/{self.region}"
 
 
-@dataclass(frozen=True, slots=True)
-class EcrRepository:
+class EcrRepository(msgspec.Struct, frozen=True, gc=False):
     """One repository of an ECR registry."""
 
     registry: EcrRegistry
@@ -67,8 +66,7 @@ class EcrRepository:
         return f"{self.registry}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class OciRegistry:
+class OciRegistry(msgspec.Struct, frozen=True, gc=False):
     """A registry that is not Amazon ECR: its host, with a port where it has one."""
 
     host: str
@@ -78,8 +76,7 @@ class OciRegistry:
         return self.host
 
 
-@dataclass(frozen=True, slots=True)
-class OciRepository:
+class OciRepository(msgspec.Struct, frozen=True, gc=False):
     """One repository of a registry that is not Amazon ECR; ``name`` is its path."""
 
     registry: OciRegistry

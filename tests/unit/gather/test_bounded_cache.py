@@ -1,11 +1,11 @@
 """What all caches take in memory is bounded together; equal findings are kept once, and no longer than their reports."""
 
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.gather.fakes import APP, REGISTRY, SCANNED, detail, finding
 from tidegate.evidence.fact import Known

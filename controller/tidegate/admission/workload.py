@@ -171,8 +171,8 @@ def images_of(workload: Workload, workload_kind: WorkloadKind) -> tuple[ImageUse
         raise InvalidWorkloadError(f"a {workload_kind.kind} without {workload_kind.prefix}")
     if not spec.containers:
         raise InvalidWorkloadError(f"a {workload_kind.kind} without containers in {workload_kind.prefix}.containers")
-    lists = (spec.containers, spec.init_containers, spec.ephemeral_containers, spec.volumes)
-    if sum([len(one) for one in lists if one]) > MAX_LISTED:
+    beside = len(spec.init_containers or ()) + len(spec.ephemeral_containers or ()) + len(spec.volumes or ())
+    if len(spec.containers) + beside > MAX_LISTED:
         raise InvalidWorkloadError(f"a {workload_kind.kind} with more than {MAX_LISTED:,} containers and volumes")
     prefix = workload_kind.prefix
     uses = _of_containers(spec.containers, prefix, PodSpecField.CONTAINERS)

@@ -19,9 +19,11 @@ class Counter(Collector):
 
     def add(self, *labels: str, amount: int = 1) -> None:
         """Add to the series with these label values."""
-        if labels not in self._counts and len(self._counts) >= MAX_SERIES:
+        count = self._counts.get(labels)
+        if count is None and len(self._counts) >= MAX_SERIES:
             labels = ("other",) * len(labels)
-        self._counts[labels] = self._counts.get(labels, 0) + amount
+            count = self._counts.get(labels)
+        self._counts[labels] = (count or 0) + amount
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Yield the metric for a scrape."""

@@ -69,7 +69,7 @@ class Observer:
     def decided(self, request: AdmissionRequest, decision: Decision, *, seconds: float, waited: bool) -> None:
         """Count a decision and its results; log it unless it is allowed without findings."""
         metrics = self._metrics
-        metrics.decisions.add(decision.mark.value, request.operation.value)
+        metrics.decisions.add(decision.mark, request.operation)
         metrics.answer_seconds.observe(seconds, "yes" if waited else "no")
         if decision.stale:
             metrics.stale.add()

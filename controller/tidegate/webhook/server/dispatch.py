@@ -101,7 +101,7 @@ class Dispatcher:
         # 1. The headers.
         head = accept_head(request, self._table.routes, self._limits)
         # 2. Beyond the connections that are served in full, only essential routes.
-        if not head.route.essential and not await self._has_room(connection):
+        if not (connection.full_service or head.route.essential or await self._has_room(connection)):
             raise refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
         try:
             # 3. The body, counted while it is held, and 4. the handler.
@@ -123,7 +123,6 @@ class Dispatcher:
             return b""
         content = request.content
         arrived = bytearray()
-        deadline = connection.since + self._limits.head_seconds + self._limits.body_seconds
         try:
             if content.is_eof():
                 body = content.read_nowait()
@@ -131,6 +130,7 @@ class Dispatcher:
                 if len(body) > self._limits.max_body_bytes:
                     raise too_large(self._limits)
                 return body
+            deadline = connection.since + self._limits.head_seconds + self._limits.body_seconds
             async with asyncio.timeout_at(deadline) as connection.timeout:
                 connection.expect(Phase.BODY, content)
                 if head.expects_continue and request.transport is not None:

@@ -40,11 +40,13 @@ def accept_head(request: web.BaseRequest, routes: RouteTable, limits: ServerLimi
     if version not in _VERSIONS:
         raise refuse(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, f"got HTTP/{version[0]}.{version[1]}, expected HTTP/1.1")
     # 2. Bounded headers: aiohttp bounds each line and their number.
-    size = len(target) + sum([len(name) + len(value) + _LINE_BYTES for name, value in header_lines])
+    size, headers = len(target), {}
+    for name, value in header_lines:
+        size += len(name) + len(value) + _LINE_BYTES
+        headers[name.lower()] = value
     if size > limits.max_head_bytes:
         problem = f"expected a head of at most {limits.max_head_bytes} bytes"
         raise refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, problem)
-    headers = {name.lower(): value for name, value in header_lines}
     # 3. No other protocol.
     if b"upgrade" in headers:
         raise refuse(HTTPStatus.BAD_REQUEST, "this server does not upgrade connections")

@@ -5,6 +5,7 @@ from typing import Any
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 SECRET = {"certificate": {"mode": "secret", "secretName": "mine", "caBundle": PEM}}
 CERT_MANAGER = {"certificate": {"mode": "certManager"}}
+OWN_ISSUER = {"certificate": {"mode": "certManager", "issuerRef": {"name": "ours"}}}
 EVERYTHING: dict[str, Any] = {
     "auditOnly": False,
     "namespaces": {"enforced": ["team-a"]},

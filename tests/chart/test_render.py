@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.examples import CERT_MANAGER, EVERYTHING, READ_CONFIG_MAPS, SECRET
+from tests.chart.examples import CERT_MANAGER, EVERYTHING, OWN_ISSUER, READ_CONFIG_MAPS, SECRET
 from tests.chart.render import (
     CHART,
     ENFORCING,
@@ -68,11 +68,10 @@ def test_the_defaults_create_these_objects_and_no_others():
         pytest.param(NO_RBAC_BUT_NAMESPACES, "RoleBinding", 0, id="no binding for namespaces without roles"),
         pytest.param(SECRET, "Secret", 0, id="no Secret beside the user's"),
         pytest.param(CERT_MANAGER, "Secret", 0, id="no Secret beside cert-manager's"),
-        pytest.param(CERT_MANAGER, "Certificate", 1, id="a Certificate with cert-manager"),
-        pytest.param(CERT_MANAGER, "Issuer", 1, id="an Issuer of its own without one of the user's"),
-        pytest.param(
-            {"certificate": {"mode": "certManager", "issuerRef": {"name": "ours"}}}, "Issuer", 0, id="the user's Issuer"
-        ),
+        pytest.param(CERT_MANAGER, "Certificate", 2, id="a Certificate with cert-manager, and one of its CA"),
+        pytest.param(CERT_MANAGER, "Issuer", 2, id="Issuers of its own without one of the user's"),
+        pytest.param(OWN_ISSUER, "Certificate", 1, id="no CA beside the user's Issuer"),
+        pytest.param(OWN_ISSUER, "Issuer", 0, id="the user's Issuer"),
         pytest.param({"networkPolicy": {"enabled": True}}, "NetworkPolicy", 1, id="a NetworkPolicy when asked for"),
         pytest.param(
             {"metrics": {"serviceMonitor": {"enabled": True}}},

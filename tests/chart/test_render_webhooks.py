@@ -166,13 +166,21 @@ class TestCertificate:
 
     def test_with_cert_manager_the_injector_fills_in_the_bundle_of_the_certificate_that_is_served(self):
         objects = render(CERT_MANAGER, namespace="gate")
-        certificate = find(objects, "Certificate")
+        certificate = find(objects, "Certificate", "tidegate")
         annotations = webhook_configuration(objects)["metadata"]["annotations"]
         assert annotations == {"cert-manager.io/inject-ca-from": f"gate/{certificate['metadata']['name']}"}
         assert certificate["spec"]["dnsNames"] == ["tidegate.gate.svc"]
         assert certificate["spec"]["secretName"] == "tidegate-tls"
         assert certificate["spec"]["privateKey"]["algorithm"] == "ECDSA"
-        assert certificate["spec"]["issuerRef"]["name"] == find(objects, "Issuer")["metadata"]["name"]
+
+    def test_without_an_issuer_of_the_user_s_the_ca_outlives_the_certificates(self):
+        """A certificate that is its own CA would be trusted at its renewal before it is served."""
+        objects = render(CERT_MANAGER)
+        issuer = find(objects, "Issuer", find(objects, "Certificate", "tidegate")["spec"]["issuerRef"]["name"])
+        authority = find(objects, "Certificate", "tidegate-ca")["spec"]
+        assert issuer["spec"] == {"ca": {"secretName": authority["secretName"]}}
+        assert (authority["isCA"], authority["duration"]) == (True, "87600h")
+        assert find(objects, "Issuer", authority["issuerRef"]["name"])["spec"] == {"selfSigned": {}}
 
     def test_an_issuer_of_the_user_s_is_asked_as_what_it_is(self):
         reference = {"name": "ours", "kind": "ClusterIssuer"}

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from tests.chart.render import CHART, NAMESPACE, RELEASE, run_helm
+from tests.chart.render import CHART, HELM_TIMEOUT_SECONDS, NAMESPACE, RELEASE, run_helm
 from tests.cluster import program, wait_for
 from tests.cluster.node import NodeCluster, controller_image, missing
 from tests.cluster.node.components import PAUSE_ACCOUNT, PAUSE_REPOSITORY, PAUSE_TAG, REGISTRY_PORT
@@ -107,7 +107,13 @@ class Installed(Release):
         self.helm("uninstall")
         wait_for(lambda: not self.pods(), what="the end of the Pods", timeout_seconds=ROLLOUT_SECONDS)
 
-    def helm(self, verb: str, *arguments: str, values: Mapping[str, Any] | None = None) -> str:
+    def helm(
+        self,
+        verb: str,
+        *arguments: str,
+        values: Mapping[str, Any] | None = None,
+        timeout_seconds: float = HELM_TIMEOUT_SECONDS,
+    ) -> str:
         """Run helm on the release and return what it printed."""
         done = run_helm(
             verb,
@@ -116,6 +122,7 @@ class Installed(Release):
             f"--namespace={NAMESPACE}",
             values=values,
             cluster=self.cluster,
+            timeout_seconds=timeout_seconds,
         )
         return done.stdout
 

@@ -50,6 +50,7 @@ def run_helm(
     values: Mapping[str, Any] | None = None,
     cluster: ControlPlane | None = None,
     check: bool = True,
+    timeout_seconds: float = HELM_TIMEOUT_SECONDS,
 ) -> subprocess.CompletedProcess[str]:
     """Run helm with a home of its own; ``values`` are handed over as ``--values -``. Raise HelmError where it failed."""
     command = [str(_helm()), *arguments]
@@ -66,7 +67,7 @@ def run_helm(
             },
             capture_output=True,
             text=True,
-            timeout=HELM_TIMEOUT_SECONDS,
+            timeout=timeout_seconds,
             check=False,
         )
     if check and done.returncode != 0:

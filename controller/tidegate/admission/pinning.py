@@ -14,26 +14,23 @@ from typing import Final
 import msgspec
 
 from tidegate.admission.decision import MAX_ANNOTATION_CHARACTERS
-from tidegate.admission.plan import judge_plan, make_plan
 from tidegate.admission.request import AdmissionRequest, BadReviewError, changed_images, decode_review
 from tidegate.admission.reviewer import (
     DEFAULT_TIMEOUT_SECONDS,
-    EvidenceSource,
     NamespaceSource,
-    PlatformSource,
     PolicySource,
     inner_timeout,
 )
-from tidegate.admission.verdict import ImageVerdict
+from tidegate.admission.verdict import ImageVerdict, effective_actions
+from tidegate.admission.verdicts import Verdicts
 from tidegate.admission.workload import ImageUse
 from tidegate.checks.messages import harmless
 from tidegate.checks.result import Outcome
 from tidegate.errors import InvalidReferenceError
 from tidegate.evidence.clock import Clock
-from tidegate.evidence.image_evidence import nothing_asked
 from tidegate.images.digest import Digest
 from tidegate.images.reference import ImageReference, parse_reference
-from tidegate.policy.snapshot import PolicySet
+from tidegate.policy.model import Action
 
 _POD: Final = ("", "v1", "Pod")
 _KUBELET: Final = "system:node:"
@@ -68,22 +65,20 @@ class MutatingReview(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pinner:
-    """Answers the mutating webhook. It uses the evidence, the deadline and the shares of the validating one."""
+    """Answers the mutating webhook. It shares the verdicts, the deadline and the shares of the validating one."""
 
     def __init__(
         self,
         *,
         policies: PolicySource,
         namespaces: NamespaceSource,
-        platforms: PlatformSource,
-        evidence: EvidenceSource,
+        verdicts: Verdicts,
         clock: Clock,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
         self._policies = policies
         self._namespaces = namespaces
-        self._platforms = platforms
-        self._evidence = evidence
+        self._verdicts = verdicts
         self._clock = clock
         self._timeout_seconds = timeout_seconds
 
@@ -109,57 +104,39 @@ class Pinner:
         labels = self._namespaces.labels(namespace)
         if labels is None and snapshot.needs_labels:
             labels = await self._namespaces.fetch_labels(namespace, deadline=deadline)
+        self._verdicts.follow(snapshot)
         judge = partial(
-            self._admitted, policies=snapshot.for_namespace(namespace, labels), deadline=deadline, share=namespace
+            self._verdicts.judge_all,
+            policies=snapshot.for_namespace(namespace, labels),
+            deadline=deadline,
+            share=namespace,
         )
         # 2. The digest of each image that is admitted by its tag.
-        digests = await judge({use.text for use in uses})
-        references = {text: pinned_reference(text, digest) for text, digest in digests.items()}
+        references = {
+            reference: verdict
+            for verdict in await judge(sorted({use.text for use in uses}))
+            if verdict.digest is not None
+            and _is_admitted(verdict)
+            and (reference := pinned_reference(verdict.text, verdict.digest)) is not None
+        }
         # 3. Those of them that are admitted by this digest too.
-        confirmed = await judge({text for text in references.values() if text is not None})
         pinned = {
-            text: reference
-            for text, reference in references.items()
-            if reference is not None and confirmed.get(reference) == digests[text]
+            references[confirmed.text].text: confirmed.text
+            for confirmed in await judge(sorted(references))
+            if confirmed.digest == references[confirmed.text].digest and _is_admitted(confirmed)
         }
         return encode(request.uid, pinned, uses)
-
-    async def _admitted(
-        self, texts: Iterable[str], *, policies: PolicySet, deadline: float, share: str
-    ) -> dict[str, Digest]:
-        """Return the digest of each image whose digest is known and that is admitted."""
-        platforms = self._platforms.platforms()
-        plans = [make_plan(text, policies, platforms) for text in sorted(texts)]
-        wanted = {
-            plan.text: (plan.reference, plan.wanted)
-            for plan in plans
-            if plan.reference is not None and plan.wanted is not None
-        }
-        known = {text: self._evidence.known(*one) for text, one in wanted.items()}
-        moment = self._clock.monotonic()
-        cold = [text for text in wanted if known[text].valid_until <= moment]
-        for text in wanted.keys() - cold:
-            self._evidence.renew(*wanted[text], share=share)
-        if cold:
-            # As in the reviewer: where all is remembered, AWS is waited for as long as it usually takes.
-            is_patient = not all(known[text].is_whole for text in cold)
-            collected = await self._evidence.collect_all(
-                [wanted[text] for text in cold], deadline=deadline, share=share, is_patient=is_patient
-            )
-            known |= zip(cold, collected, strict=True)
-        now, moment = self._clock.now(), self._clock.monotonic()
-        verdicts = [
-            judge_plan(plan, known.get(plan.text) or nothing_asked(), now=now, monotonic=moment, audit_only=False)
-            for plan in plans
-        ]
-        return {one.text: one.digest for one in verdicts if one.digest is not None and _is_admitted(one)}
 
 
 def _is_admitted(verdict: ImageVerdict) -> bool:
     """Tell whether a policy judged the image and none refuses it. Evidence past its time to live must pass every check."""
     results = [result for one in verdict.judgements for result in one.results]
     is_usable = not verdict.stale or all(result.outcome is Outcome.PASS for result in results)
-    return bool(results) and not verdict.denied and is_usable
+    # The verdict itself denies nothing where nothing is enforced.
+    is_refused = any(
+        not one.allowed and Action.DENY in effective_actions(one, audit_only=False) for one in verdict.judgements
+    )
+    return bool(results) and not is_refused and is_usable
 
 
 def tagged_images(request: AdmissionRequest) -> tuple[ImageUse, ...]:

@@ -4,30 +4,26 @@ A request whose evidence is remembered is answered at once, without a task; any 
 deadline. The reviewer looks nothing up itself: policies, namespaces, platforms and evidence come through protocols.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from tidegate.admission.decision import Decision, Mark, decide, pass_without_work, refuse_unreadable, refuse_unsynced
-from tidegate.admission.plan import Plan, judge_plan
-from tidegate.admission.remembered import Remembered, Uses
+from tidegate.admission.plan import Plan
+from tidegate.admission.remembered import Uses
 from tidegate.admission.request import AdmissionRequest, BadReviewError, changed_images, decode_review
 from tidegate.admission.verdict import ImageVerdict
+from tidegate.admission.verdicts import EvidenceSource, PlatformSource, Verdicts
 from tidegate.evidence.clock import Clock
-from tidegate.evidence.image_evidence import RENEWED_SHARE, ImageEvidence, nothing_asked
-from tidegate.evidence.needs import Needs
-from tidegate.images.platform import Platform
-from tidegate.images.reference import ImageReference
-from tidegate.policy.snapshot import PolicySet, PolicySnapshot
+from tidegate.evidence.image_evidence import ImageEvidence
+from tidegate.policy.snapshot import PolicySnapshot
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 """The webhook timeout where the API server sends none."""
 ANSWER_MARGIN_SECONDS = 1.25
 """Part of the webhook timeout that is kept for the answer, which reaches the API server about a second early."""
-NO_EVIDENCE_SECONDS = 3_600.0
-"""How long a verdict that rests on no evidence is remembered."""
 
 
 class PolicySource(Protocol):
@@ -47,41 +43,6 @@ class NamespaceSource(Protocol):
 
     async def fetch_labels(self, name: str, *, deadline: float) -> Mapping[str, str] | None:
         """Ask the API server for the labels; None when it does not answer in time."""
-        ...
-
-
-class PlatformSource(Protocol):
-    """Gives the platforms of the cluster's nodes."""
-
-    def platforms(self) -> tuple[Platform, ...]:
-        """Return them; empty when they are unknown. The same tuple is returned until they change."""
-        ...
-
-
-class EvidenceSource(Protocol):
-    """Collects evidence."""
-
-    def known(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
-        """Return the evidence that is remembered."""
-        ...
-
-    def renew(self, reference: ImageReference, wanted: Needs, *, share: str) -> None:
-        """Renew remembered evidence that is in use and expires soon, in the background."""
-        ...
-
-    async def collect_all(
-        self,
-        wanted: Sequence[tuple[ImageReference, Needs]],
-        *,
-        deadline: float,
-        share: str,
-        is_patient: bool = True,
-    ) -> Sequence[ImageEvidence]:
-        """Return the evidence of each image, in order, by the deadline (monotonic seconds).
-
-        ``share`` is the namespace that the look-ups are counted for. With ``is_patient`` False, look-ups that take longer than
-        usual are not waited for, and their remembered evidence is returned.
-        """
         ...
 
 
@@ -124,15 +85,13 @@ class Reviewer:
     ) -> None:
         self._policies = policies
         self._namespaces = namespaces
-        self._platform_source = platforms
-        self._evidence = evidence
+        self.verdicts = Verdicts(platforms=platforms, evidence=evidence, clock=clock, audit_only=audit_only)
+        """The verdicts on images, which digest pinning shares."""
+        self._remembered = self.verdicts.remembered
         self._clock = clock
         self._observer = observer
         self._audit_only = audit_only
         self._timeout_seconds = timeout_seconds
-        self._remembered = Remembered()
-        self._platforms: tuple[Platform, ...] = ()
-        self._snapshot: PolicySnapshot | None = None
 
     def forget(self) -> None:
         """Forget all verdicts, whose ends were computed before the wall clock jumped."""
@@ -157,27 +116,24 @@ class Reviewer:
         labels = self._namespaces.labels(request.namespace)
         if labels is None and snapshot.needs_labels:
             return self._review_unknown_namespace(call, snapshot)
-        if snapshot is not self._snapshot:
-            self._snapshot = snapshot
-            self._remembered.clear()
-        return self._review(call, snapshot.for_namespace(request.namespace, labels))
+        return self._review(call, snapshot, labels)
 
-    def _review(self, call: _Call, policies: PolicySet) -> bytes | Awaitable[bytes]:
+    def _review(
+        self, call: _Call, snapshot: PolicySnapshot, labels: Mapping[str, str] | None
+    ) -> bytes | Awaitable[bytes]:
         """Answer from what is remembered where it still holds for every image, else wait for evidence."""
+        self.verdicts.follow(snapshot)
+        policies = snapshot.for_namespace(call.request.namespace, labels)
         if not policies.policies:
             return self._finish(call, pass_without_work(Mark.NO_POLICY))
-        platforms = self._platform_source.platforms()
-        if platforms is not self._platforms:
-            self._platforms = platforms
-            self._remembered.clear()
         moment = self._clock.monotonic()
         decision = self._remembered.decision(call.uses, policies, moment)
         if decision is not None:
             return self._finish(call, decision)
-        plans = [self._remembered.plan(use.text, policies, platforms) for use in call.uses]
+        plans = [self.verdicts.plan(use.text, policies) for use in call.uses]
         used: list[tuple[str, ImageVerdict]] = []
         for use, plan in zip(call.uses, plans, strict=True):
-            verdict = self._verdict(plan, moment, call.request.namespace)
+            verdict = self.verdicts.known(plan, moment, call.request.namespace)
             if verdict is None:
                 return self._review_cold(call, plans)
             used.append((use.path, verdict))
@@ -189,7 +145,7 @@ class Reviewer:
         """Fetch the labels of a new namespace; where that fails, every selector counts as matching."""
         namespace = call.request.namespace
         labels = await self._namespaces.fetch_labels(namespace, deadline=call.deadline)
-        answer = self._review(call, snapshot.for_namespace(namespace, labels))
+        answer = self._review(call, snapshot, labels)
         return answer if isinstance(answer, bytes) else await answer
 
     async def _review_cold(self, call: _Call, plans: Sequence[Plan]) -> bytes:
@@ -200,72 +156,29 @@ class Reviewer:
         AWS until its deadline: a refusal, and an image that is only tolerated, which new evidence may refuse.
         """
         moment = self._clock.monotonic()
-        cold = {plan.text: plan for plan in plans if plan.verdict is None or plan.until <= moment}
-        lookups = {
-            plan.text: (plan.reference, plan.wanted)
-            for plan in cold.values()
-            if plan.reference is not None and plan.wanted is not None
-        }
-        collect = partial(
-            self._evidence.collect_all, list(lookups.values()), deadline=call.deadline, share=call.request.namespace
-        )
-        if lookups and all(self._evidence.known(*one).is_whole for one in lookups.values()):
+        cold = list(dict.fromkeys(plan for plan in plans if plan.verdict is None or plan.until <= moment))
+        collect = partial(self.verdicts.collect, cold, deadline=call.deadline, share=call.request.namespace)
+        if self.verdicts.is_remembered(cold):
             collected = await collect(is_patient=False)
-            decision = self._decide(call.uses, plans, cold, dict(zip(lookups, collected, strict=True)))
-            is_fresh = not any(one.is_stale for one in collected)
+            decision = self._decide(call.uses, plans, cold, collected)
+            is_fresh = not any(one.is_stale for one in collected.values())
             is_passed = decision.response.allowed and all(verdict.passes for verdict in decision.verdicts)
-            if all(one.is_whole for one in collected) and (is_fresh or is_passed):
+            if all(one.is_whole for one in collected.values()) and (is_fresh or is_passed):
                 return self._finish(call, decision, waited=True)
         collected = await collect()
-        decision = self._decide(call.uses, plans, cold, dict(zip(lookups, collected, strict=True)))
-        return self._finish(call, decision, waited=bool(lookups))
+        return self._finish(call, self._decide(call.uses, plans, cold, collected), waited=bool(collected))
 
     def _decide(
-        self, uses: Uses, plans: Sequence[Plan], cold: Mapping[str, Plan], evidence: Mapping[str, ImageEvidence]
+        self, uses: Uses, plans: Sequence[Plan], cold: Iterable[Plan], evidence: Mapping[str, ImageEvidence]
     ) -> Decision:
         """Judge the images without a valid verdict by the collected evidence, and decide."""
-        verdicts = {text: self._judge(plan, evidence.get(text)) for text, plan in cold.items()}
+        verdicts = {plan.text: self.verdicts.judge(plan, evidence.get(plan.text)) for plan in cold}
         used = [
             (use.path, verdict)
             for use, plan in zip(uses, plans, strict=True)
             if (verdict := verdicts.get(use.text) or plan.verdict) is not None
         ]
         return decide(used, expected=len(uses))
-
-    def _verdict(self, plan: Plan, moment: float, share: str) -> ImageVerdict | None:
-        """Return the last verdict while it holds, else one on remembered evidence; None where evidence must be collected."""
-        if plan.verdict is not None and moment < plan.until:
-            if plan.renew_at <= moment:
-                self._renew(plan, share)
-            return plan.verdict
-        if plan.reference is None or plan.wanted is None:
-            return self._judge(plan, None)
-        evidence = self._evidence.known(plan.reference, plan.wanted)
-        if evidence.valid_until <= moment:
-            return None
-        self._evidence.renew(plan.reference, plan.wanted, share=share)
-        return self._judge(plan, evidence)
-
-    def _judge(self, plan: Plan, evidence: ImageEvidence | None) -> ImageVerdict:
-        """Judge an image and remember the verdict for as long as its evidence and the passing of time allow."""
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        if plan.verdict is not None and monotonic < plan.until:
-            return plan.verdict  # Judged meanwhile, for another request that waited for the same evidence.
-        found = nothing_asked() if evidence is None else evidence
-        verdict = judge_plan(plan, found, now=now, monotonic=monotonic, audit_only=self._audit_only)
-        until = monotonic + NO_EVIDENCE_SECONDS if evidence is None else evidence.valid_until
-        if verdict.holds_until is not None:
-            until = min(until, monotonic + (verdict.holds_until - now).total_seconds())
-        plan.verdict, plan.until = verdict, until
-        plan.renew_at = until - (until - monotonic) * RENEWED_SHARE
-        self._remembered.judged(plan)
-        return verdict
-
-    def _renew(self, plan: Plan, share: str) -> None:
-        """Renew the evidence of a verdict that is used late in its lifetime, once, so that no request waits for it."""
-        plan.renew_at = float("inf")
-        if plan.reference is not None and plan.wanted is not None:
-            self._evidence.renew(plan.reference, plan.wanted, share=share)
 
     def _finish(self, call: _Call, decision: Decision, *, waited: bool = False) -> bytes:
         answer = decision.encode(call.request.uid)

@@ -69,7 +69,7 @@ _log = structlog.get_logger(__name__)
 
 
 class WebhookSources(TypedDict):
-    """What both webhooks judge with."""
+    """What both reviewers judge with."""
 
     policies: WatchedPolicies
     namespaces: WatchedNamespaces
@@ -126,11 +126,18 @@ async def serve(settings: Settings) -> None:
     )
     reviewer = partial(Reviewer, **sources, observer=WithoutSelfChecks(engine.observer))
     reviewers = [reviewer(audit_only=settings.audit_only), reviewer(audit_only=True)]
+    pinner = Pinner(
+        policies=policies,
+        namespaces=namespaces,
+        verdicts=reviewers[0].verdicts,
+        clock=engine.clock,
+        timeout_seconds=settings.server.webhook_timeout_seconds,
+    )
     clock_watch = watch_clock(engine, reviewers)
     server = AdmissionServer(
         responder=responder(reviewers[0]),
         audit_responder=responder(reviewers[1]),
-        mutating_responder=responder(Pinner(**sources)) if settings.digest_pinning else None,
+        mutating_responder=responder(pinner) if settings.digest_pinning else None,
         readiness=readiness.unmet,
         tls=tls,
         limits=ServerLimits(max_connections=settings.server.max_connections),

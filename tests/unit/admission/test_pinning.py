@@ -1,9 +1,6 @@
-"""Digest pinning: which images of a Pod get a digest, that it is the judged one, and that nothing else is changed."""
+"""Digest pinning: which images of a Pod get a digest, and that nothing else is changed."""
 
-import base64
 import copy
-import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,111 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.admission.fakes import (
-    BAD,
-    UID,
-    UNKNOWN,
-    FakeClock,
-    FakeEvidence,
-    FakeNamespaces,
-    FakePlatforms,
-    FakePolicies,
     body,
 )
+from tests.unit.admission.pinned import PINNED_TAG, world
 from tests.unit.builders import (
     DIGEST,
     HOST,
-    HOUR,
     IMAGE,
-    MINUTE,
     PINNED,
-    detail,
-    digest,
     ecr,
-    evidence,
-    full_policy,
-    globs,
     host,
-    known,
-    missing,
     policy,
-    settings,
 )
-from tidegate.admission.pinning import Pinner, pinned_reference
 from tidegate.admission.request import MAX_IMAGES, BadReviewError
-from tidegate.admission.reviewer import ANSWER_MARGIN_SECONDS
-from tidegate.evidence.fact import Cause
-from tidegate.evidence.image import Absence
-from tidegate.evidence.repository import TagMutability
-from tidegate.policy.model import Action, Match, ScanRules, SelectorOperator, SelectorRequirement, TagRules
-from tidegate.policy.snapshot import PolicySnapshot
-
-ANY = policy(scan=ScanRules())
-WARNING = full_policy(actions=frozenset({Action.WARN}))
-PINNED_TAG = f"{IMAGE}@{DIGEST}"
-MUTABLE = evidence(settings=settings(TagMutability.MUTABLE), valid_until=float("inf"))
-LISTS = {"containers": "image", "initContainers": "image", "ephemeralContainers": "image"}
-
-
-@dataclass
-class World:
-    """A pinner and all that it is given."""
-
-    policies: FakePolicies
-    clock: FakeClock = field(default_factory=FakeClock)
-    namespaces: FakeNamespaces = field(default_factory=FakeNamespaces)
-    evidence: FakeEvidence = field(default_factory=FakeEvidence)
-
-    async def response(self, request: bytes) -> dict[str, Any]:
-        pinner = Pinner(
-            policies=self.policies,
-            namespaces=self.namespaces,
-            platforms=FakePlatforms(),
-            evidence=self.evidence,
-            clock=self.clock,
-        )
-        answer = pinner.review(request, 10.0)
-        review = json.loads(answer if isinstance(answer, bytes) else await answer)
-        assert (review["apiVersion"], review["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
-        response: dict[str, Any] = review["response"]
-        assert (response["uid"], response["allowed"]) == (UID, True)
-        return response
-
-    async def patch(self, request: bytes) -> list[dict[str, str]]:
-        return patch_of(await self.response(request))
-
-    async def mutated(self, pod: dict[str, Any], **changes: Any) -> dict[str, Any]:
-        """Return the Pod as the API server stores it."""
-        return patched(pod, await self.patch(body(object=pod, **changes)))
-
-
-def world(*policies: Any) -> World:
-    return World(FakePolicies(PolicySnapshot.of(policies or (ANY,))))
-
-
-def patch_of(response: dict[str, Any]) -> list[dict[str, str]]:
-    if "patch" not in response:
-        assert "patchType" not in response
-        return []
-    assert response["patchType"] == "JSONPatch"
-    operations: list[dict[str, str]] = json.loads(base64.b64decode(response["patch"], validate=True))
-    return operations
-
-
-def patched(pod: dict[str, Any], operations: list[dict[str, str]]) -> dict[str, Any]:
-    """Apply a JSON patch of ``test`` and ``replace`` operations (RFC 6902)."""
-    result: dict[str, Any] = copy.deepcopy(pod)
-    for operation in operations:
-        *parents, last = operation["path"].removeprefix("/").split("/")
-        place: Any = result
-        for step in parents:
-            place = place[int(step)] if isinstance(place, list) else place[step]
-        if operation["op"] == "test":
-            assert place[last] == operation["value"]
-        else:
-            assert operation["op"] == "replace"
-            assert last in place
-            place[last] = operation["value"]
-    return result
+from tidegate.policy.model import ScanRules
 
 
 async def test_a_tag_gets_the_digest_of_its_evidence_and_each_change_is_tested_first():
@@ -192,126 +98,6 @@ async def test_the_mirror_of_a_static_pod_keeps_its_tags():
 
 
 @pytest.mark.parametrize(
-    "found",
-    [
-        pytest.param(UNKNOWN, id="AWS does not answer"),
-        pytest.param(evidence(detail=Absence.IMAGE), id="no such image"),
-        pytest.param(evidence(detail=missing()), id="unreachable"),
-    ],
-)
-@pytest.mark.parametrize("rules", [ANY, WARNING], ids=["deny", "warn"])
-async def test_an_image_that_cannot_be_resolved_is_left(found, rules):
-    one = world(rules)
-    one.evidence.otherwise = found
-    assert await one.patch(body(IMAGE)) == []
-
-
-@pytest.mark.parametrize(
-    "rules",
-    [
-        pytest.param(policy(tags=TagRules(immutable=True)), id="immutable"),
-        pytest.param(policy(tags=TagRules(digest_required=True), scan=ScanRules()), id="digest required"),
-        pytest.param(policy(tags=TagRules(forbidden=globs("v*")), scan=ScanRules()), id="forbidden tag"),
-    ],
-)
-async def test_what_a_policy_refuses_by_its_tag_stays_refused(rules):
-    """The validating webhook lets every tag pass that has a digest, so a digest must not be added to such a tag."""
-    one = world(rules)
-    one.evidence.otherwise = MUTABLE
-    assert await one.patch(body(IMAGE)) == []
-
-
-async def test_a_policy_that_only_warns_about_a_mutable_tag_does_not_prevent_its_pinning():
-    one = world(WARNING)
-    one.evidence.otherwise = MUTABLE
-    assert await one.mutated({"spec": {"containers": [{"image": IMAGE}]}}) == {
-        "spec": {"containers": [{"image": PINNED_TAG}]}
-    }
-
-
-async def test_an_image_that_is_refused_is_left_so_that_the_refusal_names_what_the_user_wrote():
-    one = world(full_policy())
-    one.evidence.answers[IMAGE] = BAD
-    assert await one.patch(body(IMAGE)) == []
-
-
-async def test_an_image_that_is_admitted_by_its_tag_is_not_pinned_to_be_refused_by_its_digest():
-    """During an outage the evidence of the tag may be remembered, and nothing of the digest."""
-    one = world()
-    one.evidence.answers[PINNED_TAG] = UNKNOWN
-    assert await one.patch(body(IMAGE)) == []
-    assert one.evidence.looked_up == [IMAGE, PINNED_TAG]
-
-
-async def test_a_digest_that_the_registry_answers_with_another_one_is_not_used():
-    one = world(WARNING)
-    one.evidence.answers[PINNED_TAG] = evidence(detail=detail(digest=digest("another")))
-    assert await one.patch(body(IMAGE)) == []
-
-
-@pytest.mark.parametrize(("old", "is_pinned"), [(HOUR, True), (HOUR + 2 * MINUTE, False)], ids=["within", "beyond"])
-@pytest.mark.parametrize("rules", [ANY, WARNING], ids=["deny", "warn"])
-async def test_the_last_known_digest_is_used_within_max_stale_and_no_longer(old, is_pinned, rules):
-    one = world(rules)
-    stale = known(detail(), old=old, stale=Cause.UNREACHABLE)
-    one.evidence.answers[IMAGE] = evidence(detail=stale, valid_until=1.0)
-    assert bool(await one.patch(body(IMAGE))) is is_pinned
-
-
-async def test_only_images_that_a_policy_looks_up_are_resolved():
-    one = world(policy(registries=(ecr(),), scan=ScanRules()))
-    assert await one.patch(body("nginx", "ghcr.io/team/app:v1", "localhost:5000/app")) == []
-    assert one.evidence.looked_up == []
-
-
-async def test_without_a_policy_nothing_is_pinned():
-    one = world(policy(scan=ScanRules(), match=Match(namespaces=globs("elsewhere"))))
-    assert await one.patch(body(IMAGE)) == []
-    assert one.evidence.looked_up == []
-
-
-async def test_before_the_policies_are_read_nothing_is_pinned():
-    one = world()
-    one.policies.snapshot = PolicySnapshot.unsynced()
-    assert await one.patch(body(IMAGE)) == []
-
-
-async def test_the_look_ups_count_for_the_namespace_and_end_at_the_deadline_of_the_request():
-    one = world()
-    await one.patch(body(IMAGE, namespace="shop"))
-    assert set(one.evidence.shares) == {"shop"}
-    assert {deadline for _, deadline in one.evidence.asked} == {one.clock.seconds + 10.0 - ANSWER_MARGIN_SECONDS}
-
-
-async def test_remembered_evidence_is_used_and_renewed_without_a_look_up():
-    one = world()
-    fresh = evidence(valid_until=float("inf"))
-    one.evidence.remembered = {IMAGE: fresh, PINNED_TAG: fresh}
-    assert await one.patch(body(IMAGE))
-    assert one.evidence.looked_up == []
-    assert one.evidence.renewed == [IMAGE, PINNED_TAG]
-
-
-@pytest.mark.parametrize("is_known", [True, False])
-async def test_aws_is_waited_for_as_long_as_usual_only_where_old_evidence_is_remembered(is_known):
-    one = world()
-    if is_known:
-        old = evidence(valid_until=1.0)
-        one.evidence.remembered = {IMAGE: old, PINNED_TAG: old}
-    await one.patch(body(IMAGE))
-    assert one.evidence.patience == [not is_known] * 2
-
-
-@pytest.mark.parametrize(("labels", "is_pinned"), [({"team": "a"}, True), ({}, False), (None, True)])
-async def test_the_labels_of_a_new_namespace_are_fetched_and_unknown_ones_are_selected(labels, is_pinned):
-    selector = SelectorRequirement(key="team", operator=SelectorOperator.EXISTS)
-    one = world(policy(match=Match(namespace_selector=(selector,)), scan=ScanRules()))
-    one.namespaces.fetched = {} if labels is None else {"shop": labels}
-    assert bool(await one.patch(body(IMAGE))) is is_pinned
-    assert one.namespaces.deadlines == [one.clock.seconds + 10.0 - ANSWER_MARGIN_SECONDS]
-
-
-@pytest.mark.parametrize(
     "request_body",
     [
         pytest.param(body(IMAGE, object={"spec": {"containers": 1}}), id="unreadable object"),
@@ -328,35 +114,7 @@ async def test_a_request_without_a_uid_is_a_bad_one():
         await world().response(b"{}")
 
 
-@pytest.mark.parametrize(
-    ("text", "written"),
-    [
-        (IMAGE, IMAGE),
-        (f"{HOST}/team/app", f"{HOST}/team/app:latest"),
-        (f"{HOST}:443/team/app", f"{HOST}:443/team/app:latest"),
-        (f"{HOST}:443/team/app:v1", f"{HOST}:443/team/app:v1"),
-        ("nginx", "nginx:latest"),
-        ("nginx:1.27", "nginx:1.27"),
-        ("localhost:5000/app", "localhost:5000/app:latest"),
-        ("[::1]:5000/app", "[::1]:5000/app:latest"),
-    ],
-)
-def test_the_tag_is_written_before_the_digest(text, written):
-    assert pinned_reference(text, DIGEST) == f"{written}@{DIGEST}"
-
-
-@pytest.mark.parametrize("text", ["", PINNED, PINNED_TAG, f"{HOST}/Team:1", f"{HOST}:80/app:v1", "a" * 64, "x" * 2000])
-def test_what_is_no_reference_by_tag_alone_is_not_pinned(text):
-    assert pinned_reference(text, DIGEST) is None
-
-
-def test_a_reference_that_would_become_too_long_is_not_pinned():
-    long = "a" * 63
-    text = f"{'.'.join([long] * 12)}/{'b' * 200}:v1"
-    assert len(text) < 1024
-    assert pinned_reference(text, DIGEST) is None
-
-
+LISTS = {"containers": "image", "initContainers": "image", "ephemeralContainers": "image"}
 IMAGES = st.sampled_from(
     [
         IMAGE,

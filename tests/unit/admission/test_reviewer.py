@@ -29,7 +29,7 @@ from tests.unit.builders import (
 from tidegate.admission.decision import Mark
 from tidegate.admission.plan import judge_plan
 from tidegate.admission.request import MAX_IMAGES, BadReviewError
-from tidegate.admission.reviewer import NO_EVIDENCE_SECONDS
+from tidegate.admission.verdicts import NO_EVIDENCE_SECONDS
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import ScanState, Severity
 from tidegate.policy.model import Action, Match, ScanRules, TagRules, Tolerance, VulnerabilityRules
@@ -118,7 +118,7 @@ async def test_what_could_not_be_looked_up_is_never_kept():
 
 def test_a_verdict_that_rests_on_no_evidence_is_given_at_once_and_kept_for_its_time():
     world = World(policy(tags=TagRules(digest_required=True)))
-    with mock.patch("tidegate.admission.reviewer.judge_plan", wraps=judge_plan) as judging:
+    with mock.patch("tidegate.admission.verdicts.judge_plan", wraps=judge_plan) as judging:
         first = world.at_once(body(IMAGE))
         world.clock.seconds += NO_EVIDENCE_SECONDS - TICK
         assert world.at_once(body(IMAGE)) == first

@@ -19,7 +19,9 @@ class ServerMetrics(Collector):
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """Yield every metric. A reason that never occurred has a series with 0, so that its rate is known."""
         opened = GaugeMetricFamily("tidegate_server_connections", "Open connections.", labels=_LABELS)
-        held = GaugeMetricFamily("tidegate_server_body_bytes", "Bytes of incomplete request bodies.", labels=_LABELS)
+        held = GaugeMetricFamily(
+            "tidegate_server_body_bytes", "Approximate memory of incomplete requests, in bytes.", labels=_LABELS
+        )
         accepted = CounterMetricFamily("tidegate_server_accepted", "Connections accepted.", labels=_LABELS)
         waits = CounterMetricFamily(
             "tidegate_server_accept_waits",

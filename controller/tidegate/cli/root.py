@@ -15,6 +15,8 @@ EXIT_UNKNOWN = 2
 """The result is unknown: invalid input, evidence that is not available, or an error inside tidegate."""
 EXIT_INTERRUPTED = 130
 """The user interrupted the command: 128 and the number of SIGINT, as in a shell."""
+EXIT_NO_READER = 141
+"""What reads standard output has closed it: 128 and the number of SIGPIPE, as in a shell."""
 
 SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {

@@ -8,9 +8,11 @@ import pytest
 from tests.integration.cli.desk import Desk, policy, results
 from tests.integration.gather.gate import image
 from tests.simulator import Simulator, World
+from tests.unit.cli.closed_output import run_unread
 from tests.unit.cli.commands import run
 from tests.unit.cli.reference_page import PAGE, examples
 from tidegate.checks.result import Outcome
+from tidegate.cli.root import EXIT_NO_READER
 
 ADMITTED, REFUSED, UNKNOWN = 0, 1, 2
 GOOD, BAD, NOT_THERE = image(), image("team/bad"), image("team/gone")
@@ -44,6 +46,13 @@ def test_a_bad_image_would_be_refused_with_what_the_cluster_says(desk: Desk) -> 
         "             CVE-2099-0001 CRITICAL" in ended.out
     )
     assert ended.last == "1 allowed, 1 refused"
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize("command", ["check", "explain"])
+def test_a_reader_that_has_seen_enough_ends_the_command_without_a_word(desk: Desk, command: str, output: str) -> None:
+    """Exit code 1 would say that the image is refused."""
+    assert run_unread(command, GOOD, "-o", output, "--config", desk.config) == (EXIT_NO_READER, "")
 
 
 def test_the_json_names_each_result(desk: Desk, world: World) -> None:

@@ -18,7 +18,7 @@ from tests.gate import Gate
 from tests.objects import CRITICAL, GOOD, POLICY, apply, pod
 from tests.simulator import Simulator, scenario
 
-PLUGIN = "ValidatingAdmissionWebhook"
+PLUGINS = ("ValidatingAdmissionWebhook", "MutatingAdmissionWebhook")
 CONFIGURATION = "gate-of-another-cluster"
 
 
@@ -35,7 +35,7 @@ def present_certificate(authority: Authority, folder: Path) -> Path:
     whole = {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "AdmissionConfiguration",
-        "plugins": [{"name": PLUGIN, "configuration": webhooks}],
+        "plugins": [{"name": one, "configuration": webhooks} for one in PLUGINS],
     }
     configuration.write_text(json.dumps(whole))
     return configuration
@@ -47,7 +47,7 @@ def gate(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
     require_programs(pytestconfig)
     folder, authority = tmp_path_factory.mktemp("client-certificate"), Authority()
     arguments = [f"--admission-control-config-file={present_certificate(authority, folder)}"]
-    values = {"server": {"clientCA": authority.certificate.decode()}}
+    values = {"server": {"clientCA": authority.certificate.decode()}, "digestPinning": {"enabled": True}}
     with (
         ControlPlane(folder=folder / "cluster", extra_arguments={"kube-apiserver": arguments}) as cluster,
         Simulator(scenario.load(scenario.DEMO)) as aws,
@@ -60,6 +60,17 @@ def test_the_api_server_that_presents_its_certificate_is_answered(gate: Gate) ->
     gate.apply_policy("production", POLICY, match={"namespaces": ["default"]})
     assert "VulnerabilitiesFound" in gate.try_image(CRITICAL)
     assert "pod/try created" in gate.try_image(GOOD)
+
+
+def test_it_is_answered_by_the_webhook_that_pins_digests_too(gate: Gate) -> None:
+    """Its plugin of the API server is another one, and is configured for itself."""
+    gate.apply_policy("production", POLICY, match={"namespaces": ["default"]})
+    command = ("create", "--dry-run=server", "-f", "-", "-o", "jsonpath={.spec.containers[0].image}")
+
+    def stored() -> str:
+        return gate.cluster.kubectl(*command, stdin=json.dumps(pod(GOOD))).stdout
+
+    wait_for(lambda: stored().startswith(f"{GOOD}@sha256:"), what="the digest of the image")
 
 
 def test_an_api_server_that_presents_none_is_refused_in_the_handshake(

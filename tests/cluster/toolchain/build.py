@@ -1,8 +1,8 @@
 """Make the real programs that the tests and the demo run on ready: etcd, kube-apiserver, kubectl, helm, cosign and friends.
 
 Looked for in this order: the folder ``KUBEBUILDER_ASSETS``, ``PATH`` (only at the pinned minor version), the cache of an
-earlier build, and else built from the pinned ``go.mod`` and ``go.sum`` beside this file. The cache lies outside the
-checkout, keyed by what is pinned and the Go version, so the ten minutes happen once a machine.
+earlier build, and else built from the pinned ``go.mod`` and ``go.sum`` beside this file, as ``programs.toml`` says. The
+cache lies outside the checkout, keyed by what is pinned and the Go version, so the ten minutes happen once a machine.
 
 Standard library only: it runs before anything is installed.
 """
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 import venv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -62,120 +63,18 @@ def _kubernetes_stamp() -> str:
     )
 
 
-PROGRAMS = {
-    program.name: program
-    for program in (
-        Program(
-            name="etcd",
-            module="etcd",
-            package="go.etcd.io/etcd/server/v3",
-            minor="3.7",
-            version_arguments=("--version",),
-            seconds=60,
-        ),
-        *(
-            Program(
-                name=name,
-                module="kubernetes",
-                package=f"k8s.io/kubernetes/cmd/{name}",
-                minor="1.37",
-                version_arguments=arguments,
-                seconds=seconds,
-                ldflags=_kubernetes_stamp(),
-            )
-            for name, arguments, seconds in (
-                ("kube-apiserver", ("--version",), 320),
-                ("kube-controller-manager", ("--version",), 90),
-                ("kube-scheduler", ("--version",), 20),
-                ("kubectl", ("version", "--client"), 30),
-                ("kubelet", ("--version",), 40),
-            )
-        ),
-        *(
-            Program(
-                name=name,
-                module="containerd",
-                package=f"github.com/containerd/containerd/v2/cmd/{name}",
-                minor="2.4",
-                version_arguments=("-v",),
-                seconds=seconds,
-                ldflags="-X github.com/containerd/containerd/v2/version.Version=v2.4.2",
-                tags="no_btrfs no_devmapper no_zfs",
-            )
-            for name, seconds in (("containerd", 60), ("containerd-shim-runc-v2", 10))
-        ),
-        *(
-            Program(
-                name=name,
-                module="cni",
-                package=f"github.com/containernetworking/plugins/plugins/{kind}/{name}",
-                minor="1.9",
-                version_arguments=(),
-                seconds=10,
-                ldflags="-X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v1.9.1",
-            )
-            for name, kind in (("bridge", "main"), ("host-local", "ipam"), ("loopback", "main"))
-        ),
-        Program(
-            name="helm",
-            module="helm",
-            package="helm.sh/helm/v4/cmd/helm",
-            minor="4.3",
-            version_arguments=("version", "--short"),
-            seconds=150,
-            ldflags="-X helm.sh/helm/v4/internal/version.version=v4.3.1",
-        ),
-        Program(
-            name="notation",
-            module="notation",
-            package="github.com/notaryproject/notation/cmd/notation",
-            minor="1.3",
-            version_arguments=("version",),
-            seconds=20,
-            ldflags="-X github.com/notaryproject/notation/internal/version.Version=v1.3.2"
-            " -X github.com/notaryproject/notation/internal/version.BuildMetadata=",
-        ),
-        Program(
-            name="cosign",
-            module="cosign",
-            package="github.com/sigstore/cosign/v3/cmd/cosign",
-            minor="3.1",
-            version_arguments=("version",),
-            seconds=120,
-            ldflags="-X sigs.k8s.io/release-utils/version.gitVersion=v3.1.3",
-        ),
-        # Our own, around the container runtime's parser of image references.
-        Program(
-            name="tidegate-reference",
-            module="reference",
-            package=".",
-            minor="0.6",
-            version_arguments=("--version",),
-            seconds=5,
-        ),
-        # Our own, around the choice that each supported containerd makes among the images of an index.
-        *(
-            Program(
-                name=f"tidegate-{module}",
-                module=module,
-                package=".",
-                minor=minor,
-                version_arguments=("--version",),
-                seconds=40,
-            )
-            for module, minor in (("containerd-1.7", "1.7"), ("containerd-2", "2.4"))
-        ),
-        # Our own, for containers; it needs no module, so there is nothing to pin.
-        Program(
-            name="tidegate-pause",
-            module="pause",
-            package=".",
-            minor="0.1",
-            version_arguments=("--version",),
-            seconds=5,
-        ),
-    )
-}
+def _programs() -> Iterator[Program]:
+    for name, about in tomllib.loads((HERE / "programs.toml").read_text()).items():
+        is_kubernetes = about["module"] == "kubernetes"
+        yield Program(
+            name=name,
+            version_arguments=tuple(about.pop("version")),
+            ldflags=about.pop("ldflags", _kubernetes_stamp() if is_kubernetes else ""),
+            **about,
+        )
+
+
+PROGRAMS = {program.name: program for program in _programs()}
 
 
 class ToolchainError(RuntimeError):

@@ -1,6 +1,6 @@
 """ImagePolicy specs that the parser and the API server refuse, with what each says of them; see examples.py."""
 
-from tests.unit.policy import refused_scopes, refused_signatures
+from tests.unit.policy import refused_attestations, refused_scopes, refused_signatures
 from tests.unit.policy.examples import IGNORED, SCANNED, counting, ignoring
 from tests.unit.policy.refusal import UNKNOWN, Refused
 
@@ -224,4 +224,5 @@ REFUSED: dict[str, Refused] = {
     ),
     "staleness over a week in hours": Refused(SCANNED | {"maxStale": "168h1s"}, "maxStale: got '168h1s'", DURATION),
     **refused_signatures.REFUSED,
+    **refused_attestations.REFUSED,
 }

@@ -1,0 +1,63 @@
+"""Paces calls by account, over all its APIs and regions: for work in the background that no request waits for.
+
+Stands at the gate of the AWS edge, where each single call passes, pages and repeats included. The calls of other gates, such as
+the one that counts, are made through it. Calls to Amazon SQS are not paced: they cost the account's registries nothing.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.ports import CallGate
+from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.gather.recent import Recent
+from tidegate.images.repository import EcrRegistry, Registry
+
+BURST: Final = 10
+"""Calls at once before the rate applies, so that a single change need not wait."""
+MAX_WAIT_SECONDS: Final = 60.0
+"""How long a call waits; with 32 threads for calls it is 16 seconds at most at 2 calls a second."""
+MAX_ACCOUNTS: Final = 1_000
+UNPACED: Final = "sqs:"
+
+
+class AccountPace:
+    """A CallGate that lets each account be called so many times a second, and has the others behind it."""
+
+    def __init__(
+        self,
+        gate: CallGate,
+        *,
+        per_second: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._gate = gate
+        self._between = 1.0 / per_second
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._free_at = Recent[str, float](MAX_ACCOUNTS)
+
+    def enter(self, source: str, registry: Registry) -> None:
+        """Wait for the account's turn; raise SourceUnavailableError where that takes longer than MAX_WAIT_SECONDS."""
+        if isinstance(registry, EcrRegistry) and not source.startswith(UNPACED):
+            self._sleep(self._wait_seconds(source, registry.account))
+        self._gate.enter(source, registry)
+
+    def leave(
+        self, source: str, registry: Registry, *, seconds: float, cause: Cause | None, found: bool = True
+    ) -> None:
+        """Tell the gate behind."""
+        self._gate.leave(source, registry, seconds=seconds, cause=cause, found=found)
+
+    def _wait_seconds(self, source: str, account: str) -> float:
+        with self._lock:
+            now = self._monotonic()
+            turn = max(self._free_at.get(account, 0.0), now - (BURST - 1) * self._between)
+            if turn - now > MAX_WAIT_SECONDS:
+                raise SourceUnavailableError(Cause.OVERLOADED, source, f"too many calls to account {account} wait")
+            self._free_at[account] = turn + self._between
+        return max(0.0, turn - now)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 from tests.simulator.clock import Clock, Moment
 from tests.simulator.manifests import Manifest
@@ -168,6 +169,7 @@ class Contents:
                 holder.images[holder.tags[tag]].tags.remove(tag)
             holder.tags[tag] = digest
             image.tags.append(tag)
+            self.announce("ECR Image Action", image, **{"action-type": "PUSH", "image-tag": tag})
 
     def remove_image(
         self, repository: str, name: str, *, account: str | None = None, region: str | None = None
@@ -180,6 +182,9 @@ class Contents:
                 del holder.tags[tag]
             del holder.images[image.digest], self._by_arn[image.arn]
             self._by_digest[holder.region, image.digest].remove(image)
+            for each in image.tags or (None,):
+                named = {} if each is None else {"image-tag": each}
+                self.announce("ECR Image Action", image, **{"action-type": "DELETE", **named})
 
     def push(
         self,
@@ -208,9 +213,14 @@ class Contents:
                 holder.images[body.digest] = self._by_arn[image.arn] = image
                 self._by_digest.setdefault((holder.region, body.digest), []).append(image)
                 holder.blobs.update(body.blobs)
+                if tag is None:
+                    self.announce("ECR Image Action", image, **{"action-type": "PUSH"})
             if tag is not None:
                 self.move_tag(repository, tag, body.digest, account=account, region=region)
             return body.digest
+
+    def announce(self, detail_type: str, image: Image, **more: Any) -> None:
+        """Send the EventBridge event of a change of an image; see queues.py."""
 
     # What the services ask
 

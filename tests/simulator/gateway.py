@@ -23,13 +23,17 @@ _WORDED = frozenset({FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.ACCES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the server does: wait, then reply, unless the connection is to hang or be cut (before or within the reply)."""
+    """What the server does: wait, then reply, unless the connection is to hang or be cut (before or within the reply).
+
+    ``poll_seconds`` is how long to ask again for something to answer: a long poll.
+    """
 
     reply: Reply
     wait_seconds: float = 0.0
     hang_seconds: float | None = None
     refuse: bool = False
     cut: bool = False
+    poll_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +54,8 @@ class Gateway:
         self.journal = journal
         self.identities = Identities(world)
 
-    def answer(self, raw: Raw, base_url: str) -> Outcome:
-        """Answer one request; every failure is an answer too."""
+    def answer(self, raw: Raw, base_url: str, *, again: bool = False) -> Outcome:
+        """Answer one request; every failure is an answer too. ``again`` is one more look of a long poll, which is no call."""
         scope = credential_scope(raw.headers.get("Authorization", ""))
         service = SERVICES.get(scope[2]) if scope else SERVICES["sts"]
         if service is None:
@@ -61,9 +65,11 @@ class Gateway:
             call = self._parse(service, raw, scope)
         except AwsError as error:
             return Outcome(reply=service.wire.fail(error))
-        faults = self._struck(call, raw.body)
+        faults = [] if again else self._struck(call, raw.body)
         reply = self._reply(call, faults, base_url)
-        return _outcome(reply, faults)
+        outcome = _outcome(reply, faults)
+        waits = call.operation == "ReceiveMessage" and not faults and reply.body == b"{}"
+        return replace(outcome, poll_seconds=call.payload.get("WaitTimeSeconds", 0.0)) if waits else outcome
 
     def layer(self, raw: Raw) -> Outcome:
         """Serve the blob that GetDownloadUrlForLayer pointed to, without credentials, as S3 serves a signed URL.

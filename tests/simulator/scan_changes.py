@@ -5,10 +5,12 @@ A part of `World`, which holds the images; nothing here answers a request.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulator.clock import Moment
 from tests.simulator.contents import Contents
+from tests.simulator.registry import Image
 from tests.simulator.scans import BasicScan, Coverage, Finding, Package
 
 
@@ -39,6 +41,9 @@ class ScanChanges(Contents):
                 scanned = self.clock.moment(when - self.clock.now() if last_scanned_at is None else last_scanned_at)
             row = Coverage(status=status, reason=reason, last_scanned_at=scanned)
             image.record(replace(old, at=when, coverage=row))
+            if at is None:
+                state = {"reason": reason, "statusCodeValue": status}
+                self.announce("Inspector2 Coverage", image, scanStatus=state, scanType="PACKAGE")
 
     def remove_coverage(
         self,
@@ -92,6 +97,8 @@ class ScanChanges(Contents):
                 state if state.at < when else replace(state, findings=(*state.findings, finding))
                 for state in image.history
             ]
+            if at is None:
+                self._announce_finding(image, finding)
             return finding
 
     def set_findings(
@@ -112,6 +119,9 @@ class ScanChanges(Contents):
             now = [each if (each.id, each.status) in kept else replace(each, changed_at=when) for each in findings]
             gone = [each.closed(when) for each in old.findings if each.id not in ids]
             image.record(replace(old, at=when, findings=(*now, *gone)))
+            for each in (*now, *gone) if at is None else ():
+                if each.changed_at == when:
+                    self._announce_finding(image, each)
 
     def set_basic_scan(
         self,
@@ -130,3 +140,17 @@ class ScanChanges(Contents):
             done = when if status == "COMPLETE" else None
             scan = BasicScan(status=status, description=description, completed_at=done) if status else None
             image.record(replace(image.scan(when), at=when, basic=scan))
+            if at is None:
+                self.announce("ECR Image Scan", image, **{"scan-status": status})
+
+    def _announce_finding(self, image: Image, finding: Finding) -> None:
+        self.announce(
+            "Inspector2 Finding",
+            image,
+            severity=finding.severity,
+            status=finding.status,
+            type=finding.type,
+            # Inspector writes times of events for people to read.
+            updatedAt=datetime.fromtimestamp(finding.updated_at, UTC).strftime("%a %b %d %H:%M:%S.000 UTC %Y"),
+            packageVulnerabilityDetails={"vulnerabilityId": finding.id},
+        )

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import functools
 import threading
+import time
 from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Any
@@ -25,6 +26,8 @@ from tests.simulator.wire import Raw
 from tests.simulator.world import World
 
 MOST_BODY_BYTES = 1 << 20
+POLL_SECONDS = 0.02
+"""How often a long poll looks for a message."""
 _SESSION_LOCK = threading.Lock()
 
 
@@ -158,6 +161,10 @@ class Simulator(HttpThread):
         if raw.path.startswith("/_layers/"):
             return await self._play(request, self.gateway.layer(raw))
         outcome = self.gateway.answer(raw, self.url)
+        ends = time.monotonic() + outcome.poll_seconds
+        while outcome.poll_seconds and time.monotonic() < ends and not self.stopping.is_set():
+            await asyncio.sleep(POLL_SECONDS)
+            outcome = self.gateway.answer(raw, self.url, again=True)
         return await self._play(request, outcome)
 
     async def _play(self, request: web.BaseRequest, outcome: Outcome) -> web.StreamResponse:

@@ -13,12 +13,13 @@ from tests.simulator.clock import Clock, Moment
 from tests.simulator.contents import CLUSTER_ACCOUNT, DAY, REGION
 from tests.simulator.kms_changes import KmsChanges
 from tests.simulator.manifests import Manifest
+from tests.simulator.queues import QueueChanges
 from tests.simulator.scan_changes import ScanChanges
 from tests.simulator.signature_changes import SignatureChanges
 from tests.simulator.signing import Signing
 
 
-class World(KmsChanges, ScanChanges, SignatureChanges):
+class World(QueueChanges, KmsChanges, ScanChanges, SignatureChanges):
     """Hold the simulated AWS and change it.
 
     `account` is the cluster's own account, in which the base credentials live; `region` is where repositories are
@@ -39,6 +40,7 @@ class World(KmsChanges, ScanChanges, SignatureChanges):
         self.program = program
         self.revocations = {}
         self.kms_keys = {}
+        self.queues = {}
         self.authorities = Authorities(self.clock)
         self.signing = Signing(self)
         self.add_account(account)

@@ -19,6 +19,7 @@ LIFECYCLE = (
 PROFILE = "arn:aws:signer:eu-west-1:111122223333:/signing-profiles/release"
 CLIENTS = {"signer": "signer-data"}
 """Services whose data plane is a client of its own."""
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/111122223333/tidegate-events"
 ROLE = f"arn:aws:iam::{OTHER}:role/tidegate-reader"
 
 REPO: dict[str, Any] = {"repositoryName": "team/app"}
@@ -47,6 +48,12 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
         "jobArn": "arn:aws:signer:eu-west-1:111122223333:/signing-jobs/0f2b8f6e",
         "certificateHashes": ["ab" * 96],
     },
+    ("sqs", "DeleteMessageBatch"): {
+        "QueueUrl": QUEUE,
+        "Entries": [{"Id": "0", "ReceiptHandle": "m:1"}, {"Id": "1", "ReceiptHandle": "no receipt"}],
+    },
+    ("sqs", "GetQueueAttributes"): {"QueueUrl": QUEUE, "AttributeNames": ["All"]},
+    ("sqs", "ReceiveMessage"): {"QueueUrl": QUEUE, "MessageSystemAttributeNames": ["All"]},
     ("sts", "AssumeRole"): {"RoleArn": ROLE, "RoleSessionName": "test"},
     ("sts", "AssumeRoleWithWebIdentity"): {"RoleArn": ROLE, "RoleSessionName": "test", "WebIdentityToken": "a.b.c.d"},
     ("sts", "GetCallerIdentity"): {},
@@ -78,6 +85,8 @@ def rich(world):
     world.set_signing_status("team/app", "v1", "FAILED", failure_code="E", failure_reason="no profile")
     world.add_revocation(PROFILE)
     world.add_kms_key()
+    world.add_queue(max_receives=3)
+    world.add_message("{}")
     world.add_finding("team/app", "v1", fixed="3.0.12", exploit=True, epss=0.5, score=9.8, package="openssl")
     world.archive_image("team/app", world.add_image("team/app", "old"))
     return world

@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
 # `docs` is a folder, too.
-.PHONY: docs help setup lint format generate verify toolchain test unit e2e try demo bench fuzz attack mutate lock clean
+.PHONY: docs help setup lint format generate verify toolchain test unit e2e try demo bench fuzz attack mutate report-picture lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
@@ -80,6 +80,9 @@ mutate: $(STAMP) ## Put faults into the modules that decide and count those that
 
 docs: $(STAMP) ## Build the documentation as a site in build/site; every link and anchor must be valid
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+report-picture: $(STAMP) ## Take the picture of the report in docs/guides anew, in headless Chromium
+	$(BIN)/python -m tests.report_picture
 
 lock: $(STAMP) ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --output-file locks/runtime.txt

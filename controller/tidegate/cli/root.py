@@ -46,6 +46,11 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "preflight",
             "Check AWS, permissions, policies and the webhook, with fixes.",
         ),
+        "report": (
+            "tidegate.cli.report.command",
+            "report",
+            "Show what would be refused, and what turned bad, from verdicts.",
+        ),
         "verify": (
             "tidegate.cli.verify.command",
             "verify",
@@ -115,7 +120,8 @@ def main() -> None:
     In a cluster, `tidegate admission` answers the Kubernetes API server. On a laptop or in CI, `tidegate check` judges
     images and manifests by the same policies, `tidegate explain` shows the evidence for one image, and `tidegate verify`
     shows each step of signature verification. `tidegate import` converts the trust policies of other tools to objects.
-    `tidegate preflight` checks what tidegate needs of AWS and of the cluster.
+    `tidegate preflight` checks what tidegate needs of AWS and of the cluster. `tidegate report` shows what would be refused
+    if every policy were enforced, from the verdicts of a cluster.
 
     AWS credentials are found as by the AWS CLI: environment, profile, or the role of the machine or Pod.
     """

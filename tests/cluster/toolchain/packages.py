@@ -1,4 +1,4 @@
-"""Install the Debian packages that a node and the controller's image need; what is there already is left as it is.
+"""Install the Debian packages that a node, the controller's image and tests of pages need; what is there is left as it is.
 
     python tests/cluster/toolchain/packages.py
 
@@ -25,6 +25,10 @@ NODE_PACKAGES: Mapping[str, str] = {
 }
 """Programs by name, and the package of each."""
 IMAGE_PACKAGES: Mapping[str, str] = {"buildah": "buildah", "debootstrap": "debootstrap"}
+BROWSERS = ("chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""Any one of these programs shows the page of a report in tests."""
+BROWSER_PACKAGE = "chromium-headless-shell"
+"""Debian has it and Ubuntu does not, so it is installed by itself."""
 
 
 def lacking(packages: Mapping[str, str]) -> list[str]:
@@ -35,15 +39,24 @@ def lacking(packages: Mapping[str, str]) -> list[str]:
 def main() -> int:
     """Install what is missing; 0 also where that can't be done, since not everything needs a node."""
     packages = lacking({**NODE_PACKAGES, **IMAGE_PACKAGES})
-    if not packages:
+    browser = [] if any(map(shutil.which, BROWSERS)) else [BROWSER_PACKAGE]
+    groups = [group for group in (packages, browser) if group]
+    if not groups:
         return 0
-    words = f"apt-get install {' '.join(packages)}"
+    words = f"apt-get install {' '.join([*packages, *browser])}"
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print(f"toolchain: the tests on a node need packages that are missing: {words}", file=sys.stderr)
+        print(f"toolchain: some tests need packages that are missing: {words}", file=sys.stderr)
         return 0
     print(f"toolchain: {words}", file=sys.stderr, flush=True)
+    install = ["install", "--yes", "--no-install-recommends"]
+    _apt_get(["update"], *([*install, *group] for group in groups))
+    return 0
+
+
+def _apt_get(*commands: list[str]) -> None:
+    """Run commands one after the other, and name those that fail."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+    for command in commands:
         done = subprocess.run(
             ["apt-get", "--quiet", "--quiet", *command],
             env=environment,
@@ -54,8 +67,6 @@ def main() -> int:
         )
         if done.returncode != 0:
             print(f"toolchain: apt-get {command[0]} failed: {done.stderr.strip()}", file=sys.stderr)
-            return 0
-    return 0
 
 
 if __name__ == "__main__":

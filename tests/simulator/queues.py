@@ -99,7 +99,7 @@ class QueueChanges(Contents):
 
         With ``events`` every event of the world reaches it, from all its accounts and regions.
         """
-        where = {"account": account or self.account, "region": region or self.region}
+        where: dict[str, Any] = {"account": account or self.account, "region": region or self.region}
         made = Queue(
             name=name,
             visibility_seconds=visibility_seconds,

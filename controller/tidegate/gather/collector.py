@@ -25,7 +25,7 @@ from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
 from tidegate.evidence.verification_result import VerificationResults, VerificationState
 from tidegate.gather.ask import GET, RENEW, Ask, Peek, at_once
-from tidegate.gather.lookups import Lookups
+from tidegate.gather.lookups import DetailKey, Lookups
 from tidegate.gather.manifests import Runnable
 from tidegate.gather.patience import Patience
 from tidegate.gather.scans import ScanKey
@@ -225,7 +225,7 @@ class Collector:
         )
 
     async def _detail(self, ask: Ask, repository: Repository, image: ImageId, found: _Found) -> None:
-        found.detail = await ask.fact(self._facts.details, (repository, image))
+        found.detail = await ask.fact(self._facts.details, DetailKey(repository, image))
 
     async def _settings(self, ask: Ask, repository: EcrRepository, found: _Found) -> None:
         found.settings = await ask.fact(self._facts.settings, repository)
@@ -261,11 +261,11 @@ class Collector:
         if isinstance(kind, Missing):
             found.scans |= dict.fromkeys(digests, (kind, until))
             return
-        await _together(ask, [self._scan(ask, (repository, each, kind.value), until, found) for each in digests])
+        await _together(ask, [self._scan(ask, ScanKey(repository, each, kind.value), until, found) for each in digests])
 
     async def _scan(self, ask: Ask, key: ScanKey, until: float, found: _Found) -> None:
         fact, limit = await ask.fact(self._facts.scans, key)
-        found.scans[key[1]] = fact, min(until, limit)
+        found.scans[key.digest] = fact, min(until, limit)
 
     async def _signatures(
         self,

@@ -7,6 +7,8 @@ Read this to learn which call to AWS answers which question. What is looked up f
 from collections.abc import Sized
 from typing import TypeVar
 
+import msgspec
+
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail
@@ -30,6 +32,13 @@ from tidegate.images.repository import EcrRegistry, EcrRepository, OciRepository
 V = TypeVar("V")
 Detail = ImageDetail | Absence
 Settings = RepositorySettings | Absence
+
+
+class DetailKey(msgspec.Struct, frozen=True, gc=False):
+    """The image that a tag or digest means in a repository."""
+
+    repository: Repository
+    image: ImageId
 
 
 class Lookups:
@@ -57,9 +66,9 @@ class Lookups:
             limit=limit,
             budget=budget,
         )
-        self.details = FactCache[tuple[Repository, ImageId], Detail](
+        self.details = FactCache[DetailKey, Detail](
             source="ecr:DescribeImages",
-            source_of=lambda key: OTHER_SOURCE if isinstance(key[0], OciRepository) else "ecr:DescribeImages",
+            source_of=lambda key: OTHER_SOURCE if isinstance(key.repository, OciRepository) else "ecr:DescribeImages",
             limit=limit,
             clock=clock,
             budget=budget,
@@ -104,14 +113,14 @@ class Lookups:
             call=sources.repositories.describe_repositories,
         )
 
-    async def _detail(self, key: tuple[Repository, ImageId]) -> Detail | Missing:
-        repository, image = key
+    async def _detail(self, key: DetailKey) -> Detail | Missing:
+        repository, image = key.repository, key.image
         if isinstance(repository, OciRepository):
             return await self.manifests.describe(repository, image)
         return _region_as_absence(await self._image_batches.get(repository, image))
 
-    def _detail_seconds(self, key: tuple[Repository, ImageId], detail: Detail) -> float:
-        repository, image = key
+    def _detail_seconds(self, key: DetailKey, detail: Detail) -> float:
+        repository, image = key.repository, key.image
         if isinstance(repository, OciRepository):
             return lifetimes.detail_seconds(detail, by_digest=image.kind == "digest", tag_is_fixed=False)
         settings, _ = self.settings.peek(repository)

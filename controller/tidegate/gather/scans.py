@@ -6,7 +6,8 @@ The scanner is asked by digest alone. What Amazon Inspector lists under a tag ma
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeAlias
+
+import msgspec
 
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Missing
@@ -30,8 +31,13 @@ from tidegate.images.repository import EcrRegistry, EcrRepository
 BASIC_SOURCE = "ecr:DescribeImageScanFindings"
 COVERAGE_SOURCE, FINDINGS_SOURCE = "inspector2:ListCoverage", "inspector2:ListFindings"
 
-ScanKey: TypeAlias = tuple[EcrRepository, Digest, ScanType]
-"""An image and its scanner: the report of another scanner is another fact."""
+
+class ScanKey(msgspec.Struct, frozen=True, gc=False):
+    """An image and its scanner: the report of another scanner is another fact."""
+
+    repository: EcrRepository
+    digest: Digest
+    scan_type: ScanType
 
 
 class Scans:
@@ -75,9 +81,9 @@ class Scans:
 
     async def _look_up(self, key: ScanKey) -> ScanReport | Missing:
         """Ask the scanner that the registry uses, and keep in mind that the image was scanned already the last time."""
-        repository, digest, scan_type = key
+        repository, digest = key.repository, key.digest
         began = self._clock.monotonic()
-        ask = self._ask_inspector if scan_type is ScanType.ENHANCED else self._ask_ecr
+        ask = self._ask_inspector if key.scan_type is ScanType.ENHANCED else self._ask_ecr
         report = await ask(repository, digest)
         if isinstance(report, Missing):
             return report

@@ -1,5 +1,6 @@
 """What all caches take in memory is bounded together; equal findings are kept once, and no longer than their reports."""
 
+import gc
 import sys
 from datetime import UTC, datetime
 
@@ -9,10 +10,13 @@ from msgspec.structs import replace
 
 from tests.unit.gather.fakes import APP, REGISTRY, SCANNED, detail, finding
 from tidegate.evidence.fact import Known
+from tidegate.evidence.repository import ScanType
 from tidegate.evidence.scan import Finding, Scanner, ScanReport, VulnerablePackage
 from tidegate.gather.bounded_cache import Budget
+from tidegate.gather.clock import Moment
 from tidegate.gather.fact_cache import FactCache
-from tidegate.gather.lookups import Lookups
+from tidegate.gather.lookups import DetailKey, Lookups
+from tidegate.gather.scans import ScanKey
 from tidegate.gather.shared_findings import SharedFindings
 from tidegate.gather.size import ENTRY_BYTES, size_of
 from tidegate.images.image_id import ImageId
@@ -84,11 +88,11 @@ async def test_all_facts_of_the_engine_are_in_one_budget(aws, limiters, clock):
     for number in range(500):
         tag = ImageId.of_tag(f"{number:0128}")
         aws.images[tag] = detail()
-        await facts.details.get((EcrRepository(REGISTRY, f"team/{number}"), tag))
+        await facts.details.get(DetailKey(EcrRepository(REGISTRY, f"team/{number}"), tag))
         await facts.settings.get(EcrRepository(REGISTRY, f"team/{number}"))
     assert budget.used <= 200_000
     assert len(facts.details) + len(facts.settings) < 500
-    assert facts.details.peek((APP, ImageId.of_tag("v1")))[1] == 0
+    assert facts.details.peek(DetailKey(APP, ImageId.of_tag("v1")))[1] == 0
 
 
 SIZES = [
@@ -148,9 +152,38 @@ def test_equal_findings_are_one_object_and_count_once():
     assert len(shared) == 3
 
 
+def test_equal_lists_of_findings_are_kept_once():
+    """Images with the same base have the same list, which is 8 bytes a finding in each of a hundred thousand reports."""
+    shared = SharedFindings()
+    first, added = shared.take(report("a", "b"))
+    second, more = shared.take(report("a", "b"))
+    assert first.findings is second.findings
+    assert more == size_of(report())
+    assert shared.drop(first) == more
+    assert shared.drop(second) == added
+    assert len(shared) == 0
+
+
 def test_what_is_dropped_frees_as_much_as_it_added():
     shared = SharedFindings()
-    taken = [shared.take(report(*names)) for names in ("ab", "bc", "abc", "", "aa")]
+    taken = [shared.take(report(*names)) for names in ("ab", "bc", "abc", "", "aa", "bc", "aa")]
     added = sum(size for _, size in taken)
     assert sum(shared.drop(kept) for kept, _ in taken) == added
     assert len(shared) == 0
+
+
+CACHED = [
+    pytest.param(DetailKey(APP, ImageId.of_tag("v1")), id="the key of an image"),
+    pytest.param(ScanKey(APP, detail().digest, ScanType.ENHANCED), id="the key of a scan"),
+    pytest.param(detail(), id="an image"),
+    pytest.param(report("a"), id="a scan"),
+    pytest.param(SCANNED, id="its coverage"),
+    pytest.param(Moment(datetime(2026, 1, 1, tzinfo=UTC), 0.0), id="a moment"),
+]
+
+
+@pytest.mark.parametrize("value", CACHED)
+def test_a_part_of_a_cached_fact_takes_no_more_than_its_fields(value):
+    """A hundred thousand images have to fit into 200 MiB: no dictionary, and no header for the garbage collector."""
+    assert sys.getsizeof(value) == object.__basicsize__ + 8 * len(value.__struct_fields__)
+    assert not gc.is_tracked(value)

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from tests.unit.gather.virtual_time import EPOCH
-from tidegate.gather.clock import JUMP_SECONDS, ClockWatch
+from tidegate.gather.clock import JUMP_SECONDS, STEP_SECONDS, ClockWatch, Moment, Moments
 
 
 class TwoClocks:
@@ -76,3 +76,23 @@ async def test_the_clocks_are_compared_again_and_again(clock, told):
     assert told == ["jump"]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+class TestMoments:
+    """Facts that are looked up at nearly the same time share the moment, which is never later than it was."""
+
+    def test_a_step_has_one_moment(self, clocks):
+        moments = Moments(clocks)
+        first = moments.now()
+        assert first == Moment(EPOCH, 100.0)
+        clocks.advance(STEP_SECONDS * 0.9)
+        assert moments.now() is first
+        clocks.advance(STEP_SECONDS * 0.1)
+        assert moments.now() == Moment(clocks.now(), clocks.monotonic())
+
+    @pytest.mark.parametrize("seconds", [-3600, -1e-3, 3600])
+    def test_a_wall_clock_that_was_set_begins_another(self, clocks, seconds):
+        moments = Moments(clocks)
+        moments.now()
+        clocks.advance(0, wall=seconds)
+        assert moments.now() == Moment(EPOCH + timedelta(seconds=seconds), 100.0)

@@ -30,6 +30,8 @@ from tidegate.evidence.image import Absence
 from tidegate.evidence.image_evidence import RENEWED_SHARE
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.gather.lifetimes import CONTENT_SECONDS
+from tidegate.gather.lookups import DetailKey
+from tidegate.gather.scans import ScanKey
 from tidegate.images.digest import digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.reference import parse_reference
@@ -50,9 +52,9 @@ class TestMemory:
     async def test_it_may_be_used_for_as_long_as_its_first_fact_to_expire(self, aws, facts, collect):
         evidence = await collect(wanted=ALL)
         limits = [
-            facts.details.peek((APP, V1))[1],
+            facts.details.peek(DetailKey(APP, V1))[1],
             facts.settings.peek(APP)[1],
-            facts.scans.peek((APP, IMAGE, ScanType.ENHANCED))[1],
+            facts.scans.peek(ScanKey(APP, IMAGE, ScanType.ENHANCED))[1],
         ]
         assert evidence.valid_until == min(limits) > 0
 
@@ -86,7 +88,7 @@ class TestMemory:
         aws.repositories[APP.name] = settings
         await facts.settings.get(APP)
         await collect(wanted=SETTINGS)
-        assert facts.details.peek((APP, V1))[1] - clock.monotonic() == pytest.approx(seconds)
+        assert facts.details.peek(DetailKey(APP, V1))[1] - clock.monotonic() == pytest.approx(seconds)
 
     @pytest.mark.parametrize(
         ("ask", "seconds"),
@@ -95,10 +97,12 @@ class TestMemory:
             pytest.param(lambda facts: facts.settings.get(APP), 300, id="how a repository is set up"),
             pytest.param(lambda facts: facts.settings.get(NOWHERE), 5, id="that a repository is missing"),
             pytest.param(
-                lambda facts: facts.details.get((APP, ImageId.of_digest(IMAGE))), 300, id="an image by digest"
+                lambda facts: facts.details.get(DetailKey(APP, ImageId.of_digest(IMAGE))), 300, id="an image by digest"
             ),
-            pytest.param(lambda facts: facts.details.get((APP, ImageId.of_tag("no"))), 5, id="that a tag is missing"),
-            pytest.param(lambda facts: facts.scans.get((APP, IMAGE, ScanType.ENHANCED)), 240, id="a scan"),
+            pytest.param(
+                lambda facts: facts.details.get(DetailKey(APP, ImageId.of_tag("no"))), 5, id="that a tag is missing"
+            ),
+            pytest.param(lambda facts: facts.scans.get(ScanKey(APP, IMAGE, ScanType.ENHANCED)), 240, id="a scan"),
         ],
     )
     async def test_each_kind_of_fact_has_its_own_life(self, facts, clock, ask, seconds):
@@ -111,7 +115,7 @@ class TestMemory:
         aws.failing[TAGS] = unavailable(Cause.ACCESS_DENIED, TAGS)
         await asyncio.sleep(301)
         assert (await collect(wanted=SETTINGS)).settings.stale is Cause.ACCESS_DENIED
-        assert facts.details.peek((APP, V1))[1] - clock.monotonic() == pytest.approx(5)
+        assert facts.details.peek(DetailKey(APP, V1))[1] - clock.monotonic() == pytest.approx(5)
 
     async def test_a_tag_that_moved_is_judged_by_its_new_digest_once_its_time_is_over(self, aws, collect):
         await collect()
@@ -203,14 +207,14 @@ class TestRenewal:
         await collect(wanted=ALL)
         kept = {
             "settings": facts.settings.peek(APP)[1],
-            "scans": facts.scans.peek((APP, digest_of(b"arm"), ScanType.ENHANCED))[1],
+            "scans": facts.scans.peek(ScanKey(APP, digest_of(b"arm"), ScanType.ENHANCED))[1],
         }
         for _ in range(599 - int(clock.monotonic() - START_SECONDS)):
             await asyncio.sleep(1)
             collector.renew(TAG, ALL)
         await self.settle()
         assert facts.settings.peek(APP)[1] > kept["settings"]
-        assert facts.scans.peek((APP, digest_of(b"arm"), ScanType.ENHANCED))[1] > kept["scans"]
+        assert facts.scans.peek(ScanKey(APP, digest_of(b"arm"), ScanType.ENHANCED))[1] > kept["scans"]
 
     async def test_children_are_renewed_too(self, aws, collector, collect):
         push_index(aws, entry("amd", "linux/amd64"))

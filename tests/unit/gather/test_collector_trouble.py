@@ -30,6 +30,7 @@ from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.gather import collector as collector_module
 from tidegate.gather.ask import SuspendedError
 from tidegate.gather.collector import Collector
+from tidegate.gather.lookups import DetailKey
 from tidegate.images.digest import digest_of
 from tidegate.images.reference import parse_reference
 
@@ -106,7 +107,7 @@ class TestDeadline:
 class TestTrouble:
     async def test_too_many_collections_are_told_so_and_given_what_is_known(self, aws, collect, facts, monkeypatch):
         monkeypatch.setattr(collector_module, "MAX_COLLECTIONS", 1)
-        await facts.details.get((APP, V1))
+        await facts.details.get(DetailKey(APP, V1))
         other = asyncio.create_task(collect(parse_reference(f"{HOST}/team/app:other")))
         await asyncio.sleep(0)
         evidence = await collect(wanted=ALL)

@@ -14,7 +14,7 @@ from tidegate.gather.api_limiter import RateLimit
 from tidegate.gather.api_limiters import THREADS
 from tidegate.gather.batch import Batcher
 from tidegate.gather.call_accounting import CallAccounting
-from tidegate.gather.lookups import Lookups
+from tidegate.gather.lookups import DetailKey, Lookups
 from tidegate.gather.shares import RESERVED, Claim, Given, Lanes, Room, current, on_behalf_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.reference import parse_reference
@@ -343,12 +343,12 @@ class TestCollections:
         )
         facts = Lookups(sources=aws.sources(), limiters=limiters, clock=clock, limit=1_000)
         flood = [
-            start("flood", facts.details.get((APP.__class__(REGISTRY, f"no/{number}"), ImageId.of_tag("x"))))
+            start("flood", facts.details.get(DetailKey(APP.__class__(REGISTRY, f"no/{number}"), ImageId.of_tag("x"))))
             for number in range(50)
         ]
         await asyncio.sleep(5)
         began = clock.monotonic()
-        fact, _ = await start("other", facts.details.get((APP, ImageId.of_tag("v1"))))
+        fact, _ = await start("other", facts.details.get(DetailKey(APP, ImageId.of_tag("v1"))))
         assert fact.value == detail()
         assert clock.monotonic() - began < 3
         await asyncio.gather(*flood)
@@ -359,9 +359,9 @@ class TestCollections:
         )
         facts = Lookups(sources=aws.sources(), limiters=limiters, clock=clock, limit=1_000)
         names = [APP.__class__(REGISTRY, f"no/{number}") for number in range(50)]
-        flood = [start("flood", facts.details.get((where, ImageId.of_tag("v1")))) for where in [*names, APP]]
+        flood = [start("flood", facts.details.get(DetailKey(where, ImageId.of_tag("v1")))) for where in [*names, APP]]
         await asyncio.sleep(5)
         began = clock.monotonic()
-        await start("other", facts.details.get((APP, ImageId.of_tag("v1"))))
+        await start("other", facts.details.get(DetailKey(APP, ImageId.of_tag("v1"))))
         assert clock.monotonic() - began < 3
         await asyncio.gather(*flood)

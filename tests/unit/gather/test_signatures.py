@@ -32,7 +32,7 @@ from tidegate.gather.api_limiters import REGISTRY_SEARCHES, THREADS
 from tidegate.gather.ask import GET, RENEW, Peek, at_once
 from tidegate.gather.collector import Collector
 from tidegate.gather.lifetimes import FOUND_SECONDS, NOT_VERIFIED_SECONDS, PARTIAL_SECONDS
-from tidegate.gather.lookups import Lookups
+from tidegate.gather.lookups import DetailKey, Lookups
 from tidegate.gather.shares import Claim, on_behalf_of
 from tidegate.gather.signatures import MAX_SEARCHED_FOR, Signatures
 from tidegate.images.digest import Digest, digest_of
@@ -267,7 +267,7 @@ async def test_searches_leave_room_for_the_registrys_other_calls(aws, source, cl
     assert executor.running == REGISTRY_SEARCHES
     executor.seconds = 0.1
     began = clock.monotonic()
-    await facts.details.get((APP, ImageId.of_tag("v1")))
+    await facts.details.get(DetailKey(APP, ImageId.of_tag("v1")))
     assert clock.monotonic() - began < 1
     await asyncio.gather(*searches)
 

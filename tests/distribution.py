@@ -1,35 +1,48 @@
-"""How `make test` shares the tests among processes: by file, what takes longest first, few processes with a node.
+"""How `make test` shares the tests among processes: by file, what takes longest first, two processes with a node.
 
 Without `--numprocesses` the tests run one after another in the order of their names, and nothing here has an effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ON_A_NODE = "tests/e2e/node/"
-"""Tests of this folder that run in one process share one installation, which takes half a minute to start."""
-BY_THEMSELVES = ("test_guides.py", "test_leftovers.py")
-"""Files of that folder whose tests start nodes of their own."""
-UPGRADES = ("test_certificate_modes.py", "test_failed_upgrade.py", "test_policy_changes.py", "test_preflight.py")
+"""Tests of this folder share one installation in each process, which takes half a minute to start."""
+ON_THEIR_OWN_NODE = ("test_guides.py", "test_leftovers.py")
+"""Files of that folder whose tests start other nodes: before the shared one, so that fewer run at once."""
+HALF = (
+    *ON_THEIR_OWN_NODE,
+    "test_certificate_modes.py",
+    "test_failed_upgrade.py",
+    "test_policy_changes.py",
+    "test_preflight.py",
+)
 """Files of that folder that together take as long as all others."""
-GROUPS: Mapping[str, str] = {f"{ON_A_NODE}{file}": "upgrades" for file in UPGRADES}
-LONG = (ON_A_NODE, "tests/e2e/", "tests/attack/", "tests/chart/", "tests/demo/", "tests/cluster/", "tests/integration/")
+LONG = (
+    *(f"{ON_A_NODE}{file}" for file in ON_THEIR_OWN_NODE),
+    ON_A_NODE,
+    "tests/e2e/",
+    "tests/attack/",
+    "tests/chart/",
+    "tests/demo/",
+    "tests/cluster/",
+    "tests/integration/",
+)
 """What is started first, in this order."""
 
 
 def group(test: str) -> str:
     """Return the name of the tests that one process runs one after another, this one among them."""
     file = test.partition("::")[0]
-    shared = file.startswith(ON_A_NODE) and not file.endswith(BY_THEMSELVES)
-    return f"{ON_A_NODE}{GROUPS.get(file, 'others')}" if shared else file
+    if not file.startswith(ON_A_NODE):
+        return file
+    return f"{ON_A_NODE}{'half' if file.removeprefix(ON_A_NODE) in HALF else 'other half'}"
 
 
 def turn(test: str) -> int:
-    """Return how early a test's group starts; 0 is first."""
+    """Return how early a test starts; 0 is first."""
     return next((index for index, place in enumerate(LONG) if test.startswith(place)), len(LONG))
 
 

@@ -1,27 +1,27 @@
-"""How the tests are shared among processes: what starts a cluster together stays together, and the longest starts first."""
+"""How the tests are shared among processes: what shares a node stays together, and the longest starts first."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.distribution import BY_THEMSELVES, LONG, ON_A_NODE, UPGRADES, group, turn
+from tests.distribution import HALF, LONG, ON_A_NODE, group, turn
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("file", [*(f"{ON_A_NODE}{name}" for name in (*BY_THEMSELVES, *UPGRADES)), *LONG])
-def test_what_it_names_exists(file):
-    assert (ROOT / file).exists()
+@pytest.mark.parametrize("place", [*(f"{ON_A_NODE}{file}" for file in HALF), *LONG])
+def test_what_it_names_exists(place):
+    assert (ROOT / place).exists()
 
 
 @pytest.mark.parametrize(
     ("test", "expected"),
     [
         ("tests/unit/a/test_b.py::TestC::test_d[e::f/g.py]", "tests/unit/a/test_b.py"),
-        ("tests/e2e/node/test_installed.py::test_a", "tests/e2e/node/others"),
-        ("tests/e2e/node/test_certificate.py::test_a", "tests/e2e/node/others"),
-        ("tests/e2e/node/test_certificate_modes.py::test_a", "tests/e2e/node/upgrades"),
-        ("tests/e2e/node/test_guides.py::test_a", "tests/e2e/node/test_guides.py"),
+        ("tests/e2e/node/test_installed.py::test_a", "tests/e2e/node/other half"),
+        ("tests/e2e/node/test_certificate.py::test_a", "tests/e2e/node/other half"),
+        ("tests/e2e/node/test_certificate_modes.py::test_a", "tests/e2e/node/half"),
+        ("tests/e2e/node/test_guides.py::test_a", "tests/e2e/node/half"),
         ("tests/e2e/test_guides.py::test_a", "tests/e2e/test_guides.py"),
     ],
 )
@@ -29,10 +29,14 @@ def test_groups(test, expected):
     assert group(test) == expected
 
 
-def test_a_group_has_one_turn():
-    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
-    turns: dict[str, set[int]] = {}
-    for file in files:
-        turns.setdefault(group(file), set()).add(turn(file))
-    assert [name for name, found in turns.items() if len(found) > 1] == []
-    assert turn("tests/e2e/node/test_guides.py") < turn("tests/e2e/test_guides.py") < turn("tests/unit/test_site.py")
+def test_turns():
+    files = [
+        "tests/e2e/node/test_guides.py",
+        "tests/e2e/node/test_certificate.py",
+        "tests/e2e/test_guides.py",
+        "tests/attack/test_attacks.py",
+        "tests/unit/test_site.py",
+    ]
+    turns = [turn(file) for file in files]
+    assert turns == sorted(set(turns))
+    assert turn("tests/bench/test_a.py") == turn("tests/unit/test_site.py")

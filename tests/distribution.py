@@ -1,4 +1,4 @@
-"""How `make test` shares the tests among processes: by file, what takes longest first, two processes with a node.
+"""How `make test` shares the tests among processes: by file or by the cluster that they share, the longest first.
 
 Without `--numprocesses` the tests run one after another in the order of their names, and nothing here has an effect.
 """
@@ -8,7 +8,11 @@ from __future__ import annotations
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-ON_A_NODE = "tests/e2e/node/"
+E2E = "tests/e2e/"
+"""Tests of this folder share control planes, each of which takes some seconds to start."""
+DEMO = f"{E2E}test_demo.py"
+"""It starts what it shows."""
+ON_A_NODE = f"{E2E}node/"
 """Tests of this folder share one installation in each process, which takes half a minute to start."""
 ON_THEIR_OWN_NODE = ("test_guides.py", "test_leftovers.py")
 """Files of that folder whose tests start other nodes: before the shared one, so that fewer run at once."""
@@ -23,7 +27,7 @@ HALF = (
 LONG = (
     *(f"{ON_A_NODE}{file}" for file in ON_THEIR_OWN_NODE),
     ON_A_NODE,
-    "tests/e2e/",
+    E2E,
     "tests/attack/",
     "tests/chart/",
     "tests/demo/",
@@ -36,9 +40,9 @@ LONG = (
 def group(test: str) -> str:
     """Return the name of the tests that one process runs one after another, this one among them."""
     file = test.partition("::")[0]
-    if not file.startswith(ON_A_NODE):
-        return file
-    return f"{ON_A_NODE}{'half' if file.removeprefix(ON_A_NODE) in HALF else 'other half'}"
+    if file.startswith(ON_A_NODE):
+        return f"{ON_A_NODE}{'half' if file.removeprefix(ON_A_NODE) in HALF else 'other half'}"
+    return E2E if file.startswith(E2E) and file != DEMO else file
 
 
 def turn(test: str) -> int:

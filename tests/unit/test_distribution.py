@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.distribution import HALF, LONG, ON_A_NODE, group, turn
+from tests.distribution import DEMO, HALF, LONG, ON_A_NODE, group, turn
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("place", [*(f"{ON_A_NODE}{file}" for file in HALF), *LONG])
+@pytest.mark.parametrize("place", [*(f"{ON_A_NODE}{file}" for file in HALF), *LONG, DEMO])
 def test_what_it_names_exists(place):
     assert (ROOT / place).exists()
 
@@ -22,7 +22,9 @@ def test_what_it_names_exists(place):
         ("tests/e2e/node/test_certificate.py::test_a", "tests/e2e/node/other half"),
         ("tests/e2e/node/test_certificate_modes.py::test_a", "tests/e2e/node/half"),
         ("tests/e2e/node/test_guides.py::test_a", "tests/e2e/node/half"),
-        ("tests/e2e/test_guides.py::test_a", "tests/e2e/test_guides.py"),
+        ("tests/e2e/test_guides.py::test_a", "tests/e2e/"),
+        ("tests/e2e/kube/test_end.py::test_a", "tests/e2e/"),
+        ("tests/e2e/test_demo.py::test_a", "tests/e2e/test_demo.py"),
     ],
 )
 def test_groups(test, expected):

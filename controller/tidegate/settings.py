@@ -1,7 +1,7 @@
 """The controller's configuration file: one strict YAML document, read once at start.
 
 Unknown keys, wrong types and values out of range are errors with their path, so that a typo never means a default. All
-defaults are here; docs/reference/configuration.md and the chart's values.yaml describe each key.
+defaults are here, with what each key means; docs/reference/configuration.md is made from it.
 """
 
 from pathlib import Path
@@ -27,127 +27,165 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Server(_Section, frozen=True, kw_only=True):
-    """Addresses and limits of the webhook and metrics servers. Port 0 takes a free one.
-
-    ``webhook_timeout_seconds`` is used if the API server does not send its own. ``max_connections`` limits the webhook's
-    connections. With ``client_ca_file``, clients need a certificate of a CA in that PEM file.
-    """
+    """Addresses and limits of the webhook and metrics servers. Port 0 takes a free one."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a Pod is reached on its own address
+    """Address to listen on."""
     port: Port = 9443
+    """HTTPS: `/validate`, `/healthz`, `/readyz`."""
     metrics_port: Port = 8080
+    """Plain HTTP: `/metrics`, and `/healthz` and `/readyz` too."""
     webhook_timeout_seconds: Annotated[float, msgspec.Meta(ge=1, le=30)] = 10.0
+    """Used if the API server does not send its own timeout; a response takes at most 1.25 seconds less."""
     drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=60)] = 10.0
+    """How long running requests may take after SIGTERM."""
     max_connections: Annotated[int, msgspec.Meta(ge=64, le=20_000)] = 2_048
+    """Maximum number of connections to the webhook; each takes about 80 KiB of memory."""
     client_ca_file: str | None = None
+    """PEM certificates of the CA that issued the API server's client certificate; clients without a certificate are
+    rejected."""
 
 
 class CertificateSettings(_Section, frozen=True, kw_only=True):
     """The serving certificate: ``self`` issues one and shares it in a Secret; ``files`` reads files that others renew."""
 
     mode: Literal["self", "files"] = "self"
+    """`self`: the controller creates the certificate and shares it in a Secret; `files`: it reads the files, and reads
+    them again when they change."""
     cert_file: str = "/etc/tidegate/tls/tls.crt"
+    """For `files`: the certificate chain, PEM."""
     key_file: str = "/etc/tidegate/tls/tls.key"
+    """For `files`: the private key, PEM."""
     secret_name: str = "tidegate-webhook-certificate"  # noqa: S105 - a name
+    """For `self`: the Secret that the replicas share. The chart creates it; without the chart, create it yourself: type
+    `Opaque`, label `tidegate.dev/certificate: self`, no data."""
     service_name: str = "tidegate"
+    """For `self`: the Service that the certificate is valid for."""
     dns_names: tuple[str, ...] = ()
+    """For `self`: additional DNS names."""
     webhook_configuration_name: str = "tidegate"
+    """For `self`: the webhook configuration whose `caBundle` the controller updates; with `digestPinning` also the
+    mutating one of that name."""
 
 
 class RegistryAccountSettings(_Section, frozen=True, kw_only=True):
     """The role for one AWS account's registry, and the scanner that it uses."""
 
     account: Account
+    """The account's twelve digits."""
     role_arn: str | None = None
+    """The role to assume in that account."""
     external_id: str | None = None
+    """The external ID that the role asks for."""
     scanner: Literal["auto", "inspector", "basic"] = "auto"
+    """Which scanner the registry uses: `auto`, `inspector`, `basic`."""
 
 
 class Endpoints(_Section, frozen=True, kw_only=True):
     """Service endpoints that replace AWS's own, for interface VPC endpoints and for tests."""
 
     ecr: Url | None = None
+    """The URL of another endpoint, for interface VPC endpoints without private DNS."""
     inspector2: Url | None = None
+    """The same for Amazon Inspector."""
     kms: Url | None = None
+    """The same for AWS KMS."""
     signer: Url | None = None
+    """The same for AWS Signer."""
     sts: Url | None = None
+    """The same for AWS STS."""
 
 
 class Aws(_Section, frozen=True, kw_only=True):
     """Access to AWS. ``rate_per_second`` and ``burst`` apply to each API, account and region."""
 
     region: str | None = None
+    """Region for calls to STS."""
     endpoints: Endpoints = Endpoints()
     accounts: Annotated[tuple[RegistryAccountSettings, ...], msgspec.Meta(max_length=1000)] = ()
+    """Registries of other AWS accounts."""
     rate_per_second: Annotated[float, msgspec.Meta(gt=0, le=2000)] = 20.0
+    """Calls per second for each API, account and region."""
     burst: Annotated[int, msgspec.Meta(ge=1, le=4000)] = 40
+    """Calls allowed at once before the rate applies."""
 
 
 class OtherRegistrySettings(_Section, frozen=True, kw_only=True):
-    """Access to a registry other than Amazon ECR. tidegate contacts it only if a policy lists it.
-
-    ``host`` is as in image references. ``pull_secret_file`` is a dockerconfigjson file; ``ca_file`` has CAs beside the
-    system's. ``token_hosts`` may receive the pull secret. ``blob_hosts`` are the only other hosts for content; without
-    them, any public host is allowed.
-    """
+    """Access to a registry other than Amazon ECR. tidegate contacts it only if a policy lists it."""
 
     host: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.\-\[\]:]+$", max_length=300)]
+    """The host as image references name it."""
     pull_secret_file: str | None = None
+    """A dockerconfigjson file. Its entry for the host is used, and read again for each token. Without it, tokens are
+    anonymous."""
     ca_file: str | None = None
+    """PEM certificates of CAs, in addition to the system's."""
     private_addresses: bool = False
+    """Whether the host, and the hosts of the next two lists, may have private addresses."""
     token_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=20)] = ()
+    """Hosts of its token service, if that is another host and not a known one (such as `auth.docker.io`). They may
+    receive the pull secret."""
     blob_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=50)] = ()
+    """The only other hosts that content may be redirected to. If empty, all public hosts on port 443."""
 
 
 class Revocation(_Section, frozen=True, kw_only=True):
     """Hosts of OCSP responders and CRLs for revocation checks over HTTP.
 
     tidegate contacts only these hosts, whatever a certificate names; the revocation status at any other host is unknown.
-    ``private_hosts`` may have private addresses.
     """
 
     allowed_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=200)] = ()
+    """OCSP responders and CRL hosts that tidegate may contact: `ocsp.example.com`, `*.example.com`, `host:port`;
+    without a port 80 and 443. tidegate contacts no other host, and does not resolve its name."""
     private_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=200)] = ()
+    """The same for hosts in your own network, which may have private addresses."""
 
 
 class TrustStoreSettings(_Section, frozen=True, kw_only=True):
-    """Trusted roots of Sigstore that TrustStores fetch from TUF repositories.
-
-    ``cache_folder`` has the last ones, so that a restarted process does not wait for a repository. ``private_hosts`` may
-    have private addresses.
-    """
+    """Trusted roots of Sigstore that TrustStores fetch from TUF repositories."""
 
     cache_folder: Annotated[str, msgspec.Meta(min_length=1)] = "/tmp/tidegate-trust-stores"  # noqa: S108 - verified anew
+    """Folder for the last trusted roots from TUF repositories; tidegate verifies them each time it reads them. The
+    chart sets `/dev/shm/tidegate-trust-stores`. On the command line, the default is the user's cache folder."""
     private_hosts: Annotated[tuple[ListedHost, ...], msgspec.Meta(max_length=200)] = ()
+    """Hosts of TUF repositories that may have private addresses. You don't need to list other hosts, because
+    TrustStores name them."""
 
 
 class Cache(_Section, frozen=True, kw_only=True):
     """``images`` limits the entries of each cache, and ``memory_mebibytes`` the memory of all caches together."""
 
     images: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 50_000
+    """Maximum number of entries in each cache."""
     memory_mebibytes: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 96
+    """Maximum memory of all caches of facts together. When it is reached, the largest cache evicts its least recently
+    used entries."""
 
 
 class Log(_Section, frozen=True, kw_only=True):
     """Level and format of the log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe level that is logged."""
     format: Literal["json", "console"] = "json"
+    """One JSON object a line, or text for a terminal."""
 
 
 class Settings(_Section, frozen=True, kw_only=True):
-    """The whole file. ``namespace`` defaults to the environment's POD_NAMESPACE.
-
-    ``digest_pinning`` serves the mutating webhook.
-    """
+    """The whole file."""
 
     namespace: str | None = None
+    """Namespace of the controller."""
     audit_only: bool = False
+    """Every Deny becomes a warning and an audit record."""
     digest_pinning: bool = False
+    """Serves `/mutate`, for digest pinning."""
     server: Server = Server()
     certificate: CertificateSettings = CertificateSettings()
     aws: Aws = Aws()
     registries: Annotated[tuple[OtherRegistrySettings, ...], msgspec.Meta(max_length=100)] = ()
+    """How to reach a registry that is not Amazon ECR. Only registries that a policy lists are contacted."""
     revocation: Revocation = Revocation()
     trust_stores: TrustStoreSettings = TrustStoreSettings()
     cache: Cache = Cache()

@@ -1,4 +1,4 @@
-"""Make the chart's generated files: values.schema.json and the README's table from values.yaml, the CRDs by ``crds``.
+"""Make the generated files: the chart's schema and README from values.yaml, CRDs by ``crds``, pages by ``reference``.
 
     python deploy/helm/generate.py            writes them all
     python deploy/helm/generate.py --verify   changes nothing; fails where one is out of date
@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 
 from crds import crd_texts
+from reference import PageError, page_texts
 
 CHART = Path(__file__).resolve().parent / "tidegate"
 MAX_KEYS = 120
@@ -209,9 +210,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--chart", type=Path, default=CHART, help="the chart's folder")
     options = parser.parse_args(arguments)
     try:
-        wanted = outputs(options.chart)
+        wanted = outputs(options.chart) | page_texts()
     except ManualError as problem:
         print(f"values.yaml: {problem}", file=sys.stderr)
+        return 1
+    except PageError as problem:
+        print(f"docs/reference: {problem}", file=sys.stderr)
         return 1
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
     if options.verify:

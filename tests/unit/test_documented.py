@@ -7,14 +7,14 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 import jsonschema
-import msgspec
 import pytest
 import yaml
 
+from reference import settings_below
 from tidegate.admission.decision import Mark
 from tidegate.checks.result import Reason
 from tidegate.cli.root import main
@@ -63,53 +63,6 @@ def test_the_page_of_metrics_lists_every_decision_and_why_connections_end():
     assert set(re.findall(r"`([a-z-]+)`", decisions)) == set(Mark)
     reasons = page.partition("`reason` of `tidegate_server_ended_total` is")[2].partition("##")[0]
     assert set(re.findall(r"`([a-z-]+)`", reasons)) == set(Ended)
-
-
-def keys_of(struct: Any, before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each key of the configuration file with its default, as the page writes both."""
-    for field in msgspec.structs.fields(struct):
-        name = before + field.encode_name
-        inner = [one for one in inner_types(field.type) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
-        listed = field.default == ()
-        if not inner or listed:
-            yield name + "[]" * listed, field.default
-        for one in inner:
-            yield from keys_of(one, f"{name}{'[]' * listed}.")
-
-
-def inner_types(kind: Any) -> Iterator[Any]:
-    """Yield a type and what it is made of."""
-    yield kind
-    for one in get_args(kind):
-        yield from inner_types(one)
-
-
-DEFAULTS = {
-    "namespace": "`POD_NAMESPACE`",
-    "aws.region": "boto3's default",
-    **{f"aws.endpoints.{name}": "AWS's own" for name in ("ecr", "inspector2", "kms", "signer", "sts")},
-}
-"""How the page says None where something else stands in."""
-
-
-def written(name: str, default: Any) -> str:
-    if default is msgspec.NODEFAULT:
-        return "required"
-    if default is None:
-        return DEFAULTS.get(name, "none")
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    return "`[]`" if default == () else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
-
-
-def test_the_page_of_the_configuration_has_each_key_with_its_default():
-    page = (ROOT / "docs/reference/configuration.md").read_text()
-    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| .+ \|$", page, re.MULTILINE)
-    # A list of texts has its brackets on the page as a list of sections has.
-    told = {name.removesuffix("[]"): default for name, default in rows}
-    there = {name.removesuffix("[]"): written(name, default) for name, default in keys_of(Settings)}
-    assert told == there
-    assert len(rows) == len(told)
 
 
 def test_the_table_of_packages_is_in_the_order_of_the_layers():
@@ -166,7 +119,7 @@ def values_below(value: Any, before: str = "") -> Iterator[str]:
 def known_keys() -> frozenset[str]:
     """Return the keys of the chart's values and of the configuration file, their groups included, without brackets."""
     chart = values_below(yaml.safe_load((CHART / "values.yaml").read_text()))
-    keys = {name.replace("[]", "") for name in (*chart, *(name for name, _ in keys_of(Settings)))}
+    keys = {name.replace("[]", "") for name in (*chart, *(name for name, *_ in settings_below(Settings)))}
     return frozenset(keys | {name.rpartition(".")[0] for name in keys})
 
 

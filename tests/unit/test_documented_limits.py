@@ -61,7 +61,6 @@ up to {ports.MAX_IMAGE_IDS} images of a repository to ECR, {WORDS[ports.MAX_INSP
 """
 STORES = f"""
 At most {trust_store_object.MAX_STORES} in a cluster
-At most {trust_store_object.MAX_TEXTS} texts
 A refresh may take {repository.REFRESH_SECONDS:.0f} seconds, and each answer {repository.MAX_FILE_BYTES // MEBIBYTE} MiB
 """
 POLICY = f"""

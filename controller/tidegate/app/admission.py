@@ -196,7 +196,7 @@ def watch_clock(engine: Engine, reviewers: Sequence[Reviewer]) -> ClockWatch:
             one.forget()
 
     watch = ClockWatch(engine.clock, jumped=jumped)
-    text = "Jumps of the wall clock by five seconds or more, since the start."
+    text = "Jumps of the wall clock by five seconds or more since the start; the log has each with its size."
     engine.metrics.watch("tidegate_clock_jumps", text, lambda: watch.jumps)
     return watch
 
@@ -269,8 +269,16 @@ def watch_policies(metrics: Metrics, policies: WatchedPolicies) -> None:
         return sum(one.name != KNOWN_BAD.name for one in policies.current().policies)
 
     metrics.watch("tidegate_policies", "Policies in force.", own)
-    metrics.watch("tidegate_policies_broken", "Invalid policies.", lambda: len(policies.current().broken))
-    metrics.watch("tidegate_policies_age_seconds", "Seconds since policies were read.", lambda: policies.age_seconds)
+    metrics.watch(
+        "tidegate_policies_broken",
+        "Invalid policies: images that they match are refused, or warned about.",
+        lambda: len(policies.current().broken),
+    )
+    metrics.watch(
+        "tidegate_policies_age_seconds",
+        "Seconds since the policies were last read from the API server.",
+        lambda: policies.age_seconds,
+    )
 
 
 def watch_trust_stores(metrics: Metrics, stores: WatchedTrustStores) -> None:
@@ -280,8 +288,8 @@ def watch_trust_stores(metrics: Metrics, stores: WatchedTrustStores) -> None:
         return sum(isinstance(one, BrokenTrustStore) for one in stores.current() or ())
 
     metrics.watch("tidegate_trust_stores", "Trust stores.", lambda: len(stores.current() or ()))
-    metrics.watch("tidegate_trust_stores_broken", "Unusable trust stores.", broken)
-    age = "Seconds since trust stores were read."
+    metrics.watch("tidegate_trust_stores_broken", "Trust stores that are unusable.", broken)
+    age = "Seconds since the trust stores were last read."
     metrics.watch("tidegate_trust_stores_age_seconds", age, lambda: stores.age_seconds)
 
 

@@ -1,7 +1,9 @@
 """The engine, which collects evidence about images: built from the settings, for the controller and the command line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -31,6 +33,22 @@ from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.observer import Observer
 from tidegate.trust.tuf.repository import TufRoots
 
+CACHED: Mapping[str, str] = MappingProxyType(
+    {
+        "details": "Cached images: digest, media type, status, tags.",
+        "settings": "Cached repositories: tag mutability.",
+        "scan_types": "Cached registries: the scanner that they use.",
+        "scans": "Cached scan coverages with their findings.",
+        "indexes": "Cached index images with their children.",
+        "descriptors": "Cached manifest descriptors, for comparison with signatures.",
+        "signatures": "Cached images with their signatures.",
+        "signing_statuses": "Cached responses about Amazon ECR managed signing.",
+        "proofs": "Cached results of signature verifications.",
+        "revocations": "Cached responses of OCSP responders and AWS Signer.",
+        "revocation_lists": "Cached certificate revocation lists.",
+    }
+)
+"""What each cache keeps, for the metric of its size."""
 MEBIBYTE = 1024 * 1024
 
 
@@ -96,8 +114,12 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
     budget = Budget(settings.cache.memory_mebibytes * MEBIBYTE)
     facts = Lookups(sources=sources, limiters=limiters, clock=clock, limit=settings.cache.images, budget=budget)
     for name, cache in facts.caches().items():
-        metrics.watch(f"tidegate_cached_{name}", f"Cached look-ups of the kind {name}.", cache.__len__)
-    metrics.watch("tidegate_cached_bytes", "Approximate memory of all caches, in bytes.", lambda: budget.used)
+        metrics.watch(f"tidegate_cached_{name}", CACHED[name], cache.__len__)
+    metrics.watch(
+        "tidegate_cached_bytes",
+        "Approximate memory of all caches, in bytes; limited by `cache.memoryMebibytes`.",
+        lambda: budget.used,
+    )
     return Engine(
         clock=clock,
         collector=Collector(facts, clock),

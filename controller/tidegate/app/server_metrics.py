@@ -18,7 +18,9 @@ class ServerMetrics(Collector):
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """Yield every metric. A reason that never occurred has a series with 0, so that its rate is known."""
-        opened = GaugeMetricFamily("tidegate_server_connections", "Open connections.", labels=_LABELS)
+        opened = GaugeMetricFamily(
+            "tidegate_server_connections", "Open connections, with those in the TLS handshake.", labels=_LABELS
+        )
         held = GaugeMetricFamily(
             "tidegate_server_body_bytes", "Approximate memory of incomplete requests, in bytes.", labels=_LABELS
         )
@@ -28,10 +30,14 @@ class ServerMetrics(Collector):
             "Times that connections had to wait in the kernel's queue, because the server was full.",
             labels=_LABELS,
         )
-        answers = CounterMetricFamily("tidegate_server_answers", "Answers by HTTP status.", labels=(*_LABELS, "status"))
+        answers = CounterMetricFamily(
+            "tidegate_server_answers",
+            "Responses by HTTP status; 503 means that the server had no room for the request.",
+            labels=(*_LABELS, "status"),
+        )
         ended = CounterMetricFamily(
             "tidegate_server_ended",
-            "Connections, or requests of them, that the server ended, by reason.",
+            "Connections or requests that the server closed.",
             labels=(*_LABELS, "reason"),
         )
         for listener in self._listeners():

@@ -50,7 +50,9 @@ ATTESTATION: Final = Section(
         ),
     ),
     fields=(
-        Field("name", name_text("attestation"), "The attestation's name, which answers refer to.", required=True),
+        Field(
+            "name", name_text("attestation"), "The attestation's name, for messages, unique in its list.", required=True
+        ),
         Field(
             "predicateType",
             Text(
@@ -67,7 +69,7 @@ ATTESTATION: Final = Section(
         Field(
             "authorities",
             ListOf(item=name_text("authority"), minimum=1, maximum=MAX_AUTHORITIES, unique=True),
-            "Names of sigstore authorities of signatures; one must have signed the attestation.",
+            "Names of Sigstore authorities in `signatures.anyOf`; one must have signed it.",
         ),
         Field(
             "anyOf",

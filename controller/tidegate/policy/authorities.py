@@ -20,7 +20,7 @@ def _authority(*, name: str, signers: Named) -> Authority:
 
 
 _NAME = Field("name", name_text("authority"), "The authority's name, unique in its list.", required=True)
-_SIGSTORE = "Signers with Sigstore, whose signatures cosign makes: by identities in certificates, or by a key."
+_SIGSTORE = "Signers with Sigstore, whose signatures cosign makes: exactly one of `identities` and `key`."
 
 AUTHORITY: Final = Section(
     build=_authority,
@@ -57,21 +57,24 @@ SIGNATURES: Final = Section(
         Field(
             "anyOf",
             list_of_authorities(AUTHORITY, MAX_AUTHORITIES),
-            "The authorities, each with a name that answers and attestations refer to.",
+            "The authorities, each with a name that responses and attestations refer to. To require two signatures,"
+            " write two policies.",
             required=True,
         ),
         Field(
             "children",
             Choice(words=Children),
-            "Which parts of an index (a multi-platform image) must be signed. IndexOnly: the index itself, which names its"
-            " images by digest. All: the index and each of its images that may run.",
+            "Which parts of an index (a multi-platform image) must be signed. `IndexOnly`: the index; it names its"
+            " images by digest, so its signature covers them. `All`: also each of its images that may run, for"
+            " pipelines that sign each image.",
             default="IndexOnly",
         ),
         Field(
             "sameRepository",
             Flag(),
-            "Refuses a signature that names another repository, where its format names one, so that an image is not trusted"
-            " because it was signed elsewhere.",
+            "Refuses a signature that names another repository, if its format names one (cosign's older signatures"
+            " do; Notation's and bundles do not). A signed image stays signed when it is copied to another repository;"
+            " this setting prevents reuse of an old image under a new name.",
             default=False,
         ),
     ),

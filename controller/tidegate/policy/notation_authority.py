@@ -68,15 +68,15 @@ def _notation(*, metadata: tuple[tuple[str, str], ...] = (), **fields: Any) -> C
 _ENFORCEMENT = Choice(words=(ValidationAction.ENFORCE, ValidationAction.LOG))
 
 _OVERRIDABLE: Final[Mapping[ValidationType, tuple[Choice[Any], str]]] = {
-    ValidationType.AUTHENTICITY: (_ENFORCEMENT, "Whether the signer is trusted."),
+    ValidationType.AUTHENTICITY: (_ENFORCEMENT, "Whether the signer is trusted: `enforce` or `log`."),
     ValidationType.AUTHENTIC_TIMESTAMP: (
         _ENFORCEMENT,
-        "Whether the certificates were valid when the signature was made.",
+        "Whether the certificates were valid when the signature was made: `enforce` or `log`.",
     ),
-    ValidationType.EXPIRY: (_ENFORCEMENT, "Whether the signature itself has expired."),
+    ValidationType.EXPIRY: (_ENFORCEMENT, "Whether the signature itself has expired: `enforce` or `log`."),
     ValidationType.REVOCATION: (
         Choice(words=ValidationAction),
-        "Whether a certificate or AWS Signer profile was revoked; skip does not look it up.",
+        "Whether a certificate or an AWS Signer profile was revoked: `enforce`, `log`, or `skip`, which checks nothing.",
     ),
 }
 
@@ -95,8 +95,9 @@ NOTATION: Final = Section(
         Field(
             "trustStores",
             ListOf(item=TRUST_STORE_NAME, minimum=1, maximum=MAX_TRUST_STORES, unique=True),
-            "Names of the TrustStores with the certificates that a signer's chain must lead to: type ca for signers' own"
-            " certificates, type signingAuthority for AWS Signer, type tsa for timestamps.",
+            "Names of TrustStores; the signer's certificate chain must lead to one of them. The type of a TrustStore"
+            " says what it is for: `ca` for the signers' own certificates, `signingAuthority` for AWS Signer, `tsa`"
+            " for timestamps.",
             required=True,
         ),
         Field(
@@ -127,16 +128,18 @@ NOTATION: Final = Section(
                     ),
                 ),
             ),
-            "Which of those signers to trust: x509.subject with a distinguished name whose attributes must all be in the"
-            " certificate's subject, the ARN of an AWS Signer profile or of one of its versions, or a star alone for all of"
-            " them.",
+            "The trusted signers. `x509.subject:` with a distinguished name (at least C, ST and O), all of whose"
+            " parts must be in the certificate's subject; the ARN of an AWS Signer profile, or of one profile version;"
+            " or only `*` for all signers that the trust stores accept. If one name contains another, the policy is"
+            " refused, because the longer one has no effect.",
             required=True,
         ),
         Field(
             "level",
             Choice(words=(Level.STRICT, Level.PERMISSIVE, Level.AUDIT)),
-            "Which failed validations refuse a signature. strict: all. permissive: all but timestamp, expiry and revocation,"
-            " which are only logged. audit: integrity alone, so that a signature by anyone passes.",
+            "Which failed validations refuse a signature. `strict`: all. `permissive`: all except timestamp, expiry"
+            " and revocation, which are only logged. `audit`: only integrity, so a signature by anyone passes; to find"
+            " out what `strict` would refuse, use `validationActions` instead.",
             default="strict",
         ),
         Field(
@@ -148,8 +151,8 @@ NOTATION: Final = Section(
         Field(
             "verifyTimestamp",
             Choice(words=TimestampRule),
-            "When the timestamp of a signature is verified, where a trust store of type tsa is named: always, or only after"
-            " a certificate of the signer has expired.",
+            "When the timestamp of a signature is verified, if a trust store of type `tsa` is named: `always`, or"
+            " `afterCertExpiry`, which means only after a certificate of the signer has expired.",
             default="always",
         ),
         Field(
@@ -172,7 +175,8 @@ NOTATION: Final = Section(
                 ),
                 maximum=MAX_METADATA,
             ),
-            "Metadata that the signer must have signed with the image, with exactly these values.",
+            "Metadata that the signature must contain (`notation sign --user-metadata`), with exactly these values."
+            " Distinguishes what one signer signs for different purposes.",
             into="metadata",
         ),
     ),

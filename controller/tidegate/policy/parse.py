@@ -50,8 +50,10 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
         Field(
             "validationActions",
             sections.ACTIONS,
-            "What happens when an image does not meet the policy. Deny refuses the object, Warn admits it and returns a"
-            " warning to the client, Audit records it in the API server's audit log. Deny and Warn exclude each other.",
+            "What happens if an image does not meet the policy. `Deny` refuses the object. `Warn` admits it and shows"
+            " a warning in kubectl. `Audit` records it in the API server's audit log. `Deny` and `Warn` exclude each"
+            " other, because a refusal already contains the text of the warning. Start a new policy with `[Warn,"
+            " Audit]`, check what it would refuse, then use `Deny`.",
             default=["Deny"],
             into="actions",
         ),
@@ -64,8 +66,9 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
         Field(
             "registries",
             sections.REGISTRIES,
-            "The only registries and repositories that images may come from. tidegate refuses any other image without"
-            " any network access, not even a DNS look-up.",
+            "The registries that images may come from, as registry scopes; one must match. tidegate refuses an image"
+            " from any other registry before it looks anything up or resolves the host, so a Pod cannot make tidegate"
+            " connect to a host of its choice.",
         ),
         Field("tags", sections.TAGS, "What is required of tags. At least one field must require something."),
         Field(
@@ -95,22 +98,26 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
         Field(
             "platforms",
             sections.PLATFORMS,
-            "The platforms of the nodes that run the images, as os/architecture. tidegate judges every image of an index"
-            " that containerd may run on one of them. A variant may be given and excludes no image. Left out or empty, the"
-            " platforms of the cluster's nodes.",
+            "The platforms of the nodes that run the images, as `os/architecture`; by default those of the cluster's"
+            " nodes. tidegate judges every image of an index (a multi-platform image) that containerd may run on one"
+            " of them; the worst one decides. You may write a variant, but it excludes no image. Set the platforms if"
+            " nodes of another platform come and go, so that such a node does not suddenly change which images are"
+            " judged.",
         ),
         Field(
             "onUndetermined",
             sections.TOLERANCE,
-            "What to do with an image that could not be judged, because AWS did not answer or gave an answer that tidegate"
-            " does not understand. Deny treats it as not meeting the policy.",
+            "What to do with an image that could not be judged, because AWS did not answer in time or returned"
+            " something that tidegate does not know. `Deny` treats it as not meeting the policy; `Allow` admits it"
+            " with a warning. This is for unknown images, not for vulnerable ones.",
             default="Deny",
         ),
         Field(
             "maxStale",
             sections.MAX_STALE,
-            "How long evidence that could not be renewed may still be used, from 0s to 7d, such as 1h. After that, the"
-            " image is undetermined.",
+            "How long tidegate may use evidence that it cannot refresh, because AWS is unavailable or throttles."
+            " After that, the image is undetermined. A longer time survives longer outages; a shorter time notices"
+            " changes sooner during an outage. From `0s` (never) to `7d`.",
             default="1h",
         ),
     ),

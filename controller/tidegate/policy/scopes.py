@@ -136,8 +136,9 @@ REGISTRY_SCOPE: Final = Section(
                 maximum=12,
                 pattern=ACCOUNT_PATTERN,
             ),
-            "The AWS account that owns the ECR registry: 12 digits, in quotes. There is no wildcard, because every AWS"
-            " account has an ECR registry.",
+            "The AWS account that owns the ECR registry: 12 digits, in quotes (YAML reads unquoted digits as a"
+            " number). Wildcards are not allowed, because every AWS account has an ECR registry. Standard, FIPS and"
+            " dual-stack hosts of the account are the same registry.",
         ),
         Field(
             "partition",
@@ -148,8 +149,8 @@ REGISTRY_SCOPE: Final = Section(
                 maximum=32,
                 pattern=PARTITION_PATTERN,
             ),
-            "The AWS partition, needed only for an account outside of the commercial one when no region is given. Left out,"
-            " it is the region's partition, or aws without a region.",
+            "The AWS partition; by default that of the region, or `aws`. Set it only for accounts outside of the"
+            " commercial partition, if no region is given.",
         ),
         Field(
             "region",
@@ -160,7 +161,7 @@ REGISTRY_SCOPE: Final = Section(
                 maximum=32,
                 pattern=REGION_PATTERN,
             ),
-            "The AWS region, such as eu-west-1. Left out, every region of the account.",
+            "One region of the account, such as eu-west-1; by default every region.",
         ),
         Field(
             "host",
@@ -172,14 +173,15 @@ REGISTRY_SCOPE: Final = Section(
                 pattern=HOST_PATTERN,
                 rule=f"!self.matches(r'{ECR_HOST_PATTERN}')",
             ),
-            "The host of a registry that is not a private Amazon ECR registry, with its port if it has one, such as"
-            " public.ecr.aws or docker.io. It is compared exactly.",
+            "The host of a registry other than private ECR, in lower case, with its port if it has one. Compared"
+            " exactly; port 443 is the same as no port, and `ecr-public.aws.com` the same as `public.ecr.aws`. Hosts"
+            " of private ECR are refused, because one registry has several hosts; use `account`.",
         ),
         Field(
             "repositories",
             ListOf(item=_REPOSITORY, minimum=1, maximum=MAX_REPOSITORIES),
-            "Repository names without the host; * stands for any characters but a slash, ** for any characters. Docker"
-            " Hub's short names are below library/.",
+            "Repository names without the host, or globs: `*` stands for any characters but a slash, `**` for any"
+            " characters. One must match. Short names of Docker Hub are below `library/`.",
             default=["**"],
         ),
     ),

@@ -146,26 +146,26 @@ MATCH: Final = Section(
         Field(
             "namespaceSelector",
             LABEL_SELECTOR,
-            "Selects namespaces by their labels, as label selectors do everywhere in Kubernetes. A user who may label a"
-            " namespace can exempt it from the policy; the label kubernetes.io/metadata.name is the namespace's name and"
-            " cannot be changed.",
+            "Selects namespaces by their labels, as in Kubernetes. A user who can label a namespace can remove it"
+            " from such a policy: prefer `namespaces`, or protect the label. The label `kubernetes.io/metadata.name`"
+            " holds the namespace's name and cannot be changed.",
         ),
         Field(
             "namespaces",
             ListOf(item=_NAMESPACE, maximum=MAX_NAMESPACES),
-            "Names of namespaces; a star stands for any characters. The namespace must fit one of them.",
+            "Names of namespaces, or globs: a star stands for any characters. One must match.",
         ),
         Field(
             "excludedNamespaces",
             ListOf(item=_NAMESPACE, maximum=MAX_NAMESPACES),
-            "Names of namespaces that the policy does not apply to, whatever the other fields say; a star stands for any"
-            " characters.",
+            "Names or globs of namespaces that the policy does not apply to, whatever the other fields say.",
         ),
         Field(
             "images",
             ListOf(item=REGISTRY_SCOPE, maximum=MAX_SCOPES),
-            "Repositories whose images the policy applies to; the image must be in one of them. The parsed reference is"
-            " compared, so every host name of an ECR registry is the same registry.",
+            "Registry scopes whose images the policy applies to; one must match. The author of the Pod chooses the"
+            " image name, so this field only selects images and protects nothing. To keep other registries out, use"
+            " `registries`.",
         ),
     ),
 )
@@ -186,16 +186,24 @@ TAGS: Final = Section(
         Field(
             "immutable",
             Flag(),
-            "The tag must not be able to move to another image: the repository's settings in Amazon ECR, with their"
-            " exclusion filters, decide. An image named by digest always meets this, a tag of another registry never.",
+            "The tag must not be movable to another image. tidegate reads this from the repository's settings in"
+            " Amazon ECR: all four mutability modes, with their exclusion filters. An image that is named by digest"
+            " meets this. A tag of another registry never does, because its mutability is unknown. This ensures that"
+            " the image that you tested is the image that runs.",
             default=False,
         ),
-        Field("digestRequired", Flag(), "The image must be named by digest; it may have a tag as well.", default=False),
+        Field(
+            "digestRequired",
+            Flag(),
+            "The image must be named by digest; a tag may be added. Only this protects against a tag that"
+            " is deleted and pushed again.",
+            default=False,
+        ),
         Field(
             "forbidden",
             ListOf(item=_TAG, maximum=MAX_FORBIDDEN_TAGS),
-            "Tags that may not be used, such as latest; a star stands for any characters. An image without tag and digest"
-            " has the tag latest. Images named by digest are not checked: the digest is what runs.",
+            "Tags that are not allowed, or globs. An image without tag and digest has the tag `latest`. Not applied"
+            " to images named by digest, because the digest decides what runs.",
         ),
     ),
 )
@@ -203,7 +211,13 @@ TAGS: Final = Section(
 SCAN: Final = Section(
     build=ScanRules,
     fields=(
-        Field("whenPending", TOLERANCE, "What to do while the first scan has not finished.", default="Deny"),
+        Field(
+            "whenPending",
+            TOLERANCE,
+            "What to do until the first scan is finished: `Deny` or `Allow`. With `Deny`, the message says"
+            " so and asks to retry. With `Allow`, an image runs before it has been scanned.",
+            default="Deny",
+        ),
         Field(
             "whenExpired",
             TOLERANCE,
@@ -211,17 +225,24 @@ SCAN: Final = Section(
             " image without findings is not known to be clean.",
             default="Deny",
         ),
-        Field("whenUnsupported", TOLERANCE, "What to do with an image that the scanner cannot read.", default="Deny"),
+        Field(
+            "whenUnsupported",
+            TOLERANCE,
+            "What to do with an image that the scanner does not support, such as one built from scratch.",
+            default="Deny",
+        ),
         Field(
             "maxAge",
             _duration(MIN_SCAN_AGE, MAX_SCAN_AGE),
-            "The longest time since the last scan, from 1m to 365d, such as 30d or 36h. Left out, any time.",
+            "The longest time since the last scan, from `1m` to `365d`. Useful for basic scanning, which scans once"
+            " on push and not again.",
         ),
         Field(
             "settlingPeriod",
             _duration(timedelta(0), MAX_SETTLING),
-            "How long after the push or the first scan findings may still be arriving, from 0s to 1h; until then the image"
-            " counts as pending. 0s switches this off.",
+            "How long findings may still arrive after the push or the first scan; until then the image counts as"
+            " pending. Inspector reports a scan as done before all of its findings are available. The last scan counts"
+            " as the first one unless an earlier one is proved. From `0s` (off) to `1h`.",
             default="2m",
         ),
     ),
@@ -255,7 +276,8 @@ _IGNORED = Section(
                 pattern=DATE_PATTERN,
                 wire_format="date",
             ),
-            "The day from which it counts again, as YYYY-MM-DD; the day begins at 00:00 UTC.",
+            "The day from which it counts again, starting at 00:00 UTC. Required, so that no exemption lasts forever."
+            " A day in the past is accepted and ignores nothing.",
             required=True,
         ),
         Field(
@@ -268,7 +290,7 @@ _IGNORED = Section(
                 pattern=REASON_PATTERN,
                 by_rule=True,
             ),
-            "Why it may be ignored and who decided so, in one line.",
+            "Why it may be ignored, and who approved it, in one line.",
             required=True,
         ),
     ),
@@ -281,7 +303,8 @@ MAX_COUNTS: Final = Section(
         Field(
             severity.value,
             Number(minimum=0, maximum=MAX_COUNT, whole=True),
-            "How many findings that have no severity yet are allowed."
+            "Findings that have no severity yet; one of them may be critical. A severity that this version of"
+            " tidegate does not know does not count here: the image is undetermined."
             if severity is Severity.UNTRIAGED
             else f"How many findings of severity {severity.value} are allowed.",
             into=severity.value,
@@ -304,50 +327,57 @@ VULNERABILITIES: Final = Section(
         Field(
             "maxCounts",
             MAX_COUNTS,
-            "How many counting findings of each severity are allowed. A severity that is not named is not limited.",
+            "The maximum number of counting findings of each severity. A severity that is not named is not limited."
+            " The names are those of AWS.",
         ),
         Field(
             "onlyFixable",
             Flag(),
-            "Ignores findings that certainly have no fix. A finding with a known exploit still counts for exploitAvailable.",
+            "Ignores findings that have no fix, because teams cannot fix them. A finding counts if it is not known"
+            " whether a fix exists. A finding with a known exploit always counts for `exploitAvailable`.",
             default=False,
         ),
         Field(
             "exploitAvailable",
             TOLERANCE,
-            "Deny refuses an image with any finding for which an exploit is known, of any severity and without grace"
-            " period. Only Amazon Inspector reports exploits.",
+            "`Deny` refuses an image with any finding for which an exploit is known, of any severity and without"
+            " grace period. Only Amazon Inspector reports this; with basic scanning the image is undetermined.",
             default="Allow",
         ),
         Field(
             "epssThreshold",
             Number(minimum=0, maximum=1, whole=False),
-            "Refuses an image with a counting finding of at least this EPSS score, the probability from 0 to 1 that it will"
-            " be exploited within 30 days. gracePeriod and onlyFixable apply. Only Amazon Inspector reports scores.",
+            "Refuses an image with a counting finding whose EPSS score is at least this: the probability, from 0 to"
+            " 1, that it will be exploited within 30 days. It helps to find the few findings that matter. Only Amazon"
+            " Inspector reports it.",
         ),
         Field(
             "whenEpssUnknown",
             TOLERANCE,
-            "What epssThreshold does with a counting finding without an EPSS score, such as one that has no CVE id. Deny"
-            " makes the image undetermined; Allow leaves the finding to maxCounts alone.",
+            "What `epssThreshold` does with a counting finding without a score, for example one that has no CVE id or"
+            " is a day old. `Deny`: the score may be above the threshold, so the image is undetermined"
+            " (`EvidenceLacking`), and `onUndetermined` decides. `Allow`: only `maxCounts` applies to the finding.",
             default="Deny",
         ),
         Field(
             "gracePeriod",
             _duration(timedelta(0), MAX_GRACE),
-            "How long a finding does not count after it was first observed, from 0s to 365d, such as 7d.",
+            "How long a finding does not count after it was first observed, so that a new CVE does not stop tonight's"
+            " deployment. During this time, the message says when it ends. A finding that was observed more than five"
+            " minutes in the future has no grace period. Up to `365d`.",
             default="0s",
         ),
         Field(
             "suppressed",
             TOLERANCE,
-            "Allow ignores findings that a suppression rule of Amazon Inspector hides; Deny counts them.",
+            "`Allow` ignores findings that a suppression rule of Amazon Inspector hides; `Deny` counts them, for"
+            " clusters that do not trust the authors of those rules.",
             default="Allow",
         ),
         Field(
             "ignore",
             ListOf(item=_IGNORED, maximum=MAX_IGNORED, key="id"),
-            "Vulnerabilities that do not count until a given day, each with a reason.",
+            "Vulnerabilities that do not count for a limited time. Each id once.",
         ),
     ),
 )

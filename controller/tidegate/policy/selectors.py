@@ -74,10 +74,14 @@ REQUIREMENT: Final = Section(
         Field(
             "operator",
             Choice(words=SelectorOperator),
-            "How the label is compared with the values. NotIn also holds for namespaces without the label.",
+            "`In`, `NotIn`, `Exists` or `DoesNotExist`. `NotIn` also matches namespaces without the label.",
             required=True,
         ),
-        Field("values", ListOf(item=_VALUE, maximum=MAX_VALUES), "The values for In and NotIn."),
+        Field(
+            "values",
+            ListOf(item=_VALUE, maximum=MAX_VALUES),
+            "Values for `In` and `NotIn`, at least one; not allowed for the other two.",
+        ),
     ),
 )
 

@@ -56,13 +56,14 @@ IDENTITY: Final = Section(
     fields=(
         *_wanted(
             "issuer",
-            "The issuer that vouches for the subject, such as https://token.actions.githubusercontent.com.",
+            "The OIDC issuer of the identity, exactly as in the certificate. Required in addition to the subject,"
+            " because the same subject from another issuer is another signer.",
             "https://token.actions.githubusercontent.com",
             "https://gitlab[.]example[.]com",
         ),
         *_wanted(
             "subject",
-            "The signer: an e-mail address, or the URI of a workflow or workload.",
+            "The signer, exactly as in the certificate: an e-mail address, or the URI of a workflow or workload.",
             "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main",
             "https://github[.]com/acme/.+",
         ),
@@ -101,7 +102,7 @@ KEY: Final = Section(
                 pattern=PEM_PATTERN,
                 by_rule=True,
             ),
-            "The key as PEM: ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 bits or more.",
+            "The key as PEM: ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 bits.",
         ),
         Field(
             "kms",
@@ -113,15 +114,15 @@ KEY: Final = Section(
                 pattern=KMS_PATTERN,
                 by_rule=True,
             ),
-            "The ARN of a key in AWS KMS; tidegate reads its public key when it reads the policy. An alias is refused,"
-            " because it can be pointed at another key.",
+            "The ARN of a key in AWS KMS. tidegate reads its public key when it reads the policy, not for each image."
+            " Aliases are not allowed, because they can be pointed at another key.",
             into="arn",
         ),
         Field(
             "hashAlgorithm",
             Choice(words=HashAlgorithm),
-            "The hash that the key signs with. Left out, the one that belongs to its curve, or sha256 for RSA. Older"
-            " versions of cosign sign with sha256 with every key.",
+            "The hash algorithm of the key's signatures; by default that of the key's curve, or `sha256` for RSA."
+            " Older versions of cosign sign with `sha256` for all curves. Refused for Ed25519, which has its own.",
         ),
     ),
 )
@@ -170,8 +171,8 @@ SIGSTORE: Final = Section(
         Field(
             "trustedRoot",
             TRUST_STORE_NAME,
-            "The name of a TrustStore of type sigstore, which holds the certificate authorities and transparency logs of"
-            " Sigstore's public instance or of your own.",
+            "The name of a TrustStore of type `sigstore`: the certificate authorities and transparency logs of"
+            " Sigstore's public instance, or of your own. Required, except for a key without transparency log.",
         ),
         Field(
             "identities",
@@ -179,12 +180,13 @@ SIGSTORE: Final = Section(
             "Who may sign without a key; one of them must fit. Both issuer and subject are compared, because the same name"
             " by another issuer is another signer.",
         ),
-        Field("key", KEY, "The public key of the signer."),
+        Field("key", KEY, "The signer's public key: exactly one of `pem` and `kms`."),
         Field(
             "transparencyLog",
             Choice(words=TransparencyLog),
-            "Whether a signature by key must be in the transparency log. Without the log nothing shows when the signature"
-            " was made, so signatures by a stolen key pass as well.",
+            "Whether a signature by key must be in the transparency log: `Required` or `NotRequired`. Without the"
+            " log, the signing time is unknown, so a signature by a stolen key looks like any other. Always required"
+            " for identities.",
             default="Required",
         ),
     ),

@@ -165,8 +165,8 @@ CONFIG_MAP: Final = Section(
         Field(
             "namespace",
             object_name("namespace", maximum=63, pattern=NAME_PATTERN),
-            "The namespace of the ConfigMap. Left out, tidegate's own; any other must be listed in the chart's value"
-            " trustStores.configMapNamespaces, because tidegate may not read other ConfigMaps.",
+            "The namespace of the ConfigMap; by default tidegate's own. List any other namespace in the chart value"
+            " `trustStores.configMapNamespaces`, because tidegate has permission to read only those ConfigMaps.",
         ),
         Field(
             "keys",
@@ -182,8 +182,8 @@ CONFIG_MAP: Final = Section(
                 maximum=MAX_KEYS,
                 unique=True,
             ),
-            "The keys that hold certificates, as PEM or DER. Left out, all keys. With type sigstore, the one key that holds"
-            " the trusted root; left out, trusted_root.json or the only key.",
+            "The keys that hold certificates, as PEM or DER (in `binaryData`); other keys are ignored. With type"
+            " `sigstore`, the one key that holds the trusted root; if omitted, `trusted_root.json`, or the only key.",
         ),
     ),
 )
@@ -201,14 +201,15 @@ TUF: Final = Section(
                 pattern=URL_PATTERN,
                 by_rule=True,
             ),
-            "The address of the repository, such as https://tuf.example.com.",
+            "The URL of the repository, without query. If its host has a private address, add the host to the chart"
+            " value `trustStores.privateHosts`; the address of instance metadata is always refused.",
             required=True,
         ),
         Field(
             "root",
             _document("the JSON of the repository's root.json", "write the whole of a root.json that you trust"),
-            "A root.json of the repository that you trust. tidegate starts from it, and accepts a later version if the version"
-            " before signed it.",
+            "The text of a `root.json` of the repository that you trust. tidegate updates it to the latest version,"
+            " each version signed by the previous one, so it need not be the newest.",
             required=True,
         ),
     ),
@@ -250,9 +251,10 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
         Field(
             "type",
             Choice(words=StoreType),
-            "What the trust store is trusted for. ca: signers' own certificates, with Notation. signingAuthority: services"
-            " that sign for others and vouch for the time, such as AWS Signer. tsa: timestamps, with Notation. sigstore:"
-            " everything that Sigstore needs, as one trusted root.",
+            "What the content is trusted for. `ca`: Notation; certificates that the signer's own chain must lead to."
+            " `signingAuthority`: Notation; services that sign for others and assert the signing time, such as AWS"
+            " Signer. `tsa`: Notation; timestamp authorities. `sigstore`: everything that Sigstore needs, in one"
+            " trusted root. A certificate counts for its type only.",
             required=True,
         ),
         Field(
@@ -268,8 +270,8 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
                 minimum=1,
                 maximum=MAX_TEXTS,
             ),
-            "Certificates as PEM, one or more in each text. Each must be of a certificate authority or self-signed; with"
-            " type tsa, both.",
+            "Certificates as PEM, one or more in each text. Each must be a CA certificate or self-signed; with type"
+            " `tsa` both.",
         ),
         Field(
             "configMap",
@@ -280,24 +282,27 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
         Field(
             "builtIn",
             Choice(words=BuiltIn),
-            "Roots that come with tidegate. AWSSigner: those of AWS Signer in the commercial regions. AWSSignerGovCloud:"
-            " those of its GovCloud regions.",
+            "Root certificates that ship with tidegate and are checked against their fingerprints; with type"
+            " `signingAuthority`. `AWSSigner`: AWS Signer in the commercial regions. `AWSSignerGovCloud`: in the"
+            " GovCloud regions.",
         ),
         Field(
             "trustedRoot",
             _document("the JSON of a trusted_root.json", "write the whole file, as a text"),
-            "The whole trusted_root.json of a Sigstore instance, for your own instance and for clusters without internet.",
+            "A whole `trusted_root.json`, as text; with type `sigstore`. For your own Sigstore instance, and for"
+            " clusters without internet access: tidegate fetches nothing, and you update it.",
         ),
         Field(
             "publicGood",
             Flag(only_true=True),
-            "True for the trusted root of Sigstore's public instance, which tidegate fetches from its TUF repository every"
-            " few hours.",
+            "`true` for the trusted root of Sigstore's public instance, fetched from `tuf-repo-cdn.sigstore.dev`"
+            " every few hours; with type `sigstore`.",
         ),
         Field(
             "tuf",
             TUF,
-            "Your own TUF repository with a trusted_root.json, which tidegate fetches every few hours.",
+            "Your own TUF repository that has a target `trusted_root.json`, fetched every few hours; with type"
+            " `sigstore`.",
         ),
     ),
 )

@@ -20,37 +20,40 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.decisions = self._counter(
-            "tidegate_admission_decisions", "Responses to the API server by decision.", "decision", "operation"
+            "tidegate_admission_decisions", "Responses to the API server.", "decision", "operation"
         )
         self.answer_seconds = self._histogram(
             "tidegate_admission_seconds",
-            'Time to respond, in seconds; waited="yes" if evidence had to be looked up.',
+            'Seconds to respond; `waited="yes"` if evidence had to be looked up first.',
             "waited",
             bounds=_ANSWER_BOUNDS,
         )
         self.results = self._counter(
             "tidegate_check_results",
-            "Check results that did not pass, by policy, check and reason.",
+            "Results that did not pass: denied, warned or only audited.",
             *("policy", "check", "outcome", "reason"),
         )
-        self.stale = self._counter("tidegate_stale_evidence", "Responses that used evidence past its time to live.")
+        self.stale = self._counter(
+            "tidegate_stale_evidence",
+            "Responses that used evidence past its time to live, because it could not be refreshed.",
+        )
         source = ("api", "registry", "cause")
         self.calls = self._counter(
             "tidegate_source_calls",
-            "Calls to AWS, registries and revocation services, by API, registry and cause of failure.",
+            'Calls to AWS, registries and revocation services; `cause="ok"` for successful ones.',
             *source,
         )
         self.unanswered = self._counter(
             "tidegate_source_unanswered_ids",
-            "Images or repositories without an answer in a call that answered for others, by cause.",
+            "Images or repositories without an answer in a call that answered for others.",
             *source,
         )
         self.call_seconds = self._histogram(
-            "tidegate_source_call_seconds", "Time of a call, in seconds.", "api", bounds=_CALL_BOUNDS
+            "tidegate_source_call_seconds", "Seconds that such a call took.", "api", bounds=_CALL_BOUNDS
         )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        info = Gauge("tidegate_build_info", "Version of this process.", ("version",), registry=self.registry)
+        info = Gauge("tidegate_build_info", "1, with the version of the process.", ("version",), registry=self.registry)
         info.labels(__version__).set(1)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -117,6 +117,7 @@ def _yaml(value: object) -> str:
 def crd_table(kind: crds.Kind, root: str, roots: Sequence[str]) -> str:
     """Return the rows of the fields at ``root`` that no longer one of the roots has; ``spec`` is above all of them."""
     rows = []
+    assert isinstance(kind.spec, Section)
     for path, row in fields_of(kind.spec):
         if path.startswith(REPEATED):
             continue

@@ -67,6 +67,9 @@ class ObjectMetadata(msgspec.Struct, frozen=True, rename="camel"):
     """The metadata of an object in a PartialObjectMetadataList."""
 
     name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
     labels: dict[str, str] = {}
 
 
@@ -98,13 +101,20 @@ class KubernetesApi:
 
     async def list_objects(self, path: str) -> list[Json]:
         """Return every object of a collection, read page by page."""
-        return await self._list(path, _Page[Json], accept=_JSON, selector="", seconds=CALL_SECONDS)
+        return await self._list(path, _Page[Json], accept=_JSON, selectors={}, seconds=CALL_SECONDS)
+
+    async def list_raw(self, path: str) -> list[bytes]:
+        """Return every object of a collection as its JSON."""
+        found = await self._list(path, _Page[msgspec.Raw], accept=_JSON, selectors={}, seconds=CALL_SECONDS)
+        return [bytes(one) for one in found]
 
     async def list_metadata(
-        self, path: str, *, field_selector: str = "", seconds: float = CALL_SECONDS
+        self, path: str, *, field_selector: str = "", label_selector: str = "", seconds: float = CALL_SECONDS
     ) -> list[ObjectMetadata]:
-        """Return the metadata of every object of a collection that matches the field selector."""
-        found = await self._list(path, _Page[_Named], accept=_METADATA_LIST, selector=field_selector, seconds=seconds)
+        """Return the metadata of every object of a collection that matches the selectors."""
+        given = {"fieldSelector": field_selector, "labelSelector": label_selector}
+        selectors = {name: text for name, text in given.items() if text}
+        found = await self._list(path, _Page[_Named], accept=_METADATA_LIST, selectors=selectors, seconds=seconds)
         return [item.metadata for item in found]
 
     async def get(self, path: str) -> Json:
@@ -124,6 +134,12 @@ class KubernetesApi:
     async def replace(self, path: str, obj: Json) -> Json:
         """Replace an object and return it; ApiError with status 409 if its resourceVersion is outdated."""
         return await self._ask("PUT", path, answer=Json, body=obj)
+
+    async def delete(self, path: str, *, uid: str, resource_version: str) -> None:
+        """Delete an object; ApiError with status 409 if it is another one, or was written since that version."""
+        conditions = {"uid": uid, "resourceVersion": resource_version}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions}
+        await self._ask("DELETE", path, answer=Json, body=body)
 
     async def merge_patch(self, path: str, patch: Mapping[str, Any]) -> Json:
         """Apply a JSON merge patch (RFC 7386) to an object and return it."""
@@ -159,12 +175,14 @@ class KubernetesApi:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()  # type: ignore[no-untyped-call]
 
-    async def _list(self, path: str, page: type[_Page[T]], *, accept: str, selector: str, seconds: float) -> list[T]:
+    async def _list(
+        self, path: str, page: type[_Page[T]], *, accept: str, selectors: Mapping[str, str], seconds: float
+    ) -> list[T]:
         """Return all items of a list. If the continue token has expired, start once again from the first page."""
         for attempt in (1, 2):
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._read_pages(path, page, accept=accept, selector=selector, seconds=seconds)
+                    return await self._read_pages(path, page, accept=accept, selectors=selectors, seconds=seconds)
             except TimeoutError as exc:
                 raise ApiError(f"GET {path}: list not complete within {seconds:.0f} s") from exc
             except ApiError as error:
@@ -173,10 +191,10 @@ class KubernetesApi:
         raise AssertionError
 
     async def _read_pages(
-        self, path: str, page: type[_Page[T]], *, accept: str, selector: str, seconds: float
+        self, path: str, page: type[_Page[T]], *, accept: str, selectors: Mapping[str, str], seconds: float
     ) -> list[T]:
         items: list[T] = []
-        query = {"limit": str(PAGE_OBJECTS)} | ({"fieldSelector": selector} if selector else {})
+        query = {"limit": str(PAGE_OBJECTS), **selectors}
         for _ in range(MAX_OBJECTS // PAGE_OBJECTS):
             found = await self._ask("GET", path, answer=page, query=query, accept=accept, seconds=seconds)
             items += found.items or ()

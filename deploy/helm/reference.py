@@ -259,7 +259,8 @@ def _events() -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
         events = [said.value] if isinstance(said, ast.Constant) else _failures()
         for event in events:
             levels, keys = found.setdefault(str(event), ({}, {}))
-            levels[ast.unparse(call.func).removeprefix("_log.")] = None
+            level = ast.unparse(call.func).removeprefix("_log.")
+            levels["error" if level == "exception" else level] = None
             keys.update((keyword.arg, None) for keyword in call.keywords if keyword.arg not in {None, "exc_info"})
     return {event: (tuple(levels), tuple(keys)) for event, (levels, keys) in found.items()}
 

@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
 # `docs` is a folder, too.
-.PHONY: docs help setup lint format generate verify toolchain test unit e2e try demo bench fuzz attack mutate report-picture lock clean
+.PHONY: docs help setup lint format generate verify toolchain test unit e2e try demo bench dashboard fuzz attack mutate report-picture lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
@@ -69,6 +69,10 @@ demo: $(STAMP) ## See it refuse: real API server, simulated AWS. ARGS=--stay kee
 bench: $(STAMP) toolchain ## Measure and write docs/reference/performance.md
 	$(BIN)/python -m tests.bench $(ARGS)
 
+dashboard: $(STAMP) toolchain ## Draw the dashboard's panels on a running tidegate, for docs/operations/dashboard.md
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r locks/drawing.txt
+	$(BIN)/python -m tests.monitoring
+
 fuzz: $(STAMP) ## Fuzz the parsers of signatures and the choice among the images of an index. FUZZ_SECONDS=600 for ten minutes
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz --capture=no $(PYTEST_ARGS)
 
@@ -87,6 +91,7 @@ report-picture: $(STAMP) ## Take the picture of the report in docs/guides anew, 
 lock: $(STAMP) ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --output-file locks/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml --output-file locks/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group drawing --constraints locks/dev.txt --output-file locks/drawing.txt
 
 clean: ## Remove what was made here (the built programs in the user's cache stay)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .bench .mutation dist

@@ -29,6 +29,7 @@ LONG = (
     ON_A_NODE,
     E2E,
     "tests/attack/",
+    "tests/monitoring/",
     "tests/chart/",
     "tests/demo/",
     "tests/cluster/",

@@ -29,16 +29,13 @@ WIDTH = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One CRD; ``source`` is the module that has its spec, and ``subresource`` whether its status is written by itself.
-
-    ``spec`` is the shape that policies are read by, or a schema.
-    """
+    """One CRD; ``source`` is the module that has its spec, and ``subresource`` whether its status is written by itself."""
 
     name: str
     plural: str
     short_name: str
     description: str
-    spec: Section[Any] | Schema
+    spec: Schema
     columns: tuple[Schema, ...]
     status: Schema
     source: str
@@ -225,7 +222,7 @@ IMAGE_POLICY = Kind(
     short_name="ipol",
     description="What is required of the container images of a cluster. An object is allowed when each of its images meets"
     " every policy that applies to the image.",
-    spec=parse.SPEC,
+    spec=schema(parse.SPEC),
     columns=(
         _column("Actions", ".spec.validationActions", "What happens when an image does not meet the policy."),
         _column("Ready", READY, "Whether tidegate could read the policy and applies it."),
@@ -245,7 +242,7 @@ TRUST_STORE = Kind(
     short_name="tst",
     description="What signatures are verified by: the certificates that a signer's chain must lead to, or a trusted root of"
     " Sigstore. A policy names it; by itself it requires nothing.",
-    spec=trust_store_object.SPEC,
+    spec=schema(trust_store_object.SPEC),
     columns=(
         _column("Type", ".spec.type", "What the trust store is trusted for."),
         _column("Ready", READY, "Whether tidegate could read the trust store and verifies signatures by it."),
@@ -320,8 +317,7 @@ IMAGE_VERDICT = Kind(
 def crd(kind: Kind) -> dict[str, Any]:
     """Return the whole CustomResourceDefinition of a kind."""
     plain = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
-    spec = schema(kind.spec) if isinstance(kind.spec, Section) else kind.spec
-    whole = _object(kind.description, ["spec"], **plain, spec=spec, status=kind.status)
+    whole = _object(kind.description, ["spec"], **plain, spec=kind.spec, status=kind.status)
     version = {
         "name": VERSION,
         "served": True,

@@ -26,6 +26,7 @@ from tidegate.cli.root import main as command_line
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.policies import WatchedPolicies
 from tidegate.cluster.trust_stores import WatchedTrustStores
+from tidegate.policy import parse, trust_store_object
 from tidegate.policy.shape import Choice, Flag, ListOf, MapOf, Number, Section, Text
 from tidegate.telemetry import observer
 from tidegate.telemetry.counters import Counter, Histogram
@@ -39,6 +40,7 @@ REPEATED = ("match.images[].", "attestations[].anyOf[].sigstore")
 """Fields that another list has too, and whose rows are there."""
 OF_AN_AUTHORITY = re.compile(r"^signatures\.anyOf\[\]\.(?=(notation|sigstore)\.)")
 """The fields of an authority are shown without their place, since both lists have them."""
+SHAPES: Mapping[str, Section[Any]] = {"ImagePolicy": parse.SPEC, "TrustStore": trust_store_object.SPEC}
 LOGGING_PACKAGES = ("app", "cluster", "telemetry", "trust")
 STANDS_IN = {
     "namespace": "`POD_NAMESPACE`",
@@ -114,11 +116,10 @@ def _yaml(value: object) -> str:
     return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
 
 
-def crd_table(kind: crds.Kind, root: str, roots: Sequence[str]) -> str:
+def crd_table(spec: Section[Any], root: str, roots: Sequence[str]) -> str:
     """Return the rows of the fields at ``root`` that no longer one of the roots has; ``spec`` is above all of them."""
     rows = []
-    assert isinstance(kind.spec, Section)
-    for path, row in fields_of(kind.spec):
+    for path, row in fields_of(spec):
         if path.startswith(REPEATED):
             continue
         own = max(
@@ -128,7 +129,7 @@ def crd_table(kind: crds.Kind, root: str, roots: Sequence[str]) -> str:
             shown = path.removeprefix("registries[].") if root == "registries" else path
             rows.append((f"`{re.sub(OF_AN_AUTHORITY, '', shown)}`", *row))
     if not rows:
-        raise PageError(f"no field of {kind.name} is below {root}")
+        raise PageError(f"no field is below {root}")
     return table(("field", "type", "default", "limits", "meaning"), *rows)
 
 
@@ -136,15 +137,15 @@ def _depth(root: str) -> int:
     return 0 if root == "spec" else len(root)
 
 
-def status_table(kind: crds.Kind) -> str:
-    """Return the rows of the fields of the status."""
+def schema_table(schema: crds.Schema) -> str:
+    """Return the rows of what no shape reads: a status, or an object that the controller writes."""
 
-    def rows(schema: Mapping[str, Any], before: str) -> Iterator[Sequence[str]]:
-        for name, below in schema.get("properties", {}).items():
+    def rows(above: crds.Schema, before: str) -> Iterator[Sequence[str]]:
+        for name, below in above.get("properties", {}).items():
             yield f"`{before}{name}`", below["type"], below.get("description", "")
             yield from rows(below, f"{before}{name}.")
 
-    return table(("field", "type", "meaning"), *rows(kind.status, ""))
+    return table(("field", "type", "meaning"), *rows(schema, ""))
 
 
 # -- settings ---------------------------------------------------------------------------------------------------------
@@ -259,8 +260,7 @@ def _events() -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
         events = [said.value] if isinstance(said, ast.Constant) else _failures()
         for event in events:
             levels, keys = found.setdefault(str(event), ({}, {}))
-            level = ast.unparse(call.func).removeprefix("_log.")
-            levels["error" if level == "exception" else level] = None
+            levels[ast.unparse(call.func).removeprefix("_log.").replace("exception", "error")] = None
             keys.update((keyword.arg, None) for keyword in call.keywords if keyword.arg not in {None, "exc_info"})
     return {event: (tuple(levels), tuple(keys)) for event, (levels, keys) in found.items()}
 
@@ -299,13 +299,12 @@ def _helps(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, st
 
 def block(what: str, page: str) -> str:
     """Return what a page has to say between its two marks."""
-    kinds = {kind.name: kind for kind in (crds.IMAGE_POLICY, crds.TRUST_STORE)}
+    kinds = {kind.name: kind for kind in (crds.IMAGE_POLICY, crds.TRUST_STORE, crds.IMAGE_VERDICT)}
     name, _, root = what.partition(" ")
-    if name in kinds and root == "status":
-        return status_table(kinds[name])
     if name in kinds:
-        roots = re.findall(rf"<!-- generated: {name} ([^\n]+) -->", page)
-        return crd_table(kinds[name], root, roots)
+        if root != "status" and name in SHAPES:
+            return crd_table(SHAPES[name], root, re.findall(rf"<!-- generated: {name} ([^\n]+) -->", page))
+        return schema_table(kinds[name].status if root == "status" else kinds[name].spec)
     if what.startswith("tidegate"):
         return f"```console\n$ {what} --help\n{commands()[what]}```\n"
     tables: Mapping[str, Callable[[], str]] = {

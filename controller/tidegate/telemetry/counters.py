@@ -11,11 +11,11 @@ MAX_SERIES = 2_000
 
 
 class Counter(Collector):
-    """A counter with labels."""
+    """A counter with labels. Without any, it is 0 from the start: Prometheus sees no increase of what was not there."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
         self.name, self._text, self.labels = name, text, labels
-        self._counts: dict[tuple[str, ...], int] = {}
+        self._counts: dict[tuple[str, ...], int] = {} if labels else {(): 0}
 
     def add(self, *labels: str, amount: int = 1) -> None:
         """Add to the series with these label values."""

@@ -138,7 +138,7 @@ def test_before_the_policies_are_read_a_refusal_is_a_line(observer):
 
 def test_an_answer_on_stale_evidence_is_counted(observer, metrics):
     tell(observer, decision(Outcome.PASS))
-    assert read(metrics, "tidegate_stale_evidence_total") == {}
+    assert read(metrics, "tidegate_stale_evidence_total") == {(): 0.0}
     tell(observer, decision(Outcome.PASS, stale=True))
     assert read(metrics, "tidegate_stale_evidence_total") == {(): 1.0}
 

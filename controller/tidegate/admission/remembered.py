@@ -106,8 +106,8 @@ class Plans:
 
     def put(self, plan: Plan) -> None:
         """Keep a plan, or take note that it has another verdict; forget the oldest for it."""
-        plan.matching = self._share(plan.matching)
-        size = _plan_size(plan, shares=self._is_shared(plan.matching))
+        plan.matching, own_bytes = self._share(plan.matching)
+        size = _plan_size(plan) + own_bytes
         self.bytes += size - plan.size
         plan.size = size
         of_set = self._kept.setdefault(plan.matching.policy_set, {})
@@ -124,20 +124,17 @@ class Plans:
         if not of_set:
             del self._kept[plan.matching.policy_set]
 
-    def _share(self, matching: MatchingPolicies) -> MatchingPolicies:
-        """Return the one that plans share with these values, or this one where there is no room for another."""
+    def _share(self, matching: MatchingPolicies) -> tuple[MatchingPolicies, int]:
+        """Return the one that plans share with these values, and 0; without room for another, this one and its bytes."""
         key = matching.policy_set, matching.policies, matching.wanted
         shared = self._shared.get(key)
-        if shared is not None:
-            return shared
-        size = _matching_size(matching)
-        if self._shared_bytes + size <= MAX_SHARED_BYTES:
-            self._shared[key] = matching
+        if shared is None:
+            size = _matching_size(matching)
+            if self._shared_bytes + size > MAX_SHARED_BYTES:
+                return matching, size
+            shared = self._shared[key] = matching
             self._shared_bytes += size
-        return matching
-
-    def _is_shared(self, matching: MatchingPolicies) -> bool:
-        return self._shared.get((matching.policy_set, matching.policies, matching.wanted)) is matching
+        return shared, 0
 
 
 class Remembered:
@@ -201,15 +198,14 @@ def _decision_size(decision: Decision, uses: Uses, plans: Sequence[Plan]) -> int
     )
 
 
-def _plan_size(plan: Plan, *, shares: bool) -> int:
-    """Return about how many bytes a plan takes with its verdict, and with what it should share where it does not."""
+def _plan_size(plan: Plan) -> int:
+    """Return about how many bytes a plan takes with its verdict, but for what it shares with others."""
     return (
         PLAN_BYTES
         + _text_size(plan.text)
         + (0 if plan.reference is None else 2 * max(0, len(plan.text) - SHORT_CHARACTERS))
         + _text_size(plan.problem)
         + _verdict_size(plan)
-        + (0 if shares else _matching_size(plan.matching))
     )
 
 

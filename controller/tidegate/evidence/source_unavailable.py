@@ -28,5 +28,12 @@ class SourceUnavailableError(UndeterminedError):
         return Missing(self.cause, self.source)
 
 
+def cause_of(problem: Exception | None) -> Cause | None:
+    """Return the cause of a call's problem, INTERNAL for an unforeseen one, or None without one."""
+    if problem is None:
+        return None
+    return problem.cause if isinstance(problem, SourceUnavailableError) else Cause.INTERNAL
+
+
 class UnknownRegionError(Error):
     """A registry names a region that its partition does not have; nothing was contacted, not even DNS."""

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.share import SHARE
-from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError, cause_of
 from tidegate.gather.call_accounting import CallAccounting, MadeCall
 from tidegate.gather.recent import Recent
 from tidegate.gather.shares import Claim, Given, Lanes, Room, current
@@ -74,6 +74,7 @@ class ApiLimiter:
     ) -> None:
         self.source = source
         self.registry = registry
+        self._refused = Missing(Cause.CIRCUIT_OPEN, source)
         self._executor = executor
         self._rooms = rooms
         self._clock = clock
@@ -96,7 +97,7 @@ class ApiLimiter:
     async def turn(self, claim: Claim | None = None) -> Missing | None:
         """Wait for a token; return None when a call may be made now, or at once why none is made."""
         if self._breaker.is_open:
-            return self._refused()
+            return self._refused
         waiter = self._waiting.wait(claim or current())
         self._hand_out()
         answer = await waiter
@@ -140,7 +141,7 @@ class ApiLimiter:
         A share whose look-ups took more calls than it had tokens pays for them in its next turn.
         """
         while (share := self._waiting.next(self._given.rank)) is not None:
-            answer: Missing | None = self._refused()
+            answer: Missing | None = self._refused
             if not self._breaker.is_open:
                 if (wait := self._bucket.wait_seconds(1.0 + self._owed.get(share, 0.0))) > 0:
                     self._come_back(wait)
@@ -169,7 +170,7 @@ class ApiLimiter:
     def _note(self, made: list[MadeCall], seconds: float, problem: Exception | None, claim: Claim) -> None:
         """Update bucket and breaker by the calls that a look-up made, and report them; the problem is the last call's."""
         if self._accounting is None or (problem is not None and not made):
-            cause = _cause(problem)
+            cause = cause_of(problem)
             made = [MadeCall(source=self.source, registry=self.registry, seconds=seconds, cause=cause)]
         more = max(0, sum(call.source == self.source for call in made) - 1)
         if more:
@@ -187,17 +188,8 @@ class ApiLimiter:
             self._bucket.throttled(problem.retry_after_seconds if isinstance(problem, SourceUnavailableError) else None)
         elif problem is None:
             self._bucket.succeeded()
-        cause = _cause(problem)
+        cause = cause_of(problem)
         if cause is None:
             self._breaker.succeeded()
         else:
             self._breaker.failed(cause)
-
-    def _refused(self) -> Missing:
-        return Missing(Cause.CIRCUIT_OPEN, self.source)
-
-
-def _cause(problem: Exception | None) -> Cause | None:
-    if problem is None:
-        return None
-    return problem.cause if isinstance(problem, SourceUnavailableError) else Cause.INTERNAL

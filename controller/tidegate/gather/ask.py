@@ -66,8 +66,8 @@ class Get(Ask):
         return lookup.get(key)
 
     async def all(self, *walks: Coroutine[Any, Any, Any]) -> Any:
-        """Run the walks side by side."""
-        return await asyncio.gather(*walks)
+        """Run the walks side by side; one alone needs no task."""
+        return [await walks[0]] if len(walks) == 1 else await asyncio.gather(*walks)
 
 
 class Peek(Ask):

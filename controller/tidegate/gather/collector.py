@@ -7,7 +7,7 @@ namespaces that wait for it.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -186,7 +186,7 @@ class Collector:
             named = Digest(image.value)
             scanned = [named] if wanted.scan else []
             walks += self._images(ask, repository, scanned, {named: wanted.requirements}, found)
-        await _together(ask, walks)
+        await ask.all(*walks)
         detail, until = found.detail[0], min(found.detail[1], found.settings[1])
         if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
             return replace(nothing, detail=detail, settings=found.settings[0], valid_until=until)
@@ -195,8 +195,7 @@ class Collector:
         walks = self._images(ask, repository, (), {digest: wanted.requirements}, found)
         if _is_expanded(detail.value, wanted):
             walks.append(self._children(ask, repository, detail.value, found))
-        if walks:
-            await _together(ask, walks)
+        await ask.all(*walks)
         runnable, limit = found.children or (_itself(detail.value, detail), _ALWAYS)
         # 3. The scan and the signatures of each child that a wanted platform may run, unless they were asked for before:
         #    what could not be had then is not asked for twice.
@@ -206,8 +205,7 @@ class Collector:
             # An index may list dozens of children. Without a valid signature of its own it fails, whatever its children have.
             required |= {each: wanted.child_requirements for each in children if each not in required}
         scanned = children if wanted.scan else []
-        if walks := self._images(ask, repository, scanned, required, found):
-            await _together(ask, walks)
+        await ask.all(*self._images(ask, repository, scanned, required, found))
         limits = [
             until,
             limit,
@@ -261,7 +259,7 @@ class Collector:
         if isinstance(kind, Missing):
             found.scans |= dict.fromkeys(digests, (kind, until))
             return
-        await _together(ask, [self._scan(ask, ScanKey(repository, each, kind.value), until, found) for each in digests])
+        await ask.all(*(self._scan(ask, ScanKey(repository, each, kind.value), until, found) for each in digests))
 
     async def _scan(self, ask: Ask, key: ScanKey, until: float, found: _Found) -> None:
         fact, limit = await ask.fact(self._facts.scans, key)
@@ -276,11 +274,6 @@ class Collector:
         found: _Found,
     ) -> None:
         found.proofs[digest] = await self._facts.signatures.verify(ask, repository, digest, requirements)
-
-
-def _together(ask: Ask, walks: Sequence[Coroutine[Any, Any, None]]) -> Awaitable[object]:
-    """Return what runs the walks; one alone needs no task."""
-    return walks[0] if len(walks) == 1 else ask.all(*walks)
 
 
 def _nothing_known() -> ImageEvidence:

@@ -86,14 +86,6 @@ class Sharing(Protocol[V]):
         ...
 
 
-class _NoSharing(Sharing[V]):
-    def take(self, value: V) -> tuple[V, int]:
-        return value, size_of(value)
-
-    def drop(self, value: V) -> int:
-        return size_of(value)
-
-
 class FactCache(Generic[K, V]):
     """Facts of one kind. ``look_up`` gives the value or Missing; ``seconds`` gives a value's time to live.
 
@@ -122,12 +114,13 @@ class FactCache(Generic[K, V]):
         self._look_up = look_up
         self._seconds = seconds
         self._budget = budget
-        self._sharing: Sharing[V] = _NoSharing[V]() if sharing is None else sharing
+        self._sharing = sharing
+        freed = size_of if sharing is None else sharing.drop
         self._entries = BoundedCache[K, Entry[V]](
             limit=limit,
             budget=budget,
             weigh=lambda entry: weigh(entry.value),
-            freed=lambda key, entry: ENTRY_BYTES + size_of(key) + self._sharing.drop(entry.value),
+            freed=lambda key, entry: ENTRY_BYTES + size_of(key) + freed(entry.value),
         )
         self._flights = SingleFlight[K, tuple[Fact[V], float]](clock)
 
@@ -198,7 +191,7 @@ class FactCache(Generic[K, V]):
         """
         fresh_from, fresh_seconds = self._moments.now().monotonic, self._seconds(key, value)
         fresh_until = fresh_from + fresh_seconds
-        kept, added = self._sharing.take(value)
+        kept, added = (value, size_of(value)) if self._sharing is None else self._sharing.take(value)
         entry = Entry(value=kept, asked=asked, fresh_from=fresh_from, fresh_seconds=fresh_seconds)
         self._entries.put(key, entry, ENTRY_BYTES + size_of(key) + added)
         if self._budget is not None:

@@ -12,7 +12,7 @@ from tidegate.admission.decision import Decision, Mark
 from tidegate.admission.request import AdmissionRequest
 from tidegate.checks.messages import harmless
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, cause_of
 from tidegate.images.repository import Registry
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.registries import RegistryLabels
@@ -83,7 +83,7 @@ class Observer:
         self, source: str, registry: Registry, seconds: float, problem: Exception | None, *, found: bool
     ) -> None:
         """Count a call to AWS or another service; log a failure with its details."""
-        cause = _cause(problem)
+        cause = cause_of(problem)
         if problem is None and found:
             self.registries.answered(source, registry)
         self._metrics.calls.add(source, self.registries.label(registry), cause.value if cause else "ok")
@@ -140,9 +140,3 @@ def _first(texts: Sequence[str]) -> list[str]:
     more = len(texts) - MAX_LOGGED_IMAGES
     found = [text[:MAX_FINDING_CHARACTERS] for text in texts[:MAX_LOGGED_IMAGES]]
     return [*found, f"{more} more"] if more > 0 else found
-
-
-def _cause(problem: Exception | None) -> Cause | None:
-    if problem is None:
-        return None
-    return problem.cause if isinstance(problem, SourceUnavailableError) else Cause.INTERNAL

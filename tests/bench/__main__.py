@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import against, apiserver, bursts, cold, memory, node, serving, start_up, verification
+from tests.bench import against, apiserver, bursts, cold, memory, node, serving, start_up, verification, walk
 from tests.bench.page import read, render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +28,7 @@ def main() -> int:
         "serving": lambda options: serving.run(rounds=options.rounds, seconds=options.seconds),
         "bursts": lambda options: bursts.run(rounds=options.rounds),
         "cold": lambda _: cold.run(),
+        "walk": lambda _: walk.run(),
         "verification": lambda options: verification.run(rounds=options.rounds),
         "memory": lambda _: memory.run(),
         "start_up": lambda options: start_up.run(rounds=options.rounds),

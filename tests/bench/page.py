@@ -13,6 +13,7 @@ from typing import Any
 AIMS = {
     "cold by digest, times its slowest call": 1.3,
     "cold by tag, times its slowest call": 1.3,
+    "functions that a cold request enters": 120,
     "calls for 1,000 Pods of 1,000 new images": 250,
     "slowest of 1,000 Pods of one new image, s": 0.5,
     "tidegate --help, processor time, s": 0.3,
@@ -32,7 +33,7 @@ CONSTANT_AIM, STOCK_AIM = 0.7, 8.0
 """The least that tidegate's requests a second may be, as multiples of the two servers beside it."""
 MISSED = " (missed)"
 SERVING, COLD, VERIFICATION = "Warm requests", "Images that are not known yet", "Verification of one signature"
-BURSTS = "Bursts of new connections"
+BURSTS, WALK = "Bursts of new connections", "The code behind one cold request"
 FEW, MANY = "tidegate, 1000 distinct images", "tidegate, 20000 distinct images"
 MEMORY, START_UP, APISERVER = "Memory", "Start of the command line", "Through the real kube-apiserver"
 NODE = "Installed on a node"
@@ -54,6 +55,8 @@ def render(figures: dict[str, Any]) -> str:
         lines += _bursts(figures["bursts"])
     if "cold" in figures:
         lines += _plain(COLD, figures["cold"], _COLD)
+    if "walk" in figures:
+        lines += _plain(WALK, figures["walk"], _WALK)
     if "verification" in figures:
         lines += _verification(figures["verification"])
     if "memory" in figures:
@@ -71,6 +74,11 @@ _COLD = (
     "`python -m tests.bench.cold`: engine and reviewer as in the controller, the simulated AWS in a process of its own with",
     "30 ms a call. By digest all calls start at once; by tag the digest has to be known before its scan can be asked for, so",
     "that two calls follow each other. A call lasts longer than the simulator's 30 ms by what HTTP and boto3 take.",
+)
+_WALK = (
+    "`python -m tests.bench.walk`: the functions of tidegate that one AdmissionReview of a new image by tag enters, from the",
+    "webhook's server to boto3 and back, and the files that they are in. It lists them. Comprehensions are not counted, and a",
+    "change of package is a function that is entered after one of another package.",
 )
 _MEMORY = (
     "`python -m tests.bench.memory COUNT`: the controller's imports, COUNT distinct images judged and cached, ten findings",
@@ -256,6 +264,7 @@ _PARTS: Mapping[str, tuple[str, Callable[[list[str]], tuple[str, Any]]]] = Mappi
         SERVING: ("serving", _read_serving),
         BURSTS: ("bursts", _read_bursts),
         COLD: ("cold", _read_plain),
+        WALK: ("walk", _read_plain),
         VERIFICATION: ("verification", _read_verification),
         MEMORY: ("memory", _read_plain),
         START_UP: ("start_up", _read_plain),

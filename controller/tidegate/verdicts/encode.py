@@ -280,7 +280,9 @@ def _with_findings(facts: ImageFacts, count: int) -> tuple[ImageFacts, bool]:
     if not long:
         return facts, True
     scans = {
-        digest: replace(report, findings=report.findings[:count], complete=False) if digest in long else report
+        digest: msgspec.structs.replace(report, findings=report.findings[:count], complete=False)
+        if digest in long
+        else report
         for digest, report in facts.scans.items()
     }
     return msgspec.structs.replace(facts, scans=scans), False

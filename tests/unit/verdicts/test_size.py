@@ -4,6 +4,7 @@ import random
 import statistics
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from tests.unit.builders import (
@@ -174,7 +175,9 @@ def test_a_scan_that_was_incomplete_stays_so():
 
 
 def test_a_status_of_any_length_leaves_no_room_for_facts_and_the_rest_is_kept():
-    long = replace(report(), coverage=coverage(reason="".join(random.Random(1).choices("abc<>&012", k=400_000))))
+    long = msgspec.structs.replace(
+        report(), coverage=coverage(reason="".join(random.Random(1).choices("abc<>&012", k=400_000)))
+    )
     stored = decode(encode(given(evidence(known(long))), NOW))
     assert stored.status.evidence is None
     assert stored.status.runs.pods == 2

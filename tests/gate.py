@@ -52,7 +52,7 @@ class Gate(Release):
             "baselinePolicy": {"enabled": False},
             "aws": {
                 "region": "eu-west-1",
-                "endpoints": dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sts"), aws.url),
+                "endpoints": dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sqs", "sts"), aws.url),
             },
             "log": {"level": log_level, "format": "json"},
             **(values or {}),

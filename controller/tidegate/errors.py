@@ -16,6 +16,10 @@ class InvalidReferenceError(Error):
     """A text is not an image reference that a container runtime accepts."""
 
 
+class InvalidEventError(Error):
+    """A message is not an event of AWS. The text is for operators and repeats no more than a name of the message, quoted."""
+
+
 class InvalidManifestError(Error):
     """Bytes are not the manifest of their digest, size or media type."""
 

@@ -92,6 +92,8 @@ class Endpoints(_Section, frozen=True, kw_only=True):
     """The same for AWS KMS."""
     signer: Url | None = None
     """The same for AWS Signer."""
+    sqs: Url | None = None
+    """The same for Amazon SQS."""
     sts: Url | None = None
     """The same for AWS STS."""
 
@@ -108,6 +110,9 @@ class Aws(_Section, frozen=True, kw_only=True):
     """Calls per second for each API, account and region."""
     burst: Annotated[int, msgspec.Meta(ge=1, le=4000)] = 40
     """Calls allowed at once before the rate applies."""
+    event_queue_url: Annotated[str, msgspec.Meta(max_length=2048)] | None = None
+    """URL of an Amazon SQS queue with the events of Amazon ECR and Amazon Inspector, which the background role receives.
+    It names the account and the region of the queue."""
 
 
 class OtherRegistrySettings(_Section, frozen=True, kw_only=True):

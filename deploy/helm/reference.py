@@ -21,6 +21,7 @@ import crds
 from tidegate import settings
 from tidegate.app.admission import watch_clock, watch_policies, watch_trust_stores
 from tidegate.app.engine import build_engine
+from tidegate.app.event_source import build_event_source
 from tidegate.app.server_metrics import ServerMetrics
 from tidegate.cli.root import main as command_line
 from tidegate.cluster.api import KubernetesApi
@@ -41,11 +42,13 @@ REPEATED = ("match.images[].", "attestations[].anyOf[].sigstore")
 OF_AN_AUTHORITY = re.compile(r"^signatures\.anyOf\[\]\.(?=(notation|sigstore)\.)")
 """The fields of an authority are shown without their place, since both lists have them."""
 SHAPES: Mapping[str, Section[Any]] = {"ImagePolicy": parse.SPEC, "TrustStore": trust_store_object.SPEC}
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/111122223333/tidegate-events"
+"""A queue of events, without which some metrics do not exist."""
 LOGGING_PACKAGES = ("app", "cluster", "telemetry", "trust")
 STANDS_IN = {
     "namespace": "`POD_NAMESPACE`",
     "aws.region": "boto3's",
-    **{f"aws.endpoints.{name}": "AWS's own" for name in ("ecr", "inspector2", "kms", "signer", "sts")},
+    **{f"aws.endpoints.{name}": "AWS's own" for name in ("ecr", "inspector2", "kms", "signer", "sqs", "sts")},
 }
 """What is used where a setting has no default."""
 
@@ -217,7 +220,8 @@ def settings_table() -> str:
 
 def metrics_table() -> str:
     """Return a row a metric, as a process exports it."""
-    engine = build_engine(settings.Settings())
+    engine = build_engine(settings.Settings(aws=settings.Aws(event_queue_url=QUEUE)))
+    build_event_source(engine, registries=list, changed=lambda _: None, everything=lambda _: None)
     watch_clock(engine, [])
     watch_policies(engine.metrics, WatchedPolicies(_NoApi()))
     watch_trust_stores(engine.metrics, WatchedTrustStores(_NoApi(), namespace=None))

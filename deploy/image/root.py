@@ -26,7 +26,7 @@ from pathlib import Path
 
 KUBERNETES_MODULES = ("kubernetes.client", "kubernetes.config", "kubernetes.client.api_client")
 """What tidegate uses of the Kubernetes client: paths and JSON. Its classes for each kind and API are not among it."""
-AWS_SERVICES = frozenset({"ecr", "inspector2", "kms", "signer-data", "signin", "sso", "sso-oidc", "sts"})
+AWS_SERVICES = frozenset({"ecr", "inspector2", "kms", "signer-data", "signin", "sqs", "sso", "sso-oidc", "sts"})
 """The service models of botocore that tidegate calls, or that botocore calls for credentials."""
 STDLIB_LEFT_OUT = (
     *("__pycache__", "site-packages", "dist-packages", "test", "tests", "config-*"),

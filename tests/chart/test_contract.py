@@ -38,6 +38,7 @@ OTHER_THAN_DEFAULT: dict[str, Any] = {
             "inspector2": "http://127.0.0.1:2",
             "kms": "http://127.0.0.1:5",
             "signer": "http://127.0.0.1:3",
+            "sqs": "http://127.0.0.1:6",
             "sts": "http://127.0.0.1:4",
         },
         "accounts": [
@@ -50,6 +51,7 @@ OTHER_THAN_DEFAULT: dict[str, Any] = {
         ],
         "ratePerSecond": 7.5,
         "burst": 9,
+        "eventQueueUrl": "https://sqs.eu-west-1.amazonaws.com/111122223333/tidegate-events",
     },
     "registries": [{"host": "ghcr.io", "pullSecret": "ghcr-login", "blobHosts": ["*.example.com"]}],
     "revocation": {"allowedHosts": ["*.ocsp.example.com"], "privateHosts": ["pki.example.internal:8080"]},

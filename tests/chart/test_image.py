@@ -101,6 +101,6 @@ def test_the_models_of_every_aws_service_that_the_code_calls_are_kept():
     script = runpy.run_path(str(ROOT / "deploy" / "image" / "root.py"))
     sources = (ROOT / "controller" / "tidegate" / "aws").glob("*.py")
     called = {name for source in sources for name in re.findall(r'Api\("([a-z0-9-]+)", "', source.read_text())}
-    assert called == {"ecr", "inspector2", "kms", "signer-data", "sts"}
+    assert called == {"ecr", "inspector2", "kms", "signer-data", "sqs", "sts"}
     # Credentials come by the others.
     assert called | {"sso", "sso-oidc", "signin"} == script["AWS_SERVICES"]

@@ -10,6 +10,8 @@ import yaml
 from botocore.session import Session
 
 from tests.guides import GUIDES, TESTS, Block, all_blocks, blocks, blocks_of, matches
+from tidegate.aws.events import KINDS
+from tidegate.aws.queue_url import parse_queue_url
 from tidegate.images.reference import parse_reference
 from tidegate.policy.match import any_scope_contains, image_matches
 from tidegate.policy.parse import parse_policy
@@ -75,9 +77,29 @@ def test_the_iam_documents_are_read_only_and_name_actions_of_aws(request: pytest
             actions = statement["Action"]
             for action in [actions] if isinstance(actions, str) else actions:
                 service, _, operation = action.partition(":")
-                assert re.match("BatchGet|Describe|Get|List|AssumeRole|TagSession", operation), action
+                assert re.match(
+                    "BatchGet|Describe|Get|List|AssumeRole|TagSession|ReceiveMessage|DeleteMessage", operation
+                ), action
                 # TagSession is a permission, not a call.
                 assert operation in operations(service) | {"TagSession"}, action
+
+
+def test_the_rule_of_events_is_about_what_is_read(request: pytest.FixtureRequest):
+    (block,) = blocks_of(request)
+    rule = json.loads(block.text)
+    assert rule["source"] == ["aws.ecr", "aws.inspector2"]
+    # Events of CloudTrail need a trail, and the page says so.
+    assert set(rule["detail-type"]) == KINDS - {"AWS API Call via CloudTrail"}
+
+
+def test_only_the_rule_may_send_events(request: pytest.FixtureRequest):
+    (block,) = blocks_of(request)
+    (statement,) = json.loads(block.text)["Statement"]
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+    assert set(statement["Condition"]) == {"ArnEquals"}
+    assert (
+        parse_queue_url("https://sqs.eu-west-1.amazonaws.com/111122223333/tidegate-events").arn == statement["Resource"]
+    )
 
 
 OURS = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"

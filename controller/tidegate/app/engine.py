@@ -14,6 +14,8 @@ from tidegate.aws.ecr_signatures import EcrSignatures
 from tidegate.aws.identity import Identity
 from tidegate.aws.inspector import Inspector
 from tidegate.aws.kms import Kms
+from tidegate.aws.queue import SqsQueue
+from tidegate.aws.queue_url import parse_queue_url
 from tidegate.aws.signer import Signer
 from tidegate.egress.hosts import HostList
 from tidegate.evidence.clock import Clock
@@ -70,6 +72,7 @@ class Engine:
     trusted_roots: TufRoots
     other_registries: OciRegistries
     revocation_services: HttpRevocationServices
+    event_queue: SqsQueue | None = None
 
     def close(self) -> None:
         """Start no further work; work that is running ends by itself."""
@@ -132,6 +135,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         trusted_roots=tuf_roots(settings.trust_stores),
         other_registries=other_registries,
         revocation_services=revocation_services,
+        event_queue=None if clients.settings.event_queue is None else SqsQueue(clients, clients.settings.event_queue),
     )
 
 
@@ -152,4 +156,5 @@ def aws_settings(aws: Aws) -> AwsSettings:
         ),
         endpoint_urls={service: url for service, url in urls.items() if url is not None},
         region=aws.region,
+        event_queue=None if aws.event_queue_url is None else parse_queue_url(aws.event_queue_url),
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tidegate.aws.queue_url import QueueUrl
 from tidegate.errors import ConfigurationError
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -58,12 +59,13 @@ class AwsSettings:
 
     ``endpoint_urls`` replaces AWS's own endpoints by service name (``ecr``, ``inspector2``, ``sts``): interface
     endpoints without private DNS, and simulators. ``region`` is the one of STS; None means the environment's. The SDK
-    reads AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and HTTPS_PROXY itself.
+    reads AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and HTTPS_PROXY itself. ``event_queue`` has AWS's events.
     """
 
     accounts: tuple[RegistryAccount, ...] = ()
     endpoint_urls: Mapping[str, str] = field(default_factory=dict)
     region: str | None = None
+    event_queue: QueueUrl | None = None
     role_session_name: str = "tidegate"
     connect_timeout_seconds: float = 1.0
     read_timeout_seconds: float = 2.0

@@ -36,6 +36,8 @@ from tidegate.images.repository import EcrRegistry
 
 NO_CREDENTIALS_SECONDS = 5.0
 """How long missing credentials are remembered: a search for them may take seconds, and they may appear later."""
+LONG_POLL_SECONDS = 20
+"""How long Amazon SQS waits for a message before it answers; it allows no more."""
 FALLBACK_REGION = "us-east-1"
 """The region of STS if neither settings nor environment name one."""
 
@@ -214,15 +216,16 @@ class Clients:
         return _Client(self._make(session, service, region), credentials)
 
     def _make(self, session: botocore.session.Session, service: str, region: str) -> BaseClient:
-        settings = self.settings
+        settings, polls = self.settings, service == "sqs"
         made: BaseClient = boto3.session.Session(botocore_session=session).client(
             service,  # type: ignore[call-overload]  # its stubs know each service's name as a type of its own
             region_name=region,
             endpoint_url=settings.endpoint_urls.get(service),
             config=Config(
                 connect_timeout=settings.connect_timeout_seconds,
-                read_timeout=settings.read_timeout_seconds,
-                retries={"mode": "standard", "total_max_attempts": settings.attempts},
+                read_timeout=settings.read_timeout_seconds + (LONG_POLL_SECONDS if polls else 0),
+                # A queue is asked again and again anyway.
+                retries={"mode": "standard", "total_max_attempts": 1 if polls else settings.attempts},
                 max_pool_connections=settings.connections,
                 tcp_keepalive=True,
                 user_agent_extra=f"tidegate/{__version__}",

@@ -65,6 +65,8 @@ _DENIED_CODES = frozenset(
         "AccessDenied",
         "AccessDeniedException",
         "ForbiddenException",
+        "KMS.AccessDeniedException",
+        "KmsAccessDenied",
         "NotAuthorized",
         "OptInRequired",
         "RegionDisabledException",

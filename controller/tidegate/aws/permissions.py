@@ -23,43 +23,57 @@ class Need(StrEnum):
     SIGNATURES = "signatures and attestations"
     SIGNER = "signers of AWS Signer"
     KMS = "keys in AWS KMS"
+    EVENTS = "aws.eventQueueUrl"
     OTHER_ACCOUNTS = "aws.accounts[].roleArn"
     PREFLIGHT = "tidegate preflight"
 
 
 @dataclass(frozen=True, slots=True)
+class Arns:
+    """What the ARNs of a policy are made of; ``queue`` is that of the queue with events."""
+
+    partition: str
+    account: str
+    roles: tuple[str, ...]
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
 class IamStatement:
-    """A statement of the IAM policy. ``resources`` makes its ARNs from partition, account, and roles in other accounts."""
+    """A statement of the IAM policy. ``resources`` makes its ARNs."""
 
     sid: str
-    resources: Callable[[str, str, tuple[str, ...]], list[str]]
+    resources: Callable[[Arns], list[str]]
 
 
 _ANY: Final = ["*"]
-IMAGES: Final = IamStatement("Images", lambda partition, account, _: [f"arn:{partition}:ecr:*:{account}:repository/*"])
-REGISTRY: Final = IamStatement("Registry", lambda *_: _ANY)
-FINDINGS: Final = IamStatement("Findings", lambda *_: _ANY)
+IMAGES: Final = IamStatement("Images", lambda of: [f"arn:{of.partition}:ecr:*:{of.account}:repository/*"])
+REGISTRY: Final = IamStatement("Registry", lambda _: _ANY)
+FINDINGS: Final = IamStatement("Findings", lambda _: _ANY)
 """The list actions of Amazon Inspector do not support resource-level permissions."""
-REVOCATION: Final = IamStatement("Revocation", lambda *_: _ANY)
-PUBLIC_KEYS: Final = IamStatement(
-    "PublicKeys", lambda partition, account, _: [f"arn:{partition}:kms:*:{account}:key/*"]
-)
-OTHER_ACCOUNTS: Final = IamStatement("OtherAccounts", lambda _partition, _account, roles: list(roles))
+REVOCATION: Final = IamStatement("Revocation", lambda _: _ANY)
+PUBLIC_KEYS: Final = IamStatement("PublicKeys", lambda of: [f"arn:{of.partition}:kms:*:{of.account}:key/*"])
+EVENTS: Final = IamStatement("Events", lambda of: [of.queue])
+OTHER_ACCOUNTS: Final = IamStatement("OtherAccounts", lambda of: list(of.roles))
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One call, what needs it, and its statement. ``more`` are the actions beside the one of the call's own name."""
+    """One call, what needs it, and its statement.
+
+    ``more`` are the actions beside the one of the call's own name; ``action`` is that name where IAM has another.
+    """
 
     api: Api
     need: Need
     statement: IamStatement
     more: tuple[str, ...] = ()
+    action: str = ""
 
     @property
     def actions(self) -> tuple[str, ...]:
         """Return the IAM actions that the call needs."""
-        return (self.api.source, *self.more)
+        return (self.action or self.api.source, *self.more)
 
 
 PERMISSIONS: Final = (
@@ -78,6 +92,10 @@ PERMISSIONS: Final = (
     Permission(Api("ecr", "DescribeImageSigningStatus"), Need.SIGNATURES, IMAGES),
     Permission(Api("signer-data", "GetRevocationStatus"), Need.SIGNER, REVOCATION),
     Permission(Api("kms", "GetPublicKey"), Need.KMS, PUBLIC_KEYS),
+    Permission(Api("sqs", "ReceiveMessage"), Need.EVENTS, EVENTS),
+    # The Service Authorization Reference has no action for a batch.
+    Permission(Api("sqs", "DeleteMessageBatch"), Need.EVENTS, EVENTS, action="sqs:DeleteMessage"),
+    Permission(Api("sqs", "GetQueueAttributes"), Need.EVENTS, EVENTS),
     # EKS Pod Identity passes on its session tags.
     Permission(Api("sts", "AssumeRole"), Need.OTHER_ACCOUNTS, OTHER_ACCOUNTS, more=("sts:TagSession",)),
 )
@@ -88,10 +106,13 @@ WITHOUT_PERMISSION: Final = frozenset({"sts:GetCallerIdentity"})
 
 
 def iam_policy(
-    needs: Iterable[Need], *, account: str, partition: str = "aws", roles: tuple[str, ...] = ()
+    needs: Iterable[Need], *, account: str, partition: str = "aws", roles: tuple[str, ...] = (), queue: str = "*"
 ) -> dict[str, Any]:
-    """Return the IAM policy document for some needs; ``roles`` are the ARNs of roles in other accounts."""
-    wanted = {*needs, Need.IMAGES}
+    """Return the IAM policy document for some needs.
+
+    ``roles`` are the ARNs of roles in other accounts, and ``queue`` is that of the queue with events.
+    """
+    wanted, arns = {*needs, Need.IMAGES}, Arns(partition, account, roles, queue)
     actions: dict[IamStatement, set[str]] = {}
     for permission in PERMISSIONS:
         if permission.need in wanted:
@@ -104,7 +125,7 @@ def iam_policy(
                 "Sid": statement.sid,
                 "Effect": "Allow",
                 "Action": sorted(actions[statement]),
-                "Resource": statement.resources(partition, account, roles),
+                "Resource": statement.resources(arns),
             }
             for statement in sorted(actions, key=order.__getitem__)
         ],

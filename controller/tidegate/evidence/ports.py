@@ -20,6 +20,7 @@ from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail
 from tidegate.evidence.inspection import FoundFindings, ImageKey
+from tidegate.evidence.message import QueuedMessage
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.scan import Coverage, ScanReport
@@ -35,6 +36,9 @@ MAX_REPOSITORIES = 100
 """Names of one ``describe_repositories`` (ECR's own bound)."""
 MAX_INSPECTED_IMAGES = 10
 """Images of one ``coverage`` or ``findings`` (values that Inspector takes in one filter)."""
+
+MAX_MESSAGES = 10
+"""Messages of one ``receive`` or ``delete`` (Amazon SQS's own bound)."""
 
 DescribedImage: TypeAlias = ImageDetail | Absence | SourceUnavailableError
 FetchedManifest: TypeAlias = StoredManifest | Absence | SourceUnavailableError
@@ -172,6 +176,18 @@ class SignerRevocationSource(Protocol):
         ``account`` names whose credentials ask; the profile's own account's by default. Raise VerificationError for
         ARNs that AWS Signer does not have. Source: ``signer:GetRevocationStatus``.
         """
+        ...
+
+
+class MessageQueue(Protocol):
+    """Gives the messages of a queue, each at least once, in no order."""
+
+    def receive(self, most: int = MAX_MESSAGES) -> Sequence[QueuedMessage]:
+        """Wait for up to so many messages; return none if there are none for a while. Source: ``sqs:ReceiveMessage``."""
+        ...
+
+    def delete(self, receipts: Sequence[str]) -> int:
+        """Delete up to MAX_MESSAGES messages; return how many could not be. Source: ``sqs:DeleteMessageBatch``."""
         ...
 
 

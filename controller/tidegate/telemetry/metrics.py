@@ -51,6 +51,11 @@ class Metrics:
         self.call_seconds = self._histogram(
             "tidegate_source_call_seconds", "Seconds that such a call took.", "api", bounds=_CALL_BOUNDS
         )
+        self.events = self._counter(
+            "tidegate_aws_events",
+            "Events of AWS from the queue; `outcome` is `used`, `ignored` (about nothing in use) or `malformed`.",
+            *("kind", "outcome"),
+        )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         info = Gauge("tidegate_build_info", "1, with the version of the process.", ("version",), registry=self.registry)

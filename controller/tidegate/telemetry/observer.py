@@ -59,7 +59,7 @@ class Repeats:
 
 
 class Observer:
-    """Implements the observers of the reviewer and of the API limiters."""
+    """Implements the observers of the reviewer, of the API limiters and of the receiver of events."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -95,6 +95,10 @@ class Observer:
         """Count ids without an answer in a call that answered for others. ``called`` counts the call itself."""
         self._metrics.unanswered.add(source, self.registries.label(registry), problem.cause.value, amount=ids)
         self._log_failure(FAILED_FOR_SOME, source, registry, problem, problem.cause, ids=ids)
+
+    def event(self, kind: str, outcome: str) -> None:
+        """Count an event of AWS."""
+        self._metrics.events.add(kind, outcome)
 
     def _log_failure(
         self, event: str, source: str, registry: Registry, problem: Exception, cause: Cause, **fields: float

@@ -18,6 +18,7 @@ from tidegate.aws.permissions import PERMISSIONS, WITHOUT_PERMISSION, Need, iam_
 SOURCES = Path(tidegate.__file__).parent
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "install.md"
 ACCOUNT, READER = "111122223333", "arn:aws:iam::444455556666:role/tidegate-reader"
+QUEUE = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:tidegate-events"
 STS = {xform_name(name): name for name in botocore.session.Session().get_service_model("sts").operation_names}
 """The operations of STS, by the name of their method."""
 
@@ -70,7 +71,9 @@ def test_each_call_is_an_operation_of_the_sdk(permission):
 
 def test_the_policy_of_the_guide_is_the_one_of_the_table():
     (shown, *_) = re.findall(r"^```json\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
-    assert json.loads(shown) == iam_policy(Need, account=ACCOUNT, roles=(READER,)), "write it as iam_policy gives it"
+    assert json.loads(shown) == iam_policy(Need, account=ACCOUNT, roles=(READER,), queue=QUEUE), (
+        "write it as iam_policy gives it"
+    )
 
 
 def test_the_guide_explains_each_statement():
@@ -79,8 +82,10 @@ def test_the_guide_explains_each_statement():
         assert f"\n| {statement['Sid']} |" in guide
 
 
-def test_no_action_writes():
-    read = re.compile(r"[a-z0-9]+:(Describe|BatchGet|Get|List)[A-Z]\w+|sts:(AssumeRole|TagSession)")
+def test_no_action_writes_but_to_take_messages_from_the_queue_of_events():
+    read = re.compile(
+        r"[a-z0-9]+:(Describe|BatchGet|Get|List)[A-Z]\w+|sts:(AssumeRole|TagSession)|sqs:(ReceiveMessage|DeleteMessage)"
+    )
     assert all(read.fullmatch(action) for permission in PERMISSIONS for action in permission.actions)
 
 
@@ -92,6 +97,12 @@ def test_only_what_is_needed_is_in_the_policy():
         "ecr:DescribeImageScanFindings",
         "ecr:DescribeImages",
     ]
+
+
+def test_messages_are_taken_from_one_queue():
+    *_, events = iam_policy([Need.EVENTS], account=ACCOUNT, queue=QUEUE)["Statement"]
+    assert events["Action"] == ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    assert events["Resource"] == [QUEUE]
 
 
 def test_images_are_always_needed_and_partitions_and_roles_are_in_the_arns():

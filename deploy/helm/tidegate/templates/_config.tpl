@@ -45,6 +45,9 @@ aws:
   {{- end }}
   ratePerSecond: {{ .Values.aws.ratePerSecond }}
   burst: {{ int .Values.aws.burst }}
+  {{- with .Values.aws.eventQueueUrl }}
+  eventQueueUrl: {{ . }}
+  {{- end }}
 registries: {{ include "tidegate.registries" . }}
 revocation:
   allowedHosts: {{ toJson .Values.revocation.allowedHosts }}

@@ -17,12 +17,13 @@ class Desk:
 
     def __init__(self, sim: Simulator, folder: Path) -> None:
         self.folder = folder
-        self.endpoints = dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sts"), sim.url)
+        self.endpoints = dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sqs", "sts"), sim.url)
         self.configure()
 
-    def configure(self, **more: Any) -> None:
+    def configure(self, *, aws: dict[str, Any] | None = None, **more: Any) -> None:
         """Write the controller's configuration file."""
-        self.config = self.write("tidegate.yaml", {"aws": {"region": REGION, "endpoints": self.endpoints}} | more)
+        access = {"region": REGION, "endpoints": self.endpoints, **(aws or {})}
+        self.config = self.write("tidegate.yaml", {"aws": access} | more)
 
     def write(self, name: str, *objects: Any) -> Path:
         path = self.folder / name

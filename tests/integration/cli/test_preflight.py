@@ -10,6 +10,7 @@ from tests.integration.cli.desk import Desk, policy
 from tests.simulator import Simulator, World
 from tidegate.aws.permissions import PERMISSIONS, Need
 from tidegate.cli.preflight import aws_checks
+from tidegate.cli.preflight.event_checks import MANY_WAITING
 from tidegate.cli.preflight.row import PreflightCheck
 
 FINE, FAILED, UNKNOWN = 0, 1, 2
@@ -62,7 +63,7 @@ def bad(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 def test_everything_is_fine(preflight: Preflight) -> None:
     code, rows = preflight.run()
     assert (code, bad(rows)) == (FINE, [])
-    assert {row["check"] for row in rows} == set(PreflightCheck) - {PreflightCheck.WEBHOOK}
+    assert {row["check"] for row in rows} == set(PreflightCheck) - {PreflightCheck.WEBHOOK, PreflightCheck.EVENTS}
 
 
 def test_the_caller_and_region_are_named(preflight: Preflight) -> None:
@@ -311,3 +312,65 @@ def test_no_iam_policy_is_made_of_an_invalid_policy(desk: Desk) -> None:
     ended = desk.preflight("--policy", file, "--iam-policy")
     assert (ended.code, ended.out) == (UNKNOWN, "")
     assert ended.err == "tidegate: invalid policies: production; correct them, see --only policies\n"
+
+
+class TestEvents:
+    """The queue with AWS's events, where the configuration names one."""
+
+    @pytest.fixture
+    def queue(self, preflight: Preflight, world: World) -> str:
+        url = world.add_queue(max_receives=5)
+        preflight.desk.configure(aws={"eventQueueUrl": url})
+        return url
+
+    def test_a_queue_that_can_be_read_is_fine_and_no_message_is_taken(
+        self, preflight: Preflight, sim: Simulator, queue: str
+    ) -> None:
+        sim.world.add_message("{}")
+        code, (row,) = preflight.only(PreflightCheck.EVENTS)
+        assert (code, row["state"], row["found"]) == (FINE, "ok", "about 1 messages wait")
+        assert row["subject"] == "arn:aws:sqs:eu-west-1:111122223333:tidegate-events"
+        assert sim.calls("sqs", "ReceiveMessage") == 0
+        assert sim.calls("sqs", "DeleteMessageBatch") == 1
+        assert len(sim.world.queue().messages) == 1
+
+    def test_a_queue_without_dead_letters_is_a_warning(self, preflight: Preflight, world: World) -> None:
+        preflight.desk.configure(aws={"eventQueueUrl": world.add_queue()})
+        code, (row,) = preflight.only(PreflightCheck.EVENTS)
+        assert (code, row["state"]) == (FINE, "warning")
+        assert "RedrivePolicy" in row["fix"]
+
+    def test_a_queue_that_is_not_there_is_named(self, preflight: Preflight, world: World, queue: str) -> None:
+        world.remove_queue()
+        code, (row,) = preflight.only(PreflightCheck.EVENTS)
+        assert (code, row["state"], row["fix"]) == (FAILED, "failed", "correct aws.eventQueueUrl")
+
+    @pytest.mark.parametrize(
+        ("operation", "action"),
+        [("GetQueueAttributes", "sqs:GetQueueAttributes"), ("DeleteMessageBatch", "sqs:DeleteMessage")],
+    )
+    def test_a_denied_action_is_named(
+        self, preflight: Preflight, sim: Simulator, queue: str, operation: str, action: str
+    ) -> None:
+        sim.inject("access_denied", service="sqs", operation=operation)
+        code, (row,) = preflight.only(PreflightCheck.EVENTS)
+        assert (code, row["state"]) == (FAILED, "failed")
+        assert row["fix"].startswith(f"allow {action} in the IAM policy")
+
+    def test_a_queue_of_many_messages_is_a_warning(self, preflight: Preflight, world: World, queue: str) -> None:
+        for _ in range(MANY_WAITING + 1):
+            world.queue().send("{}", 0.0)
+        code, (row,) = preflight.only(PreflightCheck.EVENTS)
+        assert (code, row["state"]) == (FINE, "warning")
+
+    def test_a_url_that_is_no_queue_is_refused_at_the_start(self, preflight: Preflight) -> None:
+        preflight.desk.configure(aws={"eventQueueUrl": "https://example.com/queue"})
+        ended = preflight.desk.preflight("--only", "events")
+        assert ended.code != FINE
+        assert "aws.eventQueueUrl: expected the URL of a queue" in ended.out + ended.err
+
+    def test_the_iam_policy_names_the_queue(self, preflight: Preflight, queue: str) -> None:
+        file = preflight.desk.write("policies.yaml", policy("production", **SCANNED))
+        document = json.loads(preflight.desk.preflight("--policy", file, "--iam-policy").out)
+        (statement,) = [one for one in document["Statement"] if one["Sid"] == "Events"]
+        assert statement["Resource"] == ["arn:aws:sqs:eu-west-1:111122223333:tidegate-events"]

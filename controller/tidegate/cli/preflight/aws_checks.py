@@ -105,7 +105,7 @@ class AwsChecks:
                 continue
             outcome = self._calls.outcome((_permission_of(SCANNING).api, subject.registry))
             if isinstance(outcome, Error):
-                yield _problem(PreflightCheck.SCAN_TYPE, where, outcome, actions=(SCANNING,))
+                yield problem_row(PreflightCheck.SCAN_TYPE, where, outcome, actions=(SCANNING,))
                 continue
             answered, kind = outcome.get("registryId"), _scan_type(outcome)
             if answered != subject.registry.account:
@@ -139,7 +139,7 @@ class AwsChecks:
             outcome = self._calls.outcome((status.api, subject.registry))
             if isinstance(outcome, Error):
                 # Only this command needs the action, so that its absence is no failure.
-                row = _problem(PreflightCheck.INSPECTOR, where, outcome, actions=status.actions)
+                row = problem_row(PreflightCheck.INSPECTOR, where, outcome, actions=status.actions)
                 yield Row(check=row.check, subject=where, state=State.UNKNOWN, found=row.found, fix=row.fix)
             elif (found := _inspector_state(outcome, subject)) == "ENABLED":
                 yield Row(check=PreflightCheck.INSPECTOR, subject=where, state=State.OK, found="scans Amazon ECR")
@@ -209,7 +209,7 @@ def identity_rows(clients: Clients, identity: Identity, calls: Calls) -> Iterato
     calls.begin(SOURCE, identity.caller_arn)
     caller = calls.outcome(SOURCE)
     if isinstance(caller, Error):
-        yield _problem(PreflightCheck.IDENTITY, "caller", caller, actions=(SOURCE,))
+        yield problem_row(PreflightCheck.IDENTITY, "caller", caller, actions=(SOURCE,))
     else:
         yield Row(
             check=PreflightCheck.IDENTITY,
@@ -243,7 +243,7 @@ def clock_rows(clients: Clients, calls: Calls) -> Iterator[Row]:
     calls.begin("clock", partial(_skew, clients))
     skew = calls.outcome("clock")
     if isinstance(skew, Error):
-        yield _problem(PreflightCheck.CLOCK, "STS", skew, actions=())
+        yield problem_row(PreflightCheck.CLOCK, "STS", skew, actions=())
         return
     state = State.OK if abs(skew) <= MAX_SKEW_SECONDS else State.FAILED
     found = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} AWS"
@@ -296,7 +296,7 @@ def _endpoint(service: str, region: str, outcomes: list[object]) -> Row:
 
 def _permission(subject: str, actions: tuple[str, ...], outcome: object) -> Row:
     if isinstance(outcome, Error):
-        return _problem(PreflightCheck.PERMISSIONS, subject, outcome, actions=actions)
+        return problem_row(PreflightCheck.PERMISSIONS, subject, outcome, actions=actions)
     return Row(check=PreflightCheck.PERMISSIONS, subject=subject, state=State.OK, found="allowed")
 
 
@@ -311,7 +311,7 @@ def _foreign(row: Row, subject: Subject) -> Row:
     )
 
 
-def _problem(check: PreflightCheck, subject: str, error: Error, *, actions: tuple[str, ...]) -> Row:
+def problem_row(check: PreflightCheck, subject: str, error: Error, *, actions: tuple[str, ...]) -> Row:
     """Return the row of a call that failed: FAILED if AWS or a policy's content is wrong, UNKNOWN if there is no answer."""
     if not isinstance(error, SourceUnavailableError):
         fix = "correct the policy" if check is PreflightCheck.PERMISSIONS else "correct aws.region"

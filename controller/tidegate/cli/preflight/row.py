@@ -25,6 +25,7 @@ class PreflightCheck(StrEnum):
     PERMISSIONS = "permissions"
     SCAN_TYPE = "scan-type"
     INSPECTOR = "inspector"
+    EVENTS = "events"
     WEBHOOK = "webhook"
 
 

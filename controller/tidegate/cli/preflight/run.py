@@ -1,6 +1,6 @@
 """Runs the chosen checks: finds the policies, then asks AWS and the API server."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from tidegate.cli.options import settings_of
 from tidegate.cli.preflight.aws_checks import AwsChecks, clock_rows, identity_rows
 from tidegate.cli.preflight.calls import Calls
 from tidegate.cli.preflight.cluster_checks import IMAGE, Cluster, policies_of, policy_rows, webhook_row
+from tidegate.cli.preflight.event_checks import event_rows
 from tidegate.cli.preflight.requirements import needs_of, requirements_of
 from tidegate.cli.preflight.row import PreflightCheck, Row, State
 from tidegate.errors import ConfigurationError, Error
@@ -68,7 +69,8 @@ class Run:
         roles = tuple(each.role_arn for each in settings.accounts if each.role_arn is not None)
         partition = identity.caller_arn().split(":")[1]
         needs = needs_of(policies, settings)
-        return iam_policy(needs, account=identity.account(), partition=partition, roles=roles)
+        queue = "" if settings.event_queue is None else settings.event_queue.arn
+        return iam_policy(needs, account=identity.account(), partition=partition, roles=roles, queue=queue)
 
     def _needs_list(self, chosen: frozenset[PreflightCheck]) -> bool:
         return not self._files and bool(chosen & _OF_POLICIES)
@@ -118,13 +120,14 @@ class Run:
                 region=clients.home_region,
             )
             checks = AwsChecks(clients, identity, calls, wanted)
-            made = {
+            made: dict[PreflightCheck, Callable[[], Iterator[Row]]] = {
                 PreflightCheck.IDENTITY: lambda: identity_rows(clients, identity, calls),
                 PreflightCheck.CLOCK: lambda: clock_rows(clients, calls),
                 PreflightCheck.ENDPOINTS: checks.endpoints,
                 PreflightCheck.PERMISSIONS: checks.permissions,
                 PreflightCheck.SCAN_TYPE: checks.scan_types,
                 PreflightCheck.INSPECTOR: checks.inspector,
+                PreflightCheck.EVENTS: lambda: event_rows(clients, calls),
             }
             for check, make in made.items():
                 if check in chosen:

@@ -62,20 +62,21 @@ class Queue:
     def receive(self, most: int, now: float, visibility_seconds: float | None = None) -> list[Message]:
         """Give visible messages, hide them for a while, and move those that were received too often."""
         hidden = self.visibility_seconds if visibility_seconds is None else visibility_seconds
-        found: list[Message] = []
-        for message in list(self.messages.values()):
-            if len(found) == most:
-                break
-            if message.visible_at > now:
-                continue
+        visible = (each for each in self.messages.values() if each.visible_at <= now)
+        found, dead = list[Message](), list[Message]()
+        for message in visible:
             if self.dead_letters is not None and message.receives >= (self.max_receives or 0):
-                del self.messages[message.id]
-                self.dead_letters.messages[message.id] = message
+                dead.append(message)
                 continue
             message.receives += 1
             message.visible_at = now + hidden
             message.receipt = f"{message.id}:{message.receives}"
             found.append(message)
+            if len(found) == most:
+                break
+        for message in dead:
+            assert self.dead_letters is not None
+            self.dead_letters.messages[message.id] = self.messages.pop(message.id)
         return found
 
 

@@ -91,7 +91,10 @@ class ChangeFeed:
     async def run(self) -> None:
         """Poll until cancelled."""
         while True:
-            await self.poll()
+            try:
+                await self.poll()
+            except Exception:  # noqa: BLE001 - the next poll asks for the same changes
+                _log.exception("changes could not be followed")
             await asyncio.sleep(POLL_SECONDS)
 
     async def poll(self) -> None:

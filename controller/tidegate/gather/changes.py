@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import structlog
+
 from tidegate.evidence.change import Change, ImageChange, RegistryChange, RepositoryChange, TagChange
 from tidegate.evidence.clock import Clock
 from tidegate.gather.recent import Recent
@@ -23,6 +25,8 @@ MAX_REMEMBERED: Final = 50_000
 """Changes of which the last report is remembered."""
 MAX_WAITING: Final = 10_000
 """Changes that wait. Beyond that, those of the same repository become one, and then those of the same registry."""
+
+_log = structlog.get_logger(__name__)
 
 Indexes = Callable[[EcrRepository, Digest], Iterable[Digest]]
 """Returns the indexes in use that hold a digest."""
@@ -58,7 +62,10 @@ class Changes:
                 await self._wake.wait()
             await asyncio.sleep(LOOK_SECONDS)
             now = self._clock.monotonic()
-            self._pass_on({change for change, due in self._waiting.items() if due <= now}, now)
+            try:
+                self._pass_on({change for change, due in self._waiting.items() if due <= now}, now)
+            except Exception:  # noqa: BLE001 - later changes are passed on all the same
+                _log.exception("changes could not be passed on")
 
     def __len__(self) -> int:
         """Return the number of changes that wait."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import structlog
+
 from tidegate.evidence.change import Change, ImageChange
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.inspection import ImageKey
@@ -29,6 +31,8 @@ PERIOD: Final = timedelta(days=1)
 BASIC_PERIOD: Final = timedelta(hours=1)
 BASIC_IMAGES_OF_A_PERIOD: Final = 1_800
 """Images that are read within BASIC_PERIOD: one call in two seconds."""
+
+_log = structlog.get_logger(__name__)
 
 _NANOSECOND: Final = 1_000_000_000
 _DIGITS: Final = slice(len("sha256:"), len("sha256:") + 12)
@@ -61,7 +65,10 @@ class Reread:
     async def run(self) -> None:
         """Read images in their turn until cancelled."""
         while True:
-            self.tick()
+            try:
+                self.tick()
+            except Exception:  # noqa: BLE001 - what is due is due the next time too
+                _log.exception("images could not be read again")
             await asyncio.sleep(TICK_SECONDS)
 
     def tick(self) -> None:

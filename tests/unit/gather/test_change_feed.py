@@ -133,6 +133,16 @@ class TestChanges:
         task.cancel()
         assert len(desk.inspector.asked) == pytest.approx(20, abs=2)
 
+    async def test_an_unforeseen_error_does_not_end_it(self, desk):
+        registries, desk.registries = desk.registries, None
+        task = asyncio.create_task(desk.feed.run())
+        await asyncio.sleep(POLL_SECONDS * 2)
+        desk.registries = registries
+        desk.inspector.add(A)
+        await asyncio.sleep(POLL_SECONDS * 2)
+        task.cancel()
+        assert desk.said() == {A}
+
     async def test_each_registry_is_followed_by_itself(self, desk):
         desk.registries.append(OTHER)
         desk.inspector.add(A)

@@ -106,3 +106,13 @@ async def test_what_is_remembered_is_bounded(changes, monkeypatch):
     for number in range(module.MAX_REMEMBERED + 10):
         changes.add([TagChange(APP, f"v{number}")])
     assert len(changes._passed) == module.MAX_REMEMBERED
+
+
+async def test_an_unforeseen_error_does_not_end_it(changes, passed):
+    repeated(changes, [IMAGE])
+    changes._changed = lambda _: 1 / 0
+    await asyncio.sleep(REPEAT_SECONDS[ImageChange] + LOOK_SECONDS)
+    changes._changed = passed.append
+    repeated(changes, [TagChange(APP, "v1")])
+    await asyncio.sleep(REPEAT_SECONDS[TagChange] + LOOK_SECONDS)
+    assert passed[-1] == {TagChange(APP, "v1")}

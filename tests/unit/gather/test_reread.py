@@ -197,3 +197,14 @@ async def test_it_runs_by_itself(clock):
     task.cancel()
     found = {change for turn in desk.turns for change in turn if isinstance(change, ImageChange)}
     assert {(each.repository.name, each.digest) for each in found} == set(desk.in_use[REGISTRY])
+
+
+async def test_an_unforeseen_error_does_not_end_it(clock):
+    desk = Desk(clock)
+    in_use, desk.in_use = desk.in_use, {REGISTRY: None}
+    task = asyncio.create_task(desk.reread.run())
+    await asyncio.sleep(10 * TICK_SECONDS)
+    desk.in_use = in_use
+    await asyncio.sleep(timedelta(days=1).total_seconds() + TICK_SECONDS)
+    task.cancel()
+    assert {each.digest for turn in desk.turns for each in turn} == {digest for _, digest in in_use[REGISTRY]}

@@ -49,13 +49,15 @@ _log = structlog.get_logger(__name__)
 class _Followed:
     """How far a registry was followed.
 
-    ``since`` and ``confirmed_at`` are by this clock, ``cursor`` by that of AWS. ``seen`` are the rows of the last answers.
+    ``since`` and ``confirmed_at`` are by this clock, ``cursor`` and ``floor`` by that of AWS. What changed before ``floor`` is known
+    from a re-read of every image. ``seen`` are the rows of the last answers.
     """
 
     since: datetime
     confirmed_at: datetime
     cursor: datetime
     monotonic: float | None
+    floor: datetime | None = None
     seen: Mapping[tuple[str, ImageKey], datetime] = field(default_factory=dict)
 
 
@@ -182,6 +184,9 @@ class ChangeFeed:
         fresh = began - MAX_SKEW
         gap = known is not None and began - known.cursor > MAX_GAP
         start = (fresh if known is None or gap else known.cursor) - OVERLAP
+        if known is not None and known.floor is not None:
+            # A list that was too long once would be too long again, at the same cost, as often as it is looked back to.
+            start = max(start, known.floor)
         answers = await asyncio.gather(
             self._call(FINDINGS_SOURCE, registry, partial(self._source.changed_findings, registry, since=start)),
             self._call(COVERAGE_SOURCE, registry, partial(self._source.changed_coverage, registry, since=start)),
@@ -199,6 +204,7 @@ class ChangeFeed:
             confirmed_at=began,
             cursor=asked_at,
             monotonic=monotonic,
+            floor=asked_at if lost else None if known is None else known.floor,
             seen={key: row.updated_at for key, row in found.items()},
         )
         self._report(registry, found, {} if known is None else known.seen)

@@ -35,6 +35,8 @@ SINGLE_SECONDS: Final = 300.0
 for one answer, and one that is broken must not keep the others back."""
 LOG_SECONDS: Final = 10.0
 """The least time between two lines about messages that are no events."""
+IN_USE_SECONDS: Final = 1.0
+"""How often the registries in use are asked for: in a flood of events there are hundreds of batches a second."""
 USED, IGNORED, MALFORMED = "used", "ignored", "malformed"
 UNKNOWN: Final = "unknown"
 
@@ -81,6 +83,8 @@ class EventReceiver:
         self._observer = observer
         self._answered_at = time.monotonic()
         self._single_until = 0.0
+        self._known: Collection[EcrRegistry] = ()
+        self._looked_at = float("-inf")
         self._logged_at = float("-inf")
         self._cause: Cause | None = None
         self.failures = 0
@@ -109,7 +113,7 @@ class EventReceiver:
         """Wait for messages, pass their changes on, and delete them; return how many there were."""
         received = await _in_thread(self._receive)
         self._answered()
-        registries = self._in_use()
+        registries = self._registries() if received else ()
         changes: set[Change] = set()
         for each in received:
             of_use = {one for one in each.event.changes if one.registry in registries} if each.event else set()
@@ -124,6 +128,13 @@ class EventReceiver:
         if done:
             await _in_thread(lambda: self._queue.delete(done))
         return len(received)
+
+    def _registries(self) -> Collection[EcrRegistry]:
+        """Return the registries in use, as they were IN_USE_SECONDS ago at most."""
+        now = time.monotonic()
+        if now >= self._looked_at + IN_USE_SECONDS:
+            self._known, self._looked_at = self._in_use(), now
+        return self._known
 
     def _receive(self) -> list[_Received]:
         """Receive and read, in a thread: a message may have a megabyte."""

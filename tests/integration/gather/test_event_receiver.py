@@ -122,6 +122,25 @@ async def test_of_an_event_about_several_registries_those_in_use_count(desk):
     assert desk.changed == [{IMAGE}]
 
 
+async def test_what_is_in_use_is_not_asked_for_with_every_batch(desk):
+    asked: list[int] = []
+
+    def in_use():
+        asked.append(1)
+        return [REGISTRY]
+
+    desk.receiver._in_use = in_use
+    desk.queue.bodies = ["ours"] * 200
+    while desk.queue.bodies:
+        await desk.receiver.receive_once()
+    assert len(asked) < 10
+    desk.receiver._looked_at -= event_queue.IN_USE_SECONDS
+    desk.receiver._in_use = list
+    desk.queue.bodies = ["ours"]
+    await desk.receiver.receive_once()
+    assert desk.counted[-1] == ("Inspector2 Finding", "ignored")
+
+
 class TestPoison:
     @pytest.mark.parametrize("body", ["poison", "broken"])
     async def test_it_is_counted_and_left_for_the_dead_letter_queue(self, desk, body):

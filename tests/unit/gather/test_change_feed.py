@@ -248,6 +248,18 @@ class TestEverything:
         state = desk.feed.state()[REGISTRY.host]
         assert state["since"] == state["confirmedAt"]
 
+    async def test_what_was_too_much_once_is_not_listed_again(self, desk):
+        await desk.poll()
+        desk.inspector.complete = False
+        cut = desk.clock.now() + MINUTE
+        await desk.poll()
+        desk.inspector.complete = True
+        for _ in range(20):
+            await desk.poll()
+            assert desk.inspector.asked[-1][2] >= cut
+        assert desk.clock.now() - desk.inspector.asked[-1][2] < OVERLAP + 2 * MINUTE
+        assert desk.everything == [REGISTRY]
+
     async def test_an_unusable_answer_has_everything_read_again(self, desk):
         desk.inspector.problem = unavailable(Cause.UNEXPECTED_ANSWER)
         await desk.poll()

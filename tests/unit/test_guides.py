@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,22 +87,36 @@ def test_the_iam_documents_are_read_only_and_name_actions_of_aws(request: pytest
                 assert operation in operations(service) | {"TagSession"}, action
 
 
-def test_the_rule_of_events_is_about_what_is_read(request: pytest.FixtureRequest):
-    (block,) = blocks_of(request)
-    rule = json.loads(block.text)
-    assert rule["source"] == ["aws.ecr", "aws.inspector2"]
-    # Events of CloudTrail need a trail, and the page says so.
-    assert set(rule["detail-type"]) == KINDS - {"AWS API Call via CloudTrail"}
-
-
-def test_only_the_rule_may_send_events(request: pytest.FixtureRequest):
-    (block,) = blocks_of(request)
-    (statement,) = json.loads(block.text)["Statement"]
+def test_the_queue_and_the_rule_of_events(request: pytest.FixtureRequest, tmp_path: Path):
+    """The commands are calls of AWS as its models say, and they connect what the page says."""
+    (tmp_path / "aws").write_text(f'#!/bin/bash\nexec {sys.executable} {TESTS}/aws_command.py "$@"\n')
+    (tmp_path / "aws").chmod(0o755)
+    script = "export REGION=eu-west-1 ACCOUNT=111122223333\n"
+    for block in blocks_of(request):
+        if block.file:
+            (tmp_path / block.file).write_text(block.text)
+        else:
+            script += block.text
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "AWS_COMMAND_CALLS": "calls"}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, check=True)
+    dead, queue, policy, rule, targets = (json.loads(line) for line in (tmp_path / "calls").read_text().splitlines())
+    arn = parse_queue_url(policy["QueueUrl"]).arn
+    assert json.loads(queue["Attributes"]["RedrivePolicy"]) == {
+        "deadLetterTargetArn": arn.replace(queue["QueueName"], dead["QueueName"]),
+        "maxReceiveCount": 5,
+    }
+    assert [each["Arn"] for each in targets["Targets"]] == [arn]
+    assert targets["Rule"] == rule["Name"]
+    (statement,) = json.loads(policy["Attributes"]["Policy"])["Statement"]
     assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
-    assert set(statement["Condition"]) == {"ArnEquals"}
-    assert (
-        parse_queue_url("https://sqs.eu-west-1.amazonaws.com/111122223333/tidegate-events").arn == statement["Resource"]
-    )
+    assert statement["Resource"] == arn
+    assert statement["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": f"arn:aws:events:eu-west-1:111122223333:rule/{rule['Name']}"}
+    }
+    pattern = json.loads(rule["EventPattern"])
+    assert pattern["source"] == ["aws.ecr", "aws.inspector2"]
+    # Events of CloudTrail need a trail, and the page says so.
+    assert set(pattern["detail-type"]) == KINDS - {"AWS API Call via CloudTrail"}
 
 
 OURS = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"

@@ -37,6 +37,10 @@ MAX_GAP = timedelta(hours=24)
 days, and all of them 24 hours after it was disabled."""
 MAX_SKEW = timedelta(minutes=15)
 """How far this clock and that of AWS, or of another replica, may differ: AWS rejects signatures that differ more."""
+CHANGED_FINDINGS, CHANGED_COVERAGE = f"{FINDINGS_SOURCE} of changes", f"{COVERAGE_SOURCE} of changes"
+"""Lines of their own, in which no look-up of an image is ahead of a poll."""
+POLLS_AT_ONCE = 2
+"""Places of a registry for polls alone."""
 MAX_RESTORED = 10_000
 """Registries of a stored state."""
 
@@ -188,8 +192,8 @@ class ChangeFeed:
             # A list that was too long once would be too long again, at the same cost, as often as it is looked back to.
             start = max(start, known.floor)
         answers = await asyncio.gather(
-            self._call(FINDINGS_SOURCE, registry, partial(self._source.changed_findings, registry, since=start)),
-            self._call(COVERAGE_SOURCE, registry, partial(self._source.changed_coverage, registry, since=start)),
+            self._call(CHANGED_FINDINGS, registry, partial(self._source.changed_findings, registry, since=start)),
+            self._call(CHANGED_COVERAGE, registry, partial(self._source.changed_coverage, registry, since=start)),
         )
         rows = [answer for answer in answers if isinstance(answer, ChangedRows)]
         broken = any(isinstance(each, Missing) and each.cause is Cause.UNEXPECTED_ANSWER for each in answers)
@@ -230,7 +234,7 @@ class ChangeFeed:
     async def _call(
         self, source: str, registry: EcrRegistry, function: Callable[[], ChangedRows]
     ) -> ChangedRows | Missing | Error:
-        return await self._limiters.limiter(source, registry).ask(function)
+        return await self._limiters.limiter(source, registry, calls=POLLS_AT_ONCE).ask(function)
 
 
 def _jumped(known: _Followed, began: datetime, monotonic: float) -> bool:

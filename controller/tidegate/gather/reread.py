@@ -80,7 +80,7 @@ class Reread:
 
     def everything(self, registry: EcrRegistry) -> None:
         """Have all images of a registry read as soon as the rate allows, each at least once from now on."""
-        now, period = self._now(), self._period(registry)
+        now, period = self._now(), self._period(registry, self._images(registry))
         reached = self._reached.get(registry, now)
         late = reached - (now - period)
         # Going back by whole periods keeps the place, so that asking again and again does not begin again each time.
@@ -100,15 +100,14 @@ class Reread:
                 continue
             if registry is not None and moment.tzinfo is not None:
                 now, reached = self._now(), int(moment.timestamp()) * _NANOSECOND
-                self._reached[registry] = min(now, max(reached, now - self._period(registry)))
+                self._reached[registry] = min(now, max(reached, now - _nanoseconds(PERIOD)))
 
     def _turn(self, registry: EcrRegistry, now: int) -> None:
-        period = self._period(registry)
+        images = self._images(registry)
+        period = self._period(registry, images)
         reached = min(now, max(self._reached[registry], now - 2 * period))
         due = sorted(
-            (moment, name, digest)
-            for name, digest in self._images(registry)
-            if (moment := _next(digest, reached, period)) <= now
+            (moment, name, digest) for name, digest in images if (moment := _next(digest, reached, period)) <= now
         )
         most = BASIC_IMAGES_OF_A_TICK if self._basic(registry) else IMAGES_OF_A_TICK
         if len(due) > most:
@@ -121,12 +120,12 @@ class Reread:
         if due:
             self._changed(frozenset(ImageChange(EcrRepository(registry, name), digest) for _, name, digest in due))
 
-    def _period(self, registry: EcrRegistry) -> int:
+    def _period(self, registry: EcrRegistry, in_use: Collection[ImageKey]) -> int:
         """Return the time in which all images are read. With basic scanning it doubles until the rate fits."""
         if not self._basic(registry):
             return _nanoseconds(PERIOD)
         period, images = BASIC_PERIOD, BASIC_IMAGES_OF_A_PERIOD
-        while len(self._images(registry)) > images and period < PERIOD:
+        while len(in_use) > images and period < PERIOD:
             period, images = period * 2, images * 2
         return _nanoseconds(min(period, PERIOD))
 

@@ -11,7 +11,9 @@ from tidegate.evidence.change import ChangedRow, ChangedRows, ImageChange
 from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.repository import ScanType
 from tidegate.evidence.source_unavailable import UnknownRegionError
+from tidegate.gather.api_limiters import REGISTRY_CALLS
 from tidegate.gather.change_feed import MAX_GAP, MAX_SKEW, OVERLAP, POLL_SECONDS, ChangeFeed
+from tidegate.gather.scans import FINDINGS_SOURCE
 from tidegate.images.digest import digest_of
 from tidegate.images.repository import EcrRepository
 
@@ -126,6 +128,19 @@ class TestChanges:
     async def test_a_poll_takes_two_calls(self, desk):
         await desk.poll()
         assert [kind for kind, *_ in desk.inspector.asked] == ["findings", "coverage"]
+
+    async def test_a_poll_does_not_wait_for_images_that_are_looked_up(self, desk, executor):
+        executor.delays = [10_000.0] * REGISTRY_CALLS
+        limiter = desk.limiters.limiter(FINDINGS_SOURCE, REGISTRY)
+        waiting = [asyncio.create_task(limiter.ask(dict)) for _ in range(3 * REGISTRY_CALLS)]
+        await asyncio.sleep(1)
+        executor.delays.clear()
+        began = desk.clock.monotonic()
+        desk.inspector.add(A)
+        await desk.feed.poll()
+        assert (desk.said(), desk.clock.monotonic() - began < 10) == ({A}, True)
+        for each in waiting:
+            each.cancel()
 
     async def test_it_polls_every_minute_by_itself(self, desk):
         task = asyncio.create_task(desk.feed.run())

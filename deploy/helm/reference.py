@@ -44,7 +44,7 @@ OF_AN_AUTHORITY = re.compile(r"^signatures\.anyOf\[\]\.(?=(notation|sigstore)\.)
 SHAPES: Mapping[str, Section[Any]] = {"ImagePolicy": parse.SPEC, "TrustStore": trust_store_object.SPEC}
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/111122223333/tidegate-events"
 """A queue of events, without which some metrics do not exist."""
-LOGGING_PACKAGES = ("app", "cluster", "telemetry", "trust")
+LOGGING_PACKAGES = ("app", "cluster", "gather", "telemetry", "trust")
 STANDS_IN = {
     "namespace": "`POD_NAMESPACE`",
     "aws.region": "boto3's",

@@ -177,8 +177,7 @@ class ChangeFeed:
             self._followed.pop(registry, None)
             self._written.pop(registry, None)
             if before is not fact.value:
-                text = "the registry uses basic scanning, which lists no changes: its images are read in turn"
-                _log.info(text, registry=str(registry))
+                _log.info("the registry uses basic scanning: its images are read in turn", registry=str(registry))
             return
         await self._ask(registry)
 

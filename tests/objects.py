@@ -65,6 +65,25 @@ def trust_store(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     return _object(API_VERSION, "TrustStore", name, spec)
 
 
+def policy_exception(name: str, *, namespace: str = "", **changes: Any) -> dict[str, Any]:
+    """Return an exception from the check vulnerabilities of ``production`` for CRITICAL; of a namespace where one is named.
+
+    A change to None leaves the field out.
+    """
+    spec: dict[str, Any] = {
+        "policies": ["production"],
+        "checks": ["vulnerabilities"],
+        "images": [{"account": "111122223333", "region": "eu-west-1", "repositories": ["team/critical"]}],
+        "reason": "INC-4711",
+        "requestedBy": "ann@example.com",
+    } | changes
+    spec = {field: value for field, value in spec.items() if value is not None}
+    if not namespace:
+        return _object(API_VERSION, "ImagePolicyException", name, spec)
+    made = _object(API_VERSION, "NamespacedImagePolicyException", name, spec)
+    return made | {"metadata": {"name": name, "namespace": namespace}}
+
+
 def apply(cluster: ControlPlane, namespace: str, manifest: Mapping[str, Any], *arguments: str) -> tuple[bool, str]:
     """Apply as a person would; return whether it was admitted and everything that kubectl printed."""
     done = cluster.kubectl(

@@ -27,10 +27,11 @@ from tidegate.cli.root import main as command_line
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.policies import WatchedPolicies
 from tidegate.cluster.trust_stores import WatchedTrustStores
-from tidegate.policy import parse, trust_store_object
+from tidegate.policy import exception_object, parse, trust_store_object
 from tidegate.policy.shape import Choice, Flag, ListOf, MapOf, Number, Section, Text
 from tidegate.telemetry import observer
 from tidegate.telemetry.counters import Counter, Histogram
+from tidegate.telemetry.exceptions import ExceptionMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "reference"
@@ -41,7 +42,11 @@ REPEATED = ("match.images[].", "attestations[].anyOf[].sigstore")
 """Fields that another list has too, and whose rows are there."""
 OF_AN_AUTHORITY = re.compile(r"^signatures\.anyOf\[\]\.(?=(notation|sigstore)\.)")
 """The fields of an authority are shown without their place, since both lists have them."""
-SHAPES: Mapping[str, Section[Any]] = {"ImagePolicy": parse.SPEC, "TrustStore": trust_store_object.SPEC}
+SHAPES: Mapping[str, Section[Any]] = {
+    "ImagePolicy": parse.SPEC,
+    "ImagePolicyException": exception_object.SPEC,
+    "TrustStore": trust_store_object.SPEC,
+}
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/111122223333/tidegate-events"
 """A queue of events, without which some metrics do not exist."""
 LOGGING_PACKAGES = ("app", "cluster", "gather", "telemetry", "trust")
@@ -226,6 +231,7 @@ def metrics_table() -> str:
     watch_policies(engine.metrics, WatchedPolicies(_NoApi()))
     watch_trust_stores(engine.metrics, WatchedTrustStores(_NoApi(), namespace=None))
     engine.metrics.registry.register(ServerMetrics(list))
+    engine.metrics.registry.register(ExceptionMetrics(list, int))
     labelled = {one.name: one.labels for one in vars(engine.metrics).values() if isinstance(one, Counter | Histogram)}
     rows = []
     for family in engine.metrics.registry.collect():
@@ -303,7 +309,9 @@ def _helps(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, st
 
 def block(what: str, page: str) -> str:
     """Return what a page has to say between its two marks."""
-    kinds = {kind.name: kind for kind in (crds.IMAGE_POLICY, crds.TRUST_STORE, crds.IMAGE_VERDICT)}
+    kinds = {
+        kind.name: kind for kind in (crds.IMAGE_POLICY, crds.POLICY_EXCEPTION, crds.TRUST_STORE, crds.IMAGE_VERDICT)
+    }
     name, _, root = what.partition(" ")
     if name in kinds:
         if root != "status" and name in SHAPES:
@@ -336,6 +344,8 @@ def page_texts() -> dict[Path, str]:
         "metrics",
         "log events",
         "ImagePolicy spec",
+        "ImagePolicyException spec",
+        "ImagePolicyException status",
         "TrustStore spec",
         "TrustStore status",
     }

@@ -27,9 +27,11 @@ from tidegate.images.digest import Digest, digest_of
 from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.images.platform import Platform, parse_platform
 from tidegate.images.reference import ImageReference, parse_reference
+from tidegate.policy.exceptions import ImagePolicyException
 from tidegate.policy.model import (
     BrokenPolicy,
     EcrScope,
+    ExceptableCheck,
     Glob,
     HostScope,
     ImagePolicy,
@@ -200,6 +202,23 @@ def full_policy(name: str = "full", **sections: Any) -> ImagePolicy:
 
 def broken(name: str = "broken", problems: tuple[str, ...] = ("spec.tags: got 1",), **changes: Any) -> BrokenPolicy:
     return BrokenPolicy(name=name, uid=f"uid-{name}", generation=1, problems=problems, **changes)
+
+
+def exception(name: str = "allowed", **changes: Any) -> ImagePolicyException:
+    """An exception of the cluster from the whole check ``vulnerabilities`` of ``full``, for every image of our account."""
+    values: dict[str, Any] = {
+        "uid": f"uid-{name}",
+        "generation": 1,
+        "policies": ("full",),
+        "images": (ecr(),),
+        "namespaces": globs("shop"),
+        "expires_at": NOW + DAY,
+        "reason": "the fix is due on Monday",
+        "requested_by": "ann@example.com",
+    } | changes
+    if not values.get("vulnerabilities"):
+        values.setdefault("checks", (ExceptableCheck.VULNERABILITIES,))
+    return ImagePolicyException(name=name, **values)
 
 
 def globs(*texts: str) -> tuple[Glob, ...]:

@@ -94,7 +94,7 @@ def command_lines(text: str) -> Iterator[list[str]]:
 def test_commands_and_their_options_exist(page):
     for words in command_lines(page.read_text()):
         named = [word for word in words if re.fullmatch(r"[a-z]+", word)]
-        command = command_of(named[:2] if named[:1] == ["import"] else named[:1])
+        command = command_of(named[:2] if named[:1] in (["import"], ["exception"]) else named[:1])
         assert command is not None, f"no command: tidegate {' '.join(words)}"
         options = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
         told = {word.partition("=")[0].strip("[],.") for word in words if re.match(r"\[?--?[a-z]", word)}

@@ -11,6 +11,7 @@ import msgspec
 
 from tidegate.admission.verdict import ImageVerdict
 from tidegate.checks.messages import harmless, plural
+from tidegate.checks.result import Outcome
 
 MAX_MESSAGE_CHARACTERS = 8_000
 """Characters of a refusal; the API server and kubectl would transmit more."""
@@ -72,8 +73,8 @@ class Review(msgspec.Struct, frozen=True, gc=False):
 class Decision:
     """The answer to a request, and to every other with the same images under the same policies.
 
-    ``refusals`` are the policy, check, outcome and reason of each result that refuses an image, for metrics. ``stale``
-    tells whether it rests on evidence past its time to live.
+    ``refusals`` are the policy, check, outcome and reason of each result that refuses an image or would without an
+    exception, for metrics. ``stale`` tells whether it rests on evidence past its time to live.
     """
 
     mark: Mark
@@ -161,7 +162,7 @@ def _refusals(verdicts: Sequence[ImageVerdict]) -> tuple[tuple[str, str, str, st
         for verdict in verdicts
         for judgement in verdict.judgements
         for result in judgement.results
-        if not result.lets_through
+        if result.outcome is not Outcome.PASS
     )
 
 
@@ -216,7 +217,7 @@ def _warnings(used: Sequence[tuple[str, ImageVerdict]]) -> list[str]:
 
 
 def _annotations(mark: Mark, verdicts: Sequence[ImageVerdict]) -> dict[str, str]:
-    """Return audit annotations: the decision, each image with its digest, the policies, and what did not pass."""
+    """Return audit annotations: the decision, each image with its digest, the policies, what did not pass or is excepted."""
     distinct = list(dict.fromkeys(verdicts))
     images = ", ".join(verdict.label for verdict in distinct)
     policies = ", ".join(dict.fromkeys(name for verdict in distinct for name in verdict.policy_labels))
@@ -225,9 +226,14 @@ def _annotations(mark: Mark, verdicts: Sequence[ImageVerdict]) -> dict[str, str]
         "images": _cut(images, MAX_ANNOTATION_CHARACTERS),
         "policies": _cut(policies, MAX_ANNOTATION_CHARACTERS),
     }
-    records = [f"{harmless(verdict.text, 200)}: {line}" for verdict in distinct for line in verdict.records]
-    if records:
-        annotations["findings"] = _cut("\n".join(records), MAX_ANNOTATION_CHARACTERS)
+    lines = {
+        "findings": [(verdict.text, line) for verdict in distinct for line in verdict.records],
+        "exceptions": [(verdict.text, line) for verdict in distinct for line in verdict.exceptions],
+    }
+    for name, found in lines.items():
+        if found:
+            text = "\n".join(f"{harmless(image, 200)}: {line}" for image, line in found)
+            annotations[name] = _cut(text, MAX_ANNOTATION_CHARACTERS)
     return annotations
 
 

@@ -139,7 +139,10 @@ def judge_plan(
             monotonic=monotonic,
             trust=matching.policy_set.trust,
         )
-        judgements = tuple(Judgement(policy=policy, results=judge(policy, subject)) for policy in matching.policies)
+        exceptions = matching.policy_set.exceptions
+        judgements = tuple(
+            Judgement(policy=policy, results=judge(policy, subject, exceptions)) for policy in matching.policies
+        )
         if all(result.is_plain_pass for one in judgements for result in one.results):
             matching.passed = matching.passed or judgements
             judgements = matching.passed if matching.passed == judgements else judgements

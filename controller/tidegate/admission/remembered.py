@@ -216,7 +216,7 @@ def _matching_size(matching: MatchingPolicies) -> int:
 
 
 def _texts(result: CheckResult) -> Iterable[str]:
-    return result.found, *result.details, result.remedy, result.cause, *result.notes
+    return result.found, *result.details, result.remedy, result.cause, *result.notes, *result.exceptions
 
 
 def _verdict_size(plan: Plan) -> int:

@@ -89,6 +89,16 @@ class ImageVerdict:
         )
 
     @property
+    def exceptions(self) -> tuple[str, ...]:
+        """Return what is excepted, by which exceptions and until when, for the audit log and logs."""
+        return tuple(
+            harmless(f"{result.check.value}: {_rests_on(result)} [policy {one.policy.name}]", MAX_FOUND)
+            for one in self.judgements
+            for result in one.results
+            if result.outcome is Outcome.EXEMPT or result.exceptions
+        )
+
+    @property
     def policy_labels(self) -> tuple[str, ...]:
         """Return the policies with their generation, for the audit log."""
         return tuple(f"{one.policy.name}/{one.policy.generation}" for one in self.judgements)
@@ -174,6 +184,11 @@ def describe(judgement: Judgement) -> str:
     for other in distinct[1:]:
         line += f" Also {other.check.value} {other.reason.value}: {harmless(other.summary, MAX_ALSO)}."
     return f"{line} {policy}"
+
+
+def _rests_on(result: CheckResult) -> str:
+    """Return what an exempt result says, or which exceptions were applied to another one that they do not make pass."""
+    return result.found if result.outcome is Outcome.EXEMPT else f"judged with {', '.join(result.exceptions)}"
 
 
 def _distinct(judgement: Judgement) -> list[CheckResult]:

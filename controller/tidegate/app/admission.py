@@ -23,6 +23,7 @@ from tidegate.app.fatal import clear_end, end_clearly
 from tidegate.app.server_metrics import ServerMetrics
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.connection import load_configuration
+from tidegate.cluster.exceptions import AllExceptions
 from tidegate.cluster.namespaces import WatchedNamespaces
 from tidegate.cluster.platforms import NodePlatforms
 from tidegate.cluster.policies import WatchedPolicies
@@ -36,6 +37,7 @@ from tidegate.gather.collector import Collector
 from tidegate.policy.trust_stores import BrokenTrustStore
 from tidegate.settings import Settings
 from tidegate.signing.prepare import warm_up
+from tidegate.telemetry.exceptions import ExceptionMetrics
 from tidegate.telemetry.log import configure_logging
 from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.registries import listed_registry_keys
@@ -101,7 +103,8 @@ async def serve(settings: Settings) -> None:
     stores = WatchedTrustStores(api, namespace=own_namespace(settings), roots=roots)
     roots.notify(stores.mark_dirty)
     trust = WatchedTrust(stores, KmsKeys(engine.kms))
-    policies = watched_policies(api, trust)
+    exceptions = AllExceptions(api)
+    policies = watched_policies(api, trust, exceptions)
     namespaces, platforms = WatchedNamespaces(api), NodePlatforms(api)
     certificate = serving_certificate(settings, api)
     pair = await certificate.obtain()
@@ -150,6 +153,7 @@ async def serve(settings: Settings) -> None:
         drain_seconds=settings.server.drain_seconds,
     )
     watch_policies(engine.metrics, policies)
+    engine.metrics.registry.register(ExceptionMetrics(exceptions.states, exceptions.left_out))
     engine.observer.registries.listed = lambda: listed_registry_keys(policies.current().policies)
     watch_trust_stores(engine.metrics, stores)
     metrics = metrics_listener(engine.metrics, server)
@@ -164,6 +168,7 @@ async def serve(settings: Settings) -> None:
             configuration=configuration,
             host=host,
             policies=policies,
+            exceptions=exceptions,
             trust_stores=stores,
             namespaces=namespaces,
             background=(
@@ -183,9 +188,11 @@ async def serve(settings: Settings) -> None:
         api.close()
 
 
-def watched_policies(api: KubernetesApi, trust: WatchedTrust) -> WatchedPolicies:
-    """Return the policies, with signature verification warmed up for each snapshot."""
-    return WatchedPolicies(api, trust=trust, warm_up=warm_up)
+def watched_policies(api: KubernetesApi, trust: WatchedTrust, exceptions: AllExceptions) -> WatchedPolicies:
+    """Return the policies with their exceptions, and with signature verification warmed up for each snapshot."""
+    policies = WatchedPolicies(api, trust=trust, exceptions=exceptions, warm_up=warm_up)
+    exceptions.follow(policies)
+    return policies
 
 
 def watch_clock(engine: Engine, reviewers: Sequence[Reviewer]) -> ClockWatch:

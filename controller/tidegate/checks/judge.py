@@ -3,10 +3,11 @@
 Pure: the same policy, evidence and time give the same results. An unexpected exception in a check is UNDETERMINED.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tidegate.checks.attestation import check_attestations
+from tidegate.checks.exemption import except_results
 from tidegate.checks.existence import MAX_PROBLEM
 from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import harmless
@@ -16,6 +17,7 @@ from tidegate.checks.scan import check_scan
 from tidegate.checks.signature import check_signatures
 from tidegate.checks.tag import check_tag
 from tidegate.checks.vulnerabilities import check_vulnerabilities
+from tidegate.policy.exceptions import ImagePolicyException
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 
 
@@ -26,9 +28,17 @@ def required_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
     return tuple(check for check in _CHECKS if getattr(policy, check.value, None) is not None) or (Check.POLICY,)
 
 
-def judge(policy: ImagePolicy | BrokenPolicy, subject: ImageSubject) -> tuple[CheckResult, ...]:
-    """Return one result for each required check, in their order; that of ``registries`` alone where it fails."""
+def judge(
+    policy: ImagePolicy | BrokenPolicy, subject: ImageSubject, exceptions: Sequence[ImagePolicyException] = ()
+) -> tuple[CheckResult, ...]:
+    """Return one result for each required check, in their order; that of ``registries`` alone where it fails.
+
+    ``exceptions`` are those that apply in the namespace. Those from this policy and for this image are looked for only
+    where a result refuses the image.
+    """
     results = tuple(_run(check, policy, subject) for check in required_checks(policy))
+    if exceptions and not all(one.lets_through for one in results):
+        results = _excepted(policy, subject, results, exceptions)
     refused = next((one for one in results if one.check is Check.REGISTRY and one.outcome is Outcome.FAIL), None)
     return results if refused is None else (refused,)
 
@@ -41,6 +51,21 @@ def _run(check: Check, policy: ImagePolicy | BrokenPolicy, subject: ImageSubject
     if not isinstance(result, CheckResult) or result.check is not check:
         return undetermined(check, Reason.INTERNAL_ERROR, "an error inside tidegate (wrong result)")
     return result
+
+
+def _excepted(
+    policy: ImagePolicy | BrokenPolicy,
+    subject: ImageSubject,
+    results: tuple[CheckResult, ...],
+    exceptions: Sequence[ImagePolicyException],
+) -> tuple[CheckResult, ...]:
+    """Return the results with what is excepted; a policy that cannot be read has no exceptions."""
+    if isinstance(policy, BrokenPolicy):
+        return results
+    try:
+        return except_results(policy, subject, results, exceptions)
+    except Exception:  # noqa: BLE001 - an error in an exception must not become an allow
+        return results
 
 
 def _policy(policy: ImagePolicy | BrokenPolicy) -> CheckResult:

@@ -77,6 +77,8 @@ class Reason(StrEnum):
     EVIDENCE_LACKING = "EvidenceLacking"
     POLICY_INVALID = "PolicyInvalid"
     INTERNAL_ERROR = "InternalError"
+    # refused, but excepted
+    EXCEPTED = "Excepted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class CheckResult:
     policy. ``details`` are single findings, such as vulnerabilities, each for a line below ``found``. ``cause`` is for
     operators alone: it may quote AWS, registries and signers, with names of roles, keys and hosts. ``holds_until`` is when
     time alone may change the result (UTC), or None.
-    ``notes`` are for warnings beside a pass.
+    ``notes`` are for warnings beside a pass. ``exceptions`` are the names of the exceptions that the result rests on.
     """
 
     check: Check
@@ -99,6 +101,7 @@ class CheckResult:
     cause: str = ""
     holds_until: datetime | None = None
     notes: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = ()
 
     @property
     def lets_through(self) -> bool:

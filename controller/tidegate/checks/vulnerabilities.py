@@ -91,6 +91,14 @@ def _judge_sorted(rules: VulnerabilityRules, report: ScanReport, sorted_findings
     return passed(Check.VULNERABILITIES, notes=_grace_notes(sorted_findings))
 
 
+def counting_ids(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> set[str]:
+    """Return the ids of the findings that refuse an image, or leave it undetermined, where there are enough of them."""
+    found = _sort_findings(rules, report, now)
+    limited = (finding for finding in found.counting if finding.severity in rules.max_counts)
+    unknown = (*found.unknown_exploit, *found.unknown_epss, *found.unknown_severity)
+    return {finding.id for finding in (*limited, *found.exploited, *found.likely, *unknown)}
+
+
 def _sort_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> SortedFindings:
     sorted_findings = SortedFindings()
     ignored = {one.id: one.until for one in rules.ignore if now < one.until}

@@ -1,4 +1,4 @@
-"""YAML files with Kubernetes objects: manifests to judge, and policies.
+"""YAML files with Kubernetes objects: manifests to judge, policies, and exceptions from them.
 
 Files are bounded in size and number of objects. The items of ``List`` objects are read one by one. A document that is not
 an object is an error that names the file.
@@ -16,6 +16,8 @@ import yaml
 from tidegate.admission.workload import InvalidWorkloadError, images_of_manifest, workload_kind_of
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.trust_documents import TrustOfFiles, read_trust
+from tidegate.policy.exception_object import SPECS, compile_exception
+from tidegate.policy.exceptions import BrokenException, ImagePolicyException
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.parse import compile_policy
 from tidegate.policy.snapshot import Policy
@@ -48,9 +50,10 @@ class FoundImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPolicies:
-    """The policies of files, and the trust stores and keys that they use."""
+    """The policies of files, the exceptions from them, and the trust stores and keys that they use."""
 
     policies: tuple[Policy, ...]
+    exceptions: tuple[ImagePolicyException, ...] = ()
     trust: TrustOfFiles = field(default_factory=TrustOfFiles)
 
 
@@ -77,7 +80,7 @@ def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundI
 
 
 def read_policies(files: tuple[Path, ...]) -> ReadPolicies:
-    """Return the policies and trust stores of the files, or the baseline policy without files.
+    """Return the policies, exceptions and trust stores of the files, or the baseline policy without files.
 
     Raise ArgumentError for an invalid object.
     """
@@ -88,7 +91,17 @@ def read_policies(files: tuple[Path, ...]) -> ReadPolicies:
     if not policies:
         named = ", ".join(map(str, files))
         raise ArgumentError(f"no ImagePolicy in {named}; add one, or omit --policy to use the default")
-    return ReadPolicies(policies=tuple(policies), trust=read_trust([one for _, one in objects], policies))
+    exceptions = tuple(_exception(file, one) for file, one in objects if one["kind"] in SPECS)
+    trust = read_trust([one for _, one in objects], policies)
+    return ReadPolicies(policies=tuple(policies), exceptions=exceptions, trust=trust)
+
+
+def _exception(file: Path, document: dict[str, Any]) -> ImagePolicyException:
+    found = compile_exception(document, document["kind"])
+    if isinstance(found, BrokenException):
+        problems = "\n  ".join(found.problems)
+        raise ArgumentError(f"{file}: {document['kind']} {found.name} is invalid:\n  {problems}")
+    return found
 
 
 def _policy(file: Path, document: dict[str, Any]) -> ImagePolicy:

@@ -79,7 +79,7 @@ async def _judge_all(
     room = asyncio.Semaphore(CONCURRENT)
     with show_progress() as begin, _closing(engine):
         trust = await fetch_trust(policies.trust, engine, seconds=timeout_seconds * TRUST_SHARE, begin=begin)
-        snapshot = PolicySnapshot.of(policies.policies, trust)
+        snapshot = PolicySnapshot.of(policies.policies, trust, policies.exceptions)
         advance = begin("judging images", len(images)) if len(images) >= PROGRESS_FROM else lambda: None
 
         async def judge_one(image: FoundImage) -> JudgedImage:

@@ -25,7 +25,8 @@ _OPTIONS = (
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         multiple=True,
         metavar="FILE",
-        help="YAML file with ImagePolicy objects, and the TrustStores and ConfigMaps that they use; may be repeated. Keys "
+        help="YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use; "
+        "may be repeated. Keys "
         "in AWS KMS and trusted roots of TUF repositories are fetched once. Default: a policy that requires immutable "
         "tags and no CRITICAL findings.",
     ),

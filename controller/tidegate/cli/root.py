@@ -31,6 +31,11 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "Create or replace tidegate's CRDs (run by the chart).",
         ),
         "check": ("tidegate.cli.check.command", "check", "Judge images or manifests as the cluster would."),
+        "exception": (
+            "tidegate.cli.exception.command",
+            "exception_group",
+            "Write exceptions from policies, and list them.",
+        ),
         "explain": (
             "tidegate.cli.explain.command",
             "explain",
@@ -120,8 +125,8 @@ def main() -> None:
     In a cluster, `tidegate admission` answers the Kubernetes API server. On a laptop or in CI, `tidegate check` judges
     images and manifests by the same policies, `tidegate explain` shows the evidence for one image, and `tidegate verify`
     shows each step of signature verification. `tidegate import` converts the trust policies of other tools to objects.
-    `tidegate preflight` checks what tidegate needs of AWS and of the cluster. `tidegate report` shows what would be refused
-    if every policy were enforced, from the verdicts of a cluster.
+    `tidegate exception` writes exceptions from policies. `tidegate preflight` checks what tidegate needs of AWS and of the
+    cluster. `tidegate report` shows what would be refused if every policy were enforced, from the verdicts of a cluster.
 
     AWS credentials are found as by the AWS CLI: environment, profile, or the role of the machine or Pod.
     """

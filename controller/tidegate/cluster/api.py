@@ -45,6 +45,7 @@ _REFUSED: Final = 300
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
+APPLY_PATCH: Final = "application/apply-patch+yaml"
 _JSON: Final = "application/json"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -148,6 +149,13 @@ class KubernetesApi:
     async def json_patch(self, path: str, operations: Sequence[Mapping[str, Any]]) -> Json:
         """Apply a JSON patch (RFC 6902) to an object and return it; a failed ``test`` is an ApiError."""
         return await self._ask("PATCH", path, answer=Json, body=list(operations), content_type=JSON_PATCH)
+
+    async def apply(self, path: str, obj: Json, *, field_manager: str) -> Json:
+        """Create or update an object by server-side apply and return it; unknown fields are refused."""
+        query = {"fieldManager": field_manager, "fieldValidation": "Strict"}
+        # JSON is YAML; the client sends a text as it is.
+        body = msgspec.json.encode(obj).decode()
+        return await self._ask("PATCH", path, answer=Json, body=body, content_type=APPLY_PATCH, query=query)
 
     def get_here(self, path: str, *, answer: type[T], query: Mapping[str, str], seconds: float = CALL_SECONDS) -> T:
         """Return an object or a page of a list, read in the caller's own thread."""

@@ -56,10 +56,13 @@ class WatchedObjects(Resynced):
         wanted = [(name, patch) for name, patch in patches if patch is not None]
         for name, patch in wanted[:MAX_STATUS_WRITES]:
             try:
-                await self._api.merge_patch(f"{self._path}/{name}/status", patch)
+                await self._api.merge_patch(f"{self._object_path(name)}/status", patch)
             except ApiError as error:
                 # Another replica was faster, or the object was deleted: the next list shows what remains to be written.
                 if error.status not in (CONFLICT, NOT_FOUND):
                     _log.warning("cannot update a status", path=self._path, name=name, error=str(error))
         if len(wanted) > MAX_STATUS_WRITES:
             self.mark_dirty()
+
+    def _object_path(self, name: str) -> str:
+        return f"{self._path}/{name}"

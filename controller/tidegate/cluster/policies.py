@@ -1,5 +1,7 @@
 """The image policies of the cluster: listed, compiled, published as one snapshot, then reported in each policy's status.
 
+The snapshot has the exceptions from them too, which are listed elsewhere.
+
 A watch event only triggers the next list. Before the first successful list the snapshot is unsynced; when a later list
 fails, the last snapshot stays, and ``age_seconds`` is its age. A policy is in force as soon as it is listed: it does not
 wait for keys, trusted roots or trust stores. An authority whose trust is not loaded yet is undetermined. Only the
@@ -19,6 +21,7 @@ from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.objects import WatchedObjects, utc_now
 from tidegate.cluster.policy_status import status_patch
 from tidegate.cluster.resync import RESYNC_SECONDS
+from tidegate.policy.exceptions import ImagePolicyException
 from tidegate.policy.parse import GROUP, PLURAL, VERSION, compile_policy
 from tidegate.policy.snapshot import Policy, PolicySnapshot
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
@@ -46,6 +49,22 @@ class TrustSource(Protocol):
         ...
 
 
+class ExceptionSource(Protocol):
+    """Provides the exceptions from policies."""
+
+    def notify(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` whenever the next snapshot may differ."""
+        ...
+
+    def is_read(self) -> bool:
+        """Tell whether the exceptions were read, or could not be read, at least once."""
+        ...
+
+    def current(self) -> tuple[ImagePolicyException, ...]:
+        """Return the exceptions in force, the same tuple until something changes."""
+        ...
+
+
 WarmUp = Callable[[Iterable[Policy], TrustSnapshot], None]
 """Prepares verifiers before the first request needs them; runs in a thread."""
 
@@ -53,7 +72,8 @@ WarmUp = Callable[[Iterable[Policy], TrustSnapshot], None]
 class WatchedPolicies(WatchedObjects):
     """Implements the reviewer's PolicySource. Every synced snapshot also has the built-in policy of the self-check.
 
-    Without ``trust`` there are no trust stores, and authorities that name one are undetermined.
+    Without ``trust`` there are no trust stores, and authorities that name one are undetermined. Without ``exceptions`` there
+    are none. ``on_change`` is called when the policies have changed.
     """
 
     def __init__(
@@ -61,6 +81,7 @@ class WatchedPolicies(WatchedObjects):
         api: KubernetesApi,
         *,
         trust: TrustSource | None = None,
+        exceptions: ExceptionSource | None = None,
         warm_up: WarmUp | None = None,
         every_seconds: float = RESYNC_SECONDS,
         now: Callable[[], datetime] = utc_now,
@@ -68,6 +89,8 @@ class WatchedPolicies(WatchedObjects):
         super().__init__("image policies", api, POLICIES_PATH, every_seconds=every_seconds, now=now)
         self._snapshot = PolicySnapshot.unsynced()
         self._trust = trust
+        self._exceptions = exceptions
+        self.on_change: Callable[[], None] | None = None
         self._warm_up = warm_up
         self._compiled: tuple[Sequence[object], Sequence[Policy]] = ((), ())
         self._taken: Sequence[Policy] = ()
@@ -75,6 +98,8 @@ class WatchedPolicies(WatchedObjects):
         self._first_at: float | None = None
         if trust is not None:
             trust.notify(self.mark_dirty)
+        if exceptions is not None:
+            exceptions.notify(self._take_exceptions)
 
     def current(self) -> PolicySnapshot:
         """Return the present snapshot; the same object until a policy changes."""
@@ -85,7 +110,10 @@ class WatchedPolicies(WatchedObjects):
         return self._is_first_reading() or (self._has_just_started() and self._warming is not None)
 
     def _is_first_reading(self) -> bool:
-        return self._has_just_started() and self._trust is not None and not self._trust.is_read(self._taken)
+        if not self._has_just_started():
+            return False
+        is_without_trust = self._trust is not None and not self._trust.is_read(self._taken)
+        return is_without_trust or (self._exceptions is not None and not self._exceptions.is_read())
 
     def _has_just_started(self) -> bool:
         return self._first_at is not None and time.monotonic() - self._first_at <= LOADING_SECONDS
@@ -116,16 +144,27 @@ class WatchedPolicies(WatchedObjects):
 
     def _take(self, policies: Sequence[Policy], trust: TrustSnapshot) -> None:
         """Publish a new snapshot if something changed, and warm up signature verification for it."""
-        if self._snapshot.synced and self._taken is policies and self._snapshot.trust is trust:
+        exceptions = () if self._exceptions is None else self._exceptions.current()
+        present = self._snapshot
+        is_same = present.synced and self._taken is policies
+        if is_same and present.trust is trust and present.exceptions is exceptions:
             return
-        if not self._snapshot.synced:
+        if not present.synced:
             self._first_at = time.monotonic()
-        snapshot = PolicySnapshot.of([*policies, KNOWN_BAD_POLICY], trust)
+        snapshot = PolicySnapshot.of([*policies, KNOWN_BAD_POLICY], trust, exceptions)
         self._snapshot, self._taken = snapshot, policies
+        if not is_same and self.on_change is not None:
+            self.on_change()
         broken = [policy.name for policy in snapshot.broken]
-        _log.info("policies in force", revision=snapshot.revision, policies=len(policies), broken=broken)
+        counts = {"policies": len(policies), "exceptions": len(exceptions)}
+        _log.info("policies in force", revision=snapshot.revision, broken=broken, **counts)
         if self._warm_up is not None and self._warming is None:
             self._warming = asyncio.create_task(self._make_ready(self._warm_up), name="warm up verification")
+
+    def _take_exceptions(self) -> None:
+        """Publish changed exceptions at once, whether or not the policies can be listed now."""
+        if self._snapshot.synced:
+            self._take(self._taken, self._snapshot.trust)
 
     async def _make_ready(self, warm_up: WarmUp) -> None:
         """Warm up for the newest snapshot. Problems show in the verification itself."""

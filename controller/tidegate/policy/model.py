@@ -160,6 +160,29 @@ class VulnerabilityRules:
     ignore: tuple[IgnoredVulnerability, ...] = ()
 
 
+class ExceptableCheck(StrEnum):
+    """The checks that an exception may name: the sections of an ImagePolicy that require something of images."""
+
+    REGISTRIES = "registries"
+    TAGS = "tags"
+    SCAN = "scan"
+    VULNERABILITIES = "vulnerabilities"
+    SIGNATURES = "signatures"
+    ATTESTATIONS = "attestations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespacedExceptions:
+    """What the exceptions of a namespace may except from a policy; without one, nothing.
+
+    ``checks`` may be excepted as a whole. ``vulnerabilities`` tells whether single vulnerabilities may be, by id.
+    """
+
+    checks: frozenset[ExceptableCheck] = frozenset()
+    vulnerabilities: bool = False
+    max_duration: timedelta = timedelta(days=7)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImagePolicy:
     """One policy, parsed. Sections that are None require nothing.
@@ -183,6 +206,7 @@ class ImagePolicy:
     platforms: tuple[Platform, ...] = ()
     on_undetermined: Tolerance = Tolerance.DENY
     max_stale: timedelta = timedelta(hours=1)
+    namespaced_exceptions: NamespacedExceptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from tidegate.errors import PolicyError
 from tidegate.policy import attestations, objects, sections
 from tidegate.policy.authorities import SIGNATURES
+from tidegate.policy.exception_object import NAMESPACED_EXCEPTIONS
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, Match
 from tidegate.policy.objects import bounded, fault, read_object, salvaged_identity
 from tidegate.policy.shape import Constraint, Field, Section
@@ -119,6 +120,12 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
             " After that, the image is undetermined. A longer time survives longer outages; a shorter time notices"
             " changes sooner during an outage. From `0s` (never) to `7d`.",
             default="1h",
+        ),
+        Field(
+            "namespacedExceptions",
+            NAMESPACED_EXCEPTIONS,
+            "What a NamespacedImagePolicyException may except from this policy, within its own namespace. Left out, nothing."
+            " An ImagePolicyException, which only the platform team can write, may except everything.",
         ),
     ),
 )

@@ -107,83 +107,88 @@ _REPOSITORY = Text(
     by_rule=True,
 )
 
-REGISTRY_SCOPE: Final = Section(
-    build=_build,
-    description="Repositories of one Amazon ECR account (account) or of another registry (host).",
-    checks=(
-        exactly_one("account", "host", do="use account for Amazon ECR, host for any other registry"),
-        Constraint(
-            expected="region and partition only with account",
-            do="remove them",
-            got=_fields_of_ecr,
-            rule="!has(self.host) || (!has(self.region) && !has(self.partition))",
-        ),
-        Constraint(
-            expected="the partition that the region is in",
-            do="remove partition; the region implies it",
-            got=_partition_misfit,
-            rule=f"!has(self.region) || !has(self.partition) || self.partition == ({_PARTITION_IN_CEL})",
-        ),
-    ),
-    fields=(
-        Field(
-            "account",
-            Text(
-                expected="an AWS account id of 12 digits",
-                do='write all 12 digits, such as "012345678901"',
-                make=str,
-                minimum=12,
-                maximum=12,
-                pattern=ACCOUNT_PATTERN,
+
+def registry_scope(max_repositories: int) -> Section[RegistryScope]:
+    """Return the shape of one scope. Absent repositories mean every repository; an absent region every region."""
+    return Section(
+        build=_build,
+        description="Repositories of one Amazon ECR account (account) or of another registry (host).",
+        checks=(
+            exactly_one("account", "host", do="use account for Amazon ECR, host for any other registry"),
+            Constraint(
+                expected="region and partition only with account",
+                do="remove them",
+                got=_fields_of_ecr,
+                rule="!has(self.host) || (!has(self.region) && !has(self.partition))",
             ),
-            "The AWS account that owns the ECR registry: 12 digits, in quotes (YAML reads unquoted digits as a"
-            " number). Wildcards are not allowed, because every AWS account has an ECR registry. Standard, FIPS and"
-            " dual-stack hosts of the account are the same registry.",
-        ),
-        Field(
-            "partition",
-            Text(
-                expected="an AWS partition such as aws, aws-cn or aws-us-gov",
-                do="leave it out when a region is given",
-                make=str,
-                maximum=32,
-                pattern=PARTITION_PATTERN,
+            Constraint(
+                expected="the partition that the region is in",
+                do="remove partition; the region implies it",
+                got=_partition_misfit,
+                rule=f"!has(self.region) || !has(self.partition) || self.partition == ({_PARTITION_IN_CEL})",
             ),
-            "The AWS partition; by default that of the region, or `aws`. Set it only for accounts outside of the"
-            " commercial partition, if no region is given.",
         ),
-        Field(
-            "region",
-            Text(
-                expected="an AWS region such as eu-west-1",
-                do="write one region without wildcards, or leave it out for every region",
-                make=str,
-                maximum=32,
-                pattern=REGION_PATTERN,
+        fields=(
+            Field(
+                "account",
+                Text(
+                    expected="an AWS account id of 12 digits",
+                    do='write all 12 digits, such as "012345678901"',
+                    make=str,
+                    minimum=12,
+                    maximum=12,
+                    pattern=ACCOUNT_PATTERN,
+                ),
+                "The AWS account that owns the ECR registry: 12 digits, in quotes (YAML reads unquoted digits as a"
+                " number). Wildcards are not allowed, because every AWS account has an ECR registry. Standard, FIPS and"
+                " dual-stack hosts of the account are the same registry.",
             ),
-            "One region of the account, such as eu-west-1; by default every region.",
-        ),
-        Field(
-            "host",
-            Text(
-                expected="a lower-case registry host, with its port if any, that is not an Amazon ECR host",
-                do="write the host alone, such as ghcr.io; name an Amazon ECR registry by account and region",
-                make=_make_host,
-                maximum=MAX_HOST,
-                pattern=HOST_PATTERN,
-                rule=f"!self.matches(r'{ECR_HOST_PATTERN}')",
+            Field(
+                "partition",
+                Text(
+                    expected="an AWS partition such as aws, aws-cn or aws-us-gov",
+                    do="leave it out when a region is given",
+                    make=str,
+                    maximum=32,
+                    pattern=PARTITION_PATTERN,
+                ),
+                "The AWS partition; by default that of the region, or `aws`. Set it only for accounts outside of the"
+                " commercial partition, if no region is given.",
             ),
-            "The host of a registry other than private ECR, in lower case, with its port if it has one. Compared"
-            " exactly; port 443 is the same as no port, and `ecr-public.aws.com` the same as `public.ecr.aws`. Hosts"
-            " of private ECR are refused, because one registry has several hosts; use `account`.",
+            Field(
+                "region",
+                Text(
+                    expected="an AWS region such as eu-west-1",
+                    do="write one region without wildcards, or leave it out for every region",
+                    make=str,
+                    maximum=32,
+                    pattern=REGION_PATTERN,
+                ),
+                "One region of the account, such as eu-west-1; by default every region.",
+            ),
+            Field(
+                "host",
+                Text(
+                    expected="a lower-case registry host, with its port if any, that is not an Amazon ECR host",
+                    do="write the host alone, such as ghcr.io; name an Amazon ECR registry by account and region",
+                    make=_make_host,
+                    maximum=MAX_HOST,
+                    pattern=HOST_PATTERN,
+                    rule=f"!self.matches(r'{ECR_HOST_PATTERN}')",
+                ),
+                "The host of a registry other than private ECR, in lower case, with its port if it has one. Compared"
+                " exactly; port 443 is the same as no port, and `ecr-public.aws.com` the same as `public.ecr.aws`. Hosts"
+                " of private ECR are refused, because one registry has several hosts; use `account`.",
+            ),
+            Field(
+                "repositories",
+                ListOf(item=_REPOSITORY, minimum=1, maximum=max_repositories),
+                "Repository names without the host, or globs: `*` stands for any characters but a slash, `**` for any"
+                " characters. One must match. Short names of Docker Hub are below `library/`.",
+                default=["**"],
+            ),
         ),
-        Field(
-            "repositories",
-            ListOf(item=_REPOSITORY, minimum=1, maximum=MAX_REPOSITORIES),
-            "Repository names without the host, or globs: `*` stands for any characters but a slash, `**` for any"
-            " characters. One must match. Short names of Docker Hub are below `library/`.",
-            default=["**"],
-        ),
-    ),
-)
-"""One scope. Absent repositories mean every repository; an absent region means every region."""
+    )
+
+
+REGISTRY_SCOPE: Final = registry_scope(MAX_REPOSITORIES)

@@ -50,10 +50,12 @@ SEVERITIES: Final = tuple(severity for severity in Severity if severity is not S
 """What a policy may limit: a severity that this version does not know is never counted as a known one."""
 
 
-def _duration(minimum: timedelta, maximum: timedelta) -> Text[timedelta]:
+def duration(minimum: timedelta, maximum: timedelta) -> Text[timedelta]:
+    """Return the shape of a duration within bounds, both included."""
+
     def make(text: str) -> timedelta | None:
-        duration = parse_duration(text)
-        return duration if duration is not None and minimum <= duration <= maximum else None
+        found = parse_duration(text)
+        return found if found is not None and minimum <= found <= maximum else None
 
     days, exact = "int(self.substring(0, self.size() - 1))", "duration(self)"
     in_days, in_time = f"{days} <= {maximum.days}", f"{exact} <= duration('{maximum // timedelta(hours=1)}h')"
@@ -112,7 +114,7 @@ def _glob(pattern: str, maximum: int, expected: str, do: str) -> Text[Glob]:
     return Text(expected=expected, do=do, make=make_glob, maximum=maximum, pattern=pattern, by_rule=True)
 
 
-_NAMESPACE = _glob(
+NAMESPACE_GLOB: Final = _glob(
     NAMESPACE_PATTERN,
     63,
     "a namespace name or a glob of lower-case letters, digits and - *",
@@ -152,12 +154,12 @@ MATCH: Final = Section(
         ),
         Field(
             "namespaces",
-            ListOf(item=_NAMESPACE, maximum=MAX_NAMESPACES),
+            ListOf(item=NAMESPACE_GLOB, maximum=MAX_NAMESPACES),
             "Names of namespaces, or globs: a star stands for any characters. One must match.",
         ),
         Field(
             "excludedNamespaces",
-            ListOf(item=_NAMESPACE, maximum=MAX_NAMESPACES),
+            ListOf(item=NAMESPACE_GLOB, maximum=MAX_NAMESPACES),
             "Names or globs of namespaces that the policy does not apply to, whatever the other fields say.",
         ),
         Field(
@@ -233,13 +235,13 @@ SCAN: Final = Section(
         ),
         Field(
             "maxAge",
-            _duration(MIN_SCAN_AGE, MAX_SCAN_AGE),
+            duration(MIN_SCAN_AGE, MAX_SCAN_AGE),
             "The longest time since the last scan, from `1m` to `365d`. Useful for basic scanning, which scans once"
             " on push and not again.",
         ),
         Field(
             "settlingPeriod",
-            _duration(timedelta(0), MAX_SETTLING),
+            duration(timedelta(0), MAX_SETTLING),
             "How long findings may still arrive after the push or the first scan; until then the image counts as"
             " pending. Inspector reports a scan as done before all of its findings are available. The last scan counts"
             " as the first one unless an earlier one is proved. From `0s` (off) to `1h`.",
@@ -248,20 +250,35 @@ SCAN: Final = Section(
     ),
 )
 
+VULNERABILITY_ID: Final = Text(
+    expected="a vulnerability id such as CVE-2026-12345",
+    do="copy it from the finding",
+    make=str,
+    minimum=2,
+    maximum=128,
+    pattern=VULNERABILITY_PATTERN,
+)
+
+
+def reason_text(do: str) -> Text[str]:
+    """Return the shape of a reason: one line that is not blank."""
+    return Text(
+        expected=f"one line of 1 to {MAX_REASON} characters that is not blank",
+        do=do,
+        make=str,
+        maximum=MAX_REASON,
+        pattern=REASON_PATTERN,
+        by_rule=True,
+    )
+
+
 _IGNORED = Section(
     build=IgnoredVulnerability,
     description="One vulnerability.",
     fields=(
         Field(
             "id",
-            Text(
-                expected="a vulnerability id such as CVE-2026-12345",
-                do="copy it from the finding",
-                make=str,
-                minimum=2,
-                maximum=128,
-                pattern=VULNERABILITY_PATTERN,
-            ),
+            VULNERABILITY_ID,
             "The id as the findings state it, such as CVE-2026-12345.",
             required=True,
         ),
@@ -282,14 +299,7 @@ _IGNORED = Section(
         ),
         Field(
             "reason",
-            Text(
-                expected=f"one line of 1 to {MAX_REASON} characters that is not blank",
-                do="state why it may be ignored and who decided so",
-                make=str,
-                maximum=MAX_REASON,
-                pattern=REASON_PATTERN,
-                by_rule=True,
-            ),
+            reason_text("state why it may be ignored and who decided so"),
             "Why it may be ignored, and who approved it, in one line.",
             required=True,
         ),
@@ -361,7 +371,7 @@ VULNERABILITIES: Final = Section(
         ),
         Field(
             "gracePeriod",
-            _duration(timedelta(0), MAX_GRACE),
+            duration(timedelta(0), MAX_GRACE),
             "How long a finding does not count after it was first observed, so that a new CVE does not stop tonight's"
             " deployment. During this time, the message says when it ends. A finding that was observed more than five"
             " minutes in the future has no grace period. Up to `365d`.",
@@ -396,4 +406,4 @@ PLATFORMS: Final = ListOf(
     unique=True,
 )
 
-MAX_STALE: Final = _duration(timedelta(0), MAX_STALENESS)
+MAX_STALE: Final = duration(timedelta(0), MAX_STALENESS)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from tidegate.errors import UndeterminedError
+from tidegate.policy.exceptions import ImagePolicyException
 from tidegate.policy.match import namespace_matches
 from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
@@ -31,19 +32,26 @@ class NotSyncedError(UndeterminedError):
 class PolicySet:
     """The policies that apply to one namespace, ordered by name. One set per snapshot and content; it hashes by identity.
 
-    ``enforcing`` are those of them that deny. ``trust`` holds their trust stores and keys.
+    ``enforcing`` are those of them that deny. ``trust`` holds their trust stores and keys. ``exceptions`` are those from
+    these policies that apply in the namespace, ended ones among them.
     """
 
     policies: tuple[Policy, ...]
     enforcing: tuple[Policy, ...]
     trust: TrustSnapshot = NO_TRUST
+    exceptions: tuple[ImagePolicyException, ...] = ()
 
     @classmethod
-    def of(cls, policies: Iterable[Policy], trust: TrustSnapshot = NO_TRUST) -> "PolicySet":
+    def of(
+        cls,
+        policies: Iterable[Policy],
+        trust: TrustSnapshot = NO_TRUST,
+        exceptions: Iterable[ImagePolicyException] = (),
+    ) -> "PolicySet":
         """Return a new set of the policies."""
         ordered = tuple(sorted(policies, key=_order))
         enforcing = tuple(policy for policy in ordered if Action.DENY in policy.actions)
-        return cls(policies=ordered, enforcing=enforcing, trust=trust)
+        return cls(policies=ordered, enforcing=enforcing, trust=trust, exceptions=tuple(exceptions))
 
     def __iter__(self) -> Iterator[Policy]:
         return iter(self.policies)
@@ -54,28 +62,47 @@ class PolicySet:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicySnapshot:
-    """Every policy of the cluster, with the trust stores and keys that they rely on.
+    """Every policy of the cluster, with the exceptions from them, and the trust stores and keys that they rely on.
 
-    ``revision`` is a digest of the policies' names, uids and generations and of the trust's revision. ``policies`` are
-    ordered by name, broken ones among them. ``synced`` is False before the first LIST.
+    ``revision`` is a digest of the names, uids and generations of policies and exceptions and of the trust's revision.
+    ``policies`` are ordered by name, broken ones among them. ``synced`` is False before the first LIST.
     """
 
     revision: str
     policies: tuple[Policy, ...]
     synced: bool
     trust: TrustSnapshot = NO_TRUST
+    exceptions: tuple[ImagePolicyException, ...] = ()
     _by_namespace: OrderedDict[str, tuple[Mapping[str, str] | None, PolicySet]] = field(
         default_factory=OrderedDict, repr=False
     )
-    _by_content: WeakValueDictionary[tuple[Policy, ...], PolicySet] = field(
+    _by_content: WeakValueDictionary[tuple[tuple[Policy, ...], tuple[ImagePolicyException, ...]], PolicySet] = field(
         default_factory=WeakValueDictionary, repr=False
     )
+    _by_home: Mapping[str | None, tuple[ImagePolicyException, ...]] = field(default_factory=dict, repr=False)
+    """The exceptions of each namespace, and those of the cluster at None."""
 
     @classmethod
-    def of(cls, policies: Iterable[Policy], trust: TrustSnapshot = NO_TRUST) -> "PolicySnapshot":
-        """Return the snapshot of all policies of the cluster."""
+    def of(
+        cls,
+        policies: Iterable[Policy],
+        trust: TrustSnapshot = NO_TRUST,
+        exceptions: Iterable[ImagePolicyException] = (),
+    ) -> "PolicySnapshot":
+        """Return the snapshot of all policies of the cluster, and of all exceptions from them."""
         ordered = tuple(sorted(policies, key=_order))
-        return cls(revision=_revision(ordered, trust), policies=ordered, synced=True, trust=trust)
+        excepted = tuple(exceptions)
+        by_home: dict[str | None, list[ImagePolicyException]] = {}
+        for one in excepted:
+            by_home.setdefault(one.namespace, []).append(one)
+        return cls(
+            revision=_revision(ordered, trust, excepted),
+            policies=ordered,
+            synced=True,
+            trust=trust,
+            exceptions=excepted,
+            _by_home={home: tuple(those) for home, those in by_home.items()},
+        )
 
     @classmethod
     def unsynced(cls) -> "PolicySnapshot":
@@ -113,11 +140,18 @@ class PolicySnapshot:
         return found
 
     def _find(self, name: str, labels: Mapping[str, str] | None) -> PolicySet:
-        """Return the set with the matching policies: the same object for namespaces with the same policies."""
+        """Return the set with what matches: the same object for namespaces with the same policies and exceptions."""
         matching = tuple(policy for policy in self.policies if namespace_matches(policy.match, name, labels))
-        known = self._by_content.get(matching)
+        names = {policy.name for policy in matching}
+        exceptions = tuple(
+            one
+            for home in (None, name)
+            for one in self._by_home.get(home, ())
+            if not names.isdisjoint(one.policies) and one.applies_in(name)
+        )
+        known = self._by_content.get((matching, exceptions))
         if known is None:
-            known = self._by_content[matching] = PolicySet.of(matching, self.trust)
+            known = self._by_content[matching, exceptions] = PolicySet.of(matching, self.trust, exceptions)
         return known
 
 
@@ -125,8 +159,9 @@ def _order(policy: Policy) -> tuple[str, str]:
     return policy.name, policy.uid
 
 
-def _revision(policies: tuple[Policy, ...], trust: TrustSnapshot) -> str:
+def _revision(policies: tuple[Policy, ...], trust: TrustSnapshot, exceptions: tuple[ImagePolicyException, ...]) -> str:
     """Return a digest that changes when an object is added, removed, replaced or edited, or what is trusted changes."""
     objects = [(policy.name, policy.uid, policy.generation) for policy in policies]
-    content = json.dumps([objects, trust.revision])
+    excepted = [(one.label, one.uid, one.generation) for one in exceptions]
+    content = json.dumps([objects, trust.revision, *([excepted] if excepted else [])])
     return hashlib.sha256(content.encode()).hexdigest()[:_REVISION_DIGITS]

@@ -30,7 +30,7 @@ class Metrics:
         )
         self.results = self._counter(
             "tidegate_check_results",
-            "Results that did not pass: denied, warned or only audited.",
+            "Results that did not pass: denied, warned, only audited, or excepted.",
             *("policy", "check", "outcome", "reason"),
         )
         self.stale = self._counter(

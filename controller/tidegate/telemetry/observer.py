@@ -75,7 +75,7 @@ class Observer:
             metrics.stale.add()
         for refusal in decision.refusals:
             metrics.results.add(*refusal)
-        # A policy that only audits allows the request, so its findings are seen only in the log.
+        # A policy that only audits allows the request, so its findings and exceptions are seen only in the log.
         if decision.refusals or decision.mark not in _PLAIN:
             self._log_decision(request, decision, seconds)
 
@@ -134,6 +134,7 @@ class Observer:
             dry_run=request.dry_run,
             images=_first([verdict.label for verdict in decision.verdicts]),
             findings=_first([record for verdict in decision.verdicts for record in verdict.records]),
+            exceptions=_first([line for verdict in decision.verdicts for line in verdict.exceptions]),
             causes=_first([cause for verdict in decision.verdicts for cause in verdict.causes]),
             seconds=round(seconds, 6),
         )

@@ -14,6 +14,7 @@ import kopf
 from kubernetes.client import Configuration
 
 from tidegate.cluster.connection import KopfLogin
+from tidegate.cluster.exceptions import AllExceptions
 from tidegate.cluster.kopf_settings import common_settings
 from tidegate.cluster.namespaces import WatchedNamespaces
 from tidegate.cluster.policies import WatchedPolicies
@@ -30,6 +31,7 @@ async def run_operator(
     configuration: Configuration,
     host: KopfHost,
     policies: WatchedPolicies,
+    exceptions: AllExceptions,
     trust_stores: WatchedTrustStores,
     namespaces: WatchedNamespaces,
     background: Sequence[Forever] = (),
@@ -37,11 +39,13 @@ async def run_operator(
 ) -> None:
     """Run until SIGTERM, SIGINT or ``stop``; the host drains before this returns. Raise what else ended it.
 
-    ``background`` runs beside the watches of policies, trust stores and namespaces until the host has drained: kopf
-    cancels every task that starts after its own, so these start before.
+    ``background`` runs beside the watches of policies, exceptions, trust stores and namespaces until the host has drained:
+    kopf cancels every task that starts after its own, so these start before.
     """
     watches = Watches(configuration, policies=policies, trust_stores=trust_stores, namespaces=namespaces)
-    works = (policies.run, trust_stores.run, namespaces.run, watches.run, *background)
+    lists = (policies, *exceptions.kinds, trust_stores, namespaces)
+    reflectors = (one.reflector.run for one in exceptions.kinds)
+    works = (*(one.run for one in lists), *reflectors, watches.run, *background)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_forever(work)) for work in works]

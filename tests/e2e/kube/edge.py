@@ -15,6 +15,7 @@ from tests.cluster import ControlPlane
 from tests.objects import image_policy
 from tests.waiting import until
 from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.exceptions import AllExceptions
 from tidegate.cluster.namespaces import WatchedNamespaces
 from tidegate.cluster.platforms import NodePlatforms
 from tidegate.cluster.policies import WatchedPolicies
@@ -99,7 +100,9 @@ class Edge:
             self.roots.notify(self.trust_stores.mark_dirty)
         self.keys = KmsKeys(NoKeys())
         trust = WatchedTrust(self.trust_stores, self.keys)
-        self.policies = WatchedPolicies(self.api, trust=trust, every_seconds=every_seconds)
+        self.exceptions = AllExceptions(self.api, every_seconds=every_seconds)
+        self.policies = WatchedPolicies(self.api, trust=trust, exceptions=self.exceptions, every_seconds=every_seconds)
+        self.exceptions.follow(self.policies)
         self.namespaces = WatchedNamespaces(self.api, every_seconds=every_seconds)
         self.platforms = NodePlatforms(self.api, every_seconds=every_seconds)
         self.host = SilentHost()
@@ -111,6 +114,7 @@ class Edge:
             configuration=self.configuration,
             host=cast("KopfHost", self.host),
             policies=self.policies,
+            exceptions=self.exceptions,
             trust_stores=self.trust_stores,
             namespaces=self.namespaces,
             background=[self.platforms.run, self.keys.run, *([self.roots.run] if self.roots else [])],

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart.render import NAMESPACE, RELEASE
+from tests.chart.render import NAMESPACE, RELEASE, custom_resource_definitions
 from tests.cluster import program, wait_for
 from tests.cluster.node import NodeCluster
 from tests.cluster.node.components import NODE
@@ -114,7 +114,8 @@ def terminal(bare_node: NodeCluster, aws: Simulator, tmp_path: Path) -> Iterator
     shell.command(f"helm uninstall {RELEASE} --namespace {NAMESPACE} --ignore-not-found")
     shell.command(f"kubectl delete {KIND} {RELEASE} --ignore-not-found")
     bare_node.kubectl("uncordon", NODE)
-    bare_node.kubectl("delete", "crd", "imagepolicies.tidegate.dev", "truststores.tidegate.dev", "--ignore-not-found")
+    crds = [one["metadata"]["name"] for one in custom_resource_definitions()]
+    bare_node.kubectl("delete", "crd", *crds, "--ignore-not-found")
     bare_node.kubectl("delete", "namespace", NAMESPACE, "team-a", "sandbox", "--ignore-not-found", timeout_seconds=120)
 
 

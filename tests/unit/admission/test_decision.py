@@ -245,14 +245,15 @@ def test_audit_annotations_are_bounded():
     assert all(len(text) <= MAX_ANNOTATION_CHARACTERS for text in annotations.values())
 
 
-def test_telemetry_is_told_each_result_that_did_not_let_through_whatever_was_done_about_it():
+def test_telemetry_is_told_each_result_that_did_not_pass_whatever_was_done_about_it():
     decision = answer(BAD, GOOD, AUDITED, verdict(Outcome.UNDETERMINED, name="q"))
     assert decision.refusals == (
         ("p", "scan", "Fail", "NotScanned"),
         ("p", "scan", "Fail", "NotScanned"),
         ("q", "scan", "Undetermined", "NotScanned"),
     )
-    assert answer(GOOD, verdict(Outcome.EXEMPT)).refusals == ()
+    assert answer(GOOD, verdict(Outcome.EXEMPT)).refusals == (("p", "scan", "Exempt", "NotScanned"),)
+    assert answer(GOOD).refusals == ()
 
 
 @pytest.mark.parametrize("stale", [True, False])

@@ -117,8 +117,8 @@ def faulty(faults: Mapping[Check, str]) -> Iterator[None]:
     """Break checks, and drop the results of others on their way to the verdict."""
     broken = {check: FAULTS[fault] for check, fault in faults.items() if fault in FAULTS}
 
-    def dropping(policy: Any, subject: Any) -> tuple[CheckResult, ...]:
-        return tuple(one for one in judging.judge(policy, subject) if faults.get(one.check) != "drop")
+    def dropping(policy: Any, subject: Any, exceptions: Any) -> tuple[CheckResult, ...]:
+        return tuple(one for one in judging.judge(policy, subject, exceptions) if faults.get(one.check) != "drop")
 
     with mock.patch.dict(judging._CHECKS, broken), mock.patch.object(planning, "judge", dropping):
         yield

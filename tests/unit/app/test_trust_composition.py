@@ -11,6 +11,7 @@ from tests.unit.trust.trust_examples import inline, parsed, pem
 from tidegate.app.admission import own_namespace, watch_trust_stores, watched_policies
 from tidegate.app.engine import tuf_roots
 from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.exceptions import AllExceptions
 from tidegate.cluster.trust import WatchedTrust
 from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.egress.hosts import Reach
@@ -59,7 +60,8 @@ def acme() -> AnyTrustStore:
 
 async def test_what_verifies_is_ready_before_the_first_request():
     stores = cast("WatchedTrustStores", Stores(acme()))
-    policies = watched_policies(cast("KubernetesApi", Api()), WatchedTrust(stores, KmsKeys(NoKeys())))
+    api = cast("KubernetesApi", Api())
+    policies = watched_policies(api, WatchedTrust(stores, KmsKeys(NoKeys())), AllExceptions(api))
     assert await policies.resync.refresh_once()
     assert policies._warming is not None
     await policies._warming

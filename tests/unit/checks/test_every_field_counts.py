@@ -8,7 +8,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from tests.unit.builders import (
     child,
     detail,
     evidence,
+    exception,
     finding,
     known,
     missing,
@@ -37,10 +38,12 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.repository import TagMutability
 from tidegate.evidence.scan import Answer, ScanState, Severity
+from tidegate.policy.exceptions import ImagePolicyException
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import compile_policy
 from tidegate.policy.signatures import AttestationRules, SignatureRules
 from tidegate.policy.snapshot import PolicySnapshot
+from tidegate.policy.trust_stores import NO_TRUST
 
 Spec = Mapping[str, Any]
 
@@ -55,6 +58,7 @@ class Case:
     namespace: str = "shop"
     labels: Mapping[str, str] = field(default_factory=dict)
     collected: ImageEvidence = field(default_factory=evidence)
+    exceptions: tuple[ImagePolicyException, ...] = ()
 
 
 def under(base: Spec, section: str, **fields: Any) -> Spec:
@@ -211,6 +215,23 @@ CASES["ImagePolicy.signatures"] = Case(
 CASES["ImagePolicy.attestations"] = Case(
     without={"registries": [OURS]}, having={"registries": [OURS], "attestations": ATTESTED}
 )
+BY_CHECK = exception(namespace="shop", policies=("rules",), created_at=NOW)
+BY_ID = exception(namespace="shop", policies=("rules",), created_at=NOW, vulnerabilities=("CVE-2026-0001",))
+
+
+def permitting(excepted: ImagePolicyException, **permitted: Any) -> Case:
+    """A case of what is permitted to namespaces, where one has this exception."""
+    having = {**CRITICAL, "namespacedExceptions": {"checks": ["tags"], **permitted}}
+    return Case(without=CRITICAL, having=having, collected=VULNERABLE, exceptions=(excepted,))
+
+
+CASES["ImagePolicy.namespaced_exceptions"] = permitting(BY_CHECK, checks=["vulnerabilities"])
+CASES["NamespacedExceptions.checks"] = permitting(BY_CHECK, checks=["vulnerabilities"])
+CASES["NamespacedExceptions.vulnerabilities"] = permitting(BY_ID, vulnerabilities=True)
+CASES["NamespacedExceptions.max_duration"] = replace(
+    permitting(BY_CHECK, checks=["vulnerabilities"]),
+    without={**CRITICAL, "namespacedExceptions": {"checks": ["vulnerabilities"], "maxDuration": "23h"}},
+)
 for each in ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNTRIAGED"):
     other = "HIGH" if each == "CRITICAL" else "CRITICAL"
     CASES[f"max_counts[{each}]"] = Case(
@@ -254,7 +275,7 @@ def compiled(spec: Spec, *, name: str = "rules", **identity: Any) -> Any:
 
 
 def verdict(policy: Any, case: Case) -> Any:
-    policies = PolicySnapshot.of([policy]).for_namespace(case.namespace, case.labels)
+    policies = PolicySnapshot.of([policy], NO_TRUST, case.exceptions).for_namespace(case.namespace, case.labels)
     plan = make_plan(case.image, policies, ())
     return judge_plan(plan, case.collected, now=NOW, monotonic=MOMENT, audit_only=False)
 

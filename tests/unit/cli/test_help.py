@@ -152,7 +152,7 @@ def test_completion_names_the_commands(monkeypatch):
     monkeypatch.setenv("COMP_CWORD", "1")
     code = "import sys; sys.argv = ['tidegate']; from tidegate.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.stdout == "plain,explain\n"
+    assert done.stdout == "plain,exception\nplain,explain\n"
 
 
 def test_without_a_command_the_help_is_shown():

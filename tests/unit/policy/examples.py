@@ -53,6 +53,7 @@ FULL: dict[str, Any] = {
     "platforms": ["linux/arm64"],
     "onUndetermined": "Allow",
     "maxStale": "2h",
+    "namespacedExceptions": {"checks": ["tags", "signatures"], "vulnerabilities": True, "maxDuration": "12h"},
 }
 """Every field, each with another value than its default."""
 
@@ -175,5 +176,9 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "no stale evidence": SCANNED | {"maxStale": "0s"},
     "the longest staleness": SCANNED | {"maxStale": "7d"},
     "the longest staleness in hours": SCANNED | {"maxStale": "168h"},
+    "exceptions of namespaces by id": SCANNED | {"namespacedExceptions": {"vulnerabilities": True}},
+    "exceptions of namespaces from a check": SCANNED | {"namespacedExceptions": {"checks": ["tags"]}},
+    "the shortest exceptions": SCANNED | {"namespacedExceptions": {"checks": ["tags"], "maxDuration": "1m"}},
+    "the longest exceptions": SCANNED | {"namespacedExceptions": {"checks": ["tags"], "maxDuration": "365d"}},
     **signature_examples.ACCEPTED,
 }

@@ -223,6 +223,21 @@ REFUSED: dict[str, Refused] = {
         SCANNED | {"maxStale": "8d"}, "spec.maxStale: got '8d', expected a duration from 0s to 7d", DURATION
     ),
     "staleness over a week in hours": Refused(SCANNED | {"maxStale": "168h1s"}, "maxStale: got '168h1s'", DURATION),
+    "exceptions from nothing": Refused(
+        SCANNED | {"namespacedExceptions": {"checks": []}},
+        "spec.namespacedExceptions: got nothing, expected what may be excepted",
+        "expected what may be excepted: checks or vulnerabilities",
+    ),
+    "exceptions from an unknown check": Refused(
+        SCANNED | {"namespacedExceptions": {"checks": ["everything"]}},
+        "spec.namespacedExceptions.checks[0]: got 'everything'",
+        'Unsupported value: "everything"',
+    ),
+    "exceptions without an end": Refused(
+        SCANNED | {"namespacedExceptions": {"checks": ["tags"], "maxDuration": "366d"}},
+        "spec.namespacedExceptions.maxDuration: got '366d', expected a duration from 1m to 365d",
+        "expected a duration from 1m to 365d",
+    ),
     **refused_signatures.REFUSED,
     **refused_attestations.REFUSED,
 }

@@ -20,6 +20,10 @@ def schema_of(file: Path) -> dict[str, Any]:
 
 OBJECT = schema_of(CRD_FILE)
 SPEC: dict[str, Any] = OBJECT["properties"]["spec"]
+EXCEPTION_FILE = CRDS / "imagepolicyexceptions.tidegate.dev.yaml"
+NAMESPACED_EXCEPTION_FILE = CRDS / "namespacedimagepolicyexceptions.tidegate.dev.yaml"
+EXCEPTION = schema_of(EXCEPTION_FILE)
+NAMESPACED_EXCEPTION = schema_of(NAMESPACED_EXCEPTION_FILE)
 TRUST_STORE = schema_of(TRUST_STORE_FILE)
 IMAGE_VERDICT = schema_of(CRDS / "imageverdicts.tidegate.dev.yaml")
 TRUST_STORE_SPEC: dict[str, Any] = TRUST_STORE["properties"]["spec"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import crds
-from tests.unit.policy import refused_examples, schema, trust_store_examples
+from tests.unit.policy import exception_examples, refused_examples, schema, trust_store_examples
 from tests.unit.policy.examples import ACCEPTED, FULL, with_spec
 from tidegate.policy import parse
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, SelectorOperator, Tolerance
@@ -14,9 +14,22 @@ from tidegate.policy.shape import Choice, Constraint, Flag, ListOf, MapOf, Numbe
 from tidegate.policy.shape import Field as ShapeField
 
 RULES = "x-kubernetes-validations"
-OBJECTS = {"ImagePolicy": schema.OBJECT, "TrustStore": schema.TRUST_STORE}
+OBJECTS = {
+    "ImagePolicy": schema.OBJECT,
+    "ImagePolicyException": schema.EXCEPTION,
+    "NamespacedImagePolicyException": schema.NAMESPACED_EXCEPTION,
+    "TrustStore": schema.TRUST_STORE,
+}
 WRITTEN = OBJECTS | {"ImageVerdict": schema.IMAGE_VERDICT}
-REFUSED = {"ImagePolicy": refused_examples.REFUSED, "TrustStore": trust_store_examples.REFUSED}
+REFUSED = {
+    "ImagePolicy": refused_examples.REFUSED,
+    "ImagePolicyException": refused_examples.REFUSED
+    | exception_examples.REFUSED
+    | exception_examples.REFUSED_OF_CLUSTER,
+    "NamespacedImagePolicyException": refused_examples.REFUSED | exception_examples.REFUSED,
+    "TrustStore": trust_store_examples.REFUSED,
+}
+"""The registry scopes of exceptions are those of policies, so that their rules have examples there."""
 
 WORD = Text(expected="a word", do="write one", make=str, maximum=9, pattern="^[a-z]+$")
 SENTENCE = "expected a word; write one"

@@ -163,6 +163,14 @@ CHANGES: dict[str, tuple[Path, Any, str]] = {
     "spec.platforms": (("platforms",), ["linux/amd64"], "platforms"),
     "spec.onUndetermined": (("onUndetermined",), "Deny", "on_undetermined"),
     "spec.maxStale": (("maxStale",), "3h", "max_stale"),
+    "spec.namespacedExceptions": (("namespacedExceptions",), {"checks": ["scan"]}, "namespaced_exceptions"),
+    "spec.namespacedExceptions.checks": (("namespacedExceptions", "checks"), ["tags"], "namespaced_exceptions"),
+    "spec.namespacedExceptions.vulnerabilities": (
+        ("namespacedExceptions", "vulnerabilities"),
+        False,
+        "namespaced_exceptions",
+    ),
+    "spec.namespacedExceptions.maxDuration": (("namespacedExceptions", "maxDuration"), "13h", "namespaced_exceptions"),
 }
 
 

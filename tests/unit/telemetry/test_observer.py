@@ -126,9 +126,16 @@ def test_a_refusal_names_who_wanted_what_and_where_without_obeying_it(observer):
         "dry_run": True,
         "images": [f"{IMAGE} {DIGEST} Fail"],
         "findings": list(decision().verdicts[0].records),
+        "exceptions": [],
         "causes": [],
         "seconds": 0.0002,
     }
+
+
+def test_what_an_exception_let_in_is_counted_and_logged_also_where_nothing_is_warned_of(observer, metrics):
+    (line,) = tell(observer, decision(Outcome.EXEMPT, action=Action.AUDIT))
+    assert read(metrics, "tidegate_check_results_total") == {("p", "scan", "Exempt", "NotScanned"): 1.0}
+    assert line["exceptions"] == ["scan: it is bad [policy p]"]
 
 
 def test_before_the_policies_are_read_a_refusal_is_a_line(observer):

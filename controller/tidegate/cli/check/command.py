@@ -17,7 +17,7 @@ from tidegate.strict.quotation import printable
 
 EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 2
 _IMAGE_COLUMN = 9
-_RESULT_FIELDS = ("check", "outcome", "reason", "found", "details", "remedy", "cause", "notes")
+_RESULT_FIELDS = ("check", "outcome", "reason", "found", "details", "remedy", "cause", "notes", "exceptions")
 _STYLES = {"ALLOWED": "green", "WARNED": "yellow", "REFUSED": "bold red", "UNKNOWN": "magenta"}
 
 
@@ -51,7 +51,8 @@ def check(
     Examples:
       tidegate check 111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.4
       helm template ./chart | tidegate check -f - --policy policies.yaml
-      kubectl get imagepolicies,truststores -o yaml > policies.yaml
+      kubectl get imagepolicies,truststores,imagepolicyexceptions -o yaml \\
+        > policies.yaml
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     if not images and not files:
         raise click.UsageError("name at least one IMAGE or -f FILE")

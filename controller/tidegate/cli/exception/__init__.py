@@ -1,0 +1,1 @@
+"""``tidegate exception``: exceptions from policies, written and listed."""

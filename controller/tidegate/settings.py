@@ -158,6 +158,16 @@ class TrustStoreSettings(_Section, frozen=True, kw_only=True):
     TrustStores name them."""
 
 
+class ImageVerdictSettings(_Section, frozen=True, kw_only=True):
+    """What is known of images in use, stored in ImageVerdicts."""
+
+    change_feed: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] = (
+        "tidegate-change-feed"
+    )
+    """The ConfigMap in `namespace` in which the background role says how far it has followed the changes of each registry.
+    By it, the facts of ImageVerdicts are younger than their last write."""
+
+
 class Cache(_Section, frozen=True, kw_only=True):
     """``images`` limits the entries of each cache, and ``memory_mebibytes`` the memory of all caches together."""
 
@@ -193,6 +203,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     """How to reach a registry that is not Amazon ECR. Only registries that a policy lists are contacted."""
     revocation: Revocation = Revocation()
     trust_stores: TrustStoreSettings = TrustStoreSettings()
+    image_verdicts: ImageVerdictSettings = ImageVerdictSettings()
     cache: Cache = Cache()
     log: Log = Log()
 

@@ -6,11 +6,12 @@ from tests.chart.render import ENFORCING, HelmError, find, find_all, render, web
 
 PREFIX = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/"
 POLICY = {"apiServerPolicy": {"allowedPrefixes": [PREFIX]}}
+NAME, VERDICTS = "tidegate.tidegate.dev", "tidegate-verdicts.tidegate.dev"
 
 
 def test_there_is_none_unless_something_is_required():
-    assert find_all(render(), "ValidatingAdmissionPolicy") == []
-    assert find_all(render(), "ValidatingAdmissionPolicyBinding") == []
+    assert find_all(render(), "ValidatingAdmissionPolicy", NAME) == []
+    assert find_all(render(), "ValidatingAdmissionPolicyBinding", NAME) == []
 
 
 @pytest.mark.parametrize(
@@ -22,13 +23,13 @@ def test_there_is_none_unless_something_is_required():
     ],
 )
 def test_it_has_what_is_required_and_no_more(policy, count):
-    found = find(render({"apiServerPolicy": policy}), "ValidatingAdmissionPolicy")
+    found = find(render({"apiServerPolicy": policy}), "ValidatingAdmissionPolicy", NAME)
     assert len(found["spec"]["validations"]) == count
 
 
 def test_it_is_about_the_same_resources_and_updates_as_the_webhook():
     objects = render(POLICY)
-    spec = find(objects, "ValidatingAdmissionPolicy")["spec"]
+    spec = find(objects, "ValidatingAdmissionPolicy", NAME)["spec"]
     for hook in webhooks(objects).values():
         assert spec["matchConstraints"]["resourceRules"] == hook["rules"]
         assert spec["matchConditions"] == hook["matchConditions"]
@@ -36,8 +37,11 @@ def test_it_is_about_the_same_resources_and_updates_as_the_webhook():
 
 
 def test_it_denies_once_the_chart_enforces():
-    assert find(render(POLICY), "ValidatingAdmissionPolicyBinding")["spec"]["validationActions"] == ["Warn", "Audit"]
-    enforcing = find(render({**POLICY, **ENFORCING}), "ValidatingAdmissionPolicyBinding")
+    assert find(render(POLICY), "ValidatingAdmissionPolicyBinding", NAME)["spec"]["validationActions"] == [
+        "Warn",
+        "Audit",
+    ]
+    enforcing = find(render({**POLICY, **ENFORCING}), "ValidatingAdmissionPolicyBinding", NAME)
     assert enforcing["spec"]["validationActions"] == ["Deny", "Audit"]
 
 
@@ -53,3 +57,15 @@ def test_it_denies_once_the_chart_enforces():
 def test_a_prefix_that_would_match_more_than_it_says_is_refused(prefix):
     with pytest.raises(HelmError, match="apiServerPolicy/allowedPrefixes/0"):
         render({"apiServerPolicy": {"allowedPrefixes": [prefix]}})
+
+
+@pytest.mark.parametrize(
+    ("values", "account"),
+    [({}, "tidegate-background"), ({"serviceAccount": {"create": False, "name": "gate"}}, "gate-background")],
+)
+def test_only_the_background_role_may_write_verdicts_in_audit_mode_too(values, account):
+    objects = render(values)
+    (validation,) = find(objects, "ValidatingAdmissionPolicy", VERDICTS)["spec"]["validations"]
+    user = f"system:serviceaccount:tidegate:{account}"
+    assert validation["expression"] == f'request.userInfo.username == "{user}"'
+    assert find(objects, "ValidatingAdmissionPolicyBinding", VERDICTS)["spec"]["validationActions"] == ["Deny", "Audit"]

@@ -47,6 +47,8 @@ def test_the_defaults_create_these_objects_and_no_others():
         "Service",
         "Service",
         "ServiceAccount",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
         "ValidatingWebhookConfiguration",
     ]
 
@@ -91,6 +93,7 @@ def test_each_object_is_labelled_and_in_the_release_s_namespace(values):
         assert item["metadata"]["labels"]["app.kubernetes.io/instance"] == "tidegate", item["kind"]
         cluster_wide = {"ClusterRole", "ClusterRoleBinding", "ImagePolicy"}
         cluster_wide |= {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}
+        cluster_wide |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
         expected = None if item["kind"] in cluster_wide else "gate"
         assert item["metadata"].get("namespace") == expected, item["kind"]
 

@@ -200,6 +200,8 @@ class TestRights:
             ("tidegate.dev", "truststores", "list"),
             ("tidegate.dev", "truststores", "watch"),
             ("tidegate.dev", "truststores/status", "patch"),
+            ("tidegate.dev", "imageverdicts", "list"),
+            ("tidegate.dev", "imageverdicts", "watch"),
             ("", "namespaces", "list"),
             ("", "namespaces", "watch"),
             ("", "nodes", "list"),

@@ -20,6 +20,7 @@ POLICY = {"allowedPrefixes": [f"{REGISTRY}/"], "digestRequired": True}
 KINDS = ["Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job", "CronJob"]
 NOT_ALLOWED = f"Use an image whose name starts with one of: {REGISTRY}/"
 NO_DIGEST = "An image is not named by digest. Append its digest"
+NAME = "tidegate.tidegate.dev"
 BUILT_IN = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 
 
@@ -32,12 +33,12 @@ class Policies:
 
     def install(self, **values: Any) -> None:
         objects = render({**ENFORCING, "apiServerPolicy": POLICY, **values})
-        self.cluster.apply([one for kind in BUILT_IN for one in find_all(objects, kind)])
+        self.cluster.apply([one for kind in BUILT_IN for one in find_all(objects, kind, NAME)])
         wait_for(lambda: NOT_ALLOWED in self.try_image(FOREIGN)[1], what="the policy to be in force")
 
     def remove(self) -> None:
         for kind in BUILT_IN:
-            self.cluster.kubectl("delete", kind.lower(), "tidegate.tidegate.dev", "--ignore-not-found")
+            self.cluster.kubectl("delete", kind.lower(), NAME, "--ignore-not-found")
         wait_for(lambda: NOT_ALLOWED not in self.try_image(FOREIGN)[1], what="the policy to be out of force")
 
     def try_image(self, image: str) -> tuple[bool, str]:

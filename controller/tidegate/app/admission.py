@@ -22,8 +22,10 @@ from tidegate.app.engine import Engine, build_engine
 from tidegate.app.fatal import clear_end, end_clearly
 from tidegate.app.server_metrics import ServerMetrics
 from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.change_feed import WatchedChangeFeed
 from tidegate.cluster.connection import load_configuration
 from tidegate.cluster.exceptions import AllExceptions
+from tidegate.cluster.image_verdicts import WatchedVerdicts
 from tidegate.cluster.namespaces import WatchedNamespaces
 from tidegate.cluster.platforms import NodePlatforms
 from tidegate.cluster.policies import WatchedPolicies
@@ -45,7 +47,7 @@ from tidegate.trust.kms_keys import KmsKeys
 from tidegate.trust.trusted_roots import FetchedRoots
 from tidegate.webhook.certificate import MUTATING, CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
 from tidegate.webhook.kopf_host import KopfHost
-from tidegate.webhook.operator import run_operator
+from tidegate.webhook.operator import Forever, run_operator
 from tidegate.webhook.self_check import SelfCheck, WithoutSelfChecks
 from tidegate.webhook.server import (
     AdmissionServer,
@@ -106,6 +108,7 @@ async def serve(settings: Settings) -> None:
     exceptions = AllExceptions(api)
     policies = watched_policies(api, trust, exceptions)
     namespaces, platforms = WatchedNamespaces(api), NodePlatforms(api)
+    verdicts = watched_verdicts(engine, api)
     certificate = serving_certificate(settings, api)
     pair = await certificate.obtain()
     tls = ServerTLS(pair.certificate_pem, pair.key_pem, client_authorities_pem=client_authorities(settings))
@@ -116,7 +119,7 @@ async def serve(settings: Settings) -> None:
         host=OWN_ADDRESSES.get(settings.server.host, settings.server.host),
         audit_only=settings.audit_only,
         client=lambda: tls.own_client,
-        is_loading=policies.is_loading,
+        is_loading=lambda: policies.is_loading() or verdicts.is_loading(),
         expect=lambda status, count: server.expect(status, count),  # noqa: PLW0108 - the server is made below
     )
     sources = WebhookSources(
@@ -137,6 +140,7 @@ async def serve(settings: Settings) -> None:
         timeout_seconds=settings.server.webhook_timeout_seconds,
     )
     clock_watch = watch_clock(engine, reviewers)
+    verdicts.expired = lambda: forget_verdicts(reviewers)
     server = AdmissionServer(
         responder=responder(reviewers[0]),
         audit_responder=responder(reviewers[1]),
@@ -177,6 +181,8 @@ async def serve(settings: Settings) -> None:
                 roots.run,
                 readiness.run,
                 clock_watch.run,
+                verdicts.run,
+                *change_feed(settings, api, engine),
                 lambda: certificate.run(tls.reload),
                 lambda: give_memory_back(lambda: server.table.closed),
             ),
@@ -197,15 +203,38 @@ def watched_policies(api: KubernetesApi, trust: WatchedTrust, exceptions: AllExc
 
 def watch_clock(engine: Engine, reviewers: Sequence[Reviewer]) -> ClockWatch:
     """Return the watch that counts jumps of the wall clock and makes reviewers forget their verdicts at each."""
-
-    def jumped() -> None:
-        for one in reviewers:
-            one.forget()
-
-    watch = ClockWatch(engine.clock, jumped=jumped)
+    watch = ClockWatch(engine.clock, jumped=lambda: forget_verdicts(reviewers))
     text = "Jumps of the wall clock by five seconds or more since the start; the log has each with its size."
     engine.metrics.watch("tidegate_clock_jumps", text, lambda: watch.jumps)
     return watch
+
+
+def forget_verdicts(reviewers: Sequence[Reviewer]) -> None:
+    """Have reviewers judge every image anew."""
+    for one in reviewers:
+        one.forget()
+
+
+def watched_verdicts(engine: Engine, api: KubernetesApi) -> WatchedVerdicts:
+    """Return the ImageVerdicts, which give the engine what it knows while AWS cannot be reached, and their metrics."""
+    stored = engine.facts.stored
+    verdicts = WatchedVerdicts(api, offer=engine.facts.offer, forget=stored.drop)
+    watch = engine.metrics.watch
+    watch("tidegate_image_verdicts", "ImageVerdicts that are valid.", verdicts.__len__)
+    watch("tidegate_image_verdicts_invalid", "ImageVerdicts that are not valid and not used.", lambda: verdicts.invalid)
+    watch("tidegate_image_verdicts_bytes", "Memory of the facts of ImageVerdicts, in bytes.", lambda: stored.size)
+    age = "Seconds since the API server last sent ImageVerdicts."
+    watch("tidegate_image_verdicts_age_seconds", age, lambda: verdicts.age_seconds)
+    return verdicts
+
+
+def change_feed(settings: Settings, api: KubernetesApi, engine: Engine) -> Sequence[Forever]:
+    """Return what reads how far the background role has followed each registry; nothing outside of a cluster."""
+    namespace, name = own_namespace(settings), settings.image_verdicts.change_feed
+    if namespace is None:
+        return ()
+    feed = WatchedChangeFeed(api, namespace=namespace, name=name, confirm=engine.facts.stored.confirm)
+    return (feed.run,)
 
 
 def own_namespace(settings: Settings) -> str | None:

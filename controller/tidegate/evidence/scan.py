@@ -126,6 +126,22 @@ class ScanReport(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         finished = then.last_scanned_at if then.state is ScanState.SCANNED else None
         return replace(self, scanned_since=before.scanned_since or finished)
 
+    def says_as(self, other: "ScanReport") -> bool:
+        """Tell whether two reports say the same of the image, whenever it was scanned."""
+        return _without_times(self) == _without_times(other)
+
+    def worst(self, count: int) -> "ScanReport":
+        """Return this report with so many findings at most; one that lacks some is not complete."""
+        return self if len(self.findings) <= count else replace(self, findings=self.findings[:count], complete=False)
+
+    def without_earlier_scans(self) -> "ScanReport":
+        """Return this report as the scanner gave it, without what this process saw before."""
+        return self if self.scanned_since is None else replace(self, scanned_since=None)
+
+
+def _without_times(report: ScanReport) -> ScanReport:
+    return replace(report, coverage=replace(report.coverage, last_scanned_at=None), scanned_since=None)
+
 
 _KEPT = {ScanState.SCANNED, ScanState.SCANNED_AGAIN}
 

@@ -31,8 +31,8 @@ class Lookup(Protocol[K_contra, V_co]):
         """Return the answer, looked up if it is not fresh, and the monotonic second until which it may be reused."""
         ...
 
-    def peek(self, key: K_contra) -> tuple[V_co | Missing, float]:
-        """Return what is known at once; unknown is Missing, valid until 0."""
+    def peek(self, key: K_contra, *, stored: bool = False) -> tuple[V_co | Missing, float]:
+        """Return what is known at once; unknown is Missing, valid until 0. ``stored`` is whether stored facts count."""
         ...
 
     def renew(self, key: K_contra) -> None:
@@ -71,14 +71,15 @@ class Get(Ask):
 
 
 class Peek(Ask):
-    """Answers from memory; what is not known is missing for the cause ``otherwise``."""
+    """Answers from memory; what is not known is missing for the cause ``otherwise``. ``stored``: also from stored facts."""
 
-    def __init__(self, otherwise: Cause) -> None:
+    def __init__(self, otherwise: Cause, *, stored: bool = False) -> None:
         self._otherwise = otherwise
+        self._stored = stored
 
     async def fact(self, lookup: Lookup[K, V], key: K) -> tuple[V | Missing, float]:
         """Return what the look-up knows."""
-        fact, until = lookup.peek(key)
+        fact, until = lookup.peek(key, stored=self._stored)
         return (Missing(self._otherwise, fact.source) if isinstance(fact, Missing) else fact), until
 
     async def all(self, *walks: Coroutine[Any, Any, Any]) -> Any:

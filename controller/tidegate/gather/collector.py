@@ -51,7 +51,7 @@ _RUNNABLE_TYPES = IMAGE_TYPES | INDEX_TYPES
 _Key: TypeAlias = tuple[Repository, ImageId, Needs]
 _Limited: TypeAlias = tuple[Fact[T], float]
 """A fact, and the monotonic second until which it may be used again."""
-_DEADLINE = Peek(Cause.DEADLINE)
+_DEADLINE, _LAST_RESORT = Peek(Cause.DEADLINE), Peek(Cause.DEADLINE, stored=True)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,7 +133,7 @@ class Collector:
         # The task is waited for, never cancelled: others wait for it too, and its answer is kept for the retry.
         await asyncio.wait({task}, timeout=max(0.0, deadline - self._clock.monotonic()))
         if not task.done():
-            return self._at_once(_DEADLINE, *key)
+            return self._at_once(_LAST_RESORT if is_patient else _DEADLINE, *key)
         if task.cancelled() or task.exception() is not None:
             return self._at_once(Peek(Cause.INTERNAL), *key)
         return task.result()

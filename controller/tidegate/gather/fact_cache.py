@@ -3,6 +3,8 @@
 The look-up belongs to the cache and not to the request that started it: a request that is cancelled or out of time
 leaves it running for the others, and its answer is cached for the retry. A failed look-up is never cached; the last good
 fact is returned instead, marked stale. A fact that is read near the end of its life is looked up in the background.
+
+A stored fact, which another process looked up, counts only after a look-up of this process failed: it never saves one.
 """
 
 import asyncio
@@ -48,6 +50,11 @@ class Entry(msgspec.Struct, Generic[V], gc=False, kw_only=True):
         return self.fresh_from + self.fresh_seconds
 
     @property
+    def is_stored(self) -> bool:
+        """Whether another process looked it up: it was never fresh here."""
+        return not self.fresh_seconds
+
+    @property
     def failure(self) -> Missing | None:
         """Why the last renewal failed, if it did."""
         return None if self.failed is None else self.failed[0]
@@ -91,7 +98,8 @@ class FactCache(Generic[K, V]):
 
     ``source_of`` names the API that is asked for a key, where that is not always ``source``.
     ``limit`` bounds the facts that are kept, or where they are weighed with ``weigh``, their weight together; ``budget``
-    bounds the bytes of this and other caches. ``sharing`` keeps equal parts of values once.
+    bounds the bytes of this and other caches. ``sharing`` keeps equal parts of values once. ``stored`` returns what another
+    process looked up, and ``same`` tells whether two values say the same.
     """
 
     def __init__(
@@ -106,8 +114,12 @@ class FactCache(Generic[K, V]):
         budget: Budget | None = None,
         sharing: Sharing[V] | None = None,
         source_of: Callable[[K], str] | None = None,
+        stored: Callable[[K], Known[V] | None] | None = None,
+        same: Callable[[V, V], bool] = lambda one, other: one == other,
     ) -> None:
         self.source = source
+        self._stored = stored or (lambda _: None)
+        self._same = same
         self._source_of = source_of or (lambda _: source)
         self._clock = clock
         self._moments = Moments(clock)
@@ -128,11 +140,18 @@ class FactCache(Generic[K, V]):
         """Return the number of facts kept."""
         return len(self._entries)
 
-    def peek(self, key: K) -> tuple[Fact[V], float]:
-        """Return what is known now and until when, without any look-up; unknown is Missing, good until 0."""
-        entry = self._entries.get(key)
+    def has(self, key: K) -> bool:
+        """Tell whether there is a fact of any age."""
+        return self._entries.get(key) is not None
+
+    def peek(self, key: K, *, stored: bool = False) -> tuple[Fact[V], float]:
+        """Return what is known now and until when, without any look-up; unknown is Missing, good until 0.
+
+        A stored fact is unknown before a look-up failed and again soon after that, unless ``stored`` asks for it.
+        """
+        entry = self._with_stored(key) if stored else self._entries.get(key)
         now = self._clock.monotonic()
-        if entry is None:
+        if entry is None or (entry.is_stored and not stored and now >= entry.retry_at):
             return self._unknown(key)
         if now < entry.fresh_until:
             return entry.known(), entry.fresh_until
@@ -172,6 +191,46 @@ class FactCache(Generic[K, V]):
             entry.fresh_from, entry.fresh_seconds = now, seconds
         return max(entry.fresh_until, entry.retry_at)
 
+    def offer(self, key: K, fact: Known[V]) -> bool:
+        """Replace a fact of this process by a newer one that says something else and is stored.
+
+        It has to be looked up before it counts. Return whether a fact was replaced that was still fresh.
+        """
+        entry = self._entries.get(key)
+        if entry is None or entry.asked.wall >= fact.observed_at or self._same(entry.value, fact.value):
+            return False
+        was_fresh = self._clock.monotonic() < entry.fresh_until
+        self._put_stored(key, fact)
+        return was_fresh
+
+    def before(self, key: K) -> Fact[V]:
+        """Return what this process itself looked up last."""
+        entry = self._entries.get(key)
+        fact, _ = self.peek(key)
+        return self._unknown(key)[0] if entry is None or entry.is_stored else fact
+
+    def _with_stored(self, key: K) -> Entry[V] | None:
+        """Return the entry, or the stored fact in its place, where there is none or the stored one is newer."""
+        entry, fact = self._entries.get(key), self._stored(key)
+        if fact is None or (entry is not None and not self._is_newer(fact, entry)):
+            return entry
+        return self._put_stored(key, fact)
+
+    def _is_newer(self, fact: Known[V], entry: Entry[V]) -> bool:
+        """Tell whether a stored fact was looked up later, or says the same and is known to have been true later."""
+        if fact.observed_at > entry.asked.wall:
+            return True
+        return fact.monotonic > entry.asked.monotonic and self._same(fact.value, entry.value)
+
+    def _put_stored(self, key: K, fact: Known[V]) -> Entry[V]:
+        kept, added = self._sharing.take(fact.value)
+        asked = Moment(wall=fact.observed_at, monotonic=fact.monotonic)
+        entry = Entry(value=kept, asked=asked, fresh_from=fact.monotonic, fresh_seconds=0.0)
+        self._entries.put(key, entry, ENTRY_BYTES + size_of(key) + added)
+        if self._budget is not None:
+            self._budget.keep_to_it()
+        return entry
+
     def _look_up_once(self, key: K) -> asyncio.Task[tuple[Fact[V], float]]:
         return self._flights.join(key, partial(self._fly, key)).task
 
@@ -203,7 +262,7 @@ class FactCache(Generic[K, V]):
 
         A renewal may fail while the fact is fresh; then no request waits for it.
         """
-        entry, now = self._entries.get(key), self._clock.monotonic()
+        entry, now = self._with_stored(key), self._clock.monotonic()
         if entry is None or now >= max(entry.fresh_until, entry.kept_until):
             self._entries.drop(key)
             return missing, 0.0

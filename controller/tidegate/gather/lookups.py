@@ -4,8 +4,8 @@ Read this to learn which call to AWS answers which question. What is looked up f
 ``collector``.
 """
 
-from collections.abc import Sized
-from typing import TypeVar
+from collections.abc import Callable, Sized
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -26,9 +26,13 @@ from tidegate.gather.scans import Scans
 from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.gather.signatures import Signatures
 from tidegate.gather.sources import Sources
+from tidegate.gather.stored_verdicts import StoredVerdicts
+from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository, OciRepository, Repository
+from tidegate.verdicts.decode import StoredVerdict
 
+K = TypeVar("K")
 V = TypeVar("V")
 Detail = ImageDetail | Absence
 Settings = RepositorySettings | Absence
@@ -52,7 +56,10 @@ class Lookups:
         self._clock = clock
         self.budget = budget = budget or Budget()
         self._batch_calls()
-        self.manifests = Manifests(sources=sources, limiters=limiters, clock=clock, limit=limit, budget=budget)
+        self.stored = StoredVerdicts(clock)
+        self.manifests = Manifests(
+            sources=sources, limiters=limiters, clock=clock, limit=limit, budget=budget, stored=self.stored
+        )
         self.revocations = Revocations(sources=sources, limiters=limiters, clock=clock, budget=budget)
         self.verifications = SignatureVerifications(
             revocations=self.revocations, clock=clock, limit=limit, budget=budget
@@ -74,6 +81,7 @@ class Lookups:
             budget=budget,
             look_up=self._detail,
             seconds=self._detail_seconds,
+            stored=self.stored.detail,
         )
         self.settings = FactCache[EcrRepository, Settings](
             source="ecr:DescribeRepositories",
@@ -84,8 +92,9 @@ class Lookups:
             seconds=lambda _, value: (
                 lifetimes.ABSENT_SECONDS if isinstance(value, Absence) else lifetimes.SETTINGS_SECONDS
             ),
+            stored=self.stored.settings,
         )
-        scans = Scans(sources=sources, limiters=limiters, clock=clock, limit=limit, budget=budget)
+        scans = Scans(sources=sources, limiters=limiters, clock=clock, limit=limit, budget=budget, stored=self.stored)
         self.scan_types, self.scans = scans.types, scans.reports
 
     def caches(self) -> dict[str, Sized]:
@@ -99,6 +108,33 @@ class Lookups:
             **self.signatures.caches(),
             **self.revocations.caches(),
         }
+
+    def offer(self, verdict: StoredVerdict) -> bool:
+        """Keep the facts of an ImageVerdict for when AWS cannot be reached; return whether a fresh fact expired by them.
+
+        A fact that says something else and is older than the stored one has to be looked up again before it counts.
+        """
+        if not self.stored.put(verdict):
+            return False
+        repository, facts = verdict.repository, verdict.facts
+        assert verdict.status.evidence is not None
+        tags = [ImageId.of_tag(tag.name) for tag in verdict.status.evidence.tags]
+        expired = [
+            self._offer(self.details, (repository, image), self.stored.detail)
+            for image in (ImageId.of_digest(verdict.digest), *tags)
+        ]
+        if isinstance(repository, EcrRepository):
+            expired.append(self._offer(self.settings, repository, self.stored.settings))
+            expired.append(self._offer(self.scan_types, repository.registry, self.stored.scan_type))
+            if facts.scan_type is not None:
+                keys = [(repository, Digest(one), facts.scan_type) for one in facts.scans]
+                expired += [self._offer(self.scans, key, self.stored.scan) for key in keys]
+        return any(expired)
+
+    @staticmethod
+    def _offer(cache: FactCache[K, V], key: K, stored: Callable[[K], Known[Any] | None]) -> bool:
+        fact = stored(key) if cache.has(key) else None
+        return fact is not None and cache.offer(key, fact)
 
     def _batch_calls(self) -> None:
         sources, limiter = self._sources, self._limiters.limiter

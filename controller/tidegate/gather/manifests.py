@@ -23,6 +23,7 @@ from tidegate.gather.batch import Batcher
 from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.sources import Sources
+from tidegate.gather.stored_verdicts import StoredVerdicts
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import MAX_CHILDREN, MAX_INDEX_DEPTH, MAX_NESTED_INDEXES, Manifest, parse_manifest
@@ -43,7 +44,14 @@ class Manifests:
     """Manifests, indexes expanded, and descriptors."""
 
     def __init__(
-        self, *, sources: Sources, limiters: ApiLimiters, clock: Clock, limit: int, budget: Budget | None = None
+        self,
+        *,
+        sources: Sources,
+        limiters: ApiLimiters,
+        clock: Clock,
+        limit: int,
+        budget: Budget | None = None,
+        stored: StoredVerdicts | None = None,
     ) -> None:
         self._sources = sources
         self._limiters = limiters
@@ -61,6 +69,7 @@ class Manifests:
             clock=clock,
             look_up=self._runnable,
             seconds=_seconds,
+            stored=None if stored is None else stored.runnable,
         )
         self.descriptors = FactCache[tuple[Repository, Digest], Descriptor | BadContent](
             source=ECR_SOURCE,

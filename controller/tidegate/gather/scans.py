@@ -25,6 +25,7 @@ from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import no_region
 from tidegate.gather.shared_findings import SharedFindings
 from tidegate.gather.sources import Sources
+from tidegate.gather.stored_verdicts import StoredVerdicts
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -43,7 +44,16 @@ class ScanKey(msgspec.Struct, frozen=True, gc=False):
 class Scans:
     """Scanners of registries and reports of images; see the module."""
 
-    def __init__(self, *, sources: Sources, limiters: ApiLimiters, clock: Clock, limit: int, budget: Budget) -> None:
+    def __init__(
+        self,
+        *,
+        sources: Sources,
+        limiters: ApiLimiters,
+        clock: Clock,
+        limit: int,
+        budget: Budget,
+        stored: StoredVerdicts,
+    ) -> None:
         self._sources = sources
         self._limiters = limiters
         self._clock = clock
@@ -64,6 +74,7 @@ class Scans:
             budget=budget,
             look_up=self._type,
             seconds=lambda *_: lifetimes.SCAN_TYPE_SECONDS,
+            stored=stored.scan_type,
         )
         self.reports = FactCache[ScanKey, ScanReport](
             source=FINDINGS_SOURCE,
@@ -73,6 +84,8 @@ class Scans:
             sharing=SharedFindings(),
             look_up=self._look_up,
             seconds=lambda _, report: lifetimes.scan_seconds(report, now=clock.now()),
+            stored=stored.scan,
+            same=ScanReport.says_as,
         )
 
     async def _type(self, registry: EcrRegistry) -> ScanType | Missing:
@@ -88,7 +101,7 @@ class Scans:
         if isinstance(report, Missing):
             return report
         if report.coverage.state is ScanState.UNKNOWN:
-            before, _ = self.reports.peek(key)
+            before = self.reports.before(key)
             return self._not_understood(
                 repository, report, () if isinstance(before, Missing) else before.value.findings
             )
@@ -96,7 +109,7 @@ class Scans:
 
     def _follow(self, key: ScanKey, report: ScanReport, began: float) -> ScanReport:
         """Return the report with what the one before it says of earlier scans, unless that is too long ago."""
-        before, _ = self.reports.peek(key)
+        before = self.reports.before(key)
         if isinstance(before, Missing):
             return report
         gap = began - before.monotonic

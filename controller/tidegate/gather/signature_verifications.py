@@ -98,8 +98,11 @@ class SignatureVerifications:
         """Let running verifications end by themselves and start no further ones."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def peek(self, asked: Asked) -> tuple[Results | Missing, float]:
-        """Return the results and until when they hold (monotonic); Missing where something has to be verified first."""
+    def peek(self, asked: Asked, *, stored: bool = False) -> tuple[Results | Missing, float]:  # noqa: ARG002
+        """Return the results and until when they hold (monotonic); Missing where something has to be verified first.
+
+        ``stored`` makes no difference: verifications need the signatures.
+        """
         result = self._pass(*asked, answers=None)
         return (Missing(Cause.NOT_ASKED, SOURCE), 0.0) if result is None else (result.results, result.until)
 

@@ -84,7 +84,7 @@ def encode(given: VerdictInput, now: datetime, *, before: StoredVerdict | None =
             evidence = _evidence(kept, kept.observed_at, limits)
             if evidence is None:
                 continue
-        status = _status(given, summary, evidence, moment, before, limits)
+        status = _status(given, summary, kept, evidence, moment, before, limits)
         found = _object(given, status)
         if size_of_object(found) <= shape.MAX_BYTES:
             return found
@@ -93,7 +93,7 @@ def encode(given: VerdictInput, now: datetime, *, before: StoredVerdict | None =
 
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two objects say the same, whenever it was looked up and written."""
-    return _timeless(one) == _timeless(other)
+    return timeless(one) == timeless(other)
 
 
 def size_of_object(obj: Mapping[str, Any]) -> int:
@@ -120,6 +120,7 @@ def _object(given: VerdictInput, status: VerdictStatus) -> dict[str, Any]:
 def _status(
     given: VerdictInput,
     summary: Judged,
+    kept: KeptFacts,
     evidence: StoredFacts | None,
     now: datetime,
     before: StoredVerdict | None,
@@ -131,7 +132,7 @@ def _status(
     )
     worst = _worst_scan(given.evidence)
     shown = sorted(_counting(worst), key=lambda one: (_RANK[one.severity], -(one.epss or 0), one.id))
-    images = _images(given.evidence)
+    images = _images(given.evidence, kept)
     return VerdictStatus(
         written_at=now,
         outcome=summary.outcome,
@@ -195,17 +196,17 @@ def _shown(finding: Finding) -> ShownFinding:
     )
 
 
-def _images(evidence: ImageEvidence) -> list[ScannedDigest]:
+def _images(evidence: ImageEvidence, kept: KeptFacts) -> list[ScannedDigest]:
     fact = evidence.runnable
     children: tuple[PlatformImage, ...] = (
         fact.value if isinstance(fact, Known) and isinstance(fact.value, tuple) else ()
     )
-    return [_image(one, evidence) for one in images_within(children)]
+    return [
+        _image(one, kept.facts.scans.get(one.digest)) for one in images_within(children or kept.facts.runnable or ())
+    ]
 
 
-def _image(image: PlatformImage, evidence: ImageEvidence) -> ScannedDigest:
-    fact = evidence.scans.get(image.digest)
-    report = fact.value if isinstance(fact, Known) else None
+def _image(image: PlatformImage, report: ScanReport | None) -> ScannedDigest:
     return ScannedDigest(
         digest=image.digest,
         platform="" if image.platform is None else harmless(str(image.platform), shape.MAX_SHORT_TEXT),
@@ -266,33 +267,30 @@ def _evidence(kept: KeptFacts, observed_at: datetime, limits: _Limits) -> Stored
     if packed is None or len(packed) > shape.MAX_BYTES:
         return None
     return StoredFacts(
-        observed_at=observed_at.replace(microsecond=0),
-        settings_observed_at=_seconds(kept.settings_observed_at),
-        tags=tuple(StoredTag(name=tag, observed_at=when.replace(microsecond=0)) for tag, when in kept.tags.items()),
+        # Exact, because replicas compare them with the times of their own look-ups.
+        observed_at=observed_at,
+        settings_observed_at=kept.settings_observed_at,
+        tags=tuple(StoredTag(name=tag, observed_at=when) for tag, when in kept.tags.items()),
         complete=is_whole,
         data=packed,
     )
 
 
 def _with_findings(facts: ImageFacts, count: int) -> tuple[ImageFacts, bool]:
-    """Return the facts with so many findings of each image; a cut scan is incomplete, so that it never passes."""
-    long = {digest for digest, report in facts.scans.items() if len(report.findings) > count}
-    if not long:
-        return facts, True
-    scans = {
-        digest: msgspec.structs.replace(report, findings=report.findings[:count], complete=False)
-        if digest in long
-        else report
-        for digest, report in facts.scans.items()
-    }
-    return msgspec.structs.replace(facts, scans=scans), False
+    """Return the facts with so many findings of each image, and whether these are all.
+
+    A scan that lacks some is incomplete, so that it never passes.
+    """
+    scans = {digest: report.worst(count) for digest, report in facts.scans.items()}
+    is_whole = all(len(report.findings) <= count for report in facts.scans.values())
+    return msgspec.structs.replace(facts, scans=scans), is_whole
 
 
 def _seconds(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(microsecond=0)
 
 
-def _timeless(obj: Mapping[str, Any]) -> dict[str, Any]:
+def timeless(obj: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an object says, without the times of writing and of look-ups."""
     status = {name: value for name, value in obj.get("status", {}).items() if name != "writtenAt"}
     evidence = status.get("evidence")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -18,6 +18,8 @@ from tidegate.verdicts.verdict_input import VerdictInput
 
 A = TypeVar("A")
 B = TypeVar("B")
+RESCAN_WRITTEN: Final = timedelta(days=1)
+"""How much newer the time of a scan has to be to be written."""
 _NOT_LOOKED_UP: Final = Missing(Cause.NOT_ASKED, "")
 
 
@@ -89,8 +91,21 @@ def _scans(
         fact = given.evidence.scans.get(digest, _NOT_LOOKED_UP)
         report = _newest(fact, stored.facts.scans.get(digest), stored.observed_at, times)
         if report is not None:
-            scans[digest] = report
+            scans[digest] = _settled(report, stored.facts.scans.get(digest))
     return scans
+
+
+def _settled(report: ScanReport, stored: ScanReport | None) -> ScanReport:
+    """Return the stored report where a new one says the same and is about a day newer at most.
+
+    Amazon Inspector scans images again and again: the time of a scan alone is not worth a write. What this process alone
+    saw, ``scanned_since``, is not stored.
+    """
+    if stored is not None and report.says_as(stored):
+        new, old = report.coverage.last_scanned_at, stored.coverage.last_scanned_at
+        if new == old or (new is not None and old is not None and timedelta(0) <= new - old < RESCAN_WRITTEN):
+            return stored
+    return report.without_earlier_scans()
 
 
 def _tags(given: VerdictInput, stored: Mapping[str, datetime]) -> Mapping[str, datetime]:

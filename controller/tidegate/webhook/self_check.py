@@ -32,7 +32,7 @@ MAX_ANSWER_BYTES: Final = 256 * 1024
 START_SECONDS: Final = 30.0
 """How long after its start a process may be unready without a warning in the log."""
 UNREAD: Final = "the policies have not been read yet"
-LOADING: Final = "the trust stores and keys that the policies rely on are being read"
+LOADING: Final = "what the policies rely on is being read: trust stores, keys and ImageVerdicts"
 UNKNOWN_PATH: Final = "/self-check-of-an-unknown-path"
 
 _log = structlog.get_logger(__name__)

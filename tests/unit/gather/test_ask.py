@@ -19,7 +19,7 @@ class Facts:
     def __init__(self) -> None:
         self.used: list[int] = []
 
-    def peek(self, key: int) -> tuple[Known[str] | Missing, float]:
+    def peek(self, key: int, *, stored: bool = False) -> tuple[Known[str] | Missing, float]:
         return (FACT, 5.0) if key == 1 else (Missing(Cause.NOT_ASKED, "source"), 0.0)
 
     def renew(self, key: int) -> None:

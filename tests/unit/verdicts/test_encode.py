@@ -1,6 +1,6 @@
 """An ImageVerdict says what is known of one image: outcome, where it runs, and the facts to judge it by again."""
 
-from datetime import timedelta
+from dataclasses import replace
 
 import pytest
 from hypothesis import given as drawn
@@ -11,6 +11,8 @@ from tests.unit.builders import (
     HOUR,
     MINUTE,
     NOW,
+    SCANNED,
+    SECOND,
     detail,
     digest,
     evidence,
@@ -190,6 +192,19 @@ def test_the_same_at_another_time_is_the_same():
         assert not is_same(first, encode(changed, NOW, before=decode(first)))
 
 
+@pytest.mark.parametrize(("later", "written"), [(DAY - SECOND, False), (DAY, True), (-SECOND, True)])
+def test_the_time_of_a_scan_alone_is_written_once_a_day(later, written):
+    before = SCANNED - 3 * DAY
+    first = encode(given(evidence(report(last_scanned_at=before))), NOW)
+    again = evidence(report(last_scanned_at=before + later, scanned_since=before))
+    assert is_same(first, encode(given(again), NOW, before=decode(first))) is not written
+
+
+def test_a_scan_that_has_a_time_now_is_written():
+    first = encode(given(evidence(report(last_scanned_at=None))), NOW)
+    assert not is_same(first, encode(given(), NOW, before=decode(first)))
+
+
 def test_an_object_without_labels_or_of_another_image_is_not_the_same():
     first = encode(given(), NOW)
     assert not is_same(first, first | {"metadata": {"name": first["metadata"]["name"]}})
@@ -255,10 +270,11 @@ def test_what_is_encoded_comes_back(found):
     assert facts.scan_type == getattr(found.scan_type, "value", None)
     kept = getattr(found.settings, "value", None)
     assert facts.settings == (kept if isinstance(kept, RepositorySettings) else None)
-    assert facts.scans == {one: fact.value for one, fact in found.scans.items() if isinstance(fact, Known)}
+    scans = {one: fact.value for one, fact in found.scans.items() if isinstance(fact, Known)}
+    assert facts.scans == {one: replace(scan, scanned_since=None) for one, scan in scans.items()}
     times = [fact.observed_at for fact in (found.detail, *found.scans.values()) if isinstance(fact, Known)]
     assert stored.status.evidence is not None
-    assert timedelta(0) <= min(times) - stored.status.evidence.observed_at < timedelta(seconds=1)
+    assert stored.status.evidence.observed_at == min(times)
 
 
 @drawn(collected())

@@ -56,6 +56,8 @@ trustStores:
   # In memory, and in each container without a volume: an emptyDir would make kubectl drain refuse.
   cacheFolder: /dev/shm/tidegate-trust-stores
   privateHosts: {{ toJson .Values.trustStores.privateHosts }}
+imageVerdicts:
+  changeFeed: {{ include "tidegate.changeFeedName" . }}
 cache:
   images: {{ int .Values.cache.images }}
   memoryMebibytes: {{ int .Values.cache.memoryMebibytes }}

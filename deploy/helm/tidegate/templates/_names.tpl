@@ -13,6 +13,16 @@
 {{- .Values.serviceAccount.name | default (include "tidegate.fullname" .) -}}
 {{- end -}}
 
+{{/* The account of the background role, which alone may write ImageVerdicts. */}}
+{{- define "tidegate.backgroundServiceAccountName" -}}
+{{- printf "%s-background" (include "tidegate.serviceAccountName" .) -}}
+{{- end -}}
+
+{{/* The ConfigMap in which the background role says how far it has followed AWS. */}}
+{{- define "tidegate.changeFeedName" -}}
+{{- printf "%s-change-feed" (include "tidegate.fullname" .) -}}
+{{- end -}}
+
 {{- define "tidegate.certificateSecretName" -}}
 {{- .Values.certificate.secretName | default (printf "%s-tls" (include "tidegate.fullname" .)) -}}
 {{- end -}}

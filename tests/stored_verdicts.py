@@ -21,6 +21,11 @@ from tidegate.verdicts.verdict_input import NamespaceVerdict, VerdictInput
 WORKLOAD = OwningWorkload(kind="Deployment", name="app")
 
 
+def clean(report: ScanReport) -> ScanReport:
+    """Return the report without its findings: a lie."""
+    return ScanReport(scanner=report.scanner, coverage=report.coverage)
+
+
 async def stored_verdict(
     gate: Gate,
     text: str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -113,6 +114,33 @@ def test_a_newer_object_with_a_bad_scan_makes_the_next_request_ask_aws(verdicts,
         what="a refusal by the new finding",
         timeout_seconds=10,
     )
+
+
+def test_an_image_that_runs_is_admitted_again_for_a_time_although_a_new_finding_refuses_it(verdicts, gated_namespace):
+    """As when a node is replaced or a Deployment scaled: its Pods are created again. Only where it runs, and not for ever."""
+    gate, aws, cluster = verdicts.gate, verdicts.aws, verdicts.cluster
+    name = "team/running"
+    aws.world.add_image(name, "v1", pushed_at="-10d")
+    image = f"{ECR}/{name}:v1"
+    aws.world.add_finding(name, "v1", severity="CRITICAL", first_observed_at="-2h")
+    since = Gate(aws, POLICY).clock.now() - timedelta(days=1)
+    write(cluster, made(verdicts, image, namespaces={gated_namespace: since}))
+    wait_for(lambda: gate.metric("tidegate_image_verdicts") == 1, what="the object")
+
+    def with_grace(spec: dict[str, Any] | None) -> None:
+        rules = POLICY["vulnerabilities"] | ({"runningImages": spec} if spec else {})
+        gate.apply_policy("grace", POLICY | {"vulnerabilities": rules})
+
+    with_grace(None)
+    assert "VulnerabilitiesFound" in gate.try_image(image, namespace=gated_namespace)
+    with_grace({"for": "72h"})
+    admitted = gate.try_image(image, namespace=gated_namespace)
+    assert "created" in admitted
+    assert "younger than the Pods that run this image in the namespace" in admitted
+    assert re.search(r"ends on \d{4}-\d\d-\d\d \d\d:\d\d UTC", admitted)
+    assert "VulnerabilitiesFound" in gate.try_image(image, namespace="default")
+    with_grace({"for": "1h"})
+    assert "VulnerabilitiesFound" in gate.try_image(image, namespace=gated_namespace)
 
 
 def test_invalid_objects_are_counted_and_not_used(verdicts, gated_namespace):

@@ -117,9 +117,18 @@ def _wanted(
 
 
 def judge_plan(
-    plan: Plan, evidence: ImageEvidence, *, now: datetime, monotonic: float, audit_only: bool
+    plan: Plan,
+    evidence: ImageEvidence,
+    *,
+    now: datetime,
+    monotonic: float,
+    audit_only: bool,
+    running_since: datetime | None = None,
 ) -> ImageVerdict:
-    """Return the verdict on the plan's image by each of its policies, at one moment of either clock."""
+    """Return the verdict on the plan's image by each of its policies, at one moment of either clock.
+
+    ``running_since`` is since when one namespace runs the image: then the verdict is about that namespace alone.
+    """
     matching = plan.matching
     if plan.reference is None:
         result = CheckResult(
@@ -138,6 +147,7 @@ def judge_plan(
             now=now,
             monotonic=monotonic,
             trust=matching.policy_set.trust,
+            running_since=running_since,
         )
         exceptions = matching.policy_set.exceptions
         judgements = tuple(

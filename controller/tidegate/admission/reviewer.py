@@ -14,6 +14,7 @@ from tidegate.admission.decision import Decision, Mark, decide, pass_without_wor
 from tidegate.admission.plan import Plan
 from tidegate.admission.remembered import Uses
 from tidegate.admission.request import AdmissionRequest, BadReviewError, changed_images, decode_review
+from tidegate.admission.running import RunningSource
 from tidegate.admission.verdict import ImageVerdict
 from tidegate.admission.verdicts import EvidenceSource, PlatformSource, Verdicts
 from tidegate.evidence.clock import Clock
@@ -82,10 +83,13 @@ class Reviewer:
         observer: ReviewObserver,
         audit_only: bool = False,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        running: RunningSource | None = None,
     ) -> None:
         self._policies = policies
         self._namespaces = namespaces
-        self.verdicts = Verdicts(platforms=platforms, evidence=evidence, clock=clock, audit_only=audit_only)
+        self.verdicts = Verdicts(
+            platforms=platforms, evidence=evidence, clock=clock, audit_only=audit_only, running=running
+        )
         """The verdicts on images, which digest pinning shares."""
         self._remembered = self.verdicts.remembered
         self._clock = clock
@@ -128,7 +132,7 @@ class Reviewer:
             return self._finish(call, pass_without_work(Mark.NO_POLICY))
         moment = self._clock.monotonic()
         decision = self._remembered.decision(call.uses, policies, moment)
-        if decision is not None:
+        if decision is not None and (decision.response.allowed or not policies.has_running_images):
             return self._finish(call, decision)
         plans = [self.verdicts.plan(use.text, policies) for use in call.uses]
         used: list[tuple[str, ImageVerdict]] = []
@@ -139,7 +143,7 @@ class Reviewer:
             used.append((use.path, verdict))
         decision = decide(used, expected=len(call.uses))
         self._remembered.keep(decision, call.uses, policies, plans)
-        return self._finish(call, decision)
+        return self._finish(call, self._with_grace(call, plans, decision, {}))
 
     async def _review_unknown_namespace(self, call: _Call, snapshot: PolicySnapshot) -> bytes:
         """Fetch the labels of a new namespace; where that fails, every selector counts as matching."""
@@ -164,9 +168,10 @@ class Reviewer:
             is_fresh = not any(one.is_stale for one in collected.values())
             is_passed = decision.response.allowed and all(verdict.passes for verdict in decision.verdicts)
             if all(one.is_whole for one in collected.values()) and (is_fresh or is_passed):
-                return self._finish(call, decision, waited=True)
+                return self._finish(call, self._with_grace(call, plans, decision, collected), waited=True)
         collected = await collect()
-        return self._finish(call, self._decide(call.uses, plans, cold, collected), waited=bool(collected))
+        decision = self._decide(call.uses, plans, cold, collected)
+        return self._finish(call, self._with_grace(call, plans, decision, collected), waited=bool(collected))
 
     def _decide(
         self, uses: Uses, plans: Sequence[Plan], cold: Iterable[Plan], evidence: Mapping[str, ImageEvidence]
@@ -179,6 +184,19 @@ class Reviewer:
             if (verdict := verdicts.get(use.text) or plan.verdict) is not None
         ]
         return decide(used, expected=len(uses))
+
+    def _with_grace(
+        self, call: _Call, plans: Sequence[Plan], decision: Decision, evidence: Mapping[str, ImageEvidence]
+    ) -> Decision:
+        """Return a refusal as it is, or the decision with the grace of what the namespace runs already."""
+        policies = plans[0].matching.policy_set
+        if decision.response.allowed or len(decision.verdicts) != len(plans) or not policies.has_running_images:
+            return decision
+        used = [
+            (use.path, self.verdicts.with_grace(plan, verdict, evidence.get(plan.text), call.request.namespace))
+            for use, plan, verdict in zip(call.uses, plans, decision.verdicts, strict=True)
+        ]
+        return decide(used, expected=len(call.uses))
 
     def _finish(self, call: _Call, decision: Decision, *, waited: bool = False) -> bytes:
         answer = decision.encode(call.request.uid)

@@ -5,10 +5,12 @@ up itself: platforms and evidence come through protocols.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from tidegate.admission.plan import Plan, judge_plan
 from tidegate.admission.remembered import Remembered
+from tidegate.admission.running import NothingRuns, RunningSource, with_grace
 from tidegate.admission.verdict import ImageVerdict
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.image_evidence import RENEWED_SHARE, ImageEvidence, nothing_asked
@@ -59,7 +61,16 @@ class EvidenceSource(Protocol):
 class Verdicts:
     """Judges images under sets of policies. What it remembers is cleared when policies or platforms change."""
 
-    def __init__(self, *, platforms: PlatformSource, evidence: EvidenceSource, clock: Clock, audit_only: bool) -> None:
+    def __init__(
+        self,
+        *,
+        platforms: PlatformSource,
+        evidence: EvidenceSource,
+        clock: Clock,
+        audit_only: bool,
+        running: RunningSource | None = None,
+    ) -> None:
+        self._running = NothingRuns() if running is None else running
         self.remembered = Remembered()
         """Plans with their verdicts, and the decisions on them."""
         self._platform_source = platforms
@@ -90,7 +101,22 @@ class Verdicts:
         cold = [plan for plan, verdict in found.items() if verdict is None]
         is_patient = not self.is_remembered(cold)
         evidence = await self.collect(cold, deadline=deadline, share=share, is_patient=is_patient)
-        return [verdict or self.judge(plan, evidence.get(plan.text)) for plan, verdict in found.items()]
+        verdicts = [(plan, verdict or self.judge(plan, evidence.get(plan.text))) for plan, verdict in found.items()]
+        return [self.with_grace(plan, verdict, evidence.get(plan.text), share) for plan, verdict in verdicts]
+
+    def with_grace(
+        self, plan: Plan, verdict: ImageVerdict, evidence: ImageEvidence | None, namespace: str
+    ) -> ImageVerdict:
+        """Return the verdict, or the one with its grace where it refuses an image that the namespace runs.
+
+        That is for this namespace alone, and never remembered: plans and their verdicts are shared by namespaces.
+        """
+        if not verdict.denied or plan.reference is None or plan.wanted is None:
+            return verdict
+        found = evidence or self._evidence.known(plan.reference, plan.wanted)
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        judge = partial(judge_plan, plan, found, now=now, monotonic=monotonic, audit_only=self._audit_only)
+        return with_grace(plan, verdict, judge, running=self._running, namespace=namespace)
 
     def known(self, plan: Plan, moment: float, share: str) -> ImageVerdict | None:
         """Return the last verdict while it holds, else one on remembered evidence; None where evidence must be collected."""

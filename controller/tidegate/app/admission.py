@@ -45,6 +45,7 @@ from tidegate.telemetry.metrics import Metrics
 from tidegate.telemetry.registries import listed_registry_keys
 from tidegate.trust.kms_keys import KmsKeys
 from tidegate.trust.trusted_roots import FetchedRoots
+from tidegate.verdicts.running import RunningImages
 from tidegate.webhook.certificate import MUTATING, CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
 from tidegate.webhook.kopf_host import KopfHost
 from tidegate.webhook.operator import Forever, run_operator
@@ -81,6 +82,7 @@ class WebhookSources(TypedDict):
     evidence: Collector
     clock: Clock
     timeout_seconds: float
+    running: RunningImages
 
 
 def run_admission(settings: Settings) -> None:
@@ -129,6 +131,7 @@ async def serve(settings: Settings) -> None:
         evidence=engine.collector,
         clock=engine.clock,
         timeout_seconds=settings.server.webhook_timeout_seconds,
+        running=verdicts.running,
     )
     reviewer = partial(Reviewer, **sources, observer=WithoutSelfChecks(engine.observer))
     reviewers = [reviewer(audit_only=settings.audit_only), reviewer(audit_only=True)]

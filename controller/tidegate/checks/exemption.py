@@ -91,7 +91,7 @@ def _counting(policy: ImagePolicy, subject: ImageSubject) -> set[str]:
     rules = policy.vulnerabilities
     assert rules is not None
     reports = (fact.value for fact in subject.evidence.scans.values() if isinstance(fact, Known))
-    return {name for report in reports for name in counting_ids(rules, report, subject.now)}
+    return {name for report in reports for name in counting_ids(rules, report, subject)}
 
 
 def _end(exception: ImagePolicyException) -> tuple[datetime, str]:

@@ -18,7 +18,8 @@ class ImageSubject:
     """One image to judge at one time. ``cluster_platforms`` are those of the nodes; empty means unknown: all count.
 
     ``now`` is the wall clock, to compare with times from AWS and certificates; ``monotonic`` is in seconds, for the age of
-    evidence. ``trust`` holds the trust stores and keys of the policies.
+    evidence. ``trust`` holds the trust stores and keys of the policies. ``running_since`` is since when Pods of the request's
+    namespace run this very image, or None where none is known to.
     """
 
     reference: ImageReference
@@ -27,6 +28,7 @@ class ImageSubject:
     now: datetime
     monotonic: float
     trust: TrustSnapshot = NO_TRUST
+    running_since: datetime | None = None
 
     def age(self, fact: Known[object]) -> timedelta:
         """Return how long ago a fact was looked up, however the wall clock was set since."""

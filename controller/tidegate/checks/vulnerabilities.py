@@ -1,6 +1,7 @@
 """Check ``vulnerabilities``: findings that count stay within the policy's limits, on every image that a node may run.
 
-What counts is decided finding by finding, in this order: suppressed, ignored, known exploit, not fixable, grace, EPSS.
+What counts is decided finding by finding, in this order: suppressed, ignored, known exploit, not fixable, grace, grace of
+an image that runs already, EPSS.
 A finding without an EPSS score is undetermined where a policy has a threshold for it.
 Where the scan does not pass, its findings cannot be trusted, so the result is that of the scan.
 """
@@ -15,7 +16,7 @@ from tidegate.checks.result import RETRY, Check, CheckResult, Outcome, Reason, S
 from tidegate.checks.scan import MAX_CLOCK_SKEW, ScannedImage, judge_scans, resting_on_scans, worst
 from tidegate.checks.staleness import earliest
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, Severity
-from tidegate.policy.model import ImagePolicy, ScanRules, Tolerance, VulnerabilityRules
+from tidegate.policy.model import GraceAction, ImagePolicy, ScanRules, Tolerance, VulnerabilityRules
 
 _SHOWN_FINDINGS = 3
 """Worst findings named in a message."""
@@ -32,6 +33,7 @@ class SortedFindings:
     likely: list[Finding] = field(default_factory=list)
     unknown_epss: list[Finding] = field(default_factory=list)
     in_grace: list[tuple[datetime, Finding]] = field(default_factory=list)
+    while_running: list[tuple[datetime, Finding]] = field(default_factory=list)
     unknown_severity: list[Finding] = field(default_factory=list)
     next_change: list[datetime] = field(default_factory=list)
 
@@ -42,14 +44,14 @@ def check_vulnerabilities(rules: VulnerabilityRules, policy: ImagePolicy, subjec
     if isinstance(scanned, Shortfall):
         result = scanned.of(Check.VULNERABILITIES)
     else:
-        result = worst([_judge_image(rules, one, subject.now) for one in scanned])
+        result = worst([_judge_image(rules, one, subject) for one in scanned])
     return resting_on_scans(result, policy, subject)
 
 
-def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, now: datetime) -> CheckResult:
+def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, subject: ImageSubject) -> CheckResult:
     if scanned.report is None:
         return replace(scanned.result, check=Check.VULNERABILITIES)
-    result = _judge_findings(rules, scanned.report, now)
+    result = _judge_findings(rules, scanned.report, subject)
     if scanned.image.platform is not None and result.found:
         result = replace(result, found=f"{scanned.image.platform}: {result.found}")
     holds_until = earliest(result.holds_until, scanned.result.holds_until)
@@ -61,9 +63,9 @@ def _judge_image(rules: VulnerabilityRules, scanned: ScannedImage, now: datetime
     return replace(result, notes=(*scanned.result.notes, *result.notes), holds_until=holds_until)
 
 
-def _judge_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> CheckResult:
+def _judge_findings(rules: VulnerabilityRules, report: ScanReport, subject: ImageSubject) -> CheckResult:
     """Judge the findings; the result holds until time alone may change it."""
-    findings = _sort_findings(rules, report, now)
+    findings = _sort_findings(rules, report, subject)
     return replace(_judge_sorted(rules, report, findings), holds_until=min(findings.next_change, default=None))
 
 
@@ -88,20 +90,22 @@ def _judge_sorted(rules: VulnerabilityRules, report: ScanReport, sorted_findings
     # 4. Data that the policy needs and the scanner does not provide leaves the image undetermined.
     if lacking := _lacking(rules, report, sorted_findings):
         return lacking
-    return passed(Check.VULNERABILITIES, notes=_grace_notes(sorted_findings))
+    return passed(
+        Check.VULNERABILITIES, notes=(*_grace_notes(sorted_findings), *_running_notes(rules, sorted_findings))
+    )
 
 
-def counting_ids(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> set[str]:
+def counting_ids(rules: VulnerabilityRules, report: ScanReport, subject: ImageSubject) -> set[str]:
     """Return the ids of the findings that refuse an image, or leave it undetermined, where there are enough of them."""
-    found = _sort_findings(rules, report, now)
+    found = _sort_findings(rules, report, subject)
     limited = (finding for finding in found.counting if finding.severity in rules.max_counts)
     unknown = (*found.unknown_exploit, *found.unknown_epss, *found.unknown_severity)
     return {finding.id for finding in (*limited, *found.exploited, *found.likely, *unknown)}
 
 
-def _sort_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime) -> SortedFindings:
+def _sort_findings(rules: VulnerabilityRules, report: ScanReport, subject: ImageSubject) -> SortedFindings:
     sorted_findings = SortedFindings()
-    ignored = {one.id: one.until for one in rules.ignore if now < one.until}
+    ignored = {one.id: one.until for one in rules.ignore if subject.now < one.until}
     for finding in report.findings:
         if finding.suppressed and rules.suppressed is Tolerance.ALLOW:
             continue
@@ -115,12 +119,15 @@ def _sort_findings(rules: VulnerabilityRules, report: ScanReport, now: datetime)
             sorted_findings.unknown_exploit.append(finding)
         if rules.only_fixable and finding.fix is Answer.NO:
             continue
-        _sort_counting(rules, finding, sorted_findings, now)
+        _sort_counting(rules, finding, sorted_findings, subject)
     return sorted_findings
 
 
-def _sort_counting(rules: VulnerabilityRules, finding: Finding, sorted_findings: SortedFindings, now: datetime) -> None:
+def _sort_counting(
+    rules: VulnerabilityRules, finding: Finding, sorted_findings: SortedFindings, subject: ImageSubject
+) -> None:
     """Sort a finding that counts, unless it is still in its grace period."""
+    now = subject.now
     if finding.first_observed_at is not None and rules.grace_period:
         begins, ends = finding.first_observed_at - MAX_CLOCK_SKEW, finding.first_observed_at + rules.grace_period
         if now < begins:
@@ -130,6 +137,10 @@ def _sort_counting(rules: VulnerabilityRules, finding: Finding, sorted_findings:
             sorted_findings.in_grace.append((ends, finding))
             sorted_findings.next_change.append(ends)
             return
+    if (refused_from := _end_of_running(rules, finding, subject)) is not None:
+        sorted_findings.while_running.append((refused_from, finding))
+        sorted_findings.next_change.append(refused_from)
+        return
     if rules.epss_threshold is not None:
         if finding.epss is None and rules.when_epss_unknown is Tolerance.DENY:
             sorted_findings.unknown_epss.append(finding)
@@ -138,6 +149,19 @@ def _sort_counting(rules: VulnerabilityRules, finding: Finding, sorted_findings:
     if finding.severity is Severity.UNKNOWN:
         sorted_findings.unknown_severity.append(finding)
     sorted_findings.counting.append(finding)
+
+
+def _end_of_running(rules: VulnerabilityRules, finding: Finding, subject: ImageSubject) -> datetime | None:
+    """Return when a finding counts for an image that the namespace runs since before it; None where it counts now."""
+    grace, observed, since = rules.running_images, finding.first_observed_at, subject.running_since
+    if grace is None or observed is None or since is None or not since < observed <= subject.now:
+        return None
+    if grace.except_exploitable and finding.exploit is not Answer.NO:
+        return None
+    if finding.severity not in {*rules.max_counts, Severity.UNKNOWN} and rules.epss_threshold is None:
+        return None  # It refuses no image.
+    ends = observed + grace.duration
+    return ends if subject.now < ends else None
 
 
 def _lacking(rules: VulnerabilityRules, report: ScanReport, sorted_findings: SortedFindings) -> CheckResult | None:
@@ -201,3 +225,13 @@ def _grace_notes(sorted_findings: SortedFindings) -> tuple[str, ...]:
     count = plural(len(sorted_findings.in_grace), "finding")
     first = f"the first, {describe_finding(finding)}, counts from {ends:%Y-%m-%d %H:%M} UTC"
     return (f"{count} in the grace period; {first}",)
+
+
+def _running_notes(rules: VulnerabilityRules, sorted_findings: SortedFindings) -> tuple[str, ...]:
+    found, grace = sorted_findings.while_running, rules.running_images
+    if not found or grace is None or grace.action is GraceAction.ALLOW:
+        return ()
+    ends, finding = min(found, key=lambda pair: pair[0])
+    count = f"{plural(len(found), 'finding')} younger than the Pods that run this image in the namespace"
+    first = f"the grace of the first, {describe_finding(finding)}, ends on {ends:%Y-%m-%d %H:%M} UTC"
+    return (f"{count}; {first}; to fix, {_fix([one for _, one in found])}",)

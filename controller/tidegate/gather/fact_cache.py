@@ -140,10 +140,6 @@ class FactCache(Generic[K, V]):
         """Return the number of facts kept."""
         return len(self._entries)
 
-    def has(self, key: K) -> bool:
-        """Tell whether there is a fact of any age."""
-        return self._entries.get(key) is not None
-
     def peek(self, key: K, *, stored: bool = False) -> tuple[Fact[V], float]:
         """Return what is known now and until when, without any look-up; unknown is Missing, good until 0.
 
@@ -191,13 +187,14 @@ class FactCache(Generic[K, V]):
             entry.fresh_from, entry.fresh_seconds = now, seconds
         return max(entry.fresh_until, entry.retry_at)
 
-    def offer(self, key: K, fact: Known[V]) -> bool:
-        """Replace a fact of this process by a newer one that says something else and is stored.
+    def offer(self, key: K) -> bool:
+        """Replace a fact of this process by the stored one if that is newer and says something else.
 
         It has to be looked up before it counts. Return whether a fact was replaced that was still fresh.
         """
         entry = self._entries.get(key)
-        if entry is None or entry.asked.wall >= fact.observed_at or self._same(entry.value, fact.value):
+        fact = None if entry is None else self._stored(key)
+        if entry is None or fact is None or entry.asked.wall >= fact.observed_at or self._same(entry.value, fact.value):
             return False
         was_fresh = self._clock.monotonic() < entry.fresh_until
         self._put_stored(key, fact)
@@ -223,9 +220,13 @@ class FactCache(Generic[K, V]):
         return fact.monotonic > entry.asked.monotonic and self._same(fact.value, entry.value)
 
     def _put_stored(self, key: K, fact: Known[V]) -> Entry[V]:
-        kept, added = self._sharing.take(fact.value)
-        asked = Moment(wall=fact.observed_at, monotonic=fact.monotonic)
-        entry = Entry(value=kept, asked=asked, fresh_from=fact.monotonic, fresh_seconds=0.0)
+        asked = Moment(fact.observed_at, fact.monotonic)
+        return self._put(key, fact.value, asked, fresh_from=fact.monotonic, fresh_seconds=0.0)
+
+    def _put(self, key: K, value: V, asked: Moment, *, fresh_from: float, fresh_seconds: float) -> Entry[V]:
+        """Keep a fact, and forget what was used least recently."""
+        kept, added = (value, size_of(value)) if self._sharing is None else self._sharing.take(value)
+        entry = Entry(value=kept, asked=asked, fresh_from=fresh_from, fresh_seconds=fresh_seconds)
         self._entries.put(key, entry, ENTRY_BYTES + size_of(key) + added)
         if self._budget is not None:
             self._budget.keep_to_it()
@@ -244,18 +245,13 @@ class FactCache(Generic[K, V]):
             return self._failed(key, Missing(Cause.INTERNAL, self._source_of(key)))
 
     def _keep(self, key: K, value: V, asked: Moment) -> tuple[Fact[V], float]:
-        """Keep what was looked up, and forget what was used least recently.
+        """Keep what was looked up.
 
         It was observed when it was asked for: what changed while the answer was under way may not be in it.
         """
-        fresh_from, fresh_seconds = self._moments.now().monotonic, self._seconds(key, value)
-        fresh_until = fresh_from + fresh_seconds
-        kept, added = (value, size_of(value)) if self._sharing is None else self._sharing.take(value)
-        entry = Entry(value=kept, asked=asked, fresh_from=fresh_from, fresh_seconds=fresh_seconds)
-        self._entries.put(key, entry, ENTRY_BYTES + size_of(key) + added)
-        if self._budget is not None:
-            self._budget.keep_to_it()
-        return entry.known(), fresh_until
+        now, seconds = self._moments.now().monotonic, self._seconds(key, value)
+        entry = self._put(key, value, asked, fresh_from=now, fresh_seconds=seconds)
+        return entry.known(), now + seconds
 
     def _failed(self, key: K, missing: Missing) -> tuple[Fact[V], float]:
         """Return the last good fact, marked stale, or what is missing where there is none.

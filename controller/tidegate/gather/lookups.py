@@ -4,8 +4,8 @@ Read this to learn which call to AWS answers which question. What is looked up f
 ``collector``.
 """
 
-from collections.abc import Callable, Sized
-from typing import Any, TypeVar
+from collections.abc import Sized
+from typing import TypeVar
 
 import msgspec
 
@@ -22,7 +22,7 @@ from tidegate.gather.bounded_cache import Budget
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import OTHER_SOURCE, Manifests
 from tidegate.gather.revocations import Revocations
-from tidegate.gather.scans import Scans
+from tidegate.gather.scans import ScanKey, Scans
 from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.gather.signatures import Signatures
 from tidegate.gather.sources import Sources
@@ -32,7 +32,6 @@ from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository, OciRepository, Repository
 from tidegate.verdicts.decode import StoredVerdict
 
-K = TypeVar("K")
 V = TypeVar("V")
 Detail = ImageDetail | Absence
 Settings = RepositorySettings | Absence
@@ -81,7 +80,7 @@ class Lookups:
             budget=budget,
             look_up=self._detail,
             seconds=self._detail_seconds,
-            stored=self.stored.detail,
+            stored=lambda key: self.stored.detail(key.repository, key.image),
         )
         self.settings = FactCache[EcrRepository, Settings](
             source="ecr:DescribeRepositories",
@@ -119,22 +118,14 @@ class Lookups:
         repository, facts = verdict.repository, verdict.facts
         assert verdict.status.evidence is not None
         tags = [ImageId.of_tag(tag.name) for tag in verdict.status.evidence.tags]
-        expired = [
-            self._offer(self.details, (repository, image), self.stored.detail)
-            for image in (ImageId.of_digest(verdict.digest), *tags)
-        ]
+        images = (ImageId.of_digest(verdict.digest), *tags)
+        expired = [self.details.offer(DetailKey(repository, image)) for image in images]
         if isinstance(repository, EcrRepository):
-            expired.append(self._offer(self.settings, repository, self.stored.settings))
-            expired.append(self._offer(self.scan_types, repository.registry, self.stored.scan_type))
+            expired += [self.settings.offer(repository), self.scan_types.offer(repository.registry)]
             if facts.scan_type is not None:
-                keys = [(repository, Digest(one), facts.scan_type) for one in facts.scans]
-                expired += [self._offer(self.scans, key, self.stored.scan) for key in keys]
+                keys = [ScanKey(repository, Digest(one), facts.scan_type) for one in facts.scans]
+                expired += map(self.scans.offer, keys)
         return any(expired)
-
-    @staticmethod
-    def _offer(cache: FactCache[K, V], key: K, stored: Callable[[K], Known[Any] | None]) -> bool:
-        fact = stored(key) if cache.has(key) else None
-        return fact is not None and cache.offer(key, fact)
 
     def _batch_calls(self) -> None:
         sources, limiter = self._sources, self._limiters.limiter

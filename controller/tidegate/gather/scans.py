@@ -84,7 +84,7 @@ class Scans:
             sharing=SharedFindings(),
             look_up=self._look_up,
             seconds=lambda _, report: lifetimes.scan_seconds(report, now=clock.now()),
-            stored=stored.scan,
+            stored=lambda key: stored.scan(key.repository, key.digest, key.scan_type),
             same=ScanReport.says_as,
         )
 

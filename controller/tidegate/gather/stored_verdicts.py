@@ -140,9 +140,8 @@ class StoredVerdicts:
             if self._holders.get((repository, one)) == digest:
                 del self._holders[repository, one]
 
-    def detail(self, key: tuple[Repository, ImageId]) -> Known[ImageDetail] | None:
+    def detail(self, repository: Repository, image: ImageId) -> Known[ImageDetail] | None:
         """Return what a tag or a digest means."""
-        repository, image = key
         if image.kind == "digest":
             return self._fact(repository, Digest(image.value), lambda facts: facts.detail)
         named = self._tags.get((repository, image.value))
@@ -161,9 +160,8 @@ class StoredVerdicts:
 
         return self._fact(repository, digest, children)
 
-    def scan(self, key: tuple[EcrRepository, Digest, ScanType]) -> Known[ScanReport] | None:
+    def scan(self, repository: EcrRepository, digest: Digest, scan_type: ScanType) -> Known[ScanReport] | None:
         """Return the report of a scanner about an image, or about one image of an index."""
-        repository, digest, scan_type = key
         holder = self._holders.get((repository, digest))
         if holder is None:
             return None

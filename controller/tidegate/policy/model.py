@@ -138,6 +138,26 @@ class IgnoredVulnerability:
     reason: str
 
 
+class GraceAction(StrEnum):
+    """What is said of an image that is admitted in its grace."""
+
+    WARN = "Warn"
+    ALLOW = "Allow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningImages:
+    """Grace for an image that a namespace runs: findings younger than that do not count for ``duration``.
+
+    It is counted from a finding's ``firstObservedAt``. With ``except_exploitable`` a finding has grace only where the
+    scanner says that no exploit is known.
+    """
+
+    duration: timedelta
+    action: GraceAction = GraceAction.WARN
+    except_exploitable: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VulnerabilityRules:
     """Which findings count and how many may.
@@ -158,6 +178,7 @@ class VulnerabilityRules:
     grace_period: timedelta = timedelta(0)
     suppressed: Tolerance = Tolerance.ALLOW
     ignore: tuple[IgnoredVulnerability, ...] = ()
+    running_images: RunningImages | None = None
 
 
 class ExceptableCheck(StrEnum):

@@ -14,8 +14,10 @@ from tidegate.policy.durations import DURATION_PATTERN, format_duration, parse_d
 from tidegate.policy.model import (
     Action,
     Glob,
+    GraceAction,
     IgnoredVulnerability,
     Match,
+    RunningImages,
     ScanRules,
     TagRules,
     Tolerance,
@@ -323,6 +325,32 @@ MAX_COUNTS: Final = Section(
     ),
 )
 
+RUNNING_IMAGES: Final = Section(
+    build=RunningImages,
+    fields=(
+        Field(
+            "action",
+            Choice(words=GraceAction),
+            "Warn admits the image with a warning that names the day on which the grace ends; Allow without one.",
+            default="Warn",
+        ),
+        Field(
+            "for",
+            _duration(timedelta(minutes=1), MAX_GRACE),
+            "How long the image is admitted after a finding was first observed, from 1m to 365d, such as 72h.",
+            required=True,
+            into="duration",
+        ),
+        Field(
+            "exceptExploitable",
+            Flag(),
+            "Gives no grace to a finding for which an exploit is known, or for which the scanner does not say that none is."
+            " Only Amazon Inspector says so.",
+            default=True,
+        ),
+    ),
+)
+
 VULNERABILITIES: Final = Section(
     build=VulnerabilityRules,
     checks=(
@@ -388,6 +416,13 @@ VULNERABILITIES: Final = Section(
             "ignore",
             ListOf(item=_IGNORED, maximum=MAX_IGNORED, key="id"),
             "Vulnerabilities that do not count for a limited time. Each id once.",
+        ),
+        Field(
+            "runningImages",
+            RUNNING_IMAGES,
+            "Admits an image again that Pods of the namespace run since before a finding was observed, so that a new"
+            " vulnerability does not stop a scale-out, a restart or the replacement of a node. Left out, a finding refuses"
+            " every image at once.",
         ),
     ),
 )

@@ -53,6 +53,12 @@ class PolicySet:
         enforcing = tuple(policy for policy in ordered if Action.DENY in policy.actions)
         return cls(policies=ordered, enforcing=enforcing, trust=trust, exceptions=tuple(exceptions))
 
+    @property
+    def has_running_images(self) -> bool:
+        """Return whether a policy gives grace to images that run already."""
+        rules = (policy.vulnerabilities for policy in self.policies if isinstance(policy, ImagePolicy))
+        return any(one is not None and one.running_images is not None for one in rules)
+
     def __iter__(self) -> Iterator[Policy]:
         return iter(self.policies)
 

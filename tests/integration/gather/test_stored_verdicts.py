@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.integration.gather.gate import Gate, image
 from tests.simulator import Simulator, World
-from tests.stored_verdicts import stored_verdict
+from tests.stored_verdicts import clean, stored_verdict
 from tidegate.evidence.repository import ScanType
 from tidegate.evidence.scan import ScanReport
 from tidegate.gather.stored_verdicts import Confirmation
@@ -119,12 +118,8 @@ async def test_aws_that_hangs_until_the_deadline_is_not_reached(aws):
     assert "AWS did not answer in time" in answer.warnings
 
 
-def clean(report: ScanReport) -> ScanReport:
-    return replace(report, findings=())
-
-
 def dirty(report: ScanReport) -> ScanReport:
-    return replace(report, findings=(), complete=False)
+    return ScanReport(scanner=report.scanner, coverage=report.coverage, complete=False)
 
 
 @pytest.mark.parametrize("latency", [0.0, 1.0])

@@ -129,6 +129,7 @@ POLICIES: dict[str, Policy] = {
         _epss(GOOD), {"epssThreshold": 0.5, "whenEpssUnknown": "Allow"}, basic=UNKNOWN
     ),
     "vulnerabilities.grace_period": counting(_in_grace, {**ZERO, "gracePeriod": "7d"}),
+    "vulnerabilities.running_images": counting(every_severity, {**ZERO, "runningImages": {"for": "72h"}}),
     "vulnerabilities.suppressed": counting(every_severity, {**ZERO, "suppressed": "Deny"}, counts_suppressed=True),
     "vulnerabilities.ignore": counting(lambda _: EXCUSED, _ignoring("CVE-2026-0001", "2026-06-02")),
     "vulnerabilities.ignore, until now": counting(every_severity, _ignoring("CVE-2026-0001", "2026-06-01")),

@@ -9,6 +9,8 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -59,6 +61,7 @@ class Case:
     labels: Mapping[str, str] = field(default_factory=dict)
     collected: ImageEvidence = field(default_factory=evidence)
     exceptions: tuple[ImagePolicyException, ...] = ()
+    running_since: datetime | None = None
 
 
 def under(base: Spec, section: str, **fields: Any) -> Spec:
@@ -69,6 +72,7 @@ PINNED_ONLY: Spec = {"tags": {"digestRequired": True}}
 """What no image named by tag meets."""
 SCAN: Spec = {"scan": {}}
 CRITICAL: Spec = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
+GRACE: Spec = under(CRITICAL, "vulnerabilities", runningImages={"for": "31d"})
 ELSEWHERE: Spec = {"account": "999999999999"}
 OURS: Spec = {"account": ACCOUNT}
 VULNERABLE = evidence(report(finding()))
@@ -194,6 +198,21 @@ CASES: dict[str, Case] = {
     "VulnerabilityRules.grace_period": Case(
         without=CRITICAL, having=under(CRITICAL, "vulnerabilities", gracePeriod="60d"), collected=VULNERABLE
     ),
+    "VulnerabilityRules.running_images": Case(
+        without=CRITICAL, having=GRACE, collected=VULNERABLE, running_since=NOW - 31 * DAY
+    ),
+    "RunningImages.duration": Case(
+        without=under(CRITICAL, "vulnerabilities", runningImages={"for": "30d"}),
+        having=GRACE,
+        collected=VULNERABLE,
+        running_since=NOW - 31 * DAY,
+    ),
+    "RunningImages.except_exploitable": Case(
+        without=GRACE,
+        having=under(CRITICAL, "vulnerabilities", runningImages={"for": "31d", "exceptExploitable": False}),
+        collected=evidence(report(finding(exploit=Answer.YES))),
+        running_since=NOW - 31 * DAY,
+    ),
     "VulnerabilityRules.suppressed": Case(
         without=CRITICAL,
         having=under(CRITICAL, "vulnerabilities", suppressed="Deny"),
@@ -242,8 +261,9 @@ for each in ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNTRIAGED"):
 
 IDENTITY = {"ImagePolicy.name", "ImagePolicy.uid", "ImagePolicy.generation"}
 """Fields that say which policy it is; what they do is tested below."""
-NOT_COMPARED = {"Platform.variant"}
-"""Fields that leave nothing out: containerd does not know the variant of a processor, except on 32-bit ARM."""
+NOT_COMPARED = {"Platform.variant", "RunningImages.action"}
+"""Fields that leave nothing out: containerd does not know the variant of a processor, except on 32-bit ARM. The action of a
+grace only decides on a warning."""
 
 
 def fields_of(model: type) -> Iterator[str]:
@@ -277,7 +297,8 @@ def compiled(spec: Spec, *, name: str = "rules", **identity: Any) -> Any:
 def verdict(policy: Any, case: Case) -> Any:
     policies = PolicySnapshot.of([policy], NO_TRUST, case.exceptions).for_namespace(case.namespace, case.labels)
     plan = make_plan(case.image, policies, ())
-    return judge_plan(plan, case.collected, now=NOW, monotonic=MOMENT, audit_only=False)
+    at = partial(judge_plan, now=NOW, monotonic=MOMENT, audit_only=False)
+    return at(plan, case.collected, running_since=case.running_since)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -153,6 +153,15 @@ REFUSED: dict[str, Refused] = {
     "a grace over a year": Refused(
         counting(gracePeriod="366d"), "gracePeriod: got '366d', expected a duration from 0s to 365d", DURATION
     ),
+    "a grace for running images without an end": Refused(
+        counting(runningImages={}), "runningImages.for: got nothing", "runningImages.for: Required value"
+    ),
+    "a grace of nothing for running images": Refused(
+        counting(runningImages={"for": "0s"}), "for: got '0s', expected a duration from 1m to 365d", DURATION
+    ),
+    "an unknown word for running images": Refused(
+        counting(runningImages={"for": "1h", "action": "Deny"}), "action: got 'Deny'", 'Unsupported value: "Deny"'
+    ),
     "an ignored id twice": Refused(
         counting(ignore=[IGNORED, IGNORED | {"reason": "another"}]),
         "spec.vulnerabilities.ignore: got 'CVE-2026-0001' twice, expected each once; remove one of the two",

@@ -107,6 +107,18 @@ CHANGES: dict[str, tuple[Path, Any, str]] = {
     "spec.vulnerabilities.whenEpssUnknown": (("vulnerabilities", "whenEpssUnknown"), "Deny", "vulnerabilities"),
     "spec.vulnerabilities.gracePeriod": (("vulnerabilities", "gracePeriod"), "8d", "vulnerabilities"),
     "spec.vulnerabilities.suppressed": (("vulnerabilities", "suppressed"), "Allow", "vulnerabilities"),
+    "spec.vulnerabilities.runningImages": (("vulnerabilities", "runningImages"), {"for": "1h"}, "vulnerabilities"),
+    "spec.vulnerabilities.runningImages.action": (
+        ("vulnerabilities", "runningImages", "action"),
+        "Warn",
+        "vulnerabilities",
+    ),
+    "spec.vulnerabilities.runningImages.for": (("vulnerabilities", "runningImages", "for"), "1h", "vulnerabilities"),
+    "spec.vulnerabilities.runningImages.exceptExploitable": (
+        ("vulnerabilities", "runningImages", "exceptExploitable"),
+        True,
+        "vulnerabilities",
+    ),
     "spec.vulnerabilities.ignore": (
         ("vulnerabilities", "ignore"),
         [IGNORED, IGNORED | {"id": "CVE-2"}],

@@ -16,10 +16,12 @@ from tidegate.policy.model import (
     Action,
     EcrScope,
     Glob,
+    GraceAction,
     HostScope,
     IgnoredVulnerability,
     ImagePolicy,
     Match,
+    RunningImages,
     ScanRules,
     SelectorOperator,
     SelectorRequirement,
@@ -83,6 +85,7 @@ def test_every_field_is_read():
                 id="CVE-2026-0001", until=datetime(2027, 1, 31, tzinfo=UTC), reason="not reachable, says ann"
             ),
         ),
+        running_images=RunningImages(duration=timedelta(hours=72), action=GraceAction.ALLOW, except_exploitable=False),
     )
     assert policy.platforms == (Platform(os="linux", architecture="arm64"),)
     assert policy.on_undetermined is Tolerance.ALLOW
@@ -113,6 +116,12 @@ def test_what_is_left_out_is_the_strict_default():
         grace_period=timedelta(0),
         suppressed=Tolerance.ALLOW,
         ignore=(),
+        running_images=None,
+    )
+    grace = parse_policy(with_spec(counting(runningImages={"for": "72h"}))).vulnerabilities
+    assert grace is not None
+    assert grace.running_images == RunningImages(
+        duration=timedelta(hours=72), action=GraceAction.WARN, except_exploitable=True
     )
     assert parse_policy(with_spec(image(account=ACCOUNT))).registries == (
         EcrScope(partition="aws", account=ACCOUNT, region=None, repositories=(Glob(text="**"),)),

@@ -41,7 +41,9 @@ class Lookup(Protocol[K_contra, V_co]):
 
 
 class Ask(Protocol):
-    """One way to ask."""
+    """One way to ask. ``uses_stored`` is whether what another process looked up counts for what is missing."""
+
+    uses_stored: bool
 
     def fact(self, lookup: Lookup[K, V], key: K) -> Coroutine[Any, Any, tuple[V | Missing, float]]:
         """Return a fact, and the monotonic second until which it may be reused."""
@@ -59,7 +61,9 @@ class Ask(Protocol):
 
 
 class Get(Ask):
-    """Waits for look-ups; those of several walks are made side by side."""
+    """Waits for look-ups; those of several walks are made side by side. What is missing then could not be looked up."""
+
+    uses_stored = True
 
     def fact(self, lookup: Lookup[K, V], key: K) -> Coroutine[Any, Any, tuple[V | Missing, float]]:
         """Return the fact as the look-up's ``get`` does."""
@@ -75,11 +79,11 @@ class Peek(Ask):
 
     def __init__(self, otherwise: Cause, *, stored: bool = False) -> None:
         self._otherwise = otherwise
-        self._stored = stored
+        self.uses_stored = stored
 
     async def fact(self, lookup: Lookup[K, V], key: K) -> tuple[V | Missing, float]:
         """Return what the look-up knows."""
-        fact, until = lookup.peek(key, stored=self._stored)
+        fact, until = lookup.peek(key, stored=self.uses_stored)
         return (Missing(self._otherwise, fact.source) if isinstance(fact, Missing) else fact), until
 
     async def all(self, *walks: Coroutine[Any, Any, Any]) -> Any:

@@ -71,6 +71,7 @@ class Lookups:
             verifications=self.verifications,
             limit=limit,
             budget=budget,
+            stored=self.stored,
         )
         self.details = FactCache[DetailKey, Detail](
             source="ecr:DescribeImages",

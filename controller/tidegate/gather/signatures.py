@@ -30,9 +30,11 @@ from tidegate.gather.manifests import Manifests
 from tidegate.gather.recent import Recent
 from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.gather.sources import Sources
+from tidegate.gather.stored_verdicts import StoredVerdicts
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRepository, Repository
 from tidegate.policy.signatures import NotationAuthority
+from tidegate.signing.fingerprint import fingerprint
 from tidegate.signing.prepare import prepare
 from tidegate.signing.requirements import Requirement
 from tidegate.signing.verifier import SignedImage
@@ -63,7 +65,9 @@ class Signatures:
         verifications: SignatureVerifications,
         limit: int,
         budget: Budget | None = None,
+        stored: StoredVerdicts | None = None,
     ) -> None:
+        self._stored = stored
         self._sources = sources
         self._limiters = limiters
         self._clock = clock
@@ -107,9 +111,9 @@ class Signatures:
         )
         until = min(until, limit)
         if isinstance(found, Missing):
-            return found, until
+            return self._by_stored(ask, repository, digest, requirements, found), until
         if isinstance(manifest, Missing):
-            return manifest, until
+            return self._by_stored(ask, repository, digest, requirements, manifest), until
         if isinstance(manifest.value, BadContent):
             lies = VerificationResult(state=VerificationState.FAILED, problem=manifest.value.problem)
             return _fact(found, dict.fromkeys(requirements, lies), ()), until
@@ -128,6 +132,34 @@ class Signatures:
             hint, limit = await ask.fact(self.hints, (repository, digest))
             hints, until = () if isinstance(hint, Missing) else hint.value, min(until, limit)
         return _fact(found, results, hints), until
+
+    def _by_stored(
+        self,
+        ask: Ask,
+        repository: Repository,
+        digest: Digest,
+        requirements: Sequence[Requirement],
+        missing: Missing,
+    ) -> Fact[VerificationResults]:
+        """Return the requirements that another process saw met, where the signatures themselves cannot be looked at.
+
+        Only that a signature is valid is stored. All others are not known.
+        """
+        stored = None if self._stored is None or not ask.uses_stored else self._stored.verified((repository, digest))
+        if stored is None:
+            return missing
+        unknown = VerificationResult(state=VerificationState.UNKNOWN, outage=missing.cause)
+        results = dict.fromkeys(requirements, unknown)
+        for requirement in requirements:
+            attempt = stored.value.get(fingerprint(requirement))
+            if attempt is not None and (attempt.good_until is None or self._clock.now() < attempt.good_until):
+                results[requirement] = VerificationResult(
+                    state=VerificationState.VERIFIED, decisive=attempt, attempts=(attempt,)
+                )
+        if all(result is unknown for result in results.values()):
+            return missing
+        value = VerificationResults(by_requirement=results)
+        return Known(value, stored.observed_at, missing.cause, missing.source, stored.monotonic)
 
     async def _find(self, key: _Found) -> FoundArtifacts | Missing:
         repository, digest, kinds = key

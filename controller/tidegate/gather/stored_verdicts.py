@@ -17,6 +17,7 @@ from tidegate.evidence.fact import Known
 from tidegate.evidence.image import ImageDetail, PlatformImage
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
+from tidegate.evidence.verification_result import Attempt
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.repository import EcrRegistry, EcrRepository, Registry, Repository
@@ -51,8 +52,9 @@ class _Kept:
     data: str
     observed_at: datetime
     settings_observed_at: datetime | None
+    signatures_observed_at: datetime | None
     tags: tuple[tuple[str, datetime], ...]
-    scanned: tuple[Digest, ...]
+    held: tuple[Digest, ...]
 
 
 class StoredVerdicts:
@@ -91,18 +93,19 @@ class StoredVerdicts:
         if evidence is None:
             return False
         tags = tuple((tag.name, min(tag.observed_at, now)) for tag in evidence.tags)
-        times = [evidence.observed_at, evidence.settings_observed_at, *(tag.observed_at for tag in evidence.tags)]
+        times = [evidence.observed_at, evidence.settings_observed_at, evidence.signatures_observed_at]
+        times += [tag.observed_at for tag in evidence.tags]
         if max(time for time in times if time is not None) > now + MAX_CLOCK_SKEW:
             return self._refuse(verdict, "its facts were looked up in the future")
         if len(self._kept) >= MAX_STORED or self._bytes + len(evidence.data) > MAX_STORED_BYTES:
             return self._refuse(verdict, "too many are kept")
-        settings_at = None if evidence.settings_observed_at is None else min(evidence.settings_observed_at, now)
         kept = _Kept(
             data=evidence.data,
             observed_at=min(evidence.observed_at, now),
-            settings_observed_at=settings_at,
+            settings_observed_at=_at_most(evidence.settings_observed_at, now),
+            signatures_observed_at=_at_most(evidence.signatures_observed_at, now),
             tags=tags,
-            scanned=tuple(Digest(one) for one in verdict.facts.scans),
+            held=tuple(Digest(one) for one in dict.fromkeys([*verdict.facts.scans, *verdict.facts.verified])),
         )
         self._kept[verdict.repository, verdict.digest] = kept
         self._bytes += len(kept.data)
@@ -120,7 +123,7 @@ class StoredVerdicts:
             known = self._tags.get((repository, tag))
             if known is None or known[1] <= observed_at:
                 self._tags[repository, tag] = verdict.digest, observed_at
-        self._holders |= dict.fromkeys(((repository, one) for one in kept.scanned), verdict.digest)
+        self._holders |= dict.fromkeys(((repository, one) for one in kept.held), verdict.digest)
         if isinstance(repository, EcrRepository):
             if facts.settings is not None and kept.settings_observed_at is not None:
                 _keep_newest(self._settings, repository, (facts.settings, kept.settings_observed_at))
@@ -136,7 +139,7 @@ class StoredVerdicts:
         for tag, _ in kept.tags:
             if self._tags.get((repository, tag), (None,))[0] == digest:
                 del self._tags[repository, tag]
-        for one in kept.scanned:
+        for one in kept.held:
             if self._holders.get((repository, one)) == digest:
                 del self._holders[repository, one]
 
@@ -171,6 +174,16 @@ class StoredVerdicts:
 
         return self._fact(repository, holder, report)
 
+    def verified(self, key: tuple[Repository, Digest]) -> Known[Mapping[str, Attempt]] | None:
+        """Return the requirements that a signature of an image meets, by their fingerprint."""
+        repository, digest = key
+        holder = self._holders.get(key)
+        kept = None if holder is None else self._kept.get((repository, holder))
+        if kept is None or kept.signatures_observed_at is None:
+            return None
+        found = self._facts(kept).verified.get(digest)
+        return None if found is None else self._known(found, kept.signatures_observed_at, None)
+
     def settings(self, repository: EcrRepository) -> Known[RepositorySettings] | None:
         """Return how a repository is set up."""
         found = self._settings.get(repository)
@@ -202,6 +215,10 @@ class StoredVerdicts:
             true_at = max(true_at, confirmation.confirmed_at)
         old = max(timedelta(0), self._clock.now() - true_at)
         return Known(value, observed_at, monotonic=self._clock.monotonic() - old.total_seconds())
+
+
+def _at_most(moment: datetime | None, now: datetime) -> datetime | None:
+    return None if moment is None else min(moment, now)
 
 
 def _keep_newest(known: dict[K, _Timed[T]], key: K, new: _Timed[T]) -> None:

@@ -270,6 +270,7 @@ def _evidence(kept: KeptFacts, observed_at: datetime, limits: _Limits) -> Stored
         # Exact, because replicas compare them with the times of their own look-ups.
         observed_at=observed_at,
         settings_observed_at=kept.settings_observed_at,
+        signatures_observed_at=kept.signatures_observed_at,
         tags=tuple(StoredTag(name=tag, observed_at=when) for tag, when in kept.tags.items()),
         complete=is_whole,
         data=packed,

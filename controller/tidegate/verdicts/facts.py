@@ -25,7 +25,7 @@ from tidegate.images.manifest import MAX_CHILDREN
 
 MAX_PLAIN_BYTES: Final = 1024 * 1024
 """Bytes of the facts before they are compressed."""
-MAX_VERIFIED: Final = 256
+MAX_VERIFIED: Final = 2 * MAX_CHILDREN * 16
 """Requirements that an image meets, in one object."""
 _GZIP: Final = 31
 _LEVEL: Final = 9

@@ -11,13 +11,18 @@ from tidegate.evidence.image import ImageDetail, PlatformImage
 from tidegate.evidence.index_children import images_within
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
+from tidegate.evidence.verification_result import Attempt, VerificationResults, VerificationState
+from tidegate.images.digest import Digest
+from tidegate.signing.fingerprint import fingerprint
 from tidegate.verdicts.decode import StoredVerdict
 from tidegate.verdicts.facts import NO_FACTS, ImageFacts
-from tidegate.verdicts.shape import MAX_TAGS
+from tidegate.verdicts.shape import MAX_SIGNER, MAX_TAGS
 from tidegate.verdicts.verdict_input import VerdictInput
 
 A = TypeVar("A")
 B = TypeVar("B")
+MAX_REQUIREMENTS: Final = 16
+"""Requirements that one image meets."""
 RESCAN_WRITTEN: Final = timedelta(days=1)
 """How much newer the time of a scan has to be to be written."""
 _NOT_LOOKED_UP: Final = Missing(Cause.NOT_ASKED, "")
@@ -30,6 +35,7 @@ class KeptFacts:
     facts: ImageFacts = NO_FACTS
     observed_at: datetime | None = None
     settings_observed_at: datetime | None = None
+    signatures_observed_at: datetime | None = None
     tags: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -44,6 +50,7 @@ def keep_facts(given: VerdictInput, before: StoredVerdict | None) -> KeptFacts:
     runnable = _newest(evidence.runnable, stored.facts.runnable, None, [])
     settings = _newest(evidence.settings, stored.facts.settings, stored.settings_observed_at, settings_times)
     is_set = isinstance(settings, RepositorySettings)
+    verified, verified_times = _verified(given, stored)
     facts = ImageFacts(
         format=1,
         detail=detail,
@@ -51,11 +58,13 @@ def keep_facts(given: VerdictInput, before: StoredVerdict | None) -> KeptFacts:
         runnable=runnable if isinstance(runnable, tuple) else None,
         scan_type=_newest(evidence.scan_type, stored.facts.scan_type, None, []),
         scans=_scans(given, runnable if isinstance(runnable, tuple) else (), stored, times),
+        verified=verified,
     )
     return KeptFacts(
         facts=facts,
         observed_at=min(times),
         settings_observed_at=min(settings_times, default=None) if is_set else None,
+        signatures_observed_at=min(verified_times, default=None) if verified else None,
         tags=_tags(given, stored.tags),
     )
 
@@ -68,6 +77,7 @@ def _stored(before: StoredVerdict | None) -> KeptFacts:
         facts=before.facts,
         observed_at=evidence.observed_at,
         settings_observed_at=evidence.settings_observed_at,
+        signatures_observed_at=evidence.signatures_observed_at,
         tags={tag.name: tag.observed_at for tag in evidence.tags},
     )
 
@@ -93,6 +103,40 @@ def _scans(
         if report is not None:
             scans[digest] = _settled(report, stored.facts.scans.get(digest))
     return scans
+
+
+def _verified(given: VerdictInput, stored: KeptFacts) -> tuple[dict[str, dict[str, Attempt]], list[datetime]]:
+    """Return the requirements that are met, by the digest of the signed image and their fingerprint."""
+    verified: dict[str, dict[str, Attempt]] = {}
+    times: list[datetime] = []
+    for digest in sorted({*given.evidence.proofs, *map(Digest, stored.facts.verified)}):
+        fact = given.evidence.proofs.get(digest, _NOT_LOOKED_UP)
+        if isinstance(fact, Missing):
+            found, observed_at = stored.facts.verified.get(digest, {}), stored.signatures_observed_at
+        else:
+            found, observed_at = _met(fact.value), fact.observed_at
+        if found and observed_at is not None:
+            verified[digest] = found
+            times.append(observed_at)
+    return verified, times
+
+
+def _met(results: VerificationResults) -> dict[str, Attempt]:
+    """Return the attempts that decided for each requirement that is met, without texts for operators."""
+    met = {
+        fingerprint(requirement): result.decisive
+        for requirement, result in results.by_requirement.items()
+        if result.state is VerificationState.VERIFIED and result.decisive is not None
+    }
+    return {
+        name: Attempt(
+            manifest_digest=one.manifest_digest,
+            state=one.state,
+            signer=one.signer[:MAX_SIGNER],
+            good_until=one.good_until,
+        )
+        for name, one in list(met.items())[:MAX_REQUIREMENTS]
+    }
 
 
 def _settled(report: ScanReport, stored: ScanReport | None) -> ScanReport:

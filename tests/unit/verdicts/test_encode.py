@@ -31,15 +31,27 @@ from tests.unit.verdicts.given import given, usage, verdict
 from tidegate.checks.result import Outcome
 from tidegate.evidence.fact import Cause, Known
 from tidegate.evidence.image import Absence, BadContent, ImageDetail
+from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanState, Severity
+from tidegate.evidence.verification_result import (
+    Attempt,
+    VerificationResult,
+    VerificationResults,
+    VerificationState,
+)
 from tidegate.policy.model import Action, Tolerance, VulnerabilityRules
+from tidegate.policy.signatures import NotationAuthority
+from tidegate.policy.trust_stores import NO_TRUST
+from tidegate.signing.fingerprint import fingerprint
+from tidegate.signing.requirements import Requirement
 from tidegate.verdicts.decode import decode
 from tidegate.verdicts.encode import encode, is_same
 from tidegate.verdicts.shape import REFUSED_LABEL
 from tidegate.verdicts.usage import Usage
 
-NAME = "app-05b2f2b4fc3ba6ee"
+AUTHORITY = NotationAuthority(name="release", trust_stores=("acme",), trusted_identities=("*",))
+REQUIREMENT = Requirement(authority=AUTHORITY, trust=NO_TRUST)
 
 
 def test_a_good_image():
@@ -239,6 +251,39 @@ def test_content_that_is_no_image_and_a_repository_that_is_gone_replace_what_was
     assert (after.facts.runnable, after.facts.settings) == (None, None)
     assert after.status.evidence is not None
     assert after.status.evidence.settings_observed_at is None
+
+
+def signed(state: VerificationState = VerificationState.VERIFIED, *, signer: str = "ann") -> ImageEvidence:
+    """Evidence of an image that one authority signed."""
+    attempt = Attempt(manifest_digest=digest("signature"), state=state, signer=signer, text="for operators", clause="c")
+    results = VerificationResults(by_requirement={REQUIREMENT: VerificationResult(state=state, decisive=attempt)})
+    return replace(evidence(), proofs={DIGEST: known(results)})
+
+
+def test_of_signatures_only_what_is_verified_is_stored_and_no_text_for_operators():
+    stored = decode(encode(given(signed()), NOW))
+    assert stored.status.signers == ("ann",)
+    assert stored.facts.verified == {
+        DIGEST: {
+            fingerprint(REQUIREMENT): Attempt(
+                manifest_digest=digest("signature"), state=VerificationState.VERIFIED, signer="ann"
+            )
+        }
+    }
+    assert stored.status.evidence is not None
+    assert stored.status.evidence.signatures_observed_at == NOW - MINUTE
+    for state in set(VerificationState) - {VerificationState.VERIFIED}:
+        other = decode(encode(given(signed(state)), NOW, before=stored))
+        assert (other.facts.verified, other.status.signers) == ({}, ())
+
+
+def test_signatures_that_could_not_be_looked_at_leave_what_is_stored():
+    before = decode(encode(given(signed()), NOW))
+    for lost in (evidence(), replace(evidence(), proofs={DIGEST: missing()})):
+        after = decode(encode(given(lost), NOW + HOUR, before=before))
+        assert after.facts.verified == before.facts.verified
+        assert after.status.evidence is not None
+        assert after.status.evidence.signatures_observed_at == NOW - MINUTE
 
 
 def test_tags_that_no_pod_uses_are_forgotten_with_the_look_up_that_knew_them():

@@ -19,7 +19,7 @@ import yaml
 
 import crds
 from tidegate import settings
-from tidegate.app.admission import watch_clock, watch_policies, watch_trust_stores
+from tidegate.app.admission import watch_clock, watch_policies, watch_trust_stores, watched_verdicts
 from tidegate.app.engine import build_engine
 from tidegate.app.event_source import build_event_source
 from tidegate.app.server_metrics import ServerMetrics
@@ -230,6 +230,7 @@ def metrics_table() -> str:
     watch_clock(engine, [])
     watch_policies(engine.metrics, WatchedPolicies(_NoApi()))
     watch_trust_stores(engine.metrics, WatchedTrustStores(_NoApi(), namespace=None))
+    watched_verdicts(engine, _NoApi())
     engine.metrics.registry.register(ServerMetrics(list))
     engine.metrics.registry.register(ExceptionMetrics(list, int))
     labelled = {one.name: one.labels for one in vars(engine.metrics).values() if isinstance(one, Counter | Histogram)}

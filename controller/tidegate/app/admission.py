@@ -223,10 +223,22 @@ def watched_verdicts(engine: Engine, api: KubernetesApi) -> WatchedVerdicts:
     stored = engine.facts.stored
     verdicts = WatchedVerdicts(api, offer=engine.facts.offer, forget=stored.drop)
     watch = engine.metrics.watch
-    watch("tidegate_image_verdicts", "ImageVerdicts that are valid.", verdicts.__len__)
-    watch("tidegate_image_verdicts_invalid", "ImageVerdicts that are not valid and not used.", lambda: verdicts.invalid)
-    watch("tidegate_image_verdicts_bytes", "Memory of the facts of ImageVerdicts, in bytes.", lambda: stored.size)
-    age = "Seconds since the API server last sent ImageVerdicts."
+    watch(
+        "tidegate_image_verdicts",
+        "ImageVerdicts that are valid: images that can be judged while AWS cannot be reached.",
+        verdicts.__len__,
+    )
+    watch(
+        "tidegate_image_verdicts_invalid",
+        "ImageVerdicts that are not used: edited, or of another version.",
+        lambda: verdicts.invalid,
+    )
+    watch(
+        "tidegate_image_verdicts_bytes",
+        "Memory of the facts of ImageVerdicts, in bytes; at most 128 MiB.",
+        lambda: stored.size,
+    )
+    age = "Seconds since the API server last sent ImageVerdicts or said that nothing changed."
     watch("tidegate_image_verdicts_age_seconds", age, lambda: verdicts.age_seconds)
     return verdicts
 

@@ -248,8 +248,8 @@ async def test_the_scan_of_another_scanner_and_another_media_type_are_other_fact
     stored = gate.engine.facts.stored
     ((repository, digest),) = stored._kept
     assert isinstance(repository, EcrRepository)
-    assert stored.scan((repository, digest, ScanType.ENHANCED)) is not None
-    assert stored.scan((repository, digest, ScanType.BASIC)) is None
+    assert stored.scan(repository, digest, ScanType.ENHANCED) is not None
+    assert stored.scan(repository, digest, ScanType.BASIC) is None
     assert stored.runnable((repository, digest, "application/other")) is None
 
 

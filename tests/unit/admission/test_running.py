@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.admission.fakes import FakeClock, FakeEvidence, FakeNamespaces, FakePlatforms, FakePolicies, World, body
+from tests.unit.admission.fakes import World, body
 from tests.unit.builders import DAY, DIGEST, HOUR, IMAGE, NOW, PINNED, digest, evidence, finding, policy, report
 from tidegate.admission.pinning import Pinner
 from tidegate.evidence.image_evidence import ImageEvidence
@@ -18,7 +18,6 @@ from tidegate.evidence.scan import Answer, Severity
 from tidegate.images.digest import Digest
 from tidegate.images.repository import Repository
 from tidegate.policy.model import Action, RunningImages, VulnerabilityRules
-from tidegate.policy.snapshot import PolicySnapshot
 
 FOREVER = float("inf")
 SEVENTY_TWO_HOURS = timedelta(hours=72)
@@ -159,14 +158,9 @@ async def test_an_image_that_could_not_be_looked_up_has_none():
 
 
 async def test_an_image_in_its_grace_is_pinned_as_any_other_that_is_admitted():
-    evidence_source = FakeEvidence(otherwise=YOUNG)
+    made, _ = world()
     pinner = Pinner(
-        policies=FakePolicies(PolicySnapshot.of([rules()])),
-        namespaces=FakeNamespaces(),
-        platforms=FakePlatforms(),
-        evidence=evidence_source,
-        clock=FakeClock(),
-        running=FakeRunning({("shop", DIGEST)}),
+        policies=made.policies, namespaces=made.namespaces, verdicts=made.reviewer.verdicts, clock=made.clock
     )
     for namespace, pinned in (("shop", True), ("blog", False)):
         answer = pinner.review(body(IMAGE, namespace=namespace), 10.0)

@@ -95,33 +95,40 @@ async def test_the_same_that_is_known_to_be_true_later_makes_it_younger(facts):
 
 
 class TestOffer:
+    def offer(self, facts, fact: Known[str]) -> bool:
+        facts.stored["a"] = fact
+        return bool(facts.cache.offer("a"))
+
     async def test_nothing_is_kept_of_what_is_not_known_here(self, facts):
-        assert facts.cache.offer("a", stored("other", old=-1)) is False
-        assert (facts.cache.has("a"), len(facts.cache)) == (False, 0)
+        assert self.offer(facts, stored("other", old=-1)) is False
+        assert len(facts.cache) == 0
+
+    async def test_nothing_changes_where_nothing_is_stored(self, facts):
+        await facts.get()
+        assert facts.cache.offer("a") is False
 
     async def test_a_newer_one_that_says_something_else_has_it_looked_up_again(self, facts):
         await facts.get()
-        assert facts.cache.has("a")
-        assert facts.cache.offer("a", stored("other", old=-1)) is True
+        assert self.offer(facts, stored("other", old=-1)) is True
         assert facts.cache.peek("a") == (UNKNOWN, 0.0)
         assert await facts.value() == "a2"
 
     async def test_and_counts_where_that_fails(self, facts):
         await facts.get()
-        facts.cache.offer("a", stored("other", old=-1))
+        self.offer(facts, stored("other", old=-1))
         facts.answers["a"] = DOWN
         assert await facts.value() == "other"
 
     @pytest.mark.parametrize("fact", [stored("other", old=0), stored("other"), stored("a1", old=-1)])
     async def test_an_older_one_and_one_that_says_the_same_change_nothing(self, facts, fact):
         await facts.get()
-        assert facts.cache.offer("a", fact) is False
+        assert self.offer(facts, fact) is False
         assert await facts.value() == "a1"
 
     async def test_a_fact_past_its_end_does_not_expire(self, facts):
         await facts.get()
         await facts.pass_until(LIFE + 1)
-        assert facts.cache.offer("a", stored("other", old=-1)) is False
+        assert self.offer(facts, stored("other", old=-1)) is False
         facts.answers["a"] = DOWN
         assert await facts.value() == "other"
 
@@ -129,5 +136,5 @@ class TestOffer:
         assert facts.cache.before("a") == UNKNOWN
         own = await facts.get()
         assert facts.cache.before("a") == own
-        facts.cache.offer("a", stored("other", old=-1))
+        self.offer(facts, stored("other", old=-1))
         assert facts.cache.before("a") == UNKNOWN

@@ -336,7 +336,7 @@ RUNNING_IMAGES: Final = Section(
         ),
         Field(
             "for",
-            _duration(timedelta(minutes=1), MAX_GRACE),
+            duration(timedelta(minutes=1), MAX_GRACE),
             "How long the image is admitted after a finding was first observed, from 1m to 365d, such as 72h.",
             required=True,
             into="duration",

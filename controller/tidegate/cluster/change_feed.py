@@ -26,7 +26,7 @@ MAX_REGISTRIES: Final = 10_000
 _log = structlog.get_logger(__name__)
 
 
-class _Entry(msgspec.Struct, frozen=True, rename="camel"):
+class _FollowedRegistry(msgspec.Struct, frozen=True, rename="camel"):
     since: datetime
     confirmed_at: datetime
 
@@ -91,7 +91,7 @@ def _entry(host: str, raw: msgspec.Raw, latest: datetime) -> tuple[EcrRegistry, 
     if registry is None:
         return f"{host[:100]!a}: expected the host of an Amazon ECR registry"
     try:
-        entry = msgspec.json.decode(raw, type=_Entry)
+        entry = msgspec.json.decode(raw, type=_FollowedRegistry)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as problem:
         return f"{host}: {problem}"
     if entry.since.tzinfo is None or entry.confirmed_at.tzinfo is None:

@@ -250,8 +250,8 @@ class FactCache(Generic[K, V]):
         It was observed when it was asked for: what changed while the answer was under way may not be in it.
         """
         now, seconds = self._moments.now().monotonic, self._seconds(key, value)
-        entry = self._put(key, value, asked, fresh_from=now, fresh_seconds=seconds)
-        return entry.known(), now + seconds
+        until = now + seconds
+        return self._put(key, value, asked, fresh_from=now, fresh_seconds=seconds).known(), until
 
     def _failed(self, key: K, missing: Missing) -> tuple[Fact[V], float]:
         """Return the last good fact, marked stale, or what is missing where there is none.

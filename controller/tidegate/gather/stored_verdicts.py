@@ -46,7 +46,7 @@ class Confirmation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
+class _StoredObject:
     """One object: its facts, compressed, when they were looked up, and what it is found by."""
 
     data: str
@@ -62,7 +62,7 @@ class StoredVerdicts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: dict[_Image, _Kept] = {}
+        self._kept: dict[_Image, _StoredObject] = {}
         self._bytes = 0
         self._tags: dict[tuple[Repository, str], _Timed[Digest]] = {}
         self._holders: dict[_Image, Digest] = {}
@@ -99,7 +99,7 @@ class StoredVerdicts:
             return self._refuse(verdict, "its facts were looked up in the future")
         if len(self._kept) >= MAX_STORED or self._bytes + len(evidence.data) > MAX_STORED_BYTES:
             return self._refuse(verdict, "too many are kept")
-        kept = _Kept(
+        kept = _StoredObject(
             data=evidence.data,
             observed_at=min(evidence.observed_at, now),
             settings_observed_at=_at_most(evidence.settings_observed_at, now),
@@ -117,7 +117,7 @@ class StoredVerdicts:
         _log.warning("the facts of an ImageVerdict are not used", name=verdict.name, problem=why)
         return False
 
-    def _index(self, verdict: StoredVerdict, kept: _Kept) -> None:
+    def _index(self, verdict: StoredVerdict, kept: _StoredObject) -> None:
         repository, facts = verdict.repository, verdict.facts
         for tag, observed_at in kept.tags:
             known = self._tags.get((repository, tag))
@@ -201,7 +201,7 @@ class StoredVerdicts:
         value = read(self._facts(kept))
         return None if value is None else self._known(value, kept.observed_at, repository.registry)
 
-    def _facts(self, kept: _Kept) -> ImageFacts:
+    def _facts(self, kept: _StoredObject) -> ImageFacts:
         """Return the facts of an object; those of the last one are at hand, since a walk asks for one after the other."""
         if self._last is None or self._last[0] is not kept.data:
             self._last = kept.data, unpack(kept.data)

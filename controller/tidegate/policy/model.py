@@ -146,7 +146,7 @@ class GraceAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunningImages:
+class RunningImageRules:
     """Grace for an image that a namespace runs: findings younger than that do not count for ``duration``.
 
     It is counted from a finding's ``firstObservedAt``. With ``except_exploitable`` a finding has grace only where the
@@ -178,7 +178,7 @@ class VulnerabilityRules:
     grace_period: timedelta = timedelta(0)
     suppressed: Tolerance = Tolerance.ALLOW
     ignore: tuple[IgnoredVulnerability, ...] = ()
-    running_images: RunningImages | None = None
+    running_images: RunningImageRules | None = None
 
 
 class ExceptableCheck(StrEnum):

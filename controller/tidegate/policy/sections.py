@@ -17,7 +17,7 @@ from tidegate.policy.model import (
     GraceAction,
     IgnoredVulnerability,
     Match,
-    RunningImages,
+    RunningImageRules,
     ScanRules,
     TagRules,
     Tolerance,
@@ -326,7 +326,7 @@ MAX_COUNTS: Final = Section(
 )
 
 RUNNING_IMAGES: Final = Section(
-    build=RunningImages,
+    build=RunningImageRules,
     fields=(
         Field(
             "action",

@@ -17,7 +17,7 @@ from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.scan import Answer, Severity
 from tidegate.images.digest import Digest
 from tidegate.images.repository import Repository
-from tidegate.policy.model import Action, RunningImages, VulnerabilityRules
+from tidegate.policy.model import Action, RunningImageRules, VulnerabilityRules
 
 FOREVER = float("inf")
 SEVENTY_TWO_HOURS = timedelta(hours=72)
@@ -27,7 +27,7 @@ OLD = evidence(report(finding()), valid_until=FOREVER)
 
 
 def rules(*, grace: bool = True, name: str = "rules", **more: Any) -> Any:
-    running = RunningImages(duration=SEVENTY_TWO_HOURS) if grace else None
+    running = RunningImageRules(duration=SEVENTY_TWO_HOURS) if grace else None
     return policy(
         name, vulnerabilities=VulnerabilityRules(max_counts={Severity.CRITICAL: 0}, running_images=running), **more
     )

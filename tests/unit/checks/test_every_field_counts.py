@@ -201,13 +201,13 @@ CASES: dict[str, Case] = {
     "VulnerabilityRules.running_images": Case(
         without=CRITICAL, having=GRACE, collected=VULNERABLE, running_since=NOW - 31 * DAY
     ),
-    "RunningImages.duration": Case(
+    "RunningImageRules.duration": Case(
         without=under(CRITICAL, "vulnerabilities", runningImages={"for": "30d"}),
         having=GRACE,
         collected=VULNERABLE,
         running_since=NOW - 31 * DAY,
     ),
-    "RunningImages.except_exploitable": Case(
+    "RunningImageRules.except_exploitable": Case(
         without=GRACE,
         having=under(CRITICAL, "vulnerabilities", runningImages={"for": "31d", "exceptExploitable": False}),
         collected=evidence(report(finding(exploit=Answer.YES))),
@@ -261,7 +261,7 @@ for each in ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNTRIAGED"):
 
 IDENTITY = {"ImagePolicy.name", "ImagePolicy.uid", "ImagePolicy.generation"}
 """Fields that say which policy it is; what they do is tested below."""
-NOT_COMPARED = {"Platform.variant", "RunningImages.action"}
+NOT_COMPARED = {"Platform.variant", "RunningImageRules.action"}
 """Fields that leave nothing out: containerd does not know the variant of a processor, except on 32-bit ARM. The action of a
 grace only decides on a warning."""
 

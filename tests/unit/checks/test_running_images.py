@@ -23,7 +23,7 @@ from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.result import CheckResult, Outcome, Reason
 from tidegate.checks.vulnerabilities import check_vulnerabilities
 from tidegate.evidence.scan import Answer, Scanner, Severity
-from tidegate.policy.model import GraceAction, RunningImages, Tolerance, VulnerabilityRules
+from tidegate.policy.model import GraceAction, RunningImageRules, Tolerance, VulnerabilityRules
 
 YESTERDAY = NOW - DAY
 GRACE = timedelta(hours=72)
@@ -32,7 +32,7 @@ GRACE = timedelta(hours=72)
 def check(*found, since=YESTERDAY, collected=None, limits=(Severity.CRITICAL,), rules=None, **grace) -> CheckResult:
     required = VulnerabilityRules(
         max_counts=dict.fromkeys(limits, 0),
-        running_images=RunningImages(**{"duration": GRACE, **grace}),
+        running_images=RunningImageRules(**{"duration": GRACE, **grace}),
         **(rules or {}),
     )
     one = subject(collected=collected or evidence(report(*found)))

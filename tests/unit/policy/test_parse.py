@@ -21,7 +21,7 @@ from tidegate.policy.model import (
     IgnoredVulnerability,
     ImagePolicy,
     Match,
-    RunningImages,
+    RunningImageRules,
     ScanRules,
     SelectorOperator,
     SelectorRequirement,
@@ -85,7 +85,9 @@ def test_every_field_is_read():
                 id="CVE-2026-0001", until=datetime(2027, 1, 31, tzinfo=UTC), reason="not reachable, says ann"
             ),
         ),
-        running_images=RunningImages(duration=timedelta(hours=72), action=GraceAction.ALLOW, except_exploitable=False),
+        running_images=RunningImageRules(
+            duration=timedelta(hours=72), action=GraceAction.ALLOW, except_exploitable=False
+        ),
     )
     assert policy.platforms == (Platform(os="linux", architecture="arm64"),)
     assert policy.on_undetermined is Tolerance.ALLOW
@@ -120,7 +122,7 @@ def test_what_is_left_out_is_the_strict_default():
     )
     grace = parse_policy(with_spec(counting(runningImages={"for": "72h"}))).vulnerabilities
     assert grace is not None
-    assert grace.running_images == RunningImages(
+    assert grace.running_images == RunningImageRules(
         duration=timedelta(hours=72), action=GraceAction.WARN, except_exploitable=True
     )
     assert parse_policy(with_spec(image(account=ACCOUNT))).registries == (

@@ -316,7 +316,7 @@ def test_what_is_encoded_comes_back(found):
     kept = getattr(found.settings, "value", None)
     assert facts.settings == (kept if isinstance(kept, RepositorySettings) else None)
     scans = {one: fact.value for one, fact in found.scans.items() if isinstance(fact, Known)}
-    assert facts.scans == {one: replace(scan, scanned_since=None) for one, scan in scans.items()}
+    assert facts.scans == {one: scan.without_earlier_scans() for one, scan in scans.items()}
     times = [fact.observed_at for fact in (found.detail, *found.scans.values()) if isinstance(fact, Known)]
     assert stored.status.evidence is not None
     assert stored.status.evidence.observed_at == min(times)

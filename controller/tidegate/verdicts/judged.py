@@ -10,6 +10,7 @@ from tidegate.admission.verdict import Judgement, effective_actions, overall
 from tidegate.checks.messages import harmless
 from tidegate.checks.result import CheckResult, Outcome
 from tidegate.policy.model import STRICTEST_ACTIONS, Action
+from tidegate.policy.objects import MAX_NAME
 from tidegate.verdicts.shape import MAX_MESSAGE, MAX_REASONS, MAX_REMEDY, StoredJudgement, StoredResult
 from tidegate.verdicts.verdict_input import NamespaceVerdict
 
@@ -76,6 +77,7 @@ def _result(result: CheckResult) -> StoredResult:
         reason=result.reason.value,
         message=harmless(result.summary, MAX_MESSAGE),
         remedy=harmless(result.remedy, MAX_REMEDY),
+        exception=harmless(", ".join(result.exceptions), MAX_NAME),
     )
 
 

@@ -60,7 +60,7 @@ class StoredResult(_Shape, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(max_length=64, description="The reason code.")]
     message: Annotated[str, Meta(max_length=MAX_MESSAGE, description="What was found.")] = ""
     remedy: Annotated[str, Meta(max_length=MAX_REMEDY, description="How to fix it.")] = ""
-    exception: Annotated[Name, Meta(description="The ImagePolicyException that lets the image through.")] = ""
+    exception: Annotated[Name, Meta(description="The exceptions that the result rests on.")] = ""
 
 
 class StoredJudgement(_Shape, frozen=True, kw_only=True):

@@ -116,6 +116,19 @@ def test_only_a_policy_that_denies_refuses(actions, tolerance, refused):
     assert stored["status"]["outcome"] == "Fail"
 
 
+def test_the_exceptions_that_a_result_rests_on_are_named():
+    excepted = verdict(evidence(report(finding())))
+    judgement = excepted.verdict.judgements[0]
+    results = tuple(
+        replace(one, outcome=Outcome.EXEMPT, exceptions=("break-glass", "shop/legacy")) if one.found else one
+        for one in judgement.results
+    )
+    exempt = replace(excepted.verdict, judgements=(replace(judgement, results=results),))
+    stored = decode(encode(given(judged=[replace(excepted, verdict=exempt)]), NOW)).status
+    assert (stored.outcome, stored.refused) == (Outcome.EXEMPT, False)
+    assert [one.exception for one in stored.policies[0].results] == ["break-glass, shop/legacy"]
+
+
 def test_what_is_undetermined_and_tolerated_is_not_refused():
     rules = full_policy(on_undetermined=Tolerance.ALLOW)
     stored = encode(given(evidence(missing()), policies=(rules,)), NOW)["status"]

@@ -3,21 +3,22 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from tidegate.policy.parse import GROUP, VERSION
+import msgspec
+from msgspec import structs
+
 from tidegate.reports.model import Inventory, ReportedImage, Unreadable
 from tidegate.strict.quotation import printable
 from tidegate.verdicts.decode import InvalidVerdictError, StoredVerdict, decode
-from tidegate.verdicts.shape import PLURAL, repository_text
+from tidegate.verdicts.shape import VerdictStatus, repository_text
 
-VERDICTS_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 MAX_PROBLEM: Final = 300
 MAX_NAME: Final = 253
 
 
 def read_inventory(objects: Iterable[Any]) -> Inventory:
-    """Return the images of ImageVerdict objects, by name, and what could not be read.
+    """Return the images of ImageVerdict objects, given as plain data or as JSON, by name, and what could not be read.
 
-    Of two objects of one image the one written last counts.
+    Of two objects of one image the one written last counts. Evidence for replicas is not kept.
     """
     images: dict[str, ReportedImage] = {}
     unreadable: list[Unreadable] = []
@@ -28,7 +29,7 @@ def read_inventory(objects: Iterable[Any]) -> Inventory:
             unreadable.append(Unreadable(name=_name(one), problem=printable(str(problem))[:MAX_PROBLEM]))
             continue
         image = ReportedImage(
-            repository=repository_text(verdict.repository), digest=verdict.digest, status=verdict.status
+            repository=repository_text(verdict.repository), digest=verdict.digest, status=_shown(verdict.status)
         )
         before = images.get(verdict.name)
         if before is None or before.status.written_at < image.status.written_at:
@@ -38,12 +39,22 @@ def read_inventory(objects: Iterable[Any]) -> Inventory:
 
 
 def _decoded(one: Any) -> StoredVerdict:
-    if not isinstance(one, dict):
+    if not isinstance(one, dict | bytes):
         raise InvalidVerdictError("object", f"expected an object, got {type(one).__name__}")
     return decode(one)
 
 
+def _shown(status: VerdictStatus) -> VerdictStatus:
+    evidence = status.evidence
+    return status if evidence is None else structs.replace(status, evidence=structs.replace(evidence, data=""))
+
+
 def _name(one: Any) -> str:
+    if isinstance(one, bytes):
+        try:
+            one = msgspec.json.decode(one)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            one = None
     metadata = one.get("metadata") if isinstance(one, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) else None
     return printable(name)[:MAX_NAME] if isinstance(name, str) and name else "an object without a name"

@@ -57,7 +57,7 @@ def server() -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815 - the library's names
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the library's names
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -105,6 +105,30 @@ async def test_only_metadata_is_asked_for_with_the_token(server, api):
     assert "as=PartialObjectMetadataList" in headers["accept"]
     assert headers["authorization"] == "bearer secret"
     assert query["fieldSelector"] == ["metadata.name=a"]
+
+
+async def test_objects_are_chosen_by_label(server, api):
+    found = {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "7"}
+    server.answer({"items": [{"metadata": found}]})
+    assert await api.list_metadata(PATH, label_selector="owner=tidegate") == [
+        ObjectMetadata(name="a", namespace="n", uid="u", resource_version="7")
+    ]
+    ((_, query, _, _),) = server.asked
+    assert query["labelSelector"] == ["owner=tidegate"]
+    assert "fieldSelector" not in query
+
+
+async def test_a_list_can_be_had_as_it_was_sent(server, api):
+    server.answer(page("a", more="t1"), page("b"))
+    assert await api.list_raw(PATH) == [b'{"metadata": {"name": "a"}}', b'{"metadata": {"name": "b"}}']
+
+
+async def test_a_deletion_is_of_the_object_that_was_read(server, api):
+    server.answer({"kind": "Status"})
+    await api.delete(f"{PATH}/a", uid="u", resource_version="7")
+    ((method, _, _, body),) = server.asked
+    assert method == "DELETE"
+    assert body["preconditions"] == {"uid": "u", "resourceVersion": "7"}
 
 
 async def test_an_empty_list_may_be_null_and_may_not_be_missing(server, api):

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.builders import NOW, evidence, full_policy
+from tests.unit.builders import NOW, evidence, findings, full_policy
+from tests.unit.builders import report as report_of
 from tests.unit.verdicts.given import WEB, repository, verdict
 from tests.verdict_objects import hostile, runs, shop
 from tests.verdict_objects import policy as stored_policy
@@ -250,6 +251,13 @@ class TestEntries:
     def test_a_fresh_verdict_has_an_entry_for_each_policy_and_workload(self):
         (entry,) = entries_of_verdicts(IMAGE, [verdict(evidence())])
         assert (entry.namespace, entry.workload, entry.policy) == ("shop", WEB, full_policy().name)
+
+    def test_a_fresh_failure_has_the_severity_of_its_worst_finding(self):
+        judged = [verdict(evidence(report_of(*findings(CRITICAL=1, HIGH=2))))]
+        (entry,) = entries_of_verdicts(IMAGE, judged)
+        assert (entry.outcome, entry.reason, entry.severity) == (Outcome.FAIL, "VulnerabilitiesFound", "CRITICAL")
+        assert entry.message.startswith("1 CRITICAL (allowed 0): ")
+        assert entry.remedy.startswith("update ")
 
     def test_a_stored_verdict_has_the_same_rows_as_the_report(self):
         image = read_inventory(shop()).images[-2]

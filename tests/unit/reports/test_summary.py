@@ -1,7 +1,12 @@
 """What a report counts and chooses: refusals by namespace, reason, policy, image and workload, and what turned bad."""
 
+import json
+
 import pytest
 
+from tests.unit.builders import NOW as WRITTEN
+from tests.unit.builders import evidence, findings, report
+from tests.unit.verdicts.given import given
 from tests.verdict_objects import HOSTILE, REGISTRY, ago, crowd, hostile, policy, result, runs, shop, verdict
 from tidegate.checks.result import Outcome
 from tidegate.errors import InvalidReferenceError
@@ -9,6 +14,7 @@ from tidegate.reports.model import NOT_LISTED, Inventory
 from tidegate.reports.read import read_inventory
 from tidegate.reports.selection import Selection, find_images
 from tidegate.reports.summary import Group, summarize
+from tidegate.verdicts.encode import encode
 
 FAILING = result("VulnerabilitiesFound", "1 CRITICAL")
 UNKNOWN = result("CouldNotCheck", "no answer", outcome="Undetermined", check="scan")
@@ -176,6 +182,24 @@ def test_of_two_verdicts_of_one_image_the_last_one_counts():
     for order in ((old, new), (new, old)):
         (image,) = read_inventory(order).images
         assert image.status.outcome is Outcome.FAIL
+
+
+def test_a_verdict_is_read_as_it_was_written():
+    """By the encoder of the background role, from JSON, without the facts for replicas."""
+    written = encode(given(evidence(report(*findings(CRITICAL=2)))), WRITTEN)
+    for one in (written, json.dumps(written).encode()):
+        (image,) = read_inventory([one]).images
+        assert image.status.evidence is not None
+        assert image.status.evidence.data == ""
+        (row,) = image.rows()
+        assert (row.namespace, row.workload_name, row.policy.name) == ("shop", "Deployment/web", "full")
+        assert (row.result.reason, image.severity) == ("VulnerabilitiesFound", "CRITICAL")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff", b'{"metadata": {"name": 7}}', b"[" * 100_000])
+def test_bytes_that_are_no_verdict_are_named(text):
+    (one,) = read_inventory([text]).unreadable
+    assert one.name == "an object without a name"
 
 
 def test_texts_of_an_attacker_are_read_as_texts():

@@ -13,7 +13,6 @@ from tidegate.cli.report.reading import read_cluster, read_files
 from tidegate.errors import InvalidReferenceError
 from tidegate.reports.as_json import report_as_json
 from tidegate.reports.model import Inventory
-from tidegate.reports.read import read_inventory
 from tidegate.reports.selection import Selection, find_images
 from tidegate.reports.summary import Summary, summarize
 
@@ -74,7 +73,7 @@ def report(
       kubectl get imageverdicts -o json | tidegate report -f -
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     selection = Selection(namespaces=frozenset(namespaces), policies=frozenset(policies), reasons=frozenset(reasons))
-    inventory = read_inventory(read_files(files) if files else read_cluster())
+    inventory = read_files(files) if files else read_cluster()
     if image is not None:
         inventory = _only(inventory, image)
     summary = summarize(inventory, selection)

@@ -10,6 +10,8 @@ import msgspec
 import yaml
 
 from tidegate.cli.argument_files import ArgumentError
+from tidegate.reports.model import Inventory
+from tidegate.reports.read import read_inventory
 from tidegate.verdicts.shape import KIND
 
 MAX_INPUT_BYTES: Final = 256 * 1024 * 1024
@@ -19,8 +21,8 @@ MAX_DEPTH: Final = 64
 """Lists and mappings within each other; a verdict has eight."""
 
 
-def read_files(files: tuple[Path, ...]) -> list[dict[str, Any]]:
-    """Return the ImageVerdict objects of the files, standard input for ``-``; objects of other kinds are left out.
+def read_files(files: tuple[Path, ...]) -> Inventory:
+    """Return the verdicts of the files, standard input for ``-``; objects of other kinds are left out.
 
     Raise ArgumentError for a file that cannot be read or has none.
     """
@@ -36,22 +38,22 @@ def read_files(files: tuple[Path, ...]) -> list[dict[str, Any]]:
         found += verdicts
     if len(found) > MAX_OBJECTS:
         raise ArgumentError(f"more than {MAX_OBJECTS} objects of kind {KIND}")
-    return found
+    return read_inventory(found)
 
 
-def read_cluster() -> list[dict[str, Any]]:
-    """Return the ImageVerdict objects of the cluster that the kubeconfig names.
+def read_cluster() -> Inventory:
+    """Return the verdicts of the cluster that the kubeconfig names.
 
     Raise ApiError where the API server does not answer, ArgumentError where it has none.
     """
     # Imported late: with a file, the command starts without the Kubernetes client.
     from tidegate.cluster.api import NOT_FOUND, ApiError, KubernetesApi  # noqa: PLC0415
     from tidegate.cluster.connection import load_configuration  # noqa: PLC0415
-    from tidegate.reports.read import VERDICTS_PATH  # noqa: PLC0415
+    from tidegate.cluster.verdict_inventory import read_verdicts  # noqa: PLC0415
 
     api = KubernetesApi(load_configuration(), threads=1)
     try:
-        found = asyncio.run(api.list_objects(VERDICTS_PATH))
+        found = asyncio.run(read_verdicts(api))
     except ApiError as problem:
         if problem.status != NOT_FOUND:
             raise
@@ -60,7 +62,7 @@ def read_cluster() -> list[dict[str, Any]]:
         ) from problem
     finally:
         api.close()
-    if not found:
+    if found == Inventory():
         raise ArgumentError("the cluster has no ImageVerdict objects; check that tidegate's background role runs")
     return found
 

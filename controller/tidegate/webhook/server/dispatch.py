@@ -91,7 +91,7 @@ class Dispatcher:
         except Refused as refused:
             reply, close = refused.reply, True
         # aiohttp takes a CIMultiDict as it is and adds to it, hence the copy.
-        headers = CIMultiDict(_headers(reply.content_type, reply.allow))
+        headers = CIMultiDict(_headers(reply.content_type, reply.allow, reply.headers))
         response = web.Response(status=reply.status, body=reply.body, headers=headers)
         if close or self._table.draining or connection.is_old:
             response.force_close()
@@ -187,8 +187,8 @@ class Dispatcher:
 
 
 @functools.cache
-def _headers(content_type: str, allow: str) -> CIMultiDict[str]:
-    headers = CIMultiDict({"Content-Type": content_type, "Server": _SERVER_NAME})
+def _headers(content_type: str, allow: str, more: tuple[tuple[str, str], ...]) -> CIMultiDict[str]:
+    headers = CIMultiDict({"Content-Type": content_type, "Server": _SERVER_NAME, **dict(more)})
     if allow:
         headers["Allow"] = allow
     return headers

@@ -1,4 +1,4 @@
-"""The request headers, judged before the body is read: framing, route, size, media type. Pure: it reads no socket.
+"""The request headers, judged before the body is read: framing, route, host, size, media type. Pure: it reads no socket.
 
 aiohttp's parser (llhttp, in its strict mode) already refuses malformed lines, too many headers and most of what two HTTP
 implementations may read differently, since such a difference smuggles requests (RFC 9112, section 11.2): a missing Host,
@@ -55,6 +55,8 @@ def accept_head(request: web.BaseRequest, routes: RouteTable, limits: ServerLimi
     # 5. The path and the method.
     path, _, query = target.partition("?")
     route = routes.find(request.method, path)
+    if route.hosts is not None and _host(headers) not in route.hosts:
+        raise refuse(HTTPStatus.MISDIRECTED_REQUEST, f"expected one of the hosts {', '.join(sorted(route.hosts))}")
     # 6. The body that this route takes.
     _check_body(route, headers, length, limits)
     # 7. The deadline.
@@ -83,6 +85,13 @@ def _length(headers: dict[bytes, bytes]) -> int | None:
     if len(length) > _MAX_LENGTH_DIGITS:
         raise refuse(HTTPStatus.BAD_REQUEST, f"got a content-length of more than {_MAX_LENGTH_DIGITS} digits")
     return int(length)
+
+
+def _host(headers: dict[bytes, bytes]) -> str:
+    """Return the host of the request without its port, lower-cased; an IPv6 address keeps its brackets."""
+    text = headers.get(b"host", b"").decode("latin-1").strip().lower()
+    name, _, port = text.rpartition(":")
+    return name if name and port.isdecimal() and (name.endswith("]") or ":" not in name) else text
 
 
 def _check_body(route: Route, headers: dict[bytes, bytes], length: int | None, limits: ServerLimits) -> None:

@@ -17,12 +17,13 @@ class BadRequest(Exception):  # noqa: N818 - named for the status that it become
 
 
 class ServerResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """An answer: status, body and media type; `allow` fills the Allow header of a 405."""
+    """An answer: status, body and media type; `allow` fills the Allow header of a 405; `headers` are further ones."""
 
     status: int = 200
     body: bytes
     content_type: str = JSON
     allow: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Refused(Exception):  # noqa: N818 - an event on the way to a handler, not a failure

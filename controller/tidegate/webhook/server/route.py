@@ -31,6 +31,10 @@ class Route:
     media_type: str | None = None
     """The media type that the body must have (415 otherwise); None where a body is refused."""
 
+    hosts: frozenset[str] | None = None
+    """The host names, without a port, by which a client must call it (421 otherwise); None for any. A page that is read in a
+    browser needs them: a web site can let its own name mean 127.0.0.1, and would then read the page as its own."""
+
     essential: bool = False
     """Whether it is answered on spare connections too, when the server is full: the kubelet's probes."""
 

@@ -214,6 +214,13 @@ def test_input_that_is_not_of_kubectl_is_an_error(name, tmp_path):
     assert len(ended.err) < 2_000
 
 
+def test_aliases_that_repeat_more_than_the_file_holds_are_an_error():
+    """Each alias is short and stands for all that it repeats; kubectl writes none."""
+    assert "aliases that make it larger than it is" in report(text=BAD["aliases"]).err
+    few = "kind: List\nitems:\n" + "".join(f"- {json.dumps(one)}\n" for one in shop())
+    assert "6 workloads would be refused" in report(text=few.replace("items", "note: &a x\nother: *a\nitems")).out
+
+
 def test_a_file_beyond_the_limit_is_an_error(tmp_path, monkeypatch):
     text = listed(*shop())
     file = tmp_path / "verdicts.json"
@@ -236,6 +243,32 @@ def test_an_object_that_is_not_valid_is_named():
     ended = report(objects=[*shop(), {"kind": "ImageVerdict", "metadata": {"name": "edited\x1bby-hand"}}])
     assert "not valid, left out: edited?by-hand: " in ended.out
     assert as_json(objects=[*shop(), {"kind": "ImageVerdict"}])["unreadable"][0]["name"] == "an object without a name"
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
+    file = tmp_path / "verdicts.json"
+    file.write_text("")
+    file.chmod(0)
+    link = tmp_path / "link"
+    link.symlink_to(link)
+    for path in (link, tmp_path):
+        assert run("report", "-f", str(path)).code == 2
+
+
+def test_what_is_cut_is_said():
+    one = shop()[0]
+    one["status"]["runs"] |= {"omittedNamespaces": 3}
+    one["status"] |= {"omittedFindings": 7}
+    out = report("shop/checkout", objects=[one]).out
+    assert "and in 3 more namespaces" in out
+    assert "and 7 more findings" in out
+    assert "1 image run in more places than their verdicts list" in out
+
+
+def test_an_image_that_stopped_running_says_since_when():
+    one = verdict("a/b", 1, policies=[policy("p", [])])
+    one["status"]["runs"] |= {"lastSeen": "2026-11-28T09:00:00Z"}
+    assert "does not run since 2026-11-28T09:00:00Z" in report("a/b", objects=[one]).out
 
 
 def test_without_a_cluster_the_error_says_what_to_set(monkeypatch, tmp_path):

@@ -7,7 +7,7 @@ from base64 import b64encode
 import pytest
 
 from tests.report_picture import PICTURE, note, page
-from tests.verdict_objects import NOW, crowd, hostile, shop
+from tests.verdict_objects import NOW, ago, crowd, hostile, policy, result, runs, shop, verdict
 from tidegate.reports.html_page import PageLimits, content_security_policy, render_page
 from tidegate.reports.read import read_inventory
 from tidegate.reports.selection import Selection
@@ -56,6 +56,16 @@ def test_numbers_are_those_of_the_summary():
     assert '<dd class="unchecked">1<small>workload, 1 image</small>' in text
     assert '<dd class="fine">2<small>workloads, 1 by an exception</small>' in text
     assert text.count("<details>") == 7
+
+
+@pytest.mark.parametrize(("days", "bars"), [(0, 1), (29, 1), (30, 0), (45, 0)])
+def test_the_chart_has_the_days_that_it_says(days, bars):
+    failing = policy("p", ["a"], result("VulnerabilitiesFound", "x"))
+    one = verdict("a/b", 1, policies=[failing], where=[runs("a", "Job/x", since=ago(days=60))], since=ago(days=days))
+    text = rendered([one])
+    assert text.count('width="0.7"') == 30
+    assert text.count('width="0.7" height="10.0"') == bars
+    assert '<strong class="refused">VulnerabilitiesFound</strong>' in text
 
 
 def test_policies_with_the_same_result_share_a_line():

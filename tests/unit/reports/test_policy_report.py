@@ -16,7 +16,7 @@ from tests.verdict_objects import verdict as stored_verdict
 from tidegate.checks.result import Outcome
 from tidegate.images.digest import Digest
 from tidegate.reports import policy_report
-from tidegate.reports.policy_report import OMITTED, OPEN_REPORTS, WG_POLICY, build_report, merged
+from tidegate.reports.policy_report import OMITTED, OPEN_REPORTS, WG_POLICY, build_report, is_own, merged
 from tidegate.reports.read import read_inventory
 from tidegate.reports.report_book import ReportBook
 from tidegate.reports.report_entry import ReportEntry, entries_of_image, entries_of_verdicts
@@ -107,6 +107,36 @@ def test_every_outcome_has_its_word(outcome, word):
 def test_severities(given, severity):
     (result,) = report(replace(FAILING, **given))["results"]
     assert result["severity"] == severity
+
+
+def test_a_workload_that_is_not_listed_is_no_resource():
+    (result,) = report(replace(FAILING, workload=None))["results"]
+    assert "resources" not in result
+
+
+def test_a_resource_of_a_stored_verdict_has_the_version_of_its_kind():
+    (result,) = report(replace(FAILING, workload=WEB))["results"]
+    assert result["resources"] == [{"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"}]
+    (result,) = report(replace(FAILING, workload=replace(WEB, kind="Rollout")))["results"]
+    assert "apiVersion" not in result["resources"][0]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "own"),
+    [
+        ({}, False),
+        ({"labels": None}, False),
+        ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, False),
+        ({"labels": {"app.kubernetes.io/managed-by": "tidegate"}}, True),
+    ],
+)
+def test_a_report_is_own_by_its_label(metadata, own):
+    assert is_own({"metadata": metadata}) is own
+
+
+def test_paths():
+    assert WG_POLICY.path == "/apis/wgpolicyk8s.io/v1alpha2/policyreports"
+    assert OPEN_REPORTS.path_in("shop") == "/apis/openreports.io/v1alpha1/namespaces/shop/reports"
 
 
 def test_a_pass_has_no_rule_and_no_severity():

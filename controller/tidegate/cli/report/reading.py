@@ -84,7 +84,8 @@ def _documents(content: bytes, file: Path) -> list[Any]:
         if content.lstrip()[:1] in {b"{", b"["}:
             return [msgspec.json.decode(content)]
         documents = list(yaml.load_all(content, Loader=yaml.CSafeLoader))
-        if _count(documents, len(content), depth=0) > len(content) + 1:
+        limit = len(content) + 1
+        if _count(documents, limit, depth=0) > limit:
             raise ArgumentError(f"{file} has aliases that make it larger than it is; write it with kubectl")
     except (yaml.YAMLError, msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as problem:
         words = " ".join(str(problem).split())

@@ -96,7 +96,7 @@ def verdict(
             "refused": any(one["outcome"] in {"Fail", "Undetermined"} and "Deny" in one["actions"] for one in policies),
             "since": since or ago(days=30),
             "reasons": list(dict.fromkeys(each["reason"] for each in failing)),
-            "message": failing[0]["message"] if failing else "",
+            "message": _line(failing[0]) if failing else "",
             "policies": list(policies),
             "runs": {
                 "pods": sum(one["pods"] for one in where),
@@ -106,6 +106,10 @@ def verdict(
             **status,
         },
     }
+
+
+def _line(one: Mapping[str, Any]) -> str:
+    return f"{one['check']} {one['reason']}: {one['message']}"[:300]
 
 
 def shop() -> list[dict[str, Any]]:

@@ -11,20 +11,27 @@ from tidegate.admission.reviewer import ANSWER_MARGIN_SECONDS
 from tidegate.admission.workload import MAX_LISTED
 from tidegate.aws import body, inspector
 from tidegate.checks.scan import MAX_CLOCK_SKEW
+from tidegate.cli.report import reading
+from tidegate.cluster import policy_reports
 from tidegate.evidence import artifact_manifest, ports, scan, signature_artifacts
 from tidegate.gather import api_limiters, batch, clock, collector, patience, signature_verifications
 from tidegate.images import manifest, reference
 from tidegate.policy import trust_store_object
+from tidegate.reports import policy_report
+from tidegate.reports.html_page import PageLimits
 from tidegate.strict import json_text
 from tidegate.telemetry import counters, log, registries
 from tidegate.trust import kms_keys, trusted_roots
 from tidegate.trust.tuf import repository
+from tidegate.verdicts import shape
 from tidegate.verify.sigstore import cel, conditions
+from tidegate.webhook import report_page
 from tidegate.webhook.server import ServerLimits
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 MEBIBYTE = 1024 * 1024
 SERVER = ServerLimits()
+PAGE = PageLimits()
 WORDS = {2: "two", 5: "five", 8: "eight", 10: "ten", 50: "fifty"}
 
 LIMITS = f"""
@@ -73,6 +80,15 @@ keeps {counters.MAX_SERIES:,} combinations of labels
 the first {registries.MAX_ANSWERED} others
 by {WORDS[int(clock.JUMP_SECONDS)]} seconds or more
 """
+REPORTS = f"""
+at most {PAGE.rows:,} rows, {PAGE.images} images and {PAGE.groups} groups of a kind
+at most {reading.MAX_INPUT_BYTES // MEBIBYTE} MiB and {reading.MAX_OBJECTS:,} verdicts
+at most {policy_report.MAX_RESULTS:,} results in {policy_report.MAX_REPORT_BYTES // 1024} KiB
+A verdict has at most {shape.MAX_BYTES // 1024} KiB
+at most every {report_page.KEPT_SECONDS:.0f} seconds
+at most every {WORDS[int(policy_reports.ROUND_SECONDS)]} seconds
+within {WORDS[int(policy_reports.RESYNC_SECONDS / 60)]} minutes
+"""
 SENTENCES = [
     pytest.param(page, sentence, id=f"{page}: {sentence}")
     for page, sentences in {
@@ -81,6 +97,7 @@ SENTENCES = [
         "reference/truststore.md": STORES,
         "reference/imagepolicy.md": POLICY,
         "reference/metrics.md": METRICS,
+        "reference/reports.md": REPORTS,
     }.items()
     for sentence in sentences.strip().splitlines()
 ]

@@ -43,7 +43,7 @@ def decode(obj: Mapping[str, Any] | bytes) -> StoredVerdict:
             whole = msgspec.json.decode(obj, type=VerdictObject)
         else:
             whole = msgspec.convert(obj, VerdictObject)
-    except (msgspec.DecodeError, RecursionError) as problem:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as problem:
         text, _, path = str(problem).partition(" - at `$.")
         raise InvalidVerdictError(path.rstrip("`") or "object", text) from problem
     return stored_verdict(whole)

@@ -196,7 +196,9 @@ def test_a_verdict_is_read_as_it_was_written():
         assert (row.result.reason, image.severity) == ("VulnerabilitiesFound", "CRITICAL")
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff", b'{"metadata": {"name": 7}}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"\xff", b'{"\xff": 1}', b'{"metadata": {"name": 7}}', b"[" * 100_000]
+)
 def test_bytes_that_are_no_verdict_are_named(text):
     (one,) = read_inventory([text]).unreadable
     assert one.name == "an object without a name"

@@ -41,6 +41,16 @@ def read_files(files: tuple[Path, ...]) -> Inventory:
     return read_inventory(found)
 
 
+def verdicts_in(content: bytes, file: Path) -> list[dict[str, Any]]:
+    """Return the objects of kind ImageVerdict in the content of a file; raise ArgumentError, also where it has none."""
+    documents = _documents(content, file)
+    objects = [one for document in documents for one in _objects(document, file, depth=0)]
+    verdicts = [one for one in objects if one.get("kind") == KIND]
+    if not verdicts:
+        raise ArgumentError(f"{file} has no objects of kind {KIND}; write them with: kubectl get imageverdicts -o json")
+    return verdicts
+
+
 def read_cluster() -> Inventory:
     """Return the verdicts of the cluster that the kubeconfig names.
 

@@ -57,8 +57,8 @@ class _Written:
 class PolicyReportWriter:
     """Writes the reports of a book; run by the leader alone.
 
-    Nothing is written before ``is_complete``: until every running image was judged, a namespace would seem to have less to
-    report than it has.
+    Nothing is written before ``is_complete`` was true once: until every running image was judged, a namespace would seem to
+    have less to report than it has.
     """
 
     def __init__(
@@ -83,8 +83,10 @@ class PolicyReportWriter:
         self._kinds = {kind: _Written() for kind in self._kinds}
         loop = asyncio.get_running_loop()
         resync = loop.time()
+        complete = False
         while True:
-            if self._is_complete() and (self._is_due() or loop.time() >= resync):
+            complete = complete or self._is_complete()
+            if complete and (self._is_due() or loop.time() >= resync):
                 await self.write()
                 resync = loop.time() + RESYNC_SECONDS
             await asyncio.sleep(ROUND_SECONDS)

@@ -49,6 +49,12 @@ class ReportBook:
         else:
             self._namespaces_of.pop(image, None)
 
+    def clear(self) -> None:
+        """Forget everything, for a process that begins to lead: it does not know what happened since it led last."""
+        self._by_namespace.clear()
+        self._namespaces_of.clear()
+        self._changed.clear()
+
     def take_changed(self) -> frozenset[str]:
         """Return the namespaces that changed since the last call."""
         taken = frozenset(self._changed)

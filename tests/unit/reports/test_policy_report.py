@@ -345,6 +345,14 @@ class TestBook:
         assert found is not None
         assert found == report(FAILING, replace(PASSING, image="b"))
 
+    def test_a_process_that_begins_to_lead_starts_anew(self):
+        book = ReportBook()
+        book.put("a", [FAILING])
+        book.clear()
+        assert (book.namespaces, book.take_changed()) == (frozenset(), frozenset())
+        book.put("a", [FAILING])
+        assert book.take_changed() == {"shop"}
+
     def test_verdicts_are_taken_as_they_are_judged(self):
         book = ReportBook()
         image = (repository(), Digest("sha256:" + "1" * 64))

@@ -1,4 +1,4 @@
-"""``tidegate report`` beside a real API server: the guide's commands, and a user who may only list verdicts."""
+"""``tidegate report`` beside a real API server: the guide's commands, and every way in which it reads a cluster."""
 
 from __future__ import annotations
 
@@ -29,12 +29,16 @@ def shell(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Shell]:
     shell.put("tidegate", sys.executable, "-m", "tidegate")
     yield shell
     control_plane.kubectl("delete", "imageverdicts", "--all")
+    control_plane.kubectl("delete", "clusterrole,clusterrolebinding", "tidegate-report", "--ignore-not-found")
 
 
 def test_the_guide(shell: Shell, control_plane: ControlPlane, request: pytest.FixtureRequest) -> None:
     control_plane.apply(shop())
     for block in blocks_of(request):
         shell.run(block)
+    reader = "kubectl get imageverdicts -o json --as=jane --as-group=platform-readers"
+    assert "6 workloads would be refused" in shell.command(f"{reader} | tidegate report -f - || true")
+    assert "forbidden" in shell.command("kubectl get imageverdicts --as=jane 2>&1 || true")
     jsonschema.validate(json.loads((shell.folder / "report.json").read_text()), SCHEMA)
     assert (shell.folder / "report.html").read_text().startswith("<!DOCTYPE html>")
 

@@ -17,6 +17,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 
 from tidegate.errors import UndeterminedError
+from tidegate.strict.typed import prepare
 
 T = TypeVar("T")
 
@@ -87,6 +88,9 @@ class _Page(msgspec.Struct, Generic[T], frozen=True):
 
     items: list[T] | None
     metadata: _ListMeta = _ListMeta()
+
+
+prepare(Json, _Named, _Page[Json], _Page[_Named], _Page[msgspec.Raw])
 
 
 class KubernetesApi:

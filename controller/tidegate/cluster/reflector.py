@@ -19,6 +19,7 @@ import urllib3
 
 from tidegate.cluster.api import GONE, PAGE_OBJECTS, ApiError, KubernetesApi, TooLargeError
 from tidegate.errors import Error
+from tidegate.strict.typed import prepare
 from tidegate.trust.refresh import retry_seconds, shortened
 
 T = TypeVar("T")
@@ -87,6 +88,9 @@ class _RawPage(msgspec.Struct, frozen=True):
 class _Event(msgspec.Struct, frozen=True):
     type: str
     object: msgspec.Raw
+
+
+prepare(_RawPage, _Event, _ObjectHead)
 
 
 class _EndedError(Exception):

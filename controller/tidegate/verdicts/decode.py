@@ -11,8 +11,11 @@ from tidegate.images.digest import Digest
 from tidegate.images.reference import parse_reference
 from tidegate.images.repository import OciRegistry, OciRepository, Repository
 from tidegate.policy.objects import API_VERSION
+from tidegate.strict.typed import prepare
 from tidegate.verdicts.facts import NO_FACTS, BadFactsError, ImageFacts, unpack
 from tidegate.verdicts.shape import KIND, VerdictObject, VerdictStatus, object_name, repository_text
+
+prepare(VerdictObject)
 
 
 class InvalidVerdictError(Error):

@@ -22,6 +22,7 @@ from tidegate.evidence.scan import MAX_FINDINGS, ScanReport
 from tidegate.evidence.verification_result import Attempt, VerificationState
 from tidegate.images.digest import parse_digest
 from tidegate.images.manifest import MAX_CHILDREN
+from tidegate.strict.typed import prepare
 
 MAX_PLAIN_BYTES: Final = 1024 * 1024
 """Bytes of the facts before they are compressed."""
@@ -57,6 +58,8 @@ class ImageFacts(
         """Return what is verified, read-only."""
         return MappingProxyType(self.verified)
 
+
+prepare(ImageFacts)
 
 NO_FACTS: Final = ImageFacts(format=1)
 

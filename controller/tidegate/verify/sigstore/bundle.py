@@ -14,6 +14,7 @@ from tidegate.strict.base64_text import decode_base64
 from tidegate.strict.json_text import strict_object
 from tidegate.strict.parsing import reading
 from tidegate.strict.quotation import quoted
+from tidegate.strict.typed import prepare
 
 MAX_STATEMENT_BYTES = 16 << 20
 """Bytes of what an envelope holds; large SBOMs have a few MiB."""
@@ -349,3 +350,6 @@ class _Bundle(_Wire, frozen=True):
     verification_material: _Material
     message_signature: _Message | None = None
     dsse_envelope: _Envelope | None = None
+
+
+prepare(_Bundle, _Envelope)

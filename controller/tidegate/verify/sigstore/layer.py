@@ -14,6 +14,7 @@ from tidegate.errors import VerificationError
 from tidegate.strict.base64_text import decode_base64
 from tidegate.strict.json_text import strict_object
 from tidegate.strict.quotation import quoted
+from tidegate.strict.typed import prepare
 from tidegate.verify.sigstore.bundle import (
     MAX_BODY_BYTES,
     MAX_SECONDS,
@@ -140,3 +141,6 @@ class _CosignBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _CosignTimestamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signed_timestamp: str = msgspec.field(name="SignedRFC3161Timestamp")
+
+
+prepare(_CosignBundle, _CosignTimestamp)

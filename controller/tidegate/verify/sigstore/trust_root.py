@@ -19,6 +19,7 @@ from tidegate.strict.base64_text import decode_base64
 from tidegate.strict.json_text import strict_object
 from tidegate.strict.parsing import reading
 from tidegate.strict.quotation import quoted
+from tidegate.strict.typed import prepare
 
 MAX_TRUST_ROOT_BYTES = 1 << 20
 """Bytes of one trusted_root.json; the public instance's has 7 KiB."""
@@ -254,3 +255,6 @@ class _TrustedRoot(_RootWire, frozen=True):
 
 _In = TypeVar("_In", _Log, _Authority)
 _Out = TypeVar("_Out", LogKey, TrustedAuthority)
+
+
+prepare(_TrustedRoot)

@@ -79,7 +79,11 @@ class Gate(Release):
         self.objects = chart.render(self.values)
         self.cluster.apply_definitions(chart.custom_resource_definitions())
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": chart.NAMESPACE}}
-        beside = [one for kind in ("Secret", "ImagePolicy") for one in chart.find_all(self.objects, kind)]
+        beside = [
+            one
+            for kind in ("Secret", "ConfigMap", "Lease", "ImagePolicy")
+            for one in chart.find_all(self.objects, kind)
+        ]
         self.cluster.apply([namespace, *chart.rbac(self.objects), *beside])
 
     def start(self, *, environment: Mapping[str, str] | None = None) -> None:

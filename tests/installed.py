@@ -141,11 +141,17 @@ class Installed(Release):
         found: list[dict[str, Any]] = self.cluster.get("pods", f"--namespace={NAMESPACE}", SELECTOR)["items"]
         return found
 
-    def processes(self) -> list[int]:
-        """Return the PIDs of the controllers, as this machine has them: one a replica that runs."""
+    def processes(self, role: str = "admission") -> list[int]:
+        """Return the PIDs of a role's processes, as this machine has them: one a replica that runs."""
         folders = cgroups.folders(self._node.inside.cgroup)
         pids = {int(pid) for folder in folders for file in folder.rglob("cgroup.procs") for pid in _lines(file)}
-        return sorted(pid for pid in pids if b"\0admission\0" in _bytes(Path(f"/proc/{pid}/cmdline")))
+        return sorted(pid for pid in pids if f"\0{role}\0".encode() in _bytes(Path(f"/proc/{pid}/cmdline")))
+
+
+def pod_of(pid: int) -> str:
+    """Return the name of the Pod that a process of tidegate runs in, or an empty text where it has ended."""
+    found = [one for one in _bytes(Path(f"/proc/{pid}/environ")).split(b"\0") if one.startswith(b"POD_NAME=")]
+    return found[0].partition(b"=")[2].decode() if found else ""
 
 
 def _bytes(path: Path) -> bytes:

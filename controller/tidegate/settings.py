@@ -178,6 +178,21 @@ class Cache(_Section, frozen=True, kw_only=True):
     used entries."""
 
 
+class Background(_Section, frozen=True, kw_only=True):
+    """The background role, which judges the images that run."""
+
+    calls_per_second: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 2.0
+    """Calls per second to each AWS account, for all APIs and regions together."""
+    lease_name: Annotated[str, msgspec.Meta(min_length=1, max_length=253)] = "tidegate-background"
+    """The Lease in `namespace` by which its replicas elect a leader."""
+    exempt_namespaces: Annotated[tuple[str, ...], msgspec.Meta(max_length=1000)] = ()
+    """Namespaces whose Pods it does not look at. The chart sets those that the webhook is not called for."""
+    policy_reports: bool = True
+    """Whether it writes a PolicyReport, and a Report of openreports.io, into each namespace, if the cluster has their CRDs."""
+    report_port: Port = 0
+    """The port on the loopback address on which it serves the report as a page; 0 serves none."""
+
+
 class Log(_Section, frozen=True, kw_only=True):
     """Level and format of the log."""
 
@@ -205,6 +220,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     trust_stores: TrustStoreSettings = TrustStoreSettings()
     image_verdicts: ImageVerdictSettings = ImageVerdictSettings()
     cache: Cache = Cache()
+    background: Background = Background()
     log: Log = Log()
 
 

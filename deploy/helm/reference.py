@@ -16,13 +16,19 @@ from typing import Any, get_args, get_type_hints
 import click
 import msgspec
 import yaml
+from prometheus_client import CollectorRegistry
 
 import crds
 from tidegate import settings
-from tidegate.app.admission import watch_clock, watch_policies, watch_trust_stores, watched_verdicts
+from tidegate.app.admission import watched_verdicts
+from tidegate.app.background_metrics import BackgroundMetrics
 from tidegate.app.engine import build_engine
 from tidegate.app.event_source import build_event_source
 from tidegate.app.server_metrics import ServerMetrics
+from tidegate.app.sources import watch_clock, watch_policies, watch_trust_stores
+from tidegate.background.counts import Counts
+from tidegate.background.running import PodTable
+from tidegate.background.stored import VerdictHeads
 from tidegate.cli.root import main as command_line
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.policies import WatchedPolicies
@@ -49,7 +55,7 @@ SHAPES: Mapping[str, Section[Any]] = {
 }
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/111122223333/tidegate-events"
 """A queue of events, without which some metrics do not exist."""
-LOGGING_PACKAGES = ("app", "cluster", "gather", "telemetry", "trust")
+LOGGING_PACKAGES = ("app", "background", "cluster", "gather", "telemetry", "trust")
 STANDS_IN = {
     "namespace": "`POD_NAMESPACE`",
     "aws.region": "boto3's",
@@ -227,15 +233,26 @@ def metrics_table() -> str:
     """Return a row a metric, as a process exports it."""
     engine = build_engine(settings.Settings(aws=settings.Aws(event_queue_url=QUEUE)))
     build_event_source(engine, registries=list, changed=lambda _: None, everything=lambda _: None)
-    watch_clock(engine, [])
+    watch_clock(engine, jumped=lambda: None)
     watch_policies(engine.metrics, WatchedPolicies(_NoApi()))
     watch_trust_stores(engine.metrics, WatchedTrustStores(_NoApi(), namespace=None))
     watched_verdicts(engine, _NoApi())
     engine.metrics.registry.register(ServerMetrics(list))
     engine.metrics.registry.register(ExceptionMetrics(list, int))
-    labelled = {one.name: one.labels for one in vars(engine.metrics).values() if isinstance(one, Counter | Histogram)}
+    counts, background = Counts().all(), CollectorRegistry()
+    for counter in counts:
+        background.register(counter)
+    background.register(
+        BackgroundMetrics(
+            pods=PodTable(), stored=VerdictHeads(), work=_NoWork(), leads=bool, watches={"pods": _NoWatch()}, lag=float
+        )
+    )
+    known_here = [*vars(engine.metrics).values(), *counts]
+    labelled = {one.name: one.labels for one in known_here if isinstance(one, Counter | Histogram)}
     rows = []
-    for family in engine.metrics.registry.collect():
+    found = [one for each in (engine.metrics.registry, background) for one in each.collect()]
+    families = {one.name: one for one in reversed(found)}
+    for family in reversed(families.values()):
         if family.name.startswith("tidegate_"):
             known = tuple(family.samples[0].labels) if family.samples else ()
             labels = labelled.get(family.name) or getattr(family, "_labelnames", ()) or known
@@ -250,6 +267,19 @@ class _NoApi(KubernetesApi):
 
     def __init__(self) -> None:
         pass
+
+
+class _NoWork:
+    """The work of a replica that does not lead."""
+
+    unanswered = 0
+    rejudged_seconds = 0.0
+
+
+class _NoWatch:
+    """A watch without a list."""
+
+    age_seconds = float("inf")
 
 
 def logs_table(present: str) -> str:

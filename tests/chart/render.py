@@ -38,6 +38,8 @@ ENFORCING: Mapping[str, Any] = {"auditOnly": False}
 WEBHOOK_KINDS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 RBAC_KINDS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
+ADMISSION, BACKGROUND = "admission", "background"
+
 Object = dict[str, Any]
 
 
@@ -107,9 +109,11 @@ def custom_resource_definitions() -> list[Object]:
     return [yaml.safe_load(path.read_text()) for path in sorted((CHART / "crds").glob("*.yaml"))]
 
 
-def find(objects: Sequence[Object], kind: str, name: str | None = None) -> Object:
-    """Return the one object of a kind (and name); raise LookupError where there is none or more than one."""
-    found = find_all(objects, kind, name)
+def find(objects: Sequence[Object], kind: str, name: str | None = None, *, role: str = ADMISSION) -> Object:
+    """Return a role's one object of a kind (and name); raise LookupError where there is none or more than one."""
+    found = [
+        item for item in find_all(objects, kind, name) if name or (role_of(item) == BACKGROUND) == (role == BACKGROUND)
+    ]
     if len(found) != 1:
         raise LookupError(f"got {len(found)} objects of kind {kind} named {name or 'anything'}, expected 1")
     return found[0]
@@ -120,30 +124,38 @@ def find_all(objects: Sequence[Object], kind: str, name: str | None = None) -> l
     return [item for item in objects if item["kind"] == kind and name in (None, item["metadata"]["name"])]
 
 
-def pod_spec(objects: Sequence[Object]) -> Object:
-    """Return the spec of the controller's Pods."""
-    spec: Object = find(objects, "Deployment")["spec"]["template"]["spec"]
+def role_of(item: Object) -> str:
+    """Return the role that an object belongs to."""
+    role: str = item["metadata"].get("labels", {}).get("app.kubernetes.io/component", ADMISSION)
+    return role
+
+
+def pod_spec(objects: Sequence[Object], *, role: str = ADMISSION) -> Object:
+    """Return the spec of a role's Pods."""
+    spec: Object = find(objects, "Deployment", role=role)["spec"]["template"]["spec"]
     return spec
 
 
-def container(objects: Sequence[Object]) -> Object:
-    """Return the controller's container."""
-    (only,) = pod_spec(objects)["containers"]
+def container(objects: Sequence[Object], *, role: str = ADMISSION) -> Object:
+    """Return a role's container."""
+    (only,) = pod_spec(objects, role=role)["containers"]
     result: Object = only
     return result
 
 
-def container_args(objects: Sequence[Object]) -> list[str]:
+def container_args(objects: Sequence[Object], *, role: str = ADMISSION) -> list[str]:
     """Return the container's arguments, after the image's entry point."""
-    return list(container(objects)["args"])
+    return list(container(objects, role=role)["args"])
 
 
-def container_env(objects: Sequence[Object], *, namespace: str = NAMESPACE, pod: str = "tidegate-0") -> dict[str, str]:
+def container_env(
+    objects: Sequence[Object], *, namespace: str = NAMESPACE, pod: str = "tidegate-0", role: str = ADMISSION
+) -> dict[str, str]:
     """Return the container's environment, with what the kubelet would fill in from the Pod."""
     fields = {"metadata.namespace": namespace, "metadata.name": pod}
     return {
         item["name"]: item["value"] if "value" in item else fields[item["valueFrom"]["fieldRef"]["fieldPath"]]
-        for item in container(objects)["env"]
+        for item in container(objects, role=role)["env"]
     }
 
 
@@ -164,9 +176,9 @@ def rbac(objects: Sequence[Object]) -> list[Object]:
     return [item for item in objects if item["kind"] in RBAC_KINDS]
 
 
-def role_rules(objects: Sequence[Object], kind: str = "ClusterRole") -> list[Object]:
-    """Return the rules of the ClusterRole or Role."""
-    return list(find(objects, kind)["rules"])
+def role_rules(objects: Sequence[Object], kind: str = "ClusterRole", *, role: str = ADMISSION) -> list[Object]:
+    """Return the rules of a role's ClusterRole or Role."""
+    return list(find(objects, kind, role=role)["rules"])
 
 
 def webhook_configuration(objects: Sequence[Object]) -> Object:

@@ -57,6 +57,7 @@ OTHER_THAN_DEFAULT: dict[str, Any] = {
     "revocation": {"allowedHosts": ["*.ocsp.example.com"], "privateHosts": ["pki.example.internal:8080"]},
     "trustStores": {"privateHosts": ["tuf.example.internal"]},
     "cache": {"images": 1_000_000, "memoryMebibytes": 1_024},
+    "background": {"callsPerSecond": 3.5, "policyReports": False, "reportPort": 8090},
     "log": {"level": "debug", "format": "console"},
 }
 FILES = {"certificate": {"mode": "secret", "secretName": "mine", "caBundle": PEM}}
@@ -93,7 +94,13 @@ def test_every_setting_can_be_set_from_values():
 def test_the_program_s_defaults_are_the_chart_s_except_where_it_starts_with_watching():
     written = dict(leaves(parse_settings(config_text(render()))))
     different = {name for name, default in leaves(Settings()) if written[name] != default}
-    assert different == {"auditOnly", "namespace", "certificate.secretName", "trustStores.cacheFolder"}
+    assert different == {
+        "auditOnly",
+        "background.exemptNamespaces",
+        "certificate.secretName",
+        "namespace",
+        "trustStores.cacheFolder",
+    }
 
 
 def test_the_program_understands_the_baseline_policy():

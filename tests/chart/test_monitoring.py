@@ -60,7 +60,18 @@ def test_each_expression_is_about_this_release_alone():
         selectors = re.findall(r"\{([^}]*)\}", rule["expr"])
         assert selectors, rule["alert"]
         for one in selectors:
-            assert 'job="gate-tidegate-metrics", namespace="security"' in one, rule["alert"]
+            role = "-background" if "gate-tidegate-background-metrics" in one else ""
+            assert f'job="gate-tidegate{role}-metrics", namespace="security"' in one, rule["alert"]
+
+
+def test_without_the_background_role_there_are_no_alerts_about_it():
+    without = rules({**ALERTS, "background": {"enabled": False}})
+    assert {one["alert"] for one in rules(ALERTS)} - {one["alert"] for one in without} == {
+        "TidegateChangesNotFollowed",
+        "TidegateNoLeader",
+        "TidegateRunningImageTurnedBad",
+        "TidegateVerdictsNotWritten",
+    }
 
 
 def test_each_alert_links_to_its_section_and_each_section_has_an_alert():

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.render import CHART, find_all, render
+from tests.chart.render import ADMISSION, BACKGROUND, CHART, find_all, render, role_of
 
 PAGE = CHART.parents[2] / "docs" / "security" / "permissions.md"
 CERT_MANAGER = {"certificate": {"mode": "certManager"}}
@@ -13,30 +13,36 @@ PINNING = {"digestPinning": {"enabled": True}}
 WHENS = ("self", "self, pinning")
 Right = tuple[str, str, str, str]
 """Resource, name, verb, and where."""
+OWN = {"imageverdicts.tidegate.dev", "policyreports.wgpolicyk8s.io", "reports.openreports.io"}
+"""What the background role alone writes."""
 
 
-def table() -> list[list[str]]:
-    """Return the cells of each line of the table, without their backticks."""
-    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+def table(role: str = ADMISSION) -> list[list[str]]:
+    """Return the cells of each line of a role's table, without their backticks."""
+    parts = dict(zip((ADMISSION, BACKGROUND), PAGE.read_text().split("## The background role"), strict=True))
+    lines = [line for line in parts[role].splitlines() if line.startswith("| `")]
     return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
 
 
-def written(*whens: str) -> set[Right]:
+def written(*whens: str, role: str = ADMISSION) -> set[Right]:
     """Return the rights of the table that there are always, and under these conditions."""
     return {
-        (resource, name, verb, where) for resource, name, verb, where, when, *_ in table() if when in {"always", *whens}
+        (resource, name, verb, where)
+        for resource, name, verb, where, when, *_ in table(role)
+        if when in {"always", *whens}
     }
 
 
-def rendered(values: dict[str, Any]) -> set[Right]:
+def rendered(values: dict[str, Any], role: str = ADMISSION) -> set[Right]:
     objects = render({"trustStores": {"configMapNamespaces": ["pki"]}} | values)
     places = {"tidegate": "release", "pki": "trust"}
-    roles = [(role, "cluster") for role in find_all(objects, "ClusterRole")]
-    roles += [(role, places[role["metadata"]["namespace"]]) for role in find_all(objects, "Role")]
+    roles = [(one, "cluster") for one in find_all(objects, "ClusterRole")]
+    roles += [(one, places[one["metadata"]["namespace"]]) for one in find_all(objects, "Role")]
     return {
         (_full_name(resource, group), name, verb, where)
-        for role, where in roles
-        for rule in role["rules"]
+        for one, where in roles
+        if role_of(one) == role or where == "trust"
+        for rule in one["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for name in rule.get("resourceNames", ["any"])
@@ -63,18 +69,36 @@ def test_every_right_has_a_line_and_every_line_is_a_right(values, whens):
     assert rendered(values) == written(*whens)
 
 
+@pytest.mark.parametrize(("reports", "whens"), [(True, ["reports"]), (False, [])])
+def test_the_same_holds_for_the_background_role(reports, whens):
+    values = {"background": {"policyReports": reports}}
+    assert rendered(values, BACKGROUND) == written(*whens, role=BACKGROUND)
+
+
+def test_a_background_role_that_is_off_has_no_rights():
+    objects = render({"background": {"enabled": False}})
+    assert [one["kind"] for one in objects if role_of(one) == BACKGROUND] == []
+
+
 def test_no_right_is_told_twice():
     assert len(table()) == len(written(*WHENS))
+    assert len(table(BACKGROUND)) == len(written("reports", role=BACKGROUND))
 
 
-def test_each_line_says_what_the_right_is_for_and_what_its_loss_costs():
-    for resource, *_, purpose, cost in table():
+@pytest.mark.parametrize("role", [ADMISSION, BACKGROUND])
+def test_each_line_says_what_the_right_is_for_and_what_its_loss_costs(role):
+    for resource, *_, purpose, cost in table(role):
         assert re.match(r"[A-Z]", purpose), resource
         assert re.match(r"(\*\*)?(Learn|Write|Read|Switch|Serve|The same)", cost), resource
 
 
-def test_nothing_is_given_by_a_wildcard_and_nothing_but_events_may_be_created_or_deleted():
-    for resource, name, verb, _ in rendered(PINNING):
+def test_nothing_is_given_by_a_wildcard_and_nothing_but_events_and_own_objects_may_be_created_or_deleted():
+    for resource, name, verb, _ in rendered(PINNING) | rendered({}, BACKGROUND):
         assert "*" not in (resource, name, verb)
-        assert verb in {"get", "list", "watch", "patch", "update"} or (resource, verb) == ("events", "create")
+        assert (
+            verb in {"get", "list", "watch", "patch", "update"}
+            or resource in OWN
+            or ((resource, verb) == ("events", "create"))
+        )
+        assert resource not in OWN or (resource, verb) not in {(one, "patch") for one in OWN}
         assert (resource != "secrets" and "webhookconfigurations" not in resource) or name != "any"

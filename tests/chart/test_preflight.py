@@ -67,7 +67,11 @@ def test_there_is_no_init_container_by_default():
 def test_the_init_container_checks_what_needs_no_running_controller(tmp_path):
     (init,) = pod_spec(render(ON))["initContainers"]
     found = parsed(init["args"], tmp_path)
-    assert set(found["only"]) == set(PreflightCheck) - {PreflightCheck.POLICIES, PreflightCheck.WEBHOOK}
+    assert set(found["only"]) == set(PreflightCheck) - {
+        PreflightCheck.POLICIES,
+        PreflightCheck.WEBHOOK,
+        PreflightCheck.EVENTS,  # The background role receives them.
+    }
     assert found["allow_unknown"] is True
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.chart.examples import CERT_MANAGER, EVERYTHING, OWN_ISSUER, READ_CONFIG_MAPS, SECRET
 from tests.chart.render import (
+    BACKGROUND,
     CHART,
     ENFORCING,
     config_text,
@@ -16,6 +17,7 @@ from tests.chart.render import (
     find,
     find_all,
     render,
+    role_of,
     role_rules,
     run_helm,
 )
@@ -34,7 +36,19 @@ def test_helm_lint_has_nothing_to_say(values):
 
 
 def test_the_defaults_create_these_objects_and_no_others():
-    assert kinds(render()) == [
+    assert kinds([one for one in render() if role_of(one) == BACKGROUND]) == [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ConfigMap",
+        "Deployment",
+        "Lease",
+        "PodDisruptionBudget",
+        "Role",
+        "RoleBinding",
+        "Service",
+        "ServiceAccount",
+    ]
+    assert kinds([one for one in render() if role_of(one) != BACKGROUND]) == [
         "ClusterRole",
         "ClusterRoleBinding",
         "ConfigMap",
@@ -63,9 +77,9 @@ def test_the_defaults_create_these_objects_and_no_others():
         pytest.param({"rbac": {"create": False}}, "ClusterRoleBinding", 0, id="no ClusterRoleBinding"),
         pytest.param({"rbac": {"create": False}}, "Role", 0, id="no Role"),
         pytest.param({"rbac": {"create": False}}, "RoleBinding", 0, id="no RoleBinding"),
-        pytest.param({"metrics": {"service": False}}, "Service", 1, id="no Service for metrics"),
-        pytest.param({"trustStores": {"configMapNamespaces": ["a", "b"]}}, "Role", 3, id="a Role a namespace"),
-        pytest.param({"trustStores": {"configMapNamespaces": ["a", "b"]}}, "RoleBinding", 3, id="and its binding"),
+        pytest.param({"metrics": {"service": False}}, "Service", 1, id="no Services for metrics"),
+        pytest.param({"trustStores": {"configMapNamespaces": ["a", "b"]}}, "Role", 4, id="a Role a namespace"),
+        pytest.param({"trustStores": {"configMapNamespaces": ["a", "b"]}}, "RoleBinding", 4, id="and its binding"),
         pytest.param(NO_RBAC_BUT_NAMESPACES, "Role", 0, id="no Role for namespaces without roles"),
         pytest.param(NO_RBAC_BUT_NAMESPACES, "RoleBinding", 0, id="no binding for namespaces without roles"),
         pytest.param(SECRET, "Secret", 0, id="no Secret beside the user's"),
@@ -74,12 +88,12 @@ def test_the_defaults_create_these_objects_and_no_others():
         pytest.param(CERT_MANAGER, "Issuer", 2, id="Issuers of its own without one of the user's"),
         pytest.param(OWN_ISSUER, "Certificate", 1, id="no CA beside the user's Issuer"),
         pytest.param(OWN_ISSUER, "Issuer", 0, id="the user's Issuer"),
-        pytest.param({"networkPolicy": {"enabled": True}}, "NetworkPolicy", 1, id="a NetworkPolicy when asked for"),
+        pytest.param({"networkPolicy": {"enabled": True}}, "NetworkPolicy", 2, id="NetworkPolicies when asked for"),
         pytest.param(
             {"metrics": {"serviceMonitor": {"enabled": True}}},
             "ServiceMonitor",
-            1,
-            id="a ServiceMonitor when asked for",
+            2,
+            id="ServiceMonitors when asked for",
         ),
     ],
 )
@@ -115,7 +129,7 @@ class TestTrustStores:
         """Neither list nor watch, and no right in the whole cluster."""
         objects = render({"trustStores": {"configMapNamespaces": ["pki", "tidegate", "other"]}})
         assert all("configmaps" not in rule["resources"] for rule in role_rules(objects))
-        roles = {one["metadata"]["namespace"]: one for one in find_all(objects, "Role")}
+        roles = {one["metadata"]["namespace"]: one for one in find_all(objects, "Role") if role_of(one) != BACKGROUND}
         assert set(roles) == {"tidegate", "pki", "other"}
         assert READ_CONFIG_MAPS in roles["tidegate"]["rules"]
         assert roles["pki"]["rules"] == roles["other"]["rules"] == [READ_CONFIG_MAPS]
@@ -130,8 +144,11 @@ class TestTrustStores:
                 if one["metadata"]["namespace"] == role["metadata"]["namespace"]
             ]
             assert binding["roleRef"]["name"] == role["metadata"]["name"]
-            subject = {"kind": "ServiceAccount", "name": "gate-sa", "namespace": "tidegate"}
-            assert binding["subjects"] == [subject]
+            accounts = {"tidegate": ["gate-sa"], "tidegate-background": ["gate-sa-background"]}
+            names = accounts.get(role["metadata"]["name"], ["gate-sa", "gate-sa-background"])
+            assert binding["subjects"] == [
+                {"kind": "ServiceAccount", "name": name, "namespace": "tidegate"} for name in names
+            ]
 
     def test_what_is_kept_of_tuf_repositories_has_a_place_that_can_be_written(self):
         """Each container has /dev/shm, also with a read-only root file system."""

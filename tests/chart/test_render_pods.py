@@ -4,6 +4,8 @@ import pytest
 
 from tests.chart.examples import CERT_MANAGER, EVERYTHING, PEM, PULL_SECRET, SECRET
 from tests.chart.render import (
+    ADMISSION,
+    BACKGROUND,
     config_text,
     container,
     container_env,
@@ -12,6 +14,7 @@ from tests.chart.render import (
     find_all,
     pod_spec,
     render,
+    role_of,
     role_rules,
     webhook_configuration,
 )
@@ -65,16 +68,19 @@ class TestPods:
         assert checksum({}) == checksum({"replicas": 3})
         assert checksum({}) != checksum({"log": {"level": "debug"}})
 
-    def test_services_and_budget_choose_exactly_these_pods(self):
+    @pytest.mark.parametrize("role", [ADMISSION, BACKGROUND])
+    def test_services_and_budget_choose_exactly_these_pods(self, role):
         objects = render({**EVERYTHING, "podLabels": {"extra": "yes"}})
-        deployment = find(objects, "Deployment")["spec"]
+        deployment = find(objects, "Deployment", role=role)["spec"]
         labels = deployment["template"]["metadata"]["labels"]
+        services = [service for service in find_all(objects, "Service") if role_of(service) == role]
         selectors = [
             deployment["selector"]["matchLabels"],
-            find(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
-            find(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
-            *[service["spec"]["selector"] for service in find_all(objects, "Service")],
+            find(objects, "PodDisruptionBudget", role=role)["spec"]["selector"]["matchLabels"],
+            find(objects, "NetworkPolicy", role=role)["spec"]["podSelector"]["matchLabels"],
+            *[service["spec"]["selector"] for service in services],
         ]
+        assert services
         assert labels["extra"] == "yes"
         assert all(selector == selectors[0] and selector.items() <= labels.items() for selector in selectors)
 

@@ -73,6 +73,7 @@ class TestSchema:
         walk(yaml.safe_load((CHART / "values.schema.json").read_text()), "")
         assert sorted(opened) == [
             ".affinity",
+            ".background.serviceAccountAnnotations",
             ".commonLabels",
             ".metrics.dashboard.labels",
             ".metrics.prometheusRule.labels",

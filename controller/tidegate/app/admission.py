@@ -2,49 +2,30 @@
 
 import asyncio
 import gc
-import os
-import sys
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
-import structlog
-import uvloop
-
-from tidegate import __version__
-from tidegate.admission.known_bad import POLICY as KNOWN_BAD
 from tidegate.admission.pinning import Pinner
 from tidegate.admission.request import BadReviewError
 from tidegate.admission.reviewer import Reviewer
-from tidegate.app.allocator import give_memory_back, set_up_allocator
+from tidegate.app.allocator import give_memory_back
 from tidegate.app.engine import Engine, build_engine
-from tidegate.app.fatal import clear_end, end_clearly
+from tidegate.app.process import run_role
 from tidegate.app.server_metrics import ServerMetrics
+from tidegate.app.sources import cluster_sources, log_identity, metrics_listener, own_namespace, watch_clock
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.change_feed import WatchedChangeFeed
 from tidegate.cluster.connection import load_configuration
-from tidegate.cluster.exceptions import AllExceptions
 from tidegate.cluster.image_verdicts import WatchedVerdicts
 from tidegate.cluster.namespaces import WatchedNamespaces
 from tidegate.cluster.platforms import NodePlatforms
 from tidegate.cluster.policies import WatchedPolicies
-from tidegate.cluster.trust import WatchedTrust
-from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.clock import Clock
-from tidegate.evidence.source_unavailable import SourceUnavailableError
-from tidegate.gather.clock import ClockWatch
 from tidegate.gather.collector import Collector
-from tidegate.policy.trust_stores import BrokenTrustStore
 from tidegate.settings import Settings
-from tidegate.signing.prepare import warm_up
-from tidegate.telemetry.exceptions import ExceptionMetrics
-from tidegate.telemetry.log import configure_logging
-from tidegate.telemetry.metrics import Metrics
-from tidegate.telemetry.registries import listed_registry_keys
-from tidegate.trust.kms_keys import KmsKeys
-from tidegate.trust.trusted_roots import FetchedRoots
 from tidegate.verdicts.running import RunningImages
 from tidegate.webhook.certificate import MUTATING, CaBundle, CertificateFiles, ServingCertificate, SharedCertificate
 from tidegate.webhook.kopf_host import KopfHost
@@ -53,24 +34,13 @@ from tidegate.webhook.self_check import SelfCheck, WithoutSelfChecks
 from tidegate.webhook.server import (
     AdmissionServer,
     BadRequest,
-    Listener,
     Responder,
-    Route,
     ServerLimits,
-    ServerResponse,
     ServerTLS,
 )
 
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-METRICS_CONNECTIONS = 64
-"""Connections of Prometheus and the kubelet."""
-SWITCH_SECONDS = 0.001
-"""How long a thread holds Python's lock while others wait. The event loop waits that long for each thread that verifies
-signatures or reads a response. Python's default is five times as long."""
 OWN_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
 """The address at which a server that listens on all addresses reaches itself."""
-
-_log = structlog.get_logger(__name__)
 
 
 class WebhookSources(TypedDict):
@@ -87,29 +57,15 @@ class WebhookSources(TypedDict):
 
 def run_admission(settings: Settings) -> None:
     """Run the admission role until SIGTERM; raise ConfigurationError if it cannot start."""
-    sys.setswitchinterval(SWITCH_SECONDS)
-    set_up_allocator()
-    listener = configure_logging(level=settings.log.level, form=settings.log.format)
-    try:
-        with clear_end():
-            uvloop.run(serve(settings))
-    finally:
-        listener.stop()
+    run_role(settings, serve)
 
 
 async def serve(settings: Settings) -> None:
     """Build all parts, serve until the operator ends, and close them in order."""
-    end_clearly(asyncio.get_running_loop())
-    configuration = load_configuration()
-    api = KubernetesApi(configuration)
+    api = KubernetesApi(load_configuration())
     engine = build_engine(settings)
-    roots = FetchedRoots(engine.trusted_roots)
-    stores = WatchedTrustStores(api, namespace=own_namespace(settings), roots=roots)
-    roots.notify(stores.mark_dirty)
-    trust = WatchedTrust(stores, KmsKeys(engine.kms))
-    exceptions = AllExceptions(api)
-    policies = watched_policies(api, trust, exceptions)
-    namespaces, platforms = WatchedNamespaces(api), NodePlatforms(api)
+    watched = cluster_sources(settings, api, engine, writes_statuses=True)
+    policies = watched.policies
     verdicts = watched_verdicts(engine, api)
     certificate = serving_certificate(settings, api)
     pair = await certificate.obtain()
@@ -126,8 +82,8 @@ async def serve(settings: Settings) -> None:
     )
     sources = WebhookSources(
         policies=policies,
-        namespaces=namespaces,
-        platforms=platforms,
+        namespaces=watched.namespaces,
+        platforms=watched.platforms,
         evidence=engine.collector,
         clock=engine.clock,
         timeout_seconds=settings.server.webhook_timeout_seconds,
@@ -137,12 +93,12 @@ async def serve(settings: Settings) -> None:
     reviewers = [reviewer(audit_only=settings.audit_only), reviewer(audit_only=True)]
     pinner = Pinner(
         policies=policies,
-        namespaces=namespaces,
+        namespaces=watched.namespaces,
         verdicts=reviewers[0].verdicts,
         clock=engine.clock,
         timeout_seconds=settings.server.webhook_timeout_seconds,
     )
-    clock_watch = watch_clock(engine, reviewers)
+    clock_watch = watch_clock(engine, jumped=lambda: forget_verdicts(reviewers))
     verdicts.expired = lambda: forget_verdicts(reviewers)
     server = AdmissionServer(
         responder=responder(reviewers[0]),
@@ -159,29 +115,23 @@ async def serve(settings: Settings) -> None:
         client_config={},
         drain_seconds=settings.server.drain_seconds,
     )
-    watch_policies(engine.metrics, policies)
-    engine.metrics.registry.register(ExceptionMetrics(exceptions.states, exceptions.left_out))
-    engine.observer.registries.listed = lambda: listed_registry_keys(policies.current().policies)
-    watch_trust_stores(engine.metrics, stores)
-    metrics = metrics_listener(engine.metrics, server)
+    metrics = metrics_listener(engine.metrics, server.probes())
     engine.metrics.registry.register(ServerMetrics(lambda: [one for one in (server, metrics) if one.port]))
     await metrics.start(settings.server.host, settings.server.metrics_port)
-    identity = asyncio.get_running_loop().create_task(asyncio.to_thread(_log_identity, engine))
+    identity = asyncio.get_running_loop().create_task(log_identity(engine))
     # The objects made so far live as long as the process. Without them a full garbage collection saves tens of ms.
     gc.collect()
     gc.freeze()
     try:
         await run_operator(
-            configuration=configuration,
+            configuration=api.configuration,
             host=host,
             policies=policies,
-            exceptions=exceptions,
-            trust_stores=stores,
-            namespaces=namespaces,
+            exceptions=watched.exceptions,
+            trust_stores=watched.trust_stores,
+            namespaces=watched.namespaces,
             background=(
-                platforms.run,
-                trust.keys.run,
-                roots.run,
+                *watched.keeps,
                 readiness.run,
                 clock_watch.run,
                 verdicts.run,
@@ -193,23 +143,7 @@ async def serve(settings: Settings) -> None:
     finally:
         identity.cancel()
         await metrics.drain(0)
-        engine.close()
-        api.close()
-
-
-def watched_policies(api: KubernetesApi, trust: WatchedTrust, exceptions: AllExceptions) -> WatchedPolicies:
-    """Return the policies with their exceptions, and with signature verification warmed up for each snapshot."""
-    policies = WatchedPolicies(api, trust=trust, exceptions=exceptions, warm_up=warm_up)
-    exceptions.follow(policies)
-    return policies
-
-
-def watch_clock(engine: Engine, reviewers: Sequence[Reviewer]) -> ClockWatch:
-    """Return the watch that counts jumps of the wall clock and makes reviewers forget their verdicts at each."""
-    watch = ClockWatch(engine.clock, jumped=lambda: forget_verdicts(reviewers))
-    text = "Jumps of the wall clock by five seconds or more since the start; the log has each with its size."
-    engine.metrics.watch("tidegate_clock_jumps", text, lambda: watch.jumps)
-    return watch
+        watched.close()
 
 
 def forget_verdicts(reviewers: Sequence[Reviewer]) -> None:
@@ -250,11 +184,6 @@ def change_feed(settings: Settings, api: KubernetesApi, engine: Engine) -> Seque
         return ()
     feed = WatchedChangeFeed(api, namespace=namespace, name=name, confirm=engine.facts.stored.confirm)
     return (feed.run,)
-
-
-def own_namespace(settings: Settings) -> str | None:
-    """Return the namespace that this process runs in, or None if it is unknown."""
-    return settings.namespace or os.environ.get("POD_NAMESPACE") or None
 
 
 def serving_certificate(settings: Settings, api: KubernetesApi) -> ServingCertificate:
@@ -301,54 +230,3 @@ def client_authorities(settings: Settings) -> bytes | None:
         return Path(path).read_bytes()
     except OSError as error:
         raise ConfigurationError(f"server.clientCaFile cannot be read: {error}") from error
-
-
-def metrics_listener(metrics: Metrics, server: AdmissionServer) -> Listener:
-    """Return the plain HTTP listener for Prometheus, and for the kubelet's probes if clients need a certificate."""
-
-    def answer(_body: bytes, _deadline_seconds: float | None) -> ServerResponse:
-        return ServerResponse(body=metrics.render(), content_type=METRICS_TYPE)
-
-    routes = (Route(method="GET", path="/metrics", handler=answer), *server.probes())
-    return Listener(name="metrics", routes=routes, limits=ServerLimits(max_connections=METRICS_CONNECTIONS), tls=None)
-
-
-def watch_policies(metrics: Metrics, policies: WatchedPolicies) -> None:
-    """Add gauges of the policies in force, without the built-in policy of the self-check."""
-
-    def own() -> int:
-        return sum(one.name != KNOWN_BAD.name for one in policies.current().policies)
-
-    metrics.watch("tidegate_policies", "Policies in force.", own)
-    metrics.watch(
-        "tidegate_policies_broken",
-        "Invalid policies: images that they match are refused, or warned about.",
-        lambda: len(policies.current().broken),
-    )
-    metrics.watch(
-        "tidegate_policies_age_seconds",
-        "Seconds since the policies were last read from the API server.",
-        lambda: policies.age_seconds,
-    )
-
-
-def watch_trust_stores(metrics: Metrics, stores: WatchedTrustStores) -> None:
-    """Add gauges of the trust stores; before the first list there are none."""
-
-    def broken() -> int:
-        return sum(isinstance(one, BrokenTrustStore) for one in stores.current() or ())
-
-    metrics.watch("tidegate_trust_stores", "Trust stores.", lambda: len(stores.current() or ()))
-    metrics.watch("tidegate_trust_stores_broken", "Trust stores that are unusable.", broken)
-    age = "Seconds since the trust stores were last read."
-    metrics.watch("tidegate_trust_stores_age_seconds", age, lambda: stores.age_seconds)
-
-
-def _log_identity(engine: Engine) -> None:
-    """Log the AWS identity of this process, which explains most permission problems."""
-    try:
-        caller = engine.identity.caller_arn()
-    except SourceUnavailableError as problem:
-        _log.warning("sts:GetCallerIdentity failed", cause=problem.cause.value, detail=problem.detail)
-    else:
-        _log.info("AWS identity", caller=caller, version=__version__)

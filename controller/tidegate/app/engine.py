@@ -13,12 +13,15 @@ from tidegate.aws.ecr import Ecr
 from tidegate.aws.ecr_signatures import EcrSignatures
 from tidegate.aws.identity import Identity
 from tidegate.aws.inspector import Inspector
+from tidegate.aws.inspector_changes import InspectorChanges
 from tidegate.aws.kms import Kms
 from tidegate.aws.queue import SqsQueue
 from tidegate.aws.queue_url import parse_queue_url
 from tidegate.aws.signer import Signer
 from tidegate.egress.hosts import HostList
 from tidegate.evidence.clock import Clock
+from tidegate.evidence.ports import CallGate, ChangeSource
+from tidegate.gather.account_pace import AccountPace
 from tidegate.gather.api_limiter import RateLimit
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.bounded_cache import Budget
@@ -58,7 +61,7 @@ MEBIBYTE = 1024 * 1024
 class Engine:
     """The collector of evidence with its sources, metrics and logs.
 
-    ``identity`` returns the caller's ARN. ``kms`` and ``trusted_roots`` are for the callers: the collector does not use them.
+    ``identity`` returns the caller's ARN. ``changes`` lists what changed at AWS. ``kms`` and ``trusted_roots`` are for the callers: the collector does not use them.
     """
 
     clock: Clock
@@ -67,6 +70,7 @@ class Engine:
     limiters: ApiLimiters
     metrics: Metrics
     observer: Observer
+    changes: ChangeSource
     identity: Identity
     kms: Kms
     trusted_roots: TufRoots
@@ -82,23 +86,31 @@ class Engine:
         self.revocation_services.close()
 
 
-def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
-    """Return the engine for the settings. It makes no calls."""
+def build_engine(
+    settings: Settings, *, clock: Clock | None = None, account_calls_per_second: float | None = None
+) -> Engine:
+    """Return the engine for the settings. It makes no calls.
+
+    With ``account_calls_per_second``, calls to each AWS account wait for their turn: no request may wait for this engine.
+    """
     clock = clock or SystemClock()
     metrics = Metrics()
     observer = Observer(metrics)
     accounting = CallAccounting()
-    clients = Clients(aws_settings(settings.aws), gate=accounting)
+    gate: CallGate = accounting
+    if account_calls_per_second is not None:
+        gate = AccountPace(accounting, per_second=account_calls_per_second)
+    clients = Clients(aws_settings(settings.aws), gate=gate)
     identity = Identity(clients)
     ecr, signatures = Ecr(clients, identity), EcrSignatures(clients)
     accesses = [RegistryAccess(**msgspec.structs.asdict(one)) for one in settings.registries]
-    other_registries = OciRegistries(accesses, gate=accounting)
+    other_registries = OciRegistries(accesses, gate=gate)
     revocation_hosts = HostList(
         settings.revocation.allowed_hosts,
         settings.revocation.private_hosts,
         settings=("revocation.allowedHosts", "revocation.privateHosts"),
     )
-    revocation_services = HttpRevocationServices(revocation_hosts, gate=accounting)
+    revocation_services = HttpRevocationServices(revocation_hosts, gate=gate)
     sources = Sources(
         images=ecr,
         manifests=ecr,
@@ -130,6 +142,7 @@ def build_engine(settings: Settings, *, clock: Clock | None = None) -> Engine:
         limiters=limiters,
         metrics=metrics,
         observer=observer,
+        changes=InspectorChanges(clients),
         identity=identity,
         kms=Kms(clients),
         trusted_roots=tuf_roots(settings.trust_stores),

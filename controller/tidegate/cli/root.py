@@ -30,6 +30,11 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "apply_crds",
             "Create or replace tidegate's CRDs (run by the chart).",
         ),
+        "background": (
+            "tidegate.cli.background.command",
+            "background",
+            "Judge running images again and again (run by the chart).",
+        ),
         "check": ("tidegate.cli.check.command", "check", "Judge images or manifests as the cluster would."),
         "exception": (
             "tidegate.cli.exception.command",
@@ -122,11 +127,12 @@ class Subcommands(click.Group):
 def main() -> None:
     """Decide which container images may run on Amazon EKS.
 
-    In a cluster, `tidegate admission` answers the Kubernetes API server. On a laptop or in CI, `tidegate check` judges
-    images and manifests by the same policies, `tidegate explain` shows the evidence for one image, and `tidegate verify`
-    shows each step of signature verification. `tidegate import` converts the trust policies of other tools to objects.
-    `tidegate exception` writes exceptions from policies. `tidegate preflight` checks what tidegate needs of AWS and of the
-    cluster. `tidegate report` shows what would be refused if every policy were enforced, from the verdicts of a cluster.
+    In a cluster, `tidegate admission` answers the Kubernetes API server, and `tidegate background` judges the images that
+    run there. On a laptop or in CI, `tidegate check` judges images and manifests by the same policies, `tidegate explain`
+    shows the evidence for one image, and `tidegate verify` shows each step of signature verification. `tidegate import`
+    converts the trust policies of other tools to objects. `tidegate exception` writes exceptions from policies.
+    `tidegate preflight` checks what tidegate needs of AWS and of the cluster. `tidegate report` shows what would be refused
+    if every policy were enforced, from the verdicts of a cluster.
 
     AWS credentials are found as by the AWS CLI: environment, profile, or the role of the machine or Pod.
     """

@@ -42,12 +42,15 @@ FIELD_MANAGER: Final = "tidegate"
 GONE: Final = 410
 CONFLICT: Final = 409
 NOT_FOUND: Final = 404
+FORBIDDEN: Final = 403
+INVALID: Final = 422
 _REFUSED: Final = 300
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 _JSON: Final = "application/json"
+_METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 Json = dict[str, Any]
@@ -65,14 +68,25 @@ class TooLargeError(ApiError):
     """The response has more than MAX_ANSWER_BYTES."""
 
 
+class OwnerReference(msgspec.Struct, frozen=True, rename="camel"):
+    """An owner of an object. At most one of them is its controller."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool = False
+
+
 class ObjectMetadata(msgspec.Struct, frozen=True, rename="camel"):
-    """The metadata of an object in a PartialObjectMetadataList."""
+    """The metadata of an object that was asked for as PartialObjectMetadata."""
 
     name: str
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
     labels: dict[str, str] = {}
+    owner_references: list[OwnerReference] | None = None
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -125,6 +139,10 @@ class KubernetesApi:
     async def get(self, path: str) -> Json:
         """Return one object."""
         return await self._ask("GET", path, answer=Json)
+
+    async def get_metadata(self, path: str, *, seconds: float = CALL_SECONDS) -> ObjectMetadata:
+        """Return the metadata of one object."""
+        return (await self._ask("GET", path, answer=_Named, accept=_METADATA, seconds=seconds)).metadata
 
     async def create(self, path: str, obj: Json) -> Json:
         """Create an object in a collection and return it; ApiError with status 409 if it exists."""

@@ -106,10 +106,13 @@ class WatchedExceptions(WatchedObjects):
         kind: str = KIND,
         every_seconds: float = RESYNC_SECONDS,
         now: Callable[[], datetime] = utc_now,
+        writes_statuses: bool = True,
     ) -> None:
         self._plural = PLURAL if kind == KIND else NAMESPACED_PLURAL
         path = f"/apis/{GROUP}/{VERSION}/{self._plural}"
-        super().__init__(f"{kind} objects", api, path, every_seconds=every_seconds, now=now)
+        super().__init__(
+            f"{kind} objects", api, path, every_seconds=every_seconds, now=now, writes_statuses=writes_statuses
+        )
         self.kind = kind
         self.reflector = Reflector(f"{kind} objects", api, path, decode=partial(read_exception, kind=kind), sink=self)
         self.policies: Callable[[], PolicySnapshot] = PolicySnapshot.unsynced
@@ -184,7 +187,8 @@ class WatchedExceptions(WatchedObjects):
         await self._write_statuses(
             (_name(one), one.status_patch(state, message, now)) for one, state, message in judged
         )
-        await self._notices.tell(self._in_force, now)
+        if self._writes_statuses:
+            await self._notices.tell(self._in_force, now)
         if self.left_out != self._told_left_out:
             self._told_left_out = self.left_out
             _log.warning("too many exceptions are left out", kind=self.kind, left_out=self.left_out)
@@ -234,9 +238,11 @@ class AllExceptions:
         *,
         every_seconds: float = RESYNC_SECONDS,
         now: Callable[[], datetime] = utc_now,
+        writes_statuses: bool = True,
     ) -> None:
         self.kinds = [
-            WatchedExceptions(api, kind=kind, every_seconds=every_seconds, now=now) for kind in (KIND, NAMESPACED_KIND)
+            WatchedExceptions(api, kind=kind, every_seconds=every_seconds, now=now, writes_statuses=writes_statuses)
+            for kind in (KIND, NAMESPACED_KIND)
         ]
         self._parts: tuple[tuple[ImagePolicyException, ...], ...] = ()
         self._whole: tuple[ImagePolicyException, ...] = ()

@@ -21,18 +21,26 @@ def utc_now() -> datetime:
 
 
 class WatchedObjects(Resynced):
-    """Lists all objects of a resource at ``path`` and patches their statuses.
+    """Lists all objects of a resource at ``path`` and patches their statuses, unless another role does.
 
     ``on_return`` is called when the resource can be listed again after the API server did not know it.
     """
 
     def __init__(
-        self, what: str, api: KubernetesApi, path: str, *, every_seconds: float, now: Callable[[], datetime]
+        self,
+        what: str,
+        api: KubernetesApi,
+        path: str,
+        *,
+        every_seconds: float,
+        now: Callable[[], datetime],
+        writes_statuses: bool = True,
     ) -> None:
         super().__init__(what, every_seconds=every_seconds)
         self._api = api
         self._path = path
         self._now = now
+        self._writes_statuses = writes_statuses
         self._missing = False
         self.on_return: Callable[[], None] | None = None
 
@@ -53,6 +61,8 @@ class WatchedObjects(Resynced):
 
         A failed write is logged and repeated after the next list.
         """
+        if not self._writes_statuses:
+            return
         wanted = [(name, patch) for name, patch in patches if patch is not None]
         for name, patch in wanted[:MAX_STATUS_WRITES]:
             try:

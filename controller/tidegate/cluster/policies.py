@@ -85,8 +85,11 @@ class WatchedPolicies(WatchedObjects):
         warm_up: WarmUp | None = None,
         every_seconds: float = RESYNC_SECONDS,
         now: Callable[[], datetime] = utc_now,
+        writes_statuses: bool = True,
     ) -> None:
-        super().__init__("image policies", api, POLICIES_PATH, every_seconds=every_seconds, now=now)
+        super().__init__(
+            "image policies", api, POLICIES_PATH, every_seconds=every_seconds, now=now, writes_statuses=writes_statuses
+        )
         self._snapshot = PolicySnapshot.unsynced()
         self._trust = trust
         self._exceptions = exceptions

@@ -63,14 +63,14 @@ class Sink(Protocol[T_contra]):
         ...
 
 
-class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
+class _ObjectMetadata(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
     namespace: str = ""
     resource_version: str = ""
 
 
 class _ObjectHead(msgspec.Struct, frozen=True):
-    metadata: _Metadata = _Metadata()
+    metadata: _ObjectMetadata = _ObjectMetadata()
     code: int = 0
     message: str = ""
 
@@ -335,7 +335,7 @@ def _is_transient(error: Exception) -> bool:
     return isinstance(error, ApiError) and error.status in (None, TOO_MANY_REQUESTS)
 
 
-def _key(metadata: _Metadata) -> str:
+def _key(metadata: _ObjectMetadata) -> str:
     return f"{metadata.namespace}/{metadata.name}" if metadata.namespace else metadata.name
 
 

@@ -60,8 +60,16 @@ class WatchedTrustStores(WatchedObjects):
         roots: TrustedRoots | None = None,
         every_seconds: float = RESYNC_SECONDS,
         now: Callable[[], datetime] = utc_now,
+        writes_statuses: bool = True,
     ) -> None:
-        super().__init__("trust stores", api, TRUST_STORES_PATH, every_seconds=every_seconds, now=now)
+        super().__init__(
+            "trust stores",
+            api,
+            TRUST_STORES_PATH,
+            every_seconds=every_seconds,
+            now=now,
+            writes_statuses=writes_statuses,
+        )
         self._namespace = namespace
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._roots = roots

@@ -89,6 +89,10 @@ class Collector:
         """
         return self._at_once(_DEADLINE, *_identity(reference), wanted)
 
+    def stored(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
+        """Return the same with what another process looked up and stored, where that is newer or all that is known."""
+        return self._at_once(_LAST_RESORT, *_identity(reference), wanted)
+
     def renew(self, reference: ImageReference, wanted: Needs, *, share: str = "") -> None:
         """Note that cached evidence was used again: facts near the end of their life are looked up in the background."""
         with on_behalf_of(Claim(share)):

@@ -1,4 +1,4 @@
-"""The kopf operator of the admission role: it hosts the server and ends in order. ``watches`` has what is watched.
+"""The kopf operator of either role: it hosts the admission server, if any, and ends in order. ``watches`` has what is watched.
 
 This operator has no handlers but its login: after API discovery it sends the API server nothing, so that no outage, no
 refusal and no missing resource can end it, and the server with it.
@@ -29,7 +29,7 @@ Forever = Callable[[], Coroutine[Any, Any, None]]
 async def run_operator(
     *,
     configuration: Configuration,
-    host: KopfHost,
+    host: KopfHost | None,
     policies: WatchedPolicies,
     exceptions: AllExceptions,
     trust_stores: WatchedTrustStores,
@@ -37,7 +37,7 @@ async def run_operator(
     background: Sequence[Forever] = (),
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Run until SIGTERM, SIGINT or ``stop``; the host drains before this returns. Raise what else ended it.
+    """Run until SIGTERM, SIGINT or ``stop``; the host, if any, drains before this returns. Raise what else ended it.
 
     ``background`` runs beside the watches of policies, exceptions, trust stores and namespaces until the host has drained:
     kopf cancels every task that starts after its own, so these start before.
@@ -73,11 +73,12 @@ def own_identity() -> str:
     return os.environ.get("POD_NAME") or socket.gethostname()
 
 
-def build_settings(host: KopfHost) -> kopf.OperatorSettings:
-    """Return the host's settings. ``admission.managed`` stays unset: kopf would wipe the configuration at exit."""
+def build_settings(host: KopfHost | None) -> kopf.OperatorSettings:
+    """Return the operator's settings. ``admission.managed`` stays unset: kopf would wipe the configuration at exit."""
     settings = common_settings()
     # KopfHost is such a server, but kopf has its own name for the type of the dictionary that it yields.
-    settings.admission.server = cast("Any", host)
+    if host is not None:
+        settings.admission.server = cast("Any", host)
     return settings
 
 

@@ -20,7 +20,7 @@ from tests.objects import image_policy
 from tests.simulator import World
 from tests.simulator.pki.sigstore import ISSUER, SUBJECT
 from tests.unit.gather.fakes import APP, PATIENT, FakeAws, Seen
-from tidegate.app.admission import SWITCH_SECONDS
+from tidegate.app.process import SWITCH_SECONDS
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.signature_artifacts import (
     MAX_ENVELOPE_BYTES,

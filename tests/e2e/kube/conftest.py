@@ -25,7 +25,8 @@ def install_rights(cluster: ControlPlane) -> Rights:
     release = f"edge-{uuid.uuid4().hex[:6]}"
     namespace = cluster.create_namespace("edge")
     objects = render(namespace=namespace, release=release)
-    cluster.apply([*rbac(objects), *find_all(objects, "Secret")])
+    beside = [one for kind in ("Secret", "ConfigMap", "Lease") for one in find_all(objects, kind)]
+    cluster.apply([*rbac(objects), *beside])
     kubeconfig = cluster.token_kubeconfig(namespace, f"{release}-tidegate")
     # The authorizer reads roles from a watch of its own, a moment behind the objects.
     wait_for(

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from tidegate.app import admission
+from tidegate.app import admission, background
+from tidegate.app.process import SWITCH_SECONDS
 from tidegate.settings import Settings
 
 
@@ -15,7 +16,8 @@ def _usual():
     sys.setswitchinterval(usual)
 
 
-def test_a_thread_keeps_the_lock_for_a_millisecond(monkeypatch):
+@pytest.mark.parametrize("run_role", [admission.run_admission, background.run_background])
+def test_a_thread_keeps_the_lock_for_a_millisecond(monkeypatch, run_role):
     seen: list[float] = []
 
     def run(coroutine) -> None:
@@ -23,5 +25,5 @@ def test_a_thread_keeps_the_lock_for_a_millisecond(monkeypatch):
         seen.append(sys.getswitchinterval())
 
     monkeypatch.setattr("uvloop.run", run)
-    admission.run_admission(Settings())
-    assert seen == [pytest.approx(admission.SWITCH_SECONDS)]
+    run_role(Settings())
+    assert seen == [pytest.approx(SWITCH_SECONDS)]

@@ -8,8 +8,8 @@ import pytest
 from tests.unit.policy.examples import with_spec
 from tests.unit.policy.signature_examples import by_notation
 from tests.unit.trust.trust_examples import inline, parsed, pem
-from tidegate.app.admission import own_namespace, watch_trust_stores, watched_policies
 from tidegate.app.engine import tuf_roots
+from tidegate.app.sources import own_namespace, watch_trust_stores, watched_policies
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.exceptions import AllExceptions
 from tidegate.cluster.trust import WatchedTrust

@@ -1,6 +1,6 @@
 """What Prometheus reads."""
 
-from tidegate.app.admission import watch_policies
+from tidegate.app.sources import watch_policies
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.policies import WatchedPolicies
 from tidegate.telemetry.metrics import Metrics

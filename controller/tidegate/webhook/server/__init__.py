@@ -8,6 +8,7 @@ from tidegate.webhook.server.admission import AdmissionServer, Responder
 from tidegate.webhook.server.ended import Ended
 from tidegate.webhook.server.limits import ServerLimits
 from tidegate.webhook.server.listener import Listener
+from tidegate.webhook.server.probes import probe_routes
 from tidegate.webhook.server.reply import BadRequest, ServerResponse
 from tidegate.webhook.server.route import Handler, Route
 from tidegate.webhook.server.tls import ServerTLS
@@ -23,4 +24,5 @@ __all__ = [
     "ServerLimits",
     "ServerResponse",
     "ServerTLS",
+    "probe_routes",
 ]

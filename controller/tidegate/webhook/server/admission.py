@@ -4,12 +4,12 @@ It knows nothing of images or policies.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from tidegate.webhook.server.limits import ServerLimits
 from tidegate.webhook.server.listener import Listener
-from tidegate.webhook.server.reply import JSON, TEXT, ServerResponse
+from tidegate.webhook.server.probes import probe_routes
+from tidegate.webhook.server.reply import JSON
 from tidegate.webhook.server.route import Route
 from tidegate.webhook.server.tls import ServerTLS
 
@@ -18,8 +18,6 @@ AUDIT_PATH: Final = "/validate/audit"
 """For namespaces where nothing is enforced yet: the same review, and every Deny is a warning."""
 MUTATE_PATH: Final = "/mutate"
 """For digest pinning. Served only where that is on, since its answer always allows."""
-_OK: Final = ServerResponse(body=b"ok\n", content_type=TEXT)
-_DRAINING: Final = "the server is draining"
 
 Responder: TypeAlias = Callable[[bytes, float | None], bytes | Awaitable[bytes]]
 """The handler of an AdmissionReview, whose answer is the JSON of the AdmissionReview in response."""
@@ -50,25 +48,8 @@ class AdmissionServer(Listener):
 
     def probes(self) -> tuple[Route, ...]:
         """Return the routes of the kubelet's probes; a listener without TLS also has them, as the kubelet has no certificate."""
-        return (
-            Route(method="GET", path="/healthz", handler=_healthz, essential=True),
-            Route(method="GET", path="/readyz", handler=self._readyz, essential=True),
-        )
+        return probe_routes(self._readiness, lambda: self.table)
 
     def expect(self, status: int, count: int) -> None:
         """Note that this process itself will cause so many refusals with a status, which are not logged."""
         self.table.expected[status] += count
-
-    def _readyz(self, _body: bytes, _deadline_seconds: float | None) -> ServerResponse:
-        reasons = [_DRAINING] if self.table.draining else []
-        reasons += self._readiness()
-        if not reasons:
-            return _OK
-        # "Not ready" answers the probe; it is no refusal to log.
-        self.expect(HTTPStatus.SERVICE_UNAVAILABLE, 1)
-        body = "".join(f"{reason}\n" for reason in reasons).encode()
-        return ServerResponse(status=HTTPStatus.SERVICE_UNAVAILABLE, body=body, content_type=TEXT)
-
-
-def _healthz(_body: bytes, _deadline_seconds: float | None) -> ServerResponse:
-    return _OK

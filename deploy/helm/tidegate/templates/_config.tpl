@@ -61,6 +61,12 @@ imageVerdicts:
 cache:
   images: {{ int .Values.cache.images }}
   memoryMebibytes: {{ int .Values.cache.memoryMebibytes }}
+background:
+  callsPerSecond: {{ .Values.background.callsPerSecond }}
+  leaseName: {{ include "tidegate.backgroundName" . }}
+  policyReports: {{ .Values.background.policyReports }}
+  reportPort: {{ int .Values.background.reportPort }}
+  exemptNamespaces: {{ include "tidegate.exemptNamespaces" . }}
 log:
   level: {{ .Values.log.level }}
   format: {{ .Values.log.format }}

@@ -23,19 +23,42 @@
 {{- printf "%s-change-feed" (include "tidegate.fullname" .) -}}
 {{- end -}}
 
+{{/* The name of the background role's objects; with "-metrics" it is short enough for a Service. */}}
+{{- define "tidegate.backgroundName" -}}
+{{- printf "%s-background" (include "tidegate.fullname" . | trunc 44 | trimSuffix "-") -}}
+{{- end -}}
+
 {{- define "tidegate.certificateSecretName" -}}
 {{- .Values.certificate.secretName | default (printf "%s-tls" (include "tidegate.fullname" .)) -}}
 {{- end -}}
 
-{{/* The labels that select the Pods. Never add one: a Deployment's selector can't change. */}}
+{{/* The labels that select the Pods of a role. Never add one: a Deployment's selector can't change. */}}
 {{- define "tidegate.selectorLabels" -}}
+{{ include "tidegate.commonSelectorLabels" . }}
+app.kubernetes.io/component: admission
+{{- end -}}
+
+{{- define "tidegate.backgroundSelectorLabels" -}}
+{{ include "tidegate.commonSelectorLabels" . }}
+app.kubernetes.io/component: background
+{{- end -}}
+
+{{- define "tidegate.commonSelectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: admission
 {{- end -}}
 
 {{- define "tidegate.labels" -}}
 {{ include "tidegate.selectorLabels" . }}
+{{ include "tidegate.descriptiveLabels" . }}
+{{- end -}}
+
+{{- define "tidegate.backgroundLabels" -}}
+{{ include "tidegate.backgroundSelectorLabels" . }}
+{{ include "tidegate.descriptiveLabels" . }}
+{{- end -}}
+
+{{- define "tidegate.descriptiveLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}

@@ -1,0 +1,225 @@
+"""The background role: watches of Pods and verdicts, a Lease, and the leader's work, built from the settings and run by kopf."""
+
+import asyncio
+import gc
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from tidegate.app.background_metrics import BackgroundMetrics
+from tidegate.app.engine import build_engine
+from tidegate.app.event_source import build_event_source
+from tidegate.app.process import run_role
+from tidegate.app.server_metrics import ServerMetrics
+from tidegate.app.sources import (
+    ClusterSources,
+    cluster_sources,
+    log_identity,
+    metrics_listener,
+    own_namespace,
+    watch_clock,
+)
+from tidegate.background.counts import Counts
+from tidegate.background.events import Events
+from tidegate.background.evidence import HeldEvidence
+from tidegate.background.judging import Judge
+from tidegate.background.leading import Leading
+from tidegate.background.owners import Owners
+from tidegate.background.pods import PODS_PATH, decode_pod, pods_query
+from tidegate.background.progress import Progress
+from tidegate.background.running import PodTable
+from tidegate.background.schedule import Schedule
+from tidegate.background.stored import VERDICTS_PATH, VerdictHeads, decode_object
+from tidegate.background.work import Work
+from tidegate.background.writer import VerdictWriter
+from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.connection import load_configuration
+from tidegate.cluster.lease import LeaderLease
+from tidegate.cluster.policy_reports import PolicyReportWriter
+from tidegate.cluster.reflector import Reflector
+from tidegate.cluster.verdict_inventory import read_verdicts
+from tidegate.errors import ConfigurationError
+from tidegate.gather.change_feed import ChangeFeed
+from tidegate.gather.reread import Reread
+from tidegate.reports.report_book import ReportBook
+from tidegate.settings import Settings
+from tidegate.webhook.operator import own_identity, run_operator
+from tidegate.webhook.report_page import ADDRESS, report_listener
+from tidegate.webhook.server import Listener, probe_routes
+
+LEASE_THREADS: Final = 2
+"""Of the Lease's own client, so that no other call delays a renewal."""
+
+
+def run_background(settings: Settings) -> None:
+    """Run the background role until SIGTERM; raise ConfigurationError if it cannot start."""
+    run_role(settings, serve)
+
+
+async def serve(settings: Settings) -> None:
+    """Build all parts, work until the operator ends, and close them in order."""
+    namespace = own_namespace(settings)
+    if namespace is None:
+        raise ConfigurationError(
+            "the background role needs a namespace for its Lease: set namespace, or POD_NAMESPACE in the environment"
+        )
+    api = KubernetesApi(load_configuration())
+    engine = build_engine(settings, account_calls_per_second=settings.background.calls_per_second)
+    watched = cluster_sources(settings, api, engine, writes_statuses=False)
+    lease_api = KubernetesApi(load_configuration(), threads=LEASE_THREADS)
+    lease = LeaderLease(lease_api, namespace=namespace, name=settings.background.lease_name, candidate=own_identity())
+    parts = Parts(watched, settings, namespace=namespace, leads=lambda: lease.leads)
+    leading = Leading(lease, ready=lambda: not parts.unmet(), work=parts.work.run)
+    clock_watch = watch_clock(engine, jumped=parts.work.judge_all)
+    metrics: Listener = metrics_listener(engine.metrics, probe_routes(parts.unmet, lambda: metrics.table))
+    for counter in parts.counts.all():
+        engine.metrics.registry.register(counter)
+    engine.metrics.registry.register(ServerMetrics(lambda: [one for one in (metrics, page) if one.port]))
+    engine.metrics.registry.register(
+        BackgroundMetrics(
+            pods=parts.pods,
+            stored=parts.stored,
+            work=parts.work,
+            leads=lambda: lease.leads,
+            watches=parts.reflectors,
+            lag=lambda: parts.feed.lag_seconds,
+        )
+    )
+    await metrics.start(settings.server.host, settings.server.metrics_port)
+    page = report_listener(partial(read_verdicts, api), now=engine.clock.now)
+    if settings.background.report_port:
+        await page.start(ADDRESS, settings.background.report_port)
+    identity = asyncio.get_running_loop().create_task(log_identity(engine))
+    gc.collect()
+    gc.freeze()
+    try:
+        await run_operator(
+            configuration=api.configuration,
+            host=None,
+            policies=watched.policies,
+            exceptions=watched.exceptions,
+            trust_stores=watched.trust_stores,
+            namespaces=watched.namespaces,
+            background=(
+                *watched.keeps,
+                *(one.run for one in parts.reflectors.values()),
+                clock_watch.run,
+                lease.run,
+                leading.run,
+            ),
+        )
+    finally:
+        identity.cancel()
+        for listener in (page, metrics):
+            if listener.port:
+                await listener.drain(0)
+        lease_api.close()
+        watched.close()
+
+
+class Parts:
+    """What the role is made of, beside the sources that it shares with the admission role."""
+
+    def __init__(
+        self, watched: ClusterSources, settings: Settings, *, namespace: str, leads: Callable[[], bool]
+    ) -> None:
+        api, engine = watched.api, watched.engine
+        clock = engine.clock
+        self._watched = watched
+        self.counts = Counts()
+        self.schedule = Schedule(clock)
+        self.pods = PodTable(self.schedule.add)
+        self.stored = VerdictHeads(whole=engine.facts.offer, gone=engine.facts.stored.drop)
+        self.evidence = HeldEvidence(collector=engine.collector, facts=engine.facts, clock=clock)
+        self.reread = Reread(
+            clock=clock,
+            registries=self.evidence.scanned,
+            images=lambda registry: self.evidence.scanned().get(registry, []),
+            basic=lambda registry: self.feed.is_without_delta(registry),  # noqa: PLW0108 - the feed is made below
+            changed=lambda changes: self.work.changed(changes),  # noqa: PLW0108 - the work is made below
+        )
+        self.feed = ChangeFeed(
+            source=engine.changes,
+            limiters=engine.limiters,
+            clock=clock,
+            registries=self.evidence.scanned,
+            scan_type=engine.facts.scan_types.get,
+            changed=lambda changes: self.work.changed(changes),  # noqa: PLW0108 - as above
+            everything=self.reread.everything,
+        )
+        self.events = build_event_source(
+            engine,
+            registries=self.evidence.scanned,
+            changed=lambda changes: self.work.changed(changes),  # noqa: PLW0108 - as above
+            everything=self.reread.everything,
+        )
+        book = ReportBook()
+        self._reports = PolicyReportWriter(
+            api,
+            book,
+            is_complete=lambda: self.work.is_complete(),  # noqa: PLW0108 - as above
+            now=clock.now,
+        )
+        self.work = Work(
+            pods=self.pods,
+            stored=self.stored,
+            judge=Judge(
+                policies=watched.policies, namespaces=watched.namespaces, platforms=watched.platforms, clock=clock
+            ),
+            evidence=self.evidence,
+            owners=Owners(api),
+            writer=VerdictWriter(
+                api,
+                stored=self.stored,
+                clock=clock,
+                counts=self.counts,
+                leads=leads,
+                again=self.schedule.add_later,
+            ),
+            events=Events(api, clock=clock, counts=self.counts),
+            schedule=self.schedule,
+            clock=clock,
+            counts=self.counts,
+            beside=(self._follow, *([self._reports.run] if settings.background.policy_reports else [])),
+            sinks=[book],
+        )
+        self._progress = Progress(
+            api,
+            namespace=namespace,
+            name=settings.image_verdicts.change_feed,
+            feed=self.feed,
+            reread=self.reread,
+            unread=self.work,
+        )
+        exempt = settings.background.exempt_namespaces
+        self.reflectors: dict[str, Reflector[Any]] = {
+            "pods": Reflector("Pods", api, PODS_PATH, decode=decode_pod, sink=self.pods, query=pods_query(exempt)),
+            "imageverdicts": Reflector("ImageVerdicts", api, VERDICTS_PATH, decode=decode_object, sink=self.stored),
+        }
+
+    def unmet(self) -> list[str]:
+        """Return what has to be known before the work may begin, as parts of a sentence."""
+        known = {
+            "the policies": self._watched.policies.current().synced,
+            "the namespaces": self._watched.namespaces.age_seconds < float("inf"),
+            "the Pods": self.pods.is_listed,
+            "the ImageVerdicts": self.stored.is_listed,
+        }
+        return [f"{name} have not been read yet" for name, is_known in known.items() if not is_known]
+
+    async def _follow(self) -> None:
+        """Follow what changes at AWS, from where the leader before has left off, once it is known what is in use."""
+        await self.work.considered.wait()
+        await self._progress.restore()
+        for registry in self.evidence.scanned():
+            if self.feed.confirmed_at(registry) is None:
+                # Nothing says what changed since the stored evidence was looked up.
+                self.reread.everything(registry)
+        async with asyncio.TaskGroup() as group:
+            for work in (
+                self.feed.run,
+                self.reread.run,
+                self._progress.run,
+                *([self.events.run] if self.events else ()),
+            ):
+                group.create_task(work())

@@ -1,0 +1,34 @@
+"""The process of either role: its threads, memory, log and end."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import uvloop
+
+from tidegate.app.allocator import set_up_allocator
+from tidegate.app.fatal import clear_end, end_clearly
+from tidegate.settings import Settings
+from tidegate.telemetry.log import configure_logging
+
+SWITCH_SECONDS: Final = 0.001
+"""How long a thread holds Python's lock while others wait. The event loop waits that long for each thread that verifies
+signatures or reads a response. Python's default is five times as long."""
+
+
+def run_role(settings: Settings, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
+    """Run a role until it ends."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    set_up_allocator()
+    listener = configure_logging(level=settings.log.level, form=settings.log.format)
+    try:
+        with clear_end():
+            uvloop.run(_serve(settings, serve))
+    finally:
+        listener.stop()
+
+
+async def _serve(settings: Settings, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
+    end_clearly(asyncio.get_running_loop())
+    await serve(settings)

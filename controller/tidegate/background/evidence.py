@@ -1,0 +1,206 @@
+"""The evidence about running images: collected once, kept as long as they run, and collected again when told.
+
+What is kept counts as fresh however old it is: the change feed and the daily re-read say when it has to be looked up again,
+and each verdict says when it was looked up. A look-up that fails never replaces what is kept.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from tidegate.background.running import ImageInUse, NamedTag
+from tidegate.evidence.change import Change, ImageChange, RegistryChange, RepositoryChange, TagChange
+from tidegate.evidence.clock import Clock
+from tidegate.evidence.fact import Fact, Known, Missing
+from tidegate.evidence.image import ImageDetail
+from tidegate.evidence.image_evidence import ImageEvidence
+from tidegate.evidence.index_children import images_within
+from tidegate.evidence.inspection import ImageKey
+from tidegate.evidence.needs import Needs
+from tidegate.evidence.repository import ScanType
+from tidegate.gather.collector import Collector
+from tidegate.gather.lookups import DetailKey, Lookups
+from tidegate.gather.scans import ScanKey
+from tidegate.gather.signatures import kinds_of
+from tidegate.images.digest import Digest
+from tidegate.images.image_id import ImageId
+from tidegate.images.reference import ImageReference
+from tidegate.images.repository import EcrRegistry, EcrRepository, Repository
+
+COLLECT_SECONDS: Final = 900.0
+"""How long a collection may take: thousands of images may wait for two calls a second."""
+
+
+class HeldEvidence:
+    """Evidence by image and by what is wanted of it."""
+
+    def __init__(self, *, collector: Collector, facts: Lookups, clock: Clock) -> None:
+        self._collector = collector
+        self._facts = facts
+        self._clock = clock
+        self._held: dict[ImageInUse, dict[Needs, ImageEvidence]] = {}
+        self._partial: dict[ImageInUse, dict[Needs, ImageEvidence]] = {}
+        self._indexes: dict[ImageInUse, set[ImageInUse]] = {}
+
+    def __len__(self) -> int:
+        """Return of how many images evidence is held."""
+        return len(self._held)
+
+    def scanned(self) -> dict[EcrRegistry, list[ImageKey]]:
+        """Return the images in Amazon ECR whose scans are held, by registry: policies list these registries."""
+        found: dict[EcrRegistry, list[ImageKey]] = {}
+        for (repository, digest), held in self._held.items():
+            if isinstance(repository, EcrRepository) and any(wanted.scan for wanted in held):
+                found.setdefault(repository.registry, []).append((repository.name, digest))
+        return found
+
+    def known(self, image: ImageInUse, wanted: Needs) -> ImageEvidence | None:
+        """Return the evidence without any look-up, or None where something of it has to be looked up first."""
+        held = self._held.get(image, {}).get(wanted)
+        if held is not None:
+            return held
+        found = self._collector.stored(reference_to(image), wanted)
+        return self._hold(image, wanted, found) if found.is_whole else None
+
+    def partial(self, image: ImageInUse, wanted: Needs) -> ImageEvidence:
+        """Return what the last look-up knew, with the reasons why the rest is missing."""
+        found = self._partial.get(image, {}).get(wanted)
+        return self._collector.known(reference_to(image), wanted) if found is None else found
+
+    async def collect(self, image: ImageInUse, wanted: Needs, *, since: float) -> bool:
+        """Look up what is not fresh; return whether all of it was answered, its scans after ``since`` (monotonic).
+
+        Without an answer the evidence that is held stays.
+        """
+        deadline = self._clock.monotonic() + COLLECT_SECONDS
+        found = await self._collector.collect(reference_to(image), wanted, deadline=deadline)
+        is_answered = found.is_whole and not found.is_stale
+        if is_answered or (found.is_whole and wanted not in self._held.get(image, {})):
+            self._hold(image, wanted, found)
+        elif not found.is_whole:
+            self._partial.setdefault(image, {})[wanted] = found
+        return is_answered and all(isinstance(one, Known) and one.monotonic >= since for one in found.scans.values())
+
+    async def tag(self, named: NamedTag) -> Fact[Any]:
+        """Return what the registry says that a tag means."""
+        fact, _ = await self._facts.details.get(DetailKey(named[0], ImageId.of_tag(named[1])))
+        return fact
+
+    def tag_at_once(self, named: NamedTag) -> tuple[Digest, Any] | None:
+        """Return the digest that a tag meant when the registry was last asked, and when that was; None if it is unknown."""
+        fact, _ = self._facts.details.peek(DetailKey(named[0], ImageId.of_tag(named[1])))
+        if isinstance(fact, Missing) or not isinstance(fact.value, ImageDetail):
+            return None
+        return fact.value.digest, fact.observed_at
+
+    def affected(self, changes: Iterable[Change]) -> set[ImageInUse]:
+        """Return the images in use that changes are about: themselves, the indexes that list them, a whole repository.
+
+        The meaning of a tag, and the settings of a repository, are looked up again.
+        """
+        found: set[ImageInUse] = set()
+        for change in changes:
+            if isinstance(change, ImageChange):
+                one: ImageInUse = change.repository, change.digest
+                found |= {one} & self._held.keys()
+                found |= self._indexes.get(one, set())
+            elif isinstance(change, TagChange):
+                self._facts.details.shorten(DetailKey(change.repository, ImageId.of_tag(change.tag)), 0.0)
+            else:
+                about = {one for one in self._held if _is_of(one[0], change)}
+                for repository in {one[0] for one in about}:
+                    if isinstance(repository, EcrRepository):
+                        self._facts.settings.shorten(repository, 0.0)
+                found |= about
+        return found
+
+    def expire(self, image: ImageInUse) -> None:
+        """Have the next collection look up the image, its scans and its signatures, and those of its children."""
+        repository, digest = image
+        self._facts.details.shorten(DetailKey(repository, ImageId.of_digest(digest)), 0.0)
+        held = self._held.get(image, {})
+        digests = {digest}.union(*(_children(one) for one in held.values()))
+        if isinstance(repository, EcrRepository):
+            for each in digests:
+                for scan_type in ScanType:
+                    self._facts.scans.shorten(ScanKey(repository, each, scan_type), 0.0)
+        for wanted in held:
+            for requirements in {wanted.requirements, wanted.child_requirements} - {()}:
+                for each in digests:
+                    self._facts.signatures.artifacts.shorten((repository, each, kinds_of(requirements)), 0.0)
+
+    def forget(self, image: ImageInUse) -> None:
+        """Drop the evidence of an image that does not run any more."""
+        self._partial.pop(image, None)
+        for one in self._held.pop(image, {}).values():
+            for child in _children(one):
+                key = image[0], child
+                indexes = self._indexes.get(key, set())
+                indexes.discard(image)
+                if not indexes:
+                    self._indexes.pop(key, None)
+
+    def keep_only(self, image: ImageInUse, wanted: Iterable[Needs]) -> None:
+        """Drop what no policy wants any more of an image."""
+        held = self._held.get(image)
+        if held is not None and len(held) > 1:
+            needed = set(wanted)
+            for one in [one for one in held if one not in needed]:
+                del held[one]
+
+    def _hold(self, image: ImageInUse, wanted: Needs, found: ImageEvidence) -> ImageEvidence:
+        fresh = _fresh(found)
+        self._partial.pop(image, None)
+        self._held.setdefault(image, {})[wanted] = fresh
+        for child in _children(fresh):
+            if child != image[1]:
+                self._indexes.setdefault((image[0], child), set()).add(image)
+        return fresh
+
+
+def reference_to(image: ImageInUse) -> ImageReference:
+    """Return the reference to an image by its digest alone."""
+    repository, digest = image
+    host = repository.registry.host
+    return ImageReference(
+        text=f"{host}/{repository.name}@{digest}",
+        domain=host,
+        path=repository.name,
+        tag=None,
+        digest=digest,
+        ecr=repository if isinstance(repository, EcrRepository) else None,
+    )
+
+
+def _is_of(repository: Repository, change: RepositoryChange | RegistryChange) -> bool:
+    if isinstance(change, RepositoryChange):
+        return repository == change.repository
+    return repository.registry == change.registry
+
+
+def _children(evidence: ImageEvidence) -> list[Digest]:
+    fact = evidence.runnable
+    if not isinstance(fact, Known) or not isinstance(fact.value, tuple):
+        return []
+    return [one.digest for one in images_within(fact.value)]
+
+
+def _fresh(evidence: ImageEvidence) -> ImageEvidence:
+    """Return the evidence with no fact past its time to live."""
+    if not evidence.is_stale:
+        return evidence
+    return replace(
+        evidence,
+        detail=_fresh_fact(evidence.detail),
+        settings=_fresh_fact(evidence.settings),
+        runnable=_fresh_fact(evidence.runnable),
+        scan_type=_fresh_fact(evidence.scan_type),
+        scans={digest: _fresh_fact(fact) for digest, fact in evidence.scans.items()},
+        proofs={digest: _fresh_fact(fact) for digest, fact in evidence.proofs.items()},
+    )
+
+
+def _fresh_fact(fact: Any) -> Any:
+    if isinstance(fact, Known) and fact.stale is not None:
+        return Known(fact.value, fact.observed_at, monotonic=fact.monotonic)
+    return fact

@@ -1,0 +1,192 @@
+"""The ImageVerdict objects of the cluster, as much of each as writing the next one takes. A sink of the reflector."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from tidegate.background.running import ImageInUse
+from tidegate.images.digest import Digest
+from tidegate.images.repository import Repository
+from tidegate.policy.objects import GROUP, VERSION
+from tidegate.verdicts.decode import InvalidVerdictError, StoredVerdict, decode
+from tidegate.verdicts.encode import timeless
+from tidegate.verdicts.facts import NO_FACTS
+from tidegate.verdicts.shape import PLURAL
+
+VERDICTS_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
+FINGERPRINT_BYTES: Final = 16
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictHead:
+    """One stored object. ``verdict`` has no facts, policies or findings; it is None where the object is invalid.
+
+    ``content`` is a fingerprint of what it says but for times, and ``judged`` of the same without where the image runs.
+    """
+
+    name: str
+    uid: str
+    resource_version: str
+    content: bytes
+    judged: bytes
+    verdict: StoredVerdict | None
+
+    @property
+    def image(self) -> ImageInUse | None:
+        """Return the image that it is about, or None where it is invalid."""
+        return None if self.verdict is None else (self.verdict.repository, self.verdict.digest)
+
+
+class _HeadMetadata(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    uid: str = ""
+    resource_version: str = ""
+
+
+class _HeadObject(msgspec.Struct, frozen=True):
+    metadata: _HeadMetadata
+
+
+class VerdictHeads:
+    """Heads by name.
+
+    ``on_change`` is called with each that another client wrote or deleted, ``whole`` with each valid object as it comes, and
+    ``gone`` with the image of one that was deleted.
+    """
+
+    def __init__(
+        self,
+        *,
+        whole: Callable[[StoredVerdict], object] = lambda _: None,
+        gone: Callable[[Repository, Digest], None] = lambda _repository, _digest: None,
+    ) -> None:
+        self._whole = whole
+        self._gone = gone
+        self._heads: dict[str, VerdictHead] = {}
+        self.on_change: Callable[[str, VerdictHead | None], None] = lambda _name, _head: None
+        self.is_listed = False
+        """Whether all objects are known."""
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        return len(self._heads)
+
+    @property
+    def invalid(self) -> int:
+        """Return the number of objects that are not as this version writes them."""
+        return sum(head.verdict is None for head in self._heads.values())
+
+    def outcomes(self) -> Mapping[tuple[str, bool], int]:
+        """Return how many images that run have each outcome, and whether they are refused."""
+        found = (head.verdict.status for head in self._heads.values() if head.verdict is not None)
+        return Counter((one.outcome.value, one.refused) for one in found if one.runs.pods)
+
+    def head(self, name: str) -> VerdictHead | None:
+        """Return an object's head, or None where there is no such object."""
+        return self._heads.get(name)
+
+    def heads(self) -> Iterator[VerdictHead]:
+        """Yield every head."""
+        yield from list(self._heads.values())
+
+    def put(self, key: str, found: tuple[VerdictHead, StoredVerdict | None], /) -> None:
+        """Take an object of a list or watch, unless it is the one that was written here."""
+        head, whole = found
+        if whole is not None:
+            self._whole(whole)
+        before = self._heads.get(key)
+        if before is not None and before.resource_version == head.resource_version:
+            return
+        self._heads[key] = head
+        if before is None or before.content != head.content:
+            self.on_change(key, head)
+
+    def drop(self, key: str, /) -> None:
+        """Forget an object that was deleted."""
+        head = self._heads.pop(key, None)
+        if head is not None:
+            self._forget(head)
+            self.on_change(key, None)
+
+    def listed(self) -> None:
+        """Take note that every object is known."""
+        self.is_listed = True
+
+    def wrote(self, obj: Mapping[str, Any]) -> VerdictHead:
+        """Take an object as the API server returned it after a write."""
+        head, whole = read_object(obj)
+        if whole is not None:
+            self._whole(whole)
+        self._heads[head.name] = head
+        return head
+
+    def deleted(self, name: str) -> None:
+        """Take note that an object was deleted here."""
+        head = self._heads.pop(name, None)
+        if head is not None:
+            self._forget(head)
+
+    def _forget(self, head: VerdictHead) -> None:
+        if head.image is not None:
+            self._gone(*head.image)
+
+
+def decode_object(raw: bytes | msgspec.Raw) -> tuple[VerdictHead, StoredVerdict | None]:
+    """Return an object's head and its verdict; raise msgspec's errors for what is no object."""
+    return read_object(msgspec.json.decode(raw, type=dict[str, Any]))
+
+
+def read_object(obj: Mapping[str, Any]) -> tuple[VerdictHead, StoredVerdict | None]:
+    """Return an object's head, and its verdict, or None where it is invalid, which is logged."""
+    metadata = msgspec.convert(obj, _HeadObject).metadata
+    whole = None
+    try:
+        whole = decode(obj)
+    except InvalidVerdictError as problem:
+        _log.warning("an ImageVerdict is invalid and will be written anew", name=metadata.name, problem=str(problem))
+    content, judged = fingerprints(obj)
+    head = VerdictHead(
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        content=content,
+        judged=judged,
+        verdict=None if whole is None else replace(whole, facts=NO_FACTS, status=slim(whole)),
+    )
+    return head, whole
+
+
+def slim(verdict: StoredVerdict) -> Any:
+    """Return the status without its long lists: what is needed of tens of thousands."""
+    status = verdict.status
+    evidence = status.evidence
+    return msgspec.structs.replace(
+        status,
+        reasons=(),
+        message="",
+        policies=(),
+        severities={},
+        findings=(),
+        images=(),
+        signers=(),
+        runs=msgspec.structs.replace(status.runs, where="", namespaces=(), tags=()),
+        evidence=None if evidence is None else msgspec.structs.replace(evidence, data=""),
+    )
+
+
+def fingerprints(obj: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Return the fingerprints of what an object says, with and without where the image runs."""
+    said = timeless(obj)
+    judged = {name: value for name, value in said["status"].items() if name != "runs"}
+    return _fingerprint(said), _fingerprint(said | {"status": judged})
+
+
+def _fingerprint(said: object) -> bytes:
+    return hashlib.blake2b(msgspec.json.encode(said, order="sorted"), digest_size=FINGERPRINT_BYTES).digest()

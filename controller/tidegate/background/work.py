@@ -1,0 +1,417 @@
+"""The leader's work: every running image judged when something about it changes, and its verdict offered to the writer.
+
+An image is judged again when its Pods, the policies, the labels of a namespace or the platforms of the nodes change, when
+its evidence changes, and when time alone changes a verdict. Only missing and changed evidence is looked up.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+import structlog
+
+from tidegate.background.counts import Counts
+from tidegate.background.events import Events
+from tidegate.background.evidence import HeldEvidence, reference_to
+from tidegate.background.judging import Judge, PlannedUse, needs_of, united
+from tidegate.background.owners import Owners
+from tidegate.background.running import ImageInUse, ImageUses, NamedTag, PodTable
+from tidegate.background.schedule import Schedule
+from tidegate.background.stored import VerdictHead, VerdictHeads
+from tidegate.background.writer import Turn, VerdictWriter
+from tidegate.evidence.change import Change
+from tidegate.evidence.clock import Clock
+from tidegate.evidence.fact import Known
+from tidegate.evidence.image import ImageDetail
+from tidegate.evidence.image_evidence import ImageEvidence, nothing_asked
+from tidegate.evidence.needs import Needs
+from tidegate.images.platform import Platform
+from tidegate.images.repository import EcrRegistry, EcrRepository
+from tidegate.policy.snapshot import PolicySet
+from tidegate.trust.refresh import retry_seconds
+from tidegate.verdicts.shape import object_name
+from tidegate.verdicts.usage import OwningWorkload, Usage
+from tidegate.verdicts.verdict_input import NamespaceVerdict, VerdictInput
+
+COLLECTIONS_AT_ONCE: Final = 200
+"""Images whose evidence is looked up at once: two batches of the call that takes most ids."""
+SLICE_SECONDS: Final = 0.005
+"""How long images are judged before the event loop runs other work."""
+LINGER_SECONDS: Final = 300.0
+"""How long an image without Pods still counts as running where it last ran, so that a rollout or a CronJob is no change."""
+KEPT: Final = timedelta(hours=24)
+"""How long the object of an image that does not run any more stays."""
+FIRST_RETRY_SECONDS: Final = 5.0
+LAST_RETRY_SECONDS: Final = 300.0
+"""Longest wait between attempts to look up the evidence of an image, or the meaning of a tag."""
+LOOK_AT_POLICIES_SECONDS: Final = 0.5
+LOOK_AT_PODS_SECONDS: Final = 2.0
+MIN_WAIT_SECONDS: Final = 1.0
+"""Shortest wait for the moment when time changes a verdict: at that very moment it may be as before."""
+MAX_TAGS_AT_ONCE: Final = 1_000
+MAX_TAGS_OF_AN_IMAGE: Final = 16
+"""Tags of which the meaning is looked up with the evidence of an image."""
+MAX_LOGGED: Final = 10
+"""Namespaces in one log line."""
+
+_log = structlog.get_logger(__name__)
+
+
+class JudgedSink(Protocol):
+    """Takes the verdicts on running images, such as reports."""
+
+    def clear(self) -> None:
+        """Forget everything: this process begins to lead."""
+        ...
+
+    def judged(self, image: ImageInUse, verdicts: Sequence[NamespaceVerdict]) -> None:
+        """Take all verdicts on an image; none where it does not run any more."""
+        ...
+
+
+class Work:
+    """Judges; see the module. ``beside`` is what else the leader runs; ``sinks`` take each image's verdicts."""
+
+    def __init__(
+        self,
+        *,
+        pods: PodTable,
+        stored: VerdictHeads,
+        judge: Judge,
+        evidence: HeldEvidence,
+        owners: Owners,
+        writer: VerdictWriter,
+        events: Events,
+        schedule: Schedule,
+        clock: Clock,
+        counts: Counts,
+        beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
+        sinks: Sequence[JudgedSink] = (),
+    ) -> None:
+        self._pods = pods
+        self._stored = stored
+        self._judge = judge
+        self._evidence = evidence
+        self._owners = owners
+        self._writer = writer
+        self._events = events
+        self._schedule = schedule
+        self._clock = clock
+        self._counts = counts
+        self._beside = beside
+        self._sinks = sinks
+        self._in_force: dict[str, tuple[PolicySet, tuple[Platform, ...]]] = {}
+        self._collecting: set[ImageInUse] = set()
+        self._changed: dict[ImageInUse, float] = {}
+        self._failures: dict[ImageInUse, tuple[int, float]] = {}
+        self._ended: dict[ImageInUse, float] = {}
+        self._tag_tries: dict[NamedTag, tuple[int, float]] = {}
+        stored.on_change = self.stored_changed
+        writer.on_turn = self.turned
+        self._places = asyncio.Semaphore(COLLECTIONS_AT_ONCE)
+        self._group: asyncio.TaskGroup | None = None
+        self._all_since: float | None = None
+        self.considered = asyncio.Event()
+        """Set when every image was considered once since this process leads: from then on changes can be followed."""
+        self.rejudged_seconds = 0.0
+        """How long it took to judge every image of the namespaces whose policies changed last."""
+
+    @property
+    def unanswered(self) -> int:
+        """Return of how many images the last look-up failed."""
+        return len(self._failures)
+
+    @property
+    def unread_registries(self) -> set[EcrRegistry]:
+        """Return the registries of which reported changes have not been read yet."""
+        return {one[0].registry for one in self._changed if isinstance(one[0], EcrRepository)}
+
+    @property
+    def collecting(self) -> int:
+        """Return of how many images the evidence is being looked up."""
+        return len(self._collecting)
+
+    async def run(self) -> None:
+        """Work until cancelled. Everything is judged once at the beginning."""
+        self._reset()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for work in (
+                    self._judge_due,
+                    self._look_at_policies,
+                    self._look_at_pods,
+                    self._writer.run,
+                    self._events.run,
+                    *self._beside,
+                ):
+                    group.create_task(work())
+        finally:
+            self._group = None
+
+    def changed(self, changes: Iterable[Change]) -> None:
+        """Look up again what may have changed at AWS: images, images that an index lists, or all of a repository."""
+        for image in self._evidence.affected(changes):
+            self._evidence.expire(image)
+            self._changed[image] = self._clock.monotonic()
+            self._failures.pop(image, None)
+            self._schedule.add(image)
+
+    def judge_all(self) -> None:
+        """Judge every image again, for example after a jump of the wall clock."""
+        self._schedule.add_all(self._pods.all_images())
+
+    def stored_changed(self, name: str, head: VerdictHead | None) -> None:
+        """Judge the image of an object that another client wrote or deleted; remove an invalid one of no running image."""
+        if self._group is None:
+            return
+        if head is not None and head.image is not None:
+            self._schedule.add(head.image)
+            return
+        image = next((one for one in self._pods.all_images() if object_name(*one) == name), None)
+        if image is not None:
+            self._schedule.add(image)
+        elif head is not None:
+            self._writer.remove(head)
+
+    def turned(self, turn: Turn) -> None:
+        """Count and report a verdict that turned bad; the writer calls this before it writes it."""
+        given, status = turn.given, turn.status
+        self._counts.turned.add(next(iter(status.get("reasons", ())), ""))
+        image = str(reference_to((given.repository, given.digest)))
+        places = [(name, one) for name, usage in given.usage.namespaces.items() for one in usage.workloads]
+        message = str(status.get("message", ""))
+        _log.warning(
+            "a running image does not pass any more",
+            image=image,
+            outcome=status["outcome"],
+            refused=status["refused"],
+            namespaces=sorted(given.usage.namespaces)[:MAX_LOGGED],
+            found=message,
+        )
+        self._events.turned_bad(image, message, places, since=turn.before.status.since.isoformat())
+
+    def is_complete(self) -> bool:
+        """Tell whether every running image was judged, or could not be, since this process leads."""
+        return self.considered.is_set() and not self._collecting and not len(self._schedule)
+
+    def _reset(self) -> None:
+        self.considered.clear()
+        for sink in self._sinks:
+            sink.clear()
+        self._writer.clear()
+        self._schedule.clear()
+        for each in (self._collecting, self._failures, self._ended, self._tag_tries, self._in_force):
+            each.clear()
+        self._schedule.add_all(self._pods.all_images())
+        names: dict[str, ImageInUse] | None = None
+        for head in self._stored.heads():
+            if head.image is not None:
+                self._schedule.add(head.image)
+                continue
+            names = names or {object_name(*image): image for image in self._pods.all_images()}
+            if head.name not in names:
+                self._writer.remove(head)
+
+    async def _judge_due(self) -> None:
+        slice_ends = time.monotonic() + SLICE_SECONDS
+        while True:
+            if not len(self._schedule):
+                self.considered.set()
+                if self._all_since is not None:
+                    self.rejudged_seconds, self._all_since = time.monotonic() - self._all_since, None
+            image = await self._schedule.next()
+            try:
+                self.consider(image)
+            except Exception:  # noqa: BLE001 - the other images have to be judged all the same
+                _log.exception("judging a running image failed unexpectedly", image=str(reference_to(image)))
+                self._schedule.add_later(image, LAST_RETRY_SECONDS)
+            if time.monotonic() >= slice_ends:
+                await asyncio.sleep(0)
+                slice_ends = time.monotonic() + SLICE_SECONDS
+
+    def consider(self, image: ImageInUse) -> None:
+        """Judge one image that is due.
+
+        1. An image that does not run is put away. 2. Owners of its Pods and evidence that is missing are read first; then it
+        is considered again. 3. It is judged, and its verdict offered to the writer.
+        """
+        if not self._pods.runs(image):
+            self._put_away(image)
+            return
+        self._ended.pop(image, None)
+        uses = self._pods.uses(image, self._owners.known)
+        planned = self._judge.plan(uses)
+        wanted = needs_of(planned)
+        known = {needs: found for needs in wanted if (found := self._evidence.known(image, needs)) is not None}
+        unread = self._owners.unread(
+            (name, one) for name, usage in uses.usage.namespaces.items() for one in usage.workloads
+        )
+        is_missing = len(known) < len(wanted)
+        if unread or is_missing or (image in self._changed and wanted):
+            is_asked = self._prepare(image, unread, wanted, uses.usage.tags)
+            if is_asked and (unread or is_missing):
+                return
+        self._finish(image, uses, planned, known)
+
+    def _prepare(
+        self,
+        image: ImageInUse,
+        unread: list[tuple[str, OwningWorkload]],
+        wanted: list[Needs],
+        tags: Sequence[str],
+    ) -> bool:
+        """Have what is missing read, unless that failed a moment ago; return whether it is being read."""
+        if image in self._collecting:
+            return True
+        _, not_before = self._failures.get(image, (0, 0.0))
+        if self._group is None or self._clock.monotonic() < not_before:
+            return False
+        self._collecting.add(image)
+        self._group.create_task(self._collect(image, unread, wanted, tags))
+        return True
+
+    async def _collect(
+        self,
+        image: ImageInUse,
+        unread: list[tuple[str, OwningWorkload]],
+        wanted: list[Needs],
+        tags: Sequence[str],
+    ) -> None:
+        """Read owners and evidence, then have the image judged."""
+        try:
+            if unread:
+                await self._owners.read(unread)
+            async with self._places:
+                since = self._changed.get(image, 0.0)
+                if since:
+                    # Once more: what was under way when the change came may have been kept since.
+                    self._evidence.expire(image)
+                named = [(image[0], tag) for tag in tags[:MAX_TAGS_OF_AN_IMAGE] if isinstance(image[0], EcrRepository)]
+                asked = [self._evidence.collect(image, needs, since=since) for needs in wanted]
+                answers, *_ = await asyncio.gather(
+                    asyncio.gather(*asked), *(self._evidence.tag(one) for one in named if wanted)
+                )
+            self._note(image, since, is_answered=all(answers))
+        except Exception:  # noqa: BLE001 - one image must not end the work on all others
+            _log.exception("reading about a running image failed unexpectedly", image=str(reference_to(image)))
+            self._note(image, 0.0, is_answered=False)
+        finally:
+            self._collecting.discard(image)
+        self._schedule.add(image)
+
+    def _note(self, image: ImageInUse, since: float, *, is_answered: bool) -> None:
+        self._counts.collected.add("answered" if is_answered else "failed")
+        if is_answered:
+            self._failures.pop(image, None)
+            if self._changed.get(image, 0.0) <= since:
+                self._changed.pop(image, None)
+            return
+        count = self._failures.get(image, (0, 0.0))[0] + 1
+        wait = retry_seconds(count, first=FIRST_RETRY_SECONDS, last=LAST_RETRY_SECONDS)
+        self._failures[image] = count, self._clock.monotonic() + wait
+        self._schedule.add_later(image, wait)
+
+    def _finish(
+        self, image: ImageInUse, uses: ImageUses, planned: list[PlannedUse], known: Mapping[Needs, ImageEvidence]
+    ) -> None:
+        """Judge the image and offer the verdict."""
+        wanted = needs_of(planned)
+        if missing := [needs for needs in wanted if needs not in known]:
+            # AWS did not answer. A verdict that is stored stays; an image without one is undetermined.
+            head = self._stored.head(object_name(*image))
+            if head is not None and head.verdict is not None:
+                return
+            known = {**known, **{needs: self._evidence.partial(image, needs) for needs in missing}}
+        self._evidence.keep_only(image, wanted)
+        verdicts, until = self._judge.judge(planned, known)
+        self._counts.judged.add()
+        if until is not None:
+            self._schedule.add_later(image, max(MIN_WAIT_SECONDS, (until - self._clock.now()).total_seconds()))
+        meanings = ((tag, self._evidence.tag_at_once((image[0], tag))) for tag in uses.usage.tags)
+        self._writer.offer(
+            VerdictInput(
+                repository=image[0],
+                digest=image[1],
+                evidence=united([known[needs] for needs in wanted]),
+                judged=verdicts,
+                usage=uses.usage,
+                tags={tag: means[1] for tag, means in meanings if means is not None and means[0] == image[1]},
+            )
+        )
+        for sink in self._sinks:
+            sink.judged(image, verdicts)
+
+    def _put_away(self, image: ImageInUse) -> None:
+        """1. Wait whether the image runs again soon. 2. Write that it does not run. 3. Delete its object a day later."""
+        began = self._ended.setdefault(image, self._clock.monotonic())
+        if (left := began + LINGER_SECONDS - self._clock.monotonic()) > 0:
+            self._schedule.add_later(image, left)
+            return
+        self._evidence.forget(image)
+        self._changed.pop(image, None)
+        self._failures.pop(image, None)
+        for sink in self._sinks:
+            sink.judged(image, ())
+        head = self._stored.head(object_name(*image))
+        if head is None or head.verdict is None:
+            self._ended.pop(image, None)
+            return
+        seen = head.verdict.status.runs.last_seen
+        if seen is None:
+            self._writer.offer(
+                VerdictInput(repository=image[0], digest=image[1], evidence=nothing_asked(), judged=(), usage=Usage())
+            )
+            self._schedule.add_later(image, KEPT.total_seconds())
+        elif (rest := seen + KEPT - self._clock.now()) > timedelta(0):
+            self._schedule.add_later(image, rest.total_seconds())
+        else:
+            self._ended.pop(image, None)
+            self._writer.remove(head)
+
+    async def _look_at_policies(self) -> None:
+        """Judge the images of each namespace whose policies, or the platforms for them, have changed."""
+        while True:
+            snapshot, platforms = self._judge.snapshot, self._judge.platforms
+            in_force = {
+                name: (snapshot.for_namespace(name, self._judge.labels(name)), platforms)
+                for name in self._pods.namespaces()
+            }
+            changed = {
+                name
+                for name, found in in_force.items()
+                if name in self._in_force
+                and (self._in_force[name][0] is not found[0] or self._in_force[name][1] is not platforms)
+            }
+            self._in_force = in_force
+            if changed:
+                self._all_since = time.monotonic()
+                self._schedule.add_all(self._pods.images_in(changed))
+            await asyncio.sleep(LOOK_AT_POLICIES_SECONDS)
+
+    async def _look_at_pods(self) -> None:
+        """Ask what the tags of containers mean that have not started, and report digests that differ."""
+        while True:
+            for found in self._pods.different():
+                self._events.differs(found, self._owners.known(found.workload))
+            asked = [
+                named
+                for named, namespace, text in self._pods.unresolved()
+                if self._clock.monotonic() >= self._tag_tries.get(named, (0, 0.0))[1]
+                and needs_of([self._judge.plan_one(namespace, text)])
+            ]
+            for start in range(0, len(asked), MAX_TAGS_AT_ONCE):
+                await asyncio.gather(*(self._resolve(named) for named in asked[start : start + MAX_TAGS_AT_ONCE]))
+            await asyncio.sleep(LOOK_AT_PODS_SECONDS)
+
+    async def _resolve(self, named: NamedTag) -> None:
+        fact = await self._evidence.tag(named)
+        if isinstance(fact, Known) and isinstance(fact.value, ImageDetail):
+            self._tag_tries.pop(named, None)
+            self._pods.resolve(named, fact.value.digest)
+            return
+        count = self._tag_tries.get(named, (0, 0.0))[0] + 1
+        wait = retry_seconds(count, first=FIRST_RETRY_SECONDS, last=LAST_RETRY_SECONDS)
+        self._tag_tries[named] = count, self._clock.monotonic() + wait

@@ -1,0 +1,26 @@
+"""``tidegate background``: the background role, run in the cluster by the chart."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="The configuration file; docs/reference/configuration.md describes every key.",
+)
+def background(config: Path) -> None:
+    """Judge the images that run in the cluster, again and again.
+
+    It watches Pods, asks AWS what has changed, and writes ImageVerdict objects, Events and metrics. Of several replicas one
+    works, elected by a Lease. It answers no admission request. It needs a kubeconfig or the Pod's ServiceAccount.
+    """
+    # Imported here: the other commands need neither kopf nor the Kubernetes client.
+    from tidegate.app.background import run_background  # noqa: PLC0415
+    from tidegate.settings import load_settings  # noqa: PLC0415
+
+    run_background(load_settings(config))

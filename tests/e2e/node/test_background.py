@@ -1,0 +1,77 @@
+"""The background role on a node, installed by helm with its defaults: it runs beside the webhook, and one of two leads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+from tests.chart.render import BACKGROUND, NAMESPACE
+from tests.cluster import wait_for
+from tests.e2e.node.conftest import Node, load
+from tests.installed import pod_of
+from tests.objects import GOOD, workload
+
+LEASE = "tidegate-background"
+FOLLOWED_SECONDS = 15.0
+LEAST_REQUESTS = 300
+WAIT_SECONDS = 120
+
+
+def holder(node: Node) -> str:
+    """Return the identity that the Lease names, empty where nobody leads."""
+    spec = node.cluster.get("lease", LEASE, f"--namespace={NAMESPACE}").get("spec") or {}
+    identity: str = spec.get("holderIdentity", "")
+    return identity
+
+
+def leader_of(node: Node) -> int:
+    """Return the PID of the process that leads."""
+    name = wait_for(lambda: holder(node), what="a leader", timeout_seconds=WAIT_SECONDS).rpartition("_")[0]
+    (found,) = wait_for(
+        lambda: [pid for pid in node.tidegate.processes(BACKGROUND) if pod_of(pid) == name],
+        what="the process of the leader",
+        timeout_seconds=WAIT_SECONDS,
+    )
+    return found
+
+
+def both_ready(node: Node) -> bool:
+    deployment = node.cluster.get("deployment", LEASE, f"--namespace={NAMESPACE}")
+    return bool(deployment["status"].get("readyReplicas") == 2)
+
+
+def test_a_running_image_has_a_verdict_with_the_digest_that_the_kubelet_reports(node: Node, guarded: str) -> None:
+    wait_for(lambda: both_ready(node), what="two replicas", timeout_seconds=WAIT_SECONDS)
+    manifest = workload("Deployment", GOOD)
+    manifest["metadata"]["namespace"] = guarded
+    node.cluster.apply(manifest)
+
+    def verdict() -> dict[str, Any]:
+        for one in node.cluster.get("imageverdicts")["items"]:
+            for where in one["status"].get("runs", {}).get("namespaces", []):
+                if where["name"] == guarded and "since" in where:
+                    return {"spec": one["spec"], "status": one["status"], "where": where}
+        return {}
+
+    found = wait_for(verdict, what="the verdict on the running image", timeout_seconds=WAIT_SECONDS)
+    (pod,) = node.cluster.get("pods", f"--namespace={guarded}")["items"]
+    assert pod["status"]["containerStatuses"][0]["imageID"].endswith(f"@{found['spec']['digest']}")
+    assert found["status"]["outcome"] == "Pass"
+    assert found["where"]["workloads"] == [{"kind": "Deployment", "name": "app"}]
+
+
+def test_a_killed_leader_is_followed_and_no_admission_is_lost(node: Node, guarded: str) -> None:
+    wait_for(lambda: both_ready(node), what="two replicas", timeout_seconds=WAIT_SECONDS)
+    leader, before = leader_of(node), holder(node)
+    with load(node, guarded) as running:
+        time.sleep(1)
+        os.kill(leader, signal.SIGKILL)
+        killed = time.monotonic()
+        wait_for(lambda: holder(node) not in ("", before), what="another leader", timeout_seconds=FOLLOWED_SECONDS + 5)
+        followed = time.monotonic() - killed
+    assert followed < FOLLOWED_SECONDS
+    assert running.wrong == []
+    assert running.failed == []
+    assert len(running.outcomes) > LEAST_REQUESTS

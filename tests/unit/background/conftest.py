@@ -1,0 +1,138 @@
+"""The leader's work in virtual time, on a cluster in memory and an AWS in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from tests.unit.background.cluster import FakeApi, Labels, Nodes, Snapshots, key
+from tests.unit.builders import full_policy
+from tests.unit.gather.fakes import FakeAws, Seen, build_limiters
+from tests.unit.gather.virtual_time import LateExecutor, VirtualClock, VirtualLoop
+from tidegate.background.counts import Counts
+from tidegate.background.events import Events
+from tidegate.background.evidence import HeldEvidence
+from tidegate.background.judging import Judge
+from tidegate.background.owners import Owners
+from tidegate.background.running import PodTable
+from tidegate.background.schedule import Schedule
+from tidegate.background.stored import VerdictHeads
+from tidegate.background.work import Work
+from tidegate.background.writer import VerdictWriter
+from tidegate.cluster.api import KubernetesApi
+from tidegate.gather.collector import Collector
+from tidegate.gather.lookups import Lookups
+from tidegate.policy.snapshot import PolicySnapshot
+from tidegate.verdicts.usage import RunningPod
+
+
+def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, type[VirtualLoop]]:
+    return {"virtual": VirtualLoop}
+
+
+@dataclass(kw_only=True)
+class Leader:
+    """A leader at work, and all that it works with."""
+
+    api: FakeApi
+    aws: FakeAws
+    clock: VirtualClock
+    policies: Snapshots
+    labels: Labels
+    nodes: Nodes
+    pods: PodTable
+    stored: VerdictHeads
+    evidence: HeldEvidence
+    counts: Counts
+    schedule: Schedule
+    owners: Owners
+    work: Work
+    leads: bool = True
+
+    def run_pods(self, *pods: RunningPod) -> None:
+        for one in pods:
+            self.pods.put(key(one), one)
+
+    def set_policies(self, *policies: Any) -> None:
+        self.policies.snapshot = PolicySnapshot.of(policies)
+
+    async def settle(self, seconds: float = 5.0) -> None:
+        """Let the work go on for so long in virtual time."""
+        await asyncio.sleep(seconds)
+
+    def counted(self, counter: Any, *labels: str) -> int:
+        found: int = counter._counts.get(labels, 0)
+        return found
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The status of the only verdict."""
+        (one,) = self.api.verdicts
+        status: dict[str, Any] = one["status"]
+        return status
+
+
+@pytest.fixture
+async def leader() -> Leader:
+    """Give a leader whose work has not begun."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    clock, api, aws, counts = loop.clock, FakeApi(), FakeAws(), Counts()
+    limiters = build_limiters(clock, LateExecutor(), Seen(), accounting=aws.accounting)
+    facts = Lookups(sources=aws.sources(), limiters=limiters, clock=clock, limit=1_000)
+    schedule = Schedule(clock)
+    policies, labels, nodes = Snapshots(PolicySnapshot.of([full_policy()])), Labels(), Nodes()
+    pods = PodTable(schedule.add)
+    stored = VerdictHeads(whole=facts.offer, gone=facts.stored.drop)
+    evidence = HeldEvidence(collector=Collector(facts, clock), facts=facts, clock=clock)
+    kubernetes = cast("KubernetesApi", api)
+    owners = Owners(kubernetes)
+    writer = VerdictWriter(
+        kubernetes,
+        stored=stored,
+        clock=clock,
+        counts=counts,
+        leads=lambda: made.leads,
+        again=schedule.add_later,
+    )
+    work = Work(
+        pods=pods,
+        stored=stored,
+        judge=Judge(policies=policies, namespaces=labels, platforms=nodes, clock=clock),
+        evidence=evidence,
+        owners=owners,
+        writer=writer,
+        events=Events(kubernetes, clock=clock, counts=counts),
+        schedule=schedule,
+        clock=clock,
+        counts=counts,
+    )
+    made = Leader(
+        api=api,
+        aws=aws,
+        clock=clock,
+        policies=policies,
+        labels=labels,
+        nodes=nodes,
+        pods=pods,
+        stored=stored,
+        evidence=evidence,
+        counts=counts,
+        schedule=schedule,
+        owners=owners,
+        work=work,
+    )
+    return made
+
+
+@pytest.fixture
+async def working(leader: Leader) -> AsyncIterator[Leader]:
+    """Give a leader at work."""
+    task = asyncio.create_task(leader.work.run())
+    await asyncio.sleep(0)
+    yield leader
+    assert not task.done(), task.exception()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,165 @@
+"""Pods as they are decoded, and the images that they run."""
+
+import json
+
+import pytest
+
+from tests.unit.background.cluster import ECR, key, pod, pod_json
+from tests.unit.gather.fakes import APP, IMAGE
+from tidegate.background.pods import decode_pod, pods_query
+from tidegate.background.running import ImageInUse, PodTable, identify
+from tidegate.images.digest import Digest
+from tidegate.images.repository import OciRegistry, OciRepository
+from tidegate.verdicts.usage import OwningWorkload
+
+OTHER = Digest("sha256:" + "1" * 64)
+TAG, DIGEST = f"{ECR}/team/app:v1", f"{ECR}/team/app@{IMAGE}"
+
+
+def table(*pods: object) -> tuple[PodTable, list[ImageInUse]]:
+    touched: list[ImageInUse] = []
+    made = PodTable(touched.append)
+    for one in pods:
+        made.put(key(one), one)  # type: ignore[arg-type]
+    return made, touched
+
+
+def same(workload: OwningWorkload) -> OwningWorkload:
+    return workload
+
+
+def test_every_list_of_containers_and_image_volumes_count():
+    spec = {
+        "initContainers": [{"name": "i", "image": "init:1"}],
+        "ephemeralContainers": [{"name": "e", "image": "debug:1"}],
+        "volumes": [{"name": "v", "image": {"reference": "data:1"}}, {"name": "w", "emptyDir": {}}],
+    }
+    found = pod("a", "app:1", **spec)
+    assert [(one.path, one.image) for one in found.containers] == [
+        ("spec.containers[0].image", "app:1"),
+        ("spec.initContainers[0].image", "init:1"),
+        ("spec.ephemeralContainers[0].image", "debug:1"),
+        ("spec.volumes[0].image.reference", "data:1"),
+    ]
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_a_pod_that_has_ended_runs_nothing(phase: str):
+    assert pod("a", TAG, ran=(DIGEST,), phase=phase).containers == ()
+    made, _ = table(pod("a", TAG, ran=(DIGEST,)))
+    made.put("shop/a", pod("a", TAG, ran=(DIGEST,), phase=phase))
+    assert (len(made), made.images) == (0, 0)
+
+
+def test_a_pod_without_a_controller_is_its_own_workload():
+    assert pod("a", TAG, owner=None).workload == OwningWorkload(kind="Pod", name="a", api_version="v1", uid="pod-a")
+
+
+def test_null_lists_as_go_writes_them_are_empty():
+    obj = pod_json("a", TAG)
+    obj["spec"] |= {"initContainers": None, "volumes": None}
+    obj["status"] = {"phase": "Pending", "containerStatuses": None}
+    assert len(decode_pod(json.dumps(obj).encode()).containers) == 1
+
+
+def test_exempt_namespaces_and_ended_pods_are_not_asked_for():
+    assert pods_query(("kube-system",)) == {
+        "fieldSelector": "status.phase!=Failed,status.phase!=Succeeded,metadata.namespace!=kube-system"
+    }
+
+
+@pytest.mark.parametrize(
+    ("image", "image_id", "digest", "ran"),
+    [
+        pytest.param(TAG, DIGEST, IMAGE, IMAGE, id="by tag"),
+        pytest.param(TAG, f"docker-pullable://{DIGEST}", IMAGE, IMAGE, id="with a prefix"),
+        pytest.param(f"{ECR}/team/app@{OTHER}", DIGEST, IMAGE, IMAGE, id="what runs counts"),
+        pytest.param(TAG, "", None, None, id="not started"),
+        pytest.param(DIGEST, "", IMAGE, None, id="not started, by digest"),
+        pytest.param(TAG, str(IMAGE), None, None, id="the id of a loaded image"),
+        pytest.param(TAG, f"{ECR}/team/copy@{IMAGE}", None, None, id="another repository of the same image"),
+        pytest.param(
+            f"{ECR}/team/app@{OTHER}", f"{ECR}/team/copy@{IMAGE}", OTHER, None, id="another repository, by digest"
+        ),
+        pytest.param(TAG, "sha512:abc", None, None, id="nonsense"),
+    ],
+)
+def test_the_digest_is_what_the_kubelet_reports_of_the_same_repository(image, image_id, digest, ran):
+    found = identify(image, image_id)
+    assert found is not None
+    assert (found.repository, found.digest, found.ran) == (APP, digest, ran)
+
+
+def test_an_image_that_is_no_reference_is_left_out():
+    made, touched = table(pod("a", "Not A Reference"))
+    assert touched == []
+    made.drop("shop/a")
+    assert len(made) == 0
+
+
+def test_images_of_other_registries_count_too():
+    made, _ = table(pod("a", "ghcr.io/x/y:1", ran=(f"ghcr.io/x/y@{IMAGE}",)))
+    assert list(made.all_images()) == [(OciRepository(OciRegistry("ghcr.io"), "x/y"), IMAGE)]
+
+
+def test_uses_are_by_namespace_reference_and_workload():
+    made, _ = table(
+        pod("a", TAG, DIGEST, ran=(DIGEST, DIGEST)),
+        pod("b", TAG, ran=(DIGEST,), since="2026-02-01T00:00:00Z"),
+        pod("c", f"{ECR}/team/app:v2", namespace="bank", ran=(DIGEST,), owner=None),
+        pod("d", f"{ECR}/team/app:v3", ran=(f"{ECR}/team/app@{OTHER}",)),
+    )
+    uses = made.uses((APP, IMAGE), same)
+    assert {name: one.pods for name, one in uses.usage.namespaces.items()} == {"shop": 2, "bank": 1}
+    assert uses.usage.tags == ("v1", "v2")
+    since = uses.usage.namespaces["shop"].since
+    assert since is not None
+    assert since.isoformat() == "2026-02-01T00:00:00+00:00"
+    assert {place: [one.kind for one in those] for place, those in uses.texts.items()} == {
+        ("shop", TAG): ["ReplicaSet"],
+        ("shop", DIGEST): ["ReplicaSet"],
+        ("bank", f"{ECR}/team/app:v2"): ["Pod"],
+    }
+
+
+def test_a_change_that_is_none_touches_nothing():
+    made, touched = table(pod("a", TAG, ran=(DIGEST,)))
+    touched.clear()
+    made.put("shop/a", pod("a", TAG, ran=(DIGEST,)))
+    assert touched == []
+
+
+def test_a_pod_made_anew_by_the_same_name_replaces_the_other():
+    made, touched = table(pod("a", TAG, ran=(DIGEST,)))
+    touched.clear()
+    made.put("shop/a", pod("a", TAG, ran=(f"{ECR}/team/app@{OTHER}",)))
+    assert set(touched) == {(APP, IMAGE), (APP, OTHER)}
+    assert not made.runs((APP, IMAGE))
+    assert made.runs((APP, OTHER))
+
+
+def test_a_tag_that_is_resolved_counts_until_the_last_pod_that_names_it_is_gone():
+    made, touched = table(pod("a", TAG), pod("b", TAG))
+    assert [named for named, *_ in made.unresolved()] == [(APP, "v1")]
+    made.resolve((APP, "v1"), IMAGE)
+    assert touched == [(APP, IMAGE)]
+    assert made.uses((APP, IMAGE), same).usage.pods == 2
+    assert list(made.images_in({"shop"})) == [(APP, IMAGE)] * 2
+    made.resolve((APP, "v1"), OTHER)
+    assert touched[1:] == [(APP, OTHER), (APP, IMAGE)]
+    assert list(made.all_images()) == [(APP, OTHER)]
+    made.drop("shop/a")
+    assert made.runs((APP, OTHER))
+    made.drop("shop/b")
+    assert not made.runs((APP, OTHER))
+    assert list(made.unresolved()) == []
+
+
+def test_differences_are_containers_that_run_another_digest_than_named():
+    named = f"{ECR}/team/app@{OTHER}"
+    made, _ = table(pod("a", named, TAG, ran=(DIGEST, DIGEST)), pod("b", named, ran=(named,)))
+    assert made.differences == 1
+    (found,) = made.different()
+    assert (found.named, found.runs, found.path) == (OTHER, IMAGE, "spec.containers[0].image")
+    made.drop("shop/a")
+    assert made.differences == 0

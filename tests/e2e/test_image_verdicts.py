@@ -16,7 +16,7 @@ from tests.chart.render import NAMESPACE, find_all, render
 from tests.cluster import ControlPlane, wait_for
 from tests.e2e.conftest import Installation
 from tests.integration.gather.gate import Gate
-from tests.objects import CRITICAL, ECR, GOOD, POLICY
+from tests.objects import CRITICAL, ECR, GOOD, POLICY, workload
 from tests.stored_verdicts import stored_verdict
 
 UNKNOWN = f"{ECR}/team/unscanned:v1"
@@ -141,6 +141,44 @@ def test_an_image_that_runs_is_admitted_again_for_a_time_although_a_new_finding_
     assert "VulnerabilitiesFound" in gate.try_image(image, namespace="default")
     with_grace({"for": "1h"})
     assert "VulnerabilitiesFound" in gate.try_image(image, namespace=gated_namespace)
+
+
+def test_a_new_finding_stops_a_scale_out_without_grace_and_does_not_within_it(verdicts, gated_namespace):
+    """A Deployment whose image was clean; the Pods are those of the real ReplicaSet controller."""
+    gate, aws, cluster = verdicts.gate, verdicts.aws, verdicts.cluster
+    where, name = ("--namespace", gated_namespace), "team/scaled"
+    aws.world.add_image(name, "v1", pushed_at="-10d")
+    image = f"{ECR}/{name}:v1"
+
+    def rules(**grace: Any) -> None:
+        found = POLICY["vulnerabilities"] | ({"runningImages": grace} if grace else {})
+        gate.apply_policy("scaled", POLICY | {"vulnerabilities": found}, match={"namespaces": [gated_namespace]})
+
+    def pods() -> int:
+        return len(cluster.get(*where, "pods")["items"])
+
+    def is_refused() -> bool:
+        (replica_set,) = cluster.get(*where, "replicasets")["items"]
+        conditions = {one["type"]: one for one in replica_set["status"].get("conditions", ())}
+        return "VulnerabilitiesFound" in conditions.get("ReplicaFailure", {}).get("message", "")
+
+    rules()
+    cluster.apply(workload("Deployment", image, replicas=1), *where)
+    wait_for(lambda: pods() == 1, what="the first Pod")
+    aws.world.add_finding(name, "v1", severity="CRITICAL", first_observed_at="-2h")
+    since = Gate(aws, POLICY).clock.now() - timedelta(days=1)
+    write(cluster, made(verdicts, image, namespaces={gated_namespace: since}))
+    wait_for(lambda: gate.metric("tidegate_image_verdicts") == 1, what="the object")
+    cluster.kubectl(*where, "scale", "deployment/app", "--replicas=2")
+    wait_for(is_refused, what="the refusal of a second Pod")
+    assert pods() == 1
+    rules(**{"for": "72h"})
+    cluster.kubectl(*where, "scale", "deployment/app", "--replicas=3")
+    wait_for(lambda: pods() == 3, what="three Pods", timeout_seconds=60)
+    rules(**{"for": "1h"})
+    cluster.kubectl(*where, "scale", "deployment/app", "--replicas=4")
+    wait_for(is_refused, what="the refusal of a fourth Pod")
+    assert pods() == 3
 
 
 def test_invalid_objects_are_counted_and_not_used(verdicts, gated_namespace):

@@ -11,6 +11,7 @@ from tidegate.checks.messages import harmless
 from tidegate.checks.result import Check, Outcome, Reason
 from tidegate.evidence.scan import Severity
 from tidegate.policy.model import STRICTEST_ACTIONS, Action
+from tidegate.policy.objects import MAX_NAME
 from tidegate.reports.model import REFUSING, ReportedImage
 from tidegate.verdicts.shape import MAX_MESSAGE, MAX_REMEDY, StoredWorkload
 from tidegate.verdicts.usage import OwningWorkload
@@ -137,5 +138,6 @@ def _of_judgement(
             reason=result.reason.value,
             message=harmless(result.summary, MAX_MESSAGE),
             remedy=harmless(result.remedy, MAX_REMEDY),
+            exception=harmless(", ".join(result.exceptions), MAX_NAME),
             severity=counted[1] if counted else "",
         )

@@ -8,18 +8,20 @@ import pytest
 
 from tests.unit.builders import NOW, evidence, findings, full_policy
 from tests.unit.builders import report as report_of
-from tests.unit.verdicts.given import WEB, repository, verdict
+from tests.unit.verdicts.given import WEB, given, repository, verdict
 from tests.verdict_objects import hostile, runs, shop
 from tests.verdict_objects import policy as stored_policy
 from tests.verdict_objects import result as stored_result
 from tests.verdict_objects import verdict as stored_verdict
-from tidegate.checks.result import Outcome
+from tidegate.admission.verdict import Judgement
+from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.images.digest import Digest
 from tidegate.reports import policy_report
 from tidegate.reports.policy_report import OMITTED, OPEN_REPORTS, WG_POLICY, build_report, is_own, merged
 from tidegate.reports.read import read_inventory
 from tidegate.reports.report_book import ReportBook
 from tidegate.reports.report_entry import ReportEntry, entries_of_image, entries_of_verdicts
+from tidegate.verdicts.encode import encode
 
 IMAGE = "registry.example/team/app@sha256:1"
 FAILING = ReportEntry(
@@ -159,7 +161,7 @@ def test_the_identity_of_a_result_is_that_of_its_problem():
 
     same = identity()
     assert identity(message="3 CRITICAL", remedy="other", severity="HIGH", since=NOW, actions=("Deny",)) == same
-    for given in (
+    for change in (
         {"namespace": "x"},
         {"workload": replace(WEB, name="x")},
         {"image": "x"},
@@ -168,7 +170,7 @@ def test_the_identity_of_a_result_is_that_of_its_problem():
         {"reason": "x"},
         {"outcome": Outcome.UNDETERMINED},
     ):
-        assert identity(**given) != same
+        assert identity(**change) != same
 
 
 def test_the_order_does_not_depend_on_that_of_the_entries():
@@ -288,6 +290,24 @@ class TestEntries:
         assert (entry.outcome, entry.reason, entry.severity) == (Outcome.FAIL, "VulnerabilitiesFound", "CRITICAL")
         assert entry.message.startswith("1 CRITICAL (allowed 0): ")
         assert entry.remedy.startswith("update ")
+
+    def test_an_exception_is_named_by_fresh_and_stored_verdicts(self):
+        exempt = CheckResult(
+            check=Check.SIGNATURES,
+            outcome=Outcome.EXEMPT,
+            reason=Reason.SIGNATURE_MISSING,
+            found="no signature",
+            exceptions=("legacy-importer", "team-a/until-friday"),
+        )
+        judged = verdict(evidence())
+        judgement = Judgement(policy=full_policy(), results=(exempt,))
+        judged = replace(judged, verdict=replace(judged.verdict, judgements=(judgement,)))
+        (entry,) = entries_of_verdicts(IMAGE, [judged])
+        assert entry.exception == "legacy-importer, team-a/until-friday"
+        (result,) = report(entry)["results"]
+        assert (result["result"], result["properties"]["exception"]) == ("skip", entry.exception)
+        (image,) = read_inventory([encode(given(judged=[judged]), NOW)]).images
+        assert image.exceptions == (entry.exception,)
 
     def test_a_stored_verdict_has_the_same_rows_as_the_report(self):
         image = read_inventory(shop()).images[-2]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.cluster import ToolchainError
 from tests.demo.clusters import DemoCluster, demo_cluster, write_kubectl
-from tests.demo.scenes import CHAPTERS
+from tests.demo.scenes import CHAPTERS, SCANS
 from tests.demo.stage import Stage, forget_aws, say
 from tests.objects import CRITICAL
 
@@ -54,6 +54,8 @@ def show_all(stage: Stage, *, runs_pods: bool) -> bool:
     say("What runs in the cluster now:" if runs_pods else "What is in the cluster now (no node, so Pods stay Pending):")
     for chapter in CHAPTERS:
         stage.kubectl("get", "deployments,pods", "--namespace", chapter.namespace)
+    if runs_pods:
+        outcomes |= stage.show_what_turns_bad(SCANS)
     say("The verdicts:")
     for scene, good in outcomes.items():
         print(f"  {'as expected' if good else 'NOT AS EXPECTED':<16} {scene.expected or 'admitted':<22} {scene.title}")

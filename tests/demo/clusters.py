@@ -53,8 +53,9 @@ def _on_a_node() -> Iterator[DemoCluster]:
             cluster.add_node("linux", "arm64")
         with _told("a simulated AWS with images to pull"):
             aws = stack.enter_context(simulated_aws(cluster, running_world(scenario.DEMO)))
+            queue = {"aws": {"region": aws.world.region, "eventQueueUrl": aws.world.add_queue()}}
         with _told("tidegate, installed by helm"):
-            stack.enter_context(Installed(cluster, aws, values=VALUES))
+            stack.enter_context(Installed(cluster, aws, values=VALUES | queue))
         metrics = "kubectl get --raw /api/v1/namespaces/tidegate/services/tidegate-metrics:metrics/proxy/metrics"
         yield DemoCluster(cluster=cluster, aws=aws, runs_pods=True, metrics=metrics)
 

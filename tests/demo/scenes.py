@@ -162,3 +162,17 @@ SIGNATURES = Chapter(
     ),
 )
 CHAPTERS = (SCANS, SIGNATURES)
+NEW_FINDING = "CVE-2026-31337"
+TURNED_BAD = Scene(
+    title="Amazon Inspector finds a CRITICAL vulnerability in an image that runs",
+    name="good-too",
+    image=SCANS.scenes[0].image,
+    expected="VulnerabilitiesFound",
+)
+EXCEPTED = Scene(
+    title="An exception for that vulnerability, which ends by itself after four hours",
+    name="good-until-fixed",
+    image=TURNED_BAD.image,
+)
+AFTER_ADMISSION = (TURNED_BAD, EXCEPTED)
+"""What happens to the first image of the scans after it was admitted."""

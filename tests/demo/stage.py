@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,11 +13,14 @@ from typing import Any
 
 import yaml
 
-from tests.cluster import ControlPlane
-from tests.demo.scenes import Chapter, Scene
+from tests.cluster import ControlPlane, wait_for
+from tests.demo.scenes import EXCEPTED, NEW_FINDING, TURNED_BAD, Chapter, Scene
 from tests.simulator import Simulator
 
 AVAILABLE_SECONDS = 90
+JUDGED_SECONDS = 90
+"""How long a new finding may take to reach the verdict of an image that runs."""
+CLI_SECONDS = 60
 POLICIES = Path(__file__).with_name("policies")
 COLOURED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
@@ -38,6 +43,28 @@ class Stage:
         outcomes = {scene: self._show(scene, chapter.namespace) for scene in chapter.scenes}
         self._aws.clear()
         return outcomes
+
+    def show_what_turns_bad(self, chapter: Chapter) -> dict[Scene, bool]:
+        """Show what follows when an image that runs gets a finding; return whether it came out as told."""
+        say(TURNED_BAD.title)
+        self._aws.world.add_finding("team/good", "v1", id=NEW_FINDING, package="openssl", fixed="3.0.13")
+        refused = ("get", "imageverdicts", "--selector=tidegate.dev/refused=true")
+        wait_for(
+            lambda: "VulnerabilitiesFound" in self._cluster.kubectl(*refused).stdout,
+            what="the verdict on the finding",
+            timeout_seconds=JUDGED_SECONDS,
+        )
+        self.kubectl(*refused)
+        self.kubectl("get", "events", f"--namespace={chapter.namespace}", "--field-selector=reason=ImageNotAllowed")
+        _, report = self._tidegate("report")
+        outcomes = {TURNED_BAD: self._apply(TURNED_BAD, chapter.namespace) and TURNED_BAD.expected in report}
+        say(EXCEPTED.title)
+        image, _, _ = EXCEPTED.image.rpartition(":")
+        limits = (f"--policy={chapter.policy}", f"--namespace={chapter.namespace}", f"--image={image}", "--for=4h")
+        why = ("--reason=the fix is being built", "--requested-by=ann@example.com", "--apply")
+        self._tidegate("exception", "create", "openssl-fix", f"--cve={NEW_FINDING}", *limits, *why)
+        self._wait_for("imagepolicyexception/openssl-fix")
+        return outcomes | {EXCEPTED: self._apply(EXCEPTED, chapter.namespace)}
 
     def kubectl(self, *arguments: str, note: str = "") -> tuple[bool, str]:
         """Print a kubectl command and its output, as if run in the folder; return whether it went well, and the output."""
@@ -77,10 +104,28 @@ class Stage:
         if scene.aws_down:
             self._aws.inject("down")
         say(scene.title)
+        return self._apply(scene, namespace)
+
+    def _apply(self, scene: Scene, namespace: str) -> bool:
+        """Apply what a scene is about; return whether it came out as told."""
         file = f"{scene.name}.yaml"
         self._write(file, scene.manifest(namespace))
         admitted, text = self.kubectl("apply", "-f", file, note=f"a {scene.kind} with image {scene.image}")
         return not admitted and scene.expected in text if scene.expected else admitted
+
+    def _tidegate(self, *arguments: str) -> tuple[bool, str]:
+        """Print a command of tidegate and its output; return whether it ended with 0, and the output."""
+        print(f"$ tidegate {shlex.join(arguments)}", flush=True)
+        done = subprocess.run(
+            self._cluster.reach([sys.executable, "-m", "tidegate", *arguments]),
+            env=os.environ | {"KUBECONFIG": str(self._cluster.admin_kubeconfig), "COLUMNS": "120"},
+            capture_output=True,
+            text=True,
+            timeout=CLI_SECONDS,
+            check=False,
+        )
+        print(done.stdout + done.stderr, flush=True)
+        return done.returncode == 0, done.stdout
 
     def _write(self, name: str, *objects: Mapping[str, Any]) -> None:
         # Each file once: whoever stays finds all that was applied.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo.scenes import CHAPTERS, SCANS, Chapter, Scene
+from tests.demo.scenes import AFTER_ADMISSION, CHAPTERS, EXCEPTED, SCANS, TURNED_BAD, Chapter, Scene
 from tests.demo.stage import Stage
 from tests.e2e.conftest import Installation, require_programs
 from tests.installed import prepare_node
@@ -86,7 +86,7 @@ def plain(text: str) -> str:
 
 
 def test_what_was_admitted_runs_where_there_is_a_node(printed: str) -> None:
-    shown = printed[printed.index("in the cluster now") : printed.index("== The verdicts:")]
+    (shown,) = re.findall(r"in the cluster now(.*?)^== ", printed, re.DOTALL | re.MULTILINE)
     admitted = [scene for _, scene in SCENES if not scene.expected]
     if prepare_node():
         assert shown.count(" Pending ") == len(admitted)
@@ -95,9 +95,24 @@ def test_what_was_admitted_runs_where_there_is_a_node(printed: str) -> None:
         assert shown.count(" Running ") == len(admitted)
 
 
+def test_an_image_that_turns_bad_is_shown_where_it_runs(printed: str) -> None:
+    if prepare_node():
+        assert TURNED_BAD.title not in printed
+        return
+    text = part_of(printed, TURNED_BAD)
+    verdicts, events, report, refusal = (part.partition("\n")[2] for part in text.split("$ ")[1:])
+    assert re.search(r"/team/good +Fail +true +VulnerabilitiesFound +2 +shop ", verdicts)
+    assert "deployment/good " in events
+    assert "shop/Deployment/good\n" in report
+    assert "denied the request" in refusal
+    text = part_of(printed, EXCEPTED)
+    assert "imagepolicyexception.tidegate.dev/openssl-fix condition met" in text
+    assert "excepted by exception openssl-fix until" in text
+
+
 def test_every_scene_has_a_verdict(printed: str) -> None:
     verdicts = printed[printed.index("== The verdicts:") :]
-    assert verdicts.count("  as expected ") == len(SCENES)
+    assert verdicts.count("  as expected ") == len(SCENES) + (0 if prepare_node() else len(AFTER_ADMISSION))
     assert "NOT AS EXPECTED" not in printed
 
 

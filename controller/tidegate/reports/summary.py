@@ -144,10 +144,14 @@ def _groups(rows: Iterable[ReportRow], name_of: Callable[[ReportRow], str]) -> t
 
 
 def _turned_bad(images: Sequence[ReportedImage], rows: Sequence[ReportRow]) -> tuple[TurnedBad, ...]:
-    """Return the images that ran in a namespace before their verdict became what it is, the latest first."""
+    """Return the images that ran in a namespace before their verdict failed, the latest first.
+
+    What could not be checked has not turned bad.
+    """
     bad: dict[str, list[ReportRow]] = {}
     for row in rows:
-        bad.setdefault(row.image.name, []).append(row)
+        if row.result.outcome is Outcome.FAIL:
+            bad.setdefault(row.image.name, []).append(row)
     found = []
     for image in images:
         since = image.status.since

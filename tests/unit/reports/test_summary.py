@@ -97,6 +97,12 @@ def test_turned_bad_is_what_ran_before(started, turned, listed):
     assert bool(summarize(inventory_of(one)).turned_bad) is listed, started
 
 
+def test_what_could_not_be_checked_has_not_turned_bad():
+    one = verdict("a/b", 1, policies=[policy("p", ["shop"], UNKNOWN)], where=[runs("shop", "Job/x")], since=ago(days=2))
+    found = summarize(inventory_of(one))
+    assert (found.unchecked_workloads, found.turned_bad) == (1, ())
+
+
 def test_turned_bad_is_the_latest_first_and_names_where():
     found = summarize(inventory_of(*shop())).turned_bad
     assert [(one.image.repository.rpartition("/")[2], one.namespaces) for one in found] == [

@@ -92,7 +92,7 @@ def encode(given: VerdictInput, now: datetime, *, before: StoredVerdict | None =
 
 
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two objects say the same, whenever it was looked up and written."""
+    """Tell whether two objects say the same, whenever on a day it was looked up and written."""
     return timeless(one) == timeless(other)
 
 
@@ -292,12 +292,21 @@ def _seconds(moment: datetime | None) -> datetime | None:
 
 
 def timeless(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an object says, without the times of writing and of look-ups."""
+    """Return what an object says, without the time of writing, and of look-ups only the day (UTC).
+
+    So facts that were looked up again and are the same are written at most once a day: they are never much older.
+    """
     status = {name: value for name, value in obj.get("status", {}).items() if name != "writtenAt"}
     evidence = status.get("evidence")
     if isinstance(evidence, Mapping):
-        tags = [one.get("name") for one in evidence.get("tags", ()) if isinstance(one, Mapping)]
-        kept = {name: value for name, value in evidence.items() if not name.lower().endswith("observedat")}
-        status["evidence"] = kept | {"tags": tags}
+        tags = [_by_day(one) for one in evidence.get("tags", ()) if isinstance(one, Mapping)]
+        status["evidence"] = _by_day(evidence) | {"tags": tags}
     labels = obj.get("metadata", {}).get("labels")
     return {"spec": obj.get("spec"), "status": status, "labels": labels}
+
+
+def _by_day(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value[: len("2026-06-01")] if isinstance(value, str) and name.lower().endswith("observedat") else value
+        for name, value in fields.items()
+    }

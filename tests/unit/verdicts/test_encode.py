@@ -201,9 +201,9 @@ def test_what_does_not_run_any_more_was_last_seen_when_that_was_first_written():
 
 
 def test_the_same_at_another_time_is_the_same():
-    """Only then is nothing written: neither the time of writing nor of look-ups counts."""
+    """Only then is nothing written: neither the time of writing nor, on one day, of look-ups counts."""
     first = encode(given(), NOW)
-    aged = evidence(detail=known(detail(), old=DAY), settings=known(settings(), old=2 * DAY))
+    aged = evidence(detail=known(detail(), old=HOUR), settings=known(settings(), old=2 * HOUR))
     again = encode(given(aged, tags={"v1": NOW + MINUTE}), NOW + MINUTE, before=decode(first))
     assert first != again
     assert is_same(first, again)
@@ -228,6 +228,21 @@ def test_the_time_of_a_scan_alone_is_written_once_a_day(later, written):
 def test_a_scan_that_has_a_time_now_is_written():
     first = encode(given(evidence(report(last_scanned_at=None))), NOW)
     assert not is_same(first, encode(given(), NOW, before=decode(first)))
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        given(evidence(detail=known(detail(), old=DAY))),
+        given(evidence(settings=known(settings(), old=DAY))),
+        given(tags={"v1": NOW + DAY}),
+    ],
+    ids=["the image", "the settings", "a tag"],
+)
+def test_facts_that_were_looked_up_on_another_day_are_written(again):
+    """So what is stored is at most about a day old, as the full re-read of every image is spread over a day."""
+    first = encode(given(), NOW)
+    assert not is_same(first, encode(again, NOW, before=decode(first)))
 
 
 def test_an_object_without_labels_or_of_another_image_is_not_the_same():

@@ -83,10 +83,11 @@ def unpack(text: str) -> ImageFacts:
         raise BadFactsError(f"expected one gzip member of at most {MAX_PLAIN_BYTES} bytes of content")
     try:
         facts = msgspec.json.decode(plain, type=ImageFacts)
-    except (msgspec.DecodeError, RecursionError) as problem:
+        written = msgspec.json.encode(facts, order="sorted")
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as problem:
         raise BadFactsError(f"the facts are of another shape: {problem}") from problem
     # Dataclasses take what they do not know and fill in what is missing: only the very text that is written counts.
-    if msgspec.json.encode(facts, order="sorted") != plain:
+    if written != plain:
         raise BadFactsError("the facts are of another shape: written anew, they are another text")
     _check(facts)
     return facts

@@ -95,6 +95,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "facts of another format": (facts("format", 2), "status.evidence.data"),
     "facts that are no JSON": (edited("status.evidence.data", packed(b"{")), "status.evidence.data"),
+    "facts that are no UTF-8": (edited("status.evidence.data", packed(b'{"format":"\xff"}')), "status.evidence.data"),
     "facts that nest deeply": (edited("status.evidence.data", packed(b"[" * 100_000)), "status.evidence.data"),
     "facts with a field of a newer version": (facts("mood", "good"), "status.evidence.data"),
     "facts with a field of a newer version within": (facts("detail.mood", "good"), "status.evidence.data"),
@@ -138,7 +139,7 @@ def test_refused(case):
         decode(msgspec.json.encode(obj))
 
 
-@pytest.mark.parametrize("obj", [{}, [], None, "text", b"", b"{", b"\xff", {"spec": {}}], ids=repr)
+@pytest.mark.parametrize("obj", [{}, [], None, "text", b"", b"{", b"\xff", b'{"kind": "\xff"}', {"spec": {}}], ids=repr)
 def test_what_is_no_object_is_refused(obj):
     with pytest.raises(InvalidVerdictError):
         decode(obj)

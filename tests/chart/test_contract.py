@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import yaml
 
-from tests.chart.render import CHART, config_text, controller_config, find, render, webhooks
+from tests.chart.render import ADMISSION, BACKGROUND, CHART, config_text, controller_config, find, render, webhooks
 from tidegate.policy.model import Action, ImagePolicy
 from tidegate.policy.parse import parse_policy
 from tidegate.policy.signatures import Children
@@ -161,8 +161,8 @@ class TestInstallationGuide:
             render(values)
         assert values["auditOnly"] is False
 
-    def test_the_service_account_of_the_trust_policies_is_the_chart_s(self):
-        objects = render()
-        account = find(objects, "ServiceAccount")["metadata"]
+    @pytest.mark.parametrize("role", [ADMISSION, BACKGROUND])
+    def test_the_service_accounts_of_the_trust_policies_are_the_chart_s(self, role):
+        account = find(render(), "ServiceAccount", role=role)["metadata"]
         assert f"system:serviceaccount:{account['namespace']}:{account['name']}" in self.GUIDE
-        assert f"--service-account {account['name']}" in self.GUIDE
+        assert f"--service-account {account['name']} " in self.GUIDE

@@ -73,6 +73,8 @@ class TestSchema:
         walk(yaml.safe_load((CHART / "values.schema.json").read_text()), "")
         assert sorted(opened) == [
             ".affinity",
+            ".background.resources.limits",
+            ".background.resources.requests",
             ".background.serviceAccountAnnotations",
             ".commonLabels",
             ".metrics.dashboard.labels",

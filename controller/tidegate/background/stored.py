@@ -13,6 +13,7 @@ from tidegate.background.running import ImageInUse
 from tidegate.images.digest import Digest
 from tidegate.images.repository import Repository
 from tidegate.policy.objects import GROUP, VERSION
+from tidegate.strict.typed import prepare
 from tidegate.verdicts.decode import InvalidVerdictError, StoredVerdict, decode
 from tidegate.verdicts.encode import timeless
 from tidegate.verdicts.facts import NO_FACTS
@@ -52,6 +53,9 @@ class _HeadMetadata(msgspec.Struct, frozen=True, rename="camel"):
 
 class _HeadObject(msgspec.Struct, frozen=True):
     metadata: _HeadMetadata
+
+
+prepare(_HeadObject)
 
 
 class VerdictHeads:

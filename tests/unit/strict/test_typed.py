@@ -11,6 +11,7 @@ USES = {
     "events": "from tidegate.cluster.reflector import _Event as T",
     "pages of a watch": "from tidegate.cluster.reflector import _RawPage as T",
     "heads of objects": "from tidegate.cluster.reflector import _ObjectHead as T",
+    "heads of verdicts": "from tidegate.background.stored import _HeadObject as T",
     "lists": "from tidegate.cluster.api import _Page, Json; T = _Page[Json]",
     "lists of metadata": "from tidegate.cluster.api import _Page, _Named; T = _Page[_Named]",
     "bundles": "from tidegate.verify.sigstore.bundle import _Bundle as T",

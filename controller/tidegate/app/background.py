@@ -183,7 +183,7 @@ class Parts:
             beside=(self._follow, *([self._reports.run] if settings.background.policy_reports else [])),
             sinks=[book],
         )
-        self._progress = Progress(
+        self.progress = Progress(
             api,
             namespace=namespace,
             name=settings.image_verdicts.change_feed,
@@ -210,7 +210,7 @@ class Parts:
     async def _follow(self) -> None:
         """Follow what changes at AWS, from where the leader before has left off, once it is known what is in use."""
         await self.work.considered.wait()
-        await self._progress.restore()
+        await self.progress.restore()
         for registry in self.evidence.scanned():
             if self.feed.confirmed_at(registry) is None:
                 # Nothing says what changed since the stored evidence was looked up.
@@ -219,7 +219,7 @@ class Parts:
             for work in (
                 self.feed.run,
                 self.reread.run,
-                self._progress.run,
+                self.progress.run,
                 *([self.events.run] if self.events else ()),
             ):
                 group.create_task(work())

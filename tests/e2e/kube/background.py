@@ -136,7 +136,12 @@ def background_kubeconfig(rights: Rights) -> Any:
 
 @contextlib.asynccontextmanager
 async def live_role(
-    rights: Rights, aws: Simulator, monkeypatch: pytest.MonkeyPatch, *, calls_per_second: float = 200.0
+    rights: Rights,
+    aws: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    calls_per_second: float = 200.0,
+    aws_settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[LiveRole]:
     """Run the role and wait until it works."""
     for name, value in aws.environment().items():
@@ -147,7 +152,8 @@ async def live_role(
             "namespace": rights.namespace,
             "aws": {
                 "region": "eu-west-1",
-                "endpoints": dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sts"), aws.url),
+                "endpoints": dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sqs", "sts"), aws.url),
+                **(aws_settings or {}),
             },
             "background": {"callsPerSecond": calls_per_second, "exemptNamespaces": ["kube-system"]},
             "imageVerdicts": {"changeFeed": f"{rights.name}-change-feed"},

@@ -13,6 +13,7 @@ from tests.objects import ECR, POLICY
 from tests.simulator import Simulator, World
 from tests.waiting import until
 from tidegate.evidence.change import ImageChange
+from tidegate.gather import change_feed
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -79,6 +80,40 @@ async def test_a_finding_that_arrives_turns_a_verdict_bad_and_is_reported_once(
         await asyncio.sleep(0.5)
         assert len(await role.events(namespace, "ImageNotAllowed")) == 1
         assert not role.parts.counts.events._counts
+        assert not role.parts.counts.writes._counts
+
+
+async def test_a_finding_is_found_by_polling_alone(
+    rights: Rights, namespace: str, world: World, aws: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every minute, two calls a registry; here more often. At two calls a second that leaves minutes for the look-up."""
+    monkeypatch.setattr(change_feed, "POLL_SECONDS", 0.5)
+    digest = world.add_image("team/web", "v1")
+    async with live_role(rights, aws, monkeypatch, calls_per_second=5) as role:
+        await role.apply_policy("production", POLICY)
+        await role.deploy(namespace, f"{ECR}/team/web:v1")
+        await role.verdict(digest)
+        await until(lambda: role.parts.feed.confirmed_at(REGISTRY), what="the first poll")
+        world.add_finding("team/web", "v1", severity="CRITICAL", id="CVE-2026-0002")
+        found = await role.verdict(digest, where=lambda one: one["status"]["outcome"] == "Fail")
+        assert "CVE-2026-0002" in found["status"]["message"]
+        await until(lambda: not role.work.unread_registries, what="all changes read")
+        assert await role.parts.progress.write()
+        kept = await aside(rights.cluster.get, "configmap", f"{rights.name}-change-feed", "-n", rights.namespace)
+        assert REGISTRY.host in kept["data"]["state"]
+
+
+async def test_an_event_of_aws_is_enough(
+    rights: Rights, namespace: str, world: World, aws: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = world.add_image("team/web", "v1")
+    queue = world.add_queue("tidegate-events")
+    async with live_role(rights, aws, monkeypatch, aws_settings={"eventQueueUrl": queue}) as role:
+        await role.apply_policy("production", POLICY)
+        await role.deploy(namespace, f"{ECR}/team/web:v1")
+        await role.verdict(digest)
+        world.add_finding("team/web", "v1", severity="CRITICAL", id="CVE-2026-0003")
+        await role.verdict(digest, where=lambda one: one["status"]["outcome"] == "Fail")
 
 
 async def test_a_changed_policy_judges_again_without_a_call_to_aws(

@@ -175,6 +175,7 @@ class Parts:
                 counts=self.counts,
                 leads=leads,
                 again=self.schedule.add_later,
+                unbroken_since=self.feed.unbroken_since,
             ),
             events=Events(api, clock=clock, counts=self.counts),
             schedule=self.schedule,

@@ -12,6 +12,8 @@ from tidegate.images.repository import EcrRegistry
 
 WRITE_SECONDS: Final = 60.0
 RETRY_SECONDS: Final = 5.0
+FIRST_SECONDS: Final = 5.0
+"""Wait until the first write: the first poll takes a moment."""
 STATE: Final = "state"
 """The key with the progress of the change feed, by the registry's host."""
 REREAD: Final = "reread"
@@ -80,6 +82,7 @@ class Progress:
 
     async def run(self) -> None:
         """Write until cancelled."""
+        await asyncio.sleep(FIRST_SECONDS)
         while True:
             is_written = await self.write()
             await asyncio.sleep(WRITE_SECONDS if is_written else RETRY_SECONDS)

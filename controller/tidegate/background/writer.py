@@ -1,11 +1,14 @@
 """Writes ImageVerdict objects where they say something new. Every write names the version that it replaces.
 
-Where only the Pods that run an image have changed, its object is written once a minute at most.
+Where only the Pods that run an image have changed, its object is written once a minute at most. Where nothing has changed but
+that the facts were looked up again, it is written if the change feed had a break in between: facts from before it count as older
+and older.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -16,6 +19,7 @@ from tidegate.background.stored import VERDICTS_PATH, VerdictHead, VerdictHeads,
 from tidegate.checks.result import Outcome
 from tidegate.cluster.api import CONFLICT, INVALID, NOT_FOUND, ApiError, KubernetesApi
 from tidegate.evidence.clock import Clock
+from tidegate.images.repository import EcrRegistry, EcrRepository
 from tidegate.verdicts.decode import InvalidVerdictError, StoredVerdict, decode
 from tidegate.verdicts.encode import encode
 from tidegate.verdicts.shape import object_name
@@ -58,6 +62,7 @@ class VerdictWriter:
         counts: Counts,
         leads: Callable[[], bool],
         again: Callable[[ImageInUse, float], None],
+        unbroken_since: Callable[[EcrRegistry], datetime | None] = lambda _: None,
     ) -> None:
         self._api = api
         self._stored = stored
@@ -65,6 +70,7 @@ class VerdictWriter:
         self._counts = counts
         self._leads = leads
         self._again = again
+        self._unbroken_since = unbroken_since
         self.on_turn: Callable[[Turn], None] = lambda _: None
         self._pending: dict[str, tuple[VerdictInput, Mapping[str, Any] | None]] = {}
         self._removals: dict[str, VerdictHead] = {}
@@ -89,10 +95,15 @@ class VerdictWriter:
         obj = encode(given, self._clock.now(), before=before)
         if head is not None:
             content, judged = fingerprints(obj)
-            if content == head.content:
+            if content == head.content and not self._confirms(given, before, obj):
                 self._pending.pop(name, None)
                 return
-            if before is not None and judged == head.judged and (wait := self._usage_wait(before)) > 0:
+            if (
+                content != head.content
+                and before is not None
+                and judged == head.judged
+                and (wait := self._usage_wait(before)) > 0
+            ):
                 self._again((given.repository, given.digest), wait)
                 return
         self._put(name, given, obj)
@@ -117,6 +128,14 @@ class VerdictWriter:
     def _put(self, name: str, given: VerdictInput, obj: Mapping[str, Any] | None) -> None:
         self._pending[name] = given, obj
         self._wake.set()
+
+    def _confirms(self, given: VerdictInput, before: StoredVerdict | None, obj: Mapping[str, Any]) -> bool:
+        """Tell whether the facts are from after the last break of the change feed, and the stored ones from before it."""
+        stored, new = None if before is None else before.status.evidence, obj["status"].get("evidence")
+        if stored is None or new is None or not isinstance(given.repository, EcrRepository):
+            return False
+        since = self._unbroken_since(given.repository.registry)
+        return since is not None and stored.observed_at < since <= datetime.fromisoformat(new["observedAt"])
 
     def _usage_wait(self, before: StoredVerdict) -> float:
         passed = (self._clock.now() - before.status.written_at).total_seconds()

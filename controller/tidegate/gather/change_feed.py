@@ -119,6 +119,11 @@ class ChangeFeed:
         found = self._followed.get(registry)
         return None if found is None else found.confirmed_at
 
+    def unbroken_since(self, registry: EcrRegistry) -> datetime | None:
+        """Return since when every change of a registry is known without a break, or None where nothing is."""
+        found = self._followed.get(registry)
+        return None if found is None else found.since
+
     def is_without_delta(self, registry: EcrRegistry) -> bool:
         """Tell whether the registry uses basic scanning, which lists no changes."""
         return self._scan_types.get(registry) is ScanType.BASIC

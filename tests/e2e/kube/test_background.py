@@ -73,6 +73,8 @@ async def test_a_finding_that_arrives_turns_a_verdict_bad_and_is_reported_once(
         assert (event["involvedObject"]["kind"], event["involvedObject"]["name"]) == ("Deployment", "app")
         assert event["type"] == "Warning"
         assert "CVE-2026-0001" in event["message"]
+        await until(lambda: role.parts.feed.confirmed_at(REGISTRY), what="the first poll")
+        assert await role.parts.progress.write()
         # Another leader, or this one after a restart, finds the verdict as it is and reports nothing.
     async with live_role(rights, aws, monkeypatch) as role:
         await until(role.work.considered.is_set, what="every image considered")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 import pytest
@@ -50,6 +51,7 @@ class Leader:
     owners: Owners
     work: Work
     leads: bool = True
+    unbroken_since: datetime | None = None
 
     def run_pods(self, *pods: RunningPod) -> None:
         for one in pods:
@@ -96,6 +98,7 @@ async def leader() -> Leader:
         counts=counts,
         leads=lambda: made.leads,
         again=schedule.add_later,
+        unbroken_since=lambda _: made.unbroken_since,
     )
     work = Work(
         pods=pods,

@@ -169,6 +169,22 @@ async def test_a_container_that_has_not_started_counts_by_what_its_tag_means(wor
     assert "since" in working.status["runs"]["namespaces"][0]
 
 
+async def test_facts_from_before_a_break_of_the_change_feed_are_written_once_more(working: Leader):
+    """By the stored time replicas know whether the change feed says that the facts still hold."""
+    working.run_pods(running())
+    await working.settle(60)
+    before = working.status["evidence"]["observedAt"]
+    working.unbroken_since = working.clock.now()
+    working.work.judge_all()
+    await working.settle(60)
+    assert working.status["evidence"]["observedAt"] == before
+    for _ in range(2):
+        working.work.changed([ImageChange(APP, IMAGE)])
+        await working.settle(60)
+    assert working.status["evidence"]["observedAt"] > before
+    assert working.counted(working.counts.writes, "replaced") == 1
+
+
 async def test_where_an_image_runs_is_written_once_a_minute_at_most(working: Leader):
     working.run_pods(running())
     await working.settle()

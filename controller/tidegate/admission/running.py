@@ -20,7 +20,7 @@ class RunningSource(Protocol):
         ...
 
 
-class Judge(Protocol):
+class RunningJudge(Protocol):
     """Judges one image."""
 
     def __call__(self, *, running_since: datetime | None) -> ImageVerdict:
@@ -37,7 +37,7 @@ class NothingRuns(RunningSource):
 
 
 def with_grace(
-    plan: Plan, verdict: ImageVerdict, judge: Judge, *, running: RunningSource, namespace: str
+    plan: Plan, verdict: ImageVerdict, judge: RunningJudge, *, running: RunningSource, namespace: str
 ) -> ImageVerdict:
     """Return the verdict, or where it refuses an image that the namespace runs, the one with its grace if that admits it.
 

@@ -128,7 +128,7 @@ class Parts:
         self._watched = watched
         self.counts = Counts()
         self.schedule = Schedule(clock)
-        self.pods = PodTable(self.schedule.add)
+        self.pods = PodTable()
         self.stored = VerdictHeads(whole=engine.facts.offer, gone=engine.facts.stored.drop)
         self.evidence = HeldEvidence(collector=engine.collector, facts=engine.facts, clock=clock)
         self.reread = Reread(

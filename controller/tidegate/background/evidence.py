@@ -46,6 +46,11 @@ class HeldEvidence:
         """Return of how many images evidence is held."""
         return len(self._held)
 
+    def clear(self) -> None:
+        """Drop the evidence of all images; what is cached and stored stays."""
+        for each in (self._held, self._partial, self._indexes):
+            each.clear()
+
     def scanned(self) -> dict[EcrRegistry, list[ImageKey]]:
         """Return the images in Amazon ECR whose scans are held, by registry: policies list these registries."""
         found: dict[EcrRegistry, list[ImageKey]] = {}

@@ -4,7 +4,8 @@ Only these two levels are looked at: every other controller of Pods is taken as 
 """
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -18,6 +19,8 @@ MAX_REMEMBERED: Final = 50_000
 READS_AT_ONCE: Final = 4
 """Fewer than the API client has threads, so that writes never wait for them."""
 READ_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = 60.0
+"""After this time an owner that could not be read is asked for again."""
 LOOKED_UP: Final = {
     ("apps/v1", "ReplicaSet"): "/apis/apps/v1/namespaces/{namespace}/replicasets/{name}",
     ("batch/v1", "Job"): "/apis/batch/v1/namespaces/{namespace}/jobs/{name}",
@@ -29,8 +32,10 @@ _log = structlog.get_logger(__name__)
 class Owners:
     """Gives the outermost owner of a controller of Pods."""
 
-    def __init__(self, api: KubernetesApi) -> None:
+    def __init__(self, api: KubernetesApi, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._api = api
+        self._monotonic = monotonic
+        self._failed = Recent[str, float](MAX_REMEMBERED)
         self._known = Recent[str, OwningWorkload](MAX_REMEMBERED)
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self.failures = 0
@@ -45,11 +50,14 @@ class Owners:
         return [
             (namespace, one)
             for namespace, one in workloads
-            if (one.api_version, one.kind) in LOOKED_UP and one.uid and self._known.get(one.uid) is None
+            if (one.api_version, one.kind) in LOOKED_UP
+            and one.uid
+            and self._known.get(one.uid) is None
+            and self._monotonic() >= self._failed.get(one.uid, 0.0) + RETRY_SECONDS
         ]
 
     async def read(self, wanted: Iterable[tuple[str, OwningWorkload]]) -> None:
-        """Read the owners of controllers. One that cannot be read is its own owner until it is asked for again."""
+        """Read the owners of controllers. One that cannot be read is its own owner for RETRY_SECONDS."""
         await asyncio.gather(*(self._read(*one) for one in dict.fromkeys(wanted)))
 
     async def _read(self, namespace: str, workload: OwningWorkload) -> None:
@@ -60,6 +68,7 @@ class Owners:
         except ApiError as error:
             if error.status != NOT_FOUND:
                 self.failures += 1
+                self._failed[workload.uid] = self._monotonic()
                 _log.warning(
                     "cannot read the owner of a workload", namespace=namespace, workload=workload.name, error=str(error)
                 )

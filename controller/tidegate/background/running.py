@@ -64,10 +64,10 @@ class Difference:
 
 
 class PodTable:
-    """Pods by the images that they run. ``touched`` is called with each image whose use has changed."""
+    """Pods by the images that they run. ``on_touch`` is called with each image whose use has changed."""
 
-    def __init__(self, touched: Callable[[ImageInUse], None] = lambda _: None) -> None:
-        self._touched = touched
+    def __init__(self) -> None:
+        self.on_touch: Callable[[ImageInUse], None] = lambda _: None
         self._pods: dict[str, RunningPod] = {}
         self._by_image: dict[ImageInUse, dict[str, None]] = {}
         self._by_tag: dict[NamedTag, dict[str, None]] = {}
@@ -115,12 +115,12 @@ class PodTable:
             if found.digest is not None:
                 image = found.repository, found.digest
                 self._by_image.setdefault(image, {})[key] = None
-                self._touched(image)
+                self.on_touch(image)
             elif found.tag is not None:
                 named = found.repository, found.tag
                 self._by_tag.setdefault(named, {})[key] = None
                 if named in self._meaning:
-                    self._touched((found.repository, self._meaning[named]))
+                    self.on_touch((found.repository, self._meaning[named]))
         if different:
             self._different[key] = different
 
@@ -136,13 +136,13 @@ class PodTable:
             if found.digest is not None:
                 image = found.repository, found.digest
                 _discard(self._by_image, image, key)
-                self._touched(image)
+                self.on_touch(image)
             elif found.tag is not None:
                 named = found.repository, found.tag
                 _discard(self._by_tag, named, key)
                 tags.append(named)
                 if named in self._meaning:
-                    self._touched((found.repository, self._meaning[named]))
+                    self.on_touch((found.repository, self._meaning[named]))
         return tags
 
     def _forget_tags(self, tags: list[NamedTag]) -> None:
@@ -195,10 +195,10 @@ class PodTable:
             return
         self._meaning[named] = digest
         self._meant.setdefault((named[0], digest), {})[named[1]] = None
-        self._touched((named[0], digest))
+        self.on_touch((named[0], digest))
         if before is not None:
             _discard(self._meant, (named[0], before), named[1])
-            self._touched((named[0], before))
+            self.on_touch((named[0], before))
 
     def uses(self, image: ImageInUse, owner: Callable[[OwningWorkload], OwningWorkload]) -> ImageUses:
         """Return where an image runs. ``owner`` gives the outermost owner of a Pod's controller."""

@@ -108,6 +108,7 @@ class Work:
         self._failures: dict[ImageInUse, tuple[int, float]] = {}
         self._ended: dict[ImageInUse, float] = {}
         self._tag_tries: dict[NamedTag, tuple[int, float]] = {}
+        pods.on_touch = self.touched
         stored.on_change = self.stored_changed
         writer.on_turn = self.turned
         self._places = asyncio.Semaphore(COLLECTIONS_AT_ONCE)
@@ -159,9 +160,15 @@ class Work:
             self._failures.pop(image, None)
             self._schedule.add(image)
 
+    def touched(self, image: ImageInUse) -> None:
+        """Judge an image whose Pods have changed; a process that does not lead yet judges all when it begins to."""
+        if self._group is not None:
+            self._schedule.add(image)
+
     def judge_all(self) -> None:
         """Judge every image again, for example after a jump of the wall clock."""
-        self._schedule.add_all(self._pods.all_images())
+        if self._group is not None:
+            self._schedule.add_all(self._pods.all_images())
 
     def stored_changed(self, name: str, head: VerdictHead | None) -> None:
         """Judge the image of an object that another client wrote or deleted; remove an invalid one of no running image."""
@@ -203,6 +210,8 @@ class Work:
             sink.clear()
         self._writer.clear()
         self._schedule.clear()
+        # Another leader may have seen changes since this process led last: they are in what is stored.
+        self._evidence.clear()
         for each in (self._collecting, self._failures, self._ended, self._tag_tries, self._in_force):
             each.clear()
         self._schedule.add_all(self._pods.all_images())

@@ -22,6 +22,7 @@ class FakeApi:
         self.owners: dict[str, ObjectMetadata] = {}
         self.version = 0
         self.failing: ApiError | None = None
+        self.failing_reads: ApiError | None = None
         self.refused: list[ApiError] = []
         self.asked: list[tuple[str, str]] = []
 
@@ -42,6 +43,8 @@ class FakeApi:
 
     async def get_metadata(self, path: str, *, seconds: float = 0) -> ObjectMetadata:
         self._ask("GET", path)
+        if self.failing_reads is not None:
+            raise self.failing_reads
         if path not in self.owners:
             raise ApiError("no such object", status=NOT_FOUND)
         return self.owners[path]

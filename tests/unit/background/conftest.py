@@ -86,11 +86,11 @@ async def leader() -> Leader:
     facts = Lookups(sources=aws.sources(), limiters=limiters, clock=clock, limit=1_000)
     schedule = Schedule(clock)
     policies, labels, nodes = Snapshots(PolicySnapshot.of([full_policy()])), Labels(), Nodes()
-    pods = PodTable(schedule.add)
+    pods = PodTable()
     stored = VerdictHeads(whole=facts.offer, gone=facts.stored.drop)
     evidence = HeldEvidence(collector=Collector(facts, clock), facts=facts, clock=clock)
     kubernetes = cast("KubernetesApi", api)
-    owners = Owners(kubernetes)
+    owners = Owners(kubernetes, monotonic=clock.monotonic)
     writer = VerdictWriter(
         kubernetes,
         stored=stored,

@@ -63,11 +63,13 @@ async def test_a_deleted_or_replaced_owner_leaves_the_controller_as_it_is(api: F
     assert owners.unread([("shop", SET), ("shop", other)]) == []
 
 
-async def test_an_owner_that_cannot_be_read_is_asked_for_again(api: FakeApi):
+async def test_an_owner_that_cannot_be_read_is_asked_for_again_a_minute_later(api: FakeApi, clock: VirtualClock):
     api.failing = ApiError("denied", status=403)
-    owners = Owners(kubernetes(api))
+    owners = Owners(kubernetes(api), monotonic=clock.monotonic)
     await owners.read([("shop", SET)])
     assert owners.failures == 1
+    assert owners.unread([("shop", SET)]) == []
+    clock.advance(60)
     assert owners.unread([("shop", SET)])
 
 

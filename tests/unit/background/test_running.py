@@ -18,7 +18,8 @@ TAG, DIGEST = f"{ECR}/team/app:v1", f"{ECR}/team/app@{IMAGE}"
 
 def table(*pods: object) -> tuple[PodTable, list[ImageInUse]]:
     touched: list[ImageInUse] = []
-    made = PodTable(touched.append)
+    made = PodTable()
+    made.on_touch = touched.append
     for one in pods:
         made.put(key(one), one)  # type: ignore[arg-type]
     return made, touched

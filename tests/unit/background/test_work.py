@@ -260,6 +260,48 @@ async def test_a_new_leader_goes_on_from_what_is_stored(leader: Leader):
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_a_leader_that_led_before_goes_on_from_what_the_other_one_wrote(leader: Leader):
+    """Meanwhile the other one saw a finding and wrote it; what this one knows is older."""
+    leader.run_pods(running())
+    task = asyncio.create_task(leader.work.run())
+    await leader.settle()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(leader.schedule) == 0
+    leader.run_pods(running("web-1-b"))
+    assert len(leader.schedule) == 0
+    leader.aws.found[IMAGE] = CRITICAL
+    other = asyncio.create_task(leader.work.run())
+    leader.work.changed([])
+    await leader.settle()
+    leader.work.changed([ImageChange(APP, IMAGE)])
+    await leader.settle()
+    assert leader.status["outcome"] == "Fail"
+    other.cancel()
+    await asyncio.gather(other, return_exceptions=True)
+    assert len(leader.evidence) == 1
+    again = asyncio.create_task(leader.work.run())
+    await asyncio.sleep(0)
+    await leader.settle()
+    assert leader.status["outcome"] == "Fail"
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)
+
+
+async def test_an_owner_that_cannot_be_read_is_named_later(working: Leader):
+    """The verdict names the ReplicaSet meanwhile, and the API server is not asked again and again."""
+    working.api.failing_reads = ApiError("denied", status=403)
+    working.run_pods(running())
+    await working.settle(30)
+    assert working.status["runs"]["namespaces"][0]["workloads"] == [{"kind": "ReplicaSet", "name": "web-1"}]
+    assert working.api.count("GET", "replicasets") == 1
+    working.api.failing_reads = None
+    await working.settle(120)
+    working.work.judge_all()
+    await working.settle(120)
+    assert working.status["runs"]["namespaces"][0]["workloads"] == [{"kind": "Deployment", "name": "web"}]
+
+
 async def test_what_another_client_writes_is_written_anew(working: Leader):
     working.run_pods(running())
     await working.settle()

@@ -41,7 +41,7 @@ class PlannedUse:
     plan: Plan
 
 
-class Judge:
+class RunningJudge:
     """Plans and judges by the present policies, labels and platforms. Nothing is remembered."""
 
     def __init__(

@@ -15,21 +15,18 @@ import structlog
 from tidegate.background.counts import Counts
 from tidegate.background.events import Events
 from tidegate.background.evidence import HeldEvidence, reference_to
-from tidegate.background.judging import Judge, PlannedUse, needs_of, united
+from tidegate.background.judging import PlannedUse, RunningJudge, needs_of, united
+from tidegate.background.looks import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, Looks
 from tidegate.background.owners import Owners
-from tidegate.background.running import ImageInUse, ImageUses, NamedTag, PodTable
+from tidegate.background.running import ImageInUse, ImageUses, PodTable
 from tidegate.background.schedule import Schedule
 from tidegate.background.stored import VerdictHead, VerdictHeads
 from tidegate.background.writer import Turn, VerdictWriter
 from tidegate.evidence.change import Change
 from tidegate.evidence.clock import Clock
-from tidegate.evidence.fact import Known
-from tidegate.evidence.image import ImageDetail
 from tidegate.evidence.image_evidence import ImageEvidence, nothing_asked
 from tidegate.evidence.needs import Needs
-from tidegate.images.platform import Platform
 from tidegate.images.repository import EcrRegistry, EcrRepository
-from tidegate.policy.snapshot import PolicySet
 from tidegate.trust.refresh import retry_seconds
 from tidegate.verdicts.shape import object_name
 from tidegate.verdicts.usage import OwningWorkload, Usage
@@ -43,14 +40,8 @@ LINGER_SECONDS: Final = 300.0
 """How long an image without Pods still counts as running where it last ran, so that a rollout or a CronJob is no change."""
 KEPT: Final = timedelta(hours=24)
 """How long the object of an image that does not run any more stays."""
-FIRST_RETRY_SECONDS: Final = 5.0
-LAST_RETRY_SECONDS: Final = 300.0
-"""Longest wait between attempts to look up the evidence of an image, or the meaning of a tag."""
-LOOK_AT_POLICIES_SECONDS: Final = 0.5
-LOOK_AT_PODS_SECONDS: Final = 2.0
 MIN_WAIT_SECONDS: Final = 1.0
 """Shortest wait for the moment when time changes a verdict: at that very moment it may be as before."""
-MAX_TAGS_AT_ONCE: Final = 1_000
 MAX_TAGS_OF_AN_IMAGE: Final = 16
 """Tags of which the meaning is looked up with the evidence of an image."""
 MAX_LOGGED: Final = 10
@@ -79,7 +70,7 @@ class Work:
         *,
         pods: PodTable,
         stored: VerdictHeads,
-        judge: Judge,
+        judge: RunningJudge,
         evidence: HeldEvidence,
         owners: Owners,
         writer: VerdictWriter,
@@ -102,18 +93,18 @@ class Work:
         self._counts = counts
         self._beside = beside
         self._sinks = sinks
-        self._in_force: dict[str, tuple[PolicySet, tuple[Platform, ...]]] = {}
         self._collecting: set[ImageInUse] = set()
         self._changed: dict[ImageInUse, float] = {}
         self._failures: dict[ImageInUse, tuple[int, float]] = {}
         self._ended: dict[ImageInUse, float] = {}
-        self._tag_tries: dict[NamedTag, tuple[int, float]] = {}
+        self._looks = Looks(
+            pods=pods, judge=judge, evidence=evidence, owners=owners, events=events, schedule=schedule, clock=clock
+        )
         pods.on_touch = self.touched
         stored.on_change = self.stored_changed
         writer.on_turn = self.turned
         self._places = asyncio.Semaphore(COLLECTIONS_AT_ONCE)
         self._group: asyncio.TaskGroup | None = None
-        self._all_since: float | None = None
         self.considered = asyncio.Event()
         """Set when every image was considered once since this process leads: from then on changes can be followed."""
         self.rejudged_seconds = 0.0
@@ -142,8 +133,8 @@ class Work:
                 self._group = group
                 for work in (
                     self._judge_due,
-                    self._look_at_policies,
-                    self._look_at_pods,
+                    self._looks.at_policies,
+                    self._looks.at_pods,
                     self._writer.run,
                     self._events.run,
                     *self._beside,
@@ -212,7 +203,8 @@ class Work:
         self._schedule.clear()
         # Another leader may have seen changes since this process led last: they are in what is stored.
         self._evidence.clear()
-        for each in (self._collecting, self._failures, self._ended, self._tag_tries, self._in_force):
+        self._looks.clear()
+        for each in (self._collecting, self._failures, self._ended):
             each.clear()
         self._schedule.add_all(self._pods.all_images())
         names: dict[str, ImageInUse] | None = None
@@ -229,8 +221,9 @@ class Work:
         while True:
             if not len(self._schedule):
                 self.considered.set()
-                if self._all_since is not None:
-                    self.rejudged_seconds, self._all_since = time.monotonic() - self._all_since, None
+                if self._looks.changed_at is not None:
+                    self.rejudged_seconds = time.monotonic() - self._looks.changed_at
+                    self._looks.changed_at = None
             image = await self._schedule.next()
             try:
                 self.consider(image)
@@ -379,48 +372,3 @@ class Work:
         else:
             self._ended.pop(image, None)
             self._writer.remove(head)
-
-    async def _look_at_policies(self) -> None:
-        """Judge the images of each namespace whose policies, or the platforms for them, have changed."""
-        while True:
-            snapshot, platforms = self._judge.snapshot, self._judge.platforms
-            in_force = {
-                name: (snapshot.for_namespace(name, self._judge.labels(name)), platforms)
-                for name in self._pods.namespaces()
-            }
-            changed = {
-                name
-                for name, found in in_force.items()
-                if name in self._in_force
-                and (self._in_force[name][0] is not found[0] or self._in_force[name][1] is not platforms)
-            }
-            self._in_force = in_force
-            if changed:
-                self._all_since = time.monotonic()
-                self._schedule.add_all(self._pods.images_in(changed))
-            await asyncio.sleep(LOOK_AT_POLICIES_SECONDS)
-
-    async def _look_at_pods(self) -> None:
-        """Ask what the tags of containers mean that have not started, and report digests that differ."""
-        while True:
-            for found in self._pods.different():
-                self._events.differs(found, self._owners.known(found.workload))
-            asked = [
-                named
-                for named, namespace, text in self._pods.unresolved()
-                if self._clock.monotonic() >= self._tag_tries.get(named, (0, 0.0))[1]
-                and needs_of([self._judge.plan_one(namespace, text)])
-            ]
-            for start in range(0, len(asked), MAX_TAGS_AT_ONCE):
-                await asyncio.gather(*(self._resolve(named) for named in asked[start : start + MAX_TAGS_AT_ONCE]))
-            await asyncio.sleep(LOOK_AT_PODS_SECONDS)
-
-    async def _resolve(self, named: NamedTag) -> None:
-        fact = await self._evidence.tag(named)
-        if isinstance(fact, Known) and isinstance(fact.value, ImageDetail):
-            self._tag_tries.pop(named, None)
-            self._pods.resolve(named, fact.value.digest)
-            return
-        count = self._tag_tries.get(named, (0, 0.0))[0] + 1
-        wait = retry_seconds(count, first=FIRST_RETRY_SECONDS, last=LAST_RETRY_SECONDS)
-        self._tag_tries[named] = count, self._clock.monotonic() + wait

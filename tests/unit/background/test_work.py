@@ -11,7 +11,7 @@ from tests.unit.background.cluster import ECR, pod
 from tests.unit.background.conftest import Leader
 from tests.unit.builders import ecr, globs, policy
 from tests.unit.gather.fakes import APP, IMAGE, REGISTRY, finding, unavailable
-from tidegate.background import work
+from tidegate.background import looks
 from tidegate.background.work import KEPT, LINGER_SECONDS
 from tidegate.cluster.api import ApiError
 from tidegate.evidence.change import ImageChange, RegistryChange, RepositoryChange, TagChange
@@ -42,8 +42,8 @@ def _policy(leader: Leader) -> None:
 @pytest.fixture
 def _days(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the work look around less often, so that days of virtual time take no minutes."""
-    monkeypatch.setattr(work, "LOOK_AT_POLICIES_SECONDS", 900.0)
-    monkeypatch.setattr(work, "LOOK_AT_PODS_SECONDS", 900.0)
+    monkeypatch.setattr(looks, "LOOK_AT_POLICIES_SECONDS", 900.0)
+    monkeypatch.setattr(looks, "LOOK_AT_PODS_SECONDS", 900.0)
 
 
 async def test_a_running_image_is_judged_and_written_once(working: Leader):

@@ -47,9 +47,13 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _StoredObject:
-    """One object: its facts, compressed, when they were looked up, and what it is found by."""
+    """One object: its facts, compressed, when they were looked up, and what it is found by.
+
+    ``is_followed`` is whether the image runs: the change feed reports nothing of others.
+    """
 
     data: str
+    is_followed: bool
     observed_at: datetime
     settings_observed_at: datetime | None
     signatures_observed_at: datetime | None
@@ -101,6 +105,7 @@ class StoredVerdicts:
             return self._refuse(verdict, "too many are kept")
         kept = _StoredObject(
             data=evidence.data,
+            is_followed=verdict.status.runs.pods > 0,
             observed_at=min(evidence.observed_at, now),
             settings_observed_at=_at_most(evidence.settings_observed_at, now),
             signatures_observed_at=_at_most(evidence.signatures_observed_at, now),
@@ -123,7 +128,10 @@ class StoredVerdicts:
             known = self._tags.get((repository, tag))
             if known is None or known[1] <= observed_at:
                 self._tags[repository, tag] = verdict.digest, observed_at
-        self._holders |= dict.fromkeys(((repository, one) for one in kept.held), verdict.digest)
+        for one in kept.held:
+            holder = self._holders.get((repository, one))
+            if holder is None or self._kept[repository, holder].observed_at <= kept.observed_at:
+                self._holders[repository, one] = verdict.digest
         if isinstance(repository, EcrRepository):
             if facts.settings is not None and kept.settings_observed_at is not None:
                 _keep_newest(self._settings, repository, (facts.settings, kept.settings_observed_at))
@@ -199,7 +207,8 @@ class StoredVerdicts:
         if kept is None:
             return None
         value = read(self._facts(kept))
-        return None if value is None else self._known(value, kept.observed_at, repository.registry)
+        followed = repository.registry if kept.is_followed else None
+        return None if value is None else self._known(value, kept.observed_at, followed)
 
     def _facts(self, kept: _StoredObject) -> ImageFacts:
         """Return the facts of an object; those of the last one are at hand, since a walk asks for one after the other."""

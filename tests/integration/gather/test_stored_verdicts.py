@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gather.gate import Gate, image
+from tests.integration.gather.gate import NO_CRITICAL, Gate, image
 from tests.simulator import Simulator, World
 from tests.stored_verdicts import clean, stored_verdict
 from tidegate.evidence.repository import ScanType
@@ -116,6 +116,37 @@ async def test_aws_that_hangs_until_the_deadline_is_not_reached(aws):
     answer = await gate.review(GOOD, seconds=3)
     assert answer.allowed
     assert "AWS did not answer in time" in answer.warnings
+
+
+@pytest.mark.parametrize("is_newer_first", [False, True])
+async def test_of_two_objects_with_the_scan_of_one_image_the_newer_counts(aws, is_newer_first):
+    """An index and an image of it run: the object of each has the scan of the image."""
+    _, children = aws.world.add_index("team/pair", "v1", pushed_at="-10d")
+    child = children["linux/amd64"]
+    aws.world.add_finding("team/pair", child, severity="CRITICAL", at="-5d")
+    writer = Gate(aws, NO_CRITICAL)
+    old = await stored_verdict(writer, image("team/pair"), change=clean, observed_at=writer.clock.now() - HOUR / 2)
+    new = await stored_verdict(writer, image("team/pair", child))
+    aws.inject("down")
+    gate = Gate(aws, NO_CRITICAL)
+    for obj in (new, old) if is_newer_first else (old, new):
+        offer(gate, obj)
+    for one in (image("team/pair"), image("team/pair", child)):
+        answer = await gate.review(one)
+        assert not answer.allowed
+        assert "VulnerabilitiesFound" in answer.message
+
+
+async def test_what_does_not_run_any_more_is_as_old_as_its_look_up(aws):
+    """The change feed is about images that run: a finding that came later is not in the object."""
+    by_digest = image("team/good", aws.world.image("team/good", "v1").digest)
+    gate = await restarted(aws, by_digest, namespaces={})
+    gate.clock.advance(20 * 3600)
+    now = gate.clock.now()
+    confirm(gate, since=now - 24 * HOUR, confirmed_at=now)
+    answer = await gate.review(by_digest)
+    assert not answer.allowed
+    assert "EvidenceTooOld" in answer.message
 
 
 def dirty(report: ScanReport) -> ScanReport:

@@ -15,6 +15,8 @@ from tidegate.checks.messages import harmless, plural
 from tidegate.checks.result import RETRY, Check, CheckResult, Outcome, Reason, Shortfall, failed, passed, undetermined
 from tidegate.checks.scan import MAX_CLOCK_SKEW, ScannedImage, judge_scans, resting_on_scans, worst
 from tidegate.checks.staleness import earliest
+from tidegate.evidence.fact import Known
+from tidegate.evidence.image import ImageDetail
 from tidegate.evidence.scan import Answer, Finding, Scanner, ScanReport, Severity
 from tidegate.policy.model import GraceAction, ImagePolicy, ScanRules, Tolerance, VulnerabilityRules
 
@@ -156,6 +158,12 @@ def _end_of_running(rules: VulnerabilityRules, finding: Finding, subject: ImageS
     grace, observed, since = rules.running_images, finding.first_observed_at, subject.running_since
     if grace is None or observed is None or since is None or not since < observed <= subject.now:
         return None
+    detail = subject.evidence.detail
+    scanned_from = (
+        detail.value.scanned_from if isinstance(detail, Known) and isinstance(detail.value, ImageDetail) else None
+    )
+    if scanned_from is not None and since < scanned_from <= observed:
+        return None  # It may be an older finding that was observed anew.
     if grace.except_exploitable and finding.exploit is not Answer.NO:
         return None
     if finding.severity not in {*rules.max_counts, Severity.UNKNOWN} and rules.epss_threshold is None:

@@ -41,6 +41,11 @@ class ImageDetail(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     pushed_at: datetime | None
     restored_at: datetime | None = None
 
+    @property
+    def scanned_from(self) -> datetime | None:
+        """Return when it was pushed or restored last, from which on it is scanned anew; None where that is not known."""
+        return max((one for one in (self.pushed_at, self.restored_at) if one is not None), default=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformImage:

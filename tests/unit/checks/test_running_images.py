@@ -11,6 +11,7 @@ from tests.unit.builders import (
     MINUTE,
     NOW,
     child,
+    detail,
     digest,
     evidence,
     finding,
@@ -80,7 +81,7 @@ def test_allow_admits_it_without_a_warning():
 )
 def test_it_is_counted_from_when_the_finding_was_first_observed(observed, outcome):
     """A time in the future, or none, gives no grace."""
-    assert check(young(observed=observed), since=NOW - 100 * DAY).outcome is outcome
+    assert check(young(observed=observed), since=NOW - 9 * DAY).outcome is outcome
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,20 @@ def test_it_is_counted_from_when_the_finding_was_first_observed(observed, outcom
 )
 def test_it_has_to_run_since_before_the_finding(since, outcome):
     assert check(young(), since=since).outcome is outcome
+
+
+@pytest.mark.parametrize("again", ["pushed_at", "restored_at"])
+def test_a_push_or_restore_while_it_runs_does_not_begin_the_grace_anew(again):
+    """Amazon Inspector scans the image anew then, and may observe old findings for the first time again."""
+
+    def judged(moment, **more):
+        return check(collected=evidence(report(young()), detail=detail(**{again: moment})), **more).outcome
+
+    assert judged(NOW - 2 * HOUR) is FAIL
+    assert judged(NOW - HOUR) is FAIL
+    assert judged(NOW - HOUR + INSTANT) is PASS  # The finding was observed before: its time is an old one.
+    assert judged(YESTERDAY) is PASS
+    assert judged(NOW - 2 * HOUR, since=NOW - 2 * HOUR + INSTANT) is PASS
 
 
 @pytest.mark.parametrize("exploit", [Answer.YES, Answer.UNKNOWN, Answer.PARTIAL])

@@ -57,7 +57,7 @@ def keep_facts(given: VerdictInput, before: StoredVerdict | None) -> KeptFacts:
         settings=settings if isinstance(settings, RepositorySettings) else None,
         runnable=runnable if isinstance(runnable, tuple) else None,
         scan_type=_newest(evidence.scan_type, stored.facts.scan_type, None, []),
-        scans=_scans(given, runnable if isinstance(runnable, tuple) else (), stored, times),
+        scans=_scans(given, detail, runnable if isinstance(runnable, tuple) else (), stored, times),
         verified=verified,
     )
     return KeptFacts(
@@ -93,7 +93,11 @@ def _newest(fact: Fact[A], stored: B | None, stored_at: datetime | None, times: 
 
 
 def _scans(
-    given: VerdictInput, runnable: tuple[PlatformImage, ...], stored: KeptFacts, times: list[datetime]
+    given: VerdictInput,
+    detail: ImageDetail,
+    runnable: tuple[PlatformImage, ...],
+    stored: KeptFacts,
+    times: list[datetime],
 ) -> dict[str, ScanReport]:
     """Return the scans of the images that may run; the stored ones where a look-up gave none."""
     scans: dict[str, ScanReport] = {}
@@ -101,7 +105,7 @@ def _scans(
         fact = given.evidence.scans.get(digest, _NOT_LOOKED_UP)
         report = _newest(fact, stored.facts.scans.get(digest), stored.observed_at, times)
         if report is not None:
-            scans[digest] = _settled(report, stored.facts.scans.get(digest))
+            scans[digest] = _settled(report, stored.facts.scans.get(digest), detail.scanned_from)
     return scans
 
 
@@ -139,15 +143,17 @@ def _met(results: VerificationResults) -> dict[str, Attempt]:
     }
 
 
-def _settled(report: ScanReport, stored: ScanReport | None) -> ScanReport:
+def _settled(report: ScanReport, stored: ScanReport | None, scanned_from: datetime | None) -> ScanReport:
     """Return the stored report where a new one says the same and is about a day newer at most.
 
-    Amazon Inspector scans images again and again: the time of a scan alone is not worth a write. What this process alone
-    saw, ``scanned_since``, is not stored.
+    Amazon Inspector scans images again and again: the time of a scan alone is not worth a write. But a scan from before the
+    image was pushed or restored last (``scanned_from``) proves nothing of those after it. What this process alone saw,
+    ``scanned_since``, is not stored.
     """
     if stored is not None and report.says_as(stored):
         new, old = report.coverage.last_scanned_at, stored.coverage.last_scanned_at
-        if new == old or (new is not None and old is not None and timedelta(0) <= new - old < RESCAN_WRITTEN):
+        is_recent = new is not None and old is not None and timedelta(0) <= new - old < RESCAN_WRITTEN
+        if new == old or (is_recent and (scanned_from is None or (old is not None and old >= scanned_from))):
             return stored
     return report.without_earlier_scans()
 

@@ -225,6 +225,15 @@ def test_the_time_of_a_scan_alone_is_written_once_a_day(later, written):
     assert is_same(first, encode(given(again), NOW, before=decode(first))) is not written
 
 
+@pytest.mark.parametrize("again", ["pushed_at", "restored_at"])
+def test_a_scan_from_before_a_push_or_restore_is_never_kept_as_the_one_after_it(again):
+    """It would prove that the findings of the new scan had arrived."""
+    before = decode(encode(given(evidence(report(last_scanned_at=NOW - 2 * HOUR))), NOW - HOUR))
+    anew = detail(**{again: NOW - 2 * HOUR + MINUTE})
+    after = decode(encode(given(evidence(report(last_scanned_at=NOW - MINUTE), detail=anew)), NOW, before=before))
+    assert after.facts.scans[DIGEST].coverage.last_scanned_at == NOW - MINUTE
+
+
 def test_a_scan_that_has_a_time_now_is_written():
     first = encode(given(evidence(report(last_scanned_at=None))), NOW)
     assert not is_same(first, encode(given(), NOW, before=decode(first)))

@@ -4,6 +4,7 @@ Only these two levels are looked at: every other controller of Pods is taken as 
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -25,6 +26,8 @@ LOOKED_UP: Final = {
     ("apps/v1", "ReplicaSet"): "/apis/apps/v1/namespaces/{namespace}/replicasets/{name}",
     ("batch/v1", "Job"): "/apis/batch/v1/namespaces/{namespace}/jobs/{name}",
 }
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""Users write the owners of their Pods, and the API server takes any text as a name: none may lead to another path."""
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +55,7 @@ class Owners:
             for namespace, one in workloads
             if (one.api_version, one.kind) in LOOKED_UP
             and one.uid
+            and _NAME.fullmatch(one.name)
             and self._known.get(one.uid) is None
             and self._monotonic() >= self._failed.get(one.uid, 0.0) + RETRY_SECONDS
         ]

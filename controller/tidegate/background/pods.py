@@ -1,5 +1,6 @@
 """Pods as the API server sends them, reduced while they are decoded to what tells which images run, and for whom."""
 
+import re
 import sys
 from datetime import datetime
 from typing import Final
@@ -61,6 +62,10 @@ class _Pod(msgspec.Struct, frozen=True, gc=False):
     status: _PodStatus = _PodStatus()
 
 
+_KIND: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.:]{0,251}[a-z0-9])?")
+_MAX_VERSION, _MAX_UID = 320, 128
+
 _DECODER: Final = msgspec.json.Decoder(_Pod)
 
 
@@ -113,9 +118,12 @@ def _container(path: str, image: str, status: _ContainerStatus | None) -> Runnin
 
 
 def _workload(metadata: _PodMetadata) -> OwningWorkload:
-    """Return the Pod's controller, or the Pod itself where it has none."""
+    """Return the Pod's controller, or the Pod itself where it has none that could be an object.
+
+    Users write the owners of their Pods, and the API server takes any text as kind or name.
+    """
     for owner in metadata.owner_references or ():
-        if owner.controller:
+        if owner.controller and _is_possible(owner):
             return OwningWorkload(
                 kind=sys.intern(owner.kind),
                 name=sys.intern(owner.name),
@@ -123,3 +131,12 @@ def _workload(metadata: _PodMetadata) -> OwningWorkload:
                 uid=sys.intern(owner.uid),
             )
     return OwningWorkload(kind="Pod", name=metadata.name, api_version="v1", uid=metadata.uid)
+
+
+def _is_possible(owner: _Owner) -> bool:
+    return (
+        _KIND.fullmatch(owner.kind) is not None
+        and _NAME.fullmatch(owner.name) is not None
+        and len(owner.api_version) <= _MAX_VERSION
+        and len(owner.uid) <= _MAX_UID
+    )

@@ -73,6 +73,14 @@ async def test_an_owner_that_cannot_be_read_is_asked_for_again_a_minute_later(ap
     assert owners.unread([("shop", SET)])
 
 
+@pytest.mark.parametrize("name", ["../../../../api/v1/secrets", "a/b", "a?watch=1", "", "A", "a" * 254])
+async def test_an_owner_whose_name_no_object_can_have_is_not_asked_for(api: FakeApi, name: str):
+    owners = Owners(kubernetes(api))
+    forged = OwningWorkload(kind="ReplicaSet", name=name, api_version="apps/v1", uid="1")
+    assert owners.unread([("shop", forged)]) == []
+    assert owners.known(forged) is forged
+
+
 async def test_an_image_is_due_once_and_the_earliest_moment_counts(clock: VirtualClock):
     schedule, image, other = Schedule(clock), (APP, IMAGE), (APP, type(IMAGE)("sha256:" + "2" * 64))
     schedule.add(image)

@@ -56,6 +56,21 @@ def test_a_pod_without_a_controller_is_its_own_workload():
     assert pod("a", TAG, owner=None).workload == OwningWorkload(kind="Pod", name="a", api_version="v1", uid="pod-a")
 
 
+@pytest.mark.parametrize(
+    "owner",
+    [
+        ("apps/v1", "ReplicaSet", "../../../../api/v1/secrets/x"),
+        ("apps/v1", "ReplicaSet", "a" * 254),
+        ("apps/v1", "K" * 64, "web"),
+        ("apps/v1", "Kind\n", "web"),
+        ("v" * 321, "ReplicaSet", "web"),
+    ],
+)
+def test_an_owner_that_no_object_can_be_is_none(owner: tuple[str, str, str]):
+    """It would make the verdict an object that the API server refuses, and so hide the image."""
+    assert pod("a", TAG, owner=owner).workload.kind == "Pod"
+
+
 def test_null_lists_as_go_writes_them_are_empty():
     obj = pod_json("a", TAG)
     obj["spec"] |= {"initContainers": None, "volumes": None}

@@ -7,13 +7,10 @@ from typing import Final
 
 import msgspec
 
-from tidegate.admission.workload import PodSpec, PodSpecField
+from tidegate.admission.workload import MAX_LISTED, PodSpec, PodSpecField
 from tidegate.verdicts.usage import OwningWorkload, RunningContainer, RunningPod
 
 PODS_PATH: Final = "/api/v1/pods"
-MAX_CONTAINERS: Final = 1_000
-"""Containers and image volumes of one Pod that are looked at; Kubernetes' own limit of an object's size leaves room for
-some thousands."""
 MAX_IMAGE_CHARACTERS: Final = 1_024
 """A longer image is no reference, and never runs."""
 _ENDED: Final = frozenset({"Succeeded", "Failed"})
@@ -98,7 +95,7 @@ def decode_pod(raw: bytes | msgspec.Raw) -> RunningPod:
         namespace=sys.intern(metadata.namespace),
         name=metadata.name,
         workload=_workload(metadata),
-        containers=tuple(containers[:MAX_CONTAINERS]),
+        containers=tuple(containers[:MAX_LISTED]),
     )
 
 

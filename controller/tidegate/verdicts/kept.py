@@ -44,6 +44,8 @@ def keep_facts(given: VerdictInput, before: StoredVerdict | None) -> KeptFacts:
     evidence, stored = given.evidence, _stored(before)
     times: list[datetime] = []
     settings_times: list[datetime] = []
+    if given.usage.pods and isinstance(evidence.detail, Missing) and evidence.detail.cause is Cause.NOT_ASKED:
+        return KeptFacts()  # No policy where it runs wants facts, so none is looked up again when it changes.
     detail = _newest(evidence.detail, stored.facts.detail, stored.observed_at, times)
     if not isinstance(detail, ImageDetail) or detail.digest != given.digest:
         return KeptFacts()
@@ -99,10 +101,16 @@ def _scans(
     stored: KeptFacts,
     times: list[datetime],
 ) -> dict[str, ScanReport]:
-    """Return the scans of the images that may run; the stored ones where a look-up gave none."""
+    """Return the scans of the images that may run; the stored ones where a look-up gave none.
+
+    Those that no policy wants any more are not kept: they are not looked up again when they change.
+    """
+    is_chosen = isinstance(given.evidence.runnable, Known)
     scans: dict[str, ScanReport] = {}
     for digest in sorted({*given.evidence.scans, *(one.digest for one in images_within(runnable))}):
         fact = given.evidence.scans.get(digest, _NOT_LOOKED_UP)
+        if fact is _NOT_LOOKED_UP and is_chosen:
+            continue
         report = _newest(fact, stored.facts.scans.get(digest), stored.observed_at, times)
         if report is not None:
             scans[digest] = _settled(report, stored.facts.scans.get(digest), detail.scanned_from)

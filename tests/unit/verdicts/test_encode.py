@@ -29,9 +29,9 @@ from tests.unit.builders import (
 from tests.unit.strategies import collected
 from tests.unit.verdicts.given import given, usage, verdict
 from tidegate.checks.result import Outcome
-from tidegate.evidence.fact import Cause, Known
+from tidegate.evidence.fact import Cause, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail
-from tidegate.evidence.image_evidence import ImageEvidence
+from tidegate.evidence.image_evidence import ImageEvidence, nothing_asked
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanState, Severity
 from tidegate.evidence.verification_result import (
@@ -270,6 +270,18 @@ def test_what_could_not_be_looked_up_never_replaces_what_is_stored():
     assert before.status.evidence is not None
     assert after.status.evidence.observed_at == before.status.evidence.observed_at
     assert [tag.name for tag in after.status.evidence.tags] == ["v1"]
+
+
+def test_scans_that_no_policy_wants_any_more_are_forgotten():
+    """Nothing looks them up again when they change."""
+    before = decode(encode(given(), NOW))
+    assert before.facts.scans
+    unwanted = evidence(scans={}, scan_type=Missing(Cause.NOT_ASKED, ""))
+    assert decode(encode(given(unwanted), NOW, before=before)).facts.scans == {}
+    nothing = decode(encode(given(nothing_asked(), judged=()), NOW, before=before))
+    assert nothing.status.evidence is None
+    away = decode(encode(given(nothing_asked(), judged=(), runs=Usage()), NOW, before=before))
+    assert away.facts == before.facts
 
 
 def test_an_image_that_is_gone_keeps_no_facts():

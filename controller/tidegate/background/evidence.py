@@ -51,6 +51,10 @@ class HeldEvidence:
         for each in (self._held, self._partial, self._indexes):
             each.clear()
 
+    def holds(self, image: ImageInUse) -> bool:
+        """Tell whether evidence of an image is held: only then are changes of it followed."""
+        return image in self._held
+
     def scanned(self) -> dict[EcrRegistry, list[ImageKey]]:
         """Return the images in Amazon ECR whose scans are held, by registry: policies list these registries."""
         found: dict[EcrRegistry, list[ImageKey]] = {}
@@ -59,10 +63,13 @@ class HeldEvidence:
                 found.setdefault(repository.registry, []).append((repository.name, digest))
         return found
 
-    def known(self, image: ImageInUse, wanted: Needs) -> ImageEvidence | None:
-        """Return the evidence without any look-up, or None where something of it has to be looked up first."""
+    def known(self, image: ImageInUse, wanted: Needs, *, uses_stored: bool = True) -> ImageEvidence | None:
+        """Return the evidence without any look-up, or None where something of it has to be looked up first.
+
+        ``uses_stored`` is whether what the image's object has counts too.
+        """
         held = self._held.get(image, {}).get(wanted)
-        if held is not None:
+        if held is not None or not uses_stored:
             return held
         found = self._collector.stored(reference_to(image), wanted)
         return self._hold(image, wanted, found) if found.is_whole else None
@@ -75,12 +82,12 @@ class HeldEvidence:
     async def collect(self, image: ImageInUse, wanted: Needs, *, since: float) -> bool:
         """Look up what is not fresh; return whether all of it was answered, its scans after ``since`` (monotonic).
 
-        Without an answer the evidence that is held stays.
+        Without an answer the evidence that is held stays. What is stored counts only where nothing has changed since.
         """
         deadline = self._clock.monotonic() + COLLECT_SECONDS
         found = await self._collector.collect(reference_to(image), wanted, deadline=deadline)
         is_answered = found.is_whole and not found.is_stale
-        if is_answered or (found.is_whole and wanted not in self._held.get(image, {})):
+        if is_answered or (found.is_whole and not since and wanted not in self._held.get(image, {})):
             self._hold(image, wanted, found)
         elif not found.is_whole:
             self._partial.setdefault(image, {})[wanted] = found

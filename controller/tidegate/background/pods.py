@@ -13,6 +13,8 @@ from tidegate.verdicts.usage import OwningWorkload, RunningContainer, RunningPod
 PODS_PATH: Final = "/api/v1/pods"
 MAX_IMAGE_CHARACTERS: Final = 1_024
 """A longer image is no reference, and never runs."""
+_NEVER_STARTED: Final = 1970
+"""The year in which a container that failed to start was started, as containerd says."""
 _ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
@@ -106,11 +108,12 @@ def _container(path: str, image: str, status: _ContainerStatus | None) -> Runnin
         return RunningContainer(path=sys.intern(path), image=sys.intern(text))
     state = status.state or _State()
     moment = state.running or state.terminated
+    started_at = None if moment is None else moment.started_at
     return RunningContainer(
         path=sys.intern(path),
         image=sys.intern(text),
         image_id=sys.intern(status.image_id[:MAX_IMAGE_CHARACTERS]),
-        since=None if moment is None else moment.started_at,
+        since=None if started_at is None or started_at.year <= _NEVER_STARTED else started_at,
     )
 
 

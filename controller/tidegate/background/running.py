@@ -214,7 +214,7 @@ class PodTable:
             texts[pod.namespace, container.image][workload] = None
             if found.tag is not None:
                 tags[found.tag] += 1
-            if container.since is not None:
+            if container.since is not None and found.digest is not None:
                 since[pod.namespace] = min(since.get(pod.namespace, container.since), container.since)
         namespaces = {
             name: NamespaceUsage(pods=len(keys), since=since.get(name), workloads=tuple(sorted(workloads[name])))

@@ -243,11 +243,17 @@ class Work:
         if not self._pods.runs(image):
             self._put_away(image)
             return
-        self._ended.pop(image, None)
+        ended_at = self._ended.pop(image, None)
         uses = self._pods.uses(image, self._owners.known)
         planned = self._judge.plan(uses)
         wanted = needs_of(planned)
-        known = {needs: found for needs in wanted if (found := self._evidence.known(image, needs)) is not None}
+        if wanted and not self._evidence.holds(image) and self._was_away(image, ended_at):
+            self._changed.setdefault(image, self._clock.monotonic())
+        known = {
+            needs: found
+            for needs in wanted
+            if (found := self._evidence.known(image, needs, uses_stored=image not in self._changed)) is not None
+        }
         unread = self._owners.unread(
             (name, one) for name, usage in uses.usage.namespaces.items() for one in usage.workloads
         )
@@ -257,6 +263,14 @@ class Work:
             if is_asked and (unread or is_missing):
                 return
         self._finish(image, uses, planned, known)
+
+    def _was_away(self, image: ImageInUse, ended_at: float | None) -> bool:
+        """Tell whether facts are stored from before a time in which the image did not run: its changes were not followed."""
+        head = self._stored.head(object_name(*image))
+        if head is None or head.verdict is None or head.verdict.status.evidence is None:
+            return False
+        has_ended = ended_at is not None and ended_at + LINGER_SECONDS <= self._clock.monotonic()
+        return has_ended or head.verdict.status.runs.last_seen is not None
 
     def _prepare(
         self,

@@ -138,6 +138,29 @@ def test_uses_are_by_namespace_reference_and_workload():
     }
 
 
+def test_a_container_that_failed_to_start_never_ran():
+    """containerd and the kubelet report it as terminated, started in 1970."""
+    obj = pod_json("a", TAG, DIGEST, ran=(DIGEST, DIGEST))
+    failed = {"reason": "StartError", "exitCode": 128, "startedAt": "1970-01-01T00:00:00Z"}
+    obj["status"]["containerStatuses"][0]["state"] = {"terminated": failed}
+    obj["status"]["containerStatuses"][1]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    found = decode_pod(json.dumps(obj).encode())
+    assert [one.since for one in found.containers] == [None, None]
+    obj["status"]["containerStatuses"][1]["state"] = {"terminated": {"startedAt": "2026-02-01T00:00:00Z"}}
+    made, _ = table(decode_pod(json.dumps(obj).encode()))
+    since = made.uses((APP, IMAGE), same).usage.namespaces["shop"].since
+    assert since is not None
+    assert since.isoformat() == "2026-02-01T00:00:00+00:00"
+
+
+def test_what_a_tag_means_now_does_not_run_since_a_container_started_by_it():
+    """The kubelet reports the digest in another repository: the container may run what the tag meant before."""
+    made, _ = table(pod("a", TAG, ran=(f"{ECR}/team/copy@{OTHER}",), since="2026-02-01T00:00:00Z"))
+    made.resolve((APP, "v1"), IMAGE)
+    used = made.uses((APP, IMAGE), same).usage.namespaces["shop"]
+    assert (used.pods, used.since) == (1, None)
+
+
 def test_a_change_that_is_none_touches_nothing():
     made, touched = table(pod("a", TAG, ran=(DIGEST,)))
     touched.clear()

@@ -230,6 +230,31 @@ async def test_an_image_that_runs_again_within_the_day_stays(working: Leader):
     assert working.status["runs"]["pods"] == 1
 
 
+@pytest.mark.usefixtures("_days")
+@pytest.mark.parametrize("away", [0.0, 3_600.0])
+async def test_an_image_that_runs_again_is_looked_up_anew(working: Leader, away):
+    """No change was reported while it did not run, whether or not its last answer is still fresh."""
+    working.run_pods(running())
+    await working.settle()
+    working.pods.drop("shop/web-1-a")
+    await working.settle(LINGER_SECONDS - 10)
+    working.work.changed([ImageChange(APP, IMAGE)])
+    await working.settle(20 + away)
+    assert "pods" not in working.status["runs"]
+    working.aws.found[IMAGE] = CRITICAL
+    working.work.changed([ImageChange(APP, IMAGE)])
+    await working.settle(1)
+    working.aws.failing["*"] = unavailable(Cause.UNREACHABLE)
+    working.run_pods(running("web-1-b"))
+    await working.settle(10)
+    assert working.work.unread_registries == {REGISTRY}
+    assert "pods" not in working.status["runs"]
+    del working.aws.failing["*"]
+    await working.settle(600)
+    assert working.status["runs"]["pods"] == 1
+    assert working.status["outcome"] == "Fail"
+
+
 async def test_a_rollout_of_the_same_image_is_no_change(working: Leader):
     working.run_pods(running())
     await working.settle()

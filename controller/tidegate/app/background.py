@@ -22,7 +22,7 @@ from tidegate.app.sources import (
 from tidegate.background.counts import Counts
 from tidegate.background.events import Events
 from tidegate.background.evidence import HeldEvidence
-from tidegate.background.judging import RunningJudge
+from tidegate.background.judging import UsesJudge
 from tidegate.background.leading import Leading
 from tidegate.background.owners import Owners
 from tidegate.background.pods import PODS_PATH, decode_pod, pods_query
@@ -163,7 +163,7 @@ class Parts:
         self.work = Work(
             pods=self.pods,
             stored=self.stored,
-            judge=RunningJudge(
+            judge=UsesJudge(
                 policies=watched.policies, namespaces=watched.namespaces, platforms=watched.platforms, clock=clock
             ),
             evidence=self.evidence,

@@ -41,7 +41,7 @@ class PlannedUse:
     plan: Plan
 
 
-class RunningJudge:
+class UsesJudge:
     """Plans and judges by the present policies, labels and platforms. Nothing is remembered."""
 
     def __init__(

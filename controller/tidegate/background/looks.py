@@ -6,7 +6,7 @@ from typing import Final
 
 from tidegate.background.events import Events
 from tidegate.background.evidence import HeldEvidence
-from tidegate.background.judging import RunningJudge, needs_of
+from tidegate.background.judging import UsesJudge, needs_of
 from tidegate.background.owners import Owners
 from tidegate.background.running import NamedTag, PodTable
 from tidegate.background.schedule import Schedule
@@ -32,7 +32,7 @@ class Looks:
         self,
         *,
         pods: PodTable,
-        judge: RunningJudge,
+        judge: UsesJudge,
         evidence: HeldEvidence,
         owners: Owners,
         events: Events,

@@ -15,7 +15,7 @@ import structlog
 from tidegate.background.counts import Counts
 from tidegate.background.events import Events
 from tidegate.background.evidence import HeldEvidence, reference_to
-from tidegate.background.judging import PlannedUse, RunningJudge, needs_of, united
+from tidegate.background.judging import PlannedUse, UsesJudge, needs_of, united
 from tidegate.background.looks import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, Looks
 from tidegate.background.owners import Owners
 from tidegate.background.running import ImageInUse, ImageUses, PodTable
@@ -70,7 +70,7 @@ class Work:
         *,
         pods: PodTable,
         stored: VerdictHeads,
-        judge: RunningJudge,
+        judge: UsesJudge,
         evidence: HeldEvidence,
         owners: Owners,
         writer: VerdictWriter,

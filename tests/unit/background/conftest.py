@@ -15,7 +15,7 @@ from tests.unit.gather.virtual_time import LateExecutor, VirtualClock, VirtualLo
 from tidegate.background.counts import Counts
 from tidegate.background.events import Events
 from tidegate.background.evidence import HeldEvidence
-from tidegate.background.judging import RunningJudge
+from tidegate.background.judging import UsesJudge
 from tidegate.background.owners import Owners
 from tidegate.background.running import PodTable
 from tidegate.background.schedule import Schedule
@@ -103,7 +103,7 @@ async def leader() -> Leader:
     work = Work(
         pods=pods,
         stored=stored,
-        judge=RunningJudge(policies=policies, namespaces=labels, platforms=nodes, clock=clock),
+        judge=UsesJudge(policies=policies, namespaces=labels, platforms=nodes, clock=clock),
         evidence=evidence,
         owners=owners,
         writer=writer,

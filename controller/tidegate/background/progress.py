@@ -48,7 +48,7 @@ class InTurn(Protocol):
 
 
 class Unread(Protocol):
-    """Says of which registries reported changes have not been read yet."""
+    """Says of which registries reported changes have not been read and written yet."""
 
     @property
     def unread_registries(self) -> Collection[EcrRegistry]:

@@ -117,8 +117,9 @@ class Work:
 
     @property
     def unread_registries(self) -> set[EcrRegistry]:
-        """Return the registries of which reported changes have not been read yet."""
-        return {one[0].registry for one in self._changed if isinstance(one[0], EcrRepository)}
+        """Return the registries of which reported changes have not been read and written yet."""
+        unread = {one[0].registry for one in self._changed if isinstance(one[0], EcrRepository)}
+        return unread | self._writer.unwritten_registries
 
     @property
     def collecting(self) -> int:

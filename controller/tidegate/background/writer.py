@@ -74,6 +74,7 @@ class VerdictWriter:
         self.on_turn: Callable[[Turn], None] = lambda _: None
         self._pending: dict[str, tuple[VerdictInput, Mapping[str, Any] | None]] = {}
         self._removals: dict[str, VerdictHead] = {}
+        self._unwritten: dict[str, EcrRegistry] = {}
         self._wake = asyncio.Event()
         self._problem = ""
 
@@ -81,6 +82,11 @@ class VerdictWriter:
     def waiting(self) -> int:
         """Return how many writes wait."""
         return len(self._pending) + len(self._removals)
+
+    @property
+    def unwritten_registries(self) -> set[EcrRegistry]:
+        """Return the registries of which stored facts are older than what is known: their writes wait or failed."""
+        return set(self._unwritten.values())
 
     def offer(self, given: VerdictInput) -> None:
         """Have the object of an image written, unless the stored one says the same."""
@@ -97,6 +103,7 @@ class VerdictWriter:
             content, judged = fingerprints(obj)
             if content == head.content and not self._confirms(given, before, obj):
                 self._pending.pop(name, None)
+                self._unwritten.pop(name, None)
                 return
             if (
                 content != head.content
@@ -106,11 +113,14 @@ class VerdictWriter:
             ):
                 self._again((given.repository, given.digest), wait)
                 return
+            if judged != head.judged and isinstance(given.repository, EcrRepository):
+                self._unwritten[name] = given.repository.registry
         self._put(name, given, obj)
 
     def remove(self, head: VerdictHead) -> None:
         """Have an object deleted."""
         self._pending.pop(head.name, None)
+        self._unwritten.pop(head.name, None)
         self._removals[head.name] = head
         self._wake.set()
 
@@ -124,6 +134,7 @@ class VerdictWriter:
         """Forget what waits, when another process leads."""
         self._pending.clear()
         self._removals.clear()
+        self._unwritten.clear()
 
     def _put(self, name: str, given: VerdictInput, obj: Mapping[str, Any] | None) -> None:
         self._pending[name] = given, obj
@@ -170,6 +181,7 @@ class VerdictWriter:
             before = await self._whole(name)
             obj = encode(given, self._clock.now(), before=before)
             if head is not None and fingerprints(obj)[0] == head.content:
+                self._unwritten.pop(name, None)
                 return
         if before is not None and _turns_bad(before, obj["status"]):
             self.on_turn(Turn(given=given, before=before, status=obj["status"]))
@@ -181,6 +193,8 @@ class VerdictWriter:
             made = await self._replace(head, {**obj, "metadata": metadata})
             self._counts.writes.add("replaced")
         self._stored.wrote(made)
+        if name not in self._pending:
+            self._unwritten.pop(name, None)
         self._problem = ""
 
     async def _replace(self, head: VerdictHead, obj: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -255,6 +255,26 @@ async def test_an_image_that_runs_again_is_looked_up_anew(working: Leader, away)
     assert working.status["outcome"] == "Fail"
 
 
+async def test_a_change_that_cannot_be_written_is_not_confirmed(working: Leader):
+    """Replicas would take the stored facts, from before the change, as true until now."""
+    working.run_pods(running())
+    await working.settle()
+    working.aws.found[IMAGE] = CRITICAL
+    working.api.refused = [ApiError("no space left", status=500)] * 3
+    working.work.changed([ImageChange(APP, IMAGE)])
+    await working.settle(20)
+    assert working.status["outcome"] == "Pass"
+    assert working.work.unread_registries == {REGISTRY}
+    await working.settle(300)
+    assert working.status["outcome"] == "Fail"
+    assert working.work.unread_registries == set()
+    working.api.refused = [ApiError("no space left", status=500)] * 3
+    working.run_pods(running("web-1-b"))
+    await working.settle(70)
+    assert working.status["runs"]["pods"] == 1
+    assert working.work.unread_registries == set()  # Only where it runs is not written.
+
+
 async def test_a_rollout_of_the_same_image_is_no_change(working: Leader):
     working.run_pods(running())
     await working.settle()

@@ -107,7 +107,7 @@ def _set_webhook(gate: Gate, body: bytes, *, armed: bool) -> None:
 def _create(cluster: ControlPlane, body: bytes, connections: int, *, pods: int = PODS) -> list[float]:
     """Create Pods as dry runs over several connections; return the seconds that each took."""
     kubeconfig = yaml.safe_load(cluster.admin_kubeconfig.read_text())
-    context = _context(kubeconfig)
+    context = context_of(kubeconfig)
     host = kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("https://")
     seconds: list[float] = []
     problems: list[str] = []
@@ -143,7 +143,8 @@ def _create(cluster: ControlPlane, body: bytes, connections: int, *, pods: int =
     return seconds
 
 
-def _context(kubeconfig: Any) -> ssl.SSLContext:
+def context_of(kubeconfig: Any) -> ssl.SSLContext:
+    """Return what a client of this kubeconfig's user shows and trusts."""
     cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
     authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
     context = ssl.create_default_context(cadata=authority)

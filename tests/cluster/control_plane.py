@@ -155,6 +155,11 @@ class ControlPlane:
         return self._layout.server
 
     @property
+    def etcd(self) -> str:
+        """The URL of etcd, where its metrics are too."""
+        return self._layout.etcd
+
+    @property
     def authority_bundle(self) -> str:
         """The authority's certificate in base64, as ``caBundle`` wants it."""
         return base64.b64encode(self.authority.certificate).decode()

@@ -1,10 +1,9 @@
-"""YAML files with Kubernetes objects: manifests to judge, policies, and exceptions from them.
+"""YAML files with Kubernetes objects: policies, exceptions from them, and any others.
 
 Files are bounded in size and number of objects. The items of ``List`` objects are read one by one. A document that is not
 an object is an error that names the file.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +12,14 @@ from typing import Any
 import click
 import yaml
 
-from tidegate.admission.workload import InvalidWorkloadError, images_of_manifest, workload_kind_of
 from tidegate.cli.argument_files import ArgumentError
+from tidegate.cli.namespace_labels import NamespaceLabels, labels_of
 from tidegate.cli.trust_documents import TrustOfFiles, read_trust
 from tidegate.policy.exception_object import SPECS, compile_exception
 from tidegate.policy.exceptions import BrokenException, ImagePolicyException
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.parse import compile_policy
 from tidegate.policy.snapshot import Policy
-from tidegate.strict.quotation import printable
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_DOCUMENTS = 20_000
@@ -40,43 +38,13 @@ BASELINE: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundImage:
-    """An image to judge: its place, its namespace, and its reference as written."""
-
-    place: str
-    namespace: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPolicies:
-    """The policies of files, the exceptions from them, and the trust stores and keys that they use."""
+    """The policies of files, the exceptions from them, the trust stores and keys that they use, and namespaces' labels."""
 
     policies: tuple[Policy, ...]
     exceptions: tuple[ImagePolicyException, ...] = ()
     trust: TrustOfFiles = field(default_factory=TrustOfFiles)
-
-
-def read_images(files: tuple[Path, ...], *, namespace: str) -> tuple[list[FoundImage], Counter[str]]:
-    """Return the images of all manifests, and the number of skipped objects by kind."""
-    found: list[FoundImage] = []
-    skipped: Counter[str] = Counter()
-    for file in files:
-        for document in read_documents(file):
-            metadata = document.get("metadata")
-            metadata = metadata if isinstance(metadata, dict) else {}
-            kind = document["kind"]
-            if workload_kind_of(document) is None:
-                skipped[kind] += 1
-                continue
-            where = printable(f"{kind}/{metadata.get('name') or metadata.get('generateName') or '?'}")
-            try:
-                uses = images_of_manifest(document)
-            except InvalidWorkloadError as problem:
-                raise ArgumentError(f"{file}: {where}: {problem}") from problem
-            own = str(metadata.get("namespace") or namespace)
-            found += (FoundImage(place=f"{where} {use.path}", namespace=own, text=use.text) for use in uses)
-    return found, skipped
+    labels: NamespaceLabels = field(default_factory=dict)
 
 
 def read_policies(files: tuple[Path, ...]) -> ReadPolicies:
@@ -93,7 +61,8 @@ def read_policies(files: tuple[Path, ...]) -> ReadPolicies:
         raise ArgumentError(f"no ImagePolicy in {named}; add one, or omit --policy to use the default")
     exceptions = tuple(_exception(file, one) for file, one in objects if one["kind"] in SPECS)
     trust = read_trust([one for _, one in objects], policies)
-    return ReadPolicies(policies=tuple(policies), exceptions=exceptions, trust=trust)
+    labels = labels_of(objects)
+    return ReadPolicies(policies=tuple(policies), exceptions=exceptions, trust=trust, labels=labels)
 
 
 def _exception(file: Path, document: dict[str, Any]) -> ImagePolicyException:

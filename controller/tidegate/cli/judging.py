@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from tidegate.admission.plan import Plan, judge_plan, make_plan
 from tidegate.admission.verdict import ImageVerdict
-from tidegate.cli.documents import FoundImage, ReadPolicies
+from tidegate.cli.documents import ReadPolicies
+from tidegate.cli.manifests import FoundImage
 from tidegate.cli.options import settings_of
 from tidegate.evidence.image_evidence import ImageEvidence, nothing_asked
 from tidegate.policy.snapshot import PolicySnapshot
@@ -84,7 +85,8 @@ async def _judge_all(
 
         async def judge_one(image: FoundImage) -> JudgedImage:
             async with room:
-                plan = make_plan(image.text, snapshot.for_namespace(image.namespace, None), ())
+                matching = snapshot.for_namespace(image.namespace, policies.labels.get(image.namespace))
+                plan = make_plan(image.text or "", matching, ())
                 planned(plan)
                 evidence = nothing_asked()
                 if plan.reference is not None and plan.wanted is not None:

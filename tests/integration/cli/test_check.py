@@ -12,6 +12,7 @@ from tests.unit.cli.closed_output import run_unread
 from tests.unit.cli.commands import run
 from tests.unit.cli.reference_page import PAGE, examples
 from tidegate.checks.result import Outcome
+from tidegate.cli.check.outcome import State
 from tidegate.cli.root import EXIT_NO_READER
 
 ADMITTED, REFUSED, UNKNOWN = 0, 1, 2
@@ -68,7 +69,7 @@ def test_the_reference_names_every_member_of_the_json(desk: Desk) -> None:
     page = PAGE.read_text().partition("## tidegate check")[2].partition("## tidegate explain")[0]
     (one,) = json.loads(desk.check(BAD, "-o", "json").out)
     (judged,) = one.pop("policies")
-    for name in (*one, *judged, *judged["results"][0], "policies[]", "policies[].results[]", *Outcome):
+    for name in (*one, *judged, *judged["results"][0], "policies[]", "policies[].results[]", *Outcome, *State):
         assert f"`{name}`" in page, name
 
 
@@ -115,7 +116,7 @@ def test_every_image_of_manifests_is_judged_at_its_place(desk: Desk) -> None:
     assert ended.code == REFUSED
     assert f"ALLOWED  {GOOD}\n         Deployment/web spec.template.spec.containers[0].image" in ended.out
     assert "         Deployment/web spec.template.spec.containers[1].image" in ended.out
-    assert ended.last == "skipped objects of kinds that tidegate does not check: Service (2)"
+    assert ended.last == "objects without images: Service (2)"
 
 
 def test_manifests_come_from_standard_input_too(desk: Desk) -> None:
@@ -128,7 +129,7 @@ def test_the_namespace_of_a_manifest_chooses_the_policies(desk: Desk) -> None:
     policies = desk.write("p.yaml", policy(match={"namespaces": ["shop"]}, **NO_CRITICAL))
     own, without = deployment("web", BAD, namespace="shop"), deployment("web", BAD)
     assert desk.check("-f", desk.write("a.yaml", own), "--policy", policies).code == REFUSED
-    assert desk.check("-f", desk.write("b.yaml", without), "--policy", policies).code == ADMITTED
+    assert desk.check("-f", desk.write("b.yaml", without), "--policy", policies).code == UNKNOWN
     assert desk.check("-f", desk.write("b.yaml", without), "--policy", policies, "--namespace", "shop").code == REFUSED
 
 
@@ -138,7 +139,7 @@ def test_manifests_without_images_are_no_success(desk: Desk) -> None:
     assert ended.code == UNKNOWN
     assert ended.out.splitlines() == [
         "no images found",
-        "skipped objects of kinds that tidegate does not check: Service (1)",
+        "objects without images: Service (1)",
     ]
 
 

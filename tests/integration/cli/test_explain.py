@@ -92,9 +92,10 @@ def test_an_outage_is_told_with_its_source(desk: Desk, sim: Simulator, impatient
 def test_an_image_that_no_policy_is_about(desk: Desk, sim: Simulator) -> None:
     file = desk.write("p.yaml", policy(match={"namespaces": ["shop"]}, **NO_CRITICAL))
     ended = desk.explain(APP, "--policy", file)
-    assert ended.code == ADMITTED
+    assert ended.code == UNKNOWN
     assert "  evidence: not looked up: no policy that matches this image needs evidence" in ended.out
-    assert "no policy matches this image" in ended.out
+    assert "no policy matches the namespace default" in ended.out
+    assert ended.last == "NOT JUDGED"
     assert sim.calls() == 0
 
 

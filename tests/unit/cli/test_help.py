@@ -15,7 +15,7 @@ from tests.unit.cli.commands import run
 from tidegate import __main__
 from tidegate.app.fatal import OUT_OF_MEMORY
 from tidegate.cli import root
-from tidegate.cli.check import command as check
+from tidegate.cli.check import outcome as check
 from tidegate.cli.preflight import row
 from tidegate.cli.root import main
 from tidegate.cli.verify.report import EXIT_CODES, LeftAside, Report, ReportedSignature, as_json

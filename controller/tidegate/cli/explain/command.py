@@ -12,10 +12,11 @@ import click
 from tidegate.checks.messages import age, cause_words, harmless
 from tidegate.checks.verification import MAX_WORDS
 from tidegate.checks.vulnerabilities import describe_finding
-from tidegate.cli.check.command import as_json, exit_code, word
-from tidegate.cli.documents import FoundImage, read_policies
+from tidegate.cli.check.outcome import CheckedImage, as_json, exit_code
+from tidegate.cli.documents import read_policies
 from tidegate.cli.judging import JudgedImage, engine_of, judge_images
 from tidegate.cli.lines import console, print_line
+from tidegate.cli.manifests import FoundImage
 from tidegate.cli.options import shared_options
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
@@ -43,7 +44,8 @@ def explain(
 ) -> None:
     """Show all evidence for IMAGE with its source and age, then the result of each check of each policy.
 
-    Exit code 0: the image would be admitted. 1: it would be refused. 2: it could not be checked.
+    Exit code 0: the image would be admitted. 1: it would be refused. 2: it could not be checked, or no policy
+    matches it.
 
     \b
     Example:
@@ -55,11 +57,12 @@ def explain(
     found = FoundImage(place="argument", namespace=namespace, text=image)
     (judged,) = judge_images(engine, policies, [found], timeout_seconds=timeout)
     facts = evidence_lines(judged, engine.clock.now())
+    row = CheckedImage(image=found, judged=judged)
     if output == "json":
-        click.echo(json.dumps(as_json(judged) | {"evidence": facts}, indent=2))
+        click.echo(json.dumps(as_json(row) | {"evidence": facts}, indent=2))
     else:
-        _print(judged, facts)
-    sys.exit(exit_code([judged]))
+        _print(row, judged, facts)
+    sys.exit(exit_code([row]))
 
 
 def evidence_lines(judged: JudgedImage, now: datetime) -> dict[str, str]:
@@ -143,7 +146,7 @@ def _proofs(proofs: VerificationResults) -> list[str]:
     ]
 
 
-def _print(judged: JudgedImage, facts: Mapping[str, str]) -> None:
+def _print(row: CheckedImage, judged: JudgedImage, facts: Mapping[str, str]) -> None:
     to = console()
     print_line(to, judged.verdict.text, style="bold")
     for name, text in facts.items():
@@ -152,7 +155,7 @@ def _print(judged: JudgedImage, facts: Mapping[str, str]) -> None:
         for line in more:
             print_line(to, line.strip(), indent=4)
     if not judged.verdict.judgements:
-        print_line(to, "no policy matches this image")
+        print_line(to, row.message)
     for judgement in judged.verdict.judgements:
         print_line(to, f"policy {judgement.policy.name}", style="bold")
         for result in judgement.results:
@@ -163,4 +166,4 @@ def _print(judged: JudgedImage, facts: Mapping[str, str]) -> None:
             more += [f"To fix: {result.remedy}"] if result.remedy else []
             for line in more:
                 print_line(to, line, indent=_RESULT_COLUMN)
-    print_line(to, word(judged), style="bold")
+    print_line(to, row.state.words.upper(), style="bold")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tidegate.cli.argument_files import ArgumentError
-from tidegate.cli.check.command import EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN
+from tidegate.cli.check.outcome import EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN
 from tidegate.cli.report.reading import read_cluster, read_files
 from tidegate.errors import InvalidReferenceError
 from tidegate.reports.as_json import report_as_json

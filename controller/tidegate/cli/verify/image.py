@@ -12,8 +12,9 @@ from tidegate.admission.verdict import Judgement
 from tidegate.app.engine import Engine, build_engine
 from tidegate.checks.result import Check, CheckResult, Outcome
 from tidegate.cli.argument_files import ArgumentError
-from tidegate.cli.documents import FoundImage, ReadPolicies, read_policies
+from tidegate.cli.documents import read_policies
 from tidegate.cli.judging import JudgedImage, judge_images
+from tidegate.cli.manifests import FoundImage
 from tidegate.cli.options import settings_of
 from tidegate.cli.verify.image_steps import ObservedSignatures, show_signatures
 from tidegate.cli.verify.options import VerifyOptions
@@ -47,7 +48,7 @@ def verify_images(options: VerifyOptions) -> list[Report]:
         _check_reference(text)
     engine = build_engine(settings_of(options.config))
     images = [FoundImage(place="argument", namespace=options.namespace, text=text) for text in options.subjects]
-    read = ReadPolicies(policies=tuple(requiring), trust=policies.trust)
+    read = replace(policies, policies=tuple(requiring), exceptions=())
     observed = ObservedSignatures()
     judged = judge_images(engine, read, images, timeout_seconds=options.timeout, planned=observed.watch)
     return [report for one in judged for report in _reports(engine, observed, one)]

@@ -1,0 +1,122 @@
+"""The images of manifests: of workloads, of custom resources by field paths, and fields that look like an image."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tidegate.admission.workload import MAX_LISTED, InvalidWorkloadError, images_of_manifest, workload_kind_of
+from tidegate.cli.argument_files import ArgumentError
+from tidegate.cli.documents import read_documents
+from tidegate.cli.image_paths import DEFAULTS, WORKLOADS, Budget, ImagePaths, kind_and_group, likely_images, values_at
+from tidegate.cli.namespace_labels import NamespaceLabels, is_namespace, labels_of
+from tidegate.policy.objects import GROUP
+from tidegate.strict.quotation import printable
+
+_WITHOUT_IMAGES: Final = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition.apiextensions.k8s.io"})
+"""Kinds whose fields are data or a schema, however they are named."""
+_VARIABLE: Final = re.compile(r"\$[({]|\{\{")
+"""What Tekton, Argo and others replace when they create the Pod."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundImage:
+    """An image to judge: its place, its namespace, and its reference as written, or None for an object without images.
+
+    ``not_judged`` is why it cannot be judged, with the fix; empty for the others.
+    """
+
+    place: str
+    namespace: str
+    text: str | None
+    not_judged: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadManifests:
+    """The images of manifests, the number of objects without an image by kind, and the labels of namespaces."""
+
+    images: Sequence[FoundImage]
+    skipped: Counter[str]
+    labels: NamespaceLabels
+
+
+def read_manifests(files: Sequence[Path], *, namespace: str, image_paths: ImagePaths) -> ReadManifests:
+    """Return what is in the manifests; ``image_paths`` are added to the default ones of their kinds.
+
+    Raise ArgumentError for an invalid object.
+    """
+    images: list[FoundImage] = []
+    skipped: Counter[str] = Counter()
+    namespaces: list[tuple[Path, dict[str, Any]]] = []
+    for file in files:
+        for document in read_documents(file):
+            metadata = document.get("metadata")
+            metadata = metadata if isinstance(metadata, dict) else {}
+            where = printable(f"{document['kind']}/{metadata.get('name') or metadata.get('generateName') or '?'}")
+            try:
+                uses = list(_images(document, image_paths))
+            except InvalidWorkloadError as problem:
+                raise ArgumentError(f"{file}: {where}: {problem}") from problem
+            if is_namespace(document):
+                namespaces.append((file, document))
+            if not uses:
+                skipped[document["kind"]] += 1
+            own = str(metadata.get("namespace") or namespace)
+            images += (
+                FoundImage(place=f"{where} {path}".rstrip(), namespace=own, text=text, not_judged=why)
+                for path, text, why in uses
+            )
+    return ReadManifests(images=images, skipped=skipped, labels=labels_of(namespaces))
+
+
+_Use = tuple[str, str | None, str]
+"""Path, reference, and why it is not judged."""
+
+
+def _images(document: dict[str, Any], image_paths: ImagePaths) -> Iterator[_Use]:
+    if workload_kind_of(document) is not None:
+        yield from ((use.path, use.text, "") for use in images_of_manifest(document))
+        return
+    kind = kind_and_group(document)
+    if kind not in _WITHOUT_IMAGES and not kind.endswith(f".{GROUP}"):
+        yield from _of_custom_resource(document, kind, image_paths.get(kind, ()))
+
+
+def _of_custom_resource(document: dict[str, Any], kind: str, named: Sequence[str]) -> Iterable[_Use]:
+    """Return the images at the paths that are known or named by the user, and the fields that look like others."""
+    paths, named_paths = DEFAULTS.get(kind, ()), [path for path in named if path]
+    budget = Budget()
+    values = (found for path in (*paths, *named_paths) for found in values_at(document, path, budget))
+    uses = {where: _use(where, value) for where, value in values if value is not None}
+    if named_paths and not uses:
+        uses[""] = "", None, f"no image at {', '.join(named_paths)} in this {kind}. To fix: correct --image-path"
+    if "" not in named:
+        for where, text in likely_images(document, budget):
+            uses.setdefault(where, (where, text, _unknown(kind, where)))
+    if len(uses) > MAX_LISTED:
+        raise InvalidWorkloadError(f"a {kind} with more than {MAX_LISTED:,} images")
+    return uses.values()
+
+
+def _use(where: str, value: object) -> _Use:
+    if not isinstance(value, str):
+        return where, None, f"expected an image reference, got {type(value).__name__}. To fix: correct --image-path"
+    if _VARIABLE.search(value):
+        return where, value, "the reference has a variable, so the image is known only when the Pod is created"
+    return where, value, ""
+
+
+def _unknown(kind: str, where: str) -> str:
+    if kind in WORKLOADS:
+        return f"tidegate does not know this API version of a {kind}. To fix: use the version v1"
+    no_others = f"--image-path '{kind}=' if no other field of a {kind} has an image that runs"
+    if where.endswith(".repository"):
+        return (
+            f"the {kind} has the image in several fields. "
+            f"To fix: judge the whole reference as an IMAGE argument, and add {no_others}"
+        )
+    path = re.sub(r"\[\d+\]", "[*]", where)
+    return f"tidegate does not know this field of a {kind}. To fix: add --image-path '{kind}={path}', or {no_others}"

@@ -50,6 +50,11 @@ TRIES = (
     ),
     Try(title="Judge the manifests of a shop", arguments=("check", "-f", MANIFESTS, "--policy", PRODUCTION), code=1),
     Try(
+        title="Judge an image in a namespace that no policy matches",
+        arguments=("check", SIGNED, "--policy", PAYMENTS, "--policy", TRUST),
+        code=2,
+    ),
+    Try(
         title="See the evidence behind a verdict",
         arguments=("explain", f"{ECR}/team/expired:v1", "--policy", PRODUCTION),
         code=1,

@@ -15,6 +15,7 @@ TIMEOUT_SECONDS = 200
 SHOWN = {
     "Judge an image with CRITICAL findings": "REFUSED",
     "Judge the manifests of a shop": "1 allowed, 9 refused",
+    "Judge an image in a namespace that no policy matches": "1 not judged",
     "See the evidence behind a verdict": "ScanExpired",
     "Verify a signature step by step": "VERIFIED: signature by arn:aws:signer:",
     "Verify an image that a stranger signed": "NOT VERIFIED: SignatureInvalid",

@@ -4,6 +4,7 @@ Files are bounded in size and number of objects. The items of ``List`` objects a
 an object is an error that names the file.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,11 +88,20 @@ def read_documents(file: Path) -> Iterator[dict[str, Any]]:
     count = 0
     try:
         for document in yaml.load_all(text, Loader=yaml.CSafeLoader):
-            for one in _objects(document, file):
+            pending = deque([document])
+            while pending:
+                one = pending.popleft()
+                if one is None:
+                    continue
+                items = _items(one, file)
                 count += 1
-                if count > MAX_DOCUMENTS:
+                # Also counted are lists, which aliases can nest without end, and what is in them.
+                if count + len(pending) + len(items or ()) > MAX_DOCUMENTS:
                     raise ArgumentError(f"{file} has more than {MAX_DOCUMENTS} objects")
-                yield one
+                if items is None:
+                    yield one
+                else:
+                    pending.extendleft(reversed(items))
     except yaml.YAMLError as problem:
         raise ArgumentError(f"{file} is not YAML: {problem}") from problem
 
@@ -107,14 +117,9 @@ def _read_text(file: Path) -> str:
     return text
 
 
-def _objects(document: Any, file: Path) -> Iterator[dict[str, Any]]:
-    if document is None:
-        return
+def _items(document: Any, file: Path) -> list[Any] | None:
+    """Return the items of a List, or None for any other object."""
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
         raise ArgumentError(f"{file}: expected Kubernetes objects with a kind, got {type(document).__name__}")
     items = document.get("items")
-    if document["kind"].endswith("List") and isinstance(items, list):
-        for item in items:
-            yield from _objects(item, file)
-    else:
-        yield document
+    return items if document["kind"].endswith("List") and isinstance(items, list) else None

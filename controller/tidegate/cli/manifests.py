@@ -55,8 +55,10 @@ def read_manifests(files: Sequence[Path], *, namespace: str, image_paths: ImageP
         for document in read_documents(file):
             metadata = document.get("metadata")
             metadata = metadata if isinstance(metadata, dict) else {}
-            where = printable(f"{document['kind']}/{metadata.get('name') or metadata.get('generateName') or '?'}")
+            name = metadata.get("name") or metadata.get("generateName")
+            where = printable(f"{document['kind']}/{name if isinstance(name, str) else '?'}")
             try:
+                own = _namespace(metadata) or namespace
                 uses = list(_images(document, image_paths))
             except InvalidWorkloadError as problem:
                 raise ArgumentError(f"{file}: {where}: {problem}") from problem
@@ -64,12 +66,18 @@ def read_manifests(files: Sequence[Path], *, namespace: str, image_paths: ImageP
                 namespaces.append((file, document))
             if not uses:
                 skipped[document["kind"]] += 1
-            own = str(metadata.get("namespace") or namespace)
             images += (
                 FoundImage(place=f"{where} {path}".rstrip(), namespace=own, text=text, not_judged=why)
                 for path, text, why in uses
             )
     return ReadManifests(images=images, skipped=skipped, labels=labels_of(namespaces))
+
+
+def _namespace(metadata: dict[str, Any]) -> str:
+    namespace = metadata.get("namespace") or ""
+    if not isinstance(namespace, str):
+        raise InvalidWorkloadError(f"metadata.namespace: expected a text, got {type(namespace).__name__}")
+    return namespace
 
 
 _Use = tuple[str, str | None, str]

@@ -214,6 +214,23 @@ def test_too_many_objects_cannot_be_used(desk: Desk, monkeypatch: pytest.MonkeyP
     assert "m.yaml has more than 1 objects" in desk.check("-f", file).err
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: List\nitems: &a [{kind: List, items: *a}]\n",
+        "kind: List\nitems:\n- &a0 {kind: List, items: []}\n"
+        + "".join(f"- &a{n} {{kind: List, items: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 9)),
+    ],
+    ids=["a list that contains itself", "lists that multiply"],
+)
+def test_lists_without_end_cannot_be_used(desk: Desk, text: str) -> None:
+    file = desk.folder / "m.yaml"
+    file.write_text(text)
+    ended = desk.check("-f", file)
+    assert (ended.code, ended.out) == (2, "")
+    assert "m.yaml has more than 20000 objects" in ended.err
+
+
 def test_a_file_that_is_no_text_cannot_be_used(desk: Desk) -> None:
     file = desk.folder / "m.yaml"
     file.write_bytes(b"\xff\xfe\x00")

@@ -216,6 +216,14 @@ def test_an_object_that_cannot_be_searched_is_an_error(desk: Desk, text: str) ->
 # Namespaces
 
 
+def test_a_namespace_that_is_no_text_is_an_error(desk: Desk) -> None:
+    manifest = deployment("web", GOOD)
+    manifest["metadata"]["namespace"] = 5
+    ended = desk.check("-f", desk.write("m.yaml", manifest))
+    assert (ended.code, ended.out) == (2, "")
+    assert "m.yaml: Deployment/web: metadata.namespace: expected a text, got int" in ended.err
+
+
 def namespace(name: str, **labels: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 

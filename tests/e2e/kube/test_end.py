@@ -33,8 +33,8 @@ async def main():
     host = KopfHost(server=server, host="127.0.0.1", port=PORT, client_config={}, drain_seconds=1.0)
     open(AUTHORITY, "wb").write(pair.trust_pem)
     await run_operator(
-        configuration=edge.configuration, host=host, policies=edge.policies, namespaces=edge.namespaces,
-        trust_stores=edge.trust_stores, background=[edge.platforms.run, lambda: certificate.run(tls.reload)])
+        configuration=edge.configuration, host=host, policies=edge.policies, exceptions=edge.exceptions,
+        namespaces=edge.namespaces, trust_stores=edge.trust_stores, background=[edge.platforms.run, lambda: certificate.run(tls.reload)])
     print("drained", server.table.draining, flush=True)
     edge.api.close()
 

@@ -165,7 +165,13 @@ def _reference(image: ServedImage) -> str:
 def _replica_set(image: ServedImage, replicas: int) -> dict[str, Any]:
     name = _name(image)
     labels = {"app": name}
-    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": f"deployment-{name}", "controller": True}
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": name,
+        "uid": f"deployment-{name}",
+        "controller": True,
+    }
     template = {
         "metadata": {"labels": labels},
         "spec": {"containers": [{"name": "app", "image": _reference(image)}]},

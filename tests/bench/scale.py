@@ -123,7 +123,10 @@ def run(*, quick: bool) -> dict[str, float]:
     world = World()
     images = push(world, count)
     queue = world.add_queue()
-    arguments = {"kube-apiserver": ["--audit-log-path="], "kube-controller-manager": ["--controllers=-garbagecollector,-podgc,-replicaset"]}
+    arguments = {
+        "kube-apiserver": ["--audit-log-path="],
+        "kube-controller-manager": ["--controllers=-garbagecollector,-podgc,-replicaset"],
+    }
     with (
         ControlPlane(extra_arguments=arguments) as cluster,
         Simulator(world, latency_seconds=LATENCY_SECONDS) as aws,
@@ -162,14 +165,14 @@ def _fill(simulation: Simulation) -> None:
         simulation.until(
             lambda: simulation.leader.metric("tidegate_running_images", outcome="Pass") == count, "all verdicts"
         )
-    stored = [
-        len(json.dumps(one, separators=(",", ":"))) for one in ApiClient(simulation.cluster).list(VERDICTS)
-    ]
+    stored = [len(json.dumps(one, separators=(",", ":"))) for one in ApiClient(simulation.cluster).list(VERDICTS)]
     simulation.note("ImageVerdicts", len(stored))
     simulation.note("bytes of an ImageVerdict, median", statistics.median(stored))
     simulation.note("bytes of an ImageVerdict, largest", max(stored))
     simulation.note("MiB of all ImageVerdicts", sum(stored) / 2**20)
-    simulation.note("MiB of etcd's database with all history", simulation.etcd("etcd_mvcc_db_total_size_in_bytes") / 2**20)
+    simulation.note(
+        "MiB of etcd's database with all history", simulation.etcd("etcd_mvcc_db_total_size_in_bytes") / 2**20
+    )
     simulation.memory("after filling")
     name = chart.controller_config(simulation.gate.objects)["imageVerdicts"]["changeFeed"]
 
@@ -185,7 +188,8 @@ def _start_anew(simulation: Simulation) -> None:
         simulation.start()
         count = len(simulation.images)
         simulation.until(
-            lambda: simulation.leader.metric("tidegate_background_judgements_total") >= count, "every image judged again"
+            lambda: simulation.leader.metric("tidegate_background_judgements_total") >= count,
+            "every image judged again",
         )
 
 
@@ -225,7 +229,9 @@ def _change_the_policy(simulation: Simulation) -> None:
     with simulation.counted("a changed policy"):
         simulation.cluster.apply(image_policy("production", STRICTER))
         simulation.until(lambda: simulation.failing() == count, "all verdicts by the new policy")
-    simulation.note("a changed policy: s until all are judged", simulation.leader.metric("tidegate_background_rejudged_seconds"))
+    simulation.note(
+        "a changed policy: s until all are judged", simulation.leader.metric("tidegate_background_rejudged_seconds")
+    )
     simulation.note("a changed policy: s until all are written", simulation.figures["a changed policy: minutes"] * 60)
     simulation.memory("after all verdicts changed")
     for one in simulation.replicas:

@@ -137,7 +137,7 @@ def test_an_image_that_runs_is_admitted_again_for_a_time_although_a_new_finding_
     admitted = gate.try_image(image, namespace=gated_namespace)
     assert "created" in admitted
     assert "younger than the Pods that run this image in the namespace" in admitted
-    assert re.search(r"ends on \d{4}-\d\d-\d\d \d\d:\d\d UTC", admitted)
+    assert re.search(r"counts from \d{4}-\d\d-\d\d \d\d:\d\d UTC", admitted)
     assert "VulnerabilitiesFound" in gate.try_image(image, namespace="default")
     with_grace({"for": "1h"})
     assert "VulnerabilitiesFound" in gate.try_image(image, namespace=gated_namespace)

@@ -77,7 +77,7 @@ class BackgroundMetrics(Collector):
         yield _gauge("tidegate_image_verdicts_invalid", text, self._stored.invalid)
         text = "Running images of which the last look-up failed. Only the leader looks up."
         yield _gauge("tidegate_running_images_unanswered", text, self._work.unanswered)
-        text = "Seconds that it took to judge all images after policies changed last. Only the leader judges."
+        text = "Seconds that it took to judge all images after the last change of policies. Only the leader judges."
         yield _gauge("tidegate_background_rejudged_seconds", text, self._work.rejudged_seconds)
         text = "Seconds since all changes at AWS were known. Only the leader follows them."
         yield _gauge("tidegate_change_feed_lag_seconds", text, self._lag())

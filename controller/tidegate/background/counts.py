@@ -32,7 +32,7 @@ class Counts:
         )
     )
     events: Counter = field(
-        default_factory=lambda: Counter("tidegate_events", "Kubernetes Events by result.", ("result",))
+        default_factory=lambda: Counter("tidegate_events", "Kubernetes Events about workloads by result.", ("result",))
     )
 
     def all(self) -> tuple[Counter, ...]:

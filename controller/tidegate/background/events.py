@@ -76,7 +76,7 @@ class Events:
 
         ``since`` is when the verdict before this one began, so that each turn has Events of its own.
         """
-        note = f"{image} does not pass any more. {message}"
+        note = f"{image} does not pass any more; running Pods continue, new ones may be refused. {message}"
         for namespace, workload in list(places)[:MAX_OF_AN_IMAGE]:
             self._add(
                 WorkloadEvent(

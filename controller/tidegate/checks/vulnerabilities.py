@@ -241,5 +241,5 @@ def _running_notes(rules: VulnerabilityRules, sorted_findings: SortedFindings) -
         return ()
     ends, finding = min(found, key=lambda pair: pair[0])
     count = f"{plural(len(found), 'finding')} younger than the Pods that run this image in the namespace"
-    first = f"the grace of the first, {describe_finding(finding)}, ends on {ends:%Y-%m-%d %H:%M} UTC"
+    first = f"the first, {describe_finding(finding)}, counts from {ends:%Y-%m-%d %H:%M} UTC"
     return (f"{count}; {first}; to fix, {_fix([one for _, one in found])}",)

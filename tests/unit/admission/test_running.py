@@ -66,7 +66,7 @@ async def test_without_the_field_a_new_finding_stops_what_runs_and_with_it_there
     kind, _ = world()
     answer = await kind.review(body(text))
     assert answer["allowed"] is True
-    assert "ends on 2026-06-04 11:00 UTC" in answer["warnings"][0]
+    assert "counts from 2026-06-04 11:00 UTC" in answer["warnings"][0]
     assert answer["auditAnnotations"]["decision"] == "allowed-with-warnings"
 
 

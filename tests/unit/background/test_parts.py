@@ -112,7 +112,7 @@ async def test_events_are_posted_once_and_no_more_than_a_minute_takes(
     await asyncio.sleep(1)
     (event,) = api.events
     assert event["metadata"]["namespace"] == "shop"
-    assert event["message"] == "image does not pass any more. Why.?Fix."
+    assert event["message"] == "image does not pass any more; running Pods continue, new ones may be refused. Why.?Fix."
     again = Events(kubernetes(api), clock=clock, counts=counts)
     more = asyncio.create_task(again.run())
     again.turned_bad("image", "Why.", [("shop", SET)], since="yesterday")

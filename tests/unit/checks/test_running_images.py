@@ -56,8 +56,8 @@ def test_a_younger_finding_is_admitted_with_a_warning_that_names_the_day_and_the
     result = check(young())
     assert result.outcome is PASS
     assert "; ".join(result.notes) == (
-        "1 finding younger than the Pods that run this image in the namespace; the grace of the first, CVE-2026-9 CRITICAL"
-        " in openssl 3.0.1, fixed in 3.0.2, ends on 2026-06-04 11:00 UTC; to fix, update openssl to the fixed version,"
+        "1 finding younger than the Pods that run this image in the namespace; the first, CVE-2026-9 CRITICAL in"
+        " openssl 3.0.1, fixed in 3.0.2, counts from 2026-06-04 11:00 UTC; to fix, update openssl to the fixed version,"
         " then rebuild and push the image"
     )
     assert result.holds_until == NOW - HOUR + GRACE
@@ -149,7 +149,7 @@ def test_a_finding_that_refuses_no_image_is_not_warned_about():
 def test_the_first_end_of_several_is_named():
     result = check(young(), young(observed=NOW - 2 * HOUR))
     assert result.notes[0].startswith("2 findings younger")
-    assert "ends on 2026-06-04 10:00 UTC" in result.notes[0]
+    assert "counts from 2026-06-04 10:00 UTC" in result.notes[0]
 
 
 def test_a_scan_that_is_not_complete_has_none():

@@ -16,8 +16,8 @@ import click
 def background(config: Path) -> None:
     """Judge the images that run in the cluster, again and again.
 
-    It watches Pods, asks AWS what has changed, and writes ImageVerdict objects, Events and metrics. Of several replicas one
-    works, elected by a Lease. It answers no admission request. It needs a kubeconfig or the Pod's ServiceAccount.
+    It watches Pods, asks AWS what has changed, and writes ImageVerdict objects, Events and reports. Only one
+    replica works: the leader that the replicas elect by a Lease. It answers no admission request. It needs a kubeconfig or the Pod's ServiceAccount.
     """
     # Imported here: the other commands need neither kopf nor the Kubernetes client.
     from tidegate.app.background import run_background  # noqa: PLC0415

@@ -58,7 +58,7 @@ def report(
     by: str,
     output: str,
 ) -> None:
-    """Show what would be refused if every policy were enforced today, what turned bad, or one IMAGE from all sides.
+    """Show what would be refused if every policy were enforced today, what turned bad, or all about one IMAGE.
 
     It reads the verdicts that the background role writes and asks neither AWS nor a registry. IMAGE is a digest (at least
     12 digits), a reference, or a repository.

@@ -164,8 +164,8 @@ class ImageVerdictSettings(_Section, frozen=True, kw_only=True):
     change_feed: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] = (
         "tidegate-change-feed"
     )
-    """The ConfigMap in `namespace` in which the background role says how far it has followed the changes of each registry.
-    By it, the facts of ImageVerdicts are younger than their last write."""
+    """The ConfigMap in `namespace` in which the background role stores up to which time it has read the changes of each
+    registry. Facts of ImageVerdicts count as confirmed at that time."""
 
 
 class Cache(_Section, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ _PARTS: Final = frozenset({"repository", "reference"})
 _NO_IMAGES_BELOW: Final = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
-class Budget:
+class SearchBudget:
     """Limits what one object costs to search."""
 
     def __init__(self) -> None:
@@ -82,12 +82,12 @@ def parse_image_paths(texts: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def values_at(document: object, path: str, budget: Budget) -> Iterator[tuple[str, object]]:
+def values_at(document: object, path: str, budget: SearchBudget) -> Iterator[tuple[str, object]]:
     """Yield each value at a path with the path of its field; nothing where a member is absent."""
     yield from _below(document, "", re.findall(r"\[\*\]|[^.\[\]]+", path), budget)
 
 
-def _below(value: object, where: str, steps: Sequence[str], budget: Budget) -> Iterator[tuple[str, object]]:
+def _below(value: object, where: str, steps: Sequence[str], budget: SearchBudget) -> Iterator[tuple[str, object]]:
     budget.spend(where)
     if not steps:
         yield where, value
@@ -103,14 +103,14 @@ def _below(value: object, where: str, steps: Sequence[str], budget: Budget) -> I
             yield from _below(value[name], f"{where}.{name}" if where else str(name), rest, budget)
 
 
-def likely_images(document: Mapping[str, Any], budget: Budget) -> Iterator[tuple[str, str]]:
+def likely_images(document: Mapping[str, Any], budget: SearchBudget) -> Iterator[tuple[str, str]]:
     """Yield each text whose field is named like an image, with the field's path, except in metadata and status."""
     for name, value in document.items():
         if name not in _NO_IMAGES_BELOW:
             yield from _likely(value, str(name), (str(name),), budget)
 
 
-def _likely(value: object, where: str, names: tuple[str, ...], budget: Budget) -> Iterator[tuple[str, str]]:
+def _likely(value: object, where: str, names: tuple[str, ...], budget: SearchBudget) -> Iterator[tuple[str, str]]:
     budget.spend(where, depth=len(names))
     if isinstance(value, str):
         of_image = names[-1] in _PARTS and len(names) > 1 and _IMAGE_NAME.search(names[-2])

@@ -10,7 +10,15 @@ from typing import Any, Final
 from tidegate.admission.workload import MAX_LISTED, InvalidWorkloadError, images_of_manifest, workload_kind_of
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.documents import read_documents
-from tidegate.cli.image_paths import DEFAULTS, WORKLOADS, Budget, ImagePaths, kind_and_group, likely_images, values_at
+from tidegate.cli.image_paths import (
+    DEFAULTS,
+    WORKLOADS,
+    ImagePaths,
+    SearchBudget,
+    kind_and_group,
+    likely_images,
+    values_at,
+)
 from tidegate.cli.namespace_labels import NamespaceLabels, is_namespace, labels_of
 from tidegate.policy.objects import GROUP
 from tidegate.strict.quotation import printable
@@ -96,7 +104,7 @@ def _images(document: dict[str, Any], image_paths: ImagePaths) -> Iterator[_Use]
 def _of_custom_resource(document: dict[str, Any], kind: str, named: Sequence[str]) -> Iterable[_Use]:
     """Return the images at the paths that are known or named by the user, and the fields that look like others."""
     paths, named_paths = DEFAULTS.get(kind, ()), [path for path in named if path]
-    budget = Budget()
+    budget = SearchBudget()
     values = (found for path in (*paths, *named_paths) for found in values_at(document, path, budget))
     uses = {where: _use(where, value) for where, value in values if value is not None}
     if named_paths and not uses:

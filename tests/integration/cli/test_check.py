@@ -12,7 +12,7 @@ from tests.unit.cli.closed_output import run_unread
 from tests.unit.cli.commands import run
 from tests.unit.cli.reference_page import PAGE, examples
 from tidegate.checks.result import Outcome
-from tidegate.cli.check.outcome import State
+from tidegate.cli.check.outcome import ImageState
 from tidegate.cli.root import EXIT_NO_READER
 
 ADMITTED, REFUSED, UNKNOWN = 0, 1, 2
@@ -69,7 +69,7 @@ def test_the_reference_names_every_member_of_the_json(desk: Desk) -> None:
     page = PAGE.read_text().partition("## tidegate check")[2].partition("## tidegate explain")[0]
     (one,) = json.loads(desk.check(BAD, "-o", "json").out)
     (judged,) = one.pop("policies")
-    for name in (*one, *judged, *judged["results"][0], "policies[]", "policies[].results[]", *Outcome, *State):
+    for name in (*one, *judged, *judged["results"][0], "policies[]", "policies[].results[]", *Outcome, *ImageState):
         assert f"`{name}`" in page, name
 
 

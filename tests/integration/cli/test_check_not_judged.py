@@ -12,7 +12,7 @@ from tests.integration.cli.signers import OWN, sign_by_notation, signed_by, trus
 from tests.integration.cli.test_check import BAD, GOOD, NO_CRITICAL, deployment
 from tests.simulator import Simulator, World
 from tests.simulator.pki.certificates import authority, issue
-from tidegate.cli.check.outcome import State
+from tidegate.cli.check.outcome import ImageState
 
 ADMITTED, REFUSED, NOT_JUDGED = 0, 1, 2
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/reference/check.schema.json").read_text())
@@ -110,8 +110,8 @@ def test_nothing_to_judge_is_a_state_of_the_json(desk: Desk) -> None:
 # Warned and audited
 
 
-@pytest.mark.parametrize(("action", "state"), [("Warn", State.WARNED), ("Audit", State.AUDITED)])
-def test_a_failure_that_does_not_deny_is_told_apart(desk: Desk, action: str, state: State) -> None:
+@pytest.mark.parametrize(("action", "state"), [("Warn", ImageState.WARNED), ("Audit", ImageState.AUDITED)])
+def test_a_failure_that_does_not_deny_is_told_apart(desk: Desk, action: str, state: ImageState) -> None:
     policies = desk.write("p.yaml", policy(validationActions=[action], **NO_CRITICAL))
     assert states(desk, BAD, "--policy", policies) == (ADMITTED, [state.value])
     assert states(desk, BAD, "--policy", policies, "--strict") == (REFUSED, [state.value])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from tidegate.cli.check.outcome import CheckedImage, State, as_json, checked, exit_code
+from tidegate.cli.check.outcome import CheckedImage, ImageState, as_json, checked, exit_code
 from tidegate.cli.documents import read_documents, read_policies
 from tidegate.cli.image_paths import parse_image_paths
 from tidegate.cli.judging import engine_of, judge_images
@@ -21,12 +21,12 @@ from tidegate.strict.quotation import printable
 
 _GAP, _SHORTEST = 2, 7
 _STYLES = {
-    State.ALLOWED: "green",
-    State.WARNED: "yellow",
-    State.AUDITED: "yellow",
-    State.REFUSED: "bold red",
-    State.UNKNOWN: "magenta",
-    State.NOT_JUDGED: "magenta",
+    ImageState.ALLOWED: "green",
+    ImageState.WARNED: "yellow",
+    ImageState.AUDITED: "yellow",
+    ImageState.REFUSED: "bold red",
+    ImageState.UNKNOWN: "magenta",
+    ImageState.NOT_JUDGED: "magenta",
 }
 
 
@@ -137,7 +137,7 @@ def _print_table(rows: Sequence[CheckedImage], skipped: Counter[str]) -> None:
 
 def _why(row: CheckedImage) -> Sequence[str]:
     """Return the lines about an image: why it is refused, warned, audited or not judged, and the causes."""
-    if row.judged is None or row.state is State.NOT_JUDGED:
+    if row.judged is None or row.state is ImageState.NOT_JUDGED:
         return (row.message,)
     verdict = row.judged.verdict
     lines = verdict.denial if verdict.denied else tuple(dict.fromkeys((*verdict.warnings, *verdict.records)))

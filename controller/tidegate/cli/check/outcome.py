@@ -18,7 +18,7 @@ EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 2
 _RESULT_FIELDS = ("check", "outcome", "reason", "found", "details", "remedy", "cause", "notes", "exceptions")
 
 
-class State(StrEnum):
+class ImageState(StrEnum):
     """What came of an image."""
 
     ALLOWED = "Allowed"
@@ -31,7 +31,7 @@ class State(StrEnum):
     @property
     def words(self) -> str:
         """Return the state in words."""
-        return "not judged" if self is State.NOT_JUDGED else self.value.lower()
+        return "not judged" if self is ImageState.NOT_JUDGED else self.value.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +42,17 @@ class CheckedImage:
     judged: JudgedImage | None
 
     @property
-    def state(self) -> State:
+    def state(self) -> ImageState:
         """Return what came of the image."""
         if self.message:
-            return State.NOT_JUDGED
+            return ImageState.NOT_JUDGED
         assert self.judged is not None
         verdict = self.judged.verdict
         if verdict.denied:
-            return State.REFUSED if verdict.outcome is Outcome.FAIL else State.UNKNOWN
+            return ImageState.REFUSED if verdict.outcome is Outcome.FAIL else ImageState.UNKNOWN
         if verdict.warnings:
-            return State.WARNED
-        return State.AUDITED if verdict.records else State.ALLOWED
+            return ImageState.WARNED
+        return ImageState.AUDITED if verdict.records else ImageState.ALLOWED
 
     @property
     def message(self) -> str:
@@ -92,11 +92,11 @@ def exit_code(rows: Sequence[CheckedImage], *, strict: bool = False, allow_not_j
     """
     states = {one.state for one in rows}
     verdicts = [one.judged.verdict for one in rows if one.judged is not None] if strict else []
-    if State.REFUSED in states or any(_fails(verdict) for verdict in verdicts):
+    if ImageState.REFUSED in states or any(_fails(verdict) for verdict in verdicts):
         return EXIT_REFUSED
-    if State.UNKNOWN in states or any(verdict.outcome is Outcome.UNDETERMINED for verdict in verdicts):
+    if ImageState.UNKNOWN in states or any(verdict.outcome is Outcome.UNDETERMINED for verdict in verdicts):
         return EXIT_UNKNOWN
-    return EXIT_UNKNOWN if not rows or (State.NOT_JUDGED in states and not allow_not_judged) else EXIT_ALLOWED
+    return EXIT_UNKNOWN if not rows or (ImageState.NOT_JUDGED in states and not allow_not_judged) else EXIT_ALLOWED
 
 
 def _fails(verdict: ImageVerdict) -> bool:

@@ -1,0 +1,46 @@
+"""Manifests of any content: their images are found, or the file is refused, never a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.fuzz.harness import fuzzed, shown
+from tests.fuzz.mutations import blind, changed_json
+from tidegate.cli.argument_files import ArgumentError
+from tidegate.cli.image_paths import DEFAULTS, parse_image_paths
+from tidegate.cli.manifests import read_manifests
+
+PATHS = parse_image_paths(["Thing.example.com=spec.parts[*].*.what"])
+POD = {"containers": [{"name": "a", "image": "a:1"}], "volumes": [{"image": {"reference": "b:1"}}]}
+
+
+def seeds() -> list[dict[str, Any]]:
+    """Return an object of each kind: a workload, a well-known custom resource, another one, and a Namespace."""
+    meta = {"name": "web", "namespace": "shop", "labels": {"a": "b"}}
+    kinds = ["Deployment.apps", "Thing.example.com", "Other.example.com", *DEFAULTS]
+    spec = {"template": {"spec": POD}, "parts": [{"a": {"what": "c:1"}}], "image": {"repository": "d", "tag": "1"}}
+    found = [
+        {"apiVersion": f"{group}/v1", "kind": kind, "metadata": meta, "spec": spec}
+        for kind, _, group in (one.partition(".") for one in kinds)
+    ]
+    return [*found, {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}, {"kind": "List", "items": found}]
+
+
+SEEDS = [json.dumps(one).encode() for one in seeds()]
+
+
+@fuzzed()
+def test_a_changed_manifest_is_read_or_refused(rng: Random) -> None:
+    content = rng.choice(SEEDS)
+    changed = changed_json(rng, content) if rng.random() < 0.7 else blind(rng, content)
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
+        file.write(changed)
+        file.flush()
+        with shown(changed), contextlib.suppress(ArgumentError):
+            read = read_manifests([Path(file.name)], namespace="default", image_paths=PATHS)
+            assert all(one.text is not None or one.not_judged for one in read.images)

@@ -61,6 +61,13 @@ WORKLOADS: Final = frozenset(
 """The workloads of Kubernetes, in any version."""
 
 
+def is_image_path(text: str) -> bool:
+    """Tell whether a text has the form KIND.GROUP=PATH."""
+    kind, equals, path = text.partition("=")
+    is_path = not path or (len(path) <= MAX_PATH and _PATH.fullmatch(path) is not None)
+    return bool(equals) and _KIND.fullmatch(kind) is not None and is_path
+
+
 def parse_image_paths(texts: Iterable[str]) -> dict[str, list[str]]:
     """Return the paths of ``KIND.GROUP=PATH`` arguments by kind; an empty path says that no other field has an image.
 
@@ -68,8 +75,8 @@ def parse_image_paths(texts: Iterable[str]) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     for text in texts:
-        kind, equals, path = text.partition("=")
-        if not equals or not _KIND.fullmatch(kind) or (path and (len(path) > MAX_PATH or not _PATH.fullmatch(path))):
+        kind, _, path = text.partition("=")
+        if not is_image_path(text):
             raise ArgumentError(
                 f"--image-path {quoted(text)}: expected KIND.GROUP=PATH, "
                 "such as Rollout.argoproj.io=spec.template.spec.containers[*].image"

@@ -1,6 +1,7 @@
 """The images of manifests: of workloads, of custom resources by field paths, and fields that look like an image."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tidegate.cli.image_paths import (
     WORKLOADS,
     ImagePaths,
     SearchBudget,
+    is_image_path,
     kind_and_group,
     likely_images,
     values_at,
@@ -128,11 +130,10 @@ def _use(where: str, value: object) -> _Use:
 def _unknown(kind: str, where: str) -> str:
     if kind in WORKLOADS:
         return f"tidegate does not know this API version of a {kind}. To fix: use the version v1"
-    no_others = f"--image-path '{kind}=' if no other field of a {kind} has an image that runs"
-    if where.endswith(".repository"):
-        return (
-            f"the {kind} has the image in several fields. "
-            f"To fix: judge the whole reference as an IMAGE argument, and add {no_others}"
-        )
     path = re.sub(r"\[\d+\]", "[*]", where)
-    return f"tidegate does not know this field of a {kind}. To fix: add --image-path '{kind}={path}', or {no_others}"
+    no_others = f"--image-path {shlex.quote(f'{kind}=')} if no other field of a {kind} has an image that runs"
+    if where.endswith(".repository") or not is_image_path(f"{kind}={path}"):
+        found = f"the {kind} has the image in several fields, or in a field that --image-path cannot name"
+        return f"{found}. To fix: judge the whole reference as an IMAGE argument, and add {no_others}"
+    option = shlex.quote(f"{kind}={path}")
+    return f"tidegate does not know this field of a {kind}. To fix: add --image-path {option}, or {no_others}"

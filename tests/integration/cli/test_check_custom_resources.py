@@ -1,5 +1,6 @@
 """``tidegate check`` judges the images of custom resources by field paths: of well-known kinds, and of those that a user names."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -107,6 +108,17 @@ def test_the_option_of_the_message_has_the_image_judged(desk: Desk) -> None:
     _, (one,) = rows(desk, "-f", file)
     option, text = one["message"].partition("add ")[2].partition(", or")[0].split()
     assert states(desk, "-f", file, option, text.strip("'")) == (REFUSED, ["Refused"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [("Thing; reboot #.example.com", {"image": BAD}), ("Thing.example.com", {"$(reboot)": {"image": BAD}})],
+    ids=["in the kind", "in the path"],
+)
+def test_the_option_of_the_message_is_no_command_of_the_manifest(desk: Desk, kind: str, spec: Any) -> None:
+    code, (one,) = rows(desk, "-f", desk.write("m.yaml", resource(kind, spec)))
+    option = one["message"].partition("add --image-path ")[2].partition(" if ")[0]
+    assert (code, shlex.split(option)) == (NOT_JUDGED, [f"{kind}="])
 
 
 def test_a_path_without_image_is_not_judged(desk: Desk) -> None:

@@ -110,7 +110,7 @@ def check(
         if read.skipped:
             click.echo(printable(_skipped(read.skipped)), err=True)
     else:
-        _print_table([one for one in rows if one.image in found], read.skipped)
+        _print_table(rows if found else (), read.skipped)
     sys.exit(exit_code(rows, strict=strict, allow_not_judged=allow_not_judged))
 
 

@@ -108,7 +108,7 @@ def test_the_kubernetes_client_and_botocore_have_what_is_used_of_them(image: Ima
     models = [path for path in image.entries if re.search(r"/kubernetes/(client/(api|models)|aio)/.*\.py$", path)]
     assert len(models) < 10
     services = {name[1] for path in image.entries if (name := re.search(r"/botocore/data/([^/]+)/", path))}
-    assert services == {"ecr", "inspector2", "kms", "signer-data", "signin", "sso", "sso-oidc", "sts"}
+    assert services == {"ecr", "inspector2", "kms", "signer-data", "signin", "sqs", "sso", "sso-oidc", "sts"}
 
 
 def test_every_module_of_tidegate_can_be_imported_in_a_pod(node: Node) -> None:

@@ -124,7 +124,7 @@ def build_engine(
         other_registries=other_registries,
         revocation_services=revocation_services,
     )
-    rate = RateLimit(per_second=settings.aws.rate_per_second, burst=settings.aws.burst)
+    rate = api_rate(settings.aws, account_calls_per_second)
     limiters = ApiLimiters(clock=clock, rate=rate, observer=observer, accounting=accounting)
     budget = Budget(settings.cache.memory_mebibytes * MEBIBYTE)
     facts = Lookups(sources=sources, limiters=limiters, clock=clock, limit=settings.cache.images, budget=budget)
@@ -150,6 +150,14 @@ def build_engine(
         revocation_services=revocation_services,
         event_queue=None if clients.settings.event_queue is None else SqsQueue(clients, clients.settings.event_queue),
     )
+
+
+def api_rate(aws: Aws, account_calls_per_second: float | None) -> RateLimit:
+    """Return the rate of each API: at most that of the account, so that ids wait where they fill batches."""
+    if account_calls_per_second is None:
+        return RateLimit(per_second=aws.rate_per_second, burst=aws.burst)
+    per_second = min(aws.rate_per_second, account_calls_per_second)
+    return RateLimit(per_second=per_second, burst=max(1, min(aws.burst, int(per_second))))
 
 
 def tuf_roots(wanted: TrustStoreSettings) -> TufRoots:

@@ -39,6 +39,7 @@ class HeldEvidence:
         self._facts = facts
         self._clock = clock
         self._held: dict[ImageInUse, dict[Needs, ImageEvidence]] = {}
+        self._scanned: dict[EcrRegistry, list[ImageKey]] | None = None
         self._partial: dict[ImageInUse, dict[Needs, ImageEvidence]] = {}
         self._indexes: dict[ImageInUse, set[ImageInUse]] = {}
 
@@ -50,18 +51,23 @@ class HeldEvidence:
         """Drop the evidence of all images; what is cached and stored stays."""
         for each in (self._held, self._partial, self._indexes):
             each.clear()
+        self._scanned = None
 
     def holds(self, image: ImageInUse) -> bool:
         """Tell whether evidence of an image is held: only then are changes of it followed."""
         return image in self._held
 
     def scanned(self) -> dict[EcrRegistry, list[ImageKey]]:
-        """Return the images in Amazon ECR whose scans are held, by registry: policies list these registries."""
-        found: dict[EcrRegistry, list[ImageKey]] = {}
-        for (repository, digest), held in self._held.items():
-            if isinstance(repository, EcrRepository) and any(wanted.scan for wanted in held):
-                found.setdefault(repository.registry, []).append((repository.name, digest))
-        return found
+        """Return the images in Amazon ECR whose scans are held, by registry: policies list these registries.
+
+        The answer is made anew only after what is held has changed: each registry asks for it.
+        """
+        if self._scanned is None:
+            self._scanned = {}
+            for (repository, digest), held in self._held.items():
+                if isinstance(repository, EcrRepository) and any(wanted.scan for wanted in held):
+                    self._scanned.setdefault(repository.registry, []).append((repository.name, digest))
+        return self._scanned
 
     def known(self, image: ImageInUse, wanted: Needs, *, uses_stored: bool = True) -> ImageEvidence | None:
         """Return the evidence without any look-up, or None where something of it has to be looked up first.
@@ -144,6 +150,7 @@ class HeldEvidence:
     def forget(self, image: ImageInUse) -> None:
         """Drop the evidence of an image that does not run any more."""
         self._partial.pop(image, None)
+        self._scanned = None
         for one in self._held.pop(image, {}).values():
             for child in _children(one):
                 key = image[0], child
@@ -157,12 +164,15 @@ class HeldEvidence:
         held = self._held.get(image)
         if held is not None and len(held) > 1:
             needed = set(wanted)
+            self._scanned = None
             for one in [one for one in held if one not in needed]:
                 del held[one]
 
     def _hold(self, image: ImageInUse, wanted: Needs, found: ImageEvidence) -> ImageEvidence:
         fresh = _fresh(found)
         self._partial.pop(image, None)
+        if wanted not in self._held.get(image, {}):
+            self._scanned = None
         self._held.setdefault(image, {})[wanted] = fresh
         for child in _children(fresh):
             if child != image[1]:

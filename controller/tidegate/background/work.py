@@ -260,7 +260,7 @@ class Work:
         )
         is_missing = len(known) < len(wanted)
         if unread or is_missing or (image in self._changed and wanted):
-            is_asked = self._prepare(image, unread, wanted, uses.usage.tags)
+            is_asked = self._prepare(image, unread, wanted, frozenset(known), uses.usage.tags)
             if is_asked and (unread or is_missing):
                 return
         self._finish(image, uses, planned, known)
@@ -278,6 +278,7 @@ class Work:
         image: ImageInUse,
         unread: list[tuple[str, OwningWorkload]],
         wanted: list[Needs],
+        known: frozenset[Needs],
         tags: Sequence[str],
     ) -> bool:
         """Have what is missing read, unless that failed a moment ago; return whether it is being read."""
@@ -287,7 +288,7 @@ class Work:
         if self._group is None or self._clock.monotonic() < not_before:
             return False
         self._collecting.add(image)
-        self._group.create_task(self._collect(image, unread, wanted, tags))
+        self._group.create_task(self._collect(image, unread, wanted, known, tags))
         return True
 
     async def _collect(
@@ -295,9 +296,10 @@ class Work:
         image: ImageInUse,
         unread: list[tuple[str, OwningWorkload]],
         wanted: list[Needs],
+        known: frozenset[Needs],
         tags: Sequence[str],
     ) -> None:
-        """Read owners and evidence, then have the image judged."""
+        """Read owners and evidence, then have the image judged. What is known is read again only if it has changed."""
         try:
             if unread:
                 await self._owners.read(unread)
@@ -306,12 +308,15 @@ class Work:
                 if since:
                     # Once more: what was under way when the change came may have been kept since.
                     self._evidence.expire(image)
+                else:
+                    wanted = [needs for needs in wanted if needs not in known]
                 named = [(image[0], tag) for tag in tags[:MAX_TAGS_OF_AN_IMAGE] if isinstance(image[0], EcrRepository)]
                 asked = [self._evidence.collect(image, needs, since=since) for needs in wanted]
                 answers, *_ = await asyncio.gather(
                     asyncio.gather(*asked), *(self._evidence.tag(one) for one in named if wanted)
                 )
-            self._note(image, since, is_answered=all(answers))
+            if wanted:
+                self._note(image, since, is_answered=all(answers))
         except Exception:  # noqa: BLE001 - one image must not end the work on all others
             _log.exception("reading about a running image failed unexpectedly", image=str(reference_to(image)))
             self._note(image, 0.0, is_answered=False)

@@ -305,6 +305,50 @@ async def test_a_new_leader_goes_on_from_what_is_stored(leader: Leader):
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_a_new_leader_reads_owners_and_asks_aws_nothing(leader: Leader):
+    """What is stored is judged as it is, however many owners of Pods have to be read first."""
+    leader.run_pods(running())
+    task = asyncio.create_task(leader.work.run())
+    await leader.settle()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    asked, read = len(leader.aws.asked), leader.api.count("GET", "replicasets")
+    leader.api.own("ReplicaSet", "shop", "web-2", ("apps/v1", "Deployment", "web-other"))
+    leader.run_pods(running("web-2-a", owner=("apps/v1", "ReplicaSet", "web-2")))
+    task = asyncio.create_task(leader.work.run())
+    await leader.settle(120)
+    (where,) = leader.status["runs"]["namespaces"]
+    assert {one["name"] for one in where["workloads"]} == {"web", "web-other"}
+    assert leader.api.count("GET", "replicasets") == read + 1
+    assert leader.counted(leader.counts.collected, "answered") == 1
+    assert len(leader.aws.asked) == asked
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_image_that_changes_while_owners_are_read_is_looked_up(working: Leader):
+    working.run_pods(running())
+    await working.settle()
+    working.aws.found[IMAGE] = CRITICAL
+    working.api.own("ReplicaSet", "shop", "web-2", ("apps/v1", "Deployment", "web-other"))
+    working.run_pods(running("web-2-a", owner=("apps/v1", "ReplicaSet", "web-2")))
+    working.work.changed([ImageChange(APP, IMAGE)])
+    await working.settle(120)
+    assert working.status["outcome"] == "Fail"
+
+
+async def test_the_scanned_images_are_those_that_are_held_now(working: Leader):
+    """Each registry asks for them each minute, so that they are not gathered each time."""
+    assert working.evidence.scanned() == {}
+    working.run_pods(running())
+    await working.settle()
+    found = working.evidence.scanned()
+    assert found == {REGISTRY: [(APP.name, IMAGE)]}
+    assert working.evidence.scanned() is found
+    working.evidence.forget((APP, IMAGE))
+    assert working.evidence.scanned() == {}
+
+
 async def test_a_leader_that_led_before_goes_on_from_what_the_other_one_wrote(leader: Leader):
     """Meanwhile the other one saw a finding and wrote it; what this one knows is older."""
     leader.run_pods(running())

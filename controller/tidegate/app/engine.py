@@ -157,7 +157,7 @@ def api_rate(aws: Aws, account_calls_per_second: float | None) -> RateLimit:
     if account_calls_per_second is None:
         return RateLimit(per_second=aws.rate_per_second, burst=aws.burst)
     per_second = min(aws.rate_per_second, account_calls_per_second)
-    return RateLimit(per_second=per_second, burst=max(1, min(aws.burst, int(per_second))))
+    return RateLimit(per_second=per_second, burst=max(1, min(aws.burst, int(account_calls_per_second))))
 
 
 def tuf_roots(wanted: TrustStoreSettings) -> TufRoots:

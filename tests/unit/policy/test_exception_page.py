@@ -39,11 +39,10 @@ def test_there_is_an_example_of_each_kind():
 def test_the_numbers_are_the_program_s():
     text = " ".join(PAGE.split())
     for words in (
-        f"at most {exceptions.MAX_CLUSTER_EXCEPTIONS} ImagePolicyExceptions",
-        f"and {exceptions.MAX_EXCEPTIONS_OF_NAMESPACE} NamespacedImagePolicyExceptions in one namespace",
-        f"at most {exceptions.MAX_PATTERNS_OF_NAMESPACE} repositories that are patterns",
-        f"in all namespaces together {exceptions.MAX_NAMESPACED_EXCEPTIONS}",
-        f"first {watched.MAX_KEPT_OF_CLUSTER} objects of the cluster and the first {watched.MAX_KEPT_OF_NAMESPACE} of a",
+        f"| in force at once | {exceptions.MAX_CLUSTER_EXCEPTIONS} | {exceptions.MAX_EXCEPTIONS_OF_NAMESPACE} in a namespace",
+        f", {exceptions.MAX_NAMESPACED_EXCEPTIONS} in all namespaces |",
+        f"| none | {exceptions.MAX_PATTERNS_OF_NAMESPACE} in a namespace |",
+        f"| {watched.MAX_KEPT_OF_CLUSTER} | {watched.MAX_KEPT_OF_NAMESPACE} in a namespace |",
         f"up to {exception_objects.MAX_SPEC_BYTES} bytes of JSON",
         f"at most {exceptions.MAX_LIFETIME.days} days after its creation",
         f"{exceptions.NOTICE.total_seconds() / 3600:.0f} hours before the end, or in the last tenth",

@@ -66,7 +66,7 @@ demo: $(STAMP) ## See it refuse: real API server, simulated AWS. ARGS=--stay kee
 	@$(PYTHON) tests/cluster/toolchain/build.py etcd kube-apiserver kube-controller-manager kubectl helm > /dev/null
 	@$(BIN)/python -m tests.demo $(ARGS)
 
-bench: $(STAMP) toolchain ## Measure and write docs/reference/performance.md
+bench: $(STAMP) toolchain ## Measure and write docs/reference/performance.md and scale.md
 	$(BIN)/python -m tests.bench $(ARGS)
 
 dashboard: $(STAMP) toolchain ## Draw the dashboard's panels on a running tidegate, for docs/operations/dashboard.md

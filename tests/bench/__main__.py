@@ -1,4 +1,4 @@
-"""Measure everything and write docs/reference/performance.md: ``make bench``, or ``make bench ARGS=--quick`` to try it."""
+"""Measure everything and write docs/reference/performance.md and scale.md: ``make bench``, or ``make bench ARGS=--quick`` to try it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import against, apiserver, bursts, cold, memory, node, serving, start_up, verification, walk
+from tests.bench import (
+    against,
+    apiserver,
+    bursts,
+    cold,
+    memory,
+    node,
+    scale,
+    scale_page,
+    serving,
+    start_up,
+    verification,
+    walk,
+)
 from tests.bench.page import read, render
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / ".bench" / "figures.json"
 PAGE = ROOT / "docs" / "reference" / "performance.md"
+SCALE_PAGE = PAGE.with_name("scale.md")
 
 
 def main() -> int:
@@ -34,6 +48,7 @@ def main() -> int:
         "start_up": lambda options: start_up.run(rounds=options.rounds),
         "apiserver": lambda options: apiserver.run(rounds=options.rounds),
         "node": lambda options: node.run(rounds=options.rounds),
+        "scale": lambda options: scale.run(quick=options.quick),
     }
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(parts)} (all by default)")
@@ -66,6 +81,9 @@ def main() -> int:
         RECORD.write_text(json.dumps(known | figures, indent=1) + "\n")
         PAGE.write_text(render(known | figures))
         print(f"written to {PAGE.relative_to(ROOT)}", file=sys.stderr)
+        if "scale" in figures:
+            SCALE_PAGE.write_text(scale_page.render(figures["scale"]))
+            print(f"written to {SCALE_PAGE.relative_to(ROOT)}", file=sys.stderr)
     return 0
 
 

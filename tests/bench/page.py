@@ -47,6 +47,7 @@ def render(figures: dict[str, Any]) -> str:
         "",
         "Written by `make bench`; change nothing here by hand. Machines differ and are noisy: compare within one run, and read",
         'ratios before absolute figures. All times are medians unless said. A figure that misses its aim is marked "missed".',
+        "[Scale](scale.md) has the figures of the background role in large clusters.",
         "",
     ]
     if "serving" in figures:

@@ -66,9 +66,8 @@ def push(world: World, images: int) -> list[ServedImage]:
     return pushed
 
 
-def populate(cluster: ControlPlane, images: list[ServedImage], pods: int) -> None:
-    """Create the Pods of the images, each image in a Deployment of its own, with what a kubelet says of them."""
-    each = pods // len(images)
+def populate(cluster: ControlPlane, images: list[ServedImage], each: int) -> None:
+    """Create so many Pods of each image, each image in a Deployment of its own, with what a kubelet says of them."""
     client = ApiClient(cluster)
     names = dict.fromkeys(image.namespace for image in images)
     client.send(("POST", "/api/v1/namespaces", {"metadata": {"name": name}}) for name in names)

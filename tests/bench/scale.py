@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,9 +30,11 @@ from tests.simulator import Simulator, World
 
 IMAGES, QUICK_IMAGES = 10_000, 1_000
 PODS_OF_AN_IMAGE = 2
+SAMPLE = 500
+SAMPLED = f"the first {SAMPLE} images with the defaults"
 LATENCY_SECONDS = 0.03
-FILL_CALLS_A_SECOND = 100
-STEADY_SECONDS, QUICK_STEADY_SECONDS = 65, 65
+FILL_CALLS_A_SECOND = 20
+STEADY_SECONDS = 65
 LONGEST_SECONDS = 1_200
 VERDICTS = "/apis/tidegate.dev/v1alpha1/imageverdicts"
 POLICY: dict[str, Any] = {
@@ -62,15 +64,20 @@ class Simulation:
         """The replica that leads."""
         return wait_for(lambda: [one for one in self.replicas if one.leads], what="a leader", timeout_seconds=60)[0]
 
-    def set_values(self, **changes: Any) -> None:
-        """Change the chart's values for replicas that start from now on."""
-        self.gate.values = {**self.gate.values, **changes}
-        self.gate.objects = chart.render(self.gate.values)
-
-    def start(self) -> None:
-        """Start both replicas."""
+    def start(self, *, aws: Mapping[str, Any] | None = None, background: Mapping[str, Any] | None = None) -> None:
+        """Start both replicas with the chart's defaults, changed by these values."""
+        values = self.gate.values
+        self.gate.objects = chart.render(
+            {**values, "aws": {**values["aws"], **(aws or {})}, "background": dict(background or {})}
+        )
         for one in self.replicas:
             one.start()
+
+    def stop(self) -> None:
+        """Stop the replicas that run."""
+        for one in self.replicas:
+            if one.process is not None and one.process.returncode is None:
+                one.process.stop()
 
     def note(self, name: str, value: float) -> None:
         """Take a figure."""
@@ -103,6 +110,10 @@ class Simulation:
         """Return how many images fail, as their stored verdicts say."""
         return self.leader.metric("tidegate_running_images", outcome="Fail")
 
+    def until_passed(self, count: int) -> None:
+        """Wait until so many images have the verdict Pass."""
+        self.until(lambda: self.leader.metric("tidegate_running_images", outcome="Pass") == count, "all verdicts")
+
     def until(self, is_so: Callable[[], bool], what: str) -> float:
         """Return the seconds until something is so."""
         began = time.monotonic()
@@ -119,10 +130,27 @@ class Simulation:
 
 def run(*, quick: bool) -> dict[str, float]:
     """Return the figures by name."""
-    count = QUICK_IMAGES if quick else IMAGES
+    with installed(QUICK_IMAGES if quick else IMAGES) as simulation:
+        fill_sample(simulation)
+        populate(simulation.cluster, simulation.images[SAMPLE:], PODS_OF_AN_IMAGE)
+        fast = {"ratePerSecond": FILL_CALLS_A_SECOND, "burst": FILL_CALLS_A_SECOND}
+        simulation.start(aws=fast, background={"callsPerSecond": FILL_CALLS_A_SECOND})
+        _fill(simulation)
+        simulation.stop()
+        _start_anew(simulation)
+        _steady(simulation, STEADY_SECONDS)
+        _find_one(simulation)
+        _find_many(simulation)
+        _change_the_policy(simulation)
+        _kill_the_leader(simulation)
+        return simulation.figures
+
+
+@contextmanager
+def installed(count: int) -> Iterator[Simulation]:
+    """Give a cluster with a policy and no Pods, and a registry with so many images."""
     world = World()
     images = push(world, count)
-    queue = world.add_queue()
     arguments = {
         "kube-apiserver": ["--audit-log-path="],
         "kube-controller-manager": ["--controllers=-garbagecollector,-podgc,-replicaset"],
@@ -132,39 +160,32 @@ def run(*, quick: bool) -> dict[str, float]:
         Simulator(world, latency_seconds=LATENCY_SECONDS) as aws,
     ):
         gate = Gate(cluster, aws)
-        defaults = gate.values["aws"]
         gate.install()
-        simulation = Simulation(cluster=cluster, aws=aws, gate=gate, images=images)
-        simulation.note("images", count)
-        simulation.note("Pods", count * PODS_OF_AN_IMAGE)
-        populate(cluster, images, count * PODS_OF_AN_IMAGE)
         cluster.apply(image_policy("production", POLICY))
-        fast = {"ratePerSecond": FILL_CALLS_A_SECOND, "burst": FILL_CALLS_A_SECOND}
-        simulation.set_values(aws=defaults | fast, background={"callsPerSecond": FILL_CALLS_A_SECOND})
+        simulation = Simulation(cluster=cluster, aws=aws, gate=gate, images=images)
         simulation.replicas = [BackgroundReplica(gate, name, simulated=aws.environment()) for name in ("one", "two")]
         try:
-            _fill(simulation)
-            _stop(simulation)
-            simulation.set_values(aws=defaults | {"eventQueueUrl": queue}, background={"callsPerSecond": 2})
-            _start_anew(simulation)
-            _steady(simulation, QUICK_STEADY_SECONDS if quick else STEADY_SECONDS)
-            _find_one(simulation)
-            _find_many(simulation)
-            _change_the_policy(simulation)
-            _kill_the_leader(simulation)
+            yield simulation
         finally:
-            _stop(simulation)
-        return simulation.figures
+            simulation.stop()
+
+
+def fill_sample(simulation: Simulation) -> None:
+    """Judge some images for the first time with the chart's defaults, to see how many calls they take."""
+    populate(simulation.cluster, simulation.images[:SAMPLE], PODS_OF_AN_IMAGE)
+    with simulation.counted(SAMPLED):
+        simulation.start()
+        simulation.until_passed(SAMPLE)
+    simulation.stop()
 
 
 def _fill(simulation: Simulation) -> None:
     """Judge every image for the first time."""
     count = len(simulation.images)
     with simulation.counted("filling"):
-        simulation.start()
-        simulation.until(
-            lambda: simulation.leader.metric("tidegate_running_images", outcome="Pass") == count, "all verdicts"
-        )
+        simulation.until_passed(count)
+    simulation.note("images", count)
+    simulation.note("Pods", count * PODS_OF_AN_IMAGE)
     stored = [len(json.dumps(one, separators=(",", ":"))) for one in ApiClient(simulation.cluster).list(VERDICTS)]
     simulation.note("ImageVerdicts", len(stored))
     simulation.note("bytes of an ImageVerdict, median", statistics.median(stored))
@@ -185,7 +206,7 @@ def _fill(simulation: Simulation) -> None:
 
 def _start_anew(simulation: Simulation) -> None:
     with simulation.counted("start with all verdicts stored"):
-        simulation.start()
+        simulation.start(aws={"eventQueueUrl": simulation.aws.world.add_queue()})
         count = len(simulation.images)
         simulation.until(
             lambda: simulation.leader.metric("tidegate_background_judgements_total") >= count,
@@ -234,8 +255,6 @@ def _change_the_policy(simulation: Simulation) -> None:
     )
     simulation.note("a changed policy: s until all are written", simulation.figures["a changed policy: minutes"] * 60)
     simulation.memory("after all verdicts changed")
-    for one in simulation.replicas:
-        assert one.process is not None
     simulation.note(
         "largest resident MiB of a replica",
         max(resident(one.process, "VmHWM") for one in simulation.replicas if one.process is not None),
@@ -248,12 +267,6 @@ def _kill_the_leader(simulation: Simulation) -> None:
     assert leader.process is not None
     leader.process.signal(signal.SIGKILL)
     simulation.note("SIGKILL of the leader until another leads, s", simulation.until(lambda: other.leads, "a leader"))
-
-
-def _stop(simulation: Simulation) -> None:
-    for one in simulation.replicas:
-        if one.process is not None and one.process.returncode is None:
-            one.process.stop()
 
 
 def resident(process: Process, kind: str = "VmRSS") -> float:

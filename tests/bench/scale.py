@@ -133,8 +133,6 @@ def run(*, quick: bool) -> dict[str, float]:
     with installed(QUICK_IMAGES if quick else IMAGES) as simulation:
         fill_sample(simulation)
         populate(simulation.cluster, simulation.images[SAMPLE:], PODS_OF_AN_IMAGE)
-        fast = {"ratePerSecond": FILL_CALLS_A_SECOND, "burst": FILL_CALLS_A_SECOND}
-        simulation.start(aws=fast, background={"callsPerSecond": FILL_CALLS_A_SECOND})
         _fill(simulation)
         simulation.stop()
         _start_anew(simulation)
@@ -182,7 +180,9 @@ def fill_sample(simulation: Simulation) -> None:
 def _fill(simulation: Simulation) -> None:
     """Judge every image for the first time."""
     count = len(simulation.images)
+    fast = {"ratePerSecond": FILL_CALLS_A_SECOND, "burst": FILL_CALLS_A_SECOND}
     with simulation.counted("filling"):
+        simulation.start(aws=fast, background={"callsPerSecond": FILL_CALLS_A_SECOND})
         simulation.until_passed(count)
     simulation.note("images", count)
     simulation.note("Pods", count * PODS_OF_AN_IMAGE)

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SOURCES := controller tests deploy docs
 PYTEST_ARGS ?=
-PROCESSES ?= 3
+PROCESSES ?= 0
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help

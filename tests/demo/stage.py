@@ -18,8 +18,8 @@ from tests.demo.scenes import EXCEPTED, NEW_FINDING, TURNED_BAD, Chapter, Scene
 from tests.simulator import Simulator
 
 AVAILABLE_SECONDS = 90
-JUDGED_SECONDS = 90
-"""How long a new finding may take to reach the verdict of an image that runs."""
+JUDGED_SECONDS = 180
+"""How long a new finding may take to reach the verdict of an image that runs: an event takes seconds, a poll up to two minutes."""
 CLI_SECONDS = 60
 POLICIES = Path(__file__).with_name("policies")
 COLOURED = sys.stdout.isatty() and "NO_COLOR" not in os.environ

@@ -259,7 +259,8 @@ def guarded(verdicts: Installation) -> Iterator[Installation]:
     cluster.apply([role, binding | {"subjects": subjects, "roleRef": reference}])
     probe = made(verdicts, GOOD)
     try:
-        wait_for(lambda: "Only tidegate" in attempt(cluster, "mallory", probe), what="the policy to be in force")
+        is_refused = ("mallory", probe, "--dry-run=server")
+        wait_for(lambda: "Only tidegate" in attempt(cluster, *is_refused), what="the policy to be in force")
         yield verdicts
     finally:
         for kind in (*BUILT_IN, "ClusterRole", "ClusterRoleBinding"):

@@ -33,6 +33,7 @@ class Process:
     ) -> None:
         self.name = name
         self.log = log
+        self._stopped = False
         with log.open("ab") as stream:
             self._child = subprocess.Popen(
                 list(command),
@@ -79,16 +80,19 @@ class Process:
     def stop(self, *, grace_seconds: float = STOP_GRACE_SECONDS) -> int:
         """End the program and all of its group (SIGTERM, then SIGKILL) and return its exit status.
 
-        A second call does nothing.
+        Where the program has ended already, its group is still waited for: a killed program holds its ports until the
+        kernel has taken its memory back. A second call does nothing.
         """
-        if self._child.poll() is None:
-            self.signal(signal.SIGTERM)
+        if not self._stopped:
+            if self._child.poll() is None:
+                self.signal(signal.SIGTERM)
             deadline = time.monotonic() + grace_seconds
             while self._group_lives():
                 if time.monotonic() > deadline:
                     self.signal(signal.SIGKILL)
                     break
                 time.sleep(POLL_SECONDS)
+            self._stopped = True
         return self._child.wait()
 
     def _group_lives(self) -> bool:

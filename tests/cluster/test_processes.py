@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -80,6 +81,19 @@ def test_what_a_program_started_itself_ends_with_it(processes: Processes) -> Non
     child = int(process.log_tail())
     assert is_alive(child)
     process.stop()
+    wait_for(lambda: not is_alive(child), what="the child's end")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at Linux's /proc")
+def test_what_a_killed_program_started_has_ended_when_stop_returns(processes: Processes) -> None:
+    """The program that starts again in its place needs the same ports."""
+    process = processes.start("parent", python(PARENT))
+    process.wait_until(lambda: process.log_tail().strip().isdigit(), timeout_seconds=20)
+    child = int(process.log_tail())
+    os.kill(process.pid, signal.SIGKILL)
+    wait_for(lambda: process.returncode is not None, what="the program's end")
+    assert is_alive(child)
+    process.stop(grace_seconds=0.1)
     wait_for(lambda: not is_alive(child), what="the child's end")
 
 

@@ -35,7 +35,7 @@ STRANGER = "127.0.0.2"
 MAX_BODY = 8 * MIB
 CONNECTION_KIB = 128
 """What a connection may take, at the worst moment of its TLS handshake, of the server's memory."""
-MALICIOUS_KIB = 185
+MALICIOUS_KIB = 170
 """What a connection may take with headers, chunks or trailers that do not end, as docs/concepts/limits.md states it."""
 QUIET_KIB = 80
 """What a connection takes, as docs/concepts/limits.md states it."""

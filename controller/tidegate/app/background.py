@@ -133,8 +133,8 @@ class Parts:
         self.evidence = HeldEvidence(collector=engine.collector, facts=engine.facts, clock=clock)
         self.reread = Reread(
             clock=clock,
-            registries=self.evidence.scanned,
-            images=lambda registry: self.evidence.scanned().get(registry, []),
+            registries=self.evidence.in_ecr,
+            images=lambda registry: self.evidence.in_ecr().get(registry, []),
             basic=lambda registry: self.feed.is_without_delta(registry),  # noqa: PLW0108 - the feed is made below
             changed=lambda changes: self.work.changed(changes),  # noqa: PLW0108 - the work is made below
         )
@@ -149,7 +149,7 @@ class Parts:
         )
         self.events = build_event_source(
             engine,
-            registries=self.evidence.scanned,
+            registries=lambda: self.work.registries,
             changed=lambda changes: self.work.changed(changes),  # noqa: PLW0108 - as above
             everything=self.reread.everything,
         )

@@ -39,7 +39,7 @@ class HeldEvidence:
         self._facts = facts
         self._clock = clock
         self._held: dict[ImageInUse, dict[Needs, ImageEvidence]] = {}
-        self._scanned: dict[EcrRegistry, list[ImageKey]] | None = None
+        self._listed: dict[bool, dict[EcrRegistry, list[ImageKey]]] = {}
         self._partial: dict[ImageInUse, dict[Needs, ImageEvidence]] = {}
         self._indexes: dict[ImageInUse, set[ImageInUse]] = {}
 
@@ -49,25 +49,29 @@ class HeldEvidence:
 
     def clear(self) -> None:
         """Drop the evidence of all images; what is cached and stored stays."""
-        for each in (self._held, self._partial, self._indexes):
+        for each in (self._held, self._partial, self._indexes, self._listed):
             each.clear()
-        self._scanned = None
 
     def holds(self, image: ImageInUse) -> bool:
         """Tell whether evidence of an image is held: only then are changes of it followed."""
         return image in self._held
 
     def scanned(self) -> dict[EcrRegistry, list[ImageKey]]:
-        """Return the images in Amazon ECR whose scans are held, by registry: policies list these registries.
+        """Return the images in Amazon ECR whose scans are held, by registry: policies list these registries."""
+        return self._list(scanned=True)
 
-        The answer is made anew only after what is held has changed: each registry asks for it.
-        """
-        if self._scanned is None:
-            self._scanned = {}
+    def in_ecr(self) -> dict[EcrRegistry, list[ImageKey]]:
+        """Return the images in Amazon ECR of which any evidence is held, by registry."""
+        return self._list(scanned=False)
+
+    def _list(self, *, scanned: bool) -> dict[EcrRegistry, list[ImageKey]]:
+        """Return images by registry. The answer is made anew only after what is held has changed: each registry asks for it."""
+        if scanned not in self._listed:
+            made = self._listed[scanned] = dict[EcrRegistry, list[ImageKey]]()
             for (repository, digest), held in self._held.items():
-                if isinstance(repository, EcrRepository) and any(wanted.scan for wanted in held):
-                    self._scanned.setdefault(repository.registry, []).append((repository.name, digest))
-        return self._scanned
+                if isinstance(repository, EcrRepository) and (not scanned or any(wanted.scan for wanted in held)):
+                    made.setdefault(repository.registry, []).append((repository.name, digest))
+        return self._listed[scanned]
 
     def known(self, image: ImageInUse, wanted: Needs, *, uses_stored: bool = True) -> ImageEvidence | None:
         """Return the evidence without any look-up, or None where something of it has to be looked up first.
@@ -132,11 +136,32 @@ class HeldEvidence:
                 found |= about
         return found
 
+    def possibly_affected(self, changes: Iterable[Change], unknown: Iterable[ImageInUse]) -> set[ImageInUse]:
+        """Return those of ``unknown`` that changes may be about: images of which evidence is looked up for the first time.
+
+        Nothing says yet what an index lists, so that each digest of its repository may be one of its images.
+        """
+        repositories: set[Repository] = set()
+        settings: set[Repository] = set()
+        registries = set[EcrRegistry]()
+        for change in changes:
+            if isinstance(change, RegistryChange):
+                registries.add(change.registry)
+            elif not isinstance(change, TagChange):
+                repositories.add(change.repository)
+                if isinstance(change, RepositoryChange):
+                    settings.add(change.repository)
+        found = {one for one in unknown if one[0] in repositories or one[0].registry in registries}
+        for repository in {one[0] for one in found if one[0] in settings or one[0].registry in registries}:
+            if isinstance(repository, EcrRepository):
+                self._facts.settings.shorten(repository, 0.0)
+        return found
+
     def expire(self, image: ImageInUse) -> None:
         """Have the next collection look up the image, its scans and its signatures, and those of its children."""
         repository, digest = image
         self._facts.details.shorten(DetailKey(repository, ImageId.of_digest(digest)), 0.0)
-        held = self._held.get(image, {})
+        held = {**self._partial.get(image, {}), **self._held.get(image, {})}
         digests = {digest}.union(*(_children(one) for one in held.values()))
         if isinstance(repository, EcrRepository):
             for each in digests:
@@ -150,7 +175,7 @@ class HeldEvidence:
     def forget(self, image: ImageInUse) -> None:
         """Drop the evidence of an image that does not run any more."""
         self._partial.pop(image, None)
-        self._scanned = None
+        self._listed.clear()
         for one in self._held.pop(image, {}).values():
             for child in _children(one):
                 key = image[0], child
@@ -164,7 +189,7 @@ class HeldEvidence:
         held = self._held.get(image)
         if held is not None and len(held) > 1:
             needed = set(wanted)
-            self._scanned = None
+            self._listed.clear()
             for one in [one for one in held if one not in needed]:
                 del held[one]
 
@@ -172,7 +197,7 @@ class HeldEvidence:
         fresh = _fresh(found)
         self._partial.pop(image, None)
         if wanted not in self._held.get(image, {}):
-            self._scanned = None
+            self._listed.clear()
         self._held.setdefault(image, {})[wanted] = fresh
         for child in _children(fresh):
             if child != image[1]:

@@ -94,6 +94,8 @@ class Work:
         self._beside = beside
         self._sinks = sinks
         self._collecting: set[ImageInUse] = set()
+        self._missing: set[ImageInUse] = set()
+        """Images of which evidence is looked up for the first time, or will be when the wait after a failure is over."""
         self._changed: dict[ImageInUse, float] = {}
         self._failures: dict[ImageInUse, tuple[int, float]] = {}
         self._ended: dict[ImageInUse, float] = {}
@@ -122,6 +124,12 @@ class Work:
         return unread | self._writer.unwritten_registries
 
     @property
+    def registries(self) -> set[EcrRegistry]:
+        """Return the registries whose changes are of use: of images whose evidence is held or is looked up."""
+        missing = {one[0].registry for one in self._missing if isinstance(one[0], EcrRepository)}
+        return missing | self._evidence.in_ecr().keys()
+
+    @property
     def collecting(self) -> int:
         """Return of how many images the evidence is being looked up."""
         return len(self._collecting)
@@ -146,9 +154,13 @@ class Work:
 
     def changed(self, changes: Iterable[Change]) -> None:
         """Look up again what may have changed at AWS: images, images that an index lists, or all of a repository."""
-        for image in self._evidence.affected(changes):
+        reported, now = list(changes), self._clock.monotonic()
+        for image in self._evidence.possibly_affected(reported, self._missing):
+            # Its look-up is repeated when the one under way ends, or begins later anyway: a wait after a failure stays.
+            self._changed[image] = now
+        for image in self._evidence.affected(reported):
             self._evidence.expire(image)
-            self._changed[image] = self._clock.monotonic()
+            self._changed[image] = now
             self._failures.pop(image, None)
             self._schedule.add(image)
 
@@ -205,9 +217,10 @@ class Work:
         # Another leader may have seen changes since this process led last: they are in what is stored.
         self._evidence.clear()
         self._looks.clear()
-        for each in (self._collecting, self._failures, self._ended):
+        for each in (self._collecting, self._missing, self._failures, self._ended):
             each.clear()
-        self._schedule.add_all(self._pods.all_images())
+        # An image that changed and does not run any more is put away, or its registry would count as unread for ever.
+        self._schedule.add_all([*self._pods.all_images(), *self._changed])
         names: dict[str, ImageInUse] | None = None
         for head in self._stored.heads():
             if head.image is not None:
@@ -259,6 +272,7 @@ class Work:
             (name, one) for name, usage in uses.usage.namespaces.items() for one in usage.workloads
         )
         is_missing = len(known) < len(wanted)
+        (self._missing.add if is_missing else self._missing.discard)(image)
         if unread or is_missing or (image in self._changed and wanted):
             is_asked = self._prepare(image, unread, wanted, frozenset(known), uses.usage.tags)
             if is_asked and (unread or is_missing):
@@ -373,6 +387,7 @@ class Work:
             self._schedule.add_later(image, left)
             return
         self._evidence.forget(image)
+        self._missing.discard(image)
         self._changed.pop(image, None)
         self._failures.pop(image, None)
         for sink in self._sinks:

@@ -4,7 +4,7 @@ What is kept counts as fresh however old it is: the change feed and the daily re
 and each verdict says when it was looked up. A look-up that fails never replaces what is kept.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.needs import Needs
 from tidegate.evidence.repository import ScanType
 from tidegate.gather.collector import Collector
+from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lookups import DetailKey, Lookups
 from tidegate.gather.scans import ScanKey
 from tidegate.gather.signatures import kinds_of
@@ -48,9 +49,9 @@ class HeldEvidence:
         return len(self._held)
 
     def clear(self) -> None:
-        """Drop the evidence of all images; what is cached and stored stays."""
-        for each in (self._held, self._partial, self._indexes, self._listed):
-            each.clear()
+        """Drop the evidence of all images, and the same in the caches; what is stored stays."""
+        for image in {**self._held, **self._partial}:
+            self.forget(image)
 
     def holds(self, image: ImageInUse) -> bool:
         """Tell whether evidence of an image is held: only then are changes of it followed."""
@@ -159,21 +160,13 @@ class HeldEvidence:
 
     def expire(self, image: ImageInUse) -> None:
         """Have the next collection look up the image, its scans and its signatures, and those of its children."""
-        repository, digest = image
-        self._facts.details.shorten(DetailKey(repository, ImageId.of_digest(digest)), 0.0)
-        held = {**self._partial.get(image, {}), **self._held.get(image, {})}
-        digests = {digest}.union(*(_children(one) for one in held.values()))
-        if isinstance(repository, EcrRepository):
-            for each in digests:
-                for scan_type in ScanType:
-                    self._facts.scans.shorten(ScanKey(repository, each, scan_type), 0.0)
-        for wanted in held:
-            for requirements in {wanted.requirements, wanted.child_requirements} - {()}:
-                for each in digests:
-                    self._facts.signatures.artifacts.shorten((repository, each, kinds_of(requirements)), 0.0)
+        for cache, key in self._cached(image):
+            cache.shorten(key, 0.0)
 
     def forget(self, image: ImageInUse) -> None:
-        """Drop the evidence of an image that does not run any more."""
+        """Drop the evidence of an image that does not run any more, and the same in the caches: its changes are not followed."""
+        for cache, key in self._cached(image):
+            cache.drop(key)
         self._partial.pop(image, None)
         self._listed.clear()
         for one in self._held.pop(image, {}).values():
@@ -183,6 +176,21 @@ class HeldEvidence:
                 indexes.discard(image)
                 if not indexes:
                     self._indexes.pop(key, None)
+
+    def _cached(self, image: ImageInUse) -> Iterator[tuple[FactCache[Any, Any], Any]]:
+        """Yield where facts about an image and its children that can change are cached."""
+        repository, digest = image
+        yield self._facts.details, DetailKey(repository, ImageId.of_digest(digest))
+        known = {**self._partial.get(image, {}), **self._held.get(image, {})}
+        digests = {digest}.union(*(_children(one) for one in known.values()))
+        if isinstance(repository, EcrRepository):
+            for each in digests:
+                for scan_type in ScanType:
+                    yield self._facts.scans, ScanKey(repository, each, scan_type)
+        for wanted in known:
+            for requirements in {wanted.requirements, wanted.child_requirements} - {()}:
+                for each in digests:
+                    yield self._facts.signatures.artifacts, (repository, each, kinds_of(requirements))
 
     def keep_only(self, image: ImageInUse, wanted: Iterable[Needs]) -> None:
         """Drop what no policy wants any more of an image."""

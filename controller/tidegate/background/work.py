@@ -263,6 +263,10 @@ class Work:
         wanted = needs_of(planned)
         if wanted and not self._evidence.holds(image) and self._was_away(image, ended_at):
             self._changed.setdefault(image, self._clock.monotonic())
+        if not wanted and image in self._changed:
+            # It is not looked up now, and anew when a policy wants it again. Until then its object has no facts.
+            self._evidence.forget(image)
+            self._changed.pop(image)
         known = {
             needs: found
             for needs in wanted

@@ -187,6 +187,10 @@ class FactCache(Generic[K, V]):
             entry.fresh_from, entry.fresh_seconds = now, seconds
         return max(entry.fresh_until, entry.retry_at)
 
+    def drop(self, key: K) -> None:
+        """Forget a fact, also as the last good one that counts when a look-up fails."""
+        self._entries.drop(key)
+
     def offer(self, key: K) -> bool:
         """Replace a fact of this process by the stored one if that is newer and says something else.
 

@@ -491,3 +491,54 @@ async def test_a_container_that_runs_another_digest_is_reported_once(working: Le
     assert (event["reason"], event["involvedObject"]["name"]) == ("ImageDiffers", "web")
     assert other in event["message"]
     assert IMAGE in event["message"]
+
+
+@pytest.mark.usefixtures("_days")
+async def test_an_image_that_runs_again_after_its_object_was_deleted_is_looked_up_anew(working: Leader):
+    """What this process looked up itself is from before a time in which no change was followed."""
+    working.run_pods(running())
+    await working.settle()
+    working.pods.drop("shop/web-1-a")
+    await working.settle(LINGER_SECONDS + KEPT.total_seconds() + 1_000)
+    assert not working.api.verdicts
+    working.aws.found[IMAGE] = CRITICAL
+    working.run_pods(running("web-1-b"))
+    await working.settle(60)
+    assert working.status["outcome"] == "Fail"
+
+
+async def test_a_leader_that_led_before_counts_nothing_that_only_it_looked_up(leader: Leader):
+    """Meanwhile the image stopped running under the other leader, which deleted its object and followed no change of it."""
+    leader.run_pods(running())
+    task = asyncio.create_task(leader.work.run())
+    await leader.settle()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    leader.pods.drop("shop/web-1-a")
+    leader.api.objects.clear()
+    leader.api.tell(leader.stored)
+    leader.aws.found[IMAGE] = CRITICAL
+    leader.run_pods(running("web-1-b"))
+    task = asyncio.create_task(leader.work.run())
+    await leader.settle(60)
+    assert leader.status["outcome"] == "Fail"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_change_of_what_no_policy_wants_any_more_keeps_no_registry_unread(working: Leader):
+    """The object keeps no facts then. When a policy wants the image again, it is looked up anew."""
+    working.run_pods(running())
+    await working.settle()
+    asked = working.aws.count("inspector2:ListFindings")
+    working.set_policies()
+    await working.settle()
+    working.aws.found[IMAGE] = CRITICAL
+    working.work.changed([ImageChange(APP, IMAGE)])
+    await working.settle(120)
+    assert working.work.unread_registries == set()
+    assert "evidence" not in working.status
+    assert working.aws.count("inspector2:ListFindings") == asked
+    working.set_policies(replace(STRICT, generation=2))
+    await working.settle(120)
+    assert working.status["outcome"] == "Fail"

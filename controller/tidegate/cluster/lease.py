@@ -63,7 +63,7 @@ class LeaderLease:
         self.identity = f"{candidate[:MAX_IDENTITY]}_{uuid.uuid4().hex[:8]}"
         """The holder that this candidate writes; unique to the process, as a restarted Pod keeps its name."""
         self._seen: tuple[str, float] = ("", 0.0)
-        """The resourceVersion of the Lease that was last read, and when it was first read (monotonic seconds)."""
+        """The resourceVersion of the Lease that was last read, and when it was first read (monotonic seconds, after the answer)."""
         self._renewed_at: float | None = None
         self._was_leading = False
         self.problem = ""
@@ -95,7 +95,7 @@ class LeaderLease:
             left -= started - self._renewed_at
         try:
             async with asyncio.timeout(left):
-                holds = await self._take(started)
+                holds = await self._take()
         except (ApiError, TimeoutError) as error:
             # A lost race, or no answer. A leader leads on until its renewal is too old.
             if not isinstance(error, ApiError) or error.status != CONFLICT:
@@ -104,7 +104,7 @@ class LeaderLease:
         self.problem = ""
         self._renewed_at = started if holds else None
 
-    async def _take(self, started: float) -> bool:
+    async def _take(self) -> bool:
         """Write the Lease unless another candidate holds it; return whether this one holds it now."""
         try:
             lease = await self._api.get(f"{self._collection}/{self._name}")
@@ -116,8 +116,9 @@ class LeaderLease:
         version, spec = _text(lease.get("metadata"), "resourceVersion"), _mapping(lease.get("spec"))
         holder = _text(spec, "holderIdentity")
         if version != self._seen[0]:
-            # Seen to change now. How old it is by the clock of its writer does not matter.
-            self._seen = version, started
+            # Seen to change now, when the answer is here: its leader may have renewed it while the request was under way. How old
+            # it is by the clock of its writer does not matter.
+            self._seen = version, self._monotonic()
         if holder not in ("", self.identity) and self._monotonic() - self._seen[1] < _lease_seconds(spec):
             self.holder = holder
             return False

@@ -39,7 +39,7 @@ SILENCE_SECONDS: Final = 90.0
 FIRST_RETRY_SECONDS: Final = 0.5
 LAST_RETRY_SECONDS: Final = 30.0
 SHORT_SECONDS: Final = 1.0
-"""A watch that ends sooner, after a failure, is another failure: the pauses grow until one lasts."""
+"""A watch that ends sooner and sent nothing is a failure: the pauses grow until one lasts."""
 TAKE_SECONDS: Final = 1.0
 """How often the thread looks whether it should end, while it waits for the sink."""
 TOO_MANY_REQUESTS: Final = 429
@@ -207,7 +207,7 @@ class Reflector(Generic[T]):
 
     def _watch(self, version: str) -> str:
         """Deliver events until the API server ends the watch, and return the last resourceVersion."""
-        started = time.monotonic()
+        started, is_heard = time.monotonic(), False
         seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - spreads load
         query = self._query | {
             "watch": "true",
@@ -221,11 +221,12 @@ class Reflector(Generic[T]):
                 self._response = response
             for lines in self._lines(response):
                 self._take(lines)
+                is_heard = True
         finally:
             with self._lock:
                 self._response = None
             response.close()
-        if self.failures and time.monotonic() - started < SHORT_SECONDS:
+        if not is_heard and time.monotonic() - started < SHORT_SECONDS:
             raise ApiError(f"GET {self._path}: the watch ended at once")
         self._worked()
         return self._version

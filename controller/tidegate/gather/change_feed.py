@@ -163,7 +163,7 @@ class ChangeFeed:
         latest = self._clock.now() + MAX_SKEW
         try:
             since, confirmed_at, cursor = (_moment(entry[name]) for name in ("since", "confirmedAt", "cursor"))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
         if not since <= confirmed_at <= latest or cursor > latest:
             return None

@@ -357,7 +357,19 @@ class TestState:
         assert desk.feed.state() == {}
 
     @pytest.mark.parametrize("name", ["since", "confirmedAt", "cursor"])
-    @pytest.mark.parametrize("value", [None, 7, "soon", "2026-03-01T12:00:00", "2027-03-01T12:00:00Z", "x" * 100_000])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            None,
+            7,
+            "soon",
+            "2026-03-01T12:00:00",
+            "2027-03-01T12:00:00Z",
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-14:00",
+            "x" * 100_000,
+        ],
+    )
     async def test_an_invalid_entry_is_left_out(self, desk, name, value):
         state = desk.feed.state()
         desk.make()

@@ -27,6 +27,8 @@ from tidegate.verdicts.verdict_input import VerdictInput
 
 WRITES_AT_ONCE: Final = 4
 """Fewer than the API client has threads, so that reads never wait for them."""
+MAX_ENCODED: Final = 100
+"""Encoded objects that wait. Further ones are encoded again when their turn comes: 10,000 of them would take 100 MiB."""
 USAGE_SECONDS: Final = 60.0
 """Shortest time between two writes of an object of which only says something new where the image runs."""
 CONFLICT_SECONDS: Final = 1.0
@@ -94,8 +96,7 @@ class VerdictWriter:
         head = self._stored.head(name)
         before = None if head is None else head.verdict
         self._removals.pop(name, None)
-        if before is not None and not (given.evidence.is_whole and given.usage.pods):
-            # What could not be looked up stays as it is stored, which has to be read first.
+        if before is not None and _keeps_stored(given):
             self._put(name, given, None)
             return
         obj = encode(given, self._clock.now(), before=before)
@@ -137,7 +138,7 @@ class VerdictWriter:
         self._unwritten.clear()
 
     def _put(self, name: str, given: VerdictInput, obj: Mapping[str, Any] | None) -> None:
-        self._pending[name] = given, obj
+        self._pending[name] = given, obj if len(self._pending) < MAX_ENCODED else None
         self._wake.set()
 
     def _confirms(self, given: VerdictInput, before: StoredVerdict | None, obj: Mapping[str, Any]) -> bool:
@@ -178,9 +179,10 @@ class VerdictWriter:
         head = self._stored.head(name)
         before = None if head is None else head.verdict
         if obj is None:
-            before = await self._whole(name)
+            keeps = before is not None and _keeps_stored(given)
+            before = await self._whole(name) if keeps else before
             obj = encode(given, self._clock.now(), before=before)
-            if head is not None and fingerprints(obj)[0] == head.content:
+            if keeps and head is not None and fingerprints(obj)[0] == head.content:
                 self._unwritten.pop(name, None)
                 return
         if before is not None and _turns_bad(before, obj["status"]):
@@ -242,6 +244,11 @@ class VerdictWriter:
         if said != self._problem:
             _log.warning("cannot write an ImageVerdict", name=name, error=str(error))
         return FAILED_SECONDS
+
+
+def _keeps_stored(given: VerdictInput) -> bool:
+    """Tell whether what could not be looked up stays as it is stored, which has to be read first."""
+    return not (given.evidence.is_whole and given.usage.pods)
 
 
 def _turns_bad(before: StoredVerdict, status: Mapping[str, Any]) -> bool:

@@ -230,6 +230,30 @@ async def test_memory_for_what_is_no_body_is_counted_with_that_of_bodies(start, 
     assert (await site.ask(post(b"x" * 7_000))).status == 200
 
 
+async def test_what_was_counted_of_one_request_is_not_left_out_of_the_next(site):
+    peer = await site.peer()
+    for part in (chunked(b"x").removesuffix(b"\r\n"), BESIDE, BESIDE):
+        await peer.send(part)
+    await site.until(lambda: site.table.buffered_bytes > 2 * len(BESIDE))
+    assert (await peer.ask(b"\r\n")).status == 200
+    for part in UNENDING["headers"]:
+        await peer.send(part)
+    await site.until(lambda: site.table.buffered_bytes > 2 * len(BESIDE))
+
+
+async def test_a_body_that_came_ahead_hides_no_trailers(site):
+    """Its first bytes arrive with the end of the request before, and are no bytes of this one."""
+    peer = await site.peer()
+    await peer.send(but_for_the_end(1))
+    await site.until(lambda: site.table.buffered_bytes == 1)
+    await peer.send(b"x" + chunked(b"x" * 9_000).removesuffix(b"\r\n"))
+    assert (await peer.answer()).status == 200
+    await site.until(lambda: site.table.buffered_bytes == 9_000)
+    await peer.send(BESIDE)
+    await peer.send(BESIDE)
+    await site.until(lambda: site.table.buffered_bytes > 9_000 + 2 * len(BESIDE))
+
+
 async def test_headers_that_came_to_their_end_hold_no_bytes(start):
     """Only a request that lets the server wait is counted."""
     site = await start(max_buffered_bytes=1)

@@ -216,11 +216,12 @@ class Connection(asyncio.BufferedProtocol):
     def expect(self, phase: Phase, body: StreamReader | None = None) -> None:
         """Note that the request waits for the rest of its body, or for its handler."""
         self.phase, self._body = phase, body
-        if phase is Phase.BODY:
-            self._phase_bytes += self._begun_bytes
+        if body is not None:
+            # Some of it may have arrived with the end of the request before.
+            self._phase_bytes = max(self._phase_bytes + self._begun_bytes, body.total_bytes)
             self._bound_framing()
         else:
-            self._phase_bytes = 0
+            self._phase_bytes = self._counted_beside = 0
 
     def end(self, *, status: int, keep_alive: bool) -> None:
         """Note that an answer was written."""

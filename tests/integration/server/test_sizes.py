@@ -254,6 +254,21 @@ async def test_a_body_that_came_ahead_hides_no_trailers(site):
     await site.until(lambda: site.table.buffered_bytes > 9_000 + 2 * len(BESIDE))
 
 
+async def test_a_request_that_makes_room_itself_reaches_no_handler(start):
+    """Its last bytes are too many: it is refused, although it has arrived."""
+    site = await start(max_buffered_bytes=1_000)
+    peer = await site.peer()
+    data = post(b"x" * 1_200)
+    await peer.send(data[:-400])
+    await site.until(lambda: site.table.buffered_bytes == 800)
+    await peer.send(data[-400:])
+    answer = await peer.answer()
+    assert (answer.status, answer.closes) == (503, True)
+    await site.until(lambda: not site.table.connections)
+    assert site.script.calls == []
+    assert site.table.answers == {503: 1}
+
+
 async def test_headers_that_came_to_their_end_hold_no_bytes(start):
     """Only a request that lets the server wait is counted."""
     site = await start(max_buffered_bytes=1)

@@ -142,6 +142,9 @@ class Dispatcher:
                     if len(arrived) > self._limits.max_body_bytes:
                         raise too_large(self._limits)
                     self._table.hold(connection, len(part))
+                    if connection.phase is Phase.CLOSING:
+                        # It made room itself. The refusal is sent, so no handler may see the request.
+                        raise asyncio.CancelledError
         except TimeoutError as error:
             raise Refused(connection.timeout_reply(_LATE_BODY)) from error
         except web.RequestPayloadError as error:

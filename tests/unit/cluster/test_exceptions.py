@@ -160,6 +160,7 @@ async def test_while_the_api_server_tells_nothing_the_last_exceptions_stay_for_a
         monkeypatch.setattr(Reflector, "age_seconds", age)
         await world.cluster.resync.refresh_once()
         assert world.names == names
+        assert world.condition()["reason"] == "Active", "the status stays as it is"
 
 
 async def test_a_list_that_was_not_read_to_its_end_excepts_nothing():
@@ -168,7 +169,18 @@ async def test_a_list_that_was_not_read_to_its_end_excepts_nothing():
     await world.policies.resync.refresh_once()
     world.cluster.reflector._hand_over([("a", one)], False, threading.Event())
     world.cluster.publish()
+    await world.cluster.resync.refresh_once()
     assert world.names == []
+    assert world.api.patched == [], "nothing is known of it yet"
+
+
+async def test_no_status_is_written_before_the_policies_are_read():
+    world = World(obj("a"))
+    world.deliver(world.cluster)
+    await world.cluster.resync.refresh_once()
+    assert world.api.patched == []
+    await world.policies.resync.refresh_once()
+    assert world.cluster.resync._wanted.is_set()
 
 
 async def test_what_cannot_be_read_is_not_waited_for():

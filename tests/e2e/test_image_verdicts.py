@@ -287,8 +287,12 @@ def test_only_the_background_role_may_write_them(guarded):
     assert "created" in attempt(cluster, WRITER, obj)
     patch = json.dumps({"status": {"refused": True}})
     for user in ("mallory", "system:serviceaccount:other:tidegate-background"):
-        change = ("patch", "imageverdict", name, "--type=merge", f"--patch={patch}", f"--as={user}")
-        assert "orbidden" in cluster.kubectl(*change, check=False).stderr
+        edit = ("patch", "imageverdict", name, "--type=merge", f"--patch={patch}", f"--as={user}")
+        assert "orbidden" in cluster.kubectl(*edit, check=False).stderr
     assert message in cluster.kubectl("delete", "imageverdict", name, "--as=mallory", check=False).stderr
+    collection = "--raw=/apis/tidegate.dev/v1alpha1/imageverdicts"
+    for change in (("delete", collection), ("apply", "--server-side", "--force-conflicts", "-f", "-")):
+        done = cluster.kubectl(*change, "--as=mallory", stdin=json.dumps(obj), check=False)
+        assert message in done.stderr
     assert message in cluster.kubectl("label", "imageverdict", name, "tidegate.dev/refused-", check=False).stderr
     assert cluster.kubectl("delete", "imageverdict", name, f"--as={WRITER}").returncode == 0

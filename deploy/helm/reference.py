@@ -18,7 +18,8 @@ import msgspec
 import yaml
 from prometheus_client import CollectorRegistry
 
-import crds
+from kinds import KINDS
+from schemas import Schema
 from tidegate import settings
 from tidegate.app.admission import watched_verdicts
 from tidegate.app.background_metrics import BackgroundMetrics
@@ -151,10 +152,10 @@ def _depth(root: str) -> int:
     return 0 if root == "spec" else len(root)
 
 
-def schema_table(schema: crds.Schema) -> str:
+def schema_table(schema: Schema) -> str:
     """Return the rows of what no shape reads: a status, or an object that the controller writes."""
 
-    def rows(above: crds.Schema, before: str) -> Iterator[Sequence[str]]:
+    def rows(above: Schema, before: str) -> Iterator[Sequence[str]]:
         for name, below in above.get("properties", {}).items():
             yield f"`{before}{name}`", below["type"], below.get("description", "")
             yield from rows(below, f"{before}{name}.")
@@ -263,7 +264,7 @@ def metrics_table() -> str:
 
 
 class _NoApi(KubernetesApi):
-    """Nothing is asked before something is watched."""
+    """A Kubernetes API that no registration of a metric calls."""
 
     def __init__(self) -> None:
         pass
@@ -340,9 +341,7 @@ def _helps(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, st
 
 def block(what: str, page: str) -> str:
     """Return what a page has to say between its two marks."""
-    kinds = {
-        kind.name: kind for kind in (crds.IMAGE_POLICY, crds.POLICY_EXCEPTION, crds.TRUST_STORE, crds.IMAGE_VERDICT)
-    }
+    kinds = {kind.name: kind for kind in KINDS}
     name, _, root = what.partition(" ")
     if name in kinds:
         if root != "status" and name in SHAPES:

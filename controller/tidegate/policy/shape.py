@@ -1,6 +1,6 @@
 """Shapes of plain data: each reads a value at a path, or raises PolicyError with every problem below that path.
 
-A shape is data as well as a reader: the schemas of the CRDs are generated from the shapes (deploy/helm/crds.py). Nothing
+A shape is data as well as a reader: the schemas of the CRDs are generated from the shapes (deploy/helm/schemas.py). Nothing
 here knows what a policy is. What is absent is not passed on, so the value's own default holds; the default of a field is
 what the API server fills in, and a test compares the two.
 """

@@ -1,4 +1,4 @@
-"""The shape of ImageVerdict objects: what the API server stores. The CRD is generated from it (deploy/helm/crds.py).
+"""The shape of ImageVerdict objects: what the API server stores. The CRD is generated from it (deploy/helm/schemas.py).
 
 An object is decoded strictly by it: a field that is not here, a value of another type or beyond a bound makes it invalid.
 """

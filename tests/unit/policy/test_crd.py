@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import crds
+import schemas
 from tests.unit.policy import exception_examples, refused_examples, schema, trust_store_examples
 from tests.unit.policy.examples import ACCEPTED, FULL, with_spec
 from tidegate.policy import parse
@@ -138,12 +139,12 @@ SHAPES: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize("case", SHAPES, ids=str)
 def test_the_schema_of(case):
     shape, expected = SHAPES[case]
-    assert crds.schema(shape) == expected
+    assert schemas.schema(shape) == expected
 
 
 def test_what_is_no_shape_is_not_left_out_of_the_schema():
     with pytest.raises(TypeError, match="str is no shape"):
-        crds.schema("text")
+        schemas.schema("text")
 
 
 def test_the_chart_s_files_are_those_that_are_generated():

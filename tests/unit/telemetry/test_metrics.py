@@ -7,7 +7,7 @@ from tidegate.telemetry.metrics import Metrics
 
 
 class NoApi(KubernetesApi):
-    """Nothing is asked before something is watched."""
+    """A Kubernetes API that no registration of a metric calls."""
 
     def __init__(self) -> None:
         pass

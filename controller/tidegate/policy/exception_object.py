@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tidegate.errors import PolicyError
+from tidegate.policy.durations import duration
 from tidegate.policy.exceptions import MAX_LIFETIME, AnyException, BrokenException, ImagePolicyException
 from tidegate.policy.model import ExceptableCheck, NamespacedExceptions
 from tidegate.policy.names import OBJECT_PATTERN, PRINTABLE_PATTERN
 from tidegate.policy.objects import MAX_NAME, bounded, fault, read_object, salvaged_identity
 from tidegate.policy.scopes import registry_scope
-from tidegate.policy.sections import NAMESPACE_GLOB, VULNERABILITY_ID, duration, reason_text
+from tidegate.policy.sections import NAMESPACE_GLOB
 from tidegate.policy.shape import Choice, Constraint, Field, Flag, ListOf, Section, Text, exactly_one, refusal
+from tidegate.policy.vulnerabilities import VULNERABILITY_ID, reason_text
 from tidegate.strict.objection import describe
 
 KIND: Final = "ImagePolicyException"

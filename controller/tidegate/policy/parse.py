@@ -1,4 +1,5 @@
-"""ImagePolicy objects, from the API server or from a file, into values. The shapes of the sections are ``sections``.
+"""ImagePolicy objects, from the API server or from a file, into values. The shapes of the sections are in ``sections``,
+``vulnerabilities``, ``authorities`` and ``attestations``.
 
 ``parse_policy`` refuses with every problem at once. ``compile_policy`` never refuses: an object that cannot be read
 becomes a BrokenPolicy, which still applies at least wherever the object may have meant to.
@@ -14,6 +15,7 @@ from tidegate.policy.exception_object import NAMESPACED_EXCEPTIONS
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, Match
 from tidegate.policy.objects import bounded, fault, read_object, salvaged_identity
 from tidegate.policy.shape import Constraint, Field, Section
+from tidegate.policy.vulnerabilities import VULNERABILITIES
 
 GROUP = objects.GROUP
 VERSION = objects.VERSION
@@ -81,7 +83,7 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
         ),
         Field(
             "vulnerabilities",
-            sections.VULNERABILITIES,
+            VULNERABILITIES,
             "Which findings count, and how many are allowed. At least one of maxCounts, epssThreshold and exploitAvailable"
             " (Deny) must be set. A finished scan is required as well, by the rules of scan or by its defaults.",
         ),

@@ -1,0 +1,62 @@
+"""Events about exceptions that end soon: one for each exception, bounded, and repeated after a failure."""
+
+from datetime import UTC, datetime
+
+from tests.unit.cluster.exception_world import World, obj
+from tidegate.cluster.exception_events import MAX_EVENTS, REASON
+from tidegate.policy.exception_object import KIND
+
+SOON = datetime(2027, 1, 10, 12, tzinfo=UTC)
+
+
+async def test_an_event_says_once_that_an_exception_ends_soon():
+    world = World(obj("a"), obj("b", namespace="shop"))
+    await world.refresh()
+    assert world.api.events == []
+    world.now = SOON
+    await world.refresh()
+    await world.refresh()
+    first, second = world.api.events
+    assert (first["metadata"]["namespace"], second["metadata"]["namespace"]) == ("default", "shop")
+    assert {one["reason"] for one in world.api.events} == {REASON}
+    assert "namespace" not in first["involvedObject"]
+    assert second["involvedObject"]["namespace"] == "shop"
+    assert first["involvedObject"] | {"uid": "uid--a", "name": "a", "kind": KIND} == first["involvedObject"]
+    assert "ends at 2027-01-11T00:00:00Z" in first["message"]
+
+
+async def test_replicas_write_one_event_together_and_a_failed_one_is_repeated():
+    world, other = World(obj("a")), World(obj("a"))
+    world.now = other.now = SOON
+    await world.refresh()
+    world.api.event_status = 500
+    other.api.event_status = 409
+    await other.refresh()
+    other.api.event_status = 201
+    await other.refresh()
+    assert (len(world.api.events), other.api.events) == (1, [])
+    third = World(obj("a"))
+    third.now, third.api.event_status = SOON, 403
+    await third.refresh()
+    third.api.event_status = 201
+    await third.refresh()
+    assert [one["metadata"]["name"] for one in third.api.events] == [world.api.events[0]["metadata"]["name"]]
+
+
+async def test_an_exception_that_was_extended_is_announced_again():
+    world = World(obj("a"))
+    world.now = SOON
+    await world.refresh()
+    world.api.objects[0]["spec"]["expiresAt"] = "2027-01-10T18:00:00Z"
+    world.api.objects[0]["metadata"]["generation"] = 2
+    await world.refresh()
+    assert len({one["metadata"]["name"] for one in world.api.events}) == 2
+
+
+async def test_events_of_one_list_are_bounded():
+    world = World(*(obj(f"n{number}") for number in range(MAX_EVENTS + 5)))
+    world.now = SOON
+    await world.refresh()
+    assert len(world.api.events) == MAX_EVENTS
+    await world.cluster.resync.refresh_once()
+    assert len(world.api.events) == MAX_EVENTS + 5

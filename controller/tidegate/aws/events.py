@@ -1,4 +1,4 @@
-"""Events of EventBridge in a queue, read strictly into what to ask for again. Nothing that an event says is believed.
+"""Events of EventBridge in a queue, read strictly into changes to look up. Nothing that an event says is believed.
 
 Everyone who may send to the queue can write a body. The worst that a forged event does is one more look-up: its registry has to
 be one in use, and ``gather.changes`` bounds repeats. Sources of the shapes: the pages "Amazon EventBridge event schema for Amazon
@@ -51,14 +51,14 @@ def parse_event(body: str) -> AwsEvent:
     read = _KINDS.get((_text(event, "source"), kind))
     if read is None:
         return AwsEvent(kind=OTHER)
-    changes = list(read(_Envelope(event)))
+    changes = list(read(_EventBridgeEvent(event)))
     if len(changes) > MAX_RESOURCES:
         changes = [RegistryChange(registry) for registry in {each.registry for each in changes}]
     return AwsEvent(kind=kind, changes=frozenset(changes))
 
 
-class _Envelope:
-    """An event, with the place that it names."""
+class _EventBridgeEvent:
+    """The fields that every event of EventBridge has, with the registry of its account and region."""
 
     def __init__(self, event: _Object) -> None:
         account, region = _text(event, "account"), _text(event, "region")
@@ -78,22 +78,22 @@ class _Envelope:
         return EcrRepository(self.registry, name)
 
 
-def _finding(event: _Envelope) -> Iterator[Change]:
+def _finding(event: _EventBridgeEvent) -> Iterator[Change]:
     yield from _of_arns(event.resources)
     yield from _of_arns(_object_in(each).get("id") for each in _list(event.detail, "resources"))
 
 
-def _coverage(event: _Envelope) -> Iterator[Change]:
+def _coverage(event: _EventBridgeEvent) -> Iterator[Change]:
     yield from _of_arns(event.resources)
 
 
-def _scan(event: _Envelope) -> Iterator[Change]:
+def _scan(event: _EventBridgeEvent) -> Iterator[Change]:
     """Read the end of the first scan, of an image by Amazon Inspector or of any by ECR; other resources have no image."""
     if "image-digest" in event.detail:
         yield ImageChange(event.repository(event.detail), _digest(event.detail))
 
 
-def _action(event: _Envelope) -> Iterator[Change]:
+def _action(event: _EventBridgeEvent) -> Iterator[Change]:
     """Read that an image was pushed, replicated, imported, archived or deleted."""
     detail = event.detail
     if any(detail.get(name, "SUCCESS") != "SUCCESS" for name in ("result", "sync-status")):
@@ -115,16 +115,16 @@ def _action(event: _Envelope) -> Iterator[Change]:
         yield RepositoryChange(repository)
 
 
-def _referrer(event: _Envelope) -> Iterator[Change]:
+def _referrer(event: _EventBridgeEvent) -> Iterator[Change]:
     yield RepositoryChange(event.repository(event.detail))
 
 
-def _scan_settings(event: _Envelope) -> Iterator[Change]:
+def _scan_settings(event: _EventBridgeEvent) -> Iterator[Change]:
     for each in _list(event.detail, "repositories"):
         yield RepositoryChange(event.repository(_object_in(each)))
 
 
-def _call(event: _Envelope) -> Iterator[Change]:
+def _call(event: _EventBridgeEvent) -> Iterator[Change]:
     """Read a call to ECR that succeeded."""
     detail, name = event.detail, _text(event.detail, "eventName")
     if detail.get("eventSource") != "ecr.amazonaws.com" or detail.get("errorCode"):
@@ -136,7 +136,7 @@ def _call(event: _Envelope) -> Iterator[Change]:
         yield RepositoryChange(event.repository({"repository-name": named}))
 
 
-_KINDS: Final[Mapping[tuple[str, str], Callable[[_Envelope], Iterable[Change]]]] = {
+_KINDS: Final[Mapping[tuple[str, str], Callable[[_EventBridgeEvent], Iterable[Change]]]] = {
     ("aws.inspector2", "Inspector2 Finding"): _finding,
     ("aws.inspector2", "Inspector2 Coverage"): _coverage,
     ("aws.inspector2", "Inspector2 Scan"): _scan,

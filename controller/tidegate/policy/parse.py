@@ -1,6 +1,6 @@
-"""ImagePolicy objects, from the API server or from a file, into values. The shapes of the sections are in ``sections``,
-``vulnerabilities``, ``authorities`` and ``attestations``.
+"""ImagePolicy objects, from the API server or from a file, into values.
 
+The shapes of the sections are in ``sections``, ``vulnerabilities``, ``authorities`` and ``attestations``.
 ``parse_policy`` refuses with every problem at once. ``compile_policy`` never refuses: an object that cannot be read
 becomes a BrokenPolicy, which still applies at least wherever the object may have meant to.
 """

@@ -34,7 +34,7 @@ class Stage:
         self._folder = folder
 
     def play(self, chapter: Chapter) -> dict[Scene, bool]:
-        """Show a chapter; return of each scene whether it came out as told."""
+        """Show a chapter; return of each scene whether it came out as expected."""
         say(chapter.title)
         self._cluster.kubectl("create", "namespace", chapter.namespace)
         if chapter.trust_stores:
@@ -45,7 +45,7 @@ class Stage:
         return outcomes
 
     def show_what_turns_bad(self, chapter: Chapter) -> dict[Scene, bool]:
-        """Show what follows when an image that runs gets a finding; return whether it came out as told."""
+        """Show what follows when an image that runs gets a finding; return whether it came out as expected."""
         say(TURNED_BAD.title)
         self._aws.world.add_finding("team/good", "v1", id=NEW_FINDING, package="openssl", fixed="3.0.13")
         refused = ("get", "imageverdicts", "--selector=tidegate.dev/refused=true")
@@ -107,7 +107,7 @@ class Stage:
         return self._apply(scene, namespace)
 
     def _apply(self, scene: Scene, namespace: str) -> bool:
-        """Apply what a scene is about; return whether it came out as told."""
+        """Apply what a scene is about; return whether it came out as expected."""
         file = f"{scene.name}.yaml"
         self._write(file, scene.manifest(namespace))
         admitted, text = self.kubectl("apply", "-f", file, note=f"a {scene.kind} with image {scene.image}")

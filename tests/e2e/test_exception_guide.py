@@ -13,7 +13,6 @@ from tests.guides import Shell, blocks_of
 from tests.objects import CRITICAL, POLICY
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the guide's commands are those of Linux")
 def test_exceptions_are_granted_and_taken_back(
     installation: Installation, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -1,4 +1,4 @@
-"""Exceptions on the real API server: made, used, ended by the clock alone, refused, and written by nobody without the right."""
+"""Exceptions on the real API server: made, used, ended by the clock alone, refused, and denied to users without the right."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Queues of Amazon SQS in the world, and the EventBridge events that reach them.
 
-Events are sent as they happen: a change that is told in advance, with ``at=``, sends none.
+Events are sent as they happen: a change that is scheduled with ``at=`` sends none.
 """
 
 import json

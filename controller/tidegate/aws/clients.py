@@ -224,7 +224,7 @@ class Clients:
             config=Config(
                 connect_timeout=settings.connect_timeout_seconds,
                 read_timeout=settings.read_timeout_seconds + (LONG_POLL_SECONDS if polls else 0),
-                # A queue is asked again and again anyway.
+                # The receiver of a queue repeats a failed call itself.
                 retries={"mode": "standard", "total_max_attempts": 1 if polls else settings.attempts},
                 max_pool_connections=settings.connections,
                 tcp_keepalive=True,

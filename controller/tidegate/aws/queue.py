@@ -55,7 +55,7 @@ class SqsQueue:
         return len(ApiResponse(answer, _DELETE.source).objects("Failed"))
 
     def describe(self) -> QueueDescription:
-        """Return how the queue is set up; raise SourceUnavailableError if it does not exist or cannot be asked."""
+        """Return how the queue is set up; raise SourceUnavailableError if it does not exist or cannot be read."""
         names = ["QueueArn", "ApproximateNumberOfMessages", "RedrivePolicy"]
         answer = self._call(_DESCRIBE, {"AttributeNames": names})
         attributes = ApiResponse(answer, _DESCRIBE.source).object("Attributes")

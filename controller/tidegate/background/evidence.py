@@ -1,4 +1,4 @@
-"""The evidence about running images: collected once, kept as long as they run, and collected again when told.
+"""The evidence about running images: collected once, kept as long as they run, and collected again after a change.
 
 What is kept counts as fresh however old it is: the change feed and the daily re-read say when it has to be looked up again,
 and each verdict says when it was looked up. A look-up that fails never replaces what is kept.

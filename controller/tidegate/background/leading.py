@@ -23,7 +23,7 @@ class Lead(Protocol):
 
 
 class Leading:
-    """Runs ``work`` while ``lease`` says that this process leads. ``ready`` is asked before it begins."""
+    """Runs ``work`` while ``lease`` says that this process leads. It begins once ``ready`` returns True."""
 
     def __init__(
         self, lease: Lead, *, ready: Callable[[], bool], work: Callable[[], Coroutine[Any, Any, None]]

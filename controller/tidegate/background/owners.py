@@ -21,7 +21,7 @@ READS_AT_ONCE: Final = 4
 """Fewer than the API client has threads, so that writes never wait for them."""
 READ_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 60.0
-"""After this time an owner that could not be read is asked for again."""
+"""After this time an owner that could not be read is read again."""
 LOOKED_UP: Final = {
     ("apps/v1", "ReplicaSet"): "/apis/apps/v1/namespaces/{namespace}/replicasets/{name}",
     ("batch/v1", "Job"): "/apis/batch/v1/namespaces/{namespace}/jobs/{name}",

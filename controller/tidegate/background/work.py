@@ -324,7 +324,7 @@ class Work:
             async with self._places:
                 since = self._changed.get(image, 0.0)
                 if since:
-                    # Once more: what was under way when the change came may have been kept since.
+                    # Again: a look-up that was under way when the change came may have stored older facts since.
                     self._evidence.expire(image)
                 else:
                     wanted = [needs for needs in wanted if needs not in known]

@@ -30,7 +30,7 @@ WRITES_AT_ONCE: Final = 4
 MAX_ENCODED: Final = 100
 """Encoded objects that wait. Further ones are encoded again when their turn comes: 10,000 of them would take 100 MiB."""
 USAGE_SECONDS: Final = 60.0
-"""Shortest time between two writes of an object of which only says something new where the image runs."""
+"""Shortest time between two writes of an object of which only the Pods that run the image have changed."""
 CONFLICT_SECONDS: Final = 1.0
 """Wait after a refused write: the watch brings what another client wrote."""
 FAILED_SECONDS: Final = 30.0
@@ -87,7 +87,7 @@ class VerdictWriter:
 
     @property
     def unwritten_registries(self) -> set[EcrRegistry]:
-        """Return the registries of which stored facts are older than what is known: their writes wait or failed."""
+        """Return the registries whose newest facts are not stored yet: their writes wait or failed."""
         return set(self._unwritten.values())
 
     def offer(self, given: VerdictInput) -> None:

@@ -1,7 +1,7 @@
 """What exceptions do to the results of one image under one policy: the only place where EXEMPT is constructed.
 
 Only a result that refuses the image is looked at, so an exception that is not needed changes nothing. Each check is
-excepted on its own, by exceptions that name this policy, this check and this image. Whatever remains is judged as before.
+excepted on its own, by exceptions that name this policy, this check and this image. All other results stay as they are.
 An exception never makes tidegate look anything up.
 """
 

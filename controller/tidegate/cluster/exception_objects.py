@@ -50,9 +50,10 @@ class ListedException:
     @property
     def is_finished(self) -> bool:
         """Tell whether the status says already that the exception has ended."""
-        told = self._ready
+        ready = self._ready
         return (
-            told.get("reason") == ExceptionState.EXPIRED and told.get("observedGeneration") == self.metadata.generation
+            ready.get("reason") == ExceptionState.EXPIRED
+            and ready.get("observedGeneration") == self.metadata.generation
         )
 
     @property

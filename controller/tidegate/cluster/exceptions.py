@@ -1,7 +1,7 @@
 """The exceptions of the cluster: followed, given to the policies' snapshot, reported in their status and in Events.
 
 A reflector reads and compiles them object by object, so that never all of them are in memory as JSON. While the API server
-tells nothing, the last exceptions stay for MAX_AGE_SECONDS. What is invalid, or more than there is room for, excepts nothing.
+sends nothing, the last exceptions stay for MAX_AGE_SECONDS. What is invalid, or more than there is room for, excepts nothing.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from tidegate.policy.snapshot import PolicySnapshot
 PUBLISH_SECONDS: Final = 0.1
 """Wait from a change to its publication, so that a burst of changes is one."""
 MAX_AGE_SECONDS: Final = 3600.0
-"""How long exceptions stay in force while the API server tells nothing: one that was deleted must end."""
+"""How long exceptions stay in force while the API server sends nothing: one that was deleted must end."""
 MIN_WAKE_SECONDS: Final = 0.5
 """Shortest time to a refresh that only the passing of time causes."""
 MAX_KEPT_OF_CLUSTER: Final = 2_000
@@ -124,7 +124,7 @@ class WatchedExceptions(WatchedObjects):
         self._notices = EndNotices(api, kind)
         self._publishing: asyncio.TimerHandle | None = None
         self._waking: asyncio.TimerHandle | None = None
-        self._told_left_out = 0
+        self._logged_left_out = 0
 
     @property
     def is_read(self) -> bool:
@@ -133,7 +133,7 @@ class WatchedExceptions(WatchedObjects):
 
     @property
     def _is_fresh(self) -> bool:
-        """Tell whether a complete list was taken, and the API server told of changes since."""
+        """Tell whether a complete list was taken, and the API server sent something in the last MAX_AGE_SECONDS."""
         return self.reflector.age_seconds <= MAX_AGE_SECONDS
 
     @property
@@ -191,8 +191,8 @@ class WatchedExceptions(WatchedObjects):
             )
         if self._writes_statuses:
             await self._notices.tell(self._in_force, now)
-        if self.left_out != self._told_left_out:
-            self._told_left_out = self.left_out
+        if self.left_out != self._logged_left_out:
+            self._logged_left_out = self.left_out
             _log.warning("too many exceptions are left out", kind=self.kind, left_out=self.left_out)
 
     def _take(self) -> None:
@@ -274,7 +274,7 @@ class AllExceptions:
         return sum(one.left_out for one in self.kinds)
 
     def follow(self, policies: WatchedPolicies) -> None:
-        """Judge by these policies whether an exception has an effect, and tell it anew when they change."""
+        """Judge by these policies whether an exception has an effect, and write the statuses again when they change."""
         policies.on_change = self.mark_dirty
         for one in self.kinds:
             one.policies = policies.current

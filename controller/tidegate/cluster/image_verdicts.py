@@ -24,9 +24,9 @@ from tidegate.verdicts.shape import MAX_BYTES, PLURAL
 
 PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 MAX_OBJECT_BYTES: Final = 2 * MAX_BYTES
-"""Bytes of an object that is read, with its metadata. Only a foreign hand writes a longer one."""
+"""Bytes of an object that is read, with its metadata. tidegate writes no longer one."""
 LOADING_SECONDS: Final = 5.0
-"""How long readiness waits for the first list. AWS is asked first in any case."""
+"""How long readiness waits for the first list. Requests are answered by AWS alone until it comes."""
 
 _log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from tidegate.cluster.objects import utc_now
 from tidegate.trust.refresh import shortened
 
 MAX_LEASE_SECONDS: Final = 60
-"""A Lease that says more, written by somebody else, is honoured for so long."""
+"""How long a Lease holds at most, also one that another client wrote with a longer time."""
 MAX_IDENTITY: Final = 250
 
 _log = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ class LeaderLease:
 
     @property
     def leads(self) -> bool:
-        """Tell whether this candidate leads now. False as soon as the last renewal is too old, whatever runs or hangs."""
+        """Tell whether this candidate leads now. False as soon as the last renewal is too old, even while a call hangs."""
         return self._renewed_at is not None and self._monotonic() - self._renewed_at < self._times.renew
 
     async def run(self) -> None:

@@ -46,7 +46,7 @@ class WriteCounts:
 
 @dataclass(slots=True)
 class _Written:
-    """What is known of one API of reports: the resourceVersion of each report that says what it should."""
+    """What is known of one API of reports: the resourceVersion of each report that is up to date."""
 
     versions: dict[str, str] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)

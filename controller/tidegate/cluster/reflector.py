@@ -94,7 +94,7 @@ prepare(_RawPage, _Event, _ObjectHead)
 
 
 class _EndedError(Exception):
-    """The reflector was told to end."""
+    """The reflector ends, and so does its thread."""
 
 
 class Reflector(Generic[T]):
@@ -161,7 +161,7 @@ class Reflector(Generic[T]):
                     _shut(self._response)
 
     def _follow(self) -> None:
-        """List and watch, with pauses after failures, until told to end. Runs in the thread."""
+        """List and watch, with pauses after failures, until the reflector ends. Runs in the thread."""
         version = ""
         while not self._ending.is_set():
             try:

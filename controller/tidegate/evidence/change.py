@@ -1,6 +1,6 @@
 """What may have changed in a registry, from an image to everything, and what Amazon Inspector lists as changed.
 
-A change is no evidence: it says what to ask for again.
+A change is no evidence: it says what to look up again.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tidegate.images.repository import EcrRegistry, EcrRepository
 
 @dataclass(frozen=True, slots=True)
 class ImageChange:
-    """What is known about one digest: its scan, its status, its signatures."""
+    """The scan, the status or the signatures of one digest may have changed."""
 
     repository: EcrRepository
     digest: Digest
@@ -27,7 +27,7 @@ class ImageChange:
 
 @dataclass(frozen=True, slots=True)
 class TagChange:
-    """Which digest a tag means."""
+    """A tag may mean another digest."""
 
     repository: EcrRepository
     tag: str
@@ -40,7 +40,7 @@ class TagChange:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryChange:
-    """Everything in a repository, and its settings."""
+    """Everything in a repository may have changed, and its settings."""
 
     repository: EcrRepository
 
@@ -52,7 +52,7 @@ class RepositoryChange:
 
 @dataclass(frozen=True, slots=True)
 class RegistryChange:
-    """Everything in a registry, and its settings."""
+    """Everything in a registry may have changed, and its settings."""
 
     registry: EcrRegistry
 

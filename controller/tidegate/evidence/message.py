@@ -1,4 +1,4 @@
-"""Messages of a queue, and what an event in one says: which facts to ask for again, never what they are."""
+"""Messages of a queue, and what an event in one says: which facts to look up again, never what they are."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """Paces calls by account, over all its APIs and regions: for work in the background that no request waits for.
 
-Stands at the gate of the AWS edge, where each single call passes, pages and repeats included. The calls of other gates, such as
-the one that counts, are made through it. Calls to Amazon SQS are not paced: they cost the account's registries nothing.
+Each call to AWS passes this gate, pages and repeats included. It passes the call on to the next gate, such as the one that
+counts. Calls to Amazon SQS are not paced: they cost the account's registries nothing.
 """
 
 import threading

@@ -1,8 +1,8 @@
 """Collects changes from all sources and passes them on: each at once, and again only after a pause.
 
-The same may be said to have changed a hundred thousand times, by a registry that scans or by a tenant who pushes. Each repeat
-costs nothing: what was passed on waits for REPEAT_SECONDS, and all that is said of it until then is one change. Where more
-changes wait than are kept, the widest that covers them takes their place. A child of an index in use changes the index.
+A registry that scans, or a tenant who pushes, may report the same change a hundred thousand times. Repeats cost nothing: a
+change that was passed on is passed on again after REPEAT_SECONDS, once for all reports until then. Where more changes wait
+than are kept, one of their repository or registry takes their place. A child of an index in use changes the index.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 REPEAT_SECONDS: Final = {ImageChange: 15.0, TagChange: 15.0, RepositoryChange: 300.0, RegistryChange: 900.0}
-"""The time from one report of the same change to the next: the more is asked for again, the longer."""
+"""The time from one report of the same change to the next: the more it has looked up again, the longer."""
 LOOK_SECONDS: Final = 1.0
 """How often waiting changes are looked at."""
 MAX_REMEMBERED: Final = 50_000

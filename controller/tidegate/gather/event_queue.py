@@ -36,7 +36,7 @@ for one answer, and one that is broken must not keep the others back."""
 LOG_SECONDS: Final = 10.0
 """The least time between two lines about messages that are no events."""
 IN_USE_SECONDS: Final = 1.0
-"""How often the registries in use are asked for: in a flood of events there are hundreds of batches a second."""
+"""How long the list of registries in use is reused: a flood of events has hundreds of batches a second."""
 USED, IGNORED, MALFORMED = "used", "ignored", "malformed"
 UNKNOWN: Final = "unknown"
 

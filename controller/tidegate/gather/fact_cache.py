@@ -192,7 +192,7 @@ class FactCache(Generic[K, V]):
         self._entries.drop(key)
 
     def offer(self, key: K) -> bool:
-        """Replace a fact of this process by the stored one if that is newer and says something else.
+        """Replace a fact of this process by the stored one if that is newer and differs.
 
         It has to be looked up before it counts. Return whether a fact was replaced that was still fresh.
         """

@@ -112,7 +112,7 @@ class Lookups:
     def offer(self, verdict: StoredVerdict) -> bool:
         """Keep the facts of an ImageVerdict for when AWS cannot be reached; return whether a fresh fact expired by them.
 
-        A fact that says something else and is older than the stored one has to be looked up again before it counts.
+        A fact that differs from the stored one and is older has to be looked up again before it counts.
         """
         if not self.stored.put(verdict):
             return False

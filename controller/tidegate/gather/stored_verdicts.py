@@ -211,7 +211,7 @@ class StoredVerdicts:
         return None if value is None else self._known(value, kept.observed_at, followed)
 
     def _facts(self, kept: _StoredObject) -> ImageFacts:
-        """Return the facts of an object; those of the last one are at hand, since a walk asks for one after the other."""
+        """Return the facts of an object. Those of the last object stay unpacked: a request reads several of one object."""
         if self._last is None or self._last[0] is not kept.data:
             self._last = kept.data, unpack(kept.data)
         return self._last[1]

@@ -96,7 +96,7 @@ def _spec(*, namespaced: bool) -> Section[dict[str, Any]]:
             Field(
                 "checks",
                 ListOf(item=Choice(words=ExceptableCheck), minimum=1, maximum=len(ExceptableCheck), unique=True),
-                "The checks that are excepted as a whole, whatever they find or cannot find out.",
+                "The checks that are excepted as a whole: what they find, and also an undetermined result.",
             ),
             Field(
                 "vulnerabilities",

@@ -139,7 +139,7 @@ class IgnoredVulnerability:
 
 
 class GraceAction(StrEnum):
-    """What is said of an image that is admitted in its grace."""
+    """How an image is admitted in its grace: with a warning, or without."""
 
     WARN = "Warn"
     ALLOW = "Allow"

@@ -90,7 +90,7 @@ MATCH: Final = Section(
         Field(
             "excludedNamespaces",
             ListOf(item=NAMESPACE_GLOB, maximum=MAX_NAMESPACES),
-            "Names or globs of namespaces that the policy does not apply to, whatever the other fields say.",
+            "Names or globs of namespaces that the policy does not apply to, even if the other fields select them.",
         ),
         Field(
             "images",

@@ -1,4 +1,4 @@
-"""The report as a page for `kubectl port-forward`: read-only, made from the cluster's verdicts when it is asked for.
+"""The report as a page for `kubectl port-forward`: read-only, made from the cluster's verdicts at a request.
 
 It listens on the loopback address of the Pod alone. So only who may forward a port of the Pod can read it, and no other
 Pod can. Nothing is stored by browsers, and a page of another site cannot read it, frame it or call it by its own name.
@@ -27,7 +27,7 @@ ADDRESS: Final = "127.0.0.1"
 HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 PAGE_PATH, JSON_PATH = "/", "/report.json"
 KEPT_SECONDS: Final = 15.0
-"""How long a page is given again before the verdicts are read anew."""
+"""How long a page is reused before the verdicts are read again."""
 MAX_CONNECTIONS: Final = 16
 HTML: Final = "text/html; charset=utf-8"
 

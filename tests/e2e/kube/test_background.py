@@ -155,7 +155,7 @@ async def test_a_container_that_runs_another_digest_is_reported(
         assert other in event["message"]
 
 
-async def test_what_somebody_changed_or_deleted_is_written_anew(
+async def test_an_object_that_a_user_changed_or_deleted_is_written_again(
     rights: Rights, namespace: str, world: World, aws: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = world.add_image("team/web", "v1")

@@ -142,7 +142,7 @@ async def test_a_leader_whose_process_was_stopped_does_not_lead_on(api: Kubernet
     assert not leader.leads
 
 
-async def test_a_lease_that_somebody_wrote_for_years_ends_all_the_same(
+async def test_a_lease_that_another_client_wrote_for_years_ends_after_a_minute(
     control_plane: ControlPlane, api: KubernetesApi, namespace: str, lease_path: str
 ) -> None:
     seed = candidate(api, namespace, "seed")

@@ -20,7 +20,7 @@ WAIT_SECONDS = 120
 
 
 def holder(node: Node) -> str:
-    """Return the identity that the Lease names, empty where nobody leads."""
+    """Return the identity that the Lease names, empty if no replica leads."""
     spec = node.cluster.get("lease", LEASE, f"--namespace={NAMESPACE}").get("spec") or {}
     identity: str = spec.get("holderIdentity", "")
     return identity

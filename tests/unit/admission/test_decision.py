@@ -245,7 +245,7 @@ def test_audit_annotations_are_bounded():
     assert all(len(text) <= MAX_ANNOTATION_CHARACTERS for text in annotations.values())
 
 
-def test_telemetry_is_told_each_result_that_did_not_pass_whatever_was_done_about_it():
+def test_telemetry_gets_each_result_that_did_not_pass_denied_or_not():
     decision = answer(BAD, GOOD, AUDITED, verdict(Outcome.UNDETERMINED, name="q"))
     assert decision.refusals == (
         ("p", "scan", "Fail", "NotScanned"),

@@ -80,7 +80,7 @@ def test_a_clock_that_is_ahead_a_little_is_right(confirmed_at, counts):
 
 
 def test_nothing_is_confirmed_later_than_the_config_map_was_written():
-    """Whoever wrote it last; without a list of writers, when it was made."""
+    """The last write by any client; without a list of writers, the creation."""
     assert not read_state(config_map(entry(), fields=[{"time": "2026-06-01T10:00:00Z"}]), NOW)[0]
     assert read_state(config_map(entry(), fields=[{"time": "2026-06-01T10:00:00Z"}, *WRITTEN]), NOW)[0]
     assert not read_state(config_map(entry(), fields=None, creationTimestamp="2026-06-01T10:00:00Z"), NOW)[0]

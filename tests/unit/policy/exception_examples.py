@@ -171,7 +171,9 @@ REFUSED: dict[str, Refused] = {
     "a reason that is too long": Refused(
         spec(reason="r" * 513), "spec.reason: got 'rrr", "may not be more than 512 bytes"
     ),
-    "nobody": Refused(spec(requestedBy=None), "spec.requestedBy: got nothing", "spec.requestedBy: Required value"),
+    "no requester": Refused(
+        spec(requestedBy=None), "spec.requestedBy: got nothing", "spec.requestedBy: Required value"
+    ),
     "a name that forges a line": Refused(
         spec(requestedBy="ann\nby bob"), "spec.requestedBy: got 'ann\\nby bob'", "without spaces around it"
     ),

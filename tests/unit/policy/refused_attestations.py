@@ -46,7 +46,7 @@ REFUSED: dict[str, Refused] = {
     "a predicate type longer than any": Refused(
         attested(predicateType="t" * 513), "predicateType: got 'ttt", "may not be more than 512"
     ),
-    "an attestation by nobody": Refused(
+    "an attestation without authorities": Refused(
         attested(authorities=None),
         "spec.attestations[0]: got neither authorities nor anyOf, expected exactly one of authorities and anyOf",
         "expected exactly one of authorities and anyOf",

@@ -100,7 +100,7 @@ def exit_code(rows: Sequence[CheckedImage], *, strict: bool = False, allow_not_j
 
 
 def _fails(verdict: ImageVerdict) -> bool:
-    """Tell whether any result is a failure, whatever is done about it."""
+    """Tell whether any result is a failure, also one that the policy does not deny."""
     return verdict.outcome is Outcome.FAIL or any(
         result.reason is Reason.NOT_ENFORCED for one in verdict.judgements for result in one.results
     )

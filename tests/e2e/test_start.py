@@ -13,6 +13,7 @@ import pytest
 
 from tests.chart.render import find
 from tests.e2e.conftest import Installation
+from tests.prerequisites import require
 
 READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro / && exec "$@"'
 """Leaves one folder writable, as the chart's emptyDir is."""
@@ -34,7 +35,7 @@ class Nameless:
 
 @pytest.fixture
 def nameless(installation: Installation, tmp_path: Path) -> Nameless:
-    """Give the chart's user in a namespace of mounts of its own; skip where the kernel gives none."""
+    """Give the chart's user in a namespace of mounts of its own; the kernel must have user namespaces."""
     context = find(installation.gate.objects, "Deployment")["spec"]["template"]["spec"]["securityContext"]
     user, group = context["runAsUser"], context["runAsGroup"]
     prefix = (
@@ -45,7 +46,7 @@ def nameless(installation: Installation, tmp_path: Path) -> Nameless:
     try:
         subprocess.run([*prefix, "true"], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as problem:
-        pytest.skip(f"no user namespaces here: {problem}")
+        require("user namespaces", str(problem))
     return Nameless(user=user, writable=tmp_path, prefix=prefix)
 
 

@@ -1,12 +1,35 @@
 """How the tests are shared among processes: what shares a node stays together, and the longest starts first."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.distribution import DEMO, HALF, LONG, ON_A_NODE, group, turn
+from tests.distribution import ALONE, DEMO, HALF, LONG, ON_A_NODE, group, turn
 
 ROOT = Path(__file__).parents[2]
+CONFTEST = """
+from tests.distribution import Groups, longest_first
+
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+def pytest_collection_modifyitems(items):
+    longest_first(items)
+"""
+TEST = """
+import os, pathlib, time
+
+def test_one():
+    here = pathlib.Path(__file__)
+    for event in ("begins", "ends"):
+        with (here.parents[2] / "runs").open("a") as stream:
+            print(event, here.parent.name, os.getpid(), file=stream)
+        time.sleep(0.1)
+"""
 
 
 @pytest.mark.parametrize("place", [*(f"{ON_A_NODE}{file}" for file in HALF), *LONG, DEMO])
@@ -25,6 +48,7 @@ def test_what_it_names_exists(place):
         ("tests/e2e/test_guides.py::test_a", "tests/e2e/"),
         ("tests/e2e/kube/test_end.py::test_a", "tests/e2e/"),
         ("tests/e2e/test_demo.py::test_a", "tests/e2e/test_demo.py"),
+        ("tests/attack/test_attacks.py::test_a", ALONE),
     ],
 )
 def test_groups(test, expected):
@@ -33,12 +57,31 @@ def test_groups(test, expected):
 
 def test_turns():
     files = [
+        "tests/attack/test_attacks.py",
         "tests/e2e/node/test_guides.py",
         "tests/e2e/node/test_certificate.py",
         "tests/e2e/test_guides.py",
-        "tests/attack/test_attacks.py",
         "tests/unit/test_site.py",
     ]
     turns = [turn(file) for file in files]
     assert turns == sorted(set(turns))
     assert turn("tests/bench/test_a.py") == turn("tests/unit/test_site.py")
+
+
+def test_what_measures_runs_before_all_others(tmp_path):
+    """A real run in three processes: each test writes when it begins and ends."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    for folder, tests in (("tests/attack", 4), ("tests/unit", 12)):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(tests):
+            (tmp_path / folder / f"test_{folder[-4:]}{number}.py").write_text(TEST)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=3", str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    runs = [line.split() for line in (tmp_path / "runs").read_text().splitlines()]
+    assert [folder for _, folder, *_ in runs] == ["attack"] * 8 + ["unit"] * 24
+    assert [event for event, *_ in runs[:8]] == ["begins", "ends"] * 4
+    assert len({process for *_, process in runs}) == 3

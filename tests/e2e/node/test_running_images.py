@@ -84,13 +84,16 @@ def test_an_event_of_aws_reaches_each_replica_within_seconds(node: Node, namespa
         assert "created" in node.tidegate.try_image(image, namespace=namespace)
         node.aws.world.add_finding(f"team/{name}", "v1", severity="CRITICAL", id=f"CVE-2026-10{attempt}")
         found = time.monotonic()
+        asked: list[float] = []
 
-        def is_refused(image: str = image) -> bool:
+        def is_refused(image: str = image, asked: list[float] = asked) -> bool:
+            asked.append(time.monotonic())
             answers = [node.tidegate.try_image(image, namespace=namespace) for _ in range(4)]
             return all("VulnerabilitiesFound" in answer for answer in answers)
 
         wait_for(is_refused, what="the refusal", timeout_seconds=IN_FORCE_SECONDS)
-        taken.append(time.monotonic() - found)
+        # How long kubectl takes to ask says nothing about tidegate.
+        taken.append(asked[-1] - found)
         if min(taken) < EVENT_SECONDS:
             return
     pytest.fail(f"refused after {taken} seconds")

@@ -12,8 +12,8 @@ from typing import Any
 from tests.fuzz.harness import fuzzed, shown
 from tests.fuzz.mutations import blind, changed_json
 from tidegate.cli.argument_files import ArgumentError
+from tidegate.cli.check.inputs import Inputs, read_inputs
 from tidegate.cli.image_paths import DEFAULTS, parse_image_paths
-from tidegate.cli.manifests import read_manifests
 
 PATHS = parse_image_paths(["Thing.example.com=spec.parts[*].*.what"])
 POD = {"containers": [{"name": "a", "image": "a:1"}], "volumes": [{"image": {"reference": "b:1"}}]}
@@ -42,5 +42,5 @@ def test_a_changed_manifest_is_read_or_refused(rng: Random) -> None:
         file.write(changed)
         file.flush()
         with shown(changed), contextlib.suppress(ArgumentError):
-            read = read_manifests([Path(file.name)], namespace="default", image_paths=PATHS)
+            read = read_inputs(Inputs(files=[Path(file.name)]), namespace="default", image_paths=PATHS)
             assert all(one.text is not None or one.not_judged for one in read.images)

@@ -28,10 +28,11 @@ class AbsentFileError(ArgumentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderEntry:
-    """One entry of a folder; ``regular`` is true for regular files only."""
+    """One entry of a folder: a regular file, a folder, or neither of them, such as a link."""
 
     name: str
     regular: bool
+    folder: bool
 
 
 def read_file(path: Path, *, maximum: int) -> bytes:
@@ -70,7 +71,11 @@ def list_below(folder: Path, *parts: str) -> list[FolderEntry]:
             raise _refused(folder, parts, "not a folder (links are not followed)")
         with os.scandir(descriptor) as entries:
             found = [
-                FolderEntry(name=entry.name, regular=entry.is_file(follow_symlinks=False))
+                FolderEntry(
+                    name=entry.name,
+                    regular=entry.is_file(follow_symlinks=False),
+                    folder=entry.is_dir(follow_symlinks=False),
+                )
                 for _, entry in zip(range(MAX_FOLDER_ENTRIES + 1), entries, strict=False)
             ]
     if len(found) > MAX_FOLDER_ENTRIES:

@@ -5,24 +5,21 @@ an object is an error that names the file.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
-import yaml
-
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.namespace_labels import NamespaceLabels, labels_of
 from tidegate.cli.trust_documents import TrustOfFiles, read_trust
+from tidegate.cli.yaml_files import YamlValue, read_text, yaml_values
 from tidegate.policy.exception_object import SPECS, compile_exception
 from tidegate.policy.exceptions import BrokenException, ImagePolicyException
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.parse import compile_policy
 from tidegate.policy.snapshot import Policy
 
-MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_DOCUMENTS = 20_000
 
 BASELINE: dict[str, Any] = {
@@ -84,42 +81,42 @@ def _policy(file: Path, document: dict[str, Any]) -> ImagePolicy:
 
 def read_documents(file: Path) -> Iterator[dict[str, Any]]:
     """Yield the Kubernetes objects of a YAML file, standard input for ``-``."""
-    text = _read_text(file)
+    yield from (one.value for one in objects_of(yaml_values(read_text(file), file), file))
+
+
+def objects_of(documents: Iterable[YamlValue], file: object) -> Iterator[YamlValue]:
+    """Yield the Kubernetes objects among the documents of a file, and those in lists.
+
+    Raise ArgumentError for a document that is not an object, and for too many objects.
+    """
     count = 0
-    try:
-        for document in yaml.load_all(text, Loader=yaml.CSafeLoader):
-            pending = deque([document])
-            while pending:
-                one = pending.popleft()
-                if one is None:
-                    continue
-                items = _items(one, file)
-                count += 1
-                # Also counted are lists, which aliases can nest without end, and what is in them.
-                if count + len(pending) + len(items or ()) > MAX_DOCUMENTS:
-                    raise ArgumentError(f"{file} has more than {MAX_DOCUMENTS} objects")
-                if items is None:
-                    yield one
-                else:
-                    pending.extendleft(reversed(items))
-    except yaml.YAMLError as problem:
-        raise ArgumentError(f"{file} is not YAML: {problem}") from problem
+    for document in documents:
+        pending = deque([document])
+        while pending:
+            one = pending.popleft()
+            if one.value is None:
+                continue
+            items = _items(one, file)
+            count += 1
+            # Also counted are lists, which aliases can nest without end, and what is in them.
+            if count + len(pending) + len(items or ()) > MAX_DOCUMENTS:
+                raise ArgumentError(f"{file} has more than {MAX_DOCUMENTS} objects")
+            if items is None:
+                yield one
+            else:
+                pending.extendleft(reversed(items))
 
 
-def _read_text(file: Path) -> str:
-    try:
-        with click.open_file(str(file), encoding="utf-8") as stream:
-            text = str(stream.read(MAX_FILE_BYTES + 1))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ArgumentError(f"{file} cannot be read: {problem}") from problem
-    if len(text) > MAX_FILE_BYTES:
-        raise ArgumentError(f"{file} is larger than {MAX_FILE_BYTES} characters")
-    return text
-
-
-def _items(document: Any, file: Path) -> list[Any] | None:
+def _items(document: YamlValue, file: object) -> Sequence[YamlValue] | None:
     """Return the items of a List, or None for any other object."""
-    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
-        raise ArgumentError(f"{file}: expected Kubernetes objects with a kind, got {type(document).__name__}")
-    items = document.get("items")
-    return items if document["kind"].endswith("List") and isinstance(items, list) else None
+    value = document.value
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        raise ArgumentError(
+            f"{file}:{document.line}: expected Kubernetes objects with a kind, got {type(value).__name__}"
+        )
+    items = document.items("items") if value["kind"].endswith("List") else None
+    if value["kind"] != "List" or items is not None:
+        return items
+    if value.get("items") is not None:
+        raise ArgumentError(f"{file}:{document.line}: a List whose items are {type(value['items']).__name__}")
+    return ()

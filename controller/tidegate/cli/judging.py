@@ -13,6 +13,7 @@ from tidegate.admission.verdict import ImageVerdict
 from tidegate.cli.documents import ReadPolicies
 from tidegate.cli.manifests import FoundImage
 from tidegate.cli.options import settings_of
+from tidegate.cli.waiting import wait_for_answers
 from tidegate.evidence.image_evidence import ImageEvidence, nothing_asked
 from tidegate.policy.snapshot import PolicySnapshot
 from tidegate.telemetry.log import configure_logging
@@ -55,13 +56,15 @@ def judge_images(
     images: Sequence[FoundImage],
     *,
     timeout_seconds: float,
+    wait_seconds: float = 0.0,
     planned: Callable[[Plan], None] = lambda _: None,
 ) -> list[JudgedImage]:
     """Fetch the trust that the files lack, then judge each image; return the images in order.
 
-    ``planned`` is called with the plan of each image before its evidence is looked up.
+    ``wait_seconds`` is how long to wait for pending scans and for what AWS could not answer. ``planned`` is called with the
+    plan of each image before its evidence is looked up.
     """
-    return asyncio.run(_judge_all(engine, policies, images, timeout_seconds, planned))
+    return asyncio.run(_judge_all(engine, policies, images, timeout_seconds, wait_seconds, planned))
 
 
 async def _judge_all(
@@ -69,33 +72,50 @@ async def _judge_all(
     policies: ReadPolicies,
     images: Sequence[FoundImage],
     timeout_seconds: float,
+    wait_seconds: float,
     planned: Callable[[Plan], None],
 ) -> list[JudgedImage]:
     # Imported with the engine: --help needs neither.
-    from tidegate.cli.progress import show_progress  # noqa: PLC0415
+    from tidegate.cli.progress import show_progress, show_waiting  # noqa: PLC0415
     from tidegate.cli.trust_fetching import fetch_trust  # noqa: PLC0415
 
     clock = engine.clock
     deadline = clock.monotonic() + timeout_seconds
     room = asyncio.Semaphore(CONCURRENT)
-    with show_progress() as begin, _closing(engine):
-        trust = await fetch_trust(policies.trust, engine, seconds=timeout_seconds * TRUST_SHARE, begin=begin)
-        snapshot = PolicySnapshot.of(policies.policies, trust, policies.exceptions)
-        advance = begin("judging images", len(images)) if len(images) >= PROGRESS_FROM else lambda: None
 
-        async def judge_one(image: FoundImage) -> JudgedImage:
-            async with room:
-                matching = snapshot.for_namespace(image.namespace, policies.labels.get(image.namespace))
-                plan = make_plan(image.text or "", matching, ())
-                planned(plan)
-                evidence = nothing_asked()
-                if plan.reference is not None and plan.wanted is not None:
-                    evidence = await engine.collector.collect(plan.reference, plan.wanted, deadline=deadline)
-            verdict = judge_plan(plan, evidence, now=clock.now(), monotonic=clock.monotonic(), audit_only=False)
-            advance()
-            return JudgedImage(image=image, plan=plan, verdict=verdict, evidence=evidence)
+    async def judge_one(image: FoundImage, snapshot: PolicySnapshot, deadline: float) -> JudgedImage:
+        async with room:
+            matching = snapshot.for_namespace(image.namespace, policies.labels.get(image.namespace))
+            plan = make_plan(image.text or "", matching, ())
+            planned(plan)
+            evidence = nothing_asked()
+            if plan.reference is not None and plan.wanted is not None:
+                evidence = await engine.collector.collect(plan.reference, plan.wanted, deadline=deadline)
+        verdict = judge_plan(plan, evidence, now=clock.now(), monotonic=clock.monotonic(), audit_only=False)
+        return JudgedImage(image=image, plan=plan, verdict=verdict, evidence=evidence)
 
-        return list(await asyncio.gather(*map(judge_one, images)))
+    with _closing(engine):
+        with show_progress() as begin:
+            trust = await fetch_trust(policies.trust, engine, seconds=timeout_seconds * TRUST_SHARE, begin=begin)
+            snapshot = PolicySnapshot.of(policies.policies, trust, policies.exceptions)
+            advance = begin("judging images", len(images)) if len(images) >= PROGRESS_FROM else lambda: None
+
+            async def judge_first(image: FoundImage) -> JudgedImage:
+                judged = await judge_one(image, snapshot, deadline)
+                advance()
+                return judged
+
+            judged = list(await asyncio.gather(*map(judge_first, images)))
+        if not wait_seconds:
+            return judged
+
+        async def again(some: Sequence[JudgedImage]) -> Sequence[JudgedImage]:
+            until = clock.monotonic() + timeout_seconds
+            return await asyncio.gather(*(judge_one(one.image, snapshot, until) for one in some))
+
+        return await wait_for_answers(
+            judged, again, clock=clock, seconds=wait_seconds, telling=show_waiting(wait_seconds)
+        )
 
 
 @contextlib.contextmanager

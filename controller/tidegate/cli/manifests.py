@@ -2,15 +2,12 @@
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from tidegate.admission.workload import MAX_LISTED, InvalidWorkloadError, images_of_manifest, workload_kind_of
 from tidegate.cli.argument_files import ArgumentError
-from tidegate.cli.documents import read_documents
 from tidegate.cli.image_paths import (
     DEFAULTS,
     WORKLOADS,
@@ -21,7 +18,7 @@ from tidegate.cli.image_paths import (
     likely_images,
     values_at,
 )
-from tidegate.cli.namespace_labels import NamespaceLabels, is_namespace, labels_of
+from tidegate.cli.yaml_files import YamlValue
 from tidegate.policy.objects import GROUP
 from tidegate.strict.quotation import printable
 
@@ -31,10 +28,15 @@ _VARIABLE: Final = re.compile(r"\$[({]|\{\{")
 """What Tekton, Argo and others replace when they create the Pod."""
 
 
+STANDARD_INPUT: Final = "standard input"
+"""The name of standard input in place of a file."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundImage:
-    """An image to judge: its place, its namespace, and its reference as written, or None for an object without images.
+    """An image to judge: its place, its namespace, and its reference as written, or None where there is no image.
 
+    ``file`` and ``line`` are where it is written: empty and 0 for an argument, ``STANDARD_INPUT`` for what has no file.
     ``not_judged`` is why it cannot be judged, with the fix; empty for the others.
     """
 
@@ -42,45 +44,43 @@ class FoundImage:
     namespace: str
     text: str | None
     not_judged: str = ""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def path(self) -> str:
+        """Return the file; empty for an argument and standard input."""
+        return "" if self.file == STANDARD_INPUT else self.file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadManifests:
-    """The images of manifests, the number of objects without an image by kind, and the labels of namespaces."""
-
-    images: Sequence[FoundImage]
-    skipped: Counter[str]
-    labels: NamespaceLabels
-
-
-def read_manifests(files: Sequence[Path], *, namespace: str, image_paths: ImagePaths) -> ReadManifests:
-    """Return what is in the manifests; ``image_paths`` are added to the default ones of their kinds.
+def images_of_object(
+    document: YamlValue, *, file: str, namespace: str, image_paths: ImagePaths
+) -> Sequence[FoundImage]:
+    """Return the images of a Kubernetes object; ``image_paths`` are added to the default ones of its kind.
 
     Raise ArgumentError for an invalid object.
     """
-    images: list[FoundImage] = []
-    skipped: Counter[str] = Counter()
-    namespaces: list[tuple[Path, dict[str, Any]]] = []
-    for file in files:
-        for document in read_documents(file):
-            metadata = document.get("metadata")
-            metadata = metadata if isinstance(metadata, dict) else {}
-            name = metadata.get("name") or metadata.get("generateName")
-            where = printable(f"{document['kind']}/{name if isinstance(name, str) else '?'}")
-            try:
-                own = _namespace(metadata) or namespace
-                uses = list(_images(document, image_paths))
-            except InvalidWorkloadError as problem:
-                raise ArgumentError(f"{file}: {where}: {problem}") from problem
-            if is_namespace(document):
-                namespaces.append((file, document))
-            if not uses:
-                skipped[document["kind"]] += 1
-            images += (
-                FoundImage(place=f"{where} {path}".rstrip(), namespace=own, text=text, not_judged=why)
-                for path, text, why in uses
-            )
-    return ReadManifests(images=images, skipped=skipped, labels=labels_of(namespaces))
+    value = document.value
+    metadata = value.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name = metadata.get("name") or metadata.get("generateName")
+    where = printable(f"{value['kind']}/{name if isinstance(name, str) else '?'}")
+    try:
+        own = _namespace(metadata) or namespace
+        uses = list(_images(value, image_paths))
+    except InvalidWorkloadError as problem:
+        raise ArgumentError(f"{file}: {where}: {problem}") from problem
+    return [
+        FoundImage(
+            place=f"{where} {path}".rstrip(),
+            namespace=own,
+            text=text,
+            not_judged=why,
+            file=file,
+            line=document.line_of(path),
+        )
+        for path, text, why in uses
+    ]
 
 
 def _namespace(metadata: dict[str, Any]) -> str:

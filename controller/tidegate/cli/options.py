@@ -1,7 +1,7 @@
 """The options that several commands share, and the settings that they select."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,22 +50,21 @@ _OPTIONS = (
         metavar="SECONDS",
         help=TIMEOUT_HELP,
     ),
-    click.option(
-        "--output",
-        "-o",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="Output format: text for people, or JSON for programs.",
-    ),
 )
 
 
-def shared_options(function: F) -> F:
-    """Add the options of all commands that judge images, in the order of the help."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+def shared_options(*, outputs: Sequence[str], output_help: str) -> Callable[[F], F]:
+    """Return what adds the options of all commands that judge images, in the order of the help."""
+    output = click.option(
+        "--output", "-o", type=click.Choice(outputs), default=outputs[0], show_default=True, help=output_help
+    )
+
+    def add(function: F) -> F:
+        for option in reversed((*_OPTIONS, output)):
+            function = option(function)
+        return function
+
+    return add
 
 
 def settings_of(config: Path | None) -> Settings:

@@ -1,14 +1,26 @@
-"""Progress of look-ups, shown on a terminal while they run; on anything else, nothing is written."""
+"""Progress of look-ups, shown on a terminal while they run.
 
+On anything else, such as the log of a pipeline, only waiting is told, in a line a minute.
+"""
+
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
+from typing import Final
 
+import click
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from tidegate.checks.messages import age
 
 Begin = Callable[[str, int], Callable[[], None]]
 """Shows one kind of look-up with its total; returns the function to call after each look-up."""
+LINE_SECONDS: Final = 60.0
+"""Time between two lines about waiting."""
 
 
 @contextmanager
@@ -30,3 +42,41 @@ def show_progress() -> Iterator[Begin]:
     finally:
         if progress.tasks:
             progress.stop()
+
+
+@contextmanager
+def show_waiting(seconds: float) -> Iterator[Callable[[str, float], None]]:
+    """Show what is waited for, of so many seconds in all: a bar on a terminal, and elsewhere a line now and then."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+    progress = Progress(*columns, console=console, transient=True)
+    task = progress.add_task("", total=seconds, left="")
+
+    def tell(what: str, left: float) -> None:
+        progress.start()
+        progress.update(task, description=what, completed=seconds - left, left=_left(left))
+
+    try:
+        yield tell
+    finally:
+        progress.stop()
+
+
+class _Lines:
+    """Writes a line when what is waited for changes, and once a minute."""
+
+    def __init__(self) -> None:
+        self._last, self._at = "", 0.0
+
+    def __call__(self, what: str, left: float) -> None:
+        now = time.monotonic()
+        if what != self._last or now - self._at >= LINE_SECONDS:
+            self._last, self._at = what, now
+            click.echo(f"{what}, {_left(left)}", file=sys.stderr)
+
+
+def _left(seconds: float) -> str:
+    return f"{age(timedelta(seconds=seconds))} left"

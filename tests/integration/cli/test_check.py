@@ -68,8 +68,11 @@ def test_the_json_names_each_result(desk: Desk, world: World) -> None:
 def test_the_reference_names_every_member_of_the_json(desk: Desk) -> None:
     page = PAGE.read_text().partition("## tidegate check")[2].partition("## tidegate explain")[0]
     (one,) = json.loads(desk.check(BAD, "-o", "json").out)
-    (judged,) = one.pop("policies")
-    for name in (*one, *judged, *judged["results"][0], "policies[]", "policies[].results[]", *Outcome, *ImageState):
+    (judged,), (scan,) = one.pop("policies"), one.pop("scans")
+    (finding,) = scan["findings"]
+    members = (*one, *judged, *judged["results"][0], *scan, *finding, *finding["packages"][0])
+    nested = ("policies[]", "policies[].results[]", "scans[]", "scans[].findings[]")
+    for name in (*members, *nested, *Outcome, *ImageState):
         assert f"`{name}`" in page, name
 
 
@@ -204,7 +207,7 @@ def test_manifests_that_are_none_cannot_be_used(desk: Desk, sim: Simulator, wron
 
 
 def test_what_is_too_large_cannot_be_used(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.cli.documents.MAX_FILE_BYTES", 10)
+    monkeypatch.setattr("tidegate.cli.yaml_files.MAX_FILE_BYTES", 10)
     assert "m.yaml is larger than 10 characters" in desk.check("-f", desk.write("m.yaml", deployment("web", GOOD))).err
 
 

@@ -1,33 +1,25 @@
 """``tidegate check``: whether the cluster would admit these images."""
 
-import json
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from tidegate.cli.check.outcome import CheckedImage, ImageState, as_json, checked, exit_code
+from tidegate.cli.argument_files import ArgumentError
+from tidegate.cli.check.inputs import Inputs, ReadInputs, read_inputs
+from tidegate.cli.check.outcome import checked, exit_code
+from tidegate.cli.check.outputs import OUTPUTS, Written, write
 from tidegate.cli.documents import read_documents, read_policies
 from tidegate.cli.image_paths import parse_image_paths
 from tidegate.cli.judging import engine_of, judge_images
-from tidegate.cli.lines import console, print_line
-from tidegate.cli.manifests import FoundImage, read_manifests
+from tidegate.cli.manifests import FoundImage
 from tidegate.cli.namespace_labels import labels_of
 from tidegate.cli.options import shared_options
-from tidegate.strict.quotation import printable
-
-_GAP, _SHORTEST = 2, 7
-_STYLES = {
-    ImageState.ALLOWED: "green",
-    ImageState.WARNED: "yellow",
-    ImageState.AUDITED: "yellow",
-    ImageState.REFUSED: "bold red",
-    ImageState.UNKNOWN: "magenta",
-    ImageState.NOT_JUDGED: "magenta",
-}
+from tidegate.cli.waiting import MAX_WAIT
+from tidegate.policy.durations import parse_duration
+from tidegate.strict.quotation import quoted
 
 
 @click.command
@@ -36,12 +28,53 @@ _STYLES = {
     "--file",
     "-f",
     "files",
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="File with Kubernetes manifests, Compose file or Dockerfile, whose images are judged (- for standard input), or a "
+    "folder, of which all .yaml, .yml and .json files are read, but not those in hidden folders; may be repeated.",
+)
+@click.option(
+    "--compose",
+    "compose_files",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="YAML file with Kubernetes manifests, whose images are judged (- for standard input); may be repeated.",
+    help="Compose file; -f finds those by their content. May be repeated.",
 )
-@shared_options
+@click.option(
+    "--dockerfile",
+    "dockerfiles",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Dockerfile, of which the images that it builds on are judged; -f finds those by a name such as Dockerfile or "
+    "Dockerfile.web. May be repeated.",
+)
+@click.option(
+    "--build-arg",
+    "build_args",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Value of an ARG of Dockerfiles; may be repeated.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Files and folders below a folder of -f to leave out, by name or by path in the folder, such as values.yaml or "
+    "tests/*; may be repeated.",
+)
+@shared_options(
+    outputs=OUTPUTS,
+    output_help="Output format: text for people, json, sarif or junit for programs, or github for annotations in GitHub "
+    "Actions.",
+)
+@click.option(
+    "--wait",
+    metavar="DURATION",
+    help="Time to wait for scans that are pending and for what AWS could not answer yet, such as 10m.",
+)
 @click.option(
     "--namespaces",
     "namespace_files",
@@ -69,20 +102,25 @@ _STYLES = {
 def check(
     images: tuple[str, ...],
     files: tuple[Path, ...],
+    compose_files: tuple[Path, ...],
+    dockerfiles: tuple[Path, ...],
+    build_args: tuple[str, ...],
+    exclude: tuple[str, ...],
     policy_files: tuple[Path, ...],
     namespace: str,
     config: Path | None,
     output: str,
     timeout: float,
+    wait: str | None,
     namespace_files: tuple[Path, ...],
     image_paths: tuple[str, ...],
     strict: bool,
     allow_not_judged: bool,
 ) -> None:
-    """Judge images, and the images of manifests, by the same code and policies as the cluster.
+    """Judge images, and those of manifests, Compose files and Dockerfiles, by the same code and policies as the cluster.
 
     An image is allowed, warned or audited (it fails, but the cluster would admit it), refused, unknown (it could not be checked),
-    or not judged (no policy matches it, or it is in an unknown field of a custom resource).
+    or not judged (no policy matches it, it is in an unknown field of a custom resource, or in a file of unknown content).
 
     Exit code 0: all images were judged and would be admitted. 1: at least one would be refused. 2: no image would be refused, but
     at least one could not be checked or was not judged, there is no image, or the input is invalid.
@@ -91,59 +129,61 @@ def check(
     Examples:
       tidegate check 111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.4
       helm template ./chart | tidegate check -f - --policy policies.yaml
+      kubectl kustomize ./overlay | tidegate check -f - --wait 10m -o sarif
       kubectl get imagepolicies,truststores,imagepolicyexceptions -o yaml \\
         > policies.yaml
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
-    if not images and not files:
+    if not images and not files and not compose_files and not dockerfiles:
         raise click.UsageError("name at least one IMAGE or -f FILE")
+    wait_seconds = _seconds(wait)
     policies = read_policies(policy_files)
-    read = read_manifests(files, namespace=namespace, image_paths=parse_image_paths(image_paths))
+    read = read_inputs(
+        Inputs(
+            files=files,
+            compose=compose_files,
+            dockerfiles=dockerfiles,
+            build_args=_build_args(build_args),
+            exclude=exclude,
+        ),
+        namespace=namespace,
+        image_paths=parse_image_paths(image_paths),
+    )
     labels = labels_of((file, one) for file in namespace_files for one in read_documents(file))
     policies = replace(policies, labels={**read.labels, **policies.labels, **labels})
     found = [*(FoundImage(place="argument", namespace=namespace, text=text) for text in images), *read.images]
     judged = judge_images(
-        engine_of(config), policies, [one for one in found if not one.not_judged], timeout_seconds=timeout
+        engine_of(config),
+        policies,
+        [one for one in found if not one.not_judged],
+        timeout_seconds=timeout,
+        wait_seconds=wait_seconds,
     )
     rows = checked(found, judged)
-    if output == "json":
-        click.echo(json.dumps([as_json(one) for one in rows], indent=2))
-        if read.skipped:
-            click.echo(printable(_skipped(read.skipped)), err=True)
-    else:
-        _print_table(rows if found else (), read.skipped)
+    write(output, Written(rows=rows, notes=_notes(read), strict=strict, allow_not_judged=allow_not_judged))
     sys.exit(exit_code(rows, strict=strict, allow_not_judged=allow_not_judged))
 
 
-def _print_table(rows: Sequence[CheckedImage], skipped: Counter[str]) -> None:
-    to = console()
-    column = max((len(one.state.words) for one in rows), default=0)
-    column = max(column, _SHORTEST) + _GAP
-    if rows:
-        to.print(f"{'VERDICT':<{column}}IMAGE", style="bold")
-    for one in rows:
-        name = "(no image)" if one.image.text is None else printable(one.image.text)
-        to.print(f"{one.state.words.upper():<{column}}{name}", style=_STYLES[one.state])
-        if one.image.place != "argument":
-            print_line(to, one.image.place, indent=column)
-        for line in _why(one):
-            print_line(to, line, indent=column)
-    if rows:
-        to.print()
-    counts = Counter(one.state for one in rows)
-    to.print(", ".join(f"{counts[state]} {state.words}" for state in _STYLES if counts[state]) or "no images found")
-    if skipped:
-        print_line(to, _skipped(skipped))
+def _seconds(wait: str | None) -> float:
+    if wait is None:
+        return 0.0
+    found = parse_duration(wait)
+    if found is None or not 0 < found.total_seconds() <= MAX_WAIT.total_seconds():
+        hours = MAX_WAIT.total_seconds() / 3600
+        raise ArgumentError(f"--wait {quoted(wait)}: expected a duration of at most {hours:g}h, such as 10m")
+    return found.total_seconds()
 
 
-def _why(row: CheckedImage) -> Sequence[str]:
-    """Return the lines about an image: why it is refused, warned, audited or not judged, and the causes."""
-    if row.judged is None or row.state is ImageState.NOT_JUDGED:
-        return (row.message,)
-    verdict = row.judged.verdict
-    lines = verdict.denial if verdict.denied else tuple(dict.fromkeys((*verdict.warnings, *verdict.records)))
-    return (*lines, *(f"cause: {cause}" for cause in verdict.causes))
+def _build_args(texts: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise ArgumentError(f"--build-arg {quoted(text)}: expected NAME=VALUE")
+        found[name] = value
+    return found
 
 
-def _skipped(skipped: Counter[str]) -> str:
-    kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(skipped.items()))
-    return f"objects without images: {kinds}"
+def _notes(read: ReadInputs) -> list[str]:
+    """Return the lines about what was not read, and about objects without an image."""
+    kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(read.skipped.items()))
+    return [*read.notes, *([f"objects without images: {kinds}"] if kinds else [])]

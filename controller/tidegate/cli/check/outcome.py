@@ -1,13 +1,14 @@
-"""What came of each image for ``check`` and ``explain``: one of three kinds of states, an exit code, and JSON.
+"""What came of each image for ``check`` and ``explain``: one of three kinds of states, and an exit code.
 
 An image is judged and allowed, or refused; judged, and its failures only warn or are audited; or not judged. What was
 not judged is never shown as allowed.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from tidegate.admission.verdict import ImageVerdict
 from tidegate.checks.result import Outcome, Reason
@@ -15,7 +16,6 @@ from tidegate.cli.judging import JudgedImage
 from tidegate.cli.manifests import FoundImage
 
 EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 2
-_RESULT_FIELDS = ("check", "outcome", "reason", "found", "details", "remedy", "cause", "notes", "exceptions")
 
 
 class ImageState(StrEnum):
@@ -61,6 +61,25 @@ class CheckedImage:
             return self.image.not_judged
         return "" if self.judged.verdict.judgements else _no_policy(self.judged)
 
+    @property
+    def why(self) -> Sequence[str]:
+        """Return the lines that say why it is refused, warned, audited or not judged, with the causes."""
+        if self.judged is None or self.message:
+            return (self.message,)
+        verdict = self.judged.verdict
+        lines = verdict.denial if verdict.denied else tuple(dict.fromkeys((*verdict.warnings, *verdict.records)))
+        return (*lines, *(f"cause: {cause}" for cause in verdict.causes))
+
+    def exit_code(self, *, strict: bool = False, allow_not_judged: bool = False) -> int:
+        """Return the exit code for this image alone. ``strict`` lets failures that do not deny count as refusals."""
+        if self.judged is None or self.message:
+            return EXIT_ALLOWED if allow_not_judged else EXIT_UNKNOWN
+        verdict = self.judged.verdict
+        if self.state is ImageState.REFUSED or (strict and _fails(verdict)):
+            return EXIT_REFUSED
+        is_unknown = self.state is ImageState.UNKNOWN or (strict and verdict.outcome is Outcome.UNDETERMINED)
+        return EXIT_UNKNOWN if is_unknown else EXIT_ALLOWED
+
 
 NOTHING: Final = CheckedImage(
     image=FoundImage(place="input", namespace="", text=None, not_judged="no images found"), judged=None
@@ -86,17 +105,17 @@ def checked(images: Sequence[FoundImage], judged: Iterable[JudgedImage]) -> list
 
 
 def exit_code(rows: Sequence[CheckedImage], *, strict: bool = False, allow_not_judged: bool = False) -> int:
-    """Return the exit code for all images: a refusal decides, then what is unknown or not judged.
+    """Return the exit code for all images: a refusal decides, then what is unknown or not judged."""
+    codes = {one.exit_code(strict=strict, allow_not_judged=allow_not_judged) for one in rows} or {EXIT_UNKNOWN}
+    return EXIT_REFUSED if EXIT_REFUSED in codes else max(codes)
 
-    ``strict`` lets failures that do not deny count as refusals.
-    """
-    states = {one.state for one in rows}
-    verdicts = [one.judged.verdict for one in rows if one.judged is not None] if strict else []
-    if ImageState.REFUSED in states or any(_fails(verdict) for verdict in verdicts):
-        return EXIT_REFUSED
-    if ImageState.UNKNOWN in states or any(verdict.outcome is Outcome.UNDETERMINED for verdict in verdicts):
-        return EXIT_UNKNOWN
-    return EXIT_UNKNOWN if not rows or (ImageState.NOT_JUDGED in states and not allow_not_judged) else EXIT_ALLOWED
+
+def counted(rows: Sequence[CheckedImage]) -> str:
+    """Return the number of images of each state, in words."""
+    if list(rows) in ([], [NOTHING]):
+        return "no images found"
+    counts = Counter(one.state for one in rows)
+    return ", ".join(f"{counts[state]} {state.words}" for state in ImageState if counts[state])
 
 
 def _fails(verdict: ImageVerdict) -> bool:
@@ -104,27 +123,3 @@ def _fails(verdict: ImageVerdict) -> bool:
     return verdict.outcome is Outcome.FAIL or any(
         result.reason is Reason.NOT_ENFORCED for one in verdict.judgements for result in one.results
     )
-
-
-def as_json(row: CheckedImage) -> dict[str, Any]:
-    """Return an image as JSON. Field names are stable; docs/reference/check.schema.json describes them."""
-    verdict = row.judged.verdict if row.judged is not None and not row.message else None
-    return {
-        "image": row.image.text,
-        "place": row.image.place,
-        "namespace": row.image.namespace,
-        "digest": verdict.digest if verdict else None,
-        "state": row.state.value,
-        "message": row.message or None,
-        "allowed": verdict is not None and not verdict.denied,
-        "outcome": verdict.outcome if verdict else None,
-        "warnings": verdict.warnings if verdict else (),
-        "policies": [
-            {
-                "name": judgement.policy.name,
-                "actions": sorted(judgement.policy.actions),
-                "results": [{name: getattr(one, name) for name in _RESULT_FIELDS} for one in judgement.results],
-            }
-            for judgement in (verdict.judgements if verdict else ())
-        ],
-    }

@@ -12,7 +12,8 @@ import click
 from tidegate.checks.messages import age, cause_words, harmless
 from tidegate.checks.verification import MAX_WORDS
 from tidegate.checks.vulnerabilities import describe_finding
-from tidegate.cli.check.outcome import CheckedImage, as_json, exit_code
+from tidegate.cli.check.as_json import image_as_json
+from tidegate.cli.check.outcome import CheckedImage, exit_code
 from tidegate.cli.documents import read_policies
 from tidegate.cli.judging import JudgedImage, engine_of, judge_images
 from tidegate.cli.lines import console, print_line
@@ -33,7 +34,7 @@ _RESULT_COLUMN = 15
 
 @click.command
 @click.argument("image")
-@shared_options
+@shared_options(outputs=("text", "json"), output_help="Output format: text for people, or JSON for programs.")
 def explain(
     image: str,
     policy_files: tuple[Path, ...],
@@ -59,7 +60,7 @@ def explain(
     facts = evidence_lines(judged, engine.clock.now())
     row = CheckedImage(image=found, judged=judged)
     if output == "json":
-        click.echo(json.dumps(as_json(row) | {"evidence": facts}, indent=2))
+        click.echo(json.dumps(image_as_json(row) | {"evidence": facts}, indent=2))
     else:
         _print(row, judged, facts)
     sys.exit(exit_code([row]))

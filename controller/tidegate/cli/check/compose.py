@@ -1,0 +1,67 @@
+"""The images of a Compose file (Compose Specification): ``services.*.image``.
+
+Variables are not replaced, and no other file is read: ``docker compose config`` prints the file with both done.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from tidegate.admission.workload import MAX_LISTED
+from tidegate.cli.argument_files import ArgumentError
+from tidegate.cli.manifests import FoundImage
+from tidegate.cli.yaml_files import YamlValue
+
+_VARIABLE: Final = re.compile(r"(?<!\$)(?:\$\$)*\$[A-Za-z_{]")
+_RENDER: Final = "To fix: run docker compose config | tidegate check -f -"
+
+
+def is_compose(document: YamlValue) -> bool:
+    """Tell whether a document is a Compose file: it has services by name, and is no Kubernetes object."""
+    value = document.value
+    return (
+        isinstance(value, dict) and isinstance(value.get("services"), dict) and not {"kind", "apiVersion"} & set(value)
+    )
+
+
+def images_of_compose(document: YamlValue, *, file: str, namespace: str) -> list[FoundImage]:
+    """Return the image of each service; raise ArgumentError for an invalid file."""
+    services = document.value.get("services") if isinstance(document.value, dict) else None
+    if not isinstance(services, dict):
+        raise ArgumentError(f"{file}:{document.line}: expected a Compose file with services by name")
+    if len(services) > MAX_LISTED:
+        raise ArgumentError(f"{file}: more than {MAX_LISTED:,} services")
+    uses = list(_uses(document, services, file))
+    return [
+        FoundImage(
+            place=f"Compose {path}",
+            namespace=namespace,
+            text=text,
+            not_judged=why,
+            file=file,
+            line=document.line_of(path),
+        )
+        for path, text, why in uses
+    ]
+
+
+def _uses(document: YamlValue, services: dict[object, object], file: str) -> Iterator[tuple[str, str | None, str]]:
+    if "include" in document.value:
+        yield "include", None, f"the services of included files are not read. {_RENDER}"
+    for name, service in services.items():
+        path = f"services.{name}"
+        if not isinstance(service, dict):
+            line = document.line_of(path)
+            raise ArgumentError(f"{file}:{line}: {path}: expected a service, got {type(service).__name__}")
+        image = service.get("image")
+        if image is None and "extends" in service:
+            yield f"{path}.extends", None, f"the service extends another one. {_RENDER}"
+        elif image is None and "build" in service:
+            fix = "To fix: push the image and name it as image"
+            yield f"{path}.build", None, f"the service has no image but is built from a Dockerfile. {fix}"
+        elif not isinstance(image, str) or not image:
+            yield path, None, "the service has no image. To fix: name its image"
+        elif _VARIABLE.search(image):
+            yield f"{path}.image", image, f"the reference has a variable. {_RENDER}"
+        else:
+            yield f"{path}.image", image.replace("$$", "$"), ""

@@ -97,13 +97,13 @@ def _opened(folder: Path, parts: tuple[str, ...]) -> Iterator[int]:
                 # Without O_NONBLOCK, opening a pipe would block.
                 descriptor = os.open(part, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=descriptor)
                 opened.callback(os.close, descriptor)
+            yield descriptor
         except FileNotFoundError as problem:
             raise AbsentFileError(f"{folder.joinpath(*parts)}: does not exist") from problem
         except OSError as problem:
             is_link = problem.errno == errno.ELOOP
             text = "a symbolic link; links are not followed" if is_link else f"cannot be read: {_words(problem)}"
             raise _refused(folder, parts, text) from problem
-        yield descriptor
 
 
 def _refused(folder: Path, parts: tuple[str, ...], problem: str) -> ArgumentError:

@@ -5,7 +5,7 @@ an object is an error that names the file.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ from tidegate.cli.yaml_files import YamlValue, read_text, yaml_values
 from tidegate.policy.exception_object import SPECS, compile_exception
 from tidegate.policy.exceptions import BrokenException, ImagePolicyException
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
+from tidegate.policy.objects import GROUP
 from tidegate.policy.parse import compile_policy
 from tidegate.policy.snapshot import Policy
+from tidegate.strict.quotation import quoted
 
 MAX_DOCUMENTS = 20_000
+
+_KINDS = ("ImagePolicy", *SPECS, "TrustStore", "ImageVerdict")
 
 BASELINE: dict[str, Any] = {
     "apiVersion": "tidegate.dev/v1alpha1",
@@ -53,6 +57,8 @@ def read_policies(files: tuple[Path, ...]) -> ReadPolicies:
     if not files:
         return ReadPolicies(policies=(compile_policy(BASELINE),))
     objects = [(file, one) for file in files for one in read_documents(file)]
+    for file, one in objects:
+        _require_known_kind(file, one)
     policies = [_policy(file, one) for file, one in objects if one["kind"] == "ImagePolicy"]
     if not policies:
         named = ", ".join(map(str, files))
@@ -61,6 +67,16 @@ def read_policies(files: tuple[Path, ...]) -> ReadPolicies:
     trust = read_trust([one for _, one in objects], policies)
     labels = labels_of(objects)
     return ReadPolicies(policies=tuple(policies), exceptions=exceptions, trust=trust, labels=labels)
+
+
+def _require_known_kind(file: Path, document: Mapping[str, Any]) -> None:
+    """Raise ArgumentError for a kind of tidegate that is not known, or written in another case: it would have no effect."""
+    kind = document["kind"]
+    similar = next((one for one in _KINDS if one.lower() == kind.lower()), None)
+    is_own = str(document.get("apiVersion")).partition("/")[0] == GROUP
+    if kind not in _KINDS and (is_own or similar is not None):
+        hint = f"did you mean {similar}?" if similar is not None else f"known are {', '.join(_KINDS)}"
+        raise ArgumentError(f"{file}: tidegate does not know the kind {quoted(kind)}; {hint}")
 
 
 def _exception(file: Path, document: dict[str, Any]) -> ImagePolicyException:

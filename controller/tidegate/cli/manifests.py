@@ -130,6 +130,9 @@ def _use(where: str, value: object) -> _Use:
 def _unknown(kind: str, where: str) -> str:
     if kind in WORKLOADS:
         return f"tidegate does not know this API version of a {kind}. To fix: use the version v1"
+    similar = next((one for one in (*WORKLOADS, *DEFAULTS) if one.lower() == kind.lower()), None)
+    if similar is not None and similar != kind:
+        return f"tidegate does not know the kind {kind}. To fix: write the kind as in {similar}"
     path = re.sub(r"\[\d+\]", "[*]", where)
     no_others = f"--image-path {shlex.quote(f'{kind}=')} if no other field of a {kind} has an image that runs"
     if where.endswith(".repository") or not is_image_path(f"{kind}={path}"):

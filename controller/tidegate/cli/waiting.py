@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from tidegate.admission.verdict import effective_actions
 from tidegate.checks.messages import plural
 from tidegate.checks.result import CheckResult, Outcome, Reason
 from tidegate.evidence.clock import Clock
@@ -17,6 +18,7 @@ from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import ImageDetail
 from tidegate.evidence.scan import ScanReport, ScanState
 from tidegate.evidence.verification_result import VerificationResults
+from tidegate.policy.model import Action
 
 if TYPE_CHECKING:
     from tidegate.cli.judging import JudgedImage
@@ -47,9 +49,14 @@ Tell = Callable[[str, float], None]
 
 def reason_to_wait(judged: "JudgedImage", clock: Clock) -> str:
     """Return what is waited for if the answer about an image may come by itself; empty if waiting does not change it."""
-    results = [one for judgement in judged.verdict.judgements for one in judgement.results]
-    reasons = [_reason(one, judged, clock) for one in results if not one.lets_through or one.reason in _PENDING]
-    return reasons[0] if reasons and all(reasons) else ""
+    reasons: list[str] = []
+    for judgement in judged.verdict.judgements:
+        results = [one for one in judgement.results if not one.lets_through or one.reason in _PENDING]
+        for why in (_reason(one, judged, clock) for one in results):
+            if not why and Action.DENY in effective_actions(judgement, audit_only=False):
+                return ""
+            reasons.append(why)
+    return next(filter(None, reasons), "")
 
 
 def _reason(result: CheckResult, judged: "JudgedImage", clock: Clock) -> str:

@@ -10,7 +10,7 @@ import click
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.check.inputs import Inputs, ReadInputs, read_inputs
 from tidegate.cli.check.outcome import checked, exit_code
-from tidegate.cli.check.outputs import OUTPUTS, Written, write
+from tidegate.cli.check.outputs import OUTPUTS, CheckReport, parse_reports
 from tidegate.cli.documents import read_documents, read_policies
 from tidegate.cli.image_paths import parse_image_paths
 from tidegate.cli.judging import engine_of, judge_images
@@ -71,6 +71,13 @@ from tidegate.strict.quotation import quoted
     "Actions.",
 )
 @click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Also write the outcome into a file, as json, sarif or junit, such as sarif=tidegate.sarif; may be repeated.",
+)
+@click.option(
     "--wait",
     metavar="DURATION",
     help="Time to wait for scans that are pending and for what AWS could not answer yet, such as 10m.",
@@ -111,6 +118,7 @@ def check(
     config: Path | None,
     output: str,
     timeout: float,
+    reports: tuple[str, ...],
     wait: str | None,
     namespace_files: tuple[Path, ...],
     image_paths: tuple[str, ...],
@@ -135,7 +143,7 @@ def check(
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     if not images and not files and not compose_files and not dockerfiles:
         raise click.UsageError("name at least one IMAGE or -f FILE")
-    wait_seconds = _seconds(wait)
+    wait_seconds, written = _seconds(wait), parse_reports(reports)
     policies = read_policies(policy_files)
     read = read_inputs(
         Inputs(
@@ -159,7 +167,9 @@ def check(
         wait_seconds=wait_seconds,
     )
     rows = checked(found, judged)
-    write(output, Written(rows=rows, notes=_notes(read), strict=strict, allow_not_judged=allow_not_judged))
+    report = CheckReport(rows=rows, notes=_notes(read), strict=strict, allow_not_judged=allow_not_judged)
+    report.write(written)
+    report.print(output)
     sys.exit(exit_code(rows, strict=strict, allow_not_judged=allow_not_judged))
 
 

@@ -11,6 +11,7 @@ from tidegate.admission.reviewer import ANSWER_MARGIN_SECONDS
 from tidegate.admission.workload import MAX_LISTED
 from tidegate.aws import body, inspector
 from tidegate.checks.scan import MAX_CLOCK_SKEW
+from tidegate.cli.check import folder, inputs
 from tidegate.cli.report import reading
 from tidegate.cluster import policy_reports
 from tidegate.evidence import artifact_manifest, ports, scan, signature_artifacts
@@ -82,6 +83,7 @@ by {WORDS[int(clock.JUMP_SECONDS)]} seconds or more
 """
 REPORTS = f"""
 at most {PAGE.rows:,} rows, {PAGE.images} images and {PAGE.groups} groups of a kind
+Of a folder it reads at most {folder.MAX_FILES:,} files and {inputs.MAX_FOLDER_BYTES // MEBIBYTE} MiB
 at most {reading.MAX_INPUT_BYTES // MEBIBYTE} MiB and {reading.MAX_OBJECTS:,} verdicts
 at most {policy_report.MAX_RESULTS:,} results in {policy_report.MAX_REPORT_BYTES // 1024} KiB
 A verdict has at most {shape.MAX_BYTES // 1024} KiB

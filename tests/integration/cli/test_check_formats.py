@@ -103,7 +103,7 @@ def test_another_tag_of_the_repository_is_the_same_alert(desk: Desk, world: Worl
 
 
 def test_sarif_of_an_image_that_passes_with_a_warning(desk: Desk, arguments: list[str]) -> None:
-    running = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}, "gracePeriod": "7d"}}
+    running: dict[str, Any] = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}, "gracePeriod": "7d"}}
     desk.write("p.yaml", policy(**running))
     ended = desk.check(BAD, "--policy", "p.yaml", "-o", "sarif", "--strict")
     (one,) = valid_run(json.loads(ended.out))["results"]

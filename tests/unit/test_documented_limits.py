@@ -37,6 +37,7 @@ WORDS = {2: "two", 5: "five", 8: "eight", 10: "ten", 50: "fifty"}
 
 LIMITS = f"""
 serves {SERVER.max_connections:,} connections
+Of a folder it reads at most {folder.MAX_FILES:,} files and {inputs.MAX_FOLDER_BYTES // MEBIBYTE} MiB
 get the status 503 after {WORDS[int(SERVER.grace_seconds)]} seconds
 no more than {WORDS[signature_artifacts.MAX_EVALUATED]} signatures of an image
 each up to {signature_artifacts.MAX_ENVELOPE_BYTES // MEBIBYTE} MiB
@@ -83,7 +84,6 @@ by {WORDS[int(clock.JUMP_SECONDS)]} seconds or more
 """
 REPORTS = f"""
 at most {PAGE.rows:,} rows, {PAGE.images} images and {PAGE.groups} groups of a kind
-Of a folder it reads at most {folder.MAX_FILES:,} files and {inputs.MAX_FOLDER_BYTES // MEBIBYTE} MiB
 at most {reading.MAX_INPUT_BYTES // MEBIBYTE} MiB and {reading.MAX_OBJECTS:,} verdicts
 at most {policy_report.MAX_RESULTS:,} results in {policy_report.MAX_REPORT_BYTES // 1024} KiB
 A verdict has at most {shape.MAX_BYTES // 1024} KiB

@@ -131,11 +131,10 @@ class _Reader:
             name = str(folder.joinpath(*parts))
             try:
                 content = read_below(folder, *parts, count=MAX_FILE_BYTES + 1)
+                size += len(content)
                 count += self.read_yaml(_decoded(content, name), name, in_folder=True)
             except ArgumentError as problem:
                 problems.append(str(problem))
-                continue
-            size += len(content)
             if size > MAX_FOLDER_BYTES:
                 raise ArgumentError(f"{folder}: more than {MAX_FOLDER_BYTES:,} bytes. To fix: name its subfolders")
         if problems:
@@ -165,9 +164,9 @@ class _Reader:
         if not found:
             self.skipped[kind] += 1
 
-    def _not_judged(self, place: str, why: str, *, file: str = "", line: int = 1) -> None:
+    def _not_judged(self, file: str, why: str, *, line: int = 1) -> None:
         self.images.append(
-            FoundImage(place=place, namespace=self.namespace, text=None, not_judged=why, file=file or place, line=line)
+            FoundImage(place=file, namespace=self.namespace, text=None, not_judged=why, file=file, line=line)
         )
 
 

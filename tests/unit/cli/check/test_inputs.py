@@ -279,6 +279,7 @@ def test_the_bytes_of_a_folder_are_bounded(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("tidegate.cli.check.inputs.MAX_FOLDER_BYTES", 2 * len(POD) - 1)
     with pytest.raises(ArgumentError, match=r"bytes\. To fix"):
         read("k")
+    monkeypatch.setattr("tidegate.cli.check.inputs.MAX_FOLDER_BYTES", 2 * len(POD))
     monkeypatch.setattr("tidegate.cli.check.inputs.MAX_FILE_BYTES", len(POD) - 1)
     with pytest.raises(ArgumentError, match=r"k/a\.yaml is larger than"):
         read("k")

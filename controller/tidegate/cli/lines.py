@@ -5,7 +5,7 @@ import textwrap
 
 from rich.console import Console
 
-from tidegate.strict.quotation import printable
+from tidegate.strict.quotation import log_line
 
 MIN_WIDTH = 60
 """A narrower terminal wraps lines by itself."""
@@ -19,11 +19,11 @@ def console() -> Console:
 def print_line(
     to: Console, text: str, *, style: str | None = None, indent: int = 0, hanging: int | None = None
 ) -> None:
-    """Print a text without the control characters that others may have written into it.
+    """Print a text without the control characters, and the commands to a CI service, that others may have written into it.
 
     Continuation lines begin at column ``hanging``, by default two columns after the first line.
     """
-    text = printable(text)
+    text = log_line(text)
     if not to.is_terminal:
         to.print(" " * indent + text, style=style)
         return

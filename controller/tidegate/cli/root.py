@@ -116,9 +116,9 @@ class Subcommands(click.Group):
 
     @staticmethod
     def _end(text: str, code: int = EXIT_UNKNOWN) -> None:
-        from tidegate.strict.quotation import printable  # noqa: PLC0415 - only for this error
+        from tidegate.strict.quotation import log_line  # noqa: PLC0415 - only for this error
 
-        click.echo("\n".join(map(printable, f"tidegate: {text}".split("\n"))), err=True)
+        click.echo("\n".join(map(log_line, f"tidegate: {text}".split("\n"))), err=True)
         sys.exit(code)
 
 

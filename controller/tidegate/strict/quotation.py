@@ -28,6 +28,17 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)
 
 
+def log_line(text: str) -> str:
+    """Return the text in one printable line that no CI service takes for a command in the log of a job.
+
+    GitHub Actions obeys a line that begins with ``::`` after spaces, and ``##[`` anywhere; Azure Pipelines obeys ``##vso[``,
+    and TeamCity ``##teamcity[``.
+    """
+    line = printable(text).replace("##", "#?")
+    begin = len(line) - len(line.lstrip())
+    return f"{line[:begin]}?{line[begin + 1 :]}" if line.startswith("::", begin) else line
+
+
 def quoted_list(texts: Iterable[object]) -> str:
     """Return the quoted texts in square brackets, as Go prints a slice; those past the tenth are counted only."""
     items = list(texts)

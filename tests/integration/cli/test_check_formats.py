@@ -206,6 +206,39 @@ def test_a_manifest_writes_no_command_and_no_markup(desk: Desk, output: str) -> 
         assert more == ["1 refused"]
 
 
+@pytest.mark.parametrize("output", ["text", "json", "sarif", "junit", "github"])
+def test_a_manifest_commands_no_ci_service(desk: Desk, monkeypatch: pytest.MonkeyPatch, output: str) -> None:
+    """GitHub obeys a line that begins with ``::``, and ``##[`` anywhere; Azure Pipelines ``##vso[``, TeamCity ``##teamcity[``."""
+    monkeypatch.chdir(desk.folder)
+    text = "##[stop-commands]x ##vso[task.complete result=Succeeded;] ##teamcity[x]"
+    for name in ("::a.yaml", ".x/a.yaml"):
+        Path(name).parent.mkdir(exist_ok=True)
+    desk.write("::a.yaml", {"a": 1})
+    desk.write("b.yaml", deployment("web", text), {"apiVersion": "v1", "kind": "::add-mask::y"})
+    desk.write("c.yaml", {"apiVersion": "v1", "kind": "::stop-commands::z", "spec": {"image": text}})
+    ended = desk.check("-f", ".", "--exclude", "tidegate.yaml", "-o", output)
+    lines = [line.lstrip() for line in (ended.out + ended.err).splitlines()]
+    assert ended.code == 1
+    assert not any("##" in line for line in lines)
+    commands = [line for line in lines if line.startswith("::")]
+    assert all(line.startswith("::error ") for line in commands)
+    assert len(commands) == (3 if output == "github" else 0)
+    if output == "json":
+        assert text in [one["image"] for one in json.loads(ended.out)]
+    if output == "junit":
+        assert text in [case.get("name") for case in ET.fromstring(ended.out).iter("testcase")]
+
+
+def test_an_error_commands_no_ci_service(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk.folder)
+    for name in ("::stop-commands::a.yaml", "##[x]b.yaml"):
+        Path(name).write_text("kind: [")
+    ended = desk.check("-f", ".", "--exclude", "tidegate.yaml")
+    lines = [line.lstrip() for line in ended.err.splitlines()]
+    assert (ended.code, ended.out) == (2, "")
+    assert not any(line.startswith("::") or "##" in line for line in lines)
+
+
 # JSON
 
 

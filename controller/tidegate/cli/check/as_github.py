@@ -6,7 +6,7 @@ An image that changes the exit code is an error. The others are warnings, and wh
 from collections.abc import Iterator, Sequence
 
 from tidegate.cli.check.outcome import EXIT_ALLOWED, CheckedImage, ImageState, counted
-from tidegate.strict.quotation import printable
+from tidegate.strict.quotation import log_line
 
 
 def github_lines(
@@ -21,7 +21,7 @@ def github_lines(
     for wanted in ("error", "warning", "notice"):
         yield from (_annotation(command, row) for command, row in commands if command == wanted)
     yield counted(rows)
-    yield from map(printable, notes)
+    yield from map(log_line, notes)
 
 
 def _command(row: CheckedImage, code: int) -> str:
@@ -41,7 +41,7 @@ def _annotation(command: str, row: CheckedImage) -> str:
 
 def _escaped(text: str, more: str = "") -> str:
     """Return a text that cannot end the command, and so begin another one."""
-    text = printable(text).replace("%", "%25")
+    text = log_line(text).replace("%", "%25")
     for one in more:
         text = text.replace(one, f"%{ord(one):02X}")
     return text

@@ -6,7 +6,7 @@ from typing import Final
 from tidegate.cli.check.outcome import NOTHING, CheckedImage, ImageState, counted
 from tidegate.cli.lines import console, print_line
 from tidegate.cli.manifests import FoundImage
-from tidegate.strict.quotation import printable
+from tidegate.strict.quotation import log_line
 
 _GAP, _SHORTEST = 2, 7
 _STYLES: Final[Mapping[ImageState, str]] = {
@@ -28,7 +28,7 @@ def print_table(rows: Sequence[CheckedImage], notes: Sequence[str]) -> None:
     if shown:
         to.print(f"{'VERDICT':<{column}}IMAGE", style="bold")
     for one in shown:
-        name = "(no image)" if one.image.text is None else printable(one.image.text)
+        name = "(no image)" if one.image.text is None else log_line(one.image.text)
         to.print(f"{one.state.words.upper():<{column}}{name}", style=_STYLES[one.state])
         if one.image.place != "argument":
             print_line(to, _place(one.image), indent=column)

@@ -10,7 +10,7 @@ import click
 
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.check.outcome import CheckedImage
-from tidegate.strict.quotation import printable, quoted
+from tidegate.strict.quotation import log_line, quoted
 
 _REPORTS: Final = ("json", "sarif", "junit")
 OUTPUTS: Final = ("text", *_REPORTS, "github")
@@ -35,7 +35,7 @@ class CheckReport:
         click.echo(self.text(output))
         if output in _REPORTS:
             for note in self.notes:
-                click.echo(printable(note), err=True)
+                click.echo(log_line(note), err=True)
 
     def text(self, output: str) -> str:
         """Return the outcome in a format for programs."""
@@ -43,15 +43,16 @@ class CheckReport:
             case "json":
                 from tidegate.cli.check.as_json import image_as_json  # noqa: PLC0415
 
-                return json.dumps([image_as_json(one) for one in self.rows], indent=2)
+                return _json([image_as_json(one) for one in self.rows])
             case "sarif":
                 from tidegate.cli.check.as_sarif import check_sarif  # noqa: PLC0415
 
-                return json.dumps(check_sarif(self.rows, strict=self.strict), indent=2)
+                return _json(check_sarif(self.rows, strict=self.strict))
             case "junit":
                 from tidegate.cli.check.as_junit import junit_xml  # noqa: PLC0415
 
-                return junit_xml(self.rows, strict=self.strict, allow_not_judged=self.allow_not_judged)
+                text = junit_xml(self.rows, strict=self.strict, allow_not_judged=self.allow_not_judged)
+                return text.replace("##", "#&#35;")
             case _:
                 from tidegate.cli.check.as_github import github_lines  # noqa: PLC0415
 
@@ -65,6 +66,11 @@ class CheckReport:
                 path.write_text(self.text(output) + "\n", encoding="utf-8", errors="replace")
             except OSError as problem:
                 raise ArgumentError(f"{path} cannot be written: {problem.strerror}") from problem
+
+
+def _json(value: object) -> str:
+    """Return a value as JSON in which no CI service finds a command; see ``log_line``."""
+    return json.dumps(value, indent=2).replace("##", "#\\u0023")
 
 
 def parse_reports(texts: Iterable[str]) -> list[tuple[str, Path]]:

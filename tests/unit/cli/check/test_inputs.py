@@ -361,3 +361,15 @@ def test_a_dockerfile_from_scratch_has_no_image(folder: Path):
 @pytest.mark.parametrize("text", ["", "# a\n", "RUN x\n"])
 def test_a_dockerfile_without_a_stage_is_not_judged(folder: Path, text: str):
     assert "there is no object in Dockerfile" in why(read(put("Dockerfile", text)))
+
+
+def test_the_search_for_a_line_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tidegate.cli.yaml_files.MAX_STEPS", 1)
+    assert judged(read(put("m.yaml", POD))) == [("a:1", "m.yaml", 1)]
+
+
+def test_a_key_that_is_no_text_has_no_line(folder: Path):
+    text = "apiVersion: example.com/v1\nkind: Thing\nspec:\n  image: a:1\n  ? [a, b]\n  : {image: c}\n"
+    assert [one.line for one in read(put("m.yaml", text.replace("[a, b]", "1"))).images] == [4, 6]
+    with pytest.raises(ArgumentError, match="is not YAML"):
+        read(put("m.yaml", text))

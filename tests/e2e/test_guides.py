@@ -53,6 +53,11 @@ def test_images_are_judged_in_ci(shell: Shell, request: pytest.FixtureRequest) -
     (chart / "templates").mkdir(parents=True)
     (chart / "Chart.yaml").write_text(yaml.safe_dump(CHART["Chart.yaml"]))
     (chart / "templates" / "web.yaml").write_text(DEPLOYMENT.format(image=f"{ECR}/team/good:v1"))
+    overlay = shell.folder / "overlay"
+    overlay.mkdir()
+    (overlay / "web.yaml").write_text(DEPLOYMENT.format(image="web"))
+    images = [{"name": "web", "newName": f"{ECR}/team/critical", "newTag": "v1"}]
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump({"resources": ["web.yaml"], "images": images}))
     (shell.folder / "policies.yaml").write_text(yaml.safe_dump(image_policy("production", POLICY)))
     for block in blocks_of(request):
         shell.run(block)

@@ -1,8 +1,10 @@
 """One connection: it passes bytes to aiohttp's protocol, with the limits of time, bytes and age that aiohttp does not have.
 
-aiohttp parses requests, answers them in order, applies backpressure, bounds lines, headers and queued requests, and closes
-idle connections. This class parses nothing but the end of headers. It bounds headers that are slow or do not end, peers that do
-not read, chunk framing, bytes sent ahead of an answer, and the age of a connection.
+aiohttp parses requests, answers them, bounds lines and headers, and closes idle connections. It gets one request at a time, and
+of a body no more than the handler takes: what is parsed takes up to twenty times as much memory, and if the process stood still
+for a while, all peers together have sent it very much. The rest stays here as it came, is counted, and is read no further. This
+class parses nothing but the end of headers and of bodies. It bounds headers that are slow or do not end, peers that do not read,
+chunk framing, bytes sent ahead of an answer, and the age of a connection.
 """
 
 import asyncio
@@ -17,6 +19,7 @@ from aiohttp import StreamReader
 from aiohttp.web import RequestHandler
 
 from tidegate.webhook.server.ended import Ended
+from tidegate.webhook.server.framing import HTTP_2_PREFACE, Body, BodyInChunks, BodyOfLength, end_of_head, length_of_body
 from tidegate.webhook.server.reply import ServerResponse, refusal, render_closing
 
 if TYPE_CHECKING:
@@ -24,13 +27,12 @@ if TYPE_CHECKING:
 
 _SLOW_HEAD: Final = refusal(HTTPStatus.REQUEST_TIMEOUT, "the request headers did not arrive in time")
 _LONG_HEAD: Final = refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request headers are too long")
+_HTTP_2: Final = refusal(HTTPStatus.BAD_REQUEST, "this server speaks HTTP/1.1")
 _LONG_FRAMING: Final = refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too many bytes for a body of this size")
 _NO_ROOM: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections, and this one was too slow")
 _NO_BYTES: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of requests, and this one came too slowly")
-_END: Final = b"\r\n\r\n"
-"""The end of the headers."""
-_ENDED: Final = b"X" + _END
-"""What is kept of long headers that have ended."""
+_MAX_RECORD_BYTES: Final = 18 * 1024 + 512
+"""More than a TLS record takes: with less of it the rest must still be read."""
 BESIDE_FACTOR: Final = 3
 """Bytes of memory for each byte of headers, chunk framing and trailers, which are kept as they came and as aiohttp parses them:
 measured with 60 header lines and with 60 trailers."""
@@ -70,13 +72,28 @@ class Connection(asyncio.BufferedProtocol):
         self._act_by = inf
         self._write_by = inf
         self._expires = inf
-        self._phase_bytes = 0
         self._head = b""
-        """What has arrived of a request that is not dispatched yet."""
-        self._begun_bytes = 0
-        """What had arrived when the request was dispatched: its headers, and often its body."""
+        """What has arrived of headers that have not ended."""
+        self._has_head = False
+        """Whether aiohttp has all headers of the current request."""
+        self._has_all = False
+        """Whether aiohttp has all of the current request."""
+        self._framing: Body = BodyOfLength(0)
+        """Where the body of the current request ends."""
+        self._behind = bytearray()
+        """What arrived after the headers and was not given to aiohttp yet: of the body, or behind the request. It is counted."""
+        self._ahead_bytes = 0
+        """What has arrived behind a request that is worked on."""
+        self._given_bytes = 0
+        """What aiohttp got of the current request: its headers, its body, and the framing of the body."""
         self._body: StreamReader | None = None
         """The body that arrives: without the framing of chunks and the trailers, which aiohttp keeps until they end."""
+        self._taken_bytes = 0
+        """What the handler took of that body."""
+        self._untaken_bytes = 0
+        """What is still counted of `_behind`, although aiohttp has it: the handler has not taken it yet."""
+        self._reading = True
+        """Whether the transport reads."""
         self._counted_beside = 0
         """The part of `held_bytes` that is for what arrives beside a body."""
         self._timeout_reply: ServerResponse | None = None
@@ -107,6 +124,9 @@ class Connection(asyncio.BufferedProtocol):
         age = self._limits.max_age_seconds
         now = self._loop.time()
         self._expires = now + age - random.uniform(0, age * self._limits.age_jitter)  # noqa: S311 - spreads load only
+        if hasattr(transport, "set_read_buffer_limits"):
+            # TLS would else read 256 KiB while nothing is taken from it.
+            transport.set_read_buffer_limits(_MAX_RECORD_BYTES, _MAX_RECORD_BYTES)
         self._rest(now)
         self._inner.connection_made(transport)
 
@@ -115,6 +135,7 @@ class Connection(asyncio.BufferedProtocol):
         self.phase = Phase.CLOSING
         self._act_by = self._write_by = inf
         self._transport = None
+        self._behind = bytearray()
         self._table.by_handler.pop(self._inner, None)
         self._table.leave(self)
         self._inner.connection_lost(exc)
@@ -127,48 +148,115 @@ class Connection(asyncio.BufferedProtocol):
         return self._table.read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Pass on what is within the limits of the phase."""
-        data = bytes(self._table.read_buffer[:nbytes])
+        """Take what has arrived."""
+        assert self._transport is not None
+        if self.phase is not Phase.CLOSING and not self._transport.is_closing():
+            self._receive(bytes(self._table.read_buffer[:nbytes]))
+
+    def _receive(self, data: bytes) -> None:
+        """Pass on what is within the limits of the phase, and keep what comes behind that."""
         if self.phase is Phase.QUIET:
             self.phase, self.since = Phase.HEAD, self._loop.time()
             self._act_by = self.since + self._limits.head_seconds
-        self._phase_bytes += nbytes
-        if self.phase is Phase.HEAD and self._phase_bytes <= self._limits.max_head_bytes:
-            self._head += data
-            if _END in self._head.lstrip(b"\r\n") or self._count_beside(self._phase_bytes):
-                self._inner.data_received(data)
-        else:
+        if self._has_head:
             self._receive_more(data)
+            return
+        self._head += data
+        end = end_of_head(self._head)
+        if not end:
+            # aiohttp keeps headers until they end, and their size is checked only then.
+            if len(self._head) > self._limits.max_head_bytes:
+                self._refuse(_LONG_HEAD)
+            elif self._count_beside(len(self._head)):
+                self._inner.data_received(data)
+            return
+        length = length_of_body(self._head, end)
+        behind = len(self._head) - end
+        if self._head[:end].endswith(HTTP_2_PREFACE):
+            self._refuse(_HTTP_2)
+            return
+        self._given_bytes, self._head, self._has_head = end, b"", True
+        if behind == length:
+            self._inner.data_received(data)
+            return
+        self._framing = BodyInChunks() if length is None else BodyOfLength(length)
+        self._inner.data_received(data[:-behind] if behind else data)
+        if behind:
+            self._keep(data[-behind:])
+
+    def _keep(self, data: bytes) -> None:
+        """Keep bytes until aiohttp may have them, and read no further until then."""
+        self._pause()
+        self._behind += data
+        self._table.hold(self, len(data))
 
     def _receive_more(self, data: bytes) -> None:
-        """Pass on bytes of long headers, of a body, or behind a request; end the connection if they exceed a limit."""
-        limits = self._limits
-        if self.phase is Phase.CLOSING:
-            if self._transport is not None and not self._transport.is_closing():
-                self._inner.data_received(data)
-        elif self.phase is Phase.HEAD:
-            # aiohttp keeps headers until they end, and their size is checked only then. It skips empty lines before a
-            # request, which are no end.
-            if _END in (self._head + data).lstrip(b"\r\n"):
-                self._head = _ENDED
-                self._inner.data_received(data)
-            else:
-                self._refuse(_LONG_HEAD)
-        elif self.phase is Phase.BODY:
-            if self._phase_bytes > limits.max_wire_factor * limits.max_body_bytes:
-                self._refuse(_LONG_FRAMING)
-            else:
-                self._inner.data_received(data)
-                self._bound_framing()
-        elif self._phase_bytes <= limits.max_ahead_bytes:
-            self._inner.data_received(data)
+        """Keep bytes of a body, or behind a request; end the connection if they are too many."""
+        if not self._has_all:
+            self._keep(data)
+            if self.phase is Phase.BODY:
+                self._give()
+            return
+        self._ahead_bytes += len(data)
+        if self._ahead_bytes <= self._limits.max_ahead_bytes:
+            self._behind += data
+            self._table.hold(self, len(data))
         else:
             self._table.ended[Ended.AHEAD] += 1
             self.abort()
 
+    def _give(self) -> None:
+        """Give aiohttp bytes of the body until a handler can take some of it; read on if there are none left."""
+        body, limits = self._body, self._limits
+        assert body is not None
+        while self._behind and body.total_bytes == self._taken_bytes and not body.is_eof():
+            size = self._framing.take(self._behind)
+            piece = bytes(self._behind[:size])
+            del self._behind[:size]
+            self._given_bytes += size
+            self._untaken_bytes += size
+            if self._given_bytes > limits.max_wire_factor * limits.max_body_bytes:
+                self._refuse(_LONG_FRAMING)
+                return
+            self._inner.data_received(piece)
+            self._bound_framing()
+            if self.phase is Phase.CLOSING:
+                return
+        if body.total_bytes == self._taken_bytes and not body.is_eof():
+            self._resume()
+
+    async def next_part(self) -> bytes:
+        """Return the next bytes of the body, none at its end. The caller counts them."""
+        assert self._body is not None
+        self._give()
+        if self.phase is Phase.CLOSING:
+            # It made room for others. The refusal is sent, so no handler may see the request.
+            raise asyncio.CancelledError
+        part = await self._body.readany()
+        self._taken_bytes += len(part)
+        self._table.release(self, self._untaken_bytes)
+        self._untaken_bytes = 0
+        return part
+
+    def _pause(self) -> None:
+        if self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if not self._reading and self._transport is not None and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _drop_behind(self) -> None:
+        """Forget what was kept, and read on: the peer sees an answer, and TLS a farewell, only behind what was sent."""
+        self._table.release(self, len(self._behind))
+        self._behind = bytearray()
+        self._resume()
+
     def _bound_framing(self) -> None:
         """Bound and count what has arrived of a request and is not its body."""
-        beside = self._phase_bytes - (self._body.total_bytes if self._body is not None else 0)
+        beside = self._given_bytes - (self._body.total_bytes if self._body is not None else 0)
         if beside > self._limits.max_framing_bytes:
             self._refuse(_LONG_FRAMING)
         else:
@@ -203,25 +291,26 @@ class Connection(asyncio.BufferedProtocol):
 
     def begin(self) -> None:
         """Note that the headers were read and the request is dispatched."""
-        if self.phase is Phase.QUIET:
-            # The request was waiting behind another one; its time starts now.
-            self.since = self._loop.time()
         self._act_by = inf
-        self._head = b""
-        self.phase, self._begun_bytes, self._phase_bytes = Phase.WORK, self._phase_bytes, 0
+        self._head, self._has_head = b"", True
+        self.phase = Phase.WORK
         if self._counted_beside:
-            self._counted_beside = 0
-            self._table.release(self)
+            self.release_body()
 
-    def expect(self, phase: Phase, body: StreamReader | None = None) -> None:
-        """Note that the request waits for the rest of its body, or for its handler."""
-        self.phase, self._body = phase, body
-        if body is not None:
-            # Some of it may have arrived with the end of the request before.
-            self._phase_bytes = max(self._phase_bytes + self._begun_bytes, body.total_bytes)
-            self._bound_framing()
-        else:
-            self._phase_bytes = self._counted_beside = 0
+    def expect_body(self, body: StreamReader) -> None:
+        """Note that the request waits for the rest of its body."""
+        self.phase, self._body, self._taken_bytes = Phase.BODY, body, 0
+        self._bound_framing()
+
+    def expect_work(self) -> None:
+        """Note that the request has arrived and waits for its handler."""
+        self.phase, self._has_all, self._ahead_bytes = Phase.WORK, True, 0
+        self._resume()
+
+    def release_body(self) -> None:
+        """Stop counting the request; what came behind it is still kept."""
+        self._counted_beside = self._untaken_bytes = 0
+        self._table.release(self, self.held_bytes - len(self._behind))
 
     def end(self, *, status: int, keep_alive: bool) -> None:
         """Note that an answer was written."""
@@ -235,6 +324,7 @@ class Connection(asyncio.BufferedProtocol):
             # aiohttp closes, after discarding what still arrives of a body for `linger_seconds`.
             self.phase, self.since = Phase.CLOSING, now
             self._act_by = now + self._limits.linger_seconds + self._limits.close_seconds
+            self._drop_behind()
 
     # -- limits and the end -------------------------------------------------------------------------------------------
 
@@ -271,9 +361,11 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
 
     def refuse_bytes(self) -> None:
-        """End the request that arrives, to make room for the bytes of others. One that has arrived goes on."""
+        """End the request that arrives, to make room for the bytes of others. One that has arrived goes on if it is all that did."""
         if self.phase in {Phase.HEAD, Phase.BODY}:
             self._refuse(_NO_BYTES)
+        elif self._behind:
+            self.abort()
 
     def give_up(self, reply: ServerResponse = OVERDUE) -> None:
         """End the wait for a body or for a handler now; it is answered with the reply."""
@@ -291,6 +383,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.phase, self.since = Phase.CLOSING, self._loop.time()
         self._act_by = self.since + self._limits.close_seconds
+        self._drop_behind()
         self._transport.close()
 
     def abort(self) -> None:
@@ -300,6 +393,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._transport is not None:
             self.phase = Phase.CLOSING
             self._act_by = inf
+            self._drop_behind()
             self._transport.abort()
 
     def _refuse(self, reply: ServerResponse) -> None:
@@ -315,5 +409,10 @@ class Connection(asyncio.BufferedProtocol):
     def _rest(self, now: float) -> None:
         """Wait for the next request. aiohttp closes what is idle for too long; while draining that is much sooner."""
         self.phase, self.since = Phase.QUIET, now
+        self._has_head = self._has_all = False
         self._table.used(self)
         self._act_by = now + self._limits.linger_seconds if self._table.draining else inf
+        if self._behind:
+            data, self._behind = bytes(self._behind), bytearray()
+            self._table.release(self, len(data))
+            self._receive(data)

@@ -99,10 +99,11 @@ class ConnectionTable:
             self.release(holder)
             holder.refuse_bytes()
 
-    def release(self, connection: "Connection") -> None:
-        """Stop counting the bytes that a connection holds."""
-        self.buffered_bytes -= connection.held_bytes
-        connection.held_bytes = 0
+    def release(self, connection: "Connection", size: int | None = None) -> None:
+        """Stop counting bytes that a connection holds: at most as many as are counted, or all of them."""
+        freed = connection.held_bytes if size is None else min(size, connection.held_bytes)
+        self.buffered_bytes -= freed
+        connection.held_bytes -= freed
 
     def log_failure(self, error: BaseException, path: str) -> None:
         """Log a failing handler with its traceback, at most once per `summary_seconds`."""

@@ -11,7 +11,7 @@ from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
-from tidegate.webhook.server.connection import OVERDUE, Connection, Phase
+from tidegate.webhook.server.connection import OVERDUE, Connection
 from tidegate.webhook.server.connection_table import ConnectionTable
 from tidegate.webhook.server.head import Head, accept_head, too_large
 from tidegate.webhook.server.reply import CONTINUE, BadRequest, Refused, ServerResponse, refusal, refuse
@@ -107,7 +107,7 @@ class Dispatcher:
             # 3. The body, counted while it is held, and 4. the handler.
             return await self._work(await self._body(request, head, connection), head, connection)
         finally:
-            self._table.release(connection)
+            connection.release_body()
 
     async def _has_room(self, connection: Connection) -> bool:
         """Tell whether a connection is served in full; wait until other connections can have become slow ones."""
@@ -132,29 +132,25 @@ class Dispatcher:
                 return body
             deadline = connection.since + self._limits.head_seconds + self._limits.body_seconds
             async with asyncio.timeout_at(deadline) as connection.timeout:
-                connection.expect(Phase.BODY, content)
+                connection.expect_body(content)
                 if head.expects_continue and request.transport is not None:
                     request.transport.write(CONTINUE)
-                while not content.at_eof():
-                    part = await content.readany()
+                while part := await connection.next_part():
                     # In one piece: bytes that come one by one would each take dozens.
                     arrived += part
                     if len(arrived) > self._limits.max_body_bytes:
                         raise too_large(self._limits)
                     self._table.hold(connection, len(part))
-                    if connection.phase is Phase.CLOSING:
-                        # It made room itself. The refusal is sent, so no handler may see the request.
-                        raise asyncio.CancelledError
         except TimeoutError as error:
             raise Refused(connection.timeout_reply(_LATE_BODY)) from error
         except web.RequestPayloadError as error:
             raise refuse(HTTPStatus.BAD_REQUEST, "malformed body") from error
         finally:
             connection.timeout = None
-        connection.expect(Phase.WORK)
         return bytes(arrived)
 
     async def _work(self, body: bytes, head: Head, connection: Connection) -> ServerResponse:
+        connection.expect_work()
         left = head.timeout_seconds
         if left is not None:
             left = max(0.0, left - (self._table.loop.time() - connection.since))
@@ -163,7 +159,7 @@ class Dispatcher:
             if not isinstance(result, (bytes, ServerResponse)):
                 # The body was read: a request that waits does not keep it.
                 del body
-                self._table.release(connection)
+                connection.release_body()
                 async with asyncio.timeout(self._limits.work_seconds) as connection.timeout:
                     result = await result
             return _reply_of(result)

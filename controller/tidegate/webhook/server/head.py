@@ -2,8 +2,8 @@
 
 aiohttp's parser (llhttp, in its strict mode) already refuses malformed lines, too many headers and most of what two HTTP
 implementations may read differently, since such a difference smuggles requests (RFC 9112, section 11.2): a missing Host,
-repeated headers that may be given once, a length beside a transfer-encoding, a length that is no number, chunks in
-HTTP/1.0. The tests in tests/integration/server/test_strict_requests.py show each. Here is what it accepts and this server refuses.
+repeated headers that may be given once, a length beside a transfer-encoding, a length that is no number. The tests in
+tests/integration/server/test_strict_requests.py show each. Here is what it accepts and this server refuses.
 """
 
 from http import HTTPStatus
@@ -52,6 +52,9 @@ def accept_head(request: web.BaseRequest, routes: RouteTable, limits: ServerLimi
         raise refuse(HTTPStatus.BAD_REQUEST, "this server does not upgrade connections")
     # 4. A length that can be read.
     length = _length(headers)
+    if length is None and version != _HTTP_1_1:
+        # RFC 9112, section 6.1: its framing is faulty.
+        raise refuse(HTTPStatus.BAD_REQUEST, "got a transfer-encoding in HTTP/1.0")
     # 5. The path and the method.
     path, _, query = target.partition("?")
     route = routes.find(request.method, path)

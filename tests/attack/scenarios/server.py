@@ -150,16 +150,16 @@ def _long_heads(before: bytes = b"") -> Outcome:
     return _holding(200, data, most_mib=200 * MALICIOUS_KIB // 1024)
 
 
-_CHUNKED = b"POST /validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = b"POST /validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def _trailers() -> Outcome:
     """Half a megabyte of lines behind a small body on each connection, and never the end of them."""
-    return _holding(200, _CHUNKED + b"2\r\n{}\r\n0\r\n" + _lines(60, 8_000), most_mib=200 * MALICIOUS_KIB // 1024)
+    return _holding(200, CHUNKED + b"2\r\n{}\r\n0\r\n" + _lines(60, 8_000), most_mib=200 * MALICIOUS_KIB // 1024)
 
 
 def _chunks_of_a_byte() -> Outcome:
-    return _holding(200, _CHUNKED + b"1;a=b\r\nx\r\n" * 40_000, most_mib=200 * MALICIOUS_KIB // 1024)
+    return _holding(200, CHUNKED + b"1;a=b\r\nx\r\n" * 40_000, most_mib=200 * MALICIOUS_KIB // 1024)
 
 
 def _from_everywhere(data: bytes) -> Outcome:
@@ -277,12 +277,12 @@ SCENARIOS = (
     Scenario(
         name="trailers-from-everywhere",
         attack="1,500 connections from as many addresses that send 30 KB of trailers each, and do not end them",
-        run=lambda: _from_everywhere(_CHUNKED + b"2\r\n{}\r\n0\r\n" + _lines(60, 500)),
+        run=lambda: _from_everywhere(CHUNKED + b"2\r\n{}\r\n0\r\n" + _lines(60, 500)),
     ),
     Scenario(
         name="heads-from-everywhere",
         attack="1,500 connections from as many addresses that send 15 KB of headers each, and no body",
-        run=lambda: _from_everywhere(_CHUNKED[:-2] + _lines(55, 260) + b"\r\n"),
+        run=lambda: _from_everywhere(CHUNKED[:-2] + _lines(55, 260) + b"\r\n"),
     ),
     Scenario(name="silent-connections", attack="2,200 connections that say nothing", run=_silent_connections),
     Scenario(

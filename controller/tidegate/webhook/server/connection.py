@@ -19,7 +19,14 @@ from aiohttp import StreamReader
 from aiohttp.web import RequestHandler
 
 from tidegate.webhook.server.ended import Ended
-from tidegate.webhook.server.framing import HTTP_2_PREFACE, Body, BodyInChunks, BodyOfLength, end_of_head, length_of_body
+from tidegate.webhook.server.framing import (
+    HTTP_2_PREFACE,
+    Body,
+    BodyInChunks,
+    BodyOfLength,
+    end_of_head,
+    length_of_body,
+)
 from tidegate.webhook.server.reply import ServerResponse, refusal, render_closing
 
 if TYPE_CHECKING:
@@ -88,8 +95,8 @@ class Connection(asyncio.BufferedProtocol):
         """What aiohttp got of the current request: its headers, its body, and the framing of the body."""
         self._body: StreamReader | None = None
         """The body that arrives: without the framing of chunks and the trailers, which aiohttp keeps until they end."""
-        self._taken_bytes = 0
-        """What the handler took of that body."""
+        self._arrived = bytearray()
+        """The body so far, in one piece: bytes that come one by one would each take dozens."""
         self._untaken_bytes = 0
         """What is still counted of `_behind`, although aiohttp has it: the handler has not taken it yet."""
         self._reading = True
@@ -135,7 +142,7 @@ class Connection(asyncio.BufferedProtocol):
         self.phase = Phase.CLOSING
         self._act_by = self._write_by = inf
         self._transport = None
-        self._behind = bytearray()
+        self._behind, self._arrived = bytearray(), bytearray()
         self._table.by_handler.pop(self._inner, None)
         self._table.leave(self)
         self._inner.connection_lost(exc)
@@ -195,7 +202,8 @@ class Connection(asyncio.BufferedProtocol):
         if not self._has_all:
             self._keep(data)
             if self.phase is Phase.BODY:
-                self._give()
+                # Not now: handlers take nothing before all that has arrived on other connections was read, too.
+                self._loop.call_soon(self._give)
             return
         self._ahead_bytes += len(data)
         if self._ahead_bytes <= self._limits.max_ahead_bytes:
@@ -208,8 +216,9 @@ class Connection(asyncio.BufferedProtocol):
     def _give(self) -> None:
         """Give aiohttp bytes of the body until a handler can take some of it; read on if there are none left."""
         body, limits = self._body, self._limits
-        assert body is not None
-        while self._behind and body.total_bytes == self._taken_bytes and not body.is_eof():
+        if body is None or self.phase is not Phase.BODY:
+            return
+        while self._behind and body.total_bytes == len(self._arrived) and not body.is_eof():
             size = self._framing.take(self._behind)
             piece = bytes(self._behind[:size])
             del self._behind[:size]
@@ -222,18 +231,29 @@ class Connection(asyncio.BufferedProtocol):
             self._bound_framing()
             if self.phase is Phase.CLOSING:
                 return
-        if body.total_bytes == self._taken_bytes and not body.is_eof():
+        if body.total_bytes == len(self._arrived) and not body.is_eof():
             self._resume()
 
-    async def next_part(self) -> bytes:
-        """Return the next bytes of the body, none at its end. The caller counts them."""
+    async def read_body(self, body: StreamReader) -> bytes:
+        """Return the rest of the body, which is counted as it arrives, or no more of it than shows that it is too large."""
+        self.phase, self._body = Phase.BODY, body
+        self._bound_framing()
+        while part := await self._next_part():
+            self._arrived += part
+            self._table.hold(self, len(part))
+            if len(self._arrived) > self._limits.max_body_bytes:
+                break
+        arrived, self._arrived = self._arrived, bytearray()
+        return bytes(arrived)
+
+    async def _next_part(self) -> bytes:
+        """Return the next bytes of the body, none at its end."""
         assert self._body is not None
         self._give()
         if self.phase is Phase.CLOSING:
             # It made room for others. The refusal is sent, so no handler may see the request.
             raise asyncio.CancelledError
         part = await self._body.readany()
-        self._taken_bytes += len(part)
         self._table.release(self, self._untaken_bytes)
         self._untaken_bytes = 0
         return part
@@ -251,7 +271,7 @@ class Connection(asyncio.BufferedProtocol):
     def _drop_behind(self) -> None:
         """Forget what was kept, and read on: the peer sees an answer, and TLS a farewell, only behind what was sent."""
         self._table.release(self, len(self._behind))
-        self._behind = bytearray()
+        self._behind, self._arrived = bytearray(), bytearray()
         self._resume()
 
     def _bound_framing(self) -> None:
@@ -296,11 +316,6 @@ class Connection(asyncio.BufferedProtocol):
         self.phase = Phase.WORK
         if self._counted_beside:
             self.release_body()
-
-    def expect_body(self, body: StreamReader) -> None:
-        """Note that the request waits for the rest of its body."""
-        self.phase, self._body, self._taken_bytes = Phase.BODY, body, 0
-        self._bound_framing()
 
     def expect_work(self) -> None:
         """Note that the request has arrived and waits for its handler."""

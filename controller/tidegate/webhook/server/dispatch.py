@@ -122,32 +122,25 @@ class Dispatcher:
         if not head.has_body:
             return b""
         content = request.content
-        arrived = bytearray()
         try:
             if content.is_eof():
                 body = content.read_nowait()
                 self._table.hold(connection, len(body))
-                if len(body) > self._limits.max_body_bytes:
-                    raise too_large(self._limits)
-                return body
-            deadline = connection.since + self._limits.head_seconds + self._limits.body_seconds
-            async with asyncio.timeout_at(deadline) as connection.timeout:
-                connection.expect_body(content)
-                if head.expects_continue and request.transport is not None:
-                    request.transport.write(CONTINUE)
-                while part := await connection.next_part():
-                    # In one piece: bytes that come one by one would each take dozens.
-                    arrived += part
-                    if len(arrived) > self._limits.max_body_bytes:
-                        raise too_large(self._limits)
-                    self._table.hold(connection, len(part))
+            else:
+                deadline = connection.since + self._limits.head_seconds + self._limits.body_seconds
+                async with asyncio.timeout_at(deadline) as connection.timeout:
+                    if head.expects_continue and request.transport is not None:
+                        request.transport.write(CONTINUE)
+                    body = await connection.read_body(content)
         except TimeoutError as error:
             raise Refused(connection.timeout_reply(_LATE_BODY)) from error
         except web.RequestPayloadError as error:
             raise refuse(HTTPStatus.BAD_REQUEST, "malformed body") from error
         finally:
             connection.timeout = None
-        return bytes(arrived)
+        if len(body) > self._limits.max_body_bytes:
+            raise too_large(self._limits)
+        return body
 
     async def _work(self, body: bytes, head: Head, connection: Connection) -> ServerResponse:
         connection.expect_work()

@@ -155,6 +155,17 @@ class Serving:
         finally:
             self._child.send_signal(signal.SIGCONT)
 
+    def wait(self) -> None:
+        """Wait until it answers again: with two cores and much else on them that takes a while after a burst."""
+        for tries_left in reversed(range(3)):
+            try:
+                self.figures()
+            except RuntimeError:
+                if self.returncode is not None or not tries_left:
+                    raise
+            else:
+                return
+
     @property
     def returncode(self) -> int | None:
         """How it ended, None while it runs."""

@@ -42,7 +42,7 @@ async def _connected(port: int) -> list[asyncio.StreamWriter]:
 
 
 def _burst(data: bytes) -> Outcome:
-    """Send on all connections while the server stands still, then ask about good Pods."""
+    """Send on all connections while the server stands still, and go on; then ask about good Pods."""
 
     async def attack(serving: Serving) -> Answers:
         writers = await _connected(serving.port)
@@ -51,6 +51,7 @@ def _burst(data: bytes) -> Outcome:
                 for writer in writers:
                     writer.write(data)
                 await asyncio.sleep(STILL_SECONDS)
+            await asyncio.to_thread(serving.wait)
             return await ask_in_turn(serving.port, GOOD_PODS)
         finally:
             for writer in writers:

@@ -53,8 +53,8 @@ async def test_pipelined_requests_are_answered_in_order(site):
     assert [(await peer.answer()).body for _ in range(11)] == [*(b"%d" % number for number in range(10)), b"ok\n"]
 
 
-async def test_pipelined_requests_that_wait_are_bounded(site):
-    """Some hundred requests behind a slow one: the server stops reading, and answers all of them later."""
+async def test_pipelined_requests_that_wait_are_not_parsed(site):
+    """Some hundred requests behind a slow one: the server keeps and counts their bytes, and answers all of them later."""
     release = asyncio.Event()
 
     async def slow(_body, _deadline):
@@ -68,12 +68,80 @@ async def test_pipelined_requests_that_wait_are_bounded(site):
     sending = asyncio.create_task(peer.send(get("/healthz") * 300))
     await asyncio.sleep(0.1)
     inner = next(iter(site.table.by_handler))
-    assert len(inner._messages) <= 32
+    assert not inner._messages, "what is parsed takes many times as much memory"
+    assert site.table.buffered_bytes == len(get("/healthz") * 300)
     release.set()
     assert (await peer.answer()).body == b"{}"
     for _ in range(300):
         assert (await peer.answer()).body == b"ok\n"
     await sending
+    assert site.table.buffered_bytes == 0
+
+
+async def test_a_peer_that_sends_requests_without_pause_is_not_read_ahead(site):
+    """All are answered in turn, and no more of them wait here than one may send ahead, and one read."""
+    limits, most = site.table.limits, 0
+
+    def respond(body, _deadline):
+        nonlocal most
+        most = max(most, site.table.buffered_bytes)
+        return body
+
+    site.script.reply = respond
+    peer = await site.peer()
+    sending = asyncio.create_task(peer.send(b"".join(post(b"%d" % number) for number in range(2_000))))
+    for number in range(2_000):
+        assert (await peer.answer()).body == b"%d" % number
+    await sending
+    assert most <= 2 * limits.max_ahead_bytes + limits.receive_buffer_bytes
+
+
+async def test_what_comes_behind_a_request_makes_room_for_others(start):
+    """It is counted with the bodies, and its connection ends if it is the largest."""
+    site = await start(max_buffered_bytes=3_000)
+    site.script.reply = lambda body, _: forever() if body == b"slow" else body
+
+    async def forever():
+        await asyncio.Event().wait()
+        return b"{}"
+
+    peer = await site.peer()
+    await peer.send(post(b"slow") + get("/healthz") * 40)
+    await site.until(lambda: site.table.buffered_bytes == len(get("/healthz") * 40))
+    await asyncio.sleep(0.05)
+    assert (await site.ask(post(b"x" * 2_000))).status == 200
+    assert await peer.rest() == b""
+    assert site.table.ended == {Ended.BYTES: 1}
+
+
+async def test_what_comes_after_a_refusal_is_not_kept(start):
+    """The peer is read for a while, so that no reset overtakes the answer."""
+    site = await start(linger_seconds=30)
+    peer = await site.peer()
+    head, _, _ = post(b"x" * 1_000_000).partition(b"\r\n\r\n")
+    await peer.send(head.replace(b"/validate", b"/nowhere") + b"\r\n\r\n")
+    assert (await peer.answer()).status == 404
+    inner = next(iter(site.table.by_handler))
+    await peer.send(b"x" * 900_000)
+    await asyncio.sleep(0.05)
+    assert inner in site.table.by_handler
+    assert inner._current_request is None
+    assert site.table.buffered_bytes == 0
+    peer.abort()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"Content-Length: 30000\r\n\r\n" + b"x" * 30_000, id="length"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", id="chunks"),
+    ],
+)
+async def test_a_refused_request_that_has_arrived_ends_its_connection_at_once(start, body):
+    site = await start(linger_seconds=30, receive_buffer_bytes=256 * 1024)
+    peer = await site.peer()
+    assert (await peer.ask(b"POST /nowhere HTTP/1.1\r\nHost: x\r\n" + body)).status == 404
+    assert await peer.rest() == b""
 
 
 @pytest.mark.parametrize(("excess", "ended"), [(0, {}), (1, {Ended.AHEAD: 1})], ids=["at the limit", "one byte more"])

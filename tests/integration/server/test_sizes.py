@@ -98,6 +98,21 @@ async def test_chunked_bodies_are_bounded(start, chunks, status):
     assert [body for body, _ in site.script.calls] == ([b"".join(chunks)] if status == 200 else [])
 
 
+@pytest.mark.parametrize("piece", [1, 7, 100_000], ids=["byte by byte", "in pieces", "at once"])
+@pytest.mark.parametrize("empty_lines", [3, 150])
+async def test_a_chunked_body_with_empty_lines_ends_where_it_ends(site, piece, empty_lines):
+    """They look like the end of the body; the requests behind it are answered in turn."""
+    site.script.reply = lambda body, _: body
+    text = b"a\r\n\r\n" * empty_lines + b"\r\n\r\n0\r\n\r\n"
+    trailers = chunked(text).removesuffix(b"\r\n") + b"X: y\r\n\r\n"
+    stream = trailers + post(b"second") + chunked(text, b"third") + post(b"last")
+    peer = await site.peer()
+    for at in range(0, len(stream), piece):
+        peer.writer.write(stream[at : at + piece])
+        await asyncio.sleep(0)
+    assert [(await peer.answer()).body for _ in range(4)] == [text, b"second", text + b"third", b"last"]
+
+
 async def test_a_chunked_body_that_comes_in_pieces_is_bounded(start):
     site = await start(max_body_bytes=1000)
     peer = await site.peer()

@@ -175,19 +175,20 @@ class Connection(asyncio.BufferedProtocol):
             if len(self._head) > self._limits.max_head_bytes:
                 self._refuse(_LONG_HEAD)
             elif self._count_beside(len(self._head)):
-                self._inner.data_received(data)
+                self._pass_on(data)
             return
         length = length_of_body(self._head, end)
         behind = len(self._head) - end
-        if self._head[:end].endswith(HTTP_2_PREFACE):
-            self._refuse(_HTTP_2)
-            return
+        preface = length is None and self._head.endswith(HTTP_2_PREFACE, 0, end)
         self._given_bytes, self._head, self._has_head = end, b"", True
         if behind == length:
-            self._inner.data_received(data)
+            self._pass_on(data)
+            return
+        if preface:
+            self._refuse(_HTTP_2)
             return
         self._framing = BodyInChunks() if length is None else BodyOfLength(length)
-        self._inner.data_received(data[:-behind] if behind else data)
+        self._pass_on(data[:-behind] if behind else data)
         if behind:
             self._keep(data[-behind:])
 
@@ -227,9 +228,8 @@ class Connection(asyncio.BufferedProtocol):
             if self._given_bytes > limits.max_wire_factor * limits.max_body_bytes:
                 self._refuse(_LONG_FRAMING)
                 return
-            self._inner.data_received(piece)
-            self._bound_framing()
-            if self.phase is Phase.CLOSING:
+            self._pass_on(piece)
+            if not self._bound_framing():
                 return
         if body.total_bytes == len(self._arrived) and not body.is_eof():
             self._resume()
@@ -250,13 +250,24 @@ class Connection(asyncio.BufferedProtocol):
         """Return the next bytes of the body, none at its end."""
         assert self._body is not None
         self._give()
+        part = await self._body.readany()
         if self.phase is Phase.CLOSING:
             # It made room for others. The refusal is sent, so no handler may see the request.
             raise asyncio.CancelledError
-        part = await self._body.readany()
+        self._stay()
         self._table.release(self, self._untaken_bytes)
         self._untaken_bytes = 0
         return part
+
+    def _pass_on(self, data: bytes) -> None:
+        """Give bytes to aiohttp."""
+        self._inner.data_received(data)
+        self._stay()
+
+    def _stay(self) -> None:
+        """Do not read if that was paused: aiohttp reads on at the end of each body, and when some of it is taken."""
+        if not self._reading and self._transport is not None:
+            self._transport.pause_reading()
 
     def _pause(self) -> None:
         if self._reading and self._transport is not None:
@@ -274,13 +285,13 @@ class Connection(asyncio.BufferedProtocol):
         self._behind, self._arrived = bytearray(), bytearray()
         self._resume()
 
-    def _bound_framing(self) -> None:
-        """Bound and count what has arrived of a request and is not its body."""
+    def _bound_framing(self) -> bool:
+        """Bound and count what has arrived of a request and is not its body; return whether the connection goes on."""
         beside = self._given_bytes - (self._body.total_bytes if self._body is not None else 0)
         if beside > self._limits.max_framing_bytes:
             self._refuse(_LONG_FRAMING)
-        else:
-            self._count_beside(beside)
+            return False
+        return self._count_beside(beside)
 
     def _count_beside(self, size: int) -> bool:
         """Count the memory for bytes that are not of a body; return whether the connection goes on."""
@@ -319,13 +330,16 @@ class Connection(asyncio.BufferedProtocol):
 
     def expect_work(self) -> None:
         """Note that the request has arrived and waits for its handler."""
-        self.phase, self._has_all, self._ahead_bytes = Phase.WORK, True, 0
-        self._resume()
+        self.phase, self._has_all, self._ahead_bytes, self._body = Phase.WORK, True, 0, None
+        if len(self._behind) < self._limits.max_ahead_bytes:
+            self._resume()
+        else:
+            self._stay()
 
     def release_body(self) -> None:
         """Stop counting the request; what came behind it is still kept."""
         self._counted_beside = self._untaken_bytes = 0
-        self._table.release(self, self.held_bytes - len(self._behind))
+        self._table.release(self, max(0, self.held_bytes - len(self._behind)))
 
     def end(self, *, status: int, keep_alive: bool) -> None:
         """Note that an answer was written."""
@@ -339,6 +353,9 @@ class Connection(asyncio.BufferedProtocol):
             # aiohttp closes, after discarding what still arrives of a body for `linger_seconds`.
             self.phase, self.since = Phase.CLOSING, now
             self._act_by = now + self._limits.linger_seconds + self._limits.close_seconds
+            if self._behind and not self._has_all:
+                # If that is the end of the body, there is nothing to wait for.
+                self._pass_on(bytes(self._behind[: self._framing.take(self._behind)]))
             self._drop_behind()
 
     # -- limits and the end -------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ class ConnectionTable:
         return bool(ending)
 
     def hold(self, connection: "Connection", size: int) -> None:
-        """Count memory of a request that arrives. Where they are too many, end the request that has held the most for the longest."""
+        """Count memory of what has arrived. Where it is too much, end the request that has held the most for the longest."""
         connection.held_bytes += size
         self.buffered_bytes += size
         while self.buffered_bytes > self.limits.max_buffered_bytes:

@@ -7,7 +7,7 @@ _END: Final = b"\r\n\r\n"
 """The end of the headers."""
 HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0" + _END
 """How HTTP/2 begins (RFC 9113, section 3.4). aiohttp waits for what follows."""
-_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,19})[ \t]*\r\n", re.IGNORECASE)
+_LENGTH: Final = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]{1,19})[ \t]*\r\n")
 CHUNKS_AT_ONCE_BYTES: Final = 4 * 1024
 """Bytes of a chunked body that are parsed before a handler takes what they carried. Parsed chunks of one byte take seven times
 as much memory as on the wire."""
@@ -22,7 +22,8 @@ def end_of_head(data: bytes) -> int:
     Empty lines before a request are skipped: they are no end (RFC 9112, section 2.2).
     """
     start = len(data) - len(data.lstrip(b"\r\n")) if data[:1] in b"\r\n" else 0
-    return data.find(_END, start) + len(_END) if _END in data[start:] else 0
+    at = data.find(_END, start)
+    return at + len(_END) if at >= 0 else 0
 
 
 def length_of_body(data: bytes, end: int) -> int | None:

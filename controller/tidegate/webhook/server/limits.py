@@ -18,8 +18,8 @@ class ServerLimits:
     only headers."""
 
     max_buffered_bytes: int = 32 * 1024 * 1024
-    """Memory of requests that have not arrived completely, with their headers, of all connections together. Beyond it the
-    slowest and largest end."""
+    """Memory of requests that have not arrived completely, with their headers, and of what was sent behind requests, of all
+    connections together. Beyond it the slowest and largest end."""
 
     max_ahead_bytes: int = 16 * 1024
     """Bytes that may arrive behind a request that is worked on. The API server sends none: it does not pipeline."""

@@ -26,9 +26,6 @@ from tidegate.images.repository import EcrRepository
 
 _FINISHED = (ScanState.SCANNED, ScanState.SCANNED_ONCE)
 _NO_SEVERITY = "UNDEFINED"
-_UNSUPPORTED = "UnsupportedImageError"
-"""Description of a FAILED scan of an image whose operating system is not supported. Source: the user guide of Amazon
-ECR, "troubleshooting image scanning"."""
 
 
 def not_scanned(code: str, reason: str) -> ScanReport:
@@ -50,9 +47,7 @@ def read_report(pages: Sequence[Mapping[str, Any]], source: str, *, more: bool) 
     # Every page says it, so that a page without it is not taken for one without findings.
     status, *others = (each.object("imageScanStatus") for each in answers)
     word = status.text("status")
-    state = basic_state(word)
-    if state is ScanState.FAILED and status.optional_text("description").startswith(_UNSUPPORTED):
-        state = ScanState.UNSUPPORTED
+    state = basic_state(word, status.optional_text("description"))
     parts = [part for part in (each.optional_object("imageScanFindings") for each in answers) if part is not None]
     if state in _FINISHED and len(parts) < len(answers):
         raise answers[0].wrong("imageScanFindings", "expected the findings of a finished scan, got none")

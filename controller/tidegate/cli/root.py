@@ -61,6 +61,11 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "report",
             "Show what would be refused, and what turned bad, from verdicts.",
         ),
+        "test": (
+            "tidegate.cli.test.command",
+            "run_tests",
+            "Run the test cases of policies, without a network.",
+        ),
         "verify": (
             "tidegate.cli.verify.command",
             "verify",

@@ -185,6 +185,9 @@ _BASIC_STATUSES: dict[str, ScanState] = {
     "IMAGE_SIZE_EXCEEDED": ScanState.UNSUPPORTED,
     "IMAGE_ARCHIVED": ScanState.ARCHIVED,
 }
+_UNSUPPORTED = "UnsupportedImageError"
+"""Description of a FAILED scan of an image whose operating system is not supported. Source: the user guide of Amazon
+ECR, "troubleshooting image scanning"."""
 
 DOCUMENTED_WORDS = frozenset({"ACTIVE", "INACTIVE", *_INSPECTOR_REASONS, *_BASIC_STATUSES})
 """The scanners' own words that are known here. Another one may be a sentence, with anything in it."""
@@ -206,6 +209,8 @@ def inspector_state(code: str, reason: str, *, last_scanned_at: datetime | None)
     return state
 
 
-def basic_state(status: str) -> ScanState:
-    """Map ECR's ``imageScanStatus.status`` to a state."""
-    return _BASIC_STATUSES.get(status, ScanState.UNKNOWN)
+def basic_state(status: str, description: str = "") -> ScanState:
+    """Map ECR's ``imageScanStatus``, its status and description, to a state."""
+    state = _BASIC_STATUSES.get(status, ScanState.UNKNOWN)
+    is_unsupported = state is ScanState.FAILED and description.startswith(_UNSUPPORTED)
+    return ScanState.UNSUPPORTED if is_unsupported else state

@@ -1,0 +1,283 @@
+"""The evidence of a test case as the sources of facts that the engine asks: no network, no AWS SDK.
+
+What a case does not have raises SourceUnavailableError, so that it is undetermined, and is noted in ``lacking``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from tidegate.cli.argument_files import ArgumentError
+from tidegate.cli.cases.model import EvidencePart, RepositoryPart
+from tidegate.cli.cases.moments import parse_moment
+from tidegate.cli.cases.stored_images import StoredImage, decoded, stored_images
+from tidegate.errors import InvalidReferenceError
+from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.image import Absence, ImageDetail
+from tidegate.evidence.inspection import ImageKey
+from tidegate.evidence.ports import CoverageAnswer, DescribedImage, DescribedRepository, FetchedManifest, FindingsAnswer
+from tidegate.evidence.repository import RepositorySettings, ScanType
+from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
+from tidegate.evidence.scan import ScanReport
+from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, SigningHint, WantedArtifacts
+from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.images.digest import Digest
+from tidegate.images.image_id import ImageId
+from tidegate.images.reference import parse_reference
+from tidegate.images.repository import EcrRegistry, EcrRepository, OciRegistry, OciRepository, Repository
+from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, OcspQuestion
+
+MAX_LACKING: Final = 50
+"""Facts that a case lacks and that are named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredRepository:
+    """A repository of a case with its images by tag and digest; ``settings`` None are not known."""
+
+    where: str
+    settings: RepositorySettings | None
+    images: Mapping[ImageId, StoredImage]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CaseSources:
+    """All sources of one case. ``lacking`` are the facts that were asked for and that the case does not have."""
+
+    repositories: Mapping[Repository, StoredRepository]
+    scan_types: Mapping[EcrRegistry, ScanType]
+    signer: Mapping[SignerQuestion, SignerRevocations]
+    answers: Mapping[OcspQuestion | CrlQuestion, bytes]
+    lacking: dict[str, None] = field(default_factory=dict)
+
+    def describe_images(self, repository: EcrRepository, ids: Sequence[ImageId]) -> Mapping[ImageId, DescribedImage]:
+        """Return the images of the case by tag or digest."""
+        return {one: self._described(repository, one) for one in ids}
+
+    def _described(self, repository: Repository, image: ImageId) -> DescribedImage:
+        found = self._find(repository, image)
+        return found if isinstance(found, SourceUnavailableError) else found.detail
+
+    def get_manifests(self, repository: Repository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
+        """Return the manifests of the case; that of an index with ``platforms`` is made from them."""
+        return {one: self._manifest(repository, one) for one in digests}
+
+    def _manifest(self, repository: Repository, digest: Digest) -> FetchedManifest:
+        found = self._find(repository, ImageId.of_digest(digest))
+        if isinstance(found, SourceUnavailableError):
+            return found
+        if isinstance(found.detail, Absence):
+            return found.detail
+        if found.manifest is None:
+            return self._lack(f"{found.where}.manifest", "ecr:BatchGetImage")
+        return StoredManifest(content=found.manifest, media_type=found.detail.media_type)
+
+    def describe_repositories(self, registry: EcrRegistry, names: Sequence[str]) -> Mapping[str, DescribedRepository]:
+        """Return the tag mutability of the case's repositories."""
+        return {one: self._settings(EcrRepository(registry, one)) for one in names}
+
+    def _settings(self, repository: EcrRepository) -> DescribedRepository:
+        found = self.repositories.get(repository)
+        if found is None or found.settings is None:
+            about = f"repository {place(repository)} in evidence" if found is None else f"{found.where}.mutability"
+            return self._lack(about, "ecr:DescribeRepositories")
+        return found.settings
+
+    def scan_type(self, registry: EcrRegistry) -> ScanType:
+        """Return the scanner of the registry: that of its images in the case."""
+        found = self.scan_types.get(registry)
+        if found is None:
+            what = f"coverage and no basic of an image in {registry.host}"
+            raise self._lack(what, "ecr:GetRegistryScanningConfiguration")
+        return found
+
+    def basic_report(self, repository: EcrRepository, digest: Digest) -> ScanReport:
+        """Return the basic scan of an image."""
+        found = self._image(repository, digest)
+        if found.basic is None:
+            raise self._lack(f"{found.where}.basic with findings", "ecr:DescribeImageScanFindings")
+        return found.basic
+
+    def coverage(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Mapping[ImageKey, CoverageAnswer]:
+        """Return Amazon Inspector's coverage of images."""
+        return {one: self._coverage(EcrRepository(registry, one[0]), one[1]) for one in images}
+
+    def _coverage(self, repository: EcrRepository, digest: Digest) -> CoverageAnswer:
+        found = self._find(repository, ImageId.of_digest(digest))
+        if isinstance(found, SourceUnavailableError):
+            return found
+        return found.coverage or self._lack(f"{found.where}.coverage", "inspector2:ListCoverage")
+
+    def findings(self, registry: EcrRegistry, images: Sequence[ImageKey]) -> Mapping[ImageKey, FindingsAnswer]:
+        """Return Amazon Inspector's findings of images."""
+        return {one: self._findings(EcrRepository(registry, one[0]), one[1]) for one in images}
+
+    def _findings(self, repository: EcrRepository, digest: Digest) -> FindingsAnswer:
+        found = self._find(repository, ImageId.of_digest(digest))
+        if isinstance(found, SourceUnavailableError):
+            return found
+        return found.findings or self._lack(f"{found.where}.findings", "inspector2:ListFindings")
+
+    def find_artifacts(
+        self,
+        repository: Repository,
+        digest: Digest,
+        *,
+        wanted: WantedArtifacts,
+        seconds: float,  # noqa: ARG002 - nothing is waited for
+    ) -> FoundArtifacts:
+        """Return the signatures of an image."""
+        found = self._image(repository, digest)
+        if found.artifacts is None:
+            raise self._lack(f"{found.where}.signatures", "ecr:ListImageReferrers")
+        kept = tuple(one for one in found.artifacts.artifacts if one.kind in wanted.kinds)
+        return replace(found.artifacts, artifacts=kept)
+
+    def signing_status(self, repository: EcrRepository, digest: Digest) -> Sequence[SigningHint]:
+        """Return what Amazon ECR says of signing the image by itself."""
+        return self._image(repository, digest).signing
+
+    def revocation_status(
+        self,
+        question: SignerQuestion,
+        *,
+        account: str | None = None,  # noqa: ARG002 - a case has no credentials
+    ) -> SignerRevocations:
+        """Return what AWS Signer says of a signature."""
+        found = self.signer.get(question)
+        if found is None:
+            raise self._lack(f"evidence.signer for {question.profile_version_arn}", "signer:GetRevocationStatus")
+        return found
+
+    def describe(
+        self,
+        repository: OciRepository,
+        image: ImageId,
+        *,
+        seconds: float,  # noqa: ARG002 - nothing is waited for
+    ) -> Descriptor | Absence:
+        """Return the manifest that a tag or digest of another registry means."""
+        found = self._described(repository, image)
+        if isinstance(found, SourceUnavailableError):
+            raise found
+        if not isinstance(found, ImageDetail):
+            return found
+        stored = self.image(repository, found.digest)
+        size = 0 if stored is None or stored.manifest is None else len(stored.manifest)
+        return Descriptor(media_type=found.media_type, digest=found.digest, size=size)
+
+    def refusal(self, question: OcspQuestion | CrlQuestion) -> NoAnswer | None:  # noqa: ARG002
+        """Return None: no service is contacted."""
+        return None
+
+    def fetch(self, question: OcspQuestion | CrlQuestion, seconds: float) -> bytes | NoAnswer:  # noqa: ARG002
+        """Return the answer of the case."""
+        found = self.answers.get(question)
+        if found is None:
+            kind = "ocsp" if isinstance(question, OcspQuestion) else "crls"
+            return NoAnswer(reason=self._lack(f"evidence.{kind} for {question.url}", kind).detail)
+        return found
+
+    def image(self, repository: Repository, digest: Digest) -> StoredImage | None:
+        """Return an image of the case."""
+        found = self.repositories.get(repository)
+        return None if found is None else found.images.get(ImageId.of_digest(digest))
+
+    def _image(self, repository: Repository, digest: Digest) -> StoredImage:
+        found = self._find(repository, ImageId.of_digest(digest))
+        if isinstance(found, SourceUnavailableError):
+            raise found
+        return found
+
+    def _find(self, repository: Repository, image: ImageId) -> StoredImage | SourceUnavailableError:
+        stored = self.repositories.get(repository)
+        found = None if stored is None else stored.images.get(image)
+        return found or self._lack(f"image {place(repository)}{image} in evidence", "ecr:DescribeImages")
+
+    def _lack(self, what: str, source: str) -> SourceUnavailableError:
+        if len(self.lacking) < MAX_LACKING:
+            self.lacking[what] = None
+        return SourceUnavailableError(Cause.DEADLINE, source, f"the case has no {what}")
+
+
+def case_sources(evidence: EvidencePart, now: datetime) -> CaseSources:
+    """Return the sources of a case; raise ArgumentError that names the field for evidence that cannot be read."""
+    repositories: dict[Repository, StoredRepository] = {}
+    scan_types: dict[EcrRegistry, ScanType] = {}
+    for index, part in enumerate(evidence.repositories):
+        where = f"evidence.repositories[{index}]"
+        repository = parse_place(part.name, f"{where}.name")
+        if repository in repositories:
+            raise ArgumentError(f"{where}.name: {part.name} is there twice; keep one")
+        stored = StoredRepository(where=where, settings=_settings(part), images=stored_images(part, where, now))
+        repositories[repository] = stored
+        if isinstance(repository, EcrRepository):
+            _add_scan_type(scan_types, repository.registry, part.scan_type, stored)
+    return CaseSources(
+        repositories=repositories, scan_types=scan_types, signer=_signer(evidence, now), answers=_answers(evidence)
+    )
+
+
+def place(repository: Repository) -> str:
+    """Return a repository with its registry's host."""
+    return f"{repository.registry.host}/{repository.name}"
+
+
+def parse_place(name: str, where: str) -> Repository:
+    """Return the repository that ``place`` writes; raise ArgumentError that names the field."""
+    try:
+        reference = parse_reference(f"{name}:tag")
+    except InvalidReferenceError as problem:
+        raise ArgumentError(f"{where}: expected a repository with its registry's host: {problem}") from problem
+    return reference.ecr or OciRepository(OciRegistry(reference.domain), reference.path)
+
+
+def _settings(part: RepositoryPart) -> RepositorySettings | None:
+    if part.mutability is None:
+        return None
+    return RepositorySettings(mutability=part.mutability, exclusion_filters=tuple(part.exclusions))
+
+
+def _add_scan_type(
+    found: dict[EcrRegistry, ScanType], registry: EcrRegistry, named: ScanType | None, stored: StoredRepository
+) -> None:
+    """Note the scanner that a repository names, or that its images show."""
+    said = set() if named is None else {named}
+    for image in stored.images.values() if named is None else ():
+        said |= set() if image.coverage is None else {ScanType.ENHANCED}
+        said |= set() if image.basic is None else {ScanType.BASIC}
+    said |= {found[registry]} if registry in found else set()
+    if len(said) > 1:
+        raise ArgumentError(f"{stored.where}: {registry.host} scans with coverage or with basic, got both; keep one")
+    for one in said:
+        found[registry] = one
+
+
+def _signer(evidence: EvidencePart, now: datetime) -> dict[SignerQuestion, SignerRevocations]:
+    found = {}
+    for index, part in enumerate(evidence.signer):
+        signed_at = parse_moment(part.signed_at, f"evidence.signer[{index}].signedAt", now)
+        if signed_at is None:
+            raise ArgumentError(f"evidence.signer[{index}].signedAt: expected a time")
+        question = SignerQuestion(
+            profile_version_arn=part.profile_version_arn,
+            job_arn=part.job_arn,
+            signed_at=signed_at,
+            certificate_hashes=tuple(part.certificate_hashes),
+            platform=part.platform,
+        )
+        found[question] = SignerRevocations(revoked=tuple(part.revoked))
+    return found
+
+
+def _answers(evidence: EvidencePart) -> dict[OcspQuestion | CrlQuestion, bytes]:
+    found: dict[OcspQuestion | CrlQuestion, bytes] = {}
+    for index, ocsp in enumerate(evidence.ocsp):
+        where = f"evidence.ocsp[{index}]"
+        question = OcspQuestion(url=ocsp.url, request=decoded(ocsp.request, f"{where}.request"))
+        found[question] = decoded(ocsp.response, f"{where}.response")
+    for index, crl in enumerate(evidence.crls):
+        found[CrlQuestion(url=crl.url)] = decoded(crl.content, f"evidence.crls[{index}].content")
+    return found

@@ -1,0 +1,253 @@
+"""The fields of a file with test cases, in camelCase; a field that is not here is refused.
+
+Types only; ``read`` reads them and ``evidence`` says what they mean. What is left out of the evidence is not known, so that
+a check that needs it is undetermined. Members of type Any are moments, as in ``moments``.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tidegate.checks.result import Reason
+from tidegate.evidence.image import Absence, ImageStatus
+from tidegate.evidence.repository import ScanType, TagMutability
+from tidegate.evidence.scan import Answer, Severity
+from tidegate.evidence.signature_artifacts import ArtifactKind
+from tidegate.evidence.verification_result import VerificationState
+from tidegate.images.manifest import OCI_MANIFEST
+
+API_VERSION: Final = "cli.tidegate.dev/v1alpha1"
+KIND: Final = "Test"
+MAX_CASES: Final = 1_000
+"""Cases of one file."""
+
+DigestText = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$", max_length=71)]
+
+
+class Part(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """A mapping whose fields are all known."""
+
+
+class PackagePart(Part):
+    """A package with a vulnerability; without ``fixed`` no fixed version is known."""
+
+    name: str
+    installed: str = ""
+    fixed: str = ""
+
+
+class FindingPart(Part):
+    """A finding of Amazon Inspector or of ECR basic scanning."""
+
+    id: str
+    severity: Severity
+    packages: list[PackagePart] = []
+    fix_available: Answer = Answer.UNKNOWN
+    exploit_available: Answer = Answer.UNKNOWN
+    epss: Annotated[float, Meta(ge=0, le=1)] | None = None
+    first_observed_at: Any = None
+    status: Literal["ACTIVE", "SUPPRESSED"] = "ACTIVE"
+
+
+class CoveragePart(Part):
+    """Amazon Inspector's coverage of an image: ``status`` is its status code."""
+
+    status: str
+    reason: str
+    last_scanned_at: Any = None
+
+
+class BasicPart(Part):
+    """ECR basic scanning of an image."""
+
+    status: str
+    description: str = ""
+    completed_at: Any = None
+
+
+class SignaturePart(Part):
+    """What verification comes to for an authority of the policies, as ``authority`` names it.
+
+    With ``predicateType`` it is an attestation.
+    """
+
+    authority: str
+    state: VerificationState = VerificationState.VERIFIED
+    predicate_type: str | None = None
+    signer: str = ""
+
+
+class SubjectPart(Part):
+    """The image that a signature says it is about."""
+
+    media_type: str
+    digest: DigestText
+    size: int
+
+
+class ArtifactPart(Part):
+    """A signature as the registry keeps it; ``envelope`` is in base64. It is verified."""
+
+    kind: ArtifactKind
+    envelope_media_type: str
+    envelope: str
+    manifest_digest: DigestText
+    subject: SubjectPart | None = None
+    layer_annotations: dict[str, str] = {}
+    manifest_annotations: dict[str, str] = {}
+
+
+class ScannedPart(Part):
+    """What an image and a platform of an index have in common. ``coverage: null`` and ``basic: null`` say that there is no scan.
+
+    ``signatures`` states results, and ``artifacts`` are verified; both left out, signatures could not be looked for.
+    """
+
+    digest: DigestText | None = None
+    coverage: CoveragePart | UnsetType | None = UNSET
+    basic: BasicPart | UnsetType | None = UNSET
+    findings: list[FindingPart] | UnsetType = UNSET
+    all_findings: bool = True
+    signatures: list[SignaturePart] | UnsetType = UNSET
+    artifacts: list[ArtifactPart] | UnsetType = UNSET
+    all_artifacts: bool = True
+
+
+class SigningPart(Part):
+    """What Amazon ECR says of signing the image by itself."""
+
+    profile: str
+    status: Literal["IN_PROGRESS", "COMPLETE", "FAILED"]
+
+
+class ImagePart(ScannedPart):
+    """An image, or an index where ``platforms`` is given or ``mediaType`` says so.
+
+    ``manifest`` is its text. ``absent`` says that there is no such image.
+    """
+
+    tags: list[str] = []
+    media_type: str = OCI_MANIFEST
+    manifest: str | None = None
+    status: ImageStatus = ImageStatus.ACTIVE
+    pushed_at: Any = None
+    restored_at: Any = None
+    absent: Absence | None = None
+    platforms: dict[str, ScannedPart] | None = None
+    signing: SigningPart | None = None
+
+
+class RepositoryPart(Part):
+    """A repository by its name with the registry's host."""
+
+    name: str
+    mutability: TagMutability | None = None
+    exclusions: list[str] = []
+    scan_type: ScanType | None = None
+    images: list[ImagePart] = []
+
+
+class SignerAnswerPart(Part):
+    """An answer of AWS Signer about a signature."""
+
+    profile_version_arn: str
+    job_arn: str
+    signed_at: Any
+    certificate_hashes: list[str]
+    platform: str
+    revoked: list[str] = []
+
+
+class OcspAnswerPart(Part):
+    """An answer of an OCSP responder; ``request`` and ``response`` are in base64."""
+
+    url: str
+    request: str
+    response: str
+
+
+class CrlPart(Part):
+    """A certificate revocation list in base64."""
+
+    url: str
+    content: str
+
+
+class KeyPart(Part):
+    """The public key of a key in AWS KMS, as PEM."""
+
+    arn: str
+    pem: str
+
+
+class TrustedRootPart(Part):
+    """The trusted root that the TrustStore fetched from its TUF repository, as JSON text."""
+
+    trust_store: str
+    content: str
+
+
+class EvidencePart(Part):
+    """What AWS, registries and revocation services answer."""
+
+    repositories: list[RepositoryPart] = []
+    signer: list[SignerAnswerPart] = []
+    ocsp: list[OcspAnswerPart] = []
+    crls: list[CrlPart] = []
+    kms_keys: list[KeyPart] = []
+    trusted_roots: list[TrustedRootPart] = []
+
+
+class NamespacePart(Part):
+    """The namespace of the object; without labels, a selector matches it."""
+
+    name: str
+    labels: dict[str, str] | None = None
+
+
+Expected = Literal["Allowed", "Warned", "Audited", "Denied", "NotJudged"]
+
+
+class ExpectPart(Part):
+    """The expected answer. ``reasons`` are all reason codes that are no plain pass, ``images`` those of single images."""
+
+    decision: Expected
+    reasons: list[Reason] | None = None
+    images: dict[str, list[Reason]] = {}
+    message: list[str] = []
+
+
+class CasePart(Part):
+    """One case: an object, what is known of its images, and the expected answer.
+
+    ``evidence`` replaces that of the file, repository by repository. ``running_since`` says that the namespace runs the
+    images.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=253)]
+    object: dict[str, Any] | str
+    expect: ExpectPart
+    namespace: NamespacePart | None = None
+    now: Any = None
+    running_since: Any = None
+    evidence: EvidencePart = msgspec.field(default_factory=EvidencePart)
+
+
+class MetadataPart(Part):
+    """The name of the file's cases."""
+
+    name: str
+
+
+class CaseFile(Part):
+    """A whole file. ``policies`` are files with policies, beside this one; ``now`` is the time of all cases."""
+
+    api_version: Literal["cli.tidegate.dev/v1alpha1"]
+    kind: Literal["Test"]
+    metadata: MetadataPart
+    cases: Annotated[list[CasePart], Meta(min_length=1, max_length=MAX_CASES)]
+    policies: list[str] = []
+    now: Any = None
+    platforms: list[str] = []
+    evidence: EvidencePart = msgspec.field(default_factory=EvidencePart)

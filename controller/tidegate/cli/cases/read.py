@@ -1,0 +1,98 @@
+"""Reads files with test cases: of a folder every YAML file that has some, of a file all that it has.
+
+A field that does not exist is an error with its path and the name that was probably meant.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from tidegate.cli.argument_files import ArgumentError, read_file
+from tidegate.cli.cases import model
+from tidegate.cli.cases.model import API_VERSION, KIND, CaseFile
+from tidegate.cli.documents import MAX_FILE_BYTES, read_documents
+from tidegate.policy.shape import nearest
+from tidegate.strict.quotation import printable
+
+MAX_FILES: Final = 10_000
+"""YAML files below one folder."""
+_GROUP: Final = API_VERSION.partition("/")[0]
+_ENDINGS: Final = frozenset({".yaml", ".yml"})
+_UNKNOWN: Final = re.compile(r"contains unknown field `(.*)`$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadCases:
+    """The test cases of one document of a file."""
+
+    path: Path
+    content: CaseFile
+
+
+def read_cases(paths: Sequence[Path]) -> list[ReadCases]:
+    """Return the test cases of files and folders; raise ArgumentError for invalid ones, and where there are none."""
+    found: list[ReadCases] = []
+    for path in paths:
+        files = _below(path) if path.is_dir() else [path]
+        here = [ReadCases(path=file, content=one) for file in files for one in _of_file(file)]
+        if not here:
+            raise ArgumentError(f"{path} has no test cases: add a YAML file with apiVersion {API_VERSION}, kind {KIND}")
+        found += here
+    return found
+
+
+def _below(folder: Path) -> list[Path]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _ENDINGS and path.is_file() and not path.is_symlink() and _mentions_cases(path):
+            found.append(path)
+        if len(found) > MAX_FILES:
+            raise ArgumentError(f"{folder} has more than {MAX_FILES} YAML files; name a folder with fewer")
+    return found
+
+
+def _mentions_cases(path: Path) -> bool:
+    """Tell whether a file may have test cases; the others of a folder, such as values of a chart, may be no objects."""
+    return f"{_GROUP}/".encode() in read_file(path, maximum=MAX_FILE_BYTES)
+
+
+def _of_file(file: Path) -> Iterator[CaseFile]:
+    """Yield the test cases among the objects of a file; all objects of their API group must be some."""
+    for document in read_documents(file):
+        version = document.get("apiVersion")
+        if isinstance(version, str) and version.partition("/")[0] == _GROUP:
+            yield _read(document, file)
+
+
+def _read(document: dict[str, Any], file: Path) -> CaseFile:
+    try:
+        return msgspec.convert(document, CaseFile)
+    except msgspec.ValidationError as problem:
+        text, _, path = str(problem).partition(" - at `$")
+        path = path.rstrip("`").lstrip(".")
+        where = f"{file}: {printable(path)}: " if path else f"{file}: "
+        raise ArgumentError(f"{where}{printable(_words(text))}") from problem
+
+
+def _words(text: str) -> str:
+    unknown = _UNKNOWN.search(text)
+    if unknown is None:
+        return text[:1].lower() + text[1:]
+    near = nearest(unknown[1], _FIELDS)
+    do = f"did you mean {near}?" if near else "remove it"
+    return f"there is no field {unknown[1]}; {do}"
+
+
+_FIELDS: Final = sorted(
+    {
+        name
+        for part in vars(model).values()
+        if isinstance(part, type) and issubclass(part, model.Part)
+        for name in part.__struct_encode_fields__
+    }
+)
+"""The names of all fields of test cases."""

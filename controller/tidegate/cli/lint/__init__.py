@@ -1,0 +1,1 @@
+"""``tidegate lint``: mistakes in policies that the API server does not see."""

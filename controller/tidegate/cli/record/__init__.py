@@ -1,0 +1,1 @@
+"""``tidegate record``: the evidence of real images as test cases."""

@@ -1,0 +1,1 @@
+"""``tidegate test``: whether policies decide as their test cases say."""

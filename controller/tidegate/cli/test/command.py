@@ -1,0 +1,61 @@
+"""``tidegate test``: whether policies decide as their test cases say, without a network."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from tidegate.cli.cases.read import read_cases
+from tidegate.cli.test.output import print_json, print_junit, print_text
+from tidegate.cli.test.run import CaseState, run_cases
+
+EXIT_PASSED, EXIT_FAILED, EXIT_ERROR = 0, 1, 2
+_PRINT = {"text": print_text, "json": print_json, "junit": print_junit}
+
+
+@click.command("test")
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+    metavar="FILE_OR_FOLDER...",
+)
+@click.option(
+    "--policy",
+    "policy_files",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use, for "
+    "all cases; may be repeated. It is added to the files that the cases name.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Choice(list(_PRINT)),
+    default="text",
+    show_default=True,
+    help="Output format: text for people, JSON for programs, or JUnit XML for CI systems.",
+)
+def run_tests(paths: tuple[Path, ...], policy_files: tuple[Path, ...], output: str) -> None:
+    """Run the test cases of policies in files, and in all YAML files below folders.
+
+    A case has an object, what AWS says of its images, and the expected answer. It is judged by the same code as in the cluster.
+    Nothing is looked up: what the case does not say is undetermined. docs/guides/policy-tests.md describes the cases;
+    tidegate record writes them from real images.
+
+    Exit code 0: all cases passed. 1: at least one failed. 2: none failed, but at least one could not be judged, or the input is
+    invalid.
+
+    \b
+    Examples:
+      tidegate test policies/
+      tidegate test cases.yaml --policy policies.yaml -o junit
+    """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
+    results = run_cases(read_cases(paths), policy_files)
+    _PRINT[output](results)
+    states = {one.state for one in results}
+    if CaseState.FAILED in states:
+        sys.exit(EXIT_FAILED)
+    sys.exit(EXIT_ERROR if CaseState.ERROR in states else EXIT_PASSED)

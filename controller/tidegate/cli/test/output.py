@@ -1,0 +1,92 @@
+"""The results of test cases as text, JSON and JUnit XML."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+from xml.etree import ElementTree as ET
+
+import click
+
+from tidegate.cli.lines import console, print_line
+from tidegate.cli.test.run import CaseResult, CaseState
+from tidegate.strict.quotation import printable
+
+MAX_ANSWER_LINES: Final = 20
+"""Lines of the answer that are printed for a case."""
+_STYLES = {CaseState.PASSED: "green", CaseState.FAILED: "bold red", CaseState.ERROR: "magenta"}
+_COLUMN = 8
+
+
+def print_text(results: Sequence[CaseResult]) -> None:
+    """Print a line for each case, and below it what differs."""
+    to = console()
+    for one in results:
+        line = f"{one.state.value.upper():<{_COLUMN}}{one.file}: {one.name}"
+        to.print(printable(line), style=_STYLES[one.state])
+        for text in details(one):
+            print_line(to, text, indent=_COLUMN)
+    counts = Counter(one.state for one in results)
+    to.print()
+    to.print(", ".join(f"{counts[state]} {state.value.lower()}" for state in CaseState if counts[state]))
+
+
+def details(result: CaseResult) -> list[str]:
+    """Return what is to be said of a case that did not pass."""
+    if result.state is CaseState.PASSED:
+        return []
+    lacking = [f"the case has no {one}" for one in result.lacking]
+    answer = list(result.answer[:MAX_ANSWER_LINES])
+    return [*result.problems, *lacking, *(["the answer:"] if answer else []), *answer]
+
+
+def print_json(results: Sequence[CaseResult]) -> None:
+    """Print an object for each case. Field names are stable."""
+    click.echo(json.dumps([_object(one) for one in results], indent=2))
+
+
+def _object(one: CaseResult) -> dict[str, object]:
+    return {
+        "file": str(one.file),
+        "suite": one.suite,
+        "name": one.name,
+        "state": one.state.value,
+        "decision": one.decision,
+        "reasons": one.reasons,
+        "problems": one.problems,
+        "answer": one.answer,
+        "lacking": one.lacking,
+    }
+
+
+def print_junit(results: Sequence[CaseResult]) -> None:
+    """Print JUnit XML: a test suite for each file and name."""
+    root = ET.Element("testsuites", name="tidegate test")
+    suites: dict[tuple[str, str], list[CaseResult]] = {}
+    for one in results:
+        suites.setdefault((str(one.file), one.suite), []).append(one)
+    for (file, name), cases in suites.items():
+        counts = Counter(one.state for one in cases)
+        suite = ET.SubElement(
+            root,
+            "testsuite",
+            name=_xml(name),
+            file=_xml(file),
+            tests=str(len(cases)),
+            failures=str(counts[CaseState.FAILED]),
+            errors=str(counts[CaseState.ERROR]),
+        )
+        for one in cases:
+            element = ET.SubElement(suite, "testcase", name=_xml(one.name), classname=_xml(name), file=_xml(file))
+            if one.state is not CaseState.PASSED:
+                kind = "failure" if one.state is CaseState.FAILED else "error"
+                problem = ET.SubElement(element, kind, message=_xml(one.problems[0]))
+                problem.text = "\n".join(map(_xml, details(one)))
+    ET.indent(root)
+    click.echo('<?xml version="1.0" encoding="UTF-8"?>')
+    click.echo(ET.tostring(root, encoding="unicode"))
+
+
+def _xml(text: str) -> str:
+    """Return a text without the characters that XML cannot hold."""
+    return printable(text)

@@ -1,6 +1,6 @@
 """The engine, which collects evidence about images: built from the settings, for the controller and the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -87,11 +87,16 @@ class Engine:
 
 
 def build_engine(
-    settings: Settings, *, clock: Clock | None = None, account_calls_per_second: float | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    account_calls_per_second: float | None = None,
+    observed: Callable[[Sources], Sources] = lambda sources: sources,
 ) -> Engine:
     """Return the engine for the settings. It makes no calls.
 
     With ``account_calls_per_second``, calls to each AWS account wait for their turn: no request may wait for this engine.
+    ``observed`` returns the sources to ask in place of those that ask AWS, which it may pass the questions to.
     """
     clock = clock or SystemClock()
     metrics = Metrics()
@@ -124,6 +129,7 @@ def build_engine(
         other_registries=other_registries,
         revocation_services=revocation_services,
     )
+    sources = observed(sources)
     rate = api_rate(settings.aws, account_calls_per_second)
     limiters = ApiLimiters(clock=clock, rate=rate, observer=observer, accounting=accounting)
     budget = Budget(settings.cache.memory_mebibytes * MEBIBYTE)

@@ -20,6 +20,7 @@ from tidegate.telemetry.log import configure_logging
 
 if TYPE_CHECKING:
     from tidegate.app.engine import Engine
+    from tidegate.gather.sources import Sources
 
 CONCURRENT: Final = 200
 """Images in progress at once."""
@@ -39,15 +40,15 @@ class JudgedImage:
     evidence: ImageEvidence
 
 
-def engine_of(config: Path | None) -> "Engine":
-    """Return the engine for a configuration file; log errors to standard error.
+def engine_of(config: Path | None, observed: "Callable[[Sources], Sources]" = lambda sources: sources) -> "Engine":
+    """Return the engine for a configuration file; log errors to standard error. ``observed`` is as in ``build_engine``.
 
     The engine is imported here, because it needs the AWS SDK, which takes longer to import than all other modules.
     """
     from tidegate.app.engine import build_engine  # noqa: PLC0415
 
     configure_logging(level="error", form="console", stream=sys.stderr)
-    return build_engine(settings_of(config))
+    return build_engine(settings_of(config), observed=observed)
 
 
 def judge_images(

@@ -56,6 +56,11 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "preflight",
             "Check AWS, permissions, policies and the webhook, with fixes.",
         ),
+        "record": (
+            "tidegate.cli.record.command",
+            "record",
+            "Write the evidence of images as test cases of policies.",
+        ),
         "report": (
             "tidegate.cli.report.command",
             "report",

@@ -42,6 +42,9 @@ class Desk:
     def preflight(self, *arguments: object) -> Ended:
         return run("preflight", *arguments, "--config", self.config)
 
+    def record(self, *arguments: object) -> Ended:
+        return run("record", *arguments, "--config", self.config)
+
     def explain(self, *arguments: object) -> Ended:
         return run("explain", *arguments, "--config", self.config)
 

@@ -334,7 +334,6 @@ def test_an_object_in_a_file_beside_the_cases(tested: CaseWriter, tmp_path: Path
         ({"now": "yesterday"}, "now: expected a time such as"),
         ({"now": "-1d"}, "now: expected a time such as"),
         ({"policies": ["absent.yaml"]}, "absent.yaml cannot be read"),
-        ({"policies": []}, "policies: name the files with the policies, or add --policy"),
         ({"platforms": ["linux"]}, "platforms: expected os/architecture"),
         ({"evidence": {"repositories": [{"name": "a b"}]}}, "evidence.repositories[0].name: expected a repository"),
         ({"evidence": {"repositories": [{"name": "a/b"}] * 2}}, "evidence.repositories[1].name: a/b is there twice"),

@@ -38,7 +38,7 @@ class StoredRepository:
     """A repository of a case with its images by tag and digest; ``settings`` None are not known."""
 
     where: str
-    settings: RepositorySettings | None
+    settings: RepositorySettings | Absence | None
     images: Mapping[ImageId, StoredImage]
 
 
@@ -57,6 +57,9 @@ class CaseSources:
         return {one: self._described(repository, one) for one in ids}
 
     def _described(self, repository: Repository, image: ImageId) -> DescribedImage:
+        stored = self.repositories.get(repository)
+        if stored is not None and isinstance(stored.settings, Absence):
+            return stored.settings
         found = self._find(repository, image)
         return found if isinstance(found, SourceUnavailableError) else found.detail
 
@@ -234,7 +237,9 @@ def parse_place(name: str, where: str) -> Repository:
     return reference.ecr or OciRepository(OciRegistry(reference.domain), reference.path)
 
 
-def _settings(part: RepositoryPart) -> RepositorySettings | None:
+def _settings(part: RepositoryPart) -> RepositorySettings | Absence | None:
+    if part.absent is not None:
+        return part.absent
     if part.mutability is None:
         return None
     return RepositorySettings(mutability=part.mutability, exclusion_filters=tuple(part.exclusions))

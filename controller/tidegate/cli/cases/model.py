@@ -13,7 +13,7 @@ from tidegate.checks.result import Reason
 from tidegate.evidence.image import Absence, ImageStatus
 from tidegate.evidence.repository import ScanType, TagMutability
 from tidegate.evidence.scan import Answer, Severity
-from tidegate.evidence.signature_artifacts import ArtifactKind
+from tidegate.evidence.signature_artifacts import ArtifactKind, SigningState
 from tidegate.evidence.verification_result import VerificationState
 from tidegate.images.manifest import OCI_MANIFEST
 
@@ -118,7 +118,7 @@ class SigningPart(Part):
     """What Amazon ECR says of signing the image by itself."""
 
     profile: str
-    status: Literal["IN_PROGRESS", "COMPLETE", "FAILED"]
+    status: SigningState
 
 
 class ImagePart(ScannedPart):
@@ -139,9 +139,10 @@ class ImagePart(ScannedPart):
 
 
 class RepositoryPart(Part):
-    """A repository by its name with the registry's host."""
+    """A repository by its name with the registry's host; ``absent`` says that there is none."""
 
     name: str
+    absent: Absence | None = None
     mutability: TagMutability | None = None
     exclusions: list[str] = []
     scan_type: ScanType | None = None

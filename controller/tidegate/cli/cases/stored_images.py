@@ -30,7 +30,6 @@ from tidegate.evidence.signature_artifacts import (
     FoundArtifacts,
     SignatureArtifact,
     SigningHint,
-    SigningState,
 )
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
@@ -140,12 +139,8 @@ def _stored(part: ScannedPart, where: str, detail: ImageDetail, manifest: bytes 
         findings=FoundFindings() if findings is None and part.coverage is None else findings,
         artifacts=_artifacts(part, where),
         stated=None if part.signatures is UNSET else tuple(part.signatures),
-        signing=() if signing is None else (_hint(signing.profile, signing.status),),
+        signing=() if signing is None else (SigningHint(profile_arn=signing.profile, state=signing.status),),
     )
-
-
-def _hint(profile: str, status: str) -> SigningHint:
-    return SigningHint(profile_arn=profile, state=SigningState(status))
 
 
 def _coverage(part: ScannedPart, where: str, now: datetime) -> Coverage | None:

@@ -50,8 +50,8 @@ def run_tests(paths: tuple[Path, ...], policy_files: tuple[Path, ...], output: s
 
     \b
     Examples:
-      tidegate test policies/
-      tidegate test cases.yaml --policy policies.yaml -o junit
+      tidegate test cases.yaml
+      tidegate test --policy policies.yaml -o junit cases.yaml
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     results = run_cases(read_cases(paths), policy_files)
     _PRINT[output](results)

@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+import click
+
 from tidegate.admission.decision import Decision
 from tidegate.checks.result import Outcome
 from tidegate.cli.argument_files import ArgumentError
@@ -19,6 +21,7 @@ from tidegate.cli.documents import ReadPolicies, read_policies
 from tidegate.images.platform import InvalidPlatformError, Platform, parse_platform
 from tidegate.policy.snapshot import PolicySnapshot
 from tidegate.policy.trust_stores import AnyTrustStore, TrustSnapshot
+from tidegate.strict.quotation import printable
 from tidegate.trust.store_content import Content, broken_store, compile_store
 
 _NO_KEY: Final = "the case has no evidence.kmsKeys for it"
@@ -60,7 +63,7 @@ def _run_file(file: ReadCases, more: Sequence[Path]) -> Iterator[CaseResult]:
     content, folder = file.content, file.path.parent
     names = tuple(dict.fromkeys((*(folder / one for one in content.policies), *more)))
     if not names:
-        raise ArgumentError(f"{file.path}: policies: name the files with the policies, or add --policy")
+        click.echo(printable(f"{file.path} names no policies: judged by the built-in baseline"), err=True)
     policies = read_policies(names)
     seen: set[str] = set()
     for index, case in enumerate(content.cases):

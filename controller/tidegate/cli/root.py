@@ -51,6 +51,11 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "import_group",
             "Convert trust policies of other tools to objects.",
         ),
+        "lint": (
+            "tidegate.cli.lint.command",
+            "lint",
+            "Find mistakes in policies, exceptions and trust stores.",
+        ),
         "preflight": (
             "tidegate.cli.preflight.command",
             "preflight",

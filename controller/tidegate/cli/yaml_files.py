@@ -36,14 +36,18 @@ class YamlValue:
 
     def line_of(self, path: str) -> int:
         """Return the line of a field, such as ``spec.containers[0].image``; of the nearest one around it if it has none."""
-        return int(_nearest(self.node, path, [MAX_STEPS])[1].start_mark.line) + 1
+        return int(_nearest(self.node, self.node, path, [MAX_STEPS])[1].start_mark.line) + 1
+
+    def key_line_of(self, path: str) -> int:
+        """Return the line of the name of a field, which may be before that of its value."""
+        return int(_nearest(self.node, self.node, path, [MAX_STEPS])[2].start_mark.line) + 1
 
     def items(self, name: str) -> "list[YamlValue] | None":
         """Return the items of a list that is a member of this mapping, or None if it has no such list."""
         listed = self.value.get(name) if isinstance(self.value, dict) else None
         if not isinstance(listed, list):
             return None
-        _, node = _nearest(self.node, name, [MAX_STEPS])
+        _, node, _ = _nearest(self.node, self.node, name, [MAX_STEPS])
         nodes = node.value if isinstance(node, yaml.SequenceNode) else []
         nodes = nodes if len(nodes) == len(listed) else [node] * len(listed)
         return [YamlValue(value=value, node=node) for value, node in zip(listed, nodes, strict=True)]
@@ -105,33 +109,35 @@ def _require_unique_keys(root: yaml.Node) -> None:
             keys.add((key.tag, key.value))
 
 
-def _nearest(node: yaml.Node, path: str, steps: list[int]) -> tuple[int, yaml.Node]:
-    """Return the node at a path, or the nearest one around it, with the number of characters of the path that are left.
+def _nearest(node: yaml.Node, key: yaml.Node, path: str, steps: list[int]) -> tuple[int, yaml.Node, yaml.Node]:
+    """Return the node at a path, or the nearest one around it, after the number of characters of the path that are left.
 
-    A key may have dots, so each key is tried that the path begins with.
+    Beside it is its key, or the node itself in a list. A key may have dots, so each key is tried that the path begins with.
     """
-    best = len(path), node
-    for rest, child in _children(node, path):
+    best = len(path), node, key
+    for rest, child, at in _children(node, key, path):
         steps[0] -= 1
         if steps[0] < 0:
             break
         if rest is not None:
-            best = min(best, _nearest(child, rest, steps), key=lambda found: found[0])
+            best = min(best, _nearest(child, at, rest, steps), key=lambda found: found[0])
     return best
 
 
-def _children(node: yaml.Node, path: str) -> Iterator[tuple[str | None, yaml.Node]]:
-    """Yield the members of a node, each with what is left of the path below it, or None where the path leads elsewhere."""
+def _children(node: yaml.Node, key: yaml.Node, path: str) -> Iterator[tuple[str | None, yaml.Node, yaml.Node]]:
+    """Yield the members of a node, each with its key, and first what is left of the path below it, or None if it leads elsewhere."""
     if isinstance(node, yaml.SequenceNode):
         found = re.match(r"\[(\d{1,9})\]\.?", path)
         if found and int(found[1]) < len(node.value):
-            yield path[found.end() :], node.value[int(found[1])]
+            item = node.value[int(found[1])]
+            yield path[found.end() :], item, item
     elif isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.tag == _MERGE:
-                yield from ((path, one) for one in (value.value if isinstance(value, yaml.SequenceNode) else [value]))
-            elif isinstance(key, yaml.ScalarNode) and path.startswith(key.value):
-                rest = path[len(key.value) :]
-                yield (rest.removeprefix(".") if rest[:1] in {"", ".", "["} else None), value
+        for name, value in node.value:
+            if name.tag == _MERGE:
+                merged = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                yield from ((path, one, key) for one in merged)
+            elif isinstance(name, yaml.ScalarNode) and path.startswith(name.value):
+                rest = path[len(name.value) :]
+                yield (rest.removeprefix(".") if rest[:1] in {"", ".", "["} else None), value, name
             else:
-                yield None, value
+                yield None, value, name

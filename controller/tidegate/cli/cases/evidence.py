@@ -11,7 +11,7 @@ from typing import Final
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.cases.model import EvidencePart, RepositoryPart
 from tidegate.cli.cases.moments import parse_moment
-from tidegate.cli.cases.stored_images import StoredImage, decoded, stored_images
+from tidegate.cli.cases.stored_images import CaseImage, decoded, stored_images
 from tidegate.errors import InvalidReferenceError
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
@@ -34,19 +34,19 @@ MAX_LACKING: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StoredRepository:
+class CaseRepository:
     """A repository of a case with its images by tag and digest; ``settings`` None are not known."""
 
     where: str
     settings: RepositorySettings | Absence | None
-    images: Mapping[ImageId, StoredImage]
+    images: Mapping[ImageId, CaseImage]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class CaseSources:
     """All sources of one case. ``lacking`` are the facts that were asked for and that the case does not have."""
 
-    repositories: Mapping[Repository, StoredRepository]
+    repositories: Mapping[Repository, CaseRepository]
     scan_types: Mapping[EcrRegistry, ScanType]
     signer: Mapping[SignerQuestion, SignerRevocations]
     answers: Mapping[OcspQuestion | CrlQuestion, bytes]
@@ -183,18 +183,18 @@ class CaseSources:
             return NoAnswer(reason=self._lack(f"evidence.{kind} for {question.url}", kind).detail)
         return found
 
-    def image(self, repository: Repository, digest: Digest) -> StoredImage | None:
+    def image(self, repository: Repository, digest: Digest) -> CaseImage | None:
         """Return an image of the case."""
         found = self.repositories.get(repository)
         return None if found is None else found.images.get(ImageId.of_digest(digest))
 
-    def _image(self, repository: Repository, digest: Digest) -> StoredImage:
+    def _image(self, repository: Repository, digest: Digest) -> CaseImage:
         found = self._find(repository, ImageId.of_digest(digest))
         if isinstance(found, SourceUnavailableError):
             raise found
         return found
 
-    def _find(self, repository: Repository, image: ImageId) -> StoredImage | SourceUnavailableError:
+    def _find(self, repository: Repository, image: ImageId) -> CaseImage | SourceUnavailableError:
         stored = self.repositories.get(repository)
         found = None if stored is None else stored.images.get(image)
         return found or self._lack(f"image {place(repository)}{image} in evidence", "ecr:DescribeImages")
@@ -207,14 +207,14 @@ class CaseSources:
 
 def case_sources(evidence: EvidencePart, now: datetime) -> CaseSources:
     """Return the sources of a case; raise ArgumentError that names the field for evidence that cannot be read."""
-    repositories: dict[Repository, StoredRepository] = {}
+    repositories: dict[Repository, CaseRepository] = {}
     scan_types: dict[EcrRegistry, ScanType] = {}
     for index, part in enumerate(evidence.repositories):
         where = f"evidence.repositories[{index}]"
         repository = parse_place(part.name, f"{where}.name")
         if repository in repositories:
             raise ArgumentError(f"{where}.name: {part.name} is there twice; keep one")
-        stored = StoredRepository(where=where, settings=_settings(part), images=stored_images(part, where, now))
+        stored = CaseRepository(where=where, settings=_settings(part), images=stored_images(part, where, now))
         repositories[repository] = stored
         if isinstance(repository, EcrRepository):
             _add_scan_type(scan_types, repository.registry, part.scan_type, stored)
@@ -246,7 +246,7 @@ def _settings(part: RepositoryPart) -> RepositorySettings | Absence | None:
 
 
 def _add_scan_type(
-    found: dict[EcrRegistry, ScanType], registry: EcrRegistry, named: ScanType | None, stored: StoredRepository
+    found: dict[EcrRegistry, ScanType], registry: EcrRegistry, named: ScanType | None, stored: CaseRepository
 ) -> None:
     """Note the scanner that a repository names, or that its images show."""
     said = set() if named is None else {named}

@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from tidegate.cli.argument_files import ArgumentError, read_file
 from tidegate.cli.cases import model
 from tidegate.cli.cases.model import API_VERSION, KIND, CaseFile
-from tidegate.cli.documents import MAX_FILE_BYTES, read_documents
+from tidegate.cli.documents import objects_of
+from tidegate.cli.yaml_files import MAX_FILE_BYTES, YamlValue, read_text, yaml_values
 from tidegate.policy.shape import nearest
 from tidegate.strict.quotation import printable
 
@@ -37,7 +38,7 @@ def read_cases(paths: Sequence[Path]) -> list[ReadCases]:
     """Return the test cases of files and folders; raise ArgumentError for invalid ones, and where there are none."""
     found: list[ReadCases] = []
     for path in paths:
-        files = _below(path) if path.is_dir() else [path]
+        files = files_below(path, f"{_GROUP}/") if path.is_dir() else [path]
         here = [ReadCases(path=file, content=one) for file in files for one in _of_file(file)]
         if not here:
             raise ArgumentError(f"{path} has no test cases: add a YAML file with apiVersion {API_VERSION}, kind {KIND}")
@@ -45,36 +46,38 @@ def read_cases(paths: Sequence[Path]) -> list[ReadCases]:
     return found
 
 
-def _below(folder: Path) -> list[Path]:
+def files_below(folder: Path, mentioned: str) -> list[Path]:
+    """Return the YAML files below a folder that mention a text: the others, such as values of a chart, may be no objects."""
     found = []
     for path in sorted(folder.rglob("*")):
-        if path.suffix in _ENDINGS and path.is_file() and not path.is_symlink() and _mentions_cases(path):
+        if (
+            path.suffix in _ENDINGS
+            and path.is_file()
+            and not path.is_symlink()
+            and mentioned.encode() in read_file(path, maximum=MAX_FILE_BYTES)
+        ):
             found.append(path)
         if len(found) > MAX_FILES:
             raise ArgumentError(f"{folder} has more than {MAX_FILES} YAML files; name a folder with fewer")
     return found
 
 
-def _mentions_cases(path: Path) -> bool:
-    """Tell whether a file may have test cases; the others of a folder, such as values of a chart, may be no objects."""
-    return f"{_GROUP}/".encode() in read_file(path, maximum=MAX_FILE_BYTES)
-
-
 def _of_file(file: Path) -> Iterator[CaseFile]:
     """Yield the test cases among the objects of a file; all objects of their API group must be some."""
-    for document in read_documents(file):
-        version = document.get("apiVersion")
+    for document in objects_of(yaml_values(read_text(file), file), file):
+        version = document.value.get("apiVersion")
         if isinstance(version, str) and version.partition("/")[0] == _GROUP:
             yield _read(document, file)
 
 
-def _read(document: dict[str, Any], file: Path) -> CaseFile:
+def _read(document: YamlValue, file: Path) -> CaseFile:
     try:
-        return msgspec.convert(document, CaseFile)
+        return msgspec.convert(document.value, CaseFile)
     except msgspec.ValidationError as problem:
         text, _, path = str(problem).partition(" - at `$")
         path = path.rstrip("`").lstrip(".")
-        where = f"{file}: {printable(path)}: " if path else f"{file}: "
+        place = f"{file}:{document.key_line_of(path)}: "
+        where = f"{place}{printable(path)}: " if path else place
         raise ArgumentError(f"{where}{printable(_words(text))}") from problem
 
 

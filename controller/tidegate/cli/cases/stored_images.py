@@ -43,7 +43,7 @@ _CHILD_SIZE: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StoredImage:
+class CaseImage:
     """What a case has of one image; ``where`` is its field, and ``stated`` are results of verifications."""
 
     where: str
@@ -57,9 +57,9 @@ class StoredImage:
     signing: tuple[SigningHint, ...] = ()
 
 
-def stored_images(part: RepositoryPart, where: str, now: datetime) -> Mapping[ImageId, StoredImage]:
+def stored_images(part: RepositoryPart, where: str, now: datetime) -> Mapping[ImageId, CaseImage]:
     """Return the images of a repository by tag and digest; raise ArgumentError that names the field."""
-    found: dict[ImageId, StoredImage] = {}
+    found: dict[ImageId, CaseImage] = {}
     for index, image in enumerate(part.images):
         path = f"{where}.images[{index}]"
         if not image.tags and image.digest is None and image.manifest is None:
@@ -71,11 +71,11 @@ def stored_images(part: RepositoryPart, where: str, now: datetime) -> Mapping[Im
     return found
 
 
-def _image(name: str, part: ImagePart, where: str, now: datetime) -> Iterator[tuple[ImageId, StoredImage]]:
+def _image(name: str, part: ImagePart, where: str, now: datetime) -> Iterator[tuple[ImageId, CaseImage]]:
     if part.absent is not None:
         keys = [ImageId.of_tag(tag) for tag in part.tags]
         keys += [] if part.digest is None else [ImageId.of_digest(Digest(part.digest))]
-        yield from ((key, StoredImage(where=where, detail=part.absent or Absence.IMAGE)) for key in keys)
+        yield from ((key, CaseImage(where=where, detail=part.absent or Absence.IMAGE)) for key in keys)
         return
     manifest = None if part.manifest is None else part.manifest.encode()
     media_type = part.media_type
@@ -125,12 +125,12 @@ def _detail(digest: Digest, media_type: str, part: ImagePart, where: str, now: d
     )
 
 
-def _stored(part: ScannedPart, where: str, detail: ImageDetail, manifest: bytes | None, now: datetime) -> StoredImage:
+def _stored(part: ScannedPart, where: str, detail: ImageDetail, manifest: bytes | None, now: datetime) -> CaseImage:
     if part.signatures is not UNSET and part.artifacts is not UNSET:
         raise ArgumentError(f"{where}: expected signatures or artifacts, got both; keep one")
     signing = part.signing if isinstance(part, ImagePart) else None
     findings = _findings(part, where, now)
-    return StoredImage(
+    return CaseImage(
         where=where,
         detail=detail,
         manifest=manifest,

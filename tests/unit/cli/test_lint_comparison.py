@@ -1,0 +1,183 @@
+"""What lint says of two policies or patterns is true of every image, whatever they are."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from tests.unit.builders import IMAGE, ecr, full_policy, globs, host, subject
+from tests.unit.strategies import collected, policies
+from tidegate.admission.verdict import Judgement
+from tidegate.checks.judge import judge, required_checks
+from tidegate.checks.result import Check
+from tidegate.cli.lint.comparison import is_never_stricter
+from tidegate.cli.lint.scopes import (
+    glob_contains,
+    globs_overlap,
+    match_contained,
+    matches_overlap,
+    scope_contained,
+    scopes_overlap,
+)
+from tidegate.evidence.scan import Severity
+from tidegate.policy.match import namespace_matches
+from tidegate.policy.model import (
+    Action,
+    ImagePolicy,
+    Match,
+    ScanRules,
+    SelectorOperator,
+    SelectorRequirement,
+    Tolerance,
+    VulnerabilityRules,
+)
+from tidegate.strict.wildcard import compile_glob
+
+GLOBS = st.from_regex(r"(\*{1,2}|[ab/]){0,6}", fullmatch=True).map(lambda text: re.sub(r"\*{3,}", "**", text))
+TEXTS = st.text("ab/", max_size=8)
+KEYS = ("team", "env")
+REQUIREMENTS = st.builds(
+    SelectorRequirement,
+    key=st.sampled_from(KEYS),
+    operator=st.sampled_from(SelectorOperator),
+    values=st.lists(st.sampled_from("xyz"), min_size=1, max_size=2).map(tuple),
+).map(lambda one: one if "In" in one.operator.value else replace(one, values=()))
+MATCHES = st.builds(
+    Match,
+    namespace_selector=st.lists(REQUIREMENTS, max_size=2).map(tuple),
+    namespaces=st.lists(GLOBS.filter(bool), max_size=2).map(lambda texts: globs(*texts)),
+    excluded_namespaces=st.lists(GLOBS.filter(bool), max_size=2).map(lambda texts: globs(*texts)),
+)
+LABELS = st.dictionaries(st.sampled_from(KEYS), st.sampled_from("xyz"))
+
+
+@given(GLOBS, GLOBS, TEXTS)
+@example("a*", "*b", "ab")
+@example("**/a", "b*", "b/a")
+@example("*", "a/b", "a/b")
+def test_patterns_that_a_text_fits_overlap_and_contain_it(one: str, other: str, text: str) -> None:
+    if compile_glob(one)(text) and compile_glob(other)(text):
+        assert globs_overlap(one, other)
+    if glob_contains(one, other) and compile_glob(other)(text):
+        assert compile_glob(one)(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ("team/**", "team/app", True),
+        ("team/*", "team/app/web", False),
+        ("team/**", "*/web", True),
+        ("team/a*", "team/b*", False),
+        ("*-dev", "team-*", True),
+        ("**", "", True),
+        ("*", "/", False),
+        ("a", "b", False),
+    ],
+)
+def test_whether_patterns_overlap(one: str, other: str, overlap: bool) -> None:
+    assert globs_overlap(one, other) is overlap
+    assert globs_overlap(other, one) is overlap
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "contains"),
+    [
+        ("**", "a/*", True),
+        ("team/**", "team/a/*", True),
+        ("team/**", "team/app", True),
+        ("team/*", "team/*", True),
+        ("team/*", "team/**", False),
+        ("team/**", "other/**", False),
+        ("*/**", "a/b", True),
+    ],
+)
+def test_whether_a_pattern_contains_another(whole: str, part: str, contains: bool) -> None:
+    assert glob_contains(whole, part) is contains
+
+
+def test_scopes_are_compared_by_their_fields() -> None:
+    assert scopes_overlap(ecr(), ecr("team/*", region="eu-west-1"))
+    assert not scopes_overlap(ecr(), ecr(account="999999999999"))
+    assert not scopes_overlap(ecr(region="us-east-1"), ecr(region="eu-west-1"))
+    assert scopes_overlap(host("ghcr.io"), host("ghcr.io", "a/*"))
+    assert not scopes_overlap(host("ghcr.io"), host("quay.io"))
+    assert not scopes_overlap(host("ghcr.io"), ecr())
+    assert scope_contained(ecr("team/*", region="eu-west-1"), [host("ghcr.io"), ecr()])
+    assert not scope_contained(ecr(), [ecr(region="eu-west-1")])
+    assert not scope_contained(host("ghcr.io"), [ecr()])
+    assert scope_contained(host("ghcr.io", "a/*"), [host("ghcr.io", "a/**")])
+
+
+@given(MATCHES, MATCHES, TEXTS, LABELS)
+def test_a_namespace_in_both_matches_is_never_denied(
+    one: Match, other: Match, name: str, labels: dict[str, str]
+) -> None:
+    is_in_one, is_in_other = (namespace_matches(each, name, labels) for each in (one, other))
+    if is_in_one and is_in_other:
+        assert matches_overlap(one, other)
+    if match_contained(one, other) and is_in_one:
+        assert is_in_other
+
+
+def test_matches_that_exclude_each_other() -> None:
+    def team(operator: SelectorOperator, *values: str) -> Match:
+        return Match(namespace_selector=(SelectorRequirement(key="team", operator=operator, values=values),))
+
+    pairs = [
+        (team(SelectorOperator.IN, "x"), team(SelectorOperator.IN, "y")),
+        (team(SelectorOperator.IN, "x"), team(SelectorOperator.NOT_IN, "x")),
+        (team(SelectorOperator.IN, "x"), team(SelectorOperator.DOES_NOT_EXIST)),
+        (team(SelectorOperator.EXISTS), team(SelectorOperator.DOES_NOT_EXIST)),
+        (Match(namespaces=globs("shop")), Match(namespaces=globs("data"))),
+        (Match(namespaces=globs("shop")), Match(excluded_namespaces=globs("shop"))),
+        (Match(images=(ecr("a/*"),)), Match(images=(ecr("b/*"),))),
+    ]
+    for one, other in pairs:
+        assert not matches_overlap(one, other)
+        assert not matches_overlap(other, one)
+
+
+def passes(one: ImagePolicy, evidence: Any) -> bool:
+    about = subject(IMAGE, evidence)
+    return Judgement(policy=one, results=judge(one, about)).allowed
+
+
+@given(st.data(), policies, policies, collected())
+def test_a_policy_that_is_never_stricter_refuses_nothing_that_the_other_allows(
+    data: Any, one: ImagePolicy, other: ImagePolicy, evidence: Any
+) -> None:
+    """The parts of the first policy are those of the second, or others, so that it often is never stricter."""
+    parts = ("actions", "match", "registries", "tags", "scan", "vulnerabilities", "platforms", "max_stale")
+    kept = data.draw(st.sets(st.sampled_from(parts), min_size=4))
+    one = replace(one, **{part: getattr(other, part) for part in kept}, on_undetermined=other.on_undetermined)
+    # A policy without a requirement is not valid.
+    assume(required_checks(one) != (Check.POLICY,) and is_never_stricter(one, other))
+    if passes(other, evidence):
+        assert passes(one, evidence)
+
+
+FULL = full_policy()
+
+
+@pytest.mark.parametrize(
+    "weaker",
+    [
+        {"registries": (ecr(), host("ghcr.io"))},
+        {"registries": None},
+        {"tags": None},
+        {"scan": ScanRules(when_pending=Tolerance.ALLOW)},
+        {"vulnerabilities": VulnerabilityRules(max_counts={Severity.CRITICAL: 3})},
+        {"actions": frozenset({Action.WARN})},
+        {"match": Match(namespaces=globs("shop"))},
+        {"on_undetermined": Tolerance.ALLOW},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_part_that_is_weaker(weaker: dict[str, Any]) -> None:
+    one = replace(FULL, name="weaker", **weaker)
+    assert is_never_stricter(one, FULL)
+    assert not is_never_stricter(FULL, one)

@@ -63,6 +63,13 @@ def test_images_are_judged_in_ci(shell: Shell, request: pytest.FixtureRequest) -
         shell.run(block)
 
 
+def test_policies_are_tested_and_linted(shell: Shell, request: pytest.FixtureRequest) -> None:
+    said = [shell.run(block) for block in blocks_of(request)]
+    assert "3 passed" in said[2]
+    recorded = yaml.safe_load((shell.folder / "recorded.yaml").read_text())
+    assert recorded["cases"][0]["expect"] == {"decision": "Allowed", "reasons": []}
+
+
 def test_a_signature_is_verified_from_a_terminal(
     shell: Shell, control_plane: ControlPlane, aws: Simulator, request: pytest.FixtureRequest
 ) -> None:

@@ -312,8 +312,14 @@ def test_scopes_that_match_no_listed_image(linted: Linter) -> None:
         (
             "MatchesNoImage",
             "spec.match.images[1]: matches none of the 2 listed images",
-            "correct the scope, or remove it",
+            "correct it, or remove it",
         )
+    ]
+    scope = {"account": ACCOUNT, "repositories": ["team/*", "taem/*", "**/web"]}
+    ended = linted(policy(match={"images": [scope]}, **NO_CRITICAL), arguments=("-o", "json", "--images", "images.txt"))
+    assert [one[1].partition(":")[0] for one in found(ended)] == [
+        "spec.match.images[0].repositories[1]",
+        "spec.match.images[0].repositories[2]",
     ]
 
 

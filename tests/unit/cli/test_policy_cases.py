@@ -2,6 +2,7 @@
 
 import json
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests import objects
 from tests.unit.cli.commands import Ended, run
@@ -399,6 +402,55 @@ def test_a_folder_or_file_without_cases_is_an_error(tested: CaseWriter, tmp_path
         ended = run("test", path)
         assert ended.code == ERROR
         assert "has no test cases" in ended.err
+
+
+def test_aliases_that_repeat_each_other_are_bounded(tested: CaseWriter, tmp_path: Path) -> None:
+    tested()
+    lines = ["object: &a0 {x: y}"]
+    lines += [f"l{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    file = tmp_path / "cases.yaml"
+    file.write_text(file.read_text() + "\n".join(lines) + "\n")
+    ended = run("test", file)
+    assert ended.code == ERROR
+    assert "has more than 1,000,000 values in one document" in ended.err
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["-1d", "*", "ok"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_whatever_a_case_says_the_command_ends_with_a_code_and_no_traceback(data: Any) -> None:
+    document: Any = {
+        "apiVersion": "cli.tidegate.dev/v1alpha1",
+        "kind": "Test",
+        "metadata": {"name": "suite"},
+        "policies": [],
+        "now": "2026-11-28T12:00:00Z",
+        "platforms": ["linux/amd64"],
+        "evidence": {
+            "repositories": [
+                {"name": REPOSITORY, "mutability": "IMMUTABLE", "images": [image(findings=[dict(CRITICAL)])]}
+            ]
+        },
+        "cases": [case() | {"namespace": {"name": "shop", "labels": {}}, "runningSince": "-1d"}],
+    }
+    document = yaml.safe_load(yaml.safe_dump(document))
+    place = document
+    while True:
+        key = data.draw(st.sampled_from(sorted(place)) if isinstance(place, dict) else st.integers(0, len(place) - 1))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(VALUES)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "cases.yaml"
+        file.write_text(yaml.safe_dump(document))
+        assert run("test", file).code in {PASSED, FAILED, ERROR}
 
 
 # Output

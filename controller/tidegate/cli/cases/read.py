@@ -21,6 +21,8 @@ from tidegate.strict.quotation import printable
 
 MAX_FILES: Final = 10_000
 """YAML files below one folder."""
+MAX_VALUES: Final = 1_000_000
+"""Values of one document with cases."""
 _GROUP: Final = API_VERSION.partition("/")[0]
 _ENDINGS: Final = frozenset({".yaml", ".yml"})
 _UNKNOWN: Final = re.compile(r"contains unknown field `(.*)`$")
@@ -71,6 +73,7 @@ def _of_file(file: Path) -> Iterator[CaseFile]:
 
 
 def _read(document: YamlValue, file: Path) -> CaseFile:
+    _require_bounded(document.value, file)
     try:
         return msgspec.convert(document.value, CaseFile)
     except msgspec.ValidationError as problem:
@@ -79,6 +82,18 @@ def _read(document: YamlValue, file: Path) -> CaseFile:
         place = f"{file}:{document.key_line_of(path)}: "
         where = f"{place}{printable(path)}: " if path else place
         raise ArgumentError(f"{where}{printable(_words(text))}") from problem
+
+
+def _require_bounded(value: object, file: Path) -> None:
+    """Raise ArgumentError for more than MAX_VALUES values: aliases of YAML may repeat what they name without end."""
+    pending, count = [value], 0
+    while pending:
+        one = pending.pop()
+        count += 1
+        if count + len(pending) > MAX_VALUES:
+            raise ArgumentError(f"{file} has more than {MAX_VALUES:,} values in one document; split it")
+        if isinstance(one, dict | list):
+            pending.extend(one.values() if isinstance(one, dict) else one)
 
 
 def _words(text: str) -> str:

@@ -1,7 +1,7 @@
 """Scopes that match none of the listed images, and patterns that match none of the listed namespaces."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -85,9 +85,13 @@ def _scopes(
 ) -> Iterator[LintFinding]:
     for index, scope in enumerate(scopes):
         where = f"{path}[{index}]"
-        if not any(scope_contains(scope, one) for one in images):
-            message = f"{where}: matches none of the {len(images)} listed images"
-            yield source.finding(Rule.MATCHES_NO_IMAGE, where, message, "correct the scope, or remove it")
+        globs = [replace(scope, repositories=(glob,)) for glob in scope.repositories]
+        unmatched = [at for at, one in enumerate(globs) if not any(scope_contains(one, image) for image in images)]
+        # A scope of which nothing matches is one finding, also where it names many repositories.
+        places = [where] if len(unmatched) == len(globs) else [f"{where}.repositories[{at}]" for at in unmatched]
+        for place in places:
+            message = f"{place}: matches none of the {len(images)} listed images"
+            yield source.finding(Rule.MATCHES_NO_IMAGE, place, message, "correct it, or remove it")
 
 
 def check_namespaces(found: LintedObjects, namespaces: Iterable[str]) -> Iterator[LintFinding]:

@@ -27,6 +27,7 @@ from tidegate.verdicts.usage import NamespaceUsage, OwningWorkload, Usage
 from tidegate.verdicts.verdict_input import NamespaceVerdict, VerdictInput
 
 CLEAN, FINDINGS, INVALID = 0, 1, 2
+DOCS = Path(__file__).parents[3] / "docs"
 ACCOUNT = "123456789012"
 NO_CRITICAL: dict[str, Any] = {"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
 NOTATION = {"trustStores": ["aws"], "trustedIdentities": ["*"]}
@@ -508,8 +509,18 @@ def test_a_trust_store_whose_config_map_is_in_no_file_is_known(linted: Linter) -
     assert rules(linted, policy(signatures={"anyOf": [AUTHORITY]}), store) == []
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_the_policies_of_the_documentation_have_no_error(linted: Linter, page: Path) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    whole = [one for one in blocks if "kind: ImagePolicy" in one and one.startswith("apiVersion")]
+    if whole:
+        Path("policies.yaml").write_text("\n---\n".join(whole))
+        ended = run("lint", "policies.yaml")
+        assert ended.code == CLEAN, ended.out
+
+
 def test_every_rule_is_documented() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "reference" / "lint.md").read_text()
+    page = (DOCS / "reference" / "lint.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", page, re.MULTILINE)
     assert [(name, severity, text) for name, severity, text in rows] == [
         (one.value, one.severity.value, one.short) for one in sorted(Rule)

@@ -34,12 +34,12 @@ def _annotation(command: str, row: CheckedImage) -> str:
     image = row.image
     properties = {"file": image.path, "line": str(image.line)} if image.path else {}
     properties["title"] = f"{row.state.words}: {image.text or image.place}"
-    named = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
+    named = ",".join(f"{name}={escaped(value, ':,')}" for name, value in properties.items())
     place = [] if image.place in {"argument", image.path} else [image.place]
-    return f"::{command} {named}::{'%0A'.join(_escaped(line) for line in (*place, *row.why))}"
+    return f"::{command} {named}::{'%0A'.join(escaped(line) for line in (*place, *row.why))}"
 
 
-def _escaped(text: str, more: str = "") -> str:
+def escaped(text: str, more: str = "") -> str:
     """Return a text that cannot end the command, and so begin another one."""
     text = log_line(text).replace("%", "%25")
     for one in more:

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from tidegate.cli.check.as_github import escaped
 from tidegate.cli.lines import console, print_line
 from tidegate.cli.lint.rules import LintFinding, LintSeverity, Rule
 from tidegate.reports.sarif import SarifLevel, SarifResult, SarifRule, sarif_log
@@ -78,15 +79,7 @@ def print_sarif(findings: Sequence[LintFinding]) -> None:
 def print_github(findings: Sequence[LintFinding]) -> None:
     """Print a workflow command for each finding, and then the number of each severity."""
     for one in findings:
-        place = f"file={_escaped(str(one.file), ':,')},line={one.line},title={_escaped(one.rule.value, ':,')}"
+        place = f"file={escaped(str(one.file), ':,')},line={one.line},title={escaped(one.rule.value, ':,')}"
         text = f"{one.about}: {one.message}. To fix: {one.fix}"
-        click.echo(f"::{_COMMANDS[one.severity]} {place}::{_escaped(text)}")
+        click.echo(f"::{_COMMANDS[one.severity]} {place}::{escaped(text)}")
     click.echo(counted(findings))
-
-
-def _escaped(text: str, more: str = "") -> str:
-    """Return a text that cannot end the command, and so begin another one."""
-    text = printable(text).replace("%", "%25")
-    for one in more:
-        text = text.replace(one, f"%{ord(one):02X}")
-    return text

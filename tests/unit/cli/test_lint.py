@@ -504,6 +504,15 @@ def test_annotations_of_github_actions(linted: Linter) -> None:
     assert lines[-1] == "1 error, 1 warning"
 
 
+@pytest.mark.parametrize("output", ["text", "json", "sarif", "github"])
+def test_no_line_is_a_command_of_a_ci_service(linted: Linter, output: str) -> None:
+    name = "##vso[task.setvariable variable=x]y"
+    spec: dict[str, Any] = {name: True, **NO_CRITICAL}
+    ended = linted(policy(**spec), arguments=("-o", output))
+    assert ended.code == FINDINGS
+    assert "##vso[" not in ended.out
+
+
 def test_a_trust_store_whose_config_map_is_in_no_file_is_known(linted: Linter) -> None:
     store = objects.trust_store("aws", {"type": "signingAuthority", "configMap": {"name": "roots"}})
     assert rules(linted, policy(signatures={"anyOf": [AUTHORITY]}), store) == []

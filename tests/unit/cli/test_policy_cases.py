@@ -475,3 +475,10 @@ def test_junit(tested: CaseWriter) -> None:
     ended = tested([image(coverage=None), image(tags=["other"])], arguments=("-o", "junit"))
     (suite,) = ET.fromstring(ended.out)
     assert suite.find("testcase/error") is not None
+
+
+@pytest.mark.parametrize("output", ["text", "json", "junit"])
+def test_no_line_is_a_command_of_a_ci_service(tested: CaseWriter, output: str) -> None:
+    ended = tested(one=case(decision="Denied") | {"name": "##vso[task.complete]"}, arguments=("-o", output))
+    assert ended.code == FAILED
+    assert "##vso[" not in ended.out

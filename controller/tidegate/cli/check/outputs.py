@@ -43,11 +43,11 @@ class CheckReport:
             case "json":
                 from tidegate.cli.check.as_json import image_as_json  # noqa: PLC0415
 
-                return _json([image_as_json(one) for one in self.rows])
+                return json_text([image_as_json(one) for one in self.rows])
             case "sarif":
                 from tidegate.cli.check.as_sarif import check_sarif  # noqa: PLC0415
 
-                return _json(check_sarif(self.rows, strict=self.strict))
+                return json_text(check_sarif(self.rows, strict=self.strict))
             case "junit":
                 from tidegate.cli.check.as_junit import junit_xml  # noqa: PLC0415
 
@@ -68,7 +68,7 @@ class CheckReport:
                 raise ArgumentError(f"{path} cannot be written: {problem.strerror}") from problem
 
 
-def _json(value: object) -> str:
+def json_text(value: object) -> str:
     """Return a value as JSON in which no CI service finds a command; see ``log_line``."""
     return json.dumps(value, indent=2).replace("##", "#\\u0023")
 

@@ -1,6 +1,5 @@
 """Findings as text, JSON, a SARIF log and annotations of GitHub Actions."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -8,10 +7,11 @@ from typing import Final
 import click
 
 from tidegate.cli.check.as_github import escaped
+from tidegate.cli.check.outputs import json_text
 from tidegate.cli.lines import console, print_line
 from tidegate.cli.lint.rules import LintFinding, LintSeverity, Rule
 from tidegate.reports.sarif import SarifLevel, SarifResult, SarifRule, sarif_log
-from tidegate.strict.quotation import printable
+from tidegate.strict.quotation import log_line
 
 _STYLES: Final = {LintSeverity.ERROR: "bold red", LintSeverity.WARNING: "yellow", LintSeverity.NOTE: "cyan"}
 _COMMANDS: Final = {LintSeverity.ERROR: "error", LintSeverity.WARNING: "warning", LintSeverity.NOTE: "notice"}
@@ -21,9 +21,7 @@ def print_text(findings: Sequence[LintFinding]) -> None:
     """Print each finding with its place and the fix, and then the number of each severity."""
     to = console()
     for one in findings:
-        to.print(
-            printable(f"{one.file}:{one.line}: {one.severity.value} {one.rule.value}"), style=_STYLES[one.severity]
-        )
+        to.print(log_line(f"{one.file}:{one.line}: {one.severity.value} {one.rule.value}"), style=_STYLES[one.severity])
         print_line(to, f"{one.about}: {one.message}", indent=2)
         print_line(to, f"To fix: {one.fix}", indent=2)
     if findings:
@@ -52,7 +50,7 @@ def print_json(findings: Sequence[LintFinding]) -> None:
         }
         for one in findings
     ]
-    click.echo(json.dumps(found, indent=2))
+    click.echo(json_text(found))
 
 
 def print_sarif(findings: Sequence[LintFinding]) -> None:
@@ -73,7 +71,7 @@ def print_sarif(findings: Sequence[LintFinding]) -> None:
         )
         for one in findings
     ]
-    click.echo(json.dumps(sarif_log("lint", rules, results), indent=2))
+    click.echo(json_text(sarif_log("lint", rules, results)))
 
 
 def print_github(findings: Sequence[LintFinding]) -> None:

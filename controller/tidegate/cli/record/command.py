@@ -36,7 +36,7 @@ from tidegate.cli.record.recorder import Recorded, Recorder
 from tidegate.cli.record.write import evidence_of
 from tidegate.evidence.fact import Cause, Missing
 from tidegate.policy.trust_stores import TrustSnapshot, TrustStore
-from tidegate.strict.quotation import printable
+from tidegate.strict.quotation import log_line
 
 EXIT_RECORDED, EXIT_INCOMPLETE = 0, 2
 _DECISIONS: Final[dict[ImageState, Expected]] = {
@@ -129,7 +129,7 @@ def record(
     _write(yaml.safe_dump(msgspec.to_builtins(content), sort_keys=False, width=120), out)
     lacking = _lacking(judged)
     for line in lacking:
-        click.echo(printable(line), err=True)
+        click.echo(log_line(line), err=True)
     sys.exit(EXIT_INCOMPLETE if lacking else EXIT_RECORDED)
 
 

@@ -1,6 +1,5 @@
 """The results of test cases as text, JSON and JUnit XML."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -8,9 +7,10 @@ from xml.etree import ElementTree as ET
 
 import click
 
+from tidegate.cli.check.outputs import json_text
 from tidegate.cli.lines import console, print_line
 from tidegate.cli.test.run import CaseResult, CaseState
-from tidegate.strict.quotation import printable
+from tidegate.strict.quotation import log_line, printable
 
 MAX_ANSWER_LINES: Final = 20
 """Lines of the answer that are printed for a case."""
@@ -23,7 +23,7 @@ def print_text(results: Sequence[CaseResult]) -> None:
     to = console()
     for one in results:
         line = f"{one.state.value.upper():<{_COLUMN}}{one.file}: {one.name}"
-        to.print(printable(line), style=_STYLES[one.state])
+        to.print(log_line(line), style=_STYLES[one.state])
         for text in details(one):
             print_line(to, text, indent=_COLUMN)
     counts = Counter(one.state for one in results)
@@ -42,7 +42,7 @@ def details(result: CaseResult) -> list[str]:
 
 def print_json(results: Sequence[CaseResult]) -> None:
     """Print an object for each case. Field names are stable."""
-    click.echo(json.dumps([_object(one) for one in results], indent=2))
+    click.echo(json_text([_object(one) for one in results]))
 
 
 def _object(one: CaseResult) -> dict[str, object]:
@@ -84,7 +84,7 @@ def print_junit(results: Sequence[CaseResult]) -> None:
                 problem.text = "\n".join(map(_xml, details(one)))
     ET.indent(root)
     click.echo('<?xml version="1.0" encoding="UTF-8"?>')
-    click.echo(ET.tostring(root, encoding="unicode"))
+    click.echo(ET.tostring(root, encoding="unicode").replace("##", "#&#35;"))
 
 
 def _xml(text: str) -> str:

@@ -21,7 +21,7 @@ from tidegate.cli.documents import ReadPolicies, read_policies
 from tidegate.images.platform import InvalidPlatformError, Platform, parse_platform
 from tidegate.policy.snapshot import PolicySnapshot
 from tidegate.policy.trust_stores import AnyTrustStore, TrustSnapshot
-from tidegate.strict.quotation import printable
+from tidegate.strict.quotation import log_line
 from tidegate.trust.store_content import Content, broken_store, compile_store
 
 _NO_KEY: Final = "the case has no evidence.kmsKeys for it"
@@ -63,7 +63,7 @@ def _run_file(file: ReadCases, more: Sequence[Path]) -> Iterator[CaseResult]:
     content, folder = file.content, file.path.parent
     names = tuple(dict.fromkeys((*(folder / one for one in content.policies), *more)))
     if not names:
-        click.echo(printable(f"{file.path} names no policies: judged by the built-in baseline"), err=True)
+        click.echo(log_line(f"{file.path} names no policies: judged by the built-in baseline"), err=True)
     policies = read_policies(names)
     seen: set[str] = set()
     for index, case in enumerate(content.cases):

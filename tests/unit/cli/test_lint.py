@@ -17,11 +17,16 @@ from tests.unit.builders import DIGEST, HOST, IMAGE, evidence, finding, report
 from tests.unit.cli.commands import Ended, run
 from tidegate.admission.plan import judge_plan, make_plan
 from tidegate.cli.lint.rules import Rule
+from tidegate.cli.trust_documents import read_trust
 from tidegate.evidence.fact import Known
 from tidegate.evidence.scan import Answer, Severity
+from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationResults, VerificationState
 from tidegate.images.reference import parse_reference
+from tidegate.policy.model import ImagePolicy
 from tidegate.policy.parse import compile_policy
 from tidegate.policy.snapshot import PolicySnapshot
+from tidegate.policy.trust_stores import TrustSnapshot
+from tidegate.signing.requirements import requirements_of
 from tidegate.verdicts.encode import encode
 from tidegate.verdicts.usage import NamespaceUsage, OwningWorkload, Usage
 from tidegate.verdicts.verdict_input import NamespaceVerdict, VerdictInput
@@ -333,11 +338,19 @@ def test_patterns_that_match_no_listed_namespace(linted: Linter) -> None:
     assert one[:2] == ("MatchesNoNamespace", "spec.match.namespaces[1]: shp-* matches none of the 1 listed namespaces")
 
 
-def verdict(scan: Any = None, *, refused_by: str = "", tag: str = "v1", since: timedelta = timedelta(days=2)) -> Any:
-    """An ImageVerdict as the background role writes it, of an image that runs in the namespace shop."""
-    now = datetime.now(UTC)
-    present = compile_policy(policy(refused_by or "present"))
-    policies = PolicySnapshot.of([present]).for_namespace("shop", {})
+def verdict(scan: Any = None, *, present: Any = None, stores: Any = (), tag: str = "v1") -> Any:
+    """An ImageVerdict as the background role writes it, of an image that runs in the namespace shop.
+
+    It has a valid signature of each authority of the policy that is present.
+    """
+    now, since = datetime.now(UTC), timedelta(days=2)
+    compiled = compile_policy(present or policy("present"))
+    assert isinstance(compiled, ImagePolicy)
+    trust = TrustSnapshot.of(read_trust(stores).stores)
+    policies = PolicySnapshot.of([compiled], trust).for_namespace("shop", {})
+    attempt = Attempt(manifest_digest=DIGEST, state=VerificationState.VERIFIED, signer="release")
+    result = VerificationResult(state=VerificationState.VERIFIED, decisive=attempt, attempts=(attempt,))
+    verified = dict.fromkeys(requirements_of(compiled, trust).all, result)
     text = IMAGE.replace(":v1", f":{tag}")
     plan = make_plan(text, policies, ())
     given = evidence(scan)
@@ -348,6 +361,7 @@ def verdict(scan: Any = None, *, refused_by: str = "", tag: str = "v1", since: t
         runnable=_at(given.runnable, now),
         scan_type=_at(given.scan_type, now),
         scans={one: _at(fact, now) for one, fact in given.scans.items()},
+        proofs={DIGEST: Known(VerificationResults(by_requirement=verified), now)},
     )
     judged = judge_plan(plan, given, now=now, monotonic=0.0, audit_only=False)
     workload = OwningWorkload(kind="Deployment", name="app")
@@ -409,7 +423,7 @@ def test_running_images_that_a_policy_would_newly_refuse(
 def test_a_running_image_that_is_refused_already_is_no_news(
     linted: Linter, against: Callable[..., tuple[object, ...]]
 ) -> None:
-    arguments = against(verdict(report(finding()), refused_by="production"))
+    arguments = against(verdict(report(finding()), present=policy()))
     assert found(linted(policy(), arguments=arguments)) == []
 
 
@@ -433,6 +447,18 @@ def test_what_verdicts_do_not_have_is_said(linted: Linter, against: Callable[...
     (one,) = found(ended)
     assert one[0] == "CouldRefuse"
     assert "does not have what the check signatures asks" in one[1]
+
+
+def test_stored_signatures_count_for_the_authority_that_they_were_verified_for(
+    linted: Linter, against: Callable[..., tuple[object, ...]]
+) -> None:
+    store = objects.trust_store("aws", {"type": "signingAuthority", "builtIn": "AWSSigner"})
+    signed = policy(signatures={"anyOf": [AUTHORITY]})
+    arguments = against(verdict(present=signed, stores=[store]))
+    assert found(linted(signed, store, arguments=arguments)) == []
+    other = AUTHORITY | {"notation": NOTATION | {"trustedIdentities": ["x509.subject: C=US, ST=WA, O=Acme"]}}
+    ended = linted(policy(signatures={"anyOf": [other]}), store, arguments=arguments)
+    assert [one[0] for one in found(ended)] == ["CouldRefuse"]
 
 
 def test_tags_of_running_images_count(linted: Linter, against: Callable[..., tuple[object, ...]]) -> None:

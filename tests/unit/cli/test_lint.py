@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests import objects
 from tests.sarif import valid_run
@@ -465,6 +468,43 @@ def test_tags_of_running_images_count(linted: Linter, against: Callable[..., tup
     document = policy(tags={"forbidden": ["latest"]})
     assert found(linted(document, arguments=against(verdict()))) == []
     assert [one[0] for one in found(linted(document, arguments=against(verdict(tag="latest"))))] == ["WouldRefuse"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["-1d", "*", "**"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+WHOLE: list[Any] = [
+    policy(
+        match={"namespaceSelector": {"matchLabels": {"env": "x"}}, "images": [{"account": ACCOUNT}]},
+        registries=[{"account": ACCOUNT, "repositories": ["team/*"]}],
+        tags={"forbidden": ["latest"]},
+        signatures={"anyOf": [AUTHORITY, KEYLESS]},
+        **NO_CRITICAL,
+    ),
+    excepted(),
+    objects.trust_store("aws", {"type": "signingAuthority", "builtIn": "AWSSigner"}),
+    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"env": "x"}}},
+    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "roots"}, "data": {"a": "b"}},
+]
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_whatever_objects_say_the_command_ends_with_a_code_and_no_traceback(data: Any) -> None:
+    documents: Any = json.loads(json.dumps(WHOLE))
+    place = documents
+    while True:
+        key = data.draw(st.sampled_from(sorted(place)) if isinstance(place, dict) else st.integers(0, len(place) - 1))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(VALUES)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "policies.yaml"
+        file.write_text(yaml.safe_dump_all(documents))
+        assert run("lint", file).code in {CLEAN, FINDINGS, INVALID}
 
 
 # Input and outputs

@@ -19,6 +19,7 @@ from tests.sarif import valid_run
 from tests.unit.builders import DIGEST, HOST, IMAGE, evidence, finding, report
 from tests.unit.cli.commands import Ended, run
 from tidegate.admission.plan import judge_plan, make_plan
+from tidegate.cli.lint import command, comparison
 from tidegate.cli.lint.rules import Rule
 from tidegate.cli.trust_documents import read_trust
 from tidegate.evidence.fact import Known
@@ -304,6 +305,14 @@ def test_a_policy_that_is_never_stricter(linted: Linter) -> None:
     assert rules(linted, weaker, policy(), excepted()) == [], "production has an exception that weak has not"
     equal = [rule for rule in rules(linted, policy("a"), policy("b")) if rule == "NeverStricter"]
     assert len(equal) == 1, "of two that are equal, one"
+
+
+def test_only_so_many_policies_are_compared(linted: Linter, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (command, comparison):
+        monkeypatch.setattr(module, "MAX_PAIRED", 2)
+    distinct = [policy(f"p{n}", tags={"forbidden": [f"t{n}"]}) for n in range(2)]
+    ended = linted(*distinct, policy("p2", tags={"forbidden": ["t0"]}))
+    assert (ended.out, ended.err) == ("no findings\n", "only the first 2 policies were compared with each other\n")
 
 
 # Images and namespaces

@@ -10,7 +10,7 @@ import click
 from tidegate.cli.argument_files import read_file
 from tidegate.cli.documents import read_documents
 from tidegate.cli.lint.against import check_against
-from tidegate.cli.lint.comparison import compare
+from tidegate.cli.lint.comparison import MAX_PAIRED, compare
 from tidegate.cli.lint.images import (
     ListedImages,
     check_images,
@@ -117,6 +117,8 @@ def _findings(
     """Return all findings, in the order of files and lines."""
     now = datetime.now(UTC)
     findings = [*found.findings, *check_references(found, now)]
+    if len(found.policies) > MAX_PAIRED:
+        click.echo(f"only the first {MAX_PAIRED} policies were compared with each other", err=True)
     findings += compare(found.policies, [one for _, one in found.exceptions])
     images = [reference for one in listed for reference in one.references]
     if listed:

@@ -1,7 +1,7 @@
 """What lint says of two policies or patterns is true of every image, whatever they are."""
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -31,9 +31,11 @@ from tidegate.policy.model import (
     ScanRules,
     SelectorOperator,
     SelectorRequirement,
+    TagRules,
     Tolerance,
     VulnerabilityRules,
 )
+from tidegate.policy.signatures import AttestationRules, SignatureRules
 from tidegate.strict.wildcard import compile_glob
 
 GLOBS = st.from_regex(r"(\*{1,2}|[ab/]){0,6}", fullmatch=True).map(lambda text: re.sub(r"\*{3,}", "**", text))
@@ -181,3 +183,28 @@ def test_a_part_that_is_weaker(weaker: dict[str, Any]) -> None:
     one = replace(FULL, name="weaker", **weaker)
     assert is_never_stricter(one, FULL)
     assert not is_never_stricter(FULL, one)
+
+
+LIMITS = (
+    "max_counts only_fixable exploit_available epss_threshold when_epss_unknown grace_period suppressed ignore"
+    " running_images"
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "compared"),
+    [
+        (TagRules, "immutable digest_required forbidden"),
+        (ScanRules, "when_pending when_expired when_unsupported max_age settling_period"),
+        (
+            VulnerabilityRules,
+            LIMITS,
+        ),
+        (SignatureRules, "any_of children same_repository"),
+        (AttestationRules, "name predicate_type any_of conditions"),
+        (Match, "namespace_selector namespaces excluded_namespaces images"),
+    ],
+)
+def test_every_field_of_a_section_is_compared(kind: Any, compared: str) -> None:
+    """A new field has to be added to the comparison, and here."""
+    assert [one.name for one in fields(kind)] == compared.split()

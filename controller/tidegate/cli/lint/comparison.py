@@ -1,6 +1,7 @@
 """Policies that no image can meet, alone or together, and policies that are never stricter than another one."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from typing import Final, TypeVar
 
 from tidegate.cli.lint.objects import Source
@@ -30,6 +31,25 @@ Policies = Sequence[tuple[Source, ImagePolicy]]
 
 MAX_PAIRED: Final = 300
 """Policies that are compared with each other."""
+_COMPARED: Final = frozenset(
+    {
+        "actions",
+        "match",
+        "registries",
+        "tags",
+        "scan",
+        "vulnerabilities",
+        "signatures",
+        "attestations",
+        "platforms",
+        "on_undetermined",
+        "max_stale",
+        "namespaced_exceptions",
+    }
+)
+_IDENTITY: Final = frozenset({"name", "uid", "generation"})
+_NOT_COMPARED: Final = tuple(one.name for one in fields(ImagePolicy) if one.name not in _COMPARED | _IDENTITY)
+"""Parts of a policy that are never stricter only where they are left out or equal."""
 
 
 def compare(policies: Policies, exceptions: Sequence[ImagePolicyException]) -> Iterator[LintFinding]:
@@ -122,6 +142,7 @@ def is_never_stricter(policy: ImagePolicy, other: ImagePolicy) -> bool:
         and (policy.on_undetermined is Tolerance.ALLOW or other.on_undetermined is Tolerance.DENY)
         and other.max_stale <= policy.max_stale
         and other.namespaced_exceptions in {None, policy.namespaced_exceptions}
+        and all(getattr(policy, name) in (None, getattr(other, name)) for name in _NOT_COMPARED)
     )
 
 

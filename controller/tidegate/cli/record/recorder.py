@@ -46,7 +46,8 @@ class Recorder:
     def around(cls, recorded: Recorded, sources: Sources) -> Sources:
         """Return sources that ask these, and keep the answers in ``recorded``."""
         one = cls(recorded, sources)
-        return Sources(
+        return replace(
+            sources,
             images=one,
             manifests=one,
             repositories=one,

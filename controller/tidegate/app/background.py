@@ -29,10 +29,10 @@ from tidegate.background.pods import PODS_PATH, decode_pod, pods_query
 from tidegate.background.progress import Progress
 from tidegate.background.running import PodTable
 from tidegate.background.schedule import Schedule
-from tidegate.background.stored import VERDICTS_PATH, VerdictHeads, decode_object
+from tidegate.background.stored import VERDICTS_PATH, VerdictHeads
 from tidegate.background.work import Work
-from tidegate.background.writer import VerdictWriter
-from tidegate.cluster.api import KubernetesApi
+from tidegate.background.writer import WRITES_AT_ONCE, VerdictWriter
+from tidegate.cluster.api import THREADS, KubernetesApi
 from tidegate.cluster.connection import load_configuration
 from tidegate.cluster.lease import LeaderLease
 from tidegate.cluster.policy_reports import PolicyReportWriter
@@ -63,7 +63,8 @@ async def serve(settings: Settings) -> None:
         raise ConfigurationError(
             "the background role needs a namespace for its Lease: set namespace, or POD_NAMESPACE in the environment"
         )
-    api = KubernetesApi(load_configuration())
+    # Reads never wait for the writes of verdicts.
+    api = KubernetesApi(load_configuration(), threads=THREADS + WRITES_AT_ONCE)
     engine = build_engine(settings, account_calls_per_second=settings.background.calls_per_second)
     watched = cluster_sources(settings, api, engine, writes_statuses=False)
     lease_api = KubernetesApi(load_configuration(), threads=LEASE_THREADS)
@@ -195,7 +196,9 @@ class Parts:
         exempt = settings.background.exempt_namespaces
         self.reflectors: dict[str, Reflector[Any]] = {
             "pods": Reflector("Pods", api, PODS_PATH, decode=decode_pod, sink=self.pods, query=pods_query(exempt)),
-            "imageverdicts": Reflector("ImageVerdicts", api, VERDICTS_PATH, decode=decode_object, sink=self.stored),
+            "imageverdicts": Reflector(
+                "ImageVerdicts", api, VERDICTS_PATH, decode=self.stored.decode, sink=self.stored
+            ),
         }
 
     def unmet(self) -> list[str]:

@@ -100,6 +100,17 @@ class VerdictHeads:
         """Yield every head."""
         yield from list(self._heads.values())
 
+    def decode(self, raw: bytes | msgspec.Raw) -> tuple[VerdictHead, StoredVerdict | None]:
+        """Return an object's head and its verdict; raise msgspec's errors for what is no object.
+
+        The verdict is None for the version that is known: what was written here comes back by the watch.
+        """
+        metadata = msgspec.json.decode(raw, type=_HeadObject).metadata
+        known = self._heads.get(metadata.name)
+        if known is not None and (known.uid, known.resource_version) == (metadata.uid, metadata.resource_version):
+            return known, None
+        return read_object(msgspec.json.decode(raw, type=dict[str, Any]))
+
     def put(self, key: str, found: tuple[VerdictHead, StoredVerdict | None], /) -> None:
         """Take an object of a list or watch, unless it is the one that was written here."""
         head, whole = found
@@ -140,11 +151,6 @@ class VerdictHeads:
     def _forget(self, head: VerdictHead) -> None:
         if head.image is not None:
             self._gone(*head.image)
-
-
-def decode_object(raw: bytes | msgspec.Raw) -> tuple[VerdictHead, StoredVerdict | None]:
-    """Return an object's head and its verdict; raise msgspec's errors for what is no object."""
-    return read_object(msgspec.json.decode(raw, type=dict[str, Any]))
 
 
 def read_object(obj: Mapping[str, Any]) -> tuple[VerdictHead, StoredVerdict | None]:

@@ -234,11 +234,14 @@ class Work:
         slice_ends = time.monotonic() + SLICE_SECONDS
         while True:
             if not len(self._schedule):
+                self._writer.release()
                 self.considered.set()
                 if self._looks.changed_at is not None:
                     self.rejudged_seconds = time.monotonic() - self._looks.changed_at
                     self._looks.changed_at = None
             image = await self._schedule.next()
+            if len(self._schedule):
+                self._writer.hold()
             try:
                 self.consider(image)
             except Exception:  # noqa: BLE001 - the other images have to be judged all the same

@@ -6,6 +6,7 @@ and older.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,13 +23,17 @@ from tidegate.evidence.clock import Clock
 from tidegate.images.repository import EcrRegistry, EcrRepository
 from tidegate.verdicts.decode import InvalidVerdictError, StoredVerdict, decode
 from tidegate.verdicts.encode import encode
+from tidegate.verdicts.judged import outcome_of
 from tidegate.verdicts.shape import object_name
 from tidegate.verdicts.verdict_input import VerdictInput
 
-WRITES_AT_ONCE: Final = 4
-"""Fewer than the API client has threads, so that reads never wait for them."""
-MAX_ENCODED: Final = 100
-"""Encoded objects that wait. Further ones are encoded again when their turn comes: 10,000 of them would take 100 MiB."""
+WRITES_AT_ONCE: Final = 16
+"""Of the seats that the API server's priority and fairness gives all service accounts together, about 245 by default, so that
+others keep theirs. Each needs a thread of the API client."""
+HOLD_SECONDS: Final = 5.0
+"""How long writes wait at most for the images that are being judged: of all of these, those that turned bad are written first."""
+SLICE_SECONDS: Final = 0.005
+"""How long objects are encoded before the event loop runs other work."""
 USAGE_SECONDS: Final = 60.0
 """Shortest time between two writes of an object of which only the Pods that run the image have changed."""
 CONFLICT_SECONDS: Final = 1.0
@@ -74,16 +79,19 @@ class VerdictWriter:
         self._again = again
         self._unbroken_since = unbroken_since
         self.on_turn: Callable[[Turn], None] = lambda _: None
-        self._pending: dict[str, tuple[VerdictInput, Mapping[str, Any] | None]] = {}
+        self._turned: dict[str, VerdictInput] = {}
+        self._pending: dict[str, VerdictInput] = {}
         self._removals: dict[str, VerdictHead] = {}
         self._unwritten: dict[str, EcrRegistry] = {}
         self._wake = asyncio.Event()
+        self._hold: asyncio.TimerHandle | None = None
+        self._is_held = False
         self._problem = ""
 
     @property
     def waiting(self) -> int:
         """Return how many writes wait."""
-        return len(self._pending) + len(self._removals)
+        return len(self._turned) + len(self._pending) + len(self._removals)
 
     @property
     def unwritten_registries(self) -> set[EcrRegistry]:
@@ -91,38 +99,43 @@ class VerdictWriter:
         return set(self._unwritten.values())
 
     def offer(self, given: VerdictInput) -> None:
-        """Have the object of an image written, unless the stored one says the same."""
+        """Have the object of an image written, unless the stored one says the same: it is compared when its turn comes.
+
+        An encoded object has several times the bytes of its input, and ten thousand may wait.
+        """
         name = object_name(given.repository, given.digest)
+        self._drop(name)
+        self._removals.pop(name, None)
         head = self._stored.head(name)
         before = None if head is None else head.verdict
-        self._removals.pop(name, None)
-        if before is not None and _keeps_stored(given):
-            self._put(name, given, None)
-            return
-        obj = encode(given, self._clock.now(), before=before)
-        if head is not None:
-            content, judged = fingerprints(obj)
-            if content == head.content and not self._confirms(given, before, obj):
-                self._pending.pop(name, None)
-                self._unwritten.pop(name, None)
-                return
-            if (
-                content != head.content
-                and before is not None
-                and judged == head.judged
-                and (wait := self._usage_wait(before)) > 0
-            ):
-                self._again((given.repository, given.digest), wait)
-                return
-            if judged != head.judged and isinstance(given.repository, EcrRepository):
-                self._unwritten[name] = given.repository.registry
-        self._put(name, given, obj)
+        turns_bad = before is not None and _turns_bad(before, *outcome_of(given.judged))
+        (self._turned if turns_bad else self._pending)[name] = given
+        if head is not None and isinstance(given.repository, EcrRepository):
+            self._unwritten[name] = given.repository.registry
+        self._wake.set()
 
     def remove(self, head: VerdictHead) -> None:
         """Have an object deleted."""
-        self._pending.pop(head.name, None)
+        self._drop(head.name)
         self._unwritten.pop(head.name, None)
         self._removals[head.name] = head
+        self._wake.set()
+
+    def hold(self) -> None:
+        """Have writes wait until ``release``, or for HOLD_SECONDS."""
+        if self._hold is None:
+            self._is_held = True
+            self._hold = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._go_on)
+
+    def release(self) -> None:
+        """End the hold."""
+        if self._hold is not None:
+            self._hold.cancel()
+            self._hold = None
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._is_held = False
         self._wake.set()
 
     async def run(self) -> None:
@@ -133,13 +146,14 @@ class VerdictWriter:
 
     def clear(self) -> None:
         """Forget what waits, when another process leads."""
+        self._turned.clear()
         self._pending.clear()
         self._removals.clear()
         self._unwritten.clear()
 
-    def _put(self, name: str, given: VerdictInput, obj: Mapping[str, Any] | None) -> None:
-        self._pending[name] = given, obj if len(self._pending) < MAX_ENCODED else None
-        self._wake.set()
+    def _drop(self, name: str) -> None:
+        self._turned.pop(name, None)
+        self._pending.pop(name, None)
 
     def _confirms(self, given: VerdictInput, before: StoredVerdict | None, obj: Mapping[str, Any]) -> bool:
         """Tell whether the facts are from after the last break of the change feed, and the stored ones from before it."""
@@ -154,19 +168,25 @@ class VerdictWriter:
         return USAGE_SECONDS - passed if 0 <= passed < USAGE_SECONDS else 0.0
 
     async def _work(self) -> None:
+        slice_ends = time.monotonic() + SLICE_SECONDS
         while True:
-            if not self._leads() or not self.waiting:
+            if not self._leads() or self._is_held or not self.waiting:
                 self._wake.clear()
                 await self._wake.wait()
+                continue
+            if time.monotonic() >= slice_ends:
+                await asyncio.sleep(0)
+                slice_ends = time.monotonic() + SLICE_SECONDS
                 continue
             if self._removals:
                 await self._remove(self._removals.pop(next(iter(self._removals))))
                 continue
-            name = next(iter(self._pending))
-            given, obj = self._pending.pop(name)
+            waiting = self._turned or self._pending
+            name = next(iter(waiting))
+            given = waiting.pop(name)
             image = given.repository, given.digest
             try:
-                await self._write(name, given, obj)
+                await self._write(name, given)
             except ApiError as error:
                 self._again(image, self._note(name, error))
             except Exception:  # noqa: BLE001 - the other objects have to be written all the same
@@ -174,19 +194,26 @@ class VerdictWriter:
                 _log.exception("writing an ImageVerdict failed unexpectedly", name=name)
                 self._again(image, FAILED_SECONDS)
 
-    async def _write(self, name: str, given: VerdictInput, obj: Mapping[str, Any] | None) -> None:
-        """1. Encode what was not encoded yet. 2. Tell a turn. 3. Create or replace the object."""
+    async def _write(self, name: str, given: VerdictInput) -> None:
+        """1. Encode, and end here where nothing is new. 2. Tell a turn. 3. Create or replace the object."""
         head = self._stored.head(name)
         before = None if head is None else head.verdict
-        if obj is None:
-            keeps = before is not None and _keeps_stored(given)
-            before = await self._whole(name) if keeps else before
-            obj = encode(given, self._clock.now(), before=before)
-            if keeps and head is not None and fingerprints(obj)[0] == head.content:
-                self._unwritten.pop(name, None)
+        if keeps := before is not None and _keeps_stored(given):
+            before = await self._whole(name)
+        obj = encode(given, self._clock.now(), before=before)
+        if head is not None and before is not None:
+            content, judged = fingerprints(obj)
+            if content == head.content and (keeps or not self._confirms(given, before, obj)):
+                self._is_written(name)
                 return
-        if before is not None and _turns_bad(before, obj["status"]):
-            self.on_turn(Turn(given=given, before=before, status=obj["status"]))
+            if judged == head.judged:
+                self._is_written(name)
+                if content != head.content and not keeps and (wait := self._usage_wait(before)) > 0:
+                    self._again((given.repository, given.digest), wait)
+                    return
+        status = obj["status"]
+        if before is not None and _turns_bad(before, Outcome(status["outcome"]), status["refused"]):
+            self.on_turn(Turn(given=given, before=before, status=status))
         if head is None:
             made: Mapping[str, Any] = await self._api.create(VERDICTS_PATH, dict(obj))
             self._counts.writes.add("created")
@@ -195,9 +222,12 @@ class VerdictWriter:
             made = await self._replace(head, {**obj, "metadata": metadata})
             self._counts.writes.add("replaced")
         self._stored.wrote(made)
-        if name not in self._pending:
-            self._unwritten.pop(name, None)
+        self._is_written(name)
         self._problem = ""
+
+    def _is_written(self, name: str) -> None:
+        if name not in self._turned and name not in self._pending:
+            self._unwritten.pop(name, None)
 
     async def _replace(self, head: VerdictHead, obj: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
@@ -251,6 +281,6 @@ def _keeps_stored(given: VerdictInput) -> bool:
     return not (given.evidence.is_whole and given.usage.pods)
 
 
-def _turns_bad(before: StoredVerdict, status: Mapping[str, Any]) -> bool:
-    fails = status["outcome"] == Outcome.FAIL.value and before.status.outcome is not Outcome.FAIL
-    return fails or (bool(status["refused"]) and not before.status.refused)
+def _turns_bad(before: StoredVerdict, outcome: Outcome, is_refused: bool) -> bool:
+    fails = outcome is Outcome.FAIL and before.status.outcome is not Outcome.FAIL
+    return fails or (is_refused and not before.status.refused)

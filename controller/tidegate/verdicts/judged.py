@@ -30,6 +30,13 @@ class Judged:
     message: str
 
 
+def outcome_of(verdicts: Iterable[NamespaceVerdict]) -> tuple[Outcome, bool]:
+    """Return the worst outcome, and whether a policy refuses the image where it is enforced."""
+    judgements = {id(judgement): judgement for one in verdicts for judgement in one.verdict.judgements}.values()
+    worst = min((overall((one,)) for one in judgements), key=lambda outcome: _RANK[outcome], default=Outcome.PASS)
+    return worst, any(map(is_refused, judgements))
+
+
 def judged(verdicts: Iterable[NamespaceVerdict]) -> Judged:
     """Return what the verdicts of all namespaces come to."""
     # Namespaces share judgements: each is looked at once.

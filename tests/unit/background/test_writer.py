@@ -1,4 +1,7 @@
-"""Writes that wait: how much of them is kept."""
+"""Writes that wait: what of them is kept, and which are first."""
+
+import json
+from dataclasses import replace
 
 import pytest
 
@@ -6,43 +9,54 @@ from tests.unit.background.cluster import ECR, pod
 from tests.unit.background.conftest import Leader
 from tests.unit.builders import ecr, policy
 from tests.unit.gather.fakes import APP, detail, finding
-from tidegate.background import writer
+from tidegate.background.writer import HOLD_SECONDS
 from tidegate.evidence.change import RepositoryChange
+from tidegate.evidence.image_evidence import nothing_asked
 from tidegate.evidence.inspection import FoundFindings
 from tidegate.evidence.scan import Severity
 from tidegate.images.digest import digest_of
 from tidegate.images.image_id import ImageId
-from tidegate.policy.model import VulnerabilityRules
+from tidegate.policy.model import ScanRules, VulnerabilityRules
+from tidegate.verdicts.shape import object_name
+from tidegate.verdicts.usage import Usage
+from tidegate.verdicts.verdict_input import VerdictInput
 
 IMAGES = [digest_of(f"image {number}".encode()) for number in range(5)]
 CRITICAL = FoundFindings(findings=(finding("CVE-2026-0001"),))
 
 
-@pytest.mark.parametrize("most", [0, 2, 100])
-async def test_few_of_the_objects_that_wait_are_kept_encoded(
-    working: Leader, monkeypatch: pytest.MonkeyPatch, most: int
-):
-    """After all policies or findings have changed, ten thousand may wait."""
-    monkeypatch.setattr(writer, "MAX_ENCODED", most)
-    working.set_policies(
-        policy(
-            registries=(ecr("team/**", account="111122223333"),),
-            vulnerabilities=VulnerabilityRules(max_counts={Severity.CRITICAL: 0}),
-        )
-    )
-    working.aws.images = {ImageId.of_tag(str(number)): detail(digest) for number, digest in enumerate(IMAGES)}
-    working.run_pods(
+RULES = policy(
+    registries=(ecr("team/**", account="111122223333"),),
+    vulnerabilities=VulnerabilityRules(max_counts={Severity.CRITICAL: 0}),
+)
+
+
+@pytest.fixture(autouse=True)
+def _images(leader: Leader) -> None:
+    leader.set_policies(RULES)
+    leader.aws.images = {ImageId.of_tag(str(number)): detail(digest) for number, digest in enumerate(IMAGES)}
+    leader.run_pods(
         *(
             pod(f"web-{number}", f"{ECR}/team/app:{number}", ran=(f"{ECR}/team/app@{digest}",), owner=None)
             for number, digest in enumerate(IMAGES)
         )
     )
+
+
+def written(leader: Leader) -> list[str]:
+    """Return the names of the written objects in order."""
+    return [path.rpartition("/")[2] for method, path in leader.api.asked if method == "PUT" and "verdicts" in path]
+
+
+async def test_what_waits_is_not_encoded_and_nothing_of_it_is_lost(working: Leader):
+    """After all policies or findings have changed, ten thousand may wait."""
     for outcome in ("Pass", "Fail"):
         working.leads = False
         working.work.changed([RepositoryChange(APP)])
         await working.settle(60)
-        waiting = list(working.work._writer._pending.values())
-        assert [obj is not None for _, obj in waiting] == [number < most for number in range(len(IMAGES))]
+        writer = working.work._writer
+        assert writer.waiting == len(IMAGES)
+        assert all(isinstance(one, VerdictInput) for one in (*writer._turned.values(), *writer._pending.values()))
         working.leads = True
         working.work.judge_all()
         await working.settle(60)
@@ -54,3 +68,50 @@ async def test_few_of_the_objects_that_wait_are_kept_encoded(
     assert working.counted(working.counts.writes, "replaced") == len(IMAGES)
     assert working.counted(working.counts.turned, "VulnerabilitiesFound") == len(IMAGES)
     assert working.api.count("GET", "imageverdicts") == 0
+
+
+async def test_verdicts_that_turned_bad_are_written_first(working: Leader):
+    await working.settle(60)
+    working.aws.found = {IMAGES[-1]: CRITICAL}
+    working.leads = False
+    working.work.changed([RepositoryChange(APP)])
+    await working.settle(60)
+    working.set_policies(RULES, policy("more", scan=ScanRules()))
+    await working.settle(60)
+    working.leads = True
+    working.work.judge_all()
+    await working.settle(60)
+    assert len(written(working)) == len(IMAGES)
+    assert written(working)[0] == object_name(APP, IMAGES[-1])
+
+
+async def test_writes_wait_for_the_images_that_are_judged_but_not_for_long(working: Leader):
+    await working.settle(120)
+    writer = working.work._writer
+    given = VerdictInput(repository=APP, digest=IMAGES[0], evidence=nothing_asked(), judged=(), usage=Usage())
+    writer.hold()
+    await working.settle(1)
+    writer.hold()
+    writer.offer(given)
+    await working.settle(HOLD_SECONDS - 1.5)
+    assert written(working) == []
+    await working.settle(1)
+    assert written(working) == [object_name(APP, IMAGES[0])]
+    writer.release()
+    writer.hold()
+    writer.offer(replace(given, digest=IMAGES[1]))
+    await working.settle(1)
+    writer.release()
+    await working.settle(1)
+    assert written(working)[1:] == [object_name(APP, IMAGES[1])]
+
+
+async def test_what_was_written_here_is_not_decoded_again(working: Leader):
+    await working.settle(60)
+    found = working.api.verdicts[0]
+    head = working.stored.head(found["metadata"]["name"])
+    assert working.stored.decode(json.dumps(found).encode()) == (head, None)
+    working.api.edit(found["metadata"]["name"], refused=True)
+    newer, whole = working.stored.decode(json.dumps(working.api.verdicts[0]).encode())
+    assert newer != head
+    assert whole is not None

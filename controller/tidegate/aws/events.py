@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from tidegate.errors import InvalidEventError, VerificationError
-from tidegate.evidence.change import Change, ImageChange, RegistryChange, RepositoryChange, TagChange
+from tidegate.evidence.change import Change, ImageChange, RegistryChange, RepositoryChange, ScanChange, TagChange
 from tidegate.evidence.message import AwsEvent
 from tidegate.images.arn import is_repository_name, parse_image_arn, parse_repository_arn
 from tidegate.images.digest import Digest, parse_digest
@@ -79,8 +79,8 @@ class _EventBridgeEvent:
 
 
 def _finding(event: _EventBridgeEvent) -> Iterator[Change]:
-    yield from _of_arns(event.resources)
-    yield from _of_arns(_object_in(each).get("id") for each in _list(event.detail, "resources"))
+    yield from _of_arns(event.resources, ScanChange)
+    yield from _of_arns((_object_in(each).get("id") for each in _list(event.detail, "resources")), ScanChange)
 
 
 def _coverage(event: _EventBridgeEvent) -> Iterator[Change]:
@@ -152,13 +152,13 @@ KINDS: Final = frozenset(kind for _, kind in _KINDS)
 """The types of events that are read."""
 
 
-def _of_arns(arns: Iterable[object]) -> Iterator[Change]:
+def _of_arns(arns: Iterable[object], kind: type[ImageChange] = ImageChange) -> Iterator[Change]:
     """Give a change for each ARN of ECR; those of other services are none of ours."""
     for arn in arns:
         if not isinstance(arn, str):
             raise InvalidEventError("resources: expected texts")
         if image := parse_image_arn(arn):
-            yield ImageChange(*image)
+            yield kind(*image)
         elif repository := parse_repository_arn(arn):
             yield RepositoryChange(repository)
         elif _OF_ECR.match(arn):

@@ -6,6 +6,8 @@ finding of an unclear image makes the whole answer unusable: left out, it would 
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from tidegate.aws.errors import unexpected
@@ -18,6 +20,8 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
+MAX_ROWS = 10
+"""Findings of an image of which the time of the last change is kept. An image with more new ones is read again."""
 PACKAGE = "PACKAGE"
 """The type of scan that finds vulnerable packages."""
 
@@ -111,6 +115,7 @@ class ImageFindings:
         self._source = source
         self._are_long = are_long
         self._found: dict[ImageKey, list[Finding]] = {each: [] for each in targets.images}
+        self._rows: dict[ImageKey, list[tuple[str, datetime]]] = {each: [] for each in targets.images}
         self._broken: dict[ImageKey, SourceUnavailableError] = {}
 
     def add(self, page: Mapping[str, Any]) -> bool:
@@ -136,15 +141,19 @@ class ImageFindings:
         except SourceUnavailableError as exc:
             self._broken |= dict.fromkeys(images, exc)
             return
-        if finding is not None:
-            for image in images:
+        arn, updated_at = described.optional_text("findingArn"), described.optional_time("updatedAt")
+        for image in images:
+            if arn and updated_at is not None:
+                self._rows[image].append((arn, updated_at))
+            if finding is not None:
                 self._found[image].append(finding)
 
     def _kept(self, image: ImageKey, *, complete: bool) -> FindingsAnswer:
         found = self._found[image]
         if not complete and not self._are_long and len(found) < MAX_FINDINGS:
             return unexpected(self._source, f"too many pages for {len(found)} findings")
-        return kept(found, complete=complete)
+        rows = sorted(self._rows[image], key=lambda row: row[1], reverse=True)
+        return replace(kept(found, complete=complete), rows=tuple(rows[:MAX_ROWS]))
 
 
 def _coverage(row: ApiResponse) -> Coverage:

@@ -4,20 +4,22 @@ What is kept counts as fresh however old it is: the change feed and the daily re
 and each verdict says when it was looked up. A look-up that fails never replaces what is kept.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
 from tidegate.background.running import ImageInUse, NamedTag
-from tidegate.evidence.change import Change, ImageChange, RegistryChange, RepositoryChange, TagChange
+from tidegate.evidence.change import Change, ImageChange, RegistryChange, RepositoryChange, ScanChange, TagChange
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Fact, Known, Missing
-from tidegate.evidence.image import ImageDetail
+from tidegate.evidence.image import ImageDetail, ImageStatus
 from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.index_children import images_within
 from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.needs import Needs
 from tidegate.evidence.repository import ScanType
+from tidegate.evidence.scan import ScanReport
 from tidegate.gather.collector import Collector
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.lookups import DetailKey, Lookups
@@ -102,7 +104,34 @@ class HeldEvidence:
             self._hold(image, wanted, found)
         elif not found.is_whole:
             self._partial.setdefault(image, {})[wanted] = found
-        return is_answered and all(isinstance(one, Known) and one.monotonic >= since for one in found.scans.values())
+        return is_answered and all(_is_newer(one, since) for one in found.scans.values())
+
+    async def collect_scans(self, image: ImageInUse, wanted: Iterable[Needs], *, since: float) -> bool | None:
+        """Look up nothing but the scans that are held of an image; return as ``collect`` does.
+
+        None where that is not enough, since something of it was never looked up, or it could not be pulled.
+        """
+        repository, held = image[0], self._held.get(image, {})
+        before = {needs: held.get(needs) for needs in wanted}
+        if not isinstance(repository, EcrRepository) or None in before.values():
+            return None
+        is_answered = True
+        for needs, evidence in before.items():
+            assert evidence is not None
+            if not needs.scan:
+                continue
+            if not _is_scanned(evidence) or not isinstance(evidence.scan_type, Known):
+                return None
+            keys = [ScanKey(repository, digest, evidence.scan_type.value) for digest in evidence.scans]
+            facts = await asyncio.gather(*(self._facts.scans.get(key) for key in keys))
+            scans: dict[Digest, Fact[ScanReport]] = {
+                key.digest: fact for key, (fact, _) in zip(keys, facts, strict=True)
+            }
+            is_new = all(_is_newer(fact, since) for fact in scans.values())
+            if is_new and self._held.get(image, {}).get(needs) is evidence:
+                self._hold(image, needs, replace(evidence, scans=scans))
+            is_answered = is_answered and is_new
+        return is_answered
 
     async def tag(self, named: NamedTag) -> Fact[Any]:
         """Return what the registry says that a tag means."""
@@ -119,14 +148,17 @@ class HeldEvidence:
     def affected(self, changes: Iterable[Change]) -> set[ImageInUse]:
         """Return the images in use that changes are about: themselves, the indexes that list them, a whole repository.
 
-        The meaning of a tag, and the settings of a repository, are looked up again.
+        The meaning of a tag, and the settings of a repository, are looked up again. A change of a scan that was read before it
+        was listed is none.
         """
         found: set[ImageInUse] = set()
         for change in changes:
             if isinstance(change, ImageChange):
                 one: ImageInUse = change.repository, change.digest
-                found |= {one} & self._held.keys()
-                found |= self._indexes.get(one, set())
+                about = ({one} & self._held.keys()) | self._indexes.get(one, set())
+                if isinstance(change, ScanChange) and change.rows:
+                    about = {image for image in about if not self._has_read(image, change)}
+                found |= about
             elif isinstance(change, TagChange):
                 self._facts.details.shorten(DetailKey(change.repository, ImageId.of_tag(change.tag)), 0.0)
             else:
@@ -136,6 +168,18 @@ class HeldEvidence:
                         self._facts.settings.shorten(repository, 0.0)
                 found |= about
         return found
+
+    def _has_read(self, image: ImageInUse, change: ScanChange) -> bool:
+        """Tell whether each scan that is held of an image has what is listed as changed, at the very moment of its change."""
+        arn = f"{change.repository.arn}/{change.digest}"
+        for held in self._held[image].values():
+            fact = held.scans.get(change.digest)
+            if not isinstance(fact, Known):
+                return False
+            read = {*fact.value.rows, (arn, fact.value.coverage.last_scanned_at)}
+            if any((row.id, row.updated_at) not in read for row in change.rows):
+                return False
+        return True
 
     def possibly_affected(self, changes: Iterable[Change], unknown: Iterable[ImageInUse]) -> set[ImageInUse]:
         """Return those of ``unknown`` that changes may be about: images of which evidence is looked up for the first time.
@@ -158,10 +202,11 @@ class HeldEvidence:
                 self._facts.settings.shorten(repository, 0.0)
         return found
 
-    def expire(self, image: ImageInUse) -> None:
+    def expire(self, image: ImageInUse, *, scans_only: bool = False) -> None:
         """Have the next collection look up the image, its scans and its signatures, and those of its children."""
         for cache, key in self._cached(image):
-            cache.shorten(key, 0.0)
+            if not scans_only or cache is self._facts.scans:
+                cache.shorten(key, 0.0)
 
     def forget(self, image: ImageInUse) -> None:
         """Drop the evidence of an image that does not run any more, and the same in the caches: its changes are not followed."""
@@ -225,6 +270,19 @@ def reference_to(image: ImageInUse) -> ImageReference:
         digest=digest,
         ecr=repository if isinstance(repository, EcrRepository) else None,
     )
+
+
+def _is_scanned(evidence: ImageEvidence) -> bool:
+    """Tell whether an image can be pulled, and it is known which images of it are scanned."""
+    detail = evidence.detail
+    if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
+        return False
+    return detail.value.status is ImageStatus.ACTIVE and bool(evidence.scans)
+
+
+def _is_newer(fact: Fact[ScanReport], since: float) -> bool:
+    """Tell whether a scan was looked up after a moment (monotonic)."""
+    return isinstance(fact, Known) and fact.stale is None and fact.monotonic >= since
 
 
 def _is_of(repository: Repository, change: RepositoryChange | RegistryChange) -> bool:

@@ -22,7 +22,7 @@ from tidegate.background.running import ImageInUse, ImageUses, PodTable
 from tidegate.background.schedule import Schedule
 from tidegate.background.stored import VerdictHead, VerdictHeads
 from tidegate.background.writer import Turn, VerdictWriter
-from tidegate.evidence.change import Change
+from tidegate.evidence.change import Change, ScanChange
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.image_evidence import ImageEvidence, nothing_asked
 from tidegate.evidence.needs import Needs
@@ -97,6 +97,8 @@ class Work:
         self._missing: set[ImageInUse] = set()
         """Images of which evidence is looked up for the first time, or will be when the wait after a failure is over."""
         self._changed: dict[ImageInUse, float] = {}
+        self._only_scans: set[ImageInUse] = set()
+        """Changed images of which nothing but the scans has to be looked up again."""
         self._failures: dict[ImageInUse, tuple[int, float]] = {}
         self._ended: dict[ImageInUse, float] = {}
         self._looks = Looks(
@@ -158,8 +160,15 @@ class Work:
         for image in self._evidence.possibly_affected(reported, self._missing):
             # Its look-up is repeated when the one under way ends, or begins later anyway: a wait after a failure stays.
             self._changed[image] = now
-        for image in self._evidence.affected(reported):
-            self._evidence.expire(image)
+            self._only_scans.discard(image)
+        wholly = self._evidence.affected(one for one in reported if not isinstance(one, ScanChange))
+        scans = self._evidence.affected(one for one in reported if isinstance(one, ScanChange)) - wholly
+        for image in wholly | scans:
+            if image in wholly:
+                self._only_scans.discard(image)
+            elif image not in self._changed:
+                self._only_scans.add(image)
+            self._evidence.expire(image, scans_only=image in self._only_scans)
             self._changed[image] = now
             self._failures.pop(image, None)
             self._schedule.add(image)
@@ -266,10 +275,11 @@ class Work:
         wanted = needs_of(planned)
         if wanted and not self._evidence.holds(image) and self._was_away(image, ended_at):
             self._changed.setdefault(image, self._clock.monotonic())
+            self._only_scans.discard(image)
         if not wanted and image in self._changed:
             # It is not looked up now, and anew when a policy wants it again. Until then its object has no facts.
             self._evidence.forget(image)
-            self._changed.pop(image)
+            self._settled(image)
         known = {
             needs: found
             for needs in wanted
@@ -325,19 +335,21 @@ class Work:
             if unread:
                 await self._owners.read(unread)
             async with self._places:
-                since = self._changed.get(image, 0.0)
+                since, answer = self._changed.get(image, 0.0), None
                 if since:
                     # Again: a look-up that was under way when the change came may have stored older facts since.
-                    self._evidence.expire(image)
+                    self._evidence.expire(image, scans_only=True)
+                    if image in self._only_scans:
+                        answer = await self._evidence.collect_scans(image, wanted, since=since)
+                    if answer is None:
+                        self._only_scans.discard(image)
+                        self._evidence.expire(image)
                 else:
                     wanted = [needs for needs in wanted if needs not in known]
-                named = [(image[0], tag) for tag in tags[:MAX_TAGS_OF_AN_IMAGE] if isinstance(image[0], EcrRepository)]
-                asked = [self._evidence.collect(image, needs, since=since) for needs in wanted]
-                answers, *_ = await asyncio.gather(
-                    asyncio.gather(*asked), *(self._evidence.tag(one) for one in named if wanted)
-                )
+                if answer is None:
+                    answer = await self._collect_all(image, wanted, tags, since)
             if wanted:
-                self._note(image, since, is_answered=all(answers))
+                self._note(image, since, is_answered=answer)
         except Exception:  # noqa: BLE001 - one image must not end the work on all others
             _log.exception("reading about a running image failed unexpectedly", image=str(reference_to(image)))
             self._note(image, 0.0, is_answered=False)
@@ -345,12 +357,25 @@ class Work:
             self._collecting.discard(image)
         self._schedule.add(image)
 
+    async def _collect_all(self, image: ImageInUse, wanted: list[Needs], tags: Sequence[str], since: float) -> bool:
+        named = [(image[0], tag) for tag in tags[:MAX_TAGS_OF_AN_IMAGE] if isinstance(image[0], EcrRepository)]
+        asked = [self._evidence.collect(image, needs, since=since) for needs in wanted]
+        answers, *_ = await asyncio.gather(
+            asyncio.gather(*asked), *(self._evidence.tag(one) for one in named if wanted)
+        )
+        return all(answers)
+
+    def _settled(self, image: ImageInUse) -> None:
+        """Take note that what changed of an image is read, or not wanted any more."""
+        self._changed.pop(image, None)
+        self._only_scans.discard(image)
+
     def _note(self, image: ImageInUse, since: float, *, is_answered: bool) -> None:
         self._counts.collected.add("answered" if is_answered else "failed")
         if is_answered:
             self._failures.pop(image, None)
             if self._changed.get(image, 0.0) <= since:
-                self._changed.pop(image, None)
+                self._settled(image)
             return
         count = self._failures.get(image, (0, 0.0))[0] + 1
         wait = retry_seconds(count, first=FIRST_RETRY_SECONDS, last=LAST_RETRY_SECONDS)
@@ -395,7 +420,7 @@ class Work:
             return
         self._evidence.forget(image)
         self._missing.discard(image)
-        self._changed.pop(image, None)
+        self._settled(image)
         self._failures.pop(image, None)
         for sink in self._sinks:
             sink.judged(image, ())

@@ -26,6 +26,22 @@ class ImageChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedRow:
+    """A finding, or the coverage of an image, that changed. ``id`` is the ARN of the finding or of the image."""
+
+    id: str
+    image: ImageKey
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ScanChange(ImageChange):
+    """Only the scan of one digest may have changed. ``rows`` are what Amazon Inspector lists as changed, if it was asked."""
+
+    rows: tuple[ChangedRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TagChange:
     """A tag may mean another digest."""
 
@@ -58,15 +74,6 @@ class RegistryChange:
 
 
 Change: TypeAlias = ImageChange | TagChange | RepositoryChange | RegistryChange
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedRow:
-    """A finding, or the coverage of an image, that changed. ``id`` is the ARN of the finding or of the image."""
-
-    id: str
-    image: ImageKey
-    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

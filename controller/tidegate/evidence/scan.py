@@ -102,6 +102,7 @@ class ScanReport(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ``complete`` is False when there were more findings than are kept (``MAX_FINDINGS``): then counts are lower bounds.
     Whether findings may still be arriving is the policy's to say, by the times that are known. ``scanned_since`` is the
     time of the earliest scan that this process saw in look-ups that led up to this one, or None; see ``follow``.
+    ``rows`` are the findings that changed a short time before this look-up, by ARN, with when they did. Neither is stored.
     """
 
     scanner: Scanner
@@ -109,6 +110,7 @@ class ScanReport(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     findings: tuple[Finding, ...] = ()
     complete: bool = True
     scanned_since: datetime | None = None
+    rows: tuple[tuple[str, datetime], ...] = ()
 
     def follow(self, before: "ScanReport") -> "ScanReport":
         """Return this report with what the look-up before it says of earlier scans.
@@ -136,11 +138,13 @@ class ScanReport(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     def without_earlier_scans(self) -> "ScanReport":
         """Return this report as the scanner gave it, without what this process saw before."""
-        return self if self.scanned_since is None else replace(self, scanned_since=None)
+        if self.scanned_since is None and not self.rows:
+            return self
+        return replace(self, scanned_since=None, rows=())
 
 
 def _without_times(report: ScanReport) -> ScanReport:
-    return replace(report, coverage=replace(report.coverage, last_scanned_at=None), scanned_since=None)
+    return replace(report, coverage=replace(report.coverage, last_scanned_at=None), scanned_since=None, rows=())
 
 
 _KEPT = {ScanState.SCANNED, ScanState.SCANNED_AGAIN}

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import structlog
 
 from tidegate.errors import Error
-from tidegate.evidence.change import Change, ChangedRow, ChangedRows, ImageChange
+from tidegate.evidence.change import Change, ChangedRow, ChangedRows, ScanChange
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.inspection import ImageKey
@@ -231,9 +231,17 @@ class ChangeFeed:
         found: Mapping[tuple[str, ImageKey], ChangedRow],
         seen: Mapping[tuple[str, ImageKey], datetime],
     ) -> None:
-        new = {row.image for key, row in found.items() if seen.get(key) != row.updated_at}
+        new: dict[ImageKey, list[ChangedRow]] = {}
+        for key, row in found.items():
+            if seen.get(key) != row.updated_at:
+                new.setdefault(row.image, []).append(row)
         if new:
-            self._changed(frozenset(ImageChange(EcrRepository(registry, name), digest) for name, digest in new))
+            self._changed(
+                frozenset(
+                    ScanChange(EcrRepository(registry, name), digest, tuple(rows))
+                    for (name, digest), rows in new.items()
+                )
+            )
 
     async def _call(
         self, source: str, registry: EcrRegistry, function: Callable[[], ChangedRows]

@@ -11,13 +11,19 @@ from typing import Final
 
 import structlog
 
-from tidegate.evidence.change import Change, ImageChange, RegistryChange, RepositoryChange, TagChange
+from tidegate.evidence.change import Change, ImageChange, RegistryChange, RepositoryChange, ScanChange, TagChange
 from tidegate.evidence.clock import Clock
 from tidegate.gather.recent import Recent
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
-REPEAT_SECONDS: Final = {ImageChange: 15.0, TagChange: 15.0, RepositoryChange: 300.0, RegistryChange: 900.0}
+REPEAT_SECONDS: Final = {
+    ImageChange: 15.0,
+    ScanChange: 15.0,
+    TagChange: 15.0,
+    RepositoryChange: 300.0,
+    RegistryChange: 900.0,
+}
 """The time from one report of the same change to the next: the more it has looked up again, the longer."""
 LOOK_SECONDS: Final = 1.0
 """How often waiting changes are looked at."""
@@ -76,7 +82,7 @@ class Changes:
             yield change
             if isinstance(change, ImageChange):
                 for index in self._indexes(change.repository, change.digest):
-                    yield ImageChange(change.repository, index)
+                    yield type(change)(change.repository, index)
 
     def _pass_on(self, changes: set[Change], now: float) -> None:
         if not changes:

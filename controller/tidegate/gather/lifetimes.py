@@ -26,6 +26,9 @@ FRESH_SCAN_SECONDS = 30.0
 FRESH_SCAN = timedelta(minutes=5)
 JUST_SCANNED = timedelta(seconds=120)
 """A scan this recent may have ended between two look-ups that were made side by side."""
+ROWS_KEPT = timedelta(minutes=30)
+"""A finding that changed this long before a look-up may be listed as changed after it: the change feed looks back 10 minutes,
+and clocks differ by up to 15."""
 FOLLOWING = timedelta(hours=1)
 """Two look-ups of a scan follow each other within this: a longer gap may hide that scanning was off in between."""
 KEPT_SECONDS = 7 * 86_400.0

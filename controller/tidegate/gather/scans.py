@@ -5,6 +5,7 @@ The scanner is asked by digest alone. What Amazon Inspector lists under a tag ma
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -137,7 +138,7 @@ class Scans:
         if coverage.last_scanned_at is not None and began - coverage.last_scanned_at < lifetimes.JUST_SCANNED:
             # The scan may have ended between the two answers: findings that were read first would lack its own.
             found = no_region(await self._findings.get(registry, image), FINDINGS_SOURCE)
-        return found if isinstance(found, Missing) else _report(coverage, found)
+        return found if isinstance(found, Missing) else _report(coverage, found, since=began - lifetimes.ROWS_KEPT)
 
     async def _ask_ecr(self, repository: EcrRepository, digest: Digest) -> ScanReport | Missing:
         limiter = self._limiters.limiter(BASIC_SOURCE, repository.registry)
@@ -145,5 +146,11 @@ class Scans:
         return no_region(await limiter.ask(ask), limiter.source)
 
 
-def _report(coverage: Coverage, found: FoundFindings) -> ScanReport:
-    return ScanReport(scanner=Scanner.INSPECTOR, coverage=coverage, findings=found.findings, complete=found.complete)
+def _report(coverage: Coverage, found: FoundFindings, *, since: datetime) -> ScanReport:
+    return ScanReport(
+        scanner=Scanner.INSPECTOR,
+        coverage=coverage,
+        findings=found.findings,
+        complete=found.complete,
+        rows=tuple(row for row in found.rows if row[1] >= since),
+    )

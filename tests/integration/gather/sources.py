@@ -9,7 +9,7 @@ from tests.simulator import Simulator
 from tidegate.app.engine import build_engine
 from tidegate.app.event_source import build_event_source
 from tidegate.aws.inspector_changes import InspectorChanges
-from tidegate.evidence.change import Change
+from tidegate.evidence.change import Change, ImageChange, ScanChange
 from tidegate.evidence.inspection import ImageKey
 from tidegate.gather.change_feed import ChangeFeed
 from tidegate.gather.reread import Reread
@@ -36,7 +36,7 @@ class Sources:
             registries=lambda: list(self.in_use),
             images=lambda registry: self.in_use[registry],
             basic=lambda registry: self.feed.is_without_delta(registry),  # noqa: PLW0108 - the feed is made below
-            changed=self.changed.append,
+            changed=self._note,
         )
         self.feed = ChangeFeed(
             source=InspectorChanges(self.engine.identity._clients),
@@ -44,7 +44,7 @@ class Sources:
             clock=self.clock,
             registries=lambda: list(self.in_use),
             scan_type=self.engine.facts.scan_types.get,
-            changed=self.changed.append,
+            changed=self._note,
             everything=self.reread.everything,
         )
         self._task: asyncio.Task[None] | None = None
@@ -52,9 +52,17 @@ class Sources:
         self.events = build_event_source(
             self.engine,
             registries=lambda: list(self.in_use),
-            changed=self.changed.append,
+            changed=self._note,
             everything=self.reread.everything,
             indexes=lambda _, digest: self.indexes.get(digest, ()),
+        )
+
+    def _note(self, changes: frozenset[Change]) -> None:
+        """Keep the images, whatever of them has changed."""
+        self.changed.append(
+            frozenset(
+                ImageChange(one.repository, one.digest) if isinstance(one, ScanChange) else one for one in changes
+            )
         )
 
     def said(self) -> set[Change]:

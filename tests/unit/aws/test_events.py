@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tidegate.aws.events import MAX_BODY_BYTES, MAX_RESOURCES, OTHER, parse_event
 from tidegate.errors import InvalidEventError
-from tidegate.evidence.change import ImageChange, RegistryChange, RepositoryChange, TagChange
+from tidegate.evidence.change import ImageChange, RegistryChange, RepositoryChange, ScanChange, TagChange
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -21,6 +21,7 @@ MEMBER = EcrRepository(EcrRegistry("aws", "444455556666", REGION), "team/app")
 DIGEST = Digest("sha256:" + "0a" * 32)
 SUBJECT = Digest("sha256:" + "0b" * 32)
 IMAGE = ImageChange(APP, DIGEST)
+SCAN = ScanChange(APP, DIGEST)
 ARN = f"{APP.arn}/{DIGEST}"
 
 
@@ -63,11 +64,11 @@ REPOSITORIES = [{"repository-name": f"team/{name}", "scan-frequency": "SCAN_ON_P
 @pytest.mark.parametrize(
     ("described", "expected"),
     [
-        pytest.param(FINDING, {IMAGE}, id="a finding"),
-        pytest.param(FINDING | {"detail": {}}, {IMAGE}, id="a finding whose detail says nothing"),
+        pytest.param(FINDING, {SCAN}, id="a finding"),
+        pytest.param(FINDING | {"detail": {}}, {SCAN}, id="a finding whose detail says nothing"),
         pytest.param(
             FINDING | {"account": "999999999999", "resources": [f"{MEMBER.arn}/{DIGEST}"], "detail": {}},
-            {ImageChange(MEMBER, DIGEST)},
+            {ScanChange(MEMBER, DIGEST)},
             id="a finding of a member account, sent in the account of the delegated administrator",
         ),
         pytest.param(
@@ -207,7 +208,7 @@ REPOSITORIES = [{"repository-name": f"team/{name}", "scan-frequency": "SCAN_ON_P
                 "TopicArn": "arn:aws:sns:eu-west-1:111122223333:events",
                 "Message": json.dumps(FINDING),
             },
-            {IMAGE},
+            {SCAN},
             id="through a topic of Amazon SNS",
         ),
     ],

@@ -1,11 +1,11 @@
 """Coverage and findings of several images in one answer: each goes to its own image, and none is lost."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.unit.aws.test_findings import wire
-from tidegate.aws.inspection import CoverageRows, ImageFindings, Targets
+from tidegate.aws.inspection import MAX_ROWS, CoverageRows, ImageFindings, Targets
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.scan import MAX_FINDINGS, Coverage, ScanState
 from tidegate.evidence.source_unavailable import SourceUnavailableError
@@ -237,3 +237,17 @@ def test_pages_without_end_for_few_findings_are_no_answer():
     answers = findings(finding("CVE-1", resource()), complete=False)
     assert unanswered(answers[APP])
     assert unanswered(answers[WEB])
+
+
+def test_the_latest_changes_of_each_image_are_kept_also_of_findings_that_are_closed():
+    """They tell a list of changes that comes later from news. An answer without these members is as good as any."""
+
+    def changed(number, **members):
+        return wire(findingArn=f"arn:{number}", updatedAt=SCANNED + timedelta(minutes=number), **members)
+
+    found = [changed(number) | {"resources": [resource()]} for number in range(MAX_ROWS)]
+    found += [changed(99, status="CLOSED") | {"resources": [resource(), resource("team/web", B)]}]
+    found += [wire() | {"resources": [resource()]}]
+    answers = findings(*found)
+    assert [arn for arn, _ in answers[WEB].rows] == ["arn:99"]
+    assert [arn for arn, _ in answers[APP].rows] == ["arn:99", *(f"arn:{n}" for n in range(MAX_ROWS - 1, 0, -1))]

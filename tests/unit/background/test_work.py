@@ -3,18 +3,18 @@
 import asyncio
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.unit.background.cluster import ECR, pod
 from tests.unit.background.conftest import Leader
 from tests.unit.builders import ecr, globs, policy
-from tests.unit.gather.fakes import APP, IMAGE, REGISTRY, finding, unavailable
+from tests.unit.gather.fakes import APP, IMAGE, REGISTRY, SCANNED, finding, unavailable
 from tidegate.background import looks
 from tidegate.background.work import KEPT, LINGER_SECONDS
 from tidegate.cluster.api import ApiError
-from tidegate.evidence.change import ImageChange, RegistryChange, RepositoryChange, TagChange
+from tidegate.evidence.change import ChangedRow, ImageChange, RegistryChange, RepositoryChange, ScanChange, TagChange
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.inspection import FoundFindings
 from tidegate.evidence.scan import Severity
@@ -542,3 +542,80 @@ async def test_a_change_of_what_no_policy_wants_any_more_keeps_no_registry_unrea
     working.set_policies(replace(STRICT, generation=2))
     await working.settle(120)
     assert working.status["outcome"] == "Fail"
+
+
+def listed(arn: str, updated_at: datetime) -> ScanChange:
+    return ScanChange(APP, IMAGE, (ChangedRow(arn, (APP.name, IMAGE), updated_at),))
+
+
+async def test_a_changed_scan_costs_no_look_up_of_the_image_or_its_repository(working: Leader):
+    working.run_pods(running())
+    await working.settle(600)
+    working.aws.asked.clear()
+    working.aws.found = {IMAGE: CRITICAL}
+    working.work.changed([ScanChange(APP, IMAGE)])
+    await working.settle(60)
+    assert working.status["outcome"] == "Fail"
+    assert {name for name, _ in working.aws.asked} == {"inspector2:ListCoverage", "inspector2:ListFindings"}
+    assert working.work.unread_registries == set()
+
+
+async def test_an_image_that_changed_otherwise_too_is_looked_up_whole(working: Leader):
+    working.run_pods(running())
+    await working.settle(600)
+    for changes in (
+        [ImageChange(APP, IMAGE), ScanChange(APP, IMAGE)],
+        [ScanChange(APP, IMAGE), ImageChange(APP, IMAGE)],
+    ):
+        working.aws.asked.clear()
+        for each in changes:
+            working.work.changed([each])
+        await working.settle(60)
+        assert working.aws.count("ecr:DescribeImages")
+    working.aws.asked.clear()
+    working.work.changed([ImageChange(APP, IMAGE)])
+    await working.settle(0)
+    working.work.changed([ScanChange(APP, IMAGE)])
+    await working.settle(60)
+    assert working.aws.count("ecr:DescribeImages")
+
+
+async def test_a_changed_scan_without_an_answer_is_asked_for_again(working: Leader):
+    working.run_pods(running())
+    await working.settle(600)
+    working.aws.found = {IMAGE: CRITICAL}
+    working.aws.failing["inspector2:ListFindings"] = unavailable(Cause.THROTTLED)
+    working.work.changed([ScanChange(APP, IMAGE)])
+    await working.settle(60)
+    assert working.status["outcome"] == "Pass"
+    assert working.work.unread_registries == {REGISTRY}
+    working.aws.failing.clear()
+    await working.settle(300)
+    assert working.status["outcome"] == "Fail"
+    assert working.work.unread_registries == set()
+
+
+async def test_a_finding_known_from_an_event_is_not_read_again_when_it_is_listed(working: Leader):
+    """The same finding changed later, one that was not in the answer, and a scan since then are news."""
+    working.run_pods(running())
+    await working.settle(600)
+    now = working.clock.now()
+    working.aws.found = {IMAGE: replace(CRITICAL, rows=(("arn:one", now),))}
+    working.work.changed([ScanChange(APP, IMAGE)])
+    await working.settle(60)
+    assert working.status["outcome"] == "Fail"
+    image_arn = f"{APP.arn}/{IMAGE}"
+    scanned_at = working.aws.coverages.get(IMAGE, SCANNED).last_scanned_at
+    assert scanned_at is not None
+    for arn, moment, is_news in (
+        ("arn:one", now, False),
+        (image_arn, scanned_at, False),
+        ("arn:one", now + timedelta(milliseconds=1), True),
+        ("arn:two", now, True),
+        (image_arn, now, True),
+    ):
+        working.aws.asked.clear()
+        working.work.changed([listed(arn, moment)])
+        await working.settle(60)
+        assert bool(working.aws.count("inspector2:ListFindings")) is is_news
+        assert working.work.unread_registries == set()

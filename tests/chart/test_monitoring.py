@@ -16,7 +16,8 @@ DASHBOARD = {"metrics": {"dashboard": {"enabled": True}}}
 METRIC = re.compile(r"\b(?:tidegate|process)_[a-z_]+\b")
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
 LABELS = re.compile(r"\b(\w+)(?:=~|!=|!~|=)\"|by \(([^)]*)\)")
-FROM_PROMETHEUS = {"job", "namespace", "pod", "le"}
+FROM_PROMETHEUS = {"job", "namespace", "pod", "le", "exported_namespace"}
+"""Labels that a metric has beside its own; its own `namespace` is renamed to the last."""
 PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_total"}
 
 

@@ -15,6 +15,11 @@ RATE_SECONDS = 15
 """What stands for Grafana's $__rate_interval, which is at least four times the scrape interval."""
 LABELS: Mapping[str, str] = {"job": "tidegate-metrics", "namespace": NAMESPACE, "pod": "tidegate-6f7d9c5b8-x2x9k"}
 """The labels that Prometheus' operator adds to what it scrapes of a Pod."""
+BACKGROUND_LABELS: Mapping[str, str] = {
+    "job": "tidegate-background-metrics",
+    "namespace": NAMESPACE,
+    "pod": "tidegate-background-5c4d8f7b9-k7q2m",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,9 @@ def panels() -> list[Panel]:
 
 
 def _filled(expression: str) -> str:
-    return expression.replace("$__rate_interval", f"{RATE_SECONDS}s").replace("$job", LABELS["job"])
+    return expression.replace("$__rate_interval", f"{RATE_SECONDS}s").replace(
+        "$job", f"{LABELS['job']}|{BACKGROUND_LABELS['job']}"
+    )
 
 
 def alerts() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes one target every second; Debian's package of it is unpacked into the cache, not installed."""
+"""A real Prometheus that scrapes its targets every second; Debian's package of it is unpacked into the cache, not installed."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def _unpack(folder: Path) -> None:
 
 
 class Prometheus:
-    """A server with one target, whose samples have these labels, and with one group of rules."""
+    """A server with targets, whose samples have the labels beside them, and with one group of rules."""
 
-    def __init__(self, target: str, *, labels: Mapping[str, str], rules: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, targets: Mapping[str, Mapping[str, str]], *, rules: Sequence[Mapping[str, Any]]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tidegate-prometheus-")
         folder = Path(self._folder.name)
         (self._port,) = free_ports(1)
@@ -58,17 +58,20 @@ class Prometheus:
         self.rules.write_text(
             yaml.safe_dump({"groups": [{"name": "tidegate", "interval": "1s", "rules": list(rules)}]})
         )
-        job = {
-            "job_name": labels["job"],
-            "static_configs": [{"targets": [target], "labels": {k: v for k, v in labels.items() if k != "job"}}],
-        }
+        jobs = [
+            {
+                "job_name": labels["job"],
+                "static_configs": [{"targets": [target], "labels": {k: v for k, v in labels.items() if k != "job"}}],
+            }
+            for target, labels in targets.items()
+        ]
         configuration = folder / "prometheus.yaml"
         configuration.write_text(
             yaml.safe_dump(
                 {
                     "global": {"scrape_interval": f"{SCRAPE_SECONDS}s"},
                     "rule_files": [str(self.rules)],
-                    "scrape_configs": [job],
+                    "scrape_configs": jobs,
                 }
             )
         )

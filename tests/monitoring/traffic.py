@@ -1,4 +1,4 @@
-"""A running tidegate under some load: known and new images, refused ones, and an AWS that throttles for a while."""
+"""A running tidegate under some load: known and new images, refused ones, and an AWS that throttles for a while. A replica of the background role runs beside it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from tests.attack.product import Product, product
-from tests.monitoring.board import LABELS, alerts
+from tests.background import BackgroundReplica
+from tests.monitoring.board import BACKGROUND_LABELS, LABELS, alerts
 from tests.monitoring.prometheus import Prometheus
-from tests.objects import ECR
+from tests.objects import ECR, policy_exception
 from tests.simulator import Simulator, World
 
 DEMANDS = {"tags": {"immutable": True}, "vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}
@@ -53,9 +55,21 @@ def scraped(seconds: float) -> Iterator[tuple[Prometheus, float]]:
     with (
         Simulator(_world(), latency_seconds=0.03) as aws,
         product(aws, requirements=DEMANDS) as tidegate,
-        Prometheus(f"127.0.0.1:{tidegate.gate.metrics_port}", labels=LABELS, rules=alerts()) as prometheus,
+        BackgroundReplica(tidegate.gate, "one", simulated=aws.environment()) as background,
+        Prometheus(
+            {
+                f"127.0.0.1:{tidegate.gate.metrics_port}": LABELS,
+                f"127.0.0.1:{background.port}": BACKGROUND_LABELS,
+            },
+            rules=alerts(),
+        ) as prometheus,
         ThreadPoolExecutor(THREADS) as pool,
     ):
+        ends = (datetime.now(UTC) + timedelta(hours=4)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        tidegate.gate.cluster.apply(
+            policy_exception("incident", policies=["attacked"], namespaces=["shop"], expiresAt=ends)
+        )
+        tidegate.create_pod(f"{ECR}/team/app0:v1", dry_run=False)
         started, stopped = time.time(), threading.Event()
         running = [pool.submit(_create_pods, tidegate, aws, stopped, number) for number in range(THREADS)]
         try:

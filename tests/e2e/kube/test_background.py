@@ -86,6 +86,35 @@ async def test_a_finding_that_arrives_turns_a_verdict_bad_and_is_reported_once(
         assert not role.parts.counts.writes._counts
 
 
+async def test_a_leader_that_is_killed_between_its_event_and_its_write_loses_and_repeats_nothing(
+    rights: Rights, namespace: str, world: World, aws: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next leader writes the verdict; of the Event it finds the one with the same name."""
+    monkeypatch.setattr(change_feed, "POLL_SECONDS", 1.0)
+    digest = world.add_image("team/web", "v1")
+    async with live_role(rights, aws, monkeypatch) as killed:
+        await killed.apply_policy("production", POLICY)
+        await killed.deploy(namespace, f"{ECR}/team/web:v1")
+        first = await killed.verdict(digest)
+
+        async def never(_path: str, _obj: Json) -> Json:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        monkeypatch.setattr(killed.watched.api, "replace", never)
+        world.add_finding("team/web", "v1", severity="CRITICAL", id="CVE-2026-0001")
+        killed.work.changed(change("team/web", digest))
+        await until(lambda: killed.parts.counts.events._counts.get(("posted",)), what="the Event")
+    (event,) = await killed.events(namespace, "ImageNotAllowed")
+    assert await killed.verdicts() == [first]
+    async with live_role(rights, aws, monkeypatch) as next_one:
+        second = await next_one.verdict(digest, where=lambda one: one["status"]["outcome"] == "Fail")
+        assert second["status"]["refused"] is True
+        await until(lambda: next_one.parts.counts.events._counts.get(("repeated",)), what="the same Event")
+        assert await next_one.events(namespace, "ImageNotAllowed") == [event]
+        assert next_one.parts.counts.events._counts == {("repeated",): 1}
+
+
 async def test_a_finding_is_found_by_polling_alone(
     rights: Rights, namespace: str, world: World, aws: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

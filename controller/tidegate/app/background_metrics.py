@@ -71,7 +71,7 @@ class BackgroundMetrics(Collector):
                 labels = [outcome.value, "yes" if refused else "no"]
                 verdicts.add_metric(labels, outcomes.get((outcome.value, refused), 0))
         yield verdicts
-        text = "Containers that run another digest than their references name."
+        text = "Containers that run another digest than the admitted one."
         yield _gauge("tidegate_running_image_differences", text, self._pods.differences)
         text = "ImageVerdict objects that are not as this version writes them."
         yield _gauge("tidegate_image_verdicts_invalid", text, self._stored.invalid)

@@ -1,4 +1,4 @@
-"""Events on the workloads that run an image: once when its verdict turned bad, and once when it differs from its reference.
+"""Events on the workloads that run an image: once when its verdict turned bad, and once when it is not the admitted one.
 
 An Event's name is computed from what it says, so that a repeated one is refused by the API server: by another leader, or
 after a restart. Events are bounded in number: a policy that refuses everything is no reason to fill etcd.
@@ -85,8 +85,9 @@ class Events:
             )
 
     def differs(self, found: Difference, owner: OwningWorkload) -> None:
-        """Have an Event posted on the workload of a container that runs another digest than its reference names."""
-        note = f"{found.path} names {found.named}, but the container runs {found.runs}: {found.image}"
+        """Have an Event posted on the workload of a container that runs another digest than the admitted one."""
+        names = "names a tag that meant" if found.by_tag else "names"
+        note = f"{found.path} {names} {found.named}, but the container runs {found.runs}: {found.image}"
         self._add(
             WorkloadEvent(
                 namespace=found.namespace,

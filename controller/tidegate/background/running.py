@@ -53,7 +53,10 @@ class ImageUses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A container that runs another digest than its reference names."""
+    """A container that runs another digest than the admitted one.
+
+    ``named`` is the digest in its reference; with ``by_tag``, what its tag meant when the Pod was created.
+    """
 
     namespace: str
     workload: OwningWorkload
@@ -61,6 +64,7 @@ class Difference:
     image: str
     named: Digest
     runs: Digest
+    by_tag: bool = False
 
 
 class PodTable:
@@ -74,6 +78,8 @@ class PodTable:
         self._meaning: dict[NamedTag, Digest] = {}
         self._meant: dict[ImageInUse, dict[str, None]] = {}
         self._different: dict[str, int] = {}
+        self._admitted: dict[str, dict[tuple[str, str], Digest]] = {}
+        """Of each Pod by path and reference: what the tags of its containers meant before these started."""
         self.is_listed = False
         """Whether all Pods of the cluster are known."""
 
@@ -88,21 +94,39 @@ class PodTable:
 
     @property
     def differences(self) -> int:
-        """Return the number of containers that run another digest than their references name."""
+        """Return the number of containers that run another digest than the admitted one."""
         return sum(self._different.values())
 
     def put(self, key: str, pod: RunningPod, /) -> None:
         """Take a Pod, new or changed."""
         if self._pods.get(key) == pod:
             return
+        admitted = self._meant_before_start(key)
         before = self._remove(key)
         if pod.containers:
+            names = {(one.path, one.image) for one in pod.containers}
+            if kept := {name: digest for name, digest in admitted.items() if name in names}:
+                self._admitted[key] = kept
             self._add(key, pod)
         self._forget_tags(before)
 
     def drop(self, key: str, /) -> None:
         """Forget a Pod."""
         self._forget_tags(self._remove(key))
+
+    def _meant_before_start(self, key: str) -> dict[tuple[str, str], Digest]:
+        """Return what the tags of a Pod's containers meant before they started, as far as the registry was asked by then."""
+        found = dict(self._admitted.get(key, {}))
+        pod = self._pods.get(key)
+        for one in () if pod is None else pod.containers:
+            is_by_tag = (known := identify(one.image, one.image_id)) is not None and known.digest is None
+            if is_by_tag and known is not None and (means := self._meaning.get((known.repository, known.tag or ""))):
+                found.setdefault((one.path, one.image), means)
+        return found
+
+    def _expected(self, key: str, container: RunningContainer, found: Identified) -> Digest | None:
+        """Return the digest that was admitted: the one in the reference, or what its tag meant before it started."""
+        return found.named or self._admitted.get(key, {}).get((container.path, container.image))
 
     def _add(self, key: str, pod: RunningPod) -> None:
         self._pods[key] = pod
@@ -111,7 +135,7 @@ class PodTable:
             found = identify(container.image, container.image_id)
             if found is None:
                 continue
-            different += found.named is not None and found.ran is not None and found.ran != found.named
+            different += found.ran is not None and self._expected(key, container, found) not in (None, found.ran)
             if found.digest is not None:
                 image = found.repository, found.digest
                 self._by_image.setdefault(image, {})[key] = None
@@ -128,6 +152,7 @@ class PodTable:
         """Forget a Pod, and return the tags by which it named images that it had not started."""
         pod = self._pods.pop(key, None)
         self._different.pop(key, None)
+        self._admitted.pop(key, None)
         tags: list[NamedTag] = []
         for container in () if pod is None else pod.containers:
             found = identify(container.image, container.image_id)
@@ -227,21 +252,23 @@ class PodTable:
         )
 
     def different(self) -> Iterator[Difference]:
-        """Yield each container that runs another digest than its reference names."""
+        """Yield each container that runs another digest than the admitted one."""
         for key in list(self._different):
             pod = self._pods[key]
             for container in pod.containers:
                 found = identify(container.image, container.image_id)
-                if found is None or found.named is None or found.ran in (None, found.named):
+                expected = None if found is None else self._expected(key, container, found)
+                if found is None or found.ran is None or expected in (None, found.ran):
                     continue
-                assert found.ran is not None
+                assert expected is not None
                 yield Difference(
                     namespace=pod.namespace,
                     workload=pod.workload,
                     path=container.path,
                     image=container.image,
-                    named=found.named,
+                    named=expected,
                     runs=found.ran,
+                    by_tag=found.named is None,
                 )
 
     def _containers(self, image: ImageInUse) -> Iterator[tuple[str, RunningPod, RunningContainer, Identified]]:

@@ -202,3 +202,29 @@ def test_differences_are_containers_that_run_another_digest_than_named():
     assert (found.named, found.runs, found.path) == (OTHER, IMAGE, "spec.containers[0].image")
     made.drop("shop/a")
     assert made.differences == 0
+
+
+def test_a_tag_that_meant_another_digest_before_the_container_started_is_a_difference_too():
+    """What the tag means later does not count, and neither does what it meant for an earlier image of the container."""
+    made = PodTable()
+    waiting, started = pod("web", TAG), pod("web", TAG, ran=(f"{ECR}/team/app@{OTHER}",))
+    made.put(key(waiting), waiting)
+    made.resolve((APP, "v1"), IMAGE)
+    made.put(key(started), started)
+    assert made.differences == 1
+    (found,) = made.different()
+    assert (found.named, found.runs, found.by_tag) == (IMAGE, OTHER, True)
+    again = pod("web", TAG, ran=(f"{ECR}/team/app@{OTHER}",), since="2026-03-01T12:00:00Z")
+    made.put(key(again), again)
+    assert made.differences == 1
+    other = pod("web", f"{ECR}/team/app:v2", ran=(f"{ECR}/team/app@{OTHER}",))
+    made.put(key(other), other)
+    assert made.differences == 0
+    made.put(key(waiting), waiting)
+    made.resolve((APP, "v1"), OTHER)
+    made.put(key(started), started)
+    assert made.differences == 0
+    made.drop(key(started))
+    made.put(key(started), started)
+    assert made.differences == 0, "the tag was never asked for"
+    assert not made._admitted

@@ -605,7 +605,7 @@ async def test_a_finding_known_from_an_event_is_not_read_again_when_it_is_listed
     await working.settle(60)
     assert working.status["outcome"] == "Fail"
     image_arn = f"{APP.arn}/{IMAGE}"
-    scanned_at = working.aws.coverages.get(IMAGE, SCANNED).last_scanned_at
+    scanned_at = SCANNED.last_scanned_at
     assert scanned_at is not None
     for arn, moment, is_news in (
         ("arn:one", now, False),

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from tidegate import __version__
 from tidegate.errors import ConfigurationError, Error
@@ -36,6 +37,11 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "Judge running images again and again (run by the chart).",
         ),
         "check": ("tidegate.cli.check.command", "check", "Judge images or manifests as the cluster would."),
+        "completion": (
+            "tidegate.cli.completion.command",
+            "completion",
+            "Print the completion of commands and options for a shell.",
+        ),
         "exception": (
             "tidegate.cli.exception.command",
             "exception_group",
@@ -56,6 +62,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "lint",
             "Find mistakes in policies, exceptions and trust stores.",
         ),
+        "man": ("tidegate.cli.man.command", "man", "Write the manual pages of all commands."),
         "preflight": (
             "tidegate.cli.preflight.command",
             "preflight",
@@ -112,6 +119,13 @@ class Subcommands(click.Group):
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the subcommands for a shell that completes, without importing them."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        found = [(name, line) for name, (_, _, line) in sorted(SUBCOMMANDS.items()) if name.startswith(incomplete)]
+        return [CompletionItem(name, help=line) for name, line in found]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the help line of each subcommand without importing it."""

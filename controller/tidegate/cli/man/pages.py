@@ -26,9 +26,11 @@ def _pages(context: click.Context) -> Iterator[tuple[str, str]]:
 
 
 def _subcommands(context: click.Context) -> Iterator[tuple[str, click.Context]]:
-    command = context.command
-    for name in command.list_commands(context) if isinstance(command, click.Group) else ():
-        found = command.get_command(context, name)
+    group = context.command
+    if not isinstance(group, click.Group):
+        return
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
         if found is not None and not found.hidden:
             yield name, click.Context(found, info_name=name, parent=context)
 

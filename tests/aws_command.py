@@ -46,6 +46,8 @@ def _value(text: str, shape: Any) -> Any:
         return text
     if text.lstrip().startswith(("{", "[")):
         return json.loads(text)
+    if shape.type_name == "list" and shape.member.type_name == "string":
+        return text.split()
     short = dict(each.split("=", 1) for each in text.split(","))
     return [short] if shape.type_name == "list" else short
 

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from tidegate.admission.plan import Plan, judge_plan, make_plan
 from tidegate.admission.verdict import ImageVerdict
 from tidegate.cli.documents import ReadPolicies
+from tidegate.cli.made_calls import MadeCalls
 from tidegate.cli.manifests import FoundImage
-from tidegate.cli.options import settings_of
+from tidegate.cli.options import is_verbose, settings_of
 from tidegate.cli.waiting import wait_for_answers
 from tidegate.evidence.image_evidence import ImageEvidence, nothing_asked
 from tidegate.policy.snapshot import PolicySnapshot
+from tidegate.strict.quotation import printable
 from tidegate.telemetry.log import configure_logging
 
 if TYPE_CHECKING:
@@ -48,7 +52,12 @@ def engine_of(config: Path | None, observed: "Callable[[Sources], Sources]" = la
     from tidegate.app.engine import build_engine  # noqa: PLC0415
 
     configure_logging(level="error", form="console", stream=sys.stderr)
-    return build_engine(settings_of(config), observed=observed)
+    settings = settings_of(config)
+    engine = build_engine(settings, observed=observed)
+    engine.observer.listener = MadeCalls(
+        roles={one.account: one.role_arn for one in settings.aws.accounts if one.role_arn}
+    )
+    return engine
 
 
 def judge_images(
@@ -63,9 +72,17 @@ def judge_images(
     """Fetch the trust that the files lack, then judge each image; return the images in order.
 
     ``wait_seconds`` is how long to wait for pending scans and for what AWS could not answer. ``planned`` is called with the
-    plan of each image before its evidence is looked up.
+    plan of each image before its evidence is looked up. Calls that failed are told on standard error, and with ``--verbose``
+    all calls.
     """
-    return asyncio.run(_judge_all(engine, policies, images, timeout_seconds, wait_seconds, planned))
+    judged = asyncio.run(_judge_all(engine, policies, images, timeout_seconds, wait_seconds, planned))
+    calls = engine.observer.listener
+    if isinstance(calls, MadeCalls):
+        references = [one.plan.reference for one in judged if one.plan.reference is not None]
+        lines = calls.failures(references, engine.identity.caller_arn)
+        for line in [*lines, *(calls.summary() if is_verbose() else ())]:
+            click.echo(printable(line), err=True)
+    return judged
 
 
 async def _judge_all(

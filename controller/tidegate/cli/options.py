@@ -18,6 +18,8 @@ CONFIG_HELP = (
 )
 TIMEOUT_HELP = "Total time to wait for registries and AWS; at most half of it for trusted roots and keys."
 
+_VERBOSE = "tidegate.verbose"
+
 _OPTIONS = (
     click.option(
         "--policy",
@@ -50,6 +52,14 @@ _OPTIONS = (
         metavar="SECONDS",
         help=TIMEOUT_HELP,
     ),
+    click.option(
+        "--verbose",
+        "-v",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda context, _option, value: context.meta.update({_VERBOSE: value}),
+        help="Print each API that was called, how often and for how long, to standard error.",
+    ),
 )
 
 
@@ -65,6 +75,12 @@ def shared_options(*, outputs: Sequence[str], output_help: str) -> Callable[[F],
         return function
 
     return add
+
+
+def is_verbose() -> bool:
+    """Tell whether the present command was called with ``--verbose``."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(_VERBOSE))
 
 
 def settings_of(config: Path | None) -> Settings:

@@ -5,6 +5,7 @@ Log lines have the cause for operators (error code, request id), which the respo
 
 import time
 from collections.abc import Hashable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -58,8 +59,23 @@ class Repeats:
         return True
 
 
+class CallListener(Protocol):
+    """Takes calls as they end, in any thread."""
+
+    def called(self, source: str, registry: Registry, seconds: float, problem: Exception | None) -> None:
+        """Take a call, and why it failed."""
+        ...
+
+    def unanswered(self, source: str, registry: Registry, problem: Exception | None) -> None:
+        """Take why a call gave no answer for some ids."""
+        ...
+
+
 class Observer:
     """Implements the observers of the reviewer, of the API limiters and of the receiver of events."""
+
+    listener: CallListener | None = None
+    """Takes each call too: the command line, which tells them."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -83,6 +99,8 @@ class Observer:
         self, source: str, registry: Registry, seconds: float, problem: Exception | None, *, found: bool
     ) -> None:
         """Count a call to AWS or another service; log a failure with its details."""
+        if self.listener is not None:
+            self.listener.called(source, registry, seconds, problem)
         cause = cause_of(problem)
         if problem is None and found:
             self.registries.answered(source, registry)
@@ -93,6 +111,8 @@ class Observer:
 
     def unanswered(self, source: str, registry: Registry, ids: int, problem: SourceUnavailableError) -> None:
         """Count ids without an answer in a call that answered for others. ``called`` counts the call itself."""
+        if self.listener is not None:
+            self.listener.unanswered(source, registry, problem)
         self._metrics.unanswered.add(source, self.registries.label(registry), problem.cause.value, amount=ids)
         self._log_failure(FAILED_FOR_SOME, source, registry, problem, problem.cause, ids=ids)
 

@@ -120,6 +120,9 @@ def _enhanced_finding(image: Image, finding: Finding) -> dict[str, Any]:
     )
 
 
+SCANNED = "The scan was completed successfully."
+
+
 def _basic(state: ScanState, payload: dict[str, Any]) -> dict[str, Any]:
     assert state.basic is not None
     part, token = page(
@@ -133,7 +136,10 @@ def _basic(state: ScanState, payload: dict[str, Any]) -> dict[str, Any]:
         findings=[_basic_finding(each) for each in part],
     )
     return without_nones(
-        imageScanStatus={"status": state.basic.status, "description": state.basic.description},
+        imageScanStatus={
+            "status": state.basic.status,
+            "description": state.basic.description or (SCANNED if done else ""),
+        },
         imageScanFindings=found if done else None,
         nextToken=token,
     )

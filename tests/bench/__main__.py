@@ -98,7 +98,8 @@ def machine() -> str:
         platform.machine(),
     )
     day = datetime.now(UTC).date().isoformat()
-    return f"{day}, {os.cpu_count()} cores of {model}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}"
+    load = f"load average {os.getloadavg()[2]:.0f} over 15 minutes"
+    return f"{day}, {os.cpu_count()} cores of {model}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, {load}"
 
 
 if __name__ == "__main__":

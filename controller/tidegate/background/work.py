@@ -34,8 +34,8 @@ from tidegate.verdicts.verdict_input import NamespaceVerdict, VerdictInput
 
 COLLECTIONS_AT_ONCE: Final = 200
 """Images whose evidence is looked up at once: two batches of the call that takes most ids."""
-SLICE_SECONDS: Final = 0.005
-"""How long images are judged before the event loop runs other work."""
+SLICE_SECONDS: Final = 0.02
+"""How long images are judged before the event loop runs other work: longer than the 16 writes of one turn take, which follow."""
 LINGER_SECONDS: Final = 300.0
 """How long an image without Pods still counts as running where it last ran, so that a rollout or a CronJob is no change."""
 KEPT: Final = timedelta(hours=24)

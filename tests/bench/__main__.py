@@ -99,7 +99,9 @@ def machine() -> str:
     )
     day = datetime.now(UTC).date().isoformat()
     load = f"load average {os.getloadavg()[2]:.0f} over 15 minutes"
-    return f"{day}, {os.cpu_count()} cores of {model}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, {load}"
+    return (
+        f"{day}, {os.cpu_count()} cores of {model}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, {load}"
+    )
 
 
 if __name__ == "__main__":

@@ -78,14 +78,30 @@ def assert_works(programs: Path) -> None:
 
 @pytest.mark.timeout(2 * SECONDS + 120)
 def test_uv_tool_install(wheel: Path, tmp_path: Path):
-    command = [PROGRAMS / "uv", "tool", "install", "--python", sys.executable, "--constraints", LOCK, wheel]
+    command: list[str | Path] = [
+        PROGRAMS / "uv",
+        "tool",
+        "install",
+        "--python",
+        sys.executable,
+        "--constraints",
+        LOCK,
+        wheel,
+    ]
     programs = install(command, tmp_path, UV_TOOL_DIR=tmp_path / "tools", UV_TOOL_BIN_DIR=tmp_path / "bin")
     assert_works(programs)
 
 
 @pytest.mark.timeout(2 * SECONDS + 120)
 def test_pipx_install(wheel: Path, tmp_path: Path):
-    command = [PROGRAMS / "pipx", "install", "--python", sys.executable, f"--pip-args=--constraint={LOCK}", wheel]
+    command: list[str | Path] = [
+        PROGRAMS / "pipx",
+        "install",
+        "--python",
+        sys.executable,
+        f"--pip-args=--constraint={LOCK}",
+        wheel,
+    ]
     programs = install(command, tmp_path, PIPX_HOME=tmp_path / "pipx", PIPX_BIN_DIR=tmp_path / "bin")
     assert_works(programs)
 

@@ -63,8 +63,9 @@ class MadeCalls:
             return
         with self._lock:
             key = source, registry, problem.cause
-            if key in self._failures:
-                self._failures[key].times += 1
+            if (known := self._failures.get(key)) is not None:
+                known.times += 1
+                known.problem = known.problem if known.problem.detail else problem
             elif len(self._failures) < MAX_KEPT:
                 self._failures[key] = _Failure(problem=problem)
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests import aws_command
 from tests.integration.cli.desk import Desk
+from tests.integration.cli.signed import policies
+from tests.integration.cli.signers import AWS
 from tests.objects import ECR
 from tests.simulator import Simulator, World
 from tidegate.cli.aws_lines import _OF_A_REGISTRY, _OF_AN_IMAGE, aws_line
@@ -44,6 +46,15 @@ def test_the_json_stays_json_and_the_failure_is_told_beside_it(desk: Desk, sim: 
     json.loads(ended.out)
     assert "inspector2:ListFindings failed for 111122223333 in eu-west-1" in ended.err
     assert "identity" not in ended.err
+
+
+def test_verify_tells_it_too(desk: Desk, sim: Simulator):
+    sim.inject("access_denied", service="ecr", operation="ListImageReferrers")
+    ended = desk.verify(IMAGE, "--policy", policies(desk, AWS))
+    assert ended.code == 2
+    assert ended.err.startswith("ecr:ListImageReferrers failed for 111122223333 in eu-west-1 (2 times): ")
+    assert "AccessDeniedException (HTTP 400, request " in ended.err
+    assert "  identity: arn:aws:sts::111122223333:assumed-role/tidegate/simulator" in ended.err
 
 
 def test_the_role_that_is_assumed_is_named(desk: Desk, sim: Simulator):

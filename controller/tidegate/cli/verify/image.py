@@ -4,25 +4,22 @@ The verdict is that of admission, for the signatures and attestations that the p
 ``validationActions`` and ``onUndetermined`` are ignored: they do not change whether a signature is valid.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 from tidegate.admission.verdict import Judgement
-from tidegate.app.engine import Engine, build_engine
+from tidegate.app.engine import Engine
 from tidegate.checks.result import Check, CheckResult, Outcome
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.documents import read_policies
-from tidegate.cli.judging import JudgedImage, judge_images
+from tidegate.cli.judging import JudgedImage, engine_of, judge_images
 from tidegate.cli.manifests import FoundImage
-from tidegate.cli.options import settings_of
 from tidegate.cli.verify.image_steps import ObservedSignatures, show_signatures
 from tidegate.cli.verify.options import VerifyOptions
 from tidegate.cli.verify.report import Report
 from tidegate.errors import InvalidReferenceError
 from tidegate.images.reference import parse_reference
 from tidegate.policy.model import ImagePolicy
-from tidegate.telemetry.log import configure_logging
 from tidegate.verify.step import Conclusion
 
 _VERDICTS = {
@@ -37,7 +34,6 @@ _PROVED = frozenset({Check.SIGNATURES, Check.ATTESTATIONS})
 
 def verify_images(options: VerifyOptions) -> list[Report]:
     """Verify each image by each matching policy that requires signatures or attestations."""
-    configure_logging(level="error", form="console", stream=sys.stderr)
     policies = read_policies(options.policy)
     requiring = [
         _only_signatures(one) for one in policies.policies if isinstance(one, ImagePolicy) and _requirements(one)
@@ -46,7 +42,7 @@ def verify_images(options: VerifyOptions) -> list[Report]:
         raise ArgumentError(f"no policy in {', '.join(map(str, options.policy))} requires signatures or attestations")
     for text in options.subjects:
         _check_reference(text)
-    engine = build_engine(settings_of(options.config))
+    engine = engine_of(options.config)
     images = [FoundImage(place="argument", namespace=options.namespace, text=text) for text in options.subjects]
     read = replace(policies, policies=tuple(requiring), exceptions=())
     observed = ObservedSignatures()

@@ -38,6 +38,8 @@ World (world.py, scan_changes.py, signature_changes.py and signing.py, keyword a
     add_signature(repo, image, envelope, kind="notation", layout=) -> manifest digest;  add_artifact, set_signing_status
     add_revocation(ARN or certificate hash, since=), remove_revocation      what AWS Signer answers
     set_scanning("BASIC"), set_basic_scan(repo, image, status);  add_pull_through_rule(prefix)
+    set_registry_policy(text, scope=), set_replication(rules), set_signing(rules);  add_repository(policy=, lifecycle=,
+                                                                encryption=, kms_key=)
     add_queue(name, max_receives=) -> URL of an SQS queue that gets the EventBridge events of all changes from then on, without
                                                                 `at=`;  add_event(detail type, detail), add_message(body)
 `at=` and other moments are datetimes, ISO text or seconds from now (`-3600`, "+2m"), so scans over time can be told in

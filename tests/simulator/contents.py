@@ -11,7 +11,15 @@ from typing import Any
 
 from tests.simulator.clock import Clock, Moment
 from tests.simulator.manifests import Manifest
-from tests.simulator.registry import Image, PullThroughRule, Registry, Repository, ScanRule
+from tests.simulator.registry import (
+    Image,
+    PullThroughRule,
+    Registry,
+    ReplicationRule,
+    Repository,
+    ScanRule,
+    SigningRule,
+)
 from tests.simulator.scans import BasicScan, Coverage, ScanState
 
 CLUSTER_ACCOUNT = "111122223333"
@@ -93,9 +101,31 @@ class Contents:
     def add_pull_through_rule(
         self, prefix: str, *, account: str | None = None, region: str | None = None, **rule: str
     ) -> None:
-        """Make a prefix a pull-through-cache namespace; `rule` may give upstream, upstream_url and miss."""
+        """Make a prefix a pull-through-cache namespace; `rule` may give upstream, upstream_url, upstream_prefix and miss."""
         with self.lock:
             self.registry(account=account, region=region).pull_through += (PullThroughRule(prefix=prefix, **rule),)
+
+    def set_registry_policy(
+        self, policy: str | None, *, scope: str = "V2", account: str | None = None, region: str | None = None
+    ) -> None:
+        """Set or remove a registry's policy, and the scope that its account has for it."""
+        with self.lock:
+            registry = self.registry(account=account, region=region)
+            registry.policy, registry.policy_scope = policy, scope
+
+    def set_replication(
+        self, rules: Sequence[ReplicationRule], *, account: str | None = None, region: str | None = None
+    ) -> None:
+        """Set where a registry copies its images."""
+        with self.lock:
+            self.registry(account=account, region=region).replication = tuple(rules)
+
+    def set_signing(
+        self, rules: Sequence[SigningRule], *, account: str | None = None, region: str | None = None
+    ) -> None:
+        """Set what a registry signs by itself."""
+        with self.lock:
+            self.registry(account=account, region=region).signing_rules = tuple(rules)
 
     # Repositories and images
 
@@ -110,6 +140,8 @@ class Contents:
         readers: Sequence[str] = (),
         policy: str | None = None,
         lifecycle: str | None = None,
+        encryption: str = "AES256",
+        kms_key: str | None = None,
     ) -> Repository:
         """Add a repository; `readers` are other accounts that its policy lets read without assuming a role."""
         with self.lock:
@@ -124,6 +156,8 @@ class Contents:
                 readers=frozenset(readers),
                 policy=policy,
                 lifecycle=lifecycle,
+                encryption=encryption,
+                kms_key=kms_key,
             )
             registry.repositories[name] = made
             return made

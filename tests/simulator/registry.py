@@ -19,6 +19,23 @@ class PullThroughRule:
     upstream: str = "docker-hub"
     upstream_url: str = "registry-1.docker.io"
     miss: str = "ImageNotFound"
+    upstream_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicationRule:
+    """Where images of repositories with one of the prefixes are copied to: (account, region) pairs."""
+
+    destinations: tuple[tuple[str, str], ...]
+    prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningRule:
+    """Which profile signs the images of which repositories by itself."""
+
+    profile_arn: str
+    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +55,10 @@ class Registry:
     scan_type: str = "ENHANCED"
     rules: tuple[ScanRule, ...] = ()
     pull_through: tuple[PullThroughRule, ...] = ()
+    policy: str | None = None
+    policy_scope: str = "V2"
+    replication: tuple[ReplicationRule, ...] = ()
+    signing_rules: tuple[SigningRule, ...] = ()
     repositories: dict[str, "Repository"] = field(default_factory=dict)
 
     def frequency(self, repository: str) -> tuple[str, tuple[str, ...]]:
@@ -64,6 +85,8 @@ class Repository:
     readers: frozenset[str] = frozenset()
     policy: str | None = None
     lifecycle: str | None = None
+    encryption: str = "AES256"
+    kms_key: str | None = None
     images: dict[str, "Image"] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
@@ -101,6 +124,7 @@ class Image:
     status: str = "ACTIVE"
     tags: list[str] = field(default_factory=list)
     pulled_at: float | None = None
+    archived_at: float | None = None
     in_use: int = 0
     history: list[ScanState] = field(default_factory=list)
     override: bytes | None = None

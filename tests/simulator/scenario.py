@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from tests.simulator.clock import Clock, Moment
-from tests.simulator.registry import ScanRule
+from tests.simulator.registry import ReplicationRule, ScanRule, SigningRule
 from tests.simulator.scans import Finding, Package
 from tests.simulator.scenario_error import ScenarioError, wrong_at
 from tests.simulator.scenario_model import (
@@ -84,8 +84,34 @@ def _registry(world: World, part: RegistryPart) -> None:
     world.set_scanning(part.scan_type, rules=rules, **where)
     for rule in part.pull_through:
         world.add_pull_through_rule(
-            rule.prefix, upstream=rule.upstream, upstream_url=rule.upstream_url, miss=rule.miss, **where
+            rule.prefix,
+            upstream=rule.upstream,
+            upstream_url=rule.upstream_url,
+            upstream_prefix=rule.upstream_prefix,
+            miss=rule.miss,
+            **where,
         )
+    world.set_registry_policy(_text(part.policy), scope=part.policy_scope, **where)
+    own = part.account or world.account
+    world.set_replication(
+        [
+            ReplicationRule(
+                destinations=tuple((each.account or own, each.region) for each in rule.destinations),
+                prefixes=tuple(rule.prefixes),
+            )
+            for rule in part.replication
+        ],
+        **where,
+    )
+    signing = [
+        SigningRule(profile_arn=world.signing.profile_arn(each.profile), filters=tuple(each.filters))
+        for each in part.signing
+    ]
+    world.set_signing(signing, **where)
+
+
+def _text(policy: dict[str, Any] | None) -> str | None:
+    return None if policy is None else msgspec.json.encode(policy).decode()
 
 
 def _repository(world: World, part: RepositoryPart, place: str) -> None:
@@ -95,8 +121,10 @@ def _repository(world: World, part: RepositoryPart, place: str) -> None:
         mutability=part.mutability,
         exclusions=part.exclusions,
         readers=part.readers,
-        policy=None if part.policy is None else msgspec.json.encode(part.policy).decode(),
-        lifecycle=None if part.lifecycle is None else msgspec.json.encode(part.lifecycle).decode(),
+        policy=_text(part.policy),
+        lifecycle=_text(part.lifecycle),
+        encryption=part.encryption,
+        kms_key=part.kms_key,
         **where,
     )
     made = [_add_image(world, part.name, image, where) for image in part.images]
@@ -109,6 +137,8 @@ def _add_image(world: World, name: str, part: ImagePart, where: dict[str, Any]) 
     digests = _index(world, name, part, where) if part.platforms else {"": _image(world, name, part, where)}
     for tag in part.tags:
         world.move_tag(name, tag, digests[""], **where)
+    if part.pulled_at is not None:
+        world.image(name, digests[""], **where).pulled_at = world.clock.moment(part.pulled_at)
     return digests
 
 

@@ -158,6 +158,7 @@ class ImagePart(_Part):
     attestations: bool = True
     docker: bool = False
     pushed_at: Any = "-1d"
+    pulled_at: Any = None
     status: str = "ACTIVE"
     scanned: bool = True
     in_use: int = 0
@@ -180,6 +181,8 @@ class RepositoryPart(_Part):
     readers: list[str] = []
     policy: dict[str, Any] | None = None
     lifecycle: dict[str, Any] | None = None
+    encryption: str = "AES256"
+    kms_key: str | None = None
     images: list[ImagePart] = []
 
 
@@ -196,7 +199,29 @@ class PullThroughPart(_Part):
     prefix: str
     upstream: str = "docker-hub"
     upstream_url: str = "registry-1.docker.io"
+    upstream_prefix: str = ""
     miss: str = "ImageNotFound"
+
+
+class DestinationPart(_Part):
+    """A registry that images are copied to; `account` is the registry's own where it is left out."""
+
+    region: str
+    account: str | None = None
+
+
+class ReplicationPart(_Part):
+    """A replication rule."""
+
+    destinations: list[DestinationPart]
+    prefixes: list[str] = []
+
+
+class SigningRulePart(_Part):
+    """A rule of signing by ECR itself; a profile is named, or given by ARN."""
+
+    profile: str = "release"
+    filters: list[str] = []
 
 
 class RegistryPart(_Part):
@@ -207,6 +232,10 @@ class RegistryPart(_Part):
     scan_type: str = "ENHANCED"
     rules: list[RulePart] = []
     pull_through: list[PullThroughPart] = []
+    policy: dict[str, Any] | None = None
+    policy_scope: str = "V2"
+    replication: list[ReplicationPart] = []
+    signing: list[SigningRulePart] = []
 
 
 class AccountPart(_Part):

@@ -189,6 +189,8 @@ class World(QueueChanges, KmsChanges, ScanChanges, SignatureChanges):
         with self.lock:
             image = self.image(repository, name, account=account, region=region)
             image.status = status
+            if status == "ARCHIVED":
+                image.archived_at = self.clock.now()
             if status == "ARCHIVED" and image.coverage(self.clock.now()):
                 self.set_coverage(repository, name, "INACTIVE", "IMAGE_ARCHIVED", account=account, region=region)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.simulator.conformance import Watch, violations
 from tests.integration.simulator.conftest import OTHER
 from tests.simulator.manifests import OCI_MANIFEST
-from tests.simulator.registry import ScanRule
+from tests.simulator.registry import ReplicationRule, ScanRule, SigningRule
 from tests.simulator.services import SERVICES
 
 POLICY = '{"Version":"2012-10-17","Statement":[]}'
@@ -30,11 +30,15 @@ SAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     ("ecr", "DescribeImageScanFindings"): REPO | {"imageId": {"imageTag": "v1"}},
     ("ecr", "DescribeImageSigningStatus"): REPO | {"imageId": {"imageTag": "v1"}},
     ("ecr", "DescribePullThroughCacheRules"): {},
+    ("ecr", "DescribeRegistry"): {},
     ("ecr", "DescribeRepositories"): {},
+    ("ecr", "GetAccountSetting"): {"name": "REGISTRY_POLICY_SCOPE"},
     ("ecr", "GetDownloadUrlForLayer"): REPO,
     ("ecr", "GetLifecyclePolicy"): REPO,
+    ("ecr", "GetRegistryPolicy"): {},
     ("ecr", "GetRegistryScanningConfiguration"): {},
     ("ecr", "GetRepositoryPolicy"): REPO,
+    ("ecr", "GetSigningConfiguration"): {},
     ("ecr", "ListImageReferrers"): REPO,
     ("ecr", "ListImages"): REPO,
     ("inspector2", "BatchGetAccountStatus"): {"accountIds": ["111122223333", "999999999999"]},
@@ -68,13 +72,18 @@ def test_every_simulated_operation_has_a_sample():
 def rich(world):
     """A world in which every optional member of the answers is there."""
     world.set_scanning("ENHANCED", rules=[ScanRule(frequency="CONTINUOUS_SCAN", filters=("team/*",))])
-    world.add_pull_through_rule("docker-hub")
+    world.add_pull_through_rule("docker-hub", upstream_prefix="library")
+    world.set_registry_policy(POLICY)
+    world.set_replication([ReplicationRule(destinations=((OTHER, "eu-west-1"),), prefixes=("team/",))])
+    world.set_signing([SigningRule(profile_arn=PROFILE, filters=("team/*",))])
     world.add_repository(
         "team/app",
         mutability="IMMUTABLE_WITH_EXCLUSION",
         exclusions=["dev-*"],
         policy=POLICY,
         lifecycle=LIFECYCLE + '"selection":{}}]}',
+        encryption="KMS",
+        kms_key="arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     )
     digest = world.add_image("team/app", "v1", in_use=3)
     world.add_index("team/app", "multi")

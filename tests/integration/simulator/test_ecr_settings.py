@@ -75,6 +75,49 @@ class TestSettings:
         assert {name for name in names if matches_glob(pattern, name)} == matched
 
 
+class TestRegistry:
+    """What only the registry's own account is told."""
+
+    @pytest.mark.parametrize(
+        ("operation", "code"),
+        [
+            ("get_registry_policy", "RegistryPolicyNotFoundException"),
+            ("get_signing_configuration", "SigningConfigurationNotFoundException"),
+        ],
+    )
+    def test_there_is_nothing_until_it_is_set(self, client, operation, code):
+        assert code_of(getattr(client("ecr"), operation)) == code
+
+    def test_a_registry_replicates_nothing_until_told(self, client):
+        assert client("ecr").describe_registry()["replicationConfiguration"] == {"rules": []}
+
+    def test_a_registry_policy_and_its_scope(self, world, client):
+        world.set_registry_policy("{}", scope="V1")
+        ecr = client("ecr")
+        assert ecr.get_registry_policy()["policyText"] == "{}"
+        assert ecr.get_account_setting(name="REGISTRY_POLICY_SCOPE")["value"] == "V1"
+        assert code_of(ecr.get_account_setting, name="OTHER") == "InvalidParameterException"
+
+    def test_all_repositories_come_in_pages(self, world, client):
+        for number in range(5):
+            world.add_repository(f"team/app{number}")
+        pages = client("ecr").get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 2})
+        names = [[each["repositoryName"] for each in page["repositories"]] for page in pages]
+        assert names == [["team/app0", "team/app1"], ["team/app2", "team/app3"], ["team/app4"]]
+
+    def test_the_registry_of_another_account_is_not_shown(self, world, sim, client):
+        """The role of the account is not assumed here."""
+        world.add_account(OTHER)
+        call = client("ecr").describe_pull_through_cache_rules
+        assert code_of(call, registryId=OTHER) == "AccessDeniedException"
+
+    def test_an_archived_image_says_since_when(self, world, client):
+        world.add_image("team/app")
+        world.archive_image("team/app", "v1")
+        found = client("ecr").describe_images(**APP, filter={"imageStatus": "ANY"})["imageDetails"][0]
+        assert "lastArchivedAt" in found
+
+
 class TestScanFindings:
     def find(self, client, **more):
         return client("ecr").describe_image_scan_findings(**APP, imageId={"imageTag": "v1"}, **more)

@@ -90,7 +90,9 @@ def test_all_members_of_a_scenario_reach_the_world():
       - {id: "444455556666", roles: {careful: shibboleth}, scanType: BASIC, inspector: DISABLED, members: ["1"]}
     registries:
       - {account: "444455556666", region: eu-west-1, scanType: BASIC, rules: [{frequency: SCAN_ON_PUSH, filters: [a]}],
-         pullThrough: [{prefix: quay, upstream: quay, upstreamUrl: quay.io, miss: UpstreamUnavailable}]}
+         pullThrough: [{prefix: quay, upstream: quay, upstreamUrl: quay.io, upstreamPrefix: up, miss: UpstreamUnavailable}],
+         policy: {Version: "2012-10-17"}, policyScope: V1, signing: [{profile: release, filters: ["a/*"]}],
+         replication: [{destinations: [{region: us-east-1}, {region: us-east-2, account: "1"}], prefixes: [a]}]}
     repositories:
       - name: a/b
         account: "444455556666"
@@ -100,8 +102,11 @@ def test_all_members_of_a_scenario_reach_the_world():
         readers: ["555566667777"]
         policy: {Version: "2012-10-17"}
         lifecycle: {rules: []}
+        encryption: KMS
+        kmsKey: k1
         images:
           - {tags: [x, y], content: seed, platform: linux/arm64, pushedAt: 2025-01-01T00:00:00Z, inUse: 3,
+             pulledAt: 2025-01-02T00:00:00Z,
              basic: {status: FAILED, description: why}, findings: [{id: CVE-1, severity: LOW, path: /x, manager: PIP}]}
           - {tags: [z], scanned: false, coverage: null, basic: null}
     """)
@@ -113,13 +118,20 @@ def test_all_members_of_a_scenario_reach_the_world():
     registry = world.registry(**where)
     assert (registry.scan_type, registry.frequency("a")[0]) == ("BASIC", "SCAN_ON_PUSH")
     assert (registry.pull_through[0].miss, registry.pull_through[0].upstream_url) == ("UpstreamUnavailable", "quay.io")
+    assert registry.pull_through[0].upstream_prefix == "up"
+    assert (registry.policy, registry.policy_scope) == ('{"Version":"2012-10-17"}', "V1")
+    assert registry.signing_rules[0].profile_arn.endswith(":/signing-profiles/release")
+    assert registry.signing_rules[0].filters == ("a/*",)
+    assert registry.replication[0].destinations == (("444455556666", "us-east-1"), ("1", "us-east-2"))
+    assert registry.replication[0].prefixes == ("a",)
     repository = world.repository("a/b", **where)
+    assert (repository.encryption, repository.kms_key) == ("KMS", "k1")
     assert (repository.mutability, repository.exclusions) == ("MUTABLE_WITH_EXCLUSION", ("v*",))
     assert repository.readers == {"555566667777"}
     assert (repository.policy, repository.lifecycle) == ('{"Version":"2012-10-17"}', '{"rules":[]}')
     image = world.image("a/b", "y", **where)
     assert (image.tags, image.in_use, image.manifest.architecture) == (["x", "y"], 3, "arm64")
-    assert image.pushed_at == 1735689600
+    assert (image.pushed_at, image.pulled_at) == (1735689600, 1735689600 + 86400)
     state = image.scan(world.clock.now())
     assert state.basic is not None
     assert (state.basic.status, state.findings[0].packages[0].path) == ("FAILED", "/x")

@@ -8,54 +8,14 @@ from functools import partial
 from typing import Any
 
 from tests.simulator.manifests import translate
-from tests.simulator.registry import Image, Registry, Repository, tag_filter
+from tests.simulator.registry import Image, Repository, tag_filter
 from tests.simulator.service import Request, Service
-from tests.simulator.services import ecr_scans
+from tests.simulator.services import ecr_configuration, ecr_scans
+from tests.simulator.services.ecr_places import INVALID, named, names_of, own_registry, registry_of, repository_of
 from tests.simulator.wire import AwsError, Caller, Json11, page, without_nones
 
 MOST_IMAGE_IDS = 100
 MOST_REPOSITORY_NAMES = 100
-MOST_SCANNED_NAMES = 25
-INVALID = "InvalidParameterException"
-
-
-def _registry(request: Request) -> Registry:
-    """Give the registry asked about: the caller's own where registryId is left out."""
-    account = request.payload.get("registryId", request.caller.account)
-    if account not in request.world.accounts:
-        raise _denied(request, f"arn:aws:ecr:{request.region}:{account}:repository/*")
-    return request.world.registry(account=account, region=request.region)
-
-
-def _repository(request: Request) -> Repository:
-    name, registry = request.payload.get("repositoryName", ""), _registry(request)
-    return _named(request, registry, name)
-
-
-def _named(request: Request, registry: Registry, name: str) -> Repository:
-    found = registry.repositories.get(name)
-    if registry.account != request.caller.account and (found is None or request.caller.account not in found.readers):
-        raise _denied(request, f"arn:aws:ecr:{registry.region}:{registry.account}:repository/{name}")
-    if found is None:
-        where = f"in the registry with id '{registry.account}'"
-        raise AwsError("RepositoryNotFoundException", f"The repository with name '{name}' does not exist {where}")
-    return found
-
-
-def _own_registry(request: Request) -> Registry:
-    registry = _registry(request)
-    if registry.account != request.caller.account:
-        raise _denied(request, f"arn:aws:ecr:{registry.region}:{registry.account}:repository/*")
-    return registry
-
-
-def _denied(request: Request, resource: str) -> AwsError:
-    action = f"ecr:{request.operation}"
-    return AwsError(
-        "AccessDeniedException",
-        f"User: {request.caller.arn} is not authorized to perform: {action} on resource: {resource} "
-        f"because no resource-based policy allows the {action} action",
-    )
 
 
 def _find(repository: Repository, image_id: dict[str, str]) -> tuple[Image | None, str]:
@@ -87,7 +47,7 @@ def _described(repository: Repository, image_id: dict[str, str], wanted: dict[st
 
 
 def _describe_images(request: Request) -> dict[str, Any]:
-    repository, payload = _repository(request), request.payload
+    repository, payload = repository_of(request), request.payload
     ids, wanted = payload.get("imageIds"), payload.get("filter", {})
     if ids is None:
         images = [image for image in repository.images.values() if _passes(image, wanted)]
@@ -119,11 +79,12 @@ def _detail(image: Image) -> dict[str, Any]:
         lastRecordedPullTime=image.pulled_at,
         subjectManifestDigest=image.manifest.subject,
         imageStatus=image.status,
+        lastArchivedAt=image.archived_at,
     )
 
 
 def _batch_get_image(request: Request) -> dict[str, Any]:
-    repository, payload = _repository(request), request.payload
+    repository, payload = repository_of(request), request.payload
     ids, accepted = payload.get("imageIds", []), payload.get("acceptedMediaTypes", [])
     _check_ids(ids)
     images, failures = [], []
@@ -177,7 +138,7 @@ def _pulled(request: Request, image: Image, asked: dict[str, str], accepted: lis
 
 
 def _list_images(request: Request) -> dict[str, Any]:
-    repository, wanted = _repository(request), request.payload.get("filter", {})
+    repository, wanted = repository_of(request), request.payload.get("filter", {})
     ids: list[dict[str, str]] = []
     for image in repository.images.values():
         if _passes(image, wanted):
@@ -188,7 +149,7 @@ def _list_images(request: Request) -> dict[str, Any]:
 
 
 def _list_image_referrers(request: Request) -> dict[str, Any]:
-    repository, payload = _repository(request), request.payload
+    repository, payload = repository_of(request), request.payload
     subject, wanted = payload["subjectId"]["imageDigest"], payload.get("filter", {})
     types, status = wanted.get("artifactTypes") or (), wanted.get("artifactStatus", "ACTIVE")
     found = [
@@ -216,7 +177,7 @@ def _referrer(image: Image) -> dict[str, Any]:
 
 
 def _describe_image_signing_status(request: Request) -> dict[str, Any]:
-    repository, image_id = _repository(request), request.payload["imageId"]
+    repository, image_id = repository_of(request), request.payload["imageId"]
     image = _described(repository, image_id, {"imageStatus": "ANY"})
     statuses = [
         without_nones(
@@ -227,11 +188,11 @@ def _describe_image_signing_status(request: Request) -> dict[str, Any]:
         )
         for each in image.signing
     ]
-    return _of(repository) | {"imageId": image_id, "signingStatuses": statuses}
+    return names_of(repository) | {"imageId": image_id, "signingStatuses": statuses}
 
 
 def _get_download_url_for_layer(request: Request) -> dict[str, Any]:
-    repository, digest = _repository(request), request.payload["layerDigest"]
+    repository, digest = repository_of(request), request.payload["layerDigest"]
     if digest not in repository.blobs:
         raise AwsError("LayersNotFoundException", f"The layer with digest {digest} does not exist in the repository")
     path = f"{repository.account}/{repository.region}/{repository.name}/{digest}"
@@ -241,13 +202,13 @@ def _get_download_url_for_layer(request: Request) -> dict[str, Any]:
 def _describe_repositories(request: Request) -> dict[str, Any]:
     names, payload = request.payload.get("repositoryNames"), request.payload
     if names is None:
-        listed = list(_own_registry(request).repositories.values())
+        listed = list(own_registry(request).repositories.values())
         shown, token = page(listed, payload, default=100, most=1000, invalid=partial(AwsError, INVALID))
         return without_nones(repositories=[_described_repository(each) for each in shown], nextToken=token)
     if not 1 <= len(names) <= MOST_REPOSITORY_NAMES:
         raise AwsError(INVALID, f"Invalid parameter at 'repositoryNames': {len(names)} members")
-    registry = _registry(request)
-    return {"repositories": [_described_repository(_named(request, registry, name)) for name in names]}
+    registry = registry_of(request)
+    return {"repositories": [_described_repository(named(request, registry, name)) for name in names]}
 
 
 def _described_repository(repository: Repository) -> dict[str, Any]:
@@ -261,94 +222,16 @@ def _described_repository(repository: Repository) -> dict[str, Any]:
         imageTagMutability=repository.mutability,
         imageTagMutabilityExclusionFilters=filters or None,
         imageScanningConfiguration={"scanOnPush": False},
-        encryptionConfiguration={"encryptionType": "AES256"},
+        encryptionConfiguration=without_nones(encryptionType=repository.encryption, kmsKey=repository.kms_key),
     )
 
 
-def _get_repository_policy(request: Request) -> dict[str, Any]:
-    repository = _repository(request)
-    if repository.policy is None:
-        raise AwsError("RepositoryPolicyNotFoundException", f"Repository policy does not exist for '{repository.name}'")
-    return _of(repository) | {"policyText": repository.policy}
-
-
-def _get_lifecycle_policy(request: Request) -> dict[str, Any]:
-    repository = _repository(request)
-    if repository.lifecycle is None:
-        raise AwsError("LifecyclePolicyNotFoundException", f"Lifecycle policy does not exist for '{repository.name}'")
-    return _of(repository) | {"lifecyclePolicyText": repository.lifecycle}
-
-
-def _of(repository: Repository) -> dict[str, Any]:
-    return {"registryId": repository.account, "repositoryName": repository.name}
-
-
-def _describe_pull_through_cache_rules(request: Request) -> dict[str, Any]:
-    registry, prefixes = _own_registry(request), request.payload.get("ecrRepositoryPrefixes")
-    rules = [rule for rule in registry.pull_through if prefixes is None or rule.prefix in prefixes]
-    if prefixes and len(rules) < len(set(prefixes)):
-        raise AwsError("PullThroughCacheRuleNotFoundException", f"No pull through cache rule for one of {prefixes}")
-    described = [
-        {
-            "ecrRepositoryPrefix": rule.prefix,
-            "upstreamRegistryUrl": rule.upstream_url,
-            "upstreamRegistry": rule.upstream,
-            "registryId": registry.account,
-        }
-        for rule in rules
-    ]
-    shown, token = page(described, request.payload, default=100, most=1000, invalid=partial(AwsError, INVALID))
-    return without_nones(pullThroughCacheRules=shown, nextToken=token)
-
-
 def _describe_image_scan_findings(request: Request) -> dict[str, Any]:
-    repository = _repository(request)
+    repository = repository_of(request)
     image = _described(repository, request.payload["imageId"], {"imageStatus": "ANY"})
     registry = request.world.registry(account=repository.account, region=repository.region)
     foreign = repository.account != request.caller.account
     return ecr_scans.findings(image, request.payload, registry.scan_type, request.world.clock.now(), foreign=foreign)
-
-
-def _get_registry_scanning_configuration(request: Request) -> dict[str, Any]:
-    registry = _own_registry(request)
-    rules = [
-        {
-            "scanFrequency": rule.frequency,
-            "repositoryFilters": [{"filter": each, "filterType": "WILDCARD"} for each in rule.filters],
-        }
-        for rule in registry.rules
-    ]
-    return {
-        "registryId": registry.account,
-        "scanningConfiguration": {"scanType": registry.scan_type, "rules": rules},
-    }
-
-
-def _batch_get_repository_scanning_configuration(request: Request) -> dict[str, Any]:
-    registry, names = _own_registry(request), request.payload.get("repositoryNames", [])
-    if not 1 <= len(names) <= MOST_SCANNED_NAMES:
-        raise AwsError(
-            "ValidationException", f"repositoryNames: {len(names)} members, 1 to {MOST_SCANNED_NAMES} allowed"
-        )
-    missing = [name for name in names if name not in registry.repositories]
-    return {
-        "scanningConfigurations": [_scanning(registry, name) for name in names if name in registry.repositories],
-        "failures": [
-            {"repositoryName": name, "failureCode": "REPOSITORY_NOT_FOUND", "failureReason": "no such repository"}
-            for name in missing
-        ],
-    }
-
-
-def _scanning(registry: Registry, name: str) -> dict[str, Any]:
-    frequency, filters = registry.frequency(name)
-    return {
-        "repositoryArn": registry.repositories[name].arn,
-        "repositoryName": name,
-        "scanOnPush": frequency != "MANUAL",
-        "scanFrequency": frequency,
-        "appliedScanFilters": [{"filter": each, "filterType": "WILDCARD"} for each in filters],
-    }
 
 
 def _account(payload: dict[str, Any], caller: Caller) -> str:
@@ -362,18 +245,14 @@ def _ids(payload: dict[str, Any]) -> int:
 SERVICE = Service(
     name="ecr",
     wire=Json11(target_prefix="AmazonEC2ContainerRegistry_V20150921"),
-    operations={
+    operations=ecr_configuration.OPERATIONS
+    | {
         "BatchGetImage": _batch_get_image,
-        "BatchGetRepositoryScanningConfiguration": _batch_get_repository_scanning_configuration,
         "DescribeImages": _describe_images,
         "DescribeImageScanFindings": _describe_image_scan_findings,
         "DescribeImageSigningStatus": _describe_image_signing_status,
-        "DescribePullThroughCacheRules": _describe_pull_through_cache_rules,
         "DescribeRepositories": _describe_repositories,
         "GetDownloadUrlForLayer": _get_download_url_for_layer,
-        "GetLifecyclePolicy": _get_lifecycle_policy,
-        "GetRegistryScanningConfiguration": _get_registry_scanning_configuration,
-        "GetRepositoryPolicy": _get_repository_policy,
         "ListImageReferrers": _list_image_referrers,
         "ListImages": _list_images,
     },

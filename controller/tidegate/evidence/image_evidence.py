@@ -6,14 +6,20 @@ from functools import cache
 
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
+from tidegate.evidence.registry_configuration import RegistryConfiguration, RepositoryConfiguration
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
 from tidegate.evidence.verification_result import VerificationResults
 from tidegate.images.digest import Digest
 
 SCAN_TYPE_SOURCE = "ecr:GetRegistryScanningConfiguration"
+REGISTRY_CONFIGURATION_SOURCE = "ecr:GetRegistryPolicy"
+REPOSITORY_CONFIGURATION_SOURCE = "ecr:GetRepositoryPolicy"
 RENEWED_SHARE = 0.2
 """The last part of the life of a cached result: a use then renews it in the background, before a request has to wait."""
+
+_NO_REGISTRY_CONFIGURATION = Missing(Cause.NOT_ASKED, REGISTRY_CONFIGURATION_SOURCE)
+_NO_REPOSITORY_CONFIGURATION = Missing(Cause.NOT_ASKED, REPOSITORY_CONFIGURATION_SOURCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,6 +39,8 @@ class ImageEvidence:
     scan_type: Fact[ScanType]
     scans: Mapping[Digest, Fact[ScanReport]] = field(default_factory=dict)
     proofs: Mapping[Digest, Fact[VerificationResults]] = field(default_factory=dict)
+    registry_configuration: Fact[RegistryConfiguration] = _NO_REGISTRY_CONFIGURATION
+    repository_configuration: Fact[RepositoryConfiguration | Absence] = _NO_REPOSITORY_CONFIGURATION
     valid_until: float = 0.0
 
     @property
@@ -45,6 +53,8 @@ class ImageEvidence:
             self.scan_type,
             *self.scans.values(),
             *self.proofs.values(),
+            self.registry_configuration,
+            self.repository_configuration,
         )
 
     @property

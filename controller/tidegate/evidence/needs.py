@@ -11,7 +11,7 @@ from tidegate.images.platform import Platform
 class Needs:
     """Wanted facts; compared by identity, so make them with ``needs``.
 
-    ``platforms`` chooses the children of an index whose scans are wanted; empty is all of them. ``requirements``
+    ``configuration`` is that of the image's registry and repository. ``platforms`` chooses the children of an index whose scans are wanted; empty is all of them. ``requirements``
     are those on the image's signatures (objects of ``signing.requirements``), and ``child_requirements``, which are among
     them, those on its children's.
     """
@@ -21,6 +21,7 @@ class Needs:
     platforms: tuple[Platform, ...]
     requirements: tuple[Any, ...] = ()
     child_requirements: tuple[Any, ...] = ()
+    configuration: bool = False
 
     @property
     def children(self) -> bool:
@@ -36,6 +37,7 @@ def needs(
     platforms: tuple[Platform, ...],
     requirements: tuple[Any, ...] = (),
     child_requirements: tuple[Any, ...] = (),
+    configuration: bool = False,
 ) -> Needs:
     """Return the one Needs with these values."""
-    return Needs(settings, scan, platforms, requirements, child_requirements)
+    return Needs(settings, scan, platforms, requirements, child_requirements, configuration)

@@ -21,6 +21,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail
 from tidegate.evidence.inspection import FoundFindings, ImageKey
 from tidegate.evidence.message import QueuedMessage
+from tidegate.evidence.registry_configuration import RegistryConfiguration, RepositoryConfiguration
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.scan import Coverage, ScanReport
@@ -36,6 +37,8 @@ MAX_REPOSITORIES = 100
 """Names of one ``describe_repositories`` (ECR's own bound)."""
 MAX_INSPECTED_IMAGES = 10
 """Images of one ``coverage`` or ``findings`` (values that Inspector takes in one filter)."""
+MAX_CONFIGURED_REPOSITORIES = 25
+"""Names of one ``repository_configurations`` (the bound of ``ecr:BatchGetRepositoryScanningConfiguration``)."""
 
 MAX_MESSAGES = 10
 """Messages of one ``receive`` or ``delete`` (Amazon SQS's own bound)."""
@@ -43,6 +46,7 @@ MAX_MESSAGES = 10
 DescribedImage: TypeAlias = ImageDetail | Absence | SourceUnavailableError
 FetchedManifest: TypeAlias = StoredManifest | Absence | SourceUnavailableError
 DescribedRepository: TypeAlias = RepositorySettings | Absence | SourceUnavailableError
+ConfiguredRepository: TypeAlias = RepositoryConfiguration | Absence | SourceUnavailableError
 CoverageAnswer: TypeAlias = Coverage | SourceUnavailableError
 FindingsAnswer: TypeAlias = FoundFindings | SourceUnavailableError
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -81,6 +85,30 @@ class RepositorySource(Protocol):
         """Describe up to MAX_REPOSITORIES repositories; one call when all exist, two more for each missing one.
 
         Source: ``ecr:DescribeRepositories``.
+        """
+        ...
+
+
+class ConfigurationSource(Protocol):
+    """Says how registries and repositories are configured. A call that failed is a value: it never hides the others."""
+
+    def registry_configuration(self, registry: EcrRegistry) -> RegistryConfiguration:
+        """Return the configuration of a registry; each part that could not be read is a SourceUnavailableError.
+
+        Sources: ``ecr:GetRegistryPolicy``, ``ecr:GetAccountSetting``, ``ecr:GetRegistryScanningConfiguration``,
+        ``ecr:DescribePullThroughCacheRules``, ``ecr:DescribeRegistry`` and ``ecr:GetSigningConfiguration``.
+        """
+        ...
+
+    def repository_configurations(
+        self, registry: EcrRegistry, names: Sequence[str]
+    ) -> Mapping[str, ConfiguredRepository]:
+        """Return the configuration of up to MAX_CONFIGURED_REPOSITORIES repositories, the names as they were given.
+
+        ``Absence.REPOSITORY`` is the answer for a repository that does not exist. Each part of a configuration that
+        could not be read is a SourceUnavailableError; a repository is one as a whole only where nothing of it was
+        read. Sources: ``ecr:DescribeRepositories``, ``ecr:GetRepositoryPolicy``, ``ecr:GetLifecyclePolicy`` and
+        ``ecr:BatchGetRepositoryScanningConfiguration``.
         """
         ...
 

@@ -4,8 +4,9 @@ Pure: from the SDK's objects to values. An id without an answer is an error, nev
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from tidegate.aws.errors import MAX_DETAIL, unexpected
 from tidegate.aws.reply import ApiResponse
@@ -19,6 +20,8 @@ from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
 from tidegate.images.repository import EcrRegistry, EcrRepository
+
+V = TypeVar("V")
 
 MAX_EXCLUSION_FILTERS = 5
 MAX_WILDCARDS = 2
@@ -95,24 +98,41 @@ def read_repositories(
     answer: Mapping[str, Any], registry: EcrRegistry, names: Sequence[str], source: str
 ) -> dict[str, DescribedRepository]:
     """Read ``repositories``; a name without one, or with several that differ, is UNEXPECTED_ANSWER."""
-    found: dict[str, DescribedRepository] = {}
+    return read_named(answer, registry, names, source, read=read_settings)
+
+
+def read_named(
+    answer: Mapping[str, Any],
+    registry: EcrRegistry,
+    names: Sequence[str],
+    source: str,
+    *,
+    read: Callable[[ApiResponse], V],
+) -> dict[str, Absence | SourceUnavailableError | V]:
+    """Read the repositories of the names by ``read``, as ``read_repositories`` does."""
+    found: dict[str, Absence | SourceUnavailableError | V] = {}
     for described in ApiResponse(answer, source).listed("repositories"):
         name = described.text("repositoryName")
         require_same(described, EcrRepository(registry, name))
-        try:
-            read: DescribedRepository = _settings(described)
-        except SourceUnavailableError as exc:
-            read = exc
-        if found.get(name, read) != read:
-            read = unexpected(source, f"several answers for {name[:80]!a} that differ")
-        found[name] = read
+        value = attempt(partial(read, described))
+        if found.get(name, value) != value:
+            value = unexpected(source, f"several answers for {name[:80]!a} that differ")
+        found[name] = value
     none = unexpected(source, "no answer for a repository that was asked for")
     return {each: found.get(each, none) for each in names}
 
 
+def attempt(read: Callable[[], V]) -> V | SourceUnavailableError:
+    """Return what was read, or why it could not be."""
+    try:
+        return read()
+    except SourceUnavailableError as exc:
+        return exc
+
+
 def _detail(described: ApiResponse) -> ImageDetail:
     return ImageDetail(
-        digest=_digest(described, "imageDigest"),
+        digest=read_digest(described, "imageDigest"),
         media_type=described.shared_text("imageManifestMediaType", _MEDIA_TYPES),
         # Regions without archiving do not say: there every image is active.
         status=described.word(ImageStatus, "imageStatus") if described.has("imageStatus") else ImageStatus.ACTIVE,
@@ -151,7 +171,7 @@ def read_failure(failure: ApiResponse, absent: Absence) -> Absence | SourceUnava
     return SourceUnavailableError(cause, failure.source, detail[:MAX_DETAIL])
 
 
-def _settings(described: ApiResponse) -> RepositorySettings:
+def read_settings(described: ApiResponse) -> RepositorySettings:
     """Return the mode with its filters; raise if they contradict each other, since either may be wrong."""
     mode = described.word(TagMutability, "imageTagMutability")
     filters = tuple(_exclusion(each) for each in described.objects("imageTagMutabilityExclusionFilters"))
@@ -168,7 +188,8 @@ def _exclusion(described: ApiResponse) -> str:
     return text
 
 
-def _digest(described: ApiResponse, name: str) -> Digest:
+def read_digest(described: ApiResponse, name: str) -> Digest:
+    """Return a digest; raise for any other text."""
     digest = parse_digest(described.text(name))
     if digest is None:
         raise described.wrong(name, "expected sha256 and 64 hexadecimal digits")

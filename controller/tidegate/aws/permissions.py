@@ -3,7 +3,7 @@
 A test compares the table with the calls in the source, and the policy with the one in docs/guides/install.md.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -23,6 +23,7 @@ class Need(StrEnum):
     SIGNATURES = "signatures and attestations"
     SIGNER = "signers of AWS Signer"
     KMS = "keys in AWS KMS"
+    REPOSITORY = "repository, and tidegate posture"
     EVENTS = "aws.eventQueueUrl"
     OTHER_ACCOUNTS = "aws.accounts[].roleArn"
     PREFLIGHT = "tidegate preflight"
@@ -61,7 +62,8 @@ OTHER_ACCOUNTS: Final = IamStatement("OtherAccounts", lambda of: list(of.roles))
 class Permission:
     """One call, what needs it, and its statement.
 
-    ``more`` are the actions beside the one of the call's own name; ``action`` is that name where IAM has another.
+    ``more`` are the actions beside the one of the call's own name; ``action`` is that name where IAM has another. ``also``
+    are further needs.
     """
 
     api: Api
@@ -69,6 +71,11 @@ class Permission:
     statement: IamStatement
     more: tuple[str, ...] = ()
     action: str = ""
+    also: tuple[Need, ...] = ()
+
+    def serves(self, needs: Collection[Need]) -> bool:
+        """Tell whether one of the needs needs the call."""
+        return self.need in needs or not set(self.also).isdisjoint(needs)
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -80,8 +87,8 @@ PERMISSIONS: Final = (
     Permission(Api("ecr", "DescribeImages"), Need.IMAGES, IMAGES),
     Permission(Api("ecr", "BatchGetImage"), Need.IMAGES, IMAGES),
     Permission(Api("ecr", "DescribePullThroughCacheRules"), Need.IMAGES, REGISTRY),
-    Permission(Api("ecr", "DescribeRepositories"), Need.TAGS, IMAGES),
-    Permission(Api("ecr", "GetRegistryScanningConfiguration"), Need.SCANS, REGISTRY),
+    Permission(Api("ecr", "DescribeRepositories"), Need.TAGS, IMAGES, also=(Need.REPOSITORY,)),
+    Permission(Api("ecr", "GetRegistryScanningConfiguration"), Need.SCANS, REGISTRY, also=(Need.REPOSITORY,)),
     Permission(Api("ecr", "DescribeImageScanFindings"), Need.SCANS, IMAGES),
     Permission(Api("inspector2", "BatchGetAccountStatus"), Need.PREFLIGHT, FINDINGS),
     Permission(Api("inspector2", "ListCoverage"), Need.SCANS, FINDINGS),
@@ -90,6 +97,13 @@ PERMISSIONS: Final = (
     Permission(Api("ecr", "ListImageReferrers"), Need.SIGNATURES, IMAGES, more=("ecr:BatchGetImage",)),
     Permission(Api("ecr", "GetDownloadUrlForLayer"), Need.SIGNATURES, IMAGES),
     Permission(Api("ecr", "DescribeImageSigningStatus"), Need.SIGNATURES, IMAGES),
+    Permission(Api("ecr", "GetRepositoryPolicy"), Need.REPOSITORY, IMAGES),
+    Permission(Api("ecr", "GetLifecyclePolicy"), Need.REPOSITORY, IMAGES),
+    Permission(Api("ecr", "BatchGetRepositoryScanningConfiguration"), Need.REPOSITORY, IMAGES),
+    Permission(Api("ecr", "GetRegistryPolicy"), Need.REPOSITORY, REGISTRY),
+    Permission(Api("ecr", "GetAccountSetting"), Need.REPOSITORY, REGISTRY),
+    Permission(Api("ecr", "DescribeRegistry"), Need.REPOSITORY, REGISTRY),
+    Permission(Api("ecr", "GetSigningConfiguration"), Need.REPOSITORY, REGISTRY),
     Permission(Api("signer-data", "GetRevocationStatus"), Need.SIGNER, REVOCATION),
     Permission(Api("kms", "GetPublicKey"), Need.KMS, PUBLIC_KEYS),
     Permission(Api("sqs", "ReceiveMessage"), Need.EVENTS, EVENTS),
@@ -115,7 +129,7 @@ def iam_policy(
     wanted, arns = {*needs, Need.IMAGES}, Arns(partition, account, roles, queue)
     actions: dict[IamStatement, set[str]] = {}
     for permission in PERMISSIONS:
-        if permission.need in wanted:
+        if permission.serves(wanted):
             actions.setdefault(permission.statement, set()).update(permission.actions)
     order = {permission.statement: at for at, permission in reversed(list(enumerate(PERMISSIONS)))}
     return {

@@ -12,6 +12,7 @@ from tidegate.aws.errors import unexpected
 from tidegate.aws.pages import read_pages
 from tidegate.aws.reply import ApiResponse
 from tidegate.evidence.image import Absence
+from tidegate.evidence.registry_configuration import PullThroughRule
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -51,7 +52,8 @@ class PullThroughRules:
         if monotonic() < until:
             return prefixes
         try:
-            prefixes, seconds = self._read(registry), RULES_SECONDS
+            prefixes = frozenset(rule.prefix for rule in read_rules(self._clients, registry))
+            seconds = RULES_SECONDS
         except SourceUnavailableError:
             seconds = UNREADABLE_SECONDS
         with self._lock:
@@ -61,17 +63,26 @@ class PullThroughRules:
                 self._prefixes.popitem(last=False)
         return prefixes
 
-    def _read(self, registry: EcrRegistry) -> frozenset[str]:
-        prefixes: set[str] = set()
-        parameters, more = {"registryId": registry.account, "maxResults": 1000}, False
-        pages = read_pages(self._clients, _API, registry, parameters, most=MAX_PAGES, answers=_NO_RULES)
-        try:
-            for page, more in pages:  # noqa: B007 - used below
-                for rule in ApiResponse(page, _API.source).listed("pullThroughCacheRules"):
-                    rule.require_same("registryId", registry.account)
-                    prefixes.add(rule.text("ecrRepositoryPrefix"))
-        except AnsweredError:
-            pass
-        if more:
-            raise unexpected(_API.source, f"more than {MAX_PAGES} pages of rules")
-        return frozenset(prefixes)
+
+def read_rules(clients: Clients, registry: EcrRegistry) -> tuple[PullThroughRule, ...]:
+    """Return the rules of a registry; raise SourceUnavailableError."""
+    rules: list[PullThroughRule] = []
+    parameters, more = {"registryId": registry.account, "maxResults": 1000}, False
+    pages = read_pages(clients, _API, registry, parameters, most=MAX_PAGES, answers=_NO_RULES)
+    try:
+        for page, more in pages:  # noqa: B007 - used below
+            rules += (_rule(each, registry) for each in ApiResponse(page, _API.source).listed("pullThroughCacheRules"))
+    except AnsweredError:
+        pass
+    if more:
+        raise unexpected(_API.source, f"more than {MAX_PAGES} pages of rules")
+    return tuple(rules)
+
+
+def _rule(described: ApiResponse, registry: EcrRegistry) -> PullThroughRule:
+    described.require_same("registryId", registry.account)
+    return PullThroughRule(
+        prefix=described.text("ecrRepositoryPrefix"),
+        upstream=described.optional_text("upstreamRegistryUrl"),
+        upstream_prefix=described.optional_text("upstreamRepositoryPrefix"),
+    )

@@ -12,9 +12,18 @@ from tests.unit.aws.test_ecr_scan import finding as basic_finding
 from tests.unit.aws.test_ecr_scan import page
 from tests.unit.aws.test_findings import wire
 from tests.unit.aws.test_inspection import APP, REGISTRY, resource, row
+from tidegate.aws.configuration_answers import (
+    read_descriptions,
+    read_replication,
+    read_repository_scanning,
+    read_scanning,
+    read_scope,
+    read_signing,
+)
 from tidegate.aws.ecr_images import read_images, read_manifests, read_repositories
 from tidegate.aws.ecr_scan import read_report
 from tidegate.aws.inspection import CoverageRows, ImageFindings, Targets
+from tidegate.aws.stored_images import read_stored_images
 from tidegate.evidence.image import Absence
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRepository
@@ -50,6 +59,68 @@ READERS = {
     "DescribeImageScanFindings": (
         lambda answer: read_report([answer], "x", more=False),
         page(basic_finding(package_name="zlib"), counts={"HIGH": 1}, enhancedFindings=[wire()]),
+    ),
+    "DescribeRepositories of configuration": (
+        lambda answer: read_descriptions(answer, REGISTRY, ["team/app"], "x"),
+        {
+            "repositories": [
+                repository("IMMUTABLE") | {"encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": "k"}},
+            ],
+        },
+    ),
+    "BatchGetRepositoryScanningConfiguration": (
+        lambda answer: read_repository_scanning(answer, REGISTRY, ["team/app", "gone"], "x"),
+        {
+            "scanningConfigurations": [
+                {
+                    "repositoryArn": TEAM_APP.arn,
+                    "repositoryName": "team/app",
+                    "scanFrequency": "MANUAL",
+                    "appliedScanFilters": [wildcard("v*")],
+                }
+            ],
+            "failures": [{"repositoryName": "gone", "failureCode": "REPOSITORY_NOT_FOUND"}],
+        },
+    ),
+    "GetRegistryScanningConfiguration": (
+        lambda answer: read_scanning(answer, "x"),
+        {
+            "scanningConfiguration": {
+                "scanType": "ENHANCED",
+                "rules": [{"scanFrequency": "CONTINUOUS_SCAN", "repositoryFilters": [wildcard("v*")]}],
+            }
+        },
+    ),
+    "DescribeRegistry": (
+        lambda answer: read_replication(answer, REGISTRY, "x"),
+        {
+            "replicationConfiguration": {
+                "rules": [
+                    {
+                        "destinations": [{"region": "us-east-1", "registryId": "444455556666"}],
+                        "repositoryFilters": [{"filter": "team/", "filterType": "PREFIX_MATCH"}],
+                    }
+                ]
+            }
+        },
+    ),
+    "GetSigningConfiguration": (
+        lambda answer: read_signing(answer, "x"),
+        {
+            "signingConfiguration": {
+                "rules": [
+                    {
+                        "signingProfileArn": "arn",
+                        "repositoryFilters": [{"filter": "team/*", "filterType": "WILDCARD_MATCH"}],
+                    }
+                ]
+            }
+        },
+    ),
+    "GetAccountSetting": (lambda answer: read_scope(answer, "x"), {"name": "REGISTRY_POLICY_SCOPE", "value": "V2"}),
+    "DescribeImages of all": (
+        lambda answer: read_stored_images(answer, TEAM_APP, "x"),
+        {"imageDetails": [described()]},
     ),
     "ListCoverage": (coverage, {"coveredResources": [row()]}),
     "ListFindings": (findings, {"findings": [wire(resources=[resource()])]}),

@@ -168,10 +168,10 @@ class AwsChecks:
 
     def _trials(self) -> Iterator[tuple[Permission, Subject]]:
         """Give each call to try in each registry: without access of their own, one that shows whether it can be read."""
-        per_registry = self._wanted.needs & {Need.IMAGES, Need.TAGS, Need.SCANS, Need.SIGNATURES}
+        per_registry = self._wanted.needs & {Need.IMAGES, Need.TAGS, Need.SCANS, Need.SIGNATURES, Need.REPOSITORY}
         for subject in self._wanted.subjects:
             for permission in PERMISSIONS:
-                if permission.need in per_registry and (subject.own or permission is PERMISSIONS[0]):
+                if permission.serves(per_registry) and (subject.own or permission is PERMISSIONS[0]):
                     yield permission, subject
 
     def _with_scans(self) -> list[Subject]:

@@ -20,9 +20,13 @@ _AN_ANSWER: Final = INVALID_CODES | {
     "InvalidLayerException",
     "LayerInaccessibleException",
     "LayersNotFoundException",
+    "LifecyclePolicyNotFoundException",
     "PullThroughCacheRuleNotFoundException",
+    "RegistryPolicyNotFoundException",
     "RepositoryNotFoundException",
+    "RepositoryPolicyNotFoundException",
     "ScanNotFoundException",
+    "SigningConfigurationNotFoundException",
     "UnsupportedImageTypeException",
 }
 """Codes of services that have authorized the call."""
@@ -34,9 +38,15 @@ _ABOUT_IMAGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "ListImageReferrers": {"subjectId": _IMAGE},
     "GetDownloadUrlForLayer": {"layerDigest": NO_DIGEST},
     "DescribeImageSigningStatus": {"imageId": _IMAGE},
+    "GetRepositoryPolicy": {},
+    "GetLifecyclePolicy": {},
 }
 _ABOUT_REGISTRIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GetRegistryScanningConfiguration": {},
+    "GetRegistryPolicy": {},
+    "GetAccountSetting": {"name": "REGISTRY_POLICY_SCOPE"},
+    "DescribeRegistry": {},
+    "GetSigningConfiguration": {},
     "ListCoverage": {"maxResults": 1},
     "ListFindings": {"maxResults": 1},
 }
@@ -78,6 +88,8 @@ def _parameters(operation: str, subject: Subject) -> Mapping[str, Any]:
         return {"registryId": account, "repositoryName": subject.repository, **_ABOUT_IMAGES[operation]}
     if operation == "DescribeRepositories":
         return {"registryId": account, "repositoryNames": [subject.repository]}
+    if operation == "BatchGetRepositoryScanningConfiguration":
+        return {"repositoryNames": [subject.repository]}
     if operation == "DescribePullThroughCacheRules":
         return {"registryId": account, "maxResults": 1}
     if operation == "BatchGetAccountStatus":

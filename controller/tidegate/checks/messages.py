@@ -59,6 +59,6 @@ def harmless(text: str, limit: int = MAX_FOREIGN_TEXT) -> str:
     return printable if len(printable) <= limit else printable[: limit - 1] + "…"
 
 
-def plural(count: int, noun: str) -> str:
-    """Return the count with its noun: ``1 image``, ``2 images``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def plural(count: int, noun: str, several: str = "") -> str:
+    """Return the count with its noun: ``1 image``, ``2 images``; ``several`` is a plural that does not end in s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {several or noun + 's'}"

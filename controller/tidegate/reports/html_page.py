@@ -65,45 +65,50 @@ def render_page(
     limits: PageLimits | None = None,
 ) -> str:
     """Return the page; ``images`` are those to show from all sides, by default the refused ones before the others."""
-    environment = _environment()
-    return environment.get_template("page.html.jinja").render(
-        summary=summary,
-        inventory=inventory,
-        images=_worst_first(summary, inventory) if images is None else list(images),
-        lines=_lines(summary.rows),
-        exempt_lines=_lines(summary.exempt_rows),
-        now=now,
-        chosen=_chosen(selection or Selection()),
-        days=_days(summary.turned_bad, now),
-        limits=limits or PageLimits(),
-        policy=content_security_policy(),
-        style=Markup(_style()),  # noqa: S704 - a file of this package
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            summary=summary,
+            inventory=inventory,
+            images=_worst_first(summary, inventory) if images is None else list(images),
+            lines=_lines(summary.rows),
+            exempt_lines=_lines(summary.exempt_rows),
+            now=now,
+            chosen=_chosen(selection or Selection()),
+            days=_days(summary.turned_bad, now),
+            limits=limits or PageLimits(),
+            policy=content_security_policy(),
+            style=page_style(),
+        )
     )
 
 
 @cache
 def content_security_policy() -> str:
     """Return the policy of the page: its own style, by its hash, and nothing else."""
-    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(page_style().encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
 @cache
-def _style() -> str:
-    environment = _environment()
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, "page.css")[0]
+def page_style() -> Markup:
+    """Return the style sheet of every page."""
+    templates = environment()
+    assert templates.loader is not None
+    return Markup(templates.loader.get_source(templates, "page.css")[0])  # noqa: S704 - a file of this package
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return what renders the templates of pages: it escapes every text."""
+    made = Environment(
         loader=PackageLoader("tidegate.reports", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_visible,
     )
-    environment.globals |= {"share": _share, "count": plural, "age": age}
+    made.globals |= {"share": _share, "count": plural, "age": age}
     filters: dict[str, Callable[..., Any]] = {
         "time": time_text,
         "short_digest": lambda digest: digest[:_SHORT_DIGEST],
@@ -111,8 +116,8 @@ def _environment() -> Environment:
         "short_image": _short_image,
         "outcome_class": _outcome_class,
     }
-    environment.filters |= filters
-    return environment
+    made.filters |= filters
+    return made
 
 
 def _visible(value: Any) -> Any:

@@ -11,9 +11,9 @@ from tidegate.images.platform import Platform
 class Needs:
     """Wanted facts; compared by identity, so make them with ``needs``.
 
-    ``configuration`` is that of the image's registry and repository. ``platforms`` chooses the children of an index whose scans are wanted; empty is all of them. ``requirements``
+    ``platforms`` chooses the children of an index whose scans are wanted; empty is all of them. ``requirements``
     are those on the image's signatures (objects of ``signing.requirements``), and ``child_requirements``, which are among
-    them, those on its children's.
+    them, those on its children's. ``configuration`` is that of the image's registry and repository.
     """
 
     settings: bool

@@ -134,7 +134,10 @@ class RepositoryConfiguration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredImage:
-    """What a lifecycle policy looks at in one image. ``is_archived`` is the storage class; ``subject`` that of a referrer."""
+    """What a lifecycle policy looks at in one image. ``is_archived`` is the storage class; ``subject`` that of a referrer.
+
+    ``restored_at`` is when it last came back from the archive: it counts from then, as after a push.
+    """
 
     digest: Digest
     tags: tuple[str, ...]
@@ -142,4 +145,5 @@ class StoredImage:
     pulled_at: datetime | None = None
     is_archived: bool = False
     archived_at: datetime | None = None
+    restored_at: datetime | None = None
     subject: Digest | None = None

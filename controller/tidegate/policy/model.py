@@ -181,6 +181,55 @@ class VulnerabilityRules:
     running_images: RunningImageRules | None = None
 
 
+class RequiredScanning(StrEnum):
+    """How the images of a repository must be scanned: again with each new vulnerability, or at least on push."""
+
+    CONTINUOUS = "Continuous"
+    ON_PUSH = "OnPush"
+
+
+class RequiredEncryption(StrEnum):
+    """How a repository must be encrypted: with a key of AWS KMS."""
+
+    KMS = "KMS"
+
+
+class RequiredLifecycle(StrEnum):
+    """What is required of a repository's lifecycle policy: that there is one, or that it keeps the image."""
+
+    REQUIRED = "Required"
+    KEEPS_RUNNING_IMAGES = "KeepsRunningImages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushRules:
+    """Who may be able to push; no other may. ``restricted_to`` are ARNs of IAM principals, with ``*`` in their names."""
+
+    restricted_to: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    organizations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRules:
+    """Who may be able to pull beside the repository's own account; no other may. ``services`` are service principals."""
+
+    accounts: tuple[str, ...] = ()
+    organizations: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryRules:
+    """What is required of the configuration of the image's repository. What is None requires nothing."""
+
+    push: PushRules | None = None
+    pull: PullRules | None = None
+    scanning: RequiredScanning | None = None
+    encryption: RequiredEncryption | None = None
+    lifecycle: RequiredLifecycle | None = None
+
+
 class ExceptableCheck(StrEnum):
     """The checks that an exception may name: the sections of an ImagePolicy that require something of images."""
 
@@ -190,6 +239,7 @@ class ExceptableCheck(StrEnum):
     VULNERABILITIES = "vulnerabilities"
     SIGNATURES = "signatures"
     ATTESTATIONS = "attestations"
+    REPOSITORY = "repository"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +274,7 @@ class ImagePolicy:
     vulnerabilities: VulnerabilityRules | None = None
     signatures: SignatureRules | None = None
     attestations: tuple[AttestationRules, ...] | None = None
+    repository: RepositoryRules | None = None
     platforms: tuple[Platform, ...] = ()
     on_undetermined: Tolerance = Tolerance.DENY
     max_stale: timedelta = timedelta(hours=1)

@@ -1,0 +1,84 @@
+"""What mends a failure: the line of the AWS CLI to run, and the resource and attribute of Terraform. Nothing is run here.
+
+A line that replaces a policy holds the whole new policy, the present statements among it.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tidegate.errors import VerificationError
+from tidegate.evidence.registry_configuration import RepositoryConfiguration
+from tidegate.images.repository import EcrRegistry, EcrRepository
+from tidegate.posture.iam_policy import parse_policy_text
+from tidegate.posture.principals import PrincipalKind, PrincipalSet
+
+PUSH_ACTIONS: Final = ("ecr:PutImage", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload")
+GUARD_ACTIONS: Final = ("ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy", "ecr:DeleteRepository")
+_SID_PUSH, _SID_GUARD = "OnlyListedPrincipalsMayPush", "OnlyListedPrincipalsMayReplaceThePolicy"
+_KEYS = {
+    PrincipalKind.PRINCIPAL: ("ArnNotLike", "aws:PrincipalArn"),
+    PrincipalKind.ACCOUNT: ("StringNotEquals", "aws:PrincipalAccount"),
+    PrincipalKind.ORGANIZATION: ("StringNotEquals", "aws:PrincipalOrgID"),
+}
+
+TERRAFORM_POLICY: Final = "aws_ecr_repository_policy: policy"
+TERRAFORM_REGISTRY_POLICY: Final = "aws_ecr_registry_policy: policy"
+TERRAFORM_TAGS: Final = 'aws_ecr_repository: image_tag_mutability = "IMMUTABLE"'
+TERRAFORM_SCANNING: Final = (
+    'aws_ecr_registry_scanning_configuration: scan_type = "ENHANCED", rule.scan_frequency = "CONTINUOUS_SCAN"'
+)
+TERRAFORM_ENCRYPTION: Final = 'aws_ecr_repository: encryption_configuration.encryption_type = "KMS"'
+TERRAFORM_LIFECYCLE: Final = "aws_ecr_lifecycle_policy: policy"
+TERRAFORM_PULL_THROUGH: Final = "aws_ecr_pull_through_cache_rule: ecr_repository_prefix"
+
+
+def command(operation: str, registry: EcrRegistry, *arguments: str) -> str:
+    """Return a line of the AWS CLI, quoted for a shell; ``arguments`` are names and values in turn."""
+    where = ("--region", registry.region)
+    return shlex.join(("aws", "ecr", operation, *where, *arguments))
+
+
+def of_repository(operation: str, repository: EcrRepository, *arguments: str) -> str:
+    """Return a line of the AWS CLI about one repository."""
+    place = ("--registry-id", repository.registry.account, "--repository-name", repository.name)
+    return command(operation, repository.registry, *place, *arguments)
+
+
+def restrict_push(configuration: RepositoryConfiguration, pushers: Sequence[PrincipalSet], *, is_guard: bool) -> str:
+    """Return the line that adds a Deny to the repository's policy, for all but the pushers."""
+    actions = (*PUSH_ACTIONS, *GUARD_ACTIONS) if is_guard else PUSH_ACTIONS
+    statement = {
+        "Sid": _SID_GUARD if is_guard else _SID_PUSH,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": list(actions),
+        "Condition": _all_but(pushers),
+    }
+    return _with_statement(configuration, statement)
+
+
+def _all_but(pushers: Sequence[PrincipalSet]) -> Mapping[str, Any]:
+    conditions: dict[str, dict[str, list[str]]] = {}
+    for one in pushers:
+        if one.kind in _KEYS:
+            operator, key = _KEYS[one.kind]
+            conditions.setdefault(operator, {}).setdefault(key, []).append(one.value)
+    return conditions
+
+
+def _with_statement(configuration: RepositoryConfiguration, statement: Mapping[str, Any]) -> str:
+    """Return the line that sets the policy with a statement more, or the one that shows a policy that is not understood."""
+    repository, written = configuration.repository, configuration.policy
+    document: dict[str, Any] = {"Version": "2012-10-17", "Statement": []}
+    if written is not None:
+        try:
+            parse_policy_text(str(written))
+        except VerificationError:
+            return of_repository("get-repository-policy", repository)
+        document = json.loads(str(written))
+    present = document.get("Statement", [])
+    kept = [one for one in (present if isinstance(present, list) else [present]) if one.get("Sid") != statement["Sid"]]
+    policy = json.dumps(document | {"Statement": [*kept, statement]}, separators=(",", ":"))
+    return of_repository("set-repository-policy", repository, "--policy-text", policy)

@@ -18,7 +18,7 @@ def line(repository: EcrRepository, **changes: Any) -> PostureLine:
         "outcome": Outcome.FAIL,
         "reason": "PushOpenToAccount",
         "message": "every principal of the account may push",
-        "severity": "high",
+        "severity": "HIGH",
         "aws_cli": f"aws ecr set-repository-policy --repository-name {repository.name} --policy-text file://p.json",
         "terraform": "aws_ecr_repository_policy.policy",
     }
@@ -35,7 +35,7 @@ UNKNOWN: dict[str, Any] = {
     "check": "scanning",
     "outcome": Outcome.UNDETERMINED,
     "reason": "NotRead",
-    "severity": "medium",
+    "severity": "MEDIUM",
     "message": "the scanning of the repository could not be read",
     "cause": "AccessDeniedException: not authorized",
     "aws_cli": "",
@@ -47,10 +47,10 @@ def estate() -> PostureReport:
     """Two registries with every outcome, one of which could not be listed to its end."""
     own = (
         repository("team/good", passed=("push", "encryption")),
-        repository("team/open", {}, {"check": "encryption", "severity": "low", "reason": "NotKms"}, running=3),
+        repository("team/open", {}, {"check": "encryption", "severity": "LOW", "reason": "NotKms"}, running=3),
         repository("team/denied", UNKNOWN),
     )
-    other = (repository("shared/base", {"severity": "critical", "policy": "production"}, registry=OTHER),)
+    other = (repository("shared/base", {"severity": "HIGH", "policy": "production"}, registry=OTHER),)
     return PostureReport(
         registries=(
             RegistryLines(registry=OWN, repositories=own),

@@ -125,6 +125,7 @@ class Image:
     tags: list[str] = field(default_factory=list)
     pulled_at: float | None = None
     archived_at: float | None = None
+    restored_at: float | None = None
     in_use: int = 0
     history: list[ScanState] = field(default_factory=list)
     override: bytes | None = None

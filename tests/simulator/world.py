@@ -188,6 +188,8 @@ class World(QueueChanges, KmsChanges, ScanChanges, SignatureChanges):
         """Archive an image (or set another imageStatus); Inspector then says IMAGE_ARCHIVED and closes its findings."""
         with self.lock:
             image = self.image(repository, name, account=account, region=region)
+            if status == "ACTIVE" and image.archived_at is not None:
+                image.restored_at = self.clock.now()
             image.status = status
             if status == "ARCHIVED":
                 image.archived_at = self.clock.now()

@@ -71,5 +71,6 @@ def _stored(described: ApiResponse, repository: EcrRepository) -> StoredImage:
         pulled_at=described.optional_time("lastRecordedPullTime"),
         is_archived=status is not ImageStatus.ACTIVE,
         archived_at=described.optional_time("lastArchivedAt"),
+        restored_at=described.optional_time("lastActivatedAt"),
         subject=parse_digest(described.optional_text("subjectManifestDigest")),
     )

@@ -63,6 +63,11 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "Find mistakes in policies, exceptions and trust stores.",
         ),
         "man": ("tidegate.cli.man.command", "man", "Write the manual pages of all commands."),
+        "posture": (
+            "tidegate.cli.posture.command",
+            "posture",
+            "Check how repositories of Amazon ECR are configured.",
+        ),
         "preflight": (
             "tidegate.cli.preflight.command",
             "preflight",
@@ -160,7 +165,8 @@ def main() -> None:
     run there. On a laptop or in CI, `tidegate check` judges images and manifests by the same policies, `tidegate explain`
     shows the evidence for one image, and `tidegate verify` shows each step of signature verification. `tidegate import`
     converts the trust policies of other tools to objects. `tidegate exception` writes exceptions from policies.
-    `tidegate preflight` checks what tidegate needs of AWS and of the cluster. `tidegate report` shows what would be refused
+    `tidegate preflight` checks what tidegate needs of AWS and of the cluster. `tidegate posture` checks how repositories of
+    Amazon ECR are configured. `tidegate report` shows what would be refused
     if every policy were enforced, from the verdicts of a cluster.
 
     AWS credentials are found as by the AWS CLI: environment, profile, or the role of the machine or Pod.

@@ -45,19 +45,21 @@ class AccountPace:
         *,
         per_second: float,
         key: Callable[[str, EcrRegistry], str] = by_account,
+        most_seconds: float = MAX_WAIT_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._gate = gate
         self._between = 1.0 / per_second
         self._key = key
+        self._most_seconds = most_seconds
         self._monotonic = monotonic
         self._sleep = sleep
         self._lock = threading.Lock()
         self._free_at = Recent[str, float](MAX_ACCOUNTS)
 
     def enter(self, source: str, registry: Registry) -> None:
-        """Wait for the account's turn; raise SourceUnavailableError where that takes longer than MAX_WAIT_SECONDS."""
+        """Wait for the turn; raise SourceUnavailableError where that takes longer than ``most_seconds``."""
         if isinstance(registry, EcrRegistry) and not source.startswith(UNPACED):
             self._sleep(self._wait_seconds(source, self._key(source, registry)))
         self._gate.enter(source, registry)
@@ -72,7 +74,7 @@ class AccountPace:
         with self._lock:
             now = self._monotonic()
             turn = max(self._free_at.get(key, 0.0), now - (BURST - 1) * self._between)
-            if turn - now > MAX_WAIT_SECONDS:
+            if turn - now > self._most_seconds:
                 raise SourceUnavailableError(Cause.OVERLOADED, source, f"too many calls to {key} wait")
             self._free_at[key] = turn + self._between
         return max(0.0, turn - now)

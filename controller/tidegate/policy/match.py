@@ -6,6 +6,7 @@ Unknown labels count as a match: a policy applies rather than being skipped.
 from collections.abc import Iterable, Mapping
 
 from tidegate.images.reference import ImageReference
+from tidegate.images.repository import EcrRepository
 from tidegate.policy.model import EcrScope, Match, RegistryScope, SelectorOperator, SelectorRequirement
 from tidegate.policy.scopes import canonical_host
 
@@ -50,17 +51,25 @@ def any_scope_contains(scopes: Iterable[RegistryScope], reference: ImageReferenc
     return any(scope_contains(scope, reference) for scope in scopes)
 
 
+def repository_matches(match: Match, repository: EcrRepository) -> bool:
+    """Tell whether the match applies to images of a repository of Amazon ECR, in whichever namespace."""
+    scopes = (scope for scope in match.images if isinstance(scope, EcrScope))
+    return not match.images or any(_contains(scope, repository) for scope in scopes)
+
+
 def scope_contains(scope: RegistryScope, reference: ImageReference) -> bool:
     """Tell whether a reference names a repository of the scope."""
     if isinstance(scope, EcrScope):
-        repository = reference.ecr
-        if repository is None or repository.registry.account != scope.account:
-            return False
-        if repository.registry.partition != scope.partition:
-            return False
-        if scope.region is not None and repository.registry.region != scope.region:
-            return False
-        return any(glob.matches(repository.name) for glob in scope.repositories)
+        return reference.ecr is not None and _contains(scope, reference.ecr)
     if reference.ecr is not None or canonical_host(reference.domain) != scope.host:
         return False
     return any(glob.matches(reference.path) for glob in scope.repositories)
+
+
+def _contains(scope: EcrScope, repository: EcrRepository) -> bool:
+    registry = repository.registry
+    if (registry.account, registry.partition) != (scope.account, scope.partition):
+        return False
+    if scope.region is not None and registry.region != scope.region:
+        return False
+    return any(glob.matches(repository.name) for glob in scope.repositories)

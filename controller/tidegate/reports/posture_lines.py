@@ -11,7 +11,7 @@ from typing import Final
 from tidegate.checks.result import Outcome
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
-SEVERITIES: Final = ("critical", "high", "medium", "low")
+SEVERITIES: Final = ("HIGH", "MEDIUM", "LOW")
 """How bad a failure is, worst first."""
 
 
@@ -105,11 +105,15 @@ class PostureReport:
 
     @property
     def outcome(self) -> Outcome:
-        """Return the worst outcome of all: a failure decides, then what could not be determined."""
+        """Return the worst outcome of all: a failure decides, then what could not be determined.
+
+        An empty registry has nothing open. A report on no registry says nothing.
+        """
         counts = self.counts()
         if counts[Outcome.FAIL]:
             return Outcome.FAIL
-        return Outcome.UNDETERMINED if counts[Outcome.UNDETERMINED] or self.problems else Outcome.PASS
+        known = self.registries and not counts[Outcome.UNDETERMINED] and not self.problems
+        return Outcome.PASS if known else Outcome.UNDETERMINED
 
 
 def by_check(repositories: Iterable[RepositoryLines]) -> list[CheckCount]:

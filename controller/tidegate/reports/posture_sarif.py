@@ -10,20 +10,20 @@ from tidegate.reports.sarif import SarifKind, SarifLevel, SarifResult, SarifRule
 
 UNLISTED: Final = "RegistryNotRead"
 """The rule about a registry whose repositories could not be listed."""
-_LEVELS: Final = (SarifLevel.ERROR, SarifLevel.ERROR, SarifLevel.WARNING, SarifLevel.NOTE)
-_SCORES: Final[Mapping[int, float]] = MappingProxyType({0: 9.5, 1: 8.0, 2: 5.0, 3: 2.0})
+_LEVELS: Final = (SarifLevel.ERROR, SarifLevel.WARNING, SarifLevel.NOTE)
+_SCORES: Final[Mapping[int, float]] = MappingProxyType({0: 8.0, 1: 5.5, 2: 2.0})
 """As CVSS scores, the middle of each severity."""
 
 
-def posture_as_sarif(report: PostureReport, *, help_uri: str) -> dict[str, Any]:
+def posture_as_sarif(report: PostureReport) -> dict[str, Any]:
     """Return the log."""
     lines = report.lines()
-    rules = {line.reason: _rule(line, help_uri) for line in reversed(lines)}
+    rules = {line.reason: _rule(line) for line in reversed(lines)}
     results = [_result(line) for line in lines]
     if report.problems:
         short = "The repositories of a registry could not be listed."
         how = "Allow ecr:DescribeRepositories, and run the command again."
-        rules[UNLISTED] = SarifRule(id=UNLISTED, name=UNLISTED, short=short, help=how, help_uri=help_uri)
+        rules[UNLISTED] = SarifRule(id=UNLISTED, name=UNLISTED, short=short, help=how)
         results += [
             SarifResult(
                 rule_id=UNLISTED,
@@ -38,13 +38,12 @@ def posture_as_sarif(report: PostureReport, *, help_uri: str) -> dict[str, Any]:
     return sarif_log("posture", [rules[name] for name in sorted(rules)], results)
 
 
-def _rule(line: PostureLine, help_uri: str) -> SarifRule:
+def _rule(line: PostureLine) -> SarifRule:
     return SarifRule(
         id=line.reason,
         name=line.reason,
         short=f"The check {line.check} of a repository has the reason {line.reason}.",
         help="Run the command of the result, or set the attribute that it names.",
-        help_uri=help_uri,
         security_severity=_SCORES[severity_rank(line.severity)] if line.outcome is Outcome.FAIL else None,
     )
 

@@ -297,6 +297,15 @@ class TestStoredImages:
         assert (found[referrer].tags, found[referrer].subject) == ((), digest)
         assert found[old].is_archived
         assert found[old].archived_at is not None
+        assert found[old].restored_at is None
+
+    def test_an_image_that_was_restored_says_since_when(self, world, aws):
+        world.add_image("team/app", "v1")
+        world.archive_image("team/app", "v1")
+        world.archive_image("team/app", "v1", status="ACTIVE")
+        (image,) = listed(aws)
+        assert not image.is_archived
+        assert image.restored_at is not None
 
     def test_pages_are_read_to_their_end(self, world, sim, aws):
         world.add_scanned_images("team/app", 1001)

@@ -45,6 +45,9 @@ class Desk:
     def record(self, *arguments: object) -> Ended:
         return run("record", *arguments, "--config", self.config)
 
+    def posture(self, *arguments: object, stdin: str | None = None) -> Ended:
+        return run("posture", *arguments, "--config", self.config, stdin=stdin)
+
     def explain(self, *arguments: object) -> Ended:
         return run("explain", *arguments, "--config", self.config)
 

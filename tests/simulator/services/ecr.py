@@ -80,6 +80,7 @@ def _detail(image: Image) -> dict[str, Any]:
         subjectManifestDigest=image.manifest.subject,
         imageStatus=image.status,
         lastArchivedAt=image.archived_at,
+        lastActivatedAt=image.restored_at,
     )
 
 

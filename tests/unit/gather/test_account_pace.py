@@ -5,15 +5,15 @@ import pytest
 from tests.unit.gather.fakes import OTHER, REGISTRY
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
-from tidegate.gather.account_pace import BURST, MAX_WAIT_SECONDS, AccountPace
+from tidegate.gather.account_pace import BURST, MAX_WAIT_SECONDS, AccountPace, by_api
 from tidegate.images.repository import EcrRegistry, OciRegistry
 
 
 class Gate:
-    def __init__(self):
+    def __init__(self, **more):
         self.now = 1_000.0
         self.entered, self.left = [], []
-        self.pace = AccountPace(self, per_second=2.0, monotonic=lambda: self.now, sleep=self.pass_time)
+        self.pace = AccountPace(self, per_second=2.0, monotonic=lambda: self.now, sleep=self.pass_time, **more)
 
     def pass_time(self, seconds):
         self.now += seconds
@@ -36,6 +36,14 @@ def test_calls_of_all_apis_and_regions_share_the_rate(gate):
     for number in range(BURST + 20):
         gate.pace.enter(f"ecr:{number % 3}", registries[number % 2])
     assert gate.now - began == pytest.approx(20 / 2.0)
+
+
+def test_each_api_of_a_registry_can_have_a_rate_of_its_own():
+    gate = Gate(key=by_api)
+    began = gate.now
+    for number in range(2 * (BURST + 20)):
+        gate.pace.enter(f"ecr:{number % 2}", REGISTRY)
+    assert gate.now - began == pytest.approx(20 / 2.0, abs=0.5)
 
 
 def test_another_account_does_not_wait(gate):

@@ -32,6 +32,7 @@ def of(*repositories, problem=""):
     [
         pytest.param(of(repository("a/b")), Outcome.PASS, id="all pass"),
         pytest.param(of(), Outcome.PASS, id="an empty registry has nothing open"),
+        pytest.param(PostureReport(), Outcome.UNDETERMINED, id="nothing was looked at"),
         pytest.param(of(repository("a/b"), repository("a/c", UNKNOWN)), Outcome.UNDETERMINED, id="one is not known"),
         pytest.param(of(repository("a/b"), problem="denied"), Outcome.UNDETERMINED, id="others may be there"),
         pytest.param(of(repository("a/b", passed=())), Outcome.UNDETERMINED, id="nothing was checked"),
@@ -53,8 +54,8 @@ def test_a_check_that_fails_by_one_policy_does_not_pass_by_another():
 
 def test_the_worst_repositories_come_first():
     names = [one.repository.name for one in worst_first(estate().repositories)]
-    assert names == ["shared/base", "team/open", "team/denied"]
-    assert [line.severity for line in estate().lines()] == ["critical", "high", "low", "medium"]
+    assert names == ["team/open", "shared/base", "team/denied"]
+    assert [line.severity for line in estate().lines()] == ["HIGH", "HIGH", "LOW", "MEDIUM"]
 
 
 def test_json_fits_its_schema_and_has_every_line():
@@ -79,7 +80,7 @@ def test_the_schema_names_every_member():
 
 class TestSarif:
     def log(self, report):
-        return valid_run(posture_as_sarif(report, help_uri="https://example.com/posture"))
+        return valid_run(posture_as_sarif(report))
 
     def test_each_line_is_a_result_and_a_registry_that_was_not_read_is_one(self):
         run = self.log(estate())
@@ -169,7 +170,7 @@ class TestMetrics:
         assert found["tidegate_posture_checks", OWN.account, OWN.region, "scanning", "Undetermined"] == 1
         assert found["tidegate_posture_registry_unread", OWN.account, OWN.region] == 0
         assert found["tidegate_posture_registry_unread", "444455556666", "us-east-1"] == 1
-        where = (OWN.account, OWN.region, "team/open", "push", "PushOpenToAccount", "Fail", "high")
+        where = (OWN.account, OWN.region, "team/open", "push", "PushOpenToAccount", "Fail", "HIGH")
         assert found["tidegate_posture_open", *where] == 1
         assert found["tidegate_posture_open_omitted",] == 0
 

@@ -16,7 +16,7 @@ from tidegate.aws.clients import Clients
 from tidegate.aws.configuration_answers import Description
 from tidegate.aws.ecr_configuration import EcrConfiguration
 from tidegate.aws.stored_images import stored_images
-from tidegate.cli.posture.scope import Running, Scope
+from tidegate.cli.posture.scope import NOTHING_RUNS, RunningDigests, Scope
 from tidegate.errors import Error
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
@@ -28,7 +28,6 @@ from tidegate.evidence.registry_configuration import (
     StoredImage,
 )
 from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
-from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository, Registry
 
 REGISTRIES_AT_ONCE: Final = 4
@@ -47,7 +46,7 @@ class ReadRepository:
     repository: EcrRepository
     configuration: ConfiguredRepository
     images: Answer[tuple[StoredImage, ...]] = ()
-    running: frozenset[Digest] = frozenset()
+    running: RunningDigests = NOTHING_RUNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +83,7 @@ class PostureReader(Generic[R]):
         clients: Clients,
         source: EcrConfiguration,
         *,
-        running: Running,
+        running: Mapping[EcrRepository, RunningDigests],
         assess: Callable[[ReadRepository, RegistryConfiguration], R],
         begin: Callable[[str, int], Callable[[], None]],
     ) -> None:
@@ -161,9 +160,13 @@ class PostureReader(Generic[R]):
         return made
 
     def _with_images(self, repository: EcrRepository, configuration: ConfiguredRepository) -> ReadRepository:
-        running = self._running.digests.get(repository, frozenset())
+        running = self._running.get(repository, NOTHING_RUNS)
         images: Answer[tuple[StoredImage, ...]] = ()
-        if running and isinstance(configuration, RepositoryConfiguration) and isinstance(configuration.lifecycle, str):
+        if (
+            running.digests
+            and isinstance(configuration, RepositoryConfiguration)
+            and isinstance(configuration.lifecycle, str)
+        ):
             try:
                 listed = stored_images(self._clients, repository)
                 images = () if isinstance(listed, Absence) else listed

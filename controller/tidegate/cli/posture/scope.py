@@ -30,10 +30,15 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """The digests that run, by repository: indexes and their images."""
+class RunningDigests:
+    """The digests of one repository that run. ``children`` are those of each index that is judged by several images."""
 
-    digests: Mapping[EcrRepository, frozenset[Digest]] = field(default_factory=dict)
+    digests: frozenset[Digest] = frozenset()
+    children: Mapping[Digest, frozenset[Digest]] = field(default_factory=dict)
+    images: int = 0
+
+
+NOTHING_RUNS: Final = RunningDigests()
 
 
 def scope_of(arguments: Sequence[str]) -> Scope:
@@ -62,24 +67,29 @@ def every_registry(accounts: Iterable[str], regions: Sequence[str]) -> Scope:
     return Scope(registries=found)
 
 
-def running_in(inventory: Inventory) -> Running:
+def running_in(inventory: Inventory) -> dict[EcrRepository, RunningDigests]:
     """Return what runs by the verdicts of a cluster. Registries other than Amazon ECR have no posture."""
-    found: dict[EcrRepository, set[Digest]] = {}
+    found: dict[EcrRepository, RunningDigests] = {}
     for image in inventory.images:
-        if not image.status.runs.pods:
-            continue
         host, _, name = image.repository.partition("/")
-        if (registry := parse_ecr_host(host)) is not None:
-            digests = found.setdefault(EcrRepository(registry, name), set())
-            digests.add(Digest(image.digest))
-            digests.update(Digest(child.digest) for child in image.status.images)
-    return Running(digests={one: frozenset(digests) for one, digests in found.items()})
+        registry = parse_ecr_host(host)
+        if registry is None or not image.status.runs.pods:
+            continue
+        repository, digest = EcrRepository(registry, name), Digest(image.digest)
+        judged = frozenset(Digest(child.digest) for child in image.status.images) - {digest}
+        known = found.get(repository, NOTHING_RUNS)
+        found[repository] = RunningDigests(
+            digests=known.digests | judged | {digest},
+            children={**known.children, **({digest: judged} if judged else {})},
+            images=known.images + 1,
+        )
+    return found
 
 
-def scope_of_running(running: Running) -> Scope:
+def scope_of_running(running: Iterable[EcrRepository]) -> Scope:
     """Return the repositories of which something runs."""
     found: dict[EcrRegistry, list[str]] = {}
-    for one in running.digests:
+    for one in running:
         found.setdefault(one.registry, []).append(one.name)
     return Scope(repositories={registry: tuple(sorted(names)) for registry, names in found.items()})
 

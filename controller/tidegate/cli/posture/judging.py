@@ -1,0 +1,177 @@
+"""Judges what was read of each repository by the rules of policies, or by the default rules. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from tidegate.checks.result import Outcome
+from tidegate.cli.posture.reading import ReadRepository
+from tidegate.evidence.image import Absence
+from tidegate.evidence.registry_configuration import RegistryConfiguration, RepositoryConfiguration
+from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.images.repository import EcrRepository
+from tidegate.policy.match import repository_matches
+from tidegate.policy.model import ImagePolicy, RepositoryRules, RequiredLifecycle, RequiredScanning
+from tidegate.posture.assess import assess
+from tidegate.posture.result import (
+    SEVERITIES,
+    PostureCheck,
+    PostureReason,
+    PostureResult,
+    PostureSeverity,
+    PostureStatus,
+)
+from tidegate.reports.posture_lines import PostureLine, RepositoryLines
+
+DEFAULT_RULES: Final = RepositoryRules(scanning=RequiredScanning.CONTINUOUS, lifecycle=RequiredLifecycle.REQUIRED)
+"""The rules without --policy. Who may push and pull, and whether tags can move, is checked under any rules."""
+EXISTENCE: Final = "existence"
+"""The check of a repository of which nothing could be read, or that does not exist."""
+_OUTCOMES: Final = {
+    PostureStatus.PASS: Outcome.PASS,
+    PostureStatus.FAIL: Outcome.FAIL,
+    PostureStatus.UNDETERMINED: Outcome.UNDETERMINED,
+}
+
+
+_OF_PUSH: Final = (
+    PostureCheck.PUSH,
+    PostureCheck.PUSH_GUARD,
+    PostureCheck.REPLICATION,
+    PostureCheck.PULL_THROUGH_CACHE,
+)
+_OF_PULL: Final = (PostureCheck.PULL, PostureCheck.PULL_WRITES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What one policy demands of a repository, and the checks that say whether it is met."""
+
+    policy: str
+    rules: RepositoryRules
+    checks: frozenset[PostureCheck]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryJudge:
+    """Judges repositories by the policies with a section ``repository``; without policies, by DEFAULT_RULES.
+
+    ``least`` is the least severity of the checks without a policy. ``knows_running`` says whether it is known what runs.
+    """
+
+    policies: tuple[ImagePolicy, ...]
+    now: datetime
+    least: PostureSeverity = PostureSeverity.MEDIUM
+    knows_running: bool = False
+
+    def judge(self, read: ReadRepository, registry: RegistryConfiguration) -> RepositoryLines:
+        """Return the lines about a repository."""
+        repository, configuration = read.repository, read.configuration
+        if isinstance(configuration, Absence | SourceUnavailableError):
+            unread = _unread(repository, configuration)
+            return RepositoryLines(repository=repository, lines=(unread,), running=read.running.images)
+        lines: dict[PostureLine, None] = {}
+        passed: dict[str, None] = {}
+        for demand in self._demands(repository):
+            for result in self._results(demand, read, configuration, registry):
+                if result.status is PostureStatus.PASS:
+                    passed[result.check.value] = None
+                else:
+                    lines[_line(repository, result, demand.policy)] = None
+        return RepositoryLines(
+            repository=repository, lines=tuple(lines), passed=tuple(passed), running=read.running.images
+        )
+
+    def _results(
+        self,
+        demand: Demand,
+        read: ReadRepository,
+        configuration: RepositoryConfiguration,
+        registry: RegistryConfiguration,
+    ) -> Iterator[PostureResult]:
+        results = assess(
+            configuration,
+            registry,
+            demand.rules,
+            now=self.now,
+            images=read.images,
+            running=read.running.digests,
+            children=read.running.children,
+        )
+        for result in results:
+            if result.check in demand.checks:
+                yield result if self.knows_running else _without_running(result, demand.rules, configuration)
+
+    def _demands(self, repository: EcrRepository) -> list[Demand]:
+        """Return what is demanded of a repository; without policies, what the default rules demand."""
+        if not self.policies:
+            ranks = list(PostureSeverity)
+            checks = (one for one in PostureCheck if ranks.index(SEVERITIES[one]) <= ranks.index(self.least))
+            return [Demand(policy="", rules=DEFAULT_RULES, checks=frozenset(checks))]
+        return [
+            Demand(policy=policy.name, rules=policy.repository, checks=_checks_of(policy, policy.repository))
+            for policy in self.policies
+            if policy.repository is not None and repository_matches(policy.match, repository)
+        ]
+
+
+def _checks_of(policy: ImagePolicy, rules: RepositoryRules) -> frozenset[PostureCheck]:
+    demanded = {
+        _OF_PUSH: rules.push is not None,
+        _OF_PULL: rules.pull is not None,
+        (PostureCheck.SCANNING,): rules.scanning is not None,
+        (PostureCheck.ENCRYPTION,): rules.encryption is not None,
+        (PostureCheck.LIFECYCLE,): rules.lifecycle is not None,
+        (PostureCheck.TAG_IMMUTABILITY,): policy.tags is not None and policy.tags.immutable,
+    }
+    return frozenset(check for checks, wanted in demanded.items() if wanted for check in checks)
+
+
+def _without_running(
+    result: PostureResult, rules: RepositoryRules, configuration: RepositoryConfiguration
+) -> PostureResult:
+    """Return the result; UNDETERMINED where it would pass only because it is not known what runs."""
+    if (
+        result.check is not PostureCheck.LIFECYCLE
+        or result.status is not PostureStatus.PASS
+        or rules.lifecycle is not RequiredLifecycle.KEEPS_RUNNING_IMAGES
+        or configuration.lifecycle is None
+    ):
+        return result
+    return PostureResult(
+        check=PostureCheck.LIFECYCLE,
+        status=PostureStatus.UNDETERMINED,
+        reason=PostureReason.COULD_NOT_CHECK,
+        message="it is not known which images run",
+        cause="name them with --running",
+    )
+
+
+def _line(repository: EcrRepository, result: PostureResult, policy: str) -> PostureLine:
+    return PostureLine(
+        repository=repository,
+        check=result.check.value,
+        outcome=_OUTCOMES[result.status],
+        reason=result.reason.value,
+        message=result.message,
+        severity=result.severity.value,
+        statement=result.statement,
+        aws_cli=result.aws_cli,
+        terraform=result.terraform,
+        cause=result.cause,
+        policy=policy,
+    )
+
+
+def _unread(repository: EcrRepository, problem: Absence | SourceUnavailableError) -> PostureLine:
+    absent = isinstance(problem, Absence)
+    return PostureLine(
+        repository=repository,
+        check=EXISTENCE,
+        outcome=Outcome.UNDETERMINED,
+        reason="RepositoryNotFound" if absent else "CouldNotCheck",
+        message="the repository does not exist" if absent else "nothing of the repository could be read",
+        severity="HIGH",
+        cause="" if absent else str(problem),
+    )

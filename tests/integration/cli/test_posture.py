@@ -105,15 +105,19 @@ def open_checks(ended: Ended) -> dict[str, set[tuple[str, str]]]:
     }
 
 
+def verdict_of(name: str, digest: str) -> dict[str, Any]:
+    """Return the ImageVerdict of an image that runs."""
+    one = verdict("x/y", 1, where=[runs("shop", "Deployment/web")])
+    repository = EcrRepository(EcrRegistry("aws", OWN, REGION), name)
+    return one | {
+        "spec": {"repository": f"{HOST}/{name}", "digest": digest},
+        "metadata": {"name": object_name(repository, Digest(digest))},
+    }
+
+
 def running(desk: Desk, world: World, *images: tuple[str, str]) -> Path:
     """Write the ImageVerdicts of images that run."""
-    objects = []
-    for name, tag in images:
-        one = verdict("x/y", 1, where=[runs("shop", "Deployment/web")])
-        digest = world.image(name, tag).digest
-        one["spec"] = {"repository": f"{HOST}/{name}", "digest": digest}
-        one["metadata"]["name"] = object_name(EcrRepository(EcrRegistry("aws", OWN, REGION), name), Digest(digest))
-        objects.append(one)
+    objects = [verdict_of(name, world.image(name, tag).digest) for name, tag in images]
     return desk.write("verdicts.yaml", {"apiVersion": "v1", "kind": "List", "items": objects})
 
 

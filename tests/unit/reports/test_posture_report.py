@@ -140,7 +140,7 @@ class TestPage:
         assert '<dd class="fine">1<small>repository</small>' in text
         assert "Of 4 repositories, 2 fail, 1 are not known and 1 pass" in text
         assert "ecr:DescribeRepositories: AccessDenied" in text
-        assert "(3 digests run)" in text
+        assert "(3 running images)" in text
 
     def test_it_says_what_it_leaves_out(self):
         limits = PosturePageLimits(repositories=3)

@@ -22,7 +22,7 @@ def print_posture(report: PostureReport) -> None:
     for one in report.problems:
         print_line(to, f"NOT READ  {one.registry}: {one.problem}", style="magenta", hanging=10)
     for repository in worst_first(report.repositories):
-        running = f" ({plural(repository.running, 'digest')} of it run)" if repository.running else ""
+        running = f" ({plural(repository.running, 'running image')})" if repository.running else ""
         print_line(to, f"{repository.repository}{running}", style="bold")
         for line in repository.lines:
             _print_line(to, line)

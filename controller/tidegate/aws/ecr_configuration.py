@@ -19,6 +19,7 @@ from tidegate.aws.pages import read_pages
 from tidegate.aws.pull_through import read_rules
 from tidegate.aws.reply import ApiResponse
 from tidegate.aws.split import RefusedError, ask_for_each
+from tidegate.aws.stored_images import stored_images
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import MAX_CONFIGURED_REPOSITORIES, ConfiguredRepository
@@ -30,6 +31,7 @@ from tidegate.evidence.registry_configuration import (
     RepositoryConfiguration,
     RepositoryScanning,
     SigningRule,
+    StoredImage,
 )
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import EcrRegistry, EcrRepository
@@ -137,6 +139,18 @@ class EcrConfiguration:
             yield answers.read_descriptions(page, registry, names, source)
         if more:
             raise unexpected(source, f"more than {MAX_PAGES} pages of repositories")
+
+    def lifecycle_images(
+        self, repository: EcrRepository, configuration: ConfiguredRepository
+    ) -> Answer[tuple[StoredImage, ...]]:
+        """Return the images that a repository's lifecycle policy is evaluated for; none where it has no such policy.
+
+        Source: ``ecr:DescribeImages``, one call a page.
+        """
+        if not isinstance(configuration, RepositoryConfiguration) or not isinstance(configuration.lifecycle, str):
+            return ()
+        found = attempt(partial(stored_images, self._clients, repository))
+        return () if isinstance(found, Absence) else found
 
     def _describe(self, registry: EcrRegistry, names: Sequence[str]) -> Mapping[str, Description]:
         """Describe repositories; where the call fails, each has that as its answer."""

@@ -12,23 +12,18 @@ from functools import partial
 from time import monotonic
 from typing import Final, Generic, TypeVar
 
-from tidegate.aws.clients import Clients
 from tidegate.aws.configuration_answers import Description
 from tidegate.aws.ecr_configuration import EcrConfiguration
-from tidegate.aws.stored_images import stored_images
-from tidegate.cli.posture.scope import NOTHING_RUNS, RunningDigests, Scope
+from tidegate.cli.posture.scope import Scope
 from tidegate.errors import Error
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.image import Absence
-from tidegate.evidence.ports import MAX_CONFIGURED_REPOSITORIES, ConfiguredRepository
+from tidegate.evidence.ports import MAX_CONFIGURED_REPOSITORIES
 from tidegate.evidence.registry_configuration import (
-    Answer,
     RegistryConfiguration,
-    RepositoryConfiguration,
-    StoredImage,
 )
 from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 from tidegate.images.repository import EcrRegistry, EcrRepository, Registry
+from tidegate.reports.posture_judging import NOTHING_RUNS, ReadRepository, RunningDigests
 
 REGISTRIES_AT_ONCE: Final = 4
 THREADS: Final = 16
@@ -37,16 +32,6 @@ BATCHES_AHEAD: Final = 8
 """Batches of one registry that are started or wait; more are not made before."""
 
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadRepository:
-    """One repository as it was read. ``images`` are given if something of it runs and it has a lifecycle policy."""
-
-    repository: EcrRepository
-    configuration: ConfiguredRepository
-    images: Answer[tuple[StoredImage, ...]] = ()
-    running: RunningDigests = NOTHING_RUNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +65,12 @@ class PostureReader(Generic[R]):
 
     def __init__(
         self,
-        clients: Clients,
         source: EcrConfiguration,
         *,
         running: Mapping[EcrRepository, RunningDigests],
         assess: Callable[[ReadRepository, RegistryConfiguration], R],
         begin: Callable[[str, int], Callable[[], None]],
     ) -> None:
-        self._clients = clients
         self._source = source
         self._running = running
         self._assess = assess
@@ -150,26 +133,17 @@ class PostureReader(Generic[R]):
         described: Mapping[str, Description] | None,
         advance: Callable[[], None],
     ) -> list[R]:
-        read = self._source.repository_configurations(registry.registry, names, described=described)
+        found = self._source.repository_configurations(registry.registry, names, described=described)
         made: list[R] = []
-        for name, configuration in read.items():
-            made.append(
-                self._assess(self._with_images(EcrRepository(registry.registry, name), configuration), registry)
+        for name, configuration in found.items():
+            repository = EcrRepository(registry.registry, name)
+            running = self._running.get(repository, NOTHING_RUNS)
+            read = ReadRepository(
+                repository=repository,
+                configuration=configuration,
+                images=self._source.lifecycle_images(repository, configuration) if running.digests else (),
+                running=running,
             )
+            made.append(self._assess(read, registry))
             advance()
         return made
-
-    def _with_images(self, repository: EcrRepository, configuration: ConfiguredRepository) -> ReadRepository:
-        running = self._running.get(repository, NOTHING_RUNS)
-        images: Answer[tuple[StoredImage, ...]] = ()
-        if (
-            running.digests
-            and isinstance(configuration, RepositoryConfiguration)
-            and isinstance(configuration.lifecycle, str)
-        ):
-            try:
-                listed = stored_images(self._clients, repository)
-                images = () if isinstance(listed, Absence) else listed
-            except SourceUnavailableError as exc:
-                images = exc
-        return ReadRepository(repository=repository, configuration=configuration, images=images, running=running)

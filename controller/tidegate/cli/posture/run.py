@@ -12,9 +12,8 @@ from tidegate.aws.ecr_configuration import EcrConfiguration
 from tidegate.aws.identity import Identity
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.documents import read_policies
-from tidegate.cli.posture.judging import RepositoryJudge
 from tidegate.cli.posture.reading import THREADS, DeadlineGate, PostureReader
-from tidegate.cli.posture.scope import RunningDigests, Scope, every_registry, running_in, scope_of, scope_of_running
+from tidegate.cli.posture.scope import Scope, every_registry, running_in, scope_of, scope_of_running
 from tidegate.cli.progress import show_progress
 from tidegate.errors import ConfigurationError
 from tidegate.gather.account_pace import AccountPace, by_api
@@ -22,6 +21,7 @@ from tidegate.images.repository import EcrRepository
 from tidegate.policy.model import ImagePolicy
 from tidegate.posture.result import PostureSeverity
 from tidegate.reports.model import Inventory
+from tidegate.reports.posture_judging import RepositoryJudge, RunningDigests
 from tidegate.reports.posture_lines import PostureReport, RegistryLines, RepositoryLines
 from tidegate.settings import Settings
 
@@ -79,7 +79,6 @@ class PostureRun:
         judge = RepositoryJudge(policies=self._policies, least=self._least, knows_running=self._knows_running, now=now)
         with show_progress() as begin:
             reader = PostureReader[RepositoryLines](
-                self._clients,
                 EcrConfiguration(self._clients, self._identity),
                 running=self._running,
                 assess=judge.judge,

@@ -11,6 +11,7 @@ from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository, parse_ecr_host
 from tidegate.policy.scopes import partition_of
 from tidegate.reports.model import Inventory
+from tidegate.reports.posture_judging import NOTHING_RUNS, RunningDigests
 
 MAX_REGISTRIES: Final = 200
 """Registries of one run."""
@@ -27,18 +28,6 @@ class Scope:
 
     registries: tuple[EcrRegistry, ...] = ()
     repositories: Mapping[EcrRegistry, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningDigests:
-    """The digests of one repository that run. ``children`` are those of each index that is judged by several images."""
-
-    digests: frozenset[Digest] = frozenset()
-    children: Mapping[Digest, frozenset[Digest]] = field(default_factory=dict)
-    images: int = 0
-
-
-NOTHING_RUNS: Final = RunningDigests()
 
 
 def scope_of(arguments: Sequence[str]) -> Scope:

@@ -1,15 +1,21 @@
-"""Judges what was read of each repository by the rules of policies, or by the default rules. Pure."""
+"""Judges what was read of a repository by the rules of policies, or by the default rules."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from tidegate.checks.result import Outcome
-from tidegate.cli.posture.reading import ReadRepository
 from tidegate.evidence.image import Absence
-from tidegate.evidence.registry_configuration import RegistryConfiguration, RepositoryConfiguration
+from tidegate.evidence.ports import ConfiguredRepository
+from tidegate.evidence.registry_configuration import (
+    Answer,
+    RegistryConfiguration,
+    RepositoryConfiguration,
+    StoredImage,
+)
 from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRepository
 from tidegate.policy.match import repository_matches
 from tidegate.policy.model import ImagePolicy, RepositoryRules, RequiredLifecycle, RequiredScanning
@@ -42,6 +48,28 @@ _OF_PUSH: Final = (
     PostureCheck.PULL_THROUGH_CACHE,
 )
 _OF_PULL: Final = (PostureCheck.PULL, PostureCheck.PULL_WRITES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningDigests:
+    """The digests of one repository that run. ``children`` are those of each index that is judged by several images."""
+
+    digests: frozenset[Digest] = frozenset()
+    children: Mapping[Digest, frozenset[Digest]] = field(default_factory=dict)
+    images: int = 0
+
+
+NOTHING_RUNS: Final = RunningDigests()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRepository:
+    """One repository as it was read. ``images`` are given if something of it runs and it has a lifecycle policy."""
+
+    repository: EcrRepository
+    configuration: ConfiguredRepository
+    images: Answer[tuple[StoredImage, ...]] = ()
+    running: RunningDigests = NOTHING_RUNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,6 +189,9 @@ class Background(_Section, frozen=True, kw_only=True):
     """Namespaces whose Pods it does not look at. The chart sets those that the webhook is not called for."""
     policy_reports: bool = True
     """Whether it writes a PolicyReport, and a Report of openreports.io, into each namespace, if the cluster has their CRDs."""
+    repository_postures: bool = False
+    """Whether it checks how the repositories of running images are configured, every three hours, and writes a
+    RepositoryPosture for each."""
     report_port: Port = 0
     """The port on the loopback address on which it serves the report as a page; 0 serves none."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from schemas import Schema, count_schema, object_schema, schema, string_schema, struct_schema, time_schema
 from tidegate.policy import exception_object, parse, trust_store_object
+from tidegate.reports import repository_posture
 from tidegate.verdicts import shape as verdict
 
 READY = '.status.conditions[?(@.type=="Ready")].status'
@@ -203,4 +204,39 @@ NAMESPACED_POLICY_EXCEPTION = replace(
     page=exception_object.KIND.lower(),
 )
 
-KINDS = (IMAGE_POLICY, TRUST_STORE, POLICY_EXCEPTION, NAMESPACED_POLICY_EXCEPTION, IMAGE_VERDICT)
+REPOSITORY_POSTURE = Kind(
+    name=repository_posture.KIND,
+    plural=repository_posture.PLURAL,
+    short_name=repository_posture.SHORT_NAME,
+    description="How one repository of Amazon ECR is configured, of which an image runs: the checks that do not pass. Only"
+    " tidegate writes it.",
+    spec=struct_schema(repository_posture.PostureSpec)
+    | {
+        "x-kubernetes-validations": [
+            {"rule": "self == oldSelf", "message": "expected the same repository; make another object"}
+        ]
+    },
+    columns=(
+        _column("Repository", ".spec.repository", "The repository."),
+        _column("Outcome", ".status.outcome", "The worst outcome of all checks."),
+        _column("Severity", ".status.severity", "The severity of the worst failure."),
+        _column("Failed", ".status.failed", "How many checks fail.", "integer"),
+        _column("Unknown", ".status.undetermined", "How many checks could not be determined.", "integer"),
+        _column("Reason", ".status.results[0].reason", "The worst reason code."),
+        _column("Images", ".status.runningImages", "How many images of the repository run.", "integer"),
+        _column("Since", ".status.since", "Since when the outcome is what it is.", "date"),
+        _column("Message", ".status.message", "The worst result.", wide=True),
+    ),
+    status=struct_schema(repository_posture.PostureStatusShape),
+    source=repository_posture.__name__,
+    subresource=False,
+)
+
+KINDS = (
+    IMAGE_POLICY,
+    TRUST_STORE,
+    POLICY_EXCEPTION,
+    NAMESPACED_POLICY_EXCEPTION,
+    IMAGE_VERDICT,
+    REPOSITORY_POSTURE,
+)

@@ -36,9 +36,11 @@ from tidegate.cluster.policies import WatchedPolicies
 from tidegate.cluster.trust_stores import WatchedTrustStores
 from tidegate.policy import exception_object, parse, trust_store_object
 from tidegate.policy.shape import Choice, Flag, ListOf, MapOf, Number, Section, Text
+from tidegate.reports.posture_lines import PostureReport
 from tidegate.telemetry import observer
 from tidegate.telemetry.counters import Counter, Histogram
 from tidegate.telemetry.exceptions import ExceptionMetrics
+from tidegate.telemetry.posture import PostureMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "reference"
@@ -243,6 +245,7 @@ def metrics_table() -> str:
     counts, background = Counts().all(), CollectorRegistry()
     for counter in counts:
         background.register(counter)
+    background.register(PostureMetrics(PostureReport, names=False))
     background.register(
         BackgroundMetrics(
             pods=PodTable(), stored=VerdictHeads(), work=_NoWork(), leads=bool, watches={"pods": _NoWatch()}, lag=float

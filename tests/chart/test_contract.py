@@ -57,7 +57,7 @@ OTHER_THAN_DEFAULT: dict[str, Any] = {
     "revocation": {"allowedHosts": ["*.ocsp.example.com"], "privateHosts": ["pki.example.internal:8080"]},
     "trustStores": {"privateHosts": ["tuf.example.internal"]},
     "cache": {"images": 1_000_000, "memoryMebibytes": 1_024},
-    "background": {"callsPerSecond": 3.5, "policyReports": False, "reportPort": 8090},
+    "background": {"callsPerSecond": 3.5, "policyReports": False, "repositoryPostures": True, "reportPort": 8090},
     "log": {"level": "debug", "format": "console"},
 }
 FILES = {"certificate": {"mode": "secret", "secretName": "mine", "caBundle": PEM}}

@@ -13,7 +13,12 @@ PINNING = {"digestPinning": {"enabled": True}}
 WHENS = ("self", "self, pinning")
 Right = tuple[str, str, str, str]
 """Resource, name, verb, and where."""
-OWN = {"imageverdicts.tidegate.dev", "policyreports.wgpolicyk8s.io", "reports.openreports.io"}
+OWN = {
+    "imageverdicts.tidegate.dev",
+    "repositorypostures.tidegate.dev",
+    "policyreports.wgpolicyk8s.io",
+    "reports.openreports.io",
+}
 """What the background role alone writes."""
 
 
@@ -69,9 +74,12 @@ def test_every_right_has_a_line_and_every_line_is_a_right(values, whens):
     assert rendered(values) == written(*whens)
 
 
-@pytest.mark.parametrize(("reports", "whens"), [(True, ["reports"]), (False, [])])
-def test_the_same_holds_for_the_background_role(reports, whens):
-    values = {"background": {"policyReports": reports}}
+@pytest.mark.parametrize(
+    ("reports", "postures", "whens"),
+    [(True, False, ["reports"]), (False, False, []), (True, True, ["reports", "postures"])],
+)
+def test_the_same_holds_for_the_background_role(reports, postures, whens):
+    values = {"background": {"policyReports": reports, "repositoryPostures": postures}}
     assert rendered(values, BACKGROUND) == written(*whens, role=BACKGROUND)
 
 
@@ -82,7 +90,7 @@ def test_a_background_role_that_is_off_has_no_rights():
 
 def test_no_right_is_told_twice():
     assert len(table()) == len(written(*WHENS))
-    assert len(table(BACKGROUND)) == len(written("reports", role=BACKGROUND))
+    assert len(table(BACKGROUND)) == len(written("reports", "postures", role=BACKGROUND))
 
 
 @pytest.mark.parametrize("role", [ADMISSION, BACKGROUND])
@@ -93,7 +101,9 @@ def test_each_line_says_what_the_right_is_for_and_what_its_loss_costs(role):
 
 
 def test_nothing_is_given_by_a_wildcard_and_nothing_but_events_and_own_objects_may_be_created_or_deleted():
-    for resource, name, verb, _ in rendered(PINNING) | rendered({}, BACKGROUND):
+    for resource, name, verb, _ in rendered(PINNING) | rendered(
+        {"background": {"repositoryPostures": True}}, BACKGROUND
+    ):
         assert "*" not in (resource, name, verb)
         assert (
             verb in {"get", "list", "watch", "patch", "update"}

@@ -35,6 +35,12 @@ class Counts:
         default_factory=lambda: Counter("tidegate_events", "Kubernetes Events about workloads by result.", ("result",))
     )
 
+    postures: Counter = field(
+        default_factory=lambda: Counter(
+            "tidegate_repository_posture_writes", "Writes of RepositoryPosture objects by result.", ("result",)
+        )
+    )
+
     def all(self) -> tuple[Counter, ...]:
         """Return every counter."""
-        return self.judged, self.collected, self.writes, self.turned, self.events
+        return self.judged, self.collected, self.writes, self.turned, self.events, self.postures

@@ -108,7 +108,7 @@ def encode_posture(found: RepositoryLines, now: datetime, *, before: object = No
         "kind": KIND,
         "metadata": {"name": posture_name(found.repository)},
         "spec": msgspec.to_builtins(PostureSpec(repository=_text_of(found.repository))),
-        "status": msgspec.to_builtins(status),
+        "status": msgspec.json.decode(msgspec.json.encode(status)),
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -23,10 +24,11 @@ _UNREAD: Final = "1 if the repositories of a registry could not be listed, other
 
 
 class PostureMetrics(Collector):
-    """Reads a report at every scrape; there are no series without one."""
+    """Reads a report at every scrape. With ``names`` False, no series names a repository."""
 
-    def __init__(self, report: Callable[[], PostureReport | None]) -> None:
+    def __init__(self, report: Callable[[], PostureReport], *, names: bool) -> None:
         self._report = report
+        self._names = names
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the metrics for a scrape."""
@@ -34,41 +36,46 @@ class PostureMetrics(Collector):
         repositories = GaugeMetricFamily("tidegate_posture_repositories", _REPOSITORIES, labels=[*registry, "outcome"])
         checks = GaugeMetricFamily("tidegate_posture_checks", _CHECKS, labels=[*registry, "check", "outcome"])
         unread = GaugeMetricFamily("tidegate_posture_registry_unread", _UNREAD, labels=registry)
-        labels = [*registry, "repository", "check", "reason", "outcome", "severity"]
-        shown = GaugeMetricFamily("tidegate_posture_open", _OPEN, labels=labels)
-        omitted = GaugeMetricFamily("tidegate_posture_open_omitted", _OMITTED)
-        if (report := self._report()) is not None:
-            for one in report.registries:
-                where = [one.registry.account, one.registry.region]
-                counts = Counter(each.outcome for each in one.repositories)
-                for outcome in _OUTCOMES:
-                    repositories.add_metric([*where, outcome.value], counts[outcome])
-                for check in by_check(one.repositories):
-                    for outcome, count in zip(_OUTCOMES, (check.passed, check.failed, check.undetermined), strict=True):
-                        checks.add_metric([*where, check.name, outcome.value], count)
-                unread.add_metric(where, float(bool(one.problem)))
-            lines = {
-                (
-                    line.repository.registry.account,
-                    line.repository.registry.region,
-                    line.repository.name,
-                    line.check,
-                    line.reason,
-                    line.outcome.value,
-                    line.severity,
-                ): None
-                for line in report.lines()
-            }
-            for place, values in enumerate(lines):
-                if place == MAX_SHOWN:
-                    break
-                shown.add_metric(values, 1)
-            omitted.add_metric([], max(0, len(lines) - MAX_SHOWN))
-        yield from (repositories, checks, unread, shown, omitted)
+        report = self._report()
+        for one in report.registries:
+            where = [one.registry.account, one.registry.region]
+            counts = Counter(each.outcome for each in one.repositories)
+            for outcome in _OUTCOMES:
+                repositories.add_metric([*where, outcome.value], counts[outcome])
+            for check in by_check(one.repositories):
+                for outcome, count in zip(_OUTCOMES, (check.passed, check.failed, check.undetermined), strict=True):
+                    checks.add_metric([*where, check.name, outcome.value], count)
+            unread.add_metric(where, float(bool(one.problem)))
+        yield from (repositories, checks)
+        if self._names:
+            yield unread
+            yield from _by_name(report)
+
+
+def _by_name(report: PostureReport) -> Iterator[GaugeMetricFamily]:
+    """Yield a series for each of the worst lines."""
+    labels = ["account", "region", "repository", "check", "reason", "outcome", "severity"]
+    shown = GaugeMetricFamily("tidegate_posture_open", _OPEN, labels=labels)
+    lines = {
+        (
+            line.repository.registry.account,
+            line.repository.registry.region,
+            line.repository.name,
+            line.check,
+            line.reason,
+            line.outcome.value,
+            line.severity,
+        ): None
+        for line in report.lines()
+    }
+    for values in islice(lines, MAX_SHOWN):
+        shown.add_metric(values, 1)
+    yield shown
+    yield GaugeMetricFamily("tidegate_posture_open_omitted", _OMITTED, value=max(0, len(lines) - MAX_SHOWN))
 
 
 def posture_as_metrics(report: PostureReport) -> str:
     """Return a report in Prometheus' text format, for a Pushgateway or the textfile collector of a node exporter."""
     registry = CollectorRegistry()
-    registry.register(PostureMetrics(lambda: report))
+    registry.register(PostureMetrics(lambda: report, names=True))
     return generate_latest(registry).decode()

@@ -65,6 +65,7 @@ background:
   callsPerSecond: {{ .Values.background.callsPerSecond }}
   leaseName: {{ include "tidegate.backgroundName" . }}
   policyReports: {{ .Values.background.policyReports }}
+  repositoryPostures: {{ .Values.background.repositoryPostures }}
   reportPort: {{ int .Values.background.reportPort }}
   exemptNamespaces: {{ include "tidegate.exemptNamespaces" . }}
 log:

@@ -12,6 +12,16 @@ from tidegate.checks.result import Shortfall
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus, PlatformImage
 from tidegate.evidence.image_evidence import ImageEvidence
+from tidegate.evidence.registry_configuration import (
+    Encryption,
+    EncryptionType,
+    RegistryConfiguration,
+    RegistryPolicyScope,
+    RegistryScanning,
+    RepositoryConfiguration,
+    RepositoryScanning,
+    ScanFrequency,
+)
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import (
     Answer,
@@ -27,6 +37,7 @@ from tidegate.images.digest import Digest, digest_of
 from tidegate.images.manifest import OCI_MANIFEST
 from tidegate.images.platform import Platform, parse_platform
 from tidegate.images.reference import ImageReference, parse_reference
+from tidegate.images.repository import EcrRegistry, EcrRepository
 from tidegate.policy.exceptions import ImagePolicyException
 from tidegate.policy.model import (
     BrokenPolicy,
@@ -153,6 +164,8 @@ def evidence(
     runnable: Iterable[PlatformImage] | Fact[Any] | None = None,
     scan_type: ScanType | Fact[Any] | None = None,
     scans: Mapping[Digest, Any] | None = None,
+    registry: RegistryConfiguration | Fact[Any] | None = None,
+    repository: RepositoryConfiguration | Absence | Fact[Any] | None = None,
     valid_until: float = 0.0,
 ) -> ImageEvidence:
     """Evidence for one image; values become fresh facts, and ``scan`` is the report of the image itself."""
@@ -165,6 +178,8 @@ def evidence(
         runnable=children,
         scan_type=_fact(scan_type, lambda: ScanType.ENHANCED),
         scans={one: _fact(value, lambda: None) for one, value in reports.items()},
+        registry_configuration=_fact(registry, lambda: _REGISTRY),
+        repository_configuration=_fact(repository, lambda: _REPOSITORY),
         valid_until=valid_until,
     )
 
@@ -178,8 +193,37 @@ def _fact(value: Any, default: Any) -> Any:
     return value if isinstance(value, (Known, Missing)) else known(value)
 
 
+def registry_configuration(policy: Any = None, **changed: Any) -> RegistryConfiguration:
+    """A registry without policy and rules, in which Amazon Inspector scans everything."""
+    values: dict[str, Any] = {
+        "registry": EcrRegistry("aws", ACCOUNT, "eu-west-1"),
+        "policy": policy,
+        "policy_scope": RegistryPolicyScope.V2,
+        "scanning": RegistryScanning(type=ScanType.ENHANCED),
+        "pull_through": (),
+        "replication": (),
+        "signing": (),
+    }
+    return RegistryConfiguration(**(values | changed))
+
+
+def repository_configuration(policy: Any = None, **changed: Any) -> RepositoryConfiguration:
+    """A repository without policies, well set up otherwise."""
+    values: dict[str, Any] = {
+        "repository": EcrRepository(EcrRegistry("aws", ACCOUNT, "eu-west-1"), "team/app"),
+        "settings": settings(),
+        "encryption": Encryption(type=EncryptionType.KMS),
+        "policy": policy,
+        "lifecycle": None,
+        "scanning": RepositoryScanning(frequency=ScanFrequency.CONTINUOUS_SCAN),
+    }
+    return RepositoryConfiguration(**(values | changed))
+
+
 _DETAIL = detail()
 _SETTINGS = settings()
+_REGISTRY = registry_configuration()
+_REPOSITORY = repository_configuration()
 _ITSELF = (PlatformImage(digest=DIGEST, platform=None),)
 
 

@@ -100,16 +100,18 @@ def _wanted(
     settings = reference.digest is None and any(one.tags is not None and one.tags.immutable for one in asking)
     scanning = [one for one in asking if one.scan is not None or one.vulnerabilities is not None]
     signing = [one for one in asking if one.signatures is not None or one.attestations is not None]
+    configuration = reference.ecr is not None and any(one.repository is not None for one in asking)
     if reference.ecr is None:
         settings, scanning = False, []
         signing = [one for one in signing if one.registries is not None]
-    if not settings and not scanning and not signing:
+    if not settings and not scanning and not signing and not configuration:
         return None
     whole = [one for one in signing if one.signatures is not None and one.signatures.children is Children.ALL]
     chosen = [one.platforms or cluster_platforms for one in (*scanning, *whole)]
     return needs(
         settings=settings,
         scan=bool(scanning),
+        configuration=configuration,
         platforms=() if () in chosen else tuple(dict.fromkeys(one for some in chosen for one in some)),
         requirements=tuple(required for one in signing for required in requirements_of(one, trust).all),
         child_requirements=tuple(required for one in whole for required in requirements_of(one, trust).signatures),

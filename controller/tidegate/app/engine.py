@@ -42,6 +42,8 @@ CACHED: Mapping[str, str] = MappingProxyType(
     {
         "details": "Cached images: digest, media type, status, tags.",
         "settings": "Cached repositories: tag mutability.",
+        "registry_configurations": "Cached configurations of registries: policy, scanning, rules.",
+        "repository_configurations": "Cached configurations of repositories: policy, lifecycle policy, encryption, scanning.",
         "scan_types": "Cached registries: the scanner that they use.",
         "scans": "Cached scan coverages with their findings.",
         "indexes": "Cached index images with their children.",

@@ -310,6 +310,8 @@ def _fresh(evidence: ImageEvidence) -> ImageEvidence:
         scan_type=_fresh_fact(evidence.scan_type),
         scans={digest: _fresh_fact(fact) for digest, fact in evidence.scans.items()},
         proofs={digest: _fresh_fact(fact) for digest, fact in evidence.proofs.items()},
+        registry_configuration=_fresh_fact(evidence.registry_configuration),
+        repository_configuration=_fresh_fact(evidence.repository_configuration),
     )
 
 

@@ -12,6 +12,7 @@ from tidegate.checks.existence import MAX_PROBLEM
 from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.messages import harmless
 from tidegate.checks.registry import check_registry
+from tidegate.checks.repository import check_repository
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason, undetermined
 from tidegate.checks.scan import check_scan
 from tidegate.checks.signature import check_signatures
@@ -84,5 +85,6 @@ _CHECKS: dict[Check, Callable[[Any, ImageSubject], CheckResult]] = {
     Check.VULNERABILITIES: lambda policy, subject: check_vulnerabilities(policy.vulnerabilities, policy, subject),
     Check.SIGNATURES: lambda policy, subject: check_signatures(policy.signatures, policy, subject),
     Check.ATTESTATIONS: check_attestations,
+    Check.REPOSITORY: lambda policy, subject: check_repository(policy.repository, policy, subject),
 }
 """Every check in its order. A check other than ``policy`` is required by a policy that has the section of its name."""

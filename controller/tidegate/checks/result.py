@@ -16,6 +16,7 @@ class Check(StrEnum):
     VULNERABILITIES = "vulnerabilities"
     SIGNATURES = "signatures"
     ATTESTATIONS = "attestations"
+    REPOSITORY = "repository"
 
 
 class Outcome(StrEnum):
@@ -70,6 +71,17 @@ class Reason(StrEnum):
     ATTESTATION_UNDECIDED = "AttestationUndecided"
     NOT_ENFORCED = "NotEnforced"
     TRUST_UNUSABLE = "TrustUnusable"
+    # configuration of the repository
+    PUSH_NOT_RESTRICTED = "PushNotRestricted"
+    REPLICATION_NOT_RESTRICTED = "ReplicationNotRestricted"
+    PULL_THROUGH_CACHE_WRITES = "PullThroughCacheWrites"
+    PULL_NOT_RESTRICTED = "PullNotRestricted"
+    PULL_GRANTS_WRITES = "PullGrantsWrites"
+    SCANNING_NOT_CONFIGURED = "ScanningNotConfigured"
+    ENCRYPTION_NOT_CONFIGURED = "EncryptionNotConfigured"
+    LIFECYCLE_POLICY_MISSING = "LifecyclePolicyMissing"
+    IMAGE_EXPIRES = "ImageExpires"
+    CONFIGURATION_UNDECIDED = "ConfigurationUndecided"
     # could not be checked
     COULD_NOT_CHECK = "CouldNotCheck"
     STALE = "EvidenceTooOld"

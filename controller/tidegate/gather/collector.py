@@ -18,9 +18,10 @@ from tidegate.checks.messages import harmless
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Cause, Fact, Known, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatus, PlatformImage
-from tidegate.evidence.image_evidence import SCAN_TYPE_SOURCE, ImageEvidence, not_asked, nothing_asked
+from tidegate.evidence.image_evidence import ImageEvidence, not_asked, nothing_asked
 from tidegate.evidence.index_children import select_platforms
 from tidegate.evidence.needs import Needs
+from tidegate.evidence.registry_configuration import RegistryConfiguration, RepositoryConfiguration
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import ScanReport
 from tidegate.evidence.verification_result import VerificationResults, VerificationState
@@ -61,6 +62,8 @@ class _Found:
     detail: _Limited[ImageDetail | Absence]
     settings: _Limited[RepositorySettings | Absence]
     scan_type: Fact[ScanType]
+    registry: _Limited[RegistryConfiguration]
+    repository: _Limited[RepositoryConfiguration | Absence]
     children: _Limited[Runnable] | None = None
     scans: dict[Digest, _Limited[ScanReport]] = field(default_factory=dict)
     proofs: dict[Digest, _Limited[VerificationResults]] = field(default_factory=dict)
@@ -180,20 +183,32 @@ class Collector:
             detail=(nothing.detail, 0.0),
             settings=(nothing.settings, _ALWAYS),
             scan_type=nothing.scan_type,
+            registry=(nothing.registry_configuration, _ALWAYS),
+            repository=(nothing.repository_configuration, _ALWAYS),
         )
-        # 1. The digest, and beside it the repository's settings. A reference by digest starts its scan at once: a scan
+        # 1. The digest, and beside it the repository's settings and configuration. A reference by digest starts its scan at once: a scan
         #    of an image that turns out to be an index or missing is merely not used.
         walks = [self._detail(ask, repository, image, found)]
         if wanted.settings and isinstance(repository, EcrRepository):
             walks.append(self._settings(ask, repository, found))
+        if wanted.configuration and isinstance(repository, EcrRepository):
+            walks += [self._registry(ask, repository, found), self._repository(ask, repository, found)]
         if image.kind == "digest":
             named = Digest(image.value)
             scanned = [named] if wanted.scan else []
             walks += self._images(ask, repository, scanned, {named: wanted.requirements}, found)
         await ask.all(*walks)
-        detail, until = found.detail[0], min(found.detail[1], found.settings[1])
+        detail = found.detail[0]
+        until = min(found.detail[1], found.settings[1], found.registry[1], found.repository[1])
         if not isinstance(detail, Known) or not isinstance(detail.value, ImageDetail):
-            return replace(nothing, detail=detail, settings=found.settings[0], valid_until=until)
+            return replace(
+                nothing,
+                detail=detail,
+                settings=found.settings[0],
+                registry_configuration=found.registry[0],
+                repository_configuration=found.repository[0],
+                valid_until=until,
+            )
         # 2. What runs: the image itself, or the children of an index; and beside it the signatures of what a tag means.
         digest = detail.value.digest
         walks = self._images(ask, repository, (), {digest: wanted.requirements}, found)
@@ -223,6 +238,8 @@ class Collector:
             scan_type=found.scan_type if scanned else nothing.scan_type,
             scans={each: found.scans[each][0] for each in scanned},
             proofs={each: found.proofs[each][0] for each in required},
+            registry_configuration=found.registry[0],
+            repository_configuration=found.repository[0],
             valid_until=min(limits),
         )
 
@@ -231,6 +248,12 @@ class Collector:
 
     async def _settings(self, ask: Ask, repository: EcrRepository, found: _Found) -> None:
         found.settings = await ask.fact(self._facts.settings, repository)
+
+    async def _registry(self, ask: Ask, repository: EcrRepository, found: _Found) -> None:
+        found.registry = await ask.fact(self._facts.configurations.registries, repository.registry)
+
+    async def _repository(self, ask: Ask, repository: EcrRepository, found: _Found) -> None:
+        found.repository = await ask.fact(self._facts.configurations.repositories, repository)
 
     async def _children(self, ask: Ask, repository: Repository, detail: ImageDetail, found: _Found) -> None:
         key = (repository, detail.digest, detail.media_type)
@@ -282,11 +305,18 @@ class Collector:
 
 def _nothing_known() -> ImageEvidence:
     """Return the evidence of an image after an error inside tidegate: every fact is missing."""
-    detail, settings, runnable, scan_type = (
-        Missing(Cause.INTERNAL, source)
-        for source in ("ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:BatchGetImage", SCAN_TYPE_SOURCE)
+    nothing = nothing_asked()
+    detail, settings, runnable, scan_type, registry, repository = (
+        Missing(Cause.INTERNAL, fact.source) for fact in nothing.facts if isinstance(fact, Missing)
     )
-    return ImageEvidence(detail=detail, settings=settings, runnable=runnable, scan_type=scan_type)
+    return ImageEvidence(
+        detail=detail,
+        settings=settings,
+        runnable=runnable,
+        scan_type=scan_type,
+        registry_configuration=registry,
+        repository_configuration=repository,
+    )
 
 
 def _identity(reference: ImageReference) -> tuple[Repository, ImageId]:

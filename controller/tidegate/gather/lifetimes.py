@@ -18,6 +18,10 @@ ABSENT_SECONDS = 5.0
 """No such image or repository: a push may be under way."""
 SETTINGS_SECONDS = 300.0
 SCAN_TYPE_SECONDS = 300.0
+CONFIGURATION_SECONDS = 3 * 3_600.0
+"""Policies, lifecycle and scanning of a repository and its registry: for so long a policy that was changed still counts."""
+PARTLY_CONFIGURED_SECONDS = 60.0
+"""A configuration of which a part could not be read: for so long a permission that was granted is not noticed."""
 CONTENT_SECONDS = 86_400.0
 """The children of an index are fixed by its digest."""
 BAD_CONTENT_SECONDS = 60.0
@@ -97,6 +101,11 @@ def scan_seconds(report: ScanReport, *, now: datetime) -> float:
         if now - scanned_at < FRESH_SCAN:
             return FRESH_SCAN_SECONDS
     return SCAN_SECONDS.get(report.coverage.state, FRESH_SCAN_SECONDS)
+
+
+def configuration_seconds(*, is_whole: bool) -> float:
+    """Return the time to live of a configuration, all parts of which were read, or not all."""
+    return CONFIGURATION_SECONDS if is_whole else PARTLY_CONFIGURED_SECONDS
 
 
 def detail_seconds(detail: object, *, by_digest: bool, tag_is_fixed: bool) -> float:

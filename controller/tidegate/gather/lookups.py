@@ -19,6 +19,7 @@ from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.batch import Batcher
 from tidegate.gather.bounded_cache import Budget
+from tidegate.gather.configurations import Configurations
 from tidegate.gather.fact_cache import FactCache
 from tidegate.gather.manifests import OTHER_SOURCE, Manifests
 from tidegate.gather.revocations import Revocations
@@ -94,6 +95,9 @@ class Lookups:
             ),
             stored=self.stored.settings,
         )
+        self.configurations = Configurations(
+            source=sources.configurations, limiters=limiters, clock=clock, limit=limit, budget=budget
+        )
         scans = Scans(sources=sources, limiters=limiters, clock=clock, limit=limit, budget=budget, stored=self.stored)
         self.scan_types, self.scans = scans.types, scans.reports
 
@@ -102,6 +106,8 @@ class Lookups:
         return {
             "details": self.details,
             "settings": self.settings,
+            "registry_configurations": self.configurations.registries,
+            "repository_configurations": self.configurations.repositories,
             "scan_types": self.scan_types,
             "scans": self.scans,
             **self.manifests.caches(),

@@ -7,6 +7,7 @@ from typing import Protocol
 from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import (
     BasicScanSource,
+    ConfigurationSource,
     FetchedManifest,
     ImageSource,
     InspectionSource,
@@ -63,3 +64,4 @@ class Sources:
     signer: SignerRevocationSource | None = None
     other_registries: OtherRegistry | None = None
     revocation_services: RevocationServices | None = None
+    configurations: ConfigurationSource | None = None

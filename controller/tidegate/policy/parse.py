@@ -14,6 +14,7 @@ from tidegate.policy.authorities import SIGNATURES
 from tidegate.policy.exception_object import NAMESPACED_EXCEPTIONS
 from tidegate.policy.model import BrokenPolicy, ImagePolicy, Match
 from tidegate.policy.objects import bounded, fault, read_object, salvaged_identity
+from tidegate.policy.repository_rules import REPOSITORY
 from tidegate.policy.shape import Constraint, Field, Section
 from tidegate.policy.vulnerabilities import VULNERABILITIES
 
@@ -22,7 +23,7 @@ VERSION = objects.VERSION
 KIND = "ImagePolicy"
 PLURAL = "imagepolicies"
 
-_CHECKS = ("registries", "tags", "scan", "vulnerabilities", "signatures", "attestations")
+_CHECKS = ("registries", "tags", "scan", "vulnerabilities", "signatures", "attestations", "repository")
 
 
 def _requires_nothing(written: Mapping[str, Any]) -> str | None:
@@ -31,8 +32,8 @@ def _requires_nothing(written: Mapping[str, Any]) -> str | None:
 
 SPEC: Final[Section[dict[str, Any]]] = Section(
     build=dict,
-    description="The requirements. At least one of registries, tags, scan, vulnerabilities, signatures and attestations"
-    " must be set; a section that is left out requires nothing.",
+    description="The requirements. At least one of registries, tags, scan, vulnerabilities, signatures, attestations"
+    " and repository must be set; a section that is left out requires nothing.",
     checks=(
         Constraint(
             expected=f"at least one of {', '.join(_CHECKS)}",
@@ -97,6 +98,12 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
             "attestations",
             attestations.ATTESTATIONS,
             "Signed statements about the image, such as where it was built. All attestations of the list are required.",
+        ),
+        Field(
+            "repository",
+            REPOSITORY,
+            "What is required of the configuration of the image's repository in Amazon ECR: who may push and pull, scanning,"
+            " encryption and lifecycle policy. An image of another registry never meets this.",
         ),
         Field(
             "platforms",

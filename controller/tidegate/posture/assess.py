@@ -45,10 +45,15 @@ def assess(
     )
 
 
-def required_results(
+def of_repository(repository: RepositoryConfiguration, rules: RepositoryRules) -> tuple[PostureResult, ...]:
+    """Return the results of what the rules require of the repository alone, but for its lifecycle policy."""
+    return () if rules.encryption is None else (assess_encryption(repository),)
+
+
+def of_registry(
     repository: RepositoryConfiguration, registry: RegistryConfiguration, rules: RepositoryRules
 ) -> tuple[PostureResult, ...]:
-    """Return the results of what the rules require, but for the lifecycle policy: that depends on the image."""
+    """Return the results of what the rules require of the repository within its registry."""
     found: list[PostureResult] = []
     if rules.push is not None:
         push = assess_push(repository, registry, rules.push)
@@ -57,6 +62,4 @@ def required_results(
         found += assess_pull(repository, registry, rules.pull, rules.push)
     if rules.scanning is not None:
         found.append(assess_scanning(repository, registry, rules.scanning))
-    if rules.encryption is not None:
-        found.append(assess_encryption(repository))
     return tuple(found)

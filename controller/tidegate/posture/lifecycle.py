@@ -25,7 +25,7 @@ from tidegate.posture.lifecycle_policy import CountType, LifecycleRule, RuleActi
 
 KEPT_FOR = timedelta(days=90)
 KEPT_IMAGES = 1_000
-"""An image that a rule takes later than that, or after so many newer ones, counts as kept."""
+"""An image that a rule takes later than so long from now, or after so many newer ones, counts as kept."""
 
 
 class Fate(StrEnum):
@@ -123,7 +123,7 @@ def is_soon(fate: ImageFate, *, now: datetime) -> bool:
     """Tell whether an image is lost soon enough to matter: in KEPT_FOR, or by fewer than KEPT_IMAGES newer images."""
     if not fate.is_lost:
         return False
-    return fate.newer_images < KEPT_IMAGES if fate.at is None else fate.at < now + KEPT_FOR
+    return fate.newer_images < KEPT_IMAGES if fate.at is None else fate.at <= now + KEPT_FOR
 
 
 def fate_of_reference(

@@ -73,6 +73,7 @@ _CATEGORIES: Final = {
     Check.VULNERABILITIES.value: "Vulnerabilities",
     Check.SIGNATURES.value: "Signatures",
     Check.ATTESTATIONS.value: "Attestations",
+    Check.REPOSITORY.value: "Repositories",
     Check.REFERENCE.value: "References",
 }
 _CATEGORY: Final = "Images"

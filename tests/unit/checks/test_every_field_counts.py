@@ -5,6 +5,7 @@ Policies are written as users write them: a field that the parser drops counts a
 """
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -32,12 +33,14 @@ from tests.unit.builders import (
     known,
     missing,
     report,
+    repository_configuration,
     settings,
 )
 from tests.unit.policy.signature_examples import KEYLESS
 from tidegate.admission.plan import judge_plan, make_plan
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image_evidence import ImageEvidence
+from tidegate.evidence.registry_configuration import Encryption, EncryptionType, RepositoryScanning, ScanFrequency
 from tidegate.evidence.repository import TagMutability
 from tidegate.evidence.scan import Answer, ScanState, Severity
 from tidegate.policy.exceptions import ImagePolicyException
@@ -234,6 +237,73 @@ CASES["ImagePolicy.signatures"] = Case(
 CASES["ImagePolicy.attestations"] = Case(
     without={"registries": [OURS]}, having={"registries": [OURS], "attestations": ATTESTED}
 )
+ENCRYPTED: Spec = {"repository": {"encryption": "KMS"}}
+CI = f"arn:aws:iam::{ACCOUNT}:role/ci-push"
+ORGANIZATION = "o-a1b2c3d4e5"
+
+
+def configured(statement: Spec | None = None, **changed: Any) -> ImageEvidence:
+    """An image of a repository whose policy is this one statement."""
+    text = None if statement is None else json.dumps({"Version": "2012-10-17", "Statement": statement})
+    return evidence(repository=repository_configuration(text, **changed))
+
+
+def deny_all_but(key: str, value: str) -> ImageEvidence:
+    left_out = {"StringNotEquals": {key: value}}
+    return configured({"Effect": "Deny", "Principal": "*", "Action": "ecr:PutImage", "Condition": left_out})
+
+
+def allow_pulls(principal: Spec | str, **more: Any) -> ImageEvidence:
+    return configured({"Effect": "Allow", "Principal": principal, "Action": "ecr:BatchGetImage", **more})
+
+
+def of_repository(without: Spec, having: Spec, collected: ImageEvidence) -> Case:
+    """A case of what is required of the repository."""
+    return Case(without={"repository": without}, having={"repository": having}, collected=collected)
+
+
+NOBODY: Spec = {"accounts": ["999999999999"]}
+IN_ORGANIZATION = {"Condition": {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}}}
+CASES |= {
+    "ImagePolicy.repository": Case(
+        without=SCAN,
+        having={**SCAN, **ENCRYPTED},
+        collected=configured(encryption=Encryption(type=EncryptionType.AES256)),
+    ),
+    "RepositoryRules.push": of_repository({"encryption": "KMS"}, {"encryption": "KMS", "push": NOBODY}, configured()),
+    "RepositoryRules.pull": of_repository({"encryption": "KMS"}, {"encryption": "KMS", "pull": {}}, allow_pulls("*")),
+    "RepositoryRules.scanning": of_repository(
+        {"scanning": "OnPush"},
+        {"scanning": "Continuous"},
+        configured(scanning=RepositoryScanning(frequency=ScanFrequency.SCAN_ON_PUSH)),
+    ),
+    "RepositoryRules.encryption": of_repository(
+        {"scanning": "OnPush"},
+        {"scanning": "OnPush", "encryption": "KMS"},
+        configured(encryption=Encryption(type=EncryptionType.AES256)),
+    ),
+    "RepositoryRules.lifecycle": of_repository(
+        {"lifecycle": "KeepsRunningImages"}, {"lifecycle": "Required"}, configured()
+    ),
+    "PushRules.restricted_to": of_repository(
+        {"push": NOBODY}, {"push": {**NOBODY, "restrictedTo": [CI]}}, deny_all_but("aws:PrincipalArn", CI)
+    ),
+    "PushRules.accounts": of_repository({"push": NOBODY}, {"push": {"accounts": [ACCOUNT]}}, configured()),
+    "PushRules.organizations": of_repository(
+        {"push": NOBODY},
+        {"push": {**NOBODY, "organizations": [ORGANIZATION]}},
+        deny_all_but("aws:PrincipalOrgID", ORGANIZATION),
+    ),
+    "PullRules.accounts": of_repository({"pull": {}}, {"pull": NOBODY}, allow_pulls({"AWS": "999999999999"})),
+    "PullRules.organizations": of_repository(
+        {"pull": {}}, {"pull": {"organizations": [ORGANIZATION]}}, allow_pulls("*", **IN_ORGANIZATION)
+    ),
+    "PullRules.services": of_repository(
+        {"pull": {}},
+        {"pull": {"services": ["lambda.amazonaws.com"]}},
+        allow_pulls({"Service": "lambda.amazonaws.com"}),
+    ),
+}
 BY_CHECK = exception(namespace="shop", policies=("rules",), created_at=NOW)
 BY_ID = exception(namespace="shop", policies=("rules",), created_at=NOW, vulnerabilities=("CVE-2026-0001",))
 

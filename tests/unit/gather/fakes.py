@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.unit.builders import registry_configuration, repository_configuration
 from tests.unit.gather.virtual_time import EPOCH, LateExecutor, VirtualClock
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.inspection import FoundFindings
+from tidegate.evidence.registry_configuration import RegistryConfiguration, RepositoryConfiguration
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState, Severity
 from tidegate.evidence.source_unavailable import SourceUnavailableError
@@ -89,6 +91,10 @@ class FakeAws:
             APP.name: RepositorySettings(mutability=TagMutability.MUTABLE)
         }
         self.type = ScanType.ENHANCED
+        self.registry = registry_configuration()
+        self.configured: dict[str, RepositoryConfiguration | Absence | SourceUnavailableError] = {
+            APP.name: repository_configuration()
+        }
         self.coverages: dict[Digest, Coverage | SourceUnavailableError] = {}
         self.found: dict[Digest, FoundFindings | SourceUnavailableError] = {}
         self.basic: dict[Digest, ScanReport] = {}
@@ -99,7 +105,13 @@ class FakeAws:
 
     def sources(self) -> Sources:
         return Sources(
-            images=self, manifests=self, repositories=self, scan_types=self, basic_scans=self, inspections=self
+            images=self,
+            manifests=self,
+            repositories=self,
+            scan_types=self,
+            basic_scans=self,
+            inspections=self,
+            configurations=self,
         )
 
     def count(self, source: str) -> int:
@@ -125,6 +137,14 @@ class FakeAws:
     def describe_repositories(self, registry: Registry, names: Sequence[str]) -> Mapping[str, Any]:
         self._ask("ecr:DescribeRepositories", registry, names)
         return {each: self.repositories.get(each, Absence.REPOSITORY) for each in names}
+
+    def registry_configuration(self, registry: EcrRegistry) -> RegistryConfiguration:
+        self._ask("ecr:GetRegistryPolicy", registry, ())
+        return self.registry
+
+    def repository_configurations(self, registry: EcrRegistry, names: Sequence[str]) -> Mapping[str, Any]:
+        self._ask("ecr:GetRepositoryPolicy", registry, names)
+        return {each: self.configured.get(each, Absence.REPOSITORY) for each in names}
 
     def scan_type(self, registry: Registry) -> ScanType:
         self._ask("ecr:GetRegistryScanningConfiguration", registry, ())

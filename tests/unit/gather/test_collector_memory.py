@@ -132,6 +132,8 @@ class TestMemory:
         without_signatures = ("details", "settings", "indexes", "scan_types", "scans")
         assert {name: size for name, size in sizes.items() if size} == dict.fromkeys(without_signatures, 1)
         assert set(sizes) - set(without_signatures) == {
+            "registry_configurations",
+            "repository_configurations",
             "descriptors",
             "signatures",
             "signing_statuses",

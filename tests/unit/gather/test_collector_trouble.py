@@ -152,7 +152,7 @@ class TestTrouble:
         known = collector.known(TAG, ALL)
         collector.renew(TAG, ALL)
         assert {fact.cause for fact in known.facts if isinstance(fact, Missing)} == {Cause.INTERNAL}
-        assert len(known.facts) == 4
+        assert len(known.facts) == 6
         assert (known.is_whole, known.valid_until) == (False, 0)
         assert [type(call.kwargs["exc_info"]) for call in log.error.call_args_list] == [SuspendedError, SuspendedError]
 

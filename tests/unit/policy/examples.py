@@ -51,6 +51,21 @@ FULL: dict[str, Any] = {
     },
     "signatures": signature_examples.FULL_SIGNATURES,
     "attestations": signature_examples.FULL_ATTESTATIONS,
+    "repository": {
+        "push": {
+            "restrictedTo": [f"arn:aws:iam::{ACCOUNT}:role/ci-push"],
+            "accounts": ["111122223333"],
+            "organizations": ["o-a1b2c3d4e5"],
+        },
+        "pull": {
+            "accounts": ["444455556666"],
+            "organizations": ["o-a1b2c3d4e5"],
+            "services": ["lambda.amazonaws.com"],
+        },
+        "scanning": "Continuous",
+        "encryption": "KMS",
+        "lifecycle": "KeepsRunningImages",
+    },
     "platforms": ["linux/arm64"],
     "onUndetermined": "Allow",
     "maxStale": "2h",

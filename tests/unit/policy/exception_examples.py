@@ -50,7 +50,7 @@ def with_spec(written: Any, *, kind: str = KIND, name: str = "example", **metada
 ACCEPTED: dict[str, dict[str, Any]] = {
     "everything": FULL,
     "every check": spec(
-        checks=["registries", "tags", "scan", "vulnerabilities", "signatures", "attestations"],
+        checks=["registries", "tags", "scan", "vulnerabilities", "signatures", "attestations", "repository"],
     ),
     "one vulnerability": by_id("CVE-2026-0001"),
     "a hundred vulnerabilities": by_id(*(f"GHSA-{number}" for number in range(100))),
@@ -99,7 +99,7 @@ REFUSED: dict[str, Refused] = {
     "an unknown check": Refused(spec(checks=["policy"]), "spec.checks[0]: got 'policy'", 'Unsupported value: "policy"'),
     "no check": Refused(spec(checks=[]), "spec.checks: got a list of 0", "should have at least 1 items"),
     "a check twice": Refused(spec(checks=["tags", "tags"]), "spec.checks: got 'tags' twice", "Duplicate value"),
-    "too many checks": Refused(spec(checks=["tags"] * 7), "spec.checks: got a list of 7", "must have at most 6 items"),
+    "too many checks": Refused(spec(checks=["tags"] * 8), "spec.checks: got a list of 8", "must have at most 7 items"),
     "no vulnerability": Refused(by_id(), "spec.vulnerabilities: got a list of 0", "should have at least 1 items"),
     "an empty id": Refused(by_id(""), "spec.vulnerabilities[0]: got ''", "should be at least 2 chars long"),
     "an id with a star": Refused(by_id("CVE-*"), "spec.vulnerabilities[0]: got 'CVE-*'", "should match '^[A-Za-z0-9]"),

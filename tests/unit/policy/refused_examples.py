@@ -1,6 +1,6 @@
 """ImagePolicy specs that the parser and the API server refuse, with what each says of them; see examples.py."""
 
-from tests.unit.policy import refused_attestations, refused_scopes, refused_signatures
+from tests.unit.policy import refused_attestations, refused_repository, refused_scopes, refused_signatures
 from tests.unit.policy.examples import IGNORED, SCANNED, counting, ignoring
 from tests.unit.policy.refusal import UNKNOWN, Refused
 
@@ -247,6 +247,7 @@ REFUSED: dict[str, Refused] = {
         "spec.namespacedExceptions.maxDuration: got '366d', expected a duration from 1m to 365d",
         "expected a duration from 1m to 365d",
     ),
+    **refused_repository.REFUSED,
     **refused_signatures.REFUSED,
     **refused_attestations.REFUSED,
 }

@@ -172,6 +172,23 @@ CHANGES: dict[str, tuple[Path, Any, str]] = {
         for field, case in of_sigstore(("attestations", 1, "anyOf"), "attestations").items()
     },
     "spec.attestations[].conditions": (("attestations", 0, "conditions"), ["predicate.a == 1"], "attestations"),
+    "spec.repository": (("repository",), {"encryption": "KMS"}, "repository"),
+    "spec.repository.push": (("repository", "push"), {"accounts": [ACCOUNT]}, "repository"),
+    "spec.repository.push.restrictedTo": (
+        ("repository", "push", "restrictedTo"),
+        ["arn:aws:iam::444455556666:user/ci-*"],
+        "repository",
+    ),
+    "spec.repository.push.accounts": (("repository", "push", "accounts"), [], "repository"),
+    "spec.repository.push.organizations": (("repository", "push", "organizations"), [], "repository"),
+    "spec.repository.pull": (("repository", "pull"), {}, "repository"),
+    "spec.repository.pull.accounts": (("repository", "pull", "accounts"), [], "repository"),
+    "spec.repository.pull.organizations": (("repository", "pull", "organizations"), [], "repository"),
+    "spec.repository.pull.services": (("repository", "pull", "services"), [], "repository"),
+    "spec.repository.scanning": (("repository", "scanning"), "OnPush", "repository"),
+    # The one value that there is: another one is none.
+    "spec.repository.encryption": (("repository",), {"scanning": "Continuous"}, "repository"),
+    "spec.repository.lifecycle": (("repository", "lifecycle"), "Required", "repository"),
     "spec.platforms": (("platforms",), ["linux/amd64"], "platforms"),
     "spec.onUndetermined": (("onUndetermined",), "Deny", "on_undetermined"),
     "spec.maxStale": (("maxStale",), "3h", "max_stale"),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from tidegate.app.background_metrics import BackgroundMetrics
-from tidegate.app.engine import build_engine
+from tidegate.app.engine import Engine, build_engine
 from tidegate.app.event_source import build_event_source
 from tidegate.app.process import run_role
 from tidegate.app.server_metrics import ServerMetrics
@@ -26,6 +26,8 @@ from tidegate.background.judging import UsesJudge
 from tidegate.background.leading import Leading
 from tidegate.background.owners import Owners
 from tidegate.background.pods import PODS_PATH, decode_pod, pods_query
+from tidegate.background.posture_objects import PostureObjects
+from tidegate.background.postures import PostureFacts, RepositoryPostures
 from tidegate.background.progress import Progress
 from tidegate.background.running import PodTable
 from tidegate.background.schedule import Schedule
@@ -39,10 +41,15 @@ from tidegate.cluster.policy_reports import PolicyReportWriter
 from tidegate.cluster.reflector import Reflector
 from tidegate.cluster.verdict_inventory import read_verdicts
 from tidegate.errors import ConfigurationError
+from tidegate.evidence.fact import Cause, Missing
+from tidegate.evidence.registry_configuration import Answer, RepositoryConfiguration, StoredImage
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 from tidegate.gather.change_feed import ChangeFeed
 from tidegate.gather.reread import Reread
+from tidegate.images.repository import EcrRepository
 from tidegate.reports.report_book import ReportBook
 from tidegate.settings import Settings
+from tidegate.telemetry.posture import PostureMetrics
 from tidegate.webhook.operator import own_identity, run_operator
 from tidegate.webhook.report_page import ADDRESS, report_listener
 from tidegate.webhook.server import Listener, probe_routes
@@ -86,6 +93,10 @@ async def serve(settings: Settings) -> None:
             lag=lambda: parts.feed.lag_seconds,
         )
     )
+    if settings.background.repository_postures:
+        engine.metrics.registry.register(PostureMetrics(parts.postures.report, names=False))
+        text = "Repositories in use beyond the 2,000 that have a RepositoryPosture."
+        engine.metrics.watch("tidegate_posture_left_out", text, lambda: parts.postures.left_out)
     await metrics.start(settings.server.host, settings.server.metrics_port)
     page = report_listener(partial(read_verdicts, api), now=engine.clock.now)
     if settings.background.report_port:
@@ -154,6 +165,17 @@ class Parts:
             changed=lambda changes: self.work.changed(changes),  # noqa: PLW0108 - as above
             everything=self.reread.everything,
         )
+        self.postures = RepositoryPostures(
+            facts=PostureFacts(
+                registries=engine.facts.configurations.registries,
+                repositories=engine.facts.configurations.repositories,
+                images=partial(_lifecycle_images, engine),
+            ),
+            in_use=self.pods.all_images,
+            policies=watched.policies.current,
+            store=PostureObjects(api, clock, self.counts),
+            clock=clock,
+        )
         book = ReportBook()
         self._reports = PolicyReportWriter(
             api,
@@ -182,7 +204,11 @@ class Parts:
             schedule=self.schedule,
             clock=clock,
             counts=self.counts,
-            beside=(self._follow, *([self._reports.run] if settings.background.policy_reports else [])),
+            beside=(
+                self._follow,
+                *([self._reports.run] if settings.background.policy_reports else []),
+                *([self.postures.run] if settings.background.repository_postures else []),
+            ),
             sinks=[book],
         )
         self.progress = Progress(
@@ -227,3 +253,16 @@ class Parts:
                 *([self.events.run] if self.events else ()),
             ):
                 group.create_task(work())
+
+
+async def _lifecycle_images(
+    engine: Engine, repository: EcrRepository, configuration: RepositoryConfiguration
+) -> Answer[tuple[StoredImage, ...]]:
+    """Return the images of a repository for its lifecycle policy, listed within the rate of the API."""
+    limiter = engine.limiters.limiter("ecr:DescribeImages", repository.registry)
+    found = await limiter.ask(partial(engine.configuration.lifecycle_images, repository, configuration))
+    if isinstance(found, Missing):
+        return SourceUnavailableError(found.cause, found.source)
+    if isinstance(found, UnknownRegionError):
+        return SourceUnavailableError(Cause.INTERNAL, limiter.source, str(found))
+    return found

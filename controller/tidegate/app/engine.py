@@ -10,6 +10,7 @@ import msgspec
 from tidegate.aws.accounts import AwsSettings, RegistryAccount, ScannerChoice
 from tidegate.aws.clients import Clients
 from tidegate.aws.ecr import Ecr
+from tidegate.aws.ecr_configuration import EcrConfiguration
 from tidegate.aws.ecr_signatures import EcrSignatures
 from tidegate.aws.identity import Identity
 from tidegate.aws.inspector import Inspector
@@ -63,7 +64,8 @@ MEBIBYTE = 1024 * 1024
 class Engine:
     """The collector of evidence with its sources, metrics and logs.
 
-    ``identity`` returns the caller's ARN. ``changes`` lists what changed at AWS. ``kms`` and ``trusted_roots`` are for the callers: the collector does not use them.
+    ``identity`` returns the caller's ARN. ``configuration`` reads that of registries, past the collector's cache. ``changes``
+    lists what changed at AWS. ``kms`` and ``trusted_roots`` are for the callers: the collector does not use them.
     """
 
     clock: Clock
@@ -74,6 +76,7 @@ class Engine:
     observer: Observer
     changes: ChangeSource
     identity: Identity
+    configuration: EcrConfiguration
     kms: Kms
     trusted_roots: TufRoots
     other_registries: OciRegistries
@@ -110,6 +113,7 @@ def build_engine(
     clients = Clients(aws_settings(settings.aws), gate=gate)
     identity = Identity(clients)
     ecr, signatures = Ecr(clients, identity), EcrSignatures(clients)
+    configuration = EcrConfiguration(clients, identity)
     accesses = [RegistryAccess(**msgspec.structs.asdict(one)) for one in settings.registries]
     other_registries = OciRegistries(accesses, gate=gate)
     revocation_hosts = HostList(
@@ -130,6 +134,7 @@ def build_engine(
         signer=Signer(clients),
         other_registries=other_registries,
         revocation_services=revocation_services,
+        configurations=configuration,
     )
     sources = observed(sources)
     rate = api_rate(settings.aws, account_calls_per_second)
@@ -152,6 +157,7 @@ def build_engine(
         observer=observer,
         changes=InspectorChanges(clients),
         identity=identity,
+        configuration=configuration,
         kms=Kms(clients),
         trusted_roots=tuf_roots(settings.trust_stores),
         other_registries=other_registries,

@@ -141,7 +141,7 @@ class RepositoryPostures:
         policies = tuple(
             one for one in snapshot.policies if isinstance(one, ImagePolicy) and one.repository is not None
         )
-        judge = RepositoryJudge(policies=policies, now=self._clock.now(), knows_running=True)
+        judge = RepositoryJudge(policies=policies, now=self._clock.now(), knows_running=True, judges_all=True)
         due = [one for one, digests in in_use.items() if self._is_due(one, digests, now)]
         async with asyncio.TaskGroup() as group:
             for repository in due:

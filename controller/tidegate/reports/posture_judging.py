@@ -32,8 +32,8 @@ from tidegate.reports.posture_lines import PostureLine, RepositoryLines
 
 DEFAULT_RULES: Final = RepositoryRules(scanning=RequiredScanning.CONTINUOUS, lifecycle=RequiredLifecycle.REQUIRED)
 """The rules without --policy. Who may push and pull, and whether tags can move, is checked under any rules."""
-EXISTENCE: Final = "existence"
-"""The check of a repository of which nothing could be read, or that does not exist."""
+REPOSITORY: Final = "repository"
+"""The check that stands for all others of a repository of which nothing was checked."""
 _OUTCOMES: Final = {
     PostureStatus.PASS: Outcome.PASS,
     PostureStatus.FAIL: Outcome.FAIL,
@@ -86,12 +86,14 @@ class RepositoryJudge:
     """Judges repositories by the policies with a section ``repository``; without policies, by DEFAULT_RULES.
 
     ``least`` is the least severity of the checks without a policy. ``knows_running`` says whether it is known what runs.
+    ``judges_all`` applies the default rules also to repositories that none of the policies is about.
     """
 
     policies: tuple[ImagePolicy, ...]
     now: datetime
     least: PostureSeverity = PostureSeverity.MEDIUM
     knows_running: bool = False
+    judges_all: bool = False
 
     def judge(self, read: ReadRepository, registry: RegistryConfiguration) -> RepositoryLines:
         """Return the lines about a repository."""
@@ -101,7 +103,11 @@ class RepositoryJudge:
             return RepositoryLines(repository=repository, lines=(unread,), running=read.running.images)
         lines: dict[PostureLine, None] = {}
         passed: dict[str, None] = {}
-        for demand in self._demands(repository):
+        demands = self._demands(repository)
+        if not demands:
+            unjudged = _undetermined(repository, "NotJudged", "no policy is about the repository")
+            return RepositoryLines(repository=repository, lines=(unjudged,), running=read.running.images)
+        for demand in demands:
             for result in self._results(demand, read, configuration, registry):
                 if result.status is PostureStatus.PASS:
                     passed[result.check.value] = None
@@ -133,15 +139,16 @@ class RepositoryJudge:
 
     def _demands(self, repository: EcrRepository) -> list[Demand]:
         """Return what is demanded of a repository; without policies, what the default rules demand."""
-        if not self.policies:
-            ranks = list(PostureSeverity)
-            checks = (one for one in PostureCheck if ranks.index(SEVERITIES[one]) <= ranks.index(self.least))
-            return [Demand(policy="", rules=DEFAULT_RULES, checks=frozenset(checks))]
-        return [
+        demands = [
             Demand(policy=policy.name, rules=policy.repository, checks=_checks_of(policy, policy.repository))
             for policy in self.policies
             if policy.repository is not None and repository_matches(policy.match, repository)
         ]
+        if demands or (self.policies and not self.judges_all):
+            return demands
+        ranks = list(PostureSeverity)
+        checks = (one for one in PostureCheck if ranks.index(SEVERITIES[one]) <= ranks.index(self.least))
+        return [Demand(policy="", rules=DEFAULT_RULES, checks=frozenset(checks))]
 
 
 def _checks_of(policy: ImagePolicy, rules: RepositoryRules) -> frozenset[PostureCheck]:
@@ -193,13 +200,20 @@ def _line(repository: EcrRepository, result: PostureResult, policy: str) -> Post
 
 
 def _unread(repository: EcrRepository, problem: Absence | SourceUnavailableError) -> PostureLine:
-    absent = isinstance(problem, Absence)
+    if isinstance(problem, Absence):
+        return _undetermined(repository, "RepositoryNotFound", "the repository does not exist")
+    reason = PostureReason.COULD_NOT_CHECK.value
+    return _undetermined(repository, reason, "nothing of the repository could be read", cause=str(problem))
+
+
+def _undetermined(repository: EcrRepository, reason: str, message: str, *, cause: str = "") -> PostureLine:
+    """Return the line about a repository of which nothing was checked."""
     return PostureLine(
         repository=repository,
-        check=EXISTENCE,
+        check=REPOSITORY,
         outcome=Outcome.UNDETERMINED,
-        reason="RepositoryNotFound" if absent else "CouldNotCheck",
-        message="the repository does not exist" if absent else "nothing of the repository could be read",
-        severity="HIGH",
-        cause="" if absent else str(problem),
+        reason=reason,
+        message=message,
+        severity=PostureSeverity.HIGH.value,
+        cause=cause,
     )

@@ -35,11 +35,13 @@ Word = Annotated[str, Meta(max_length=64)]
 Sentence = Annotated[str, Meta(max_length=MAX_TEXT)]
 
 
-class _Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+class _PostureShape(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"
+):
     """Closed, and written without what says nothing."""
 
 
-class PostureSpec(_Shape, frozen=True, kw_only=True):
+class PostureSpec(_PostureShape, frozen=True, kw_only=True):
     """Which repository the object is about."""
 
     repository: Annotated[
@@ -47,7 +49,7 @@ class PostureSpec(_Shape, frozen=True, kw_only=True):
     ]
 
 
-class ShownPosture(_Shape, frozen=True, kw_only=True):
+class ShownPosture(_PostureShape, frozen=True, kw_only=True):
     """The result of one check that does not pass."""
 
     check: Annotated[Word, Meta(description="The check.")]
@@ -59,7 +61,7 @@ class ShownPosture(_Shape, frozen=True, kw_only=True):
     policy: Annotated[str, Meta(max_length=253, description="The ImagePolicy that demands it.")] = ""
 
 
-class PostureStatusShape(_Shape, frozen=True, kw_only=True):
+class PostureStatusShape(_PostureShape, frozen=True, kw_only=True):
     """How the repository is configured."""
 
     written_at: Annotated[Time, Meta(description="When this was written.")]
@@ -67,9 +69,9 @@ class PostureStatusShape(_Shape, frozen=True, kw_only=True):
     since: Annotated[Time, Meta(description="Since when the outcome is what it is.")]
     severity: Annotated[Word, Meta(description="The severity of the worst failure.")] = ""
     message: Annotated[Sentence, Meta(description="The worst result in one line.")] = ""
-    failed: Annotated[Count, Meta(description="How many checks fail.")] = 0
-    undetermined: Annotated[Count, Meta(description="How many checks could not be determined.")] = 0
-    running_images: Annotated[Count, Meta(description="How many images of the repository run.")] = 0
+    failed: Annotated[Count, Meta(description="How many checks fail.")]
+    undetermined: Annotated[Count, Meta(description="How many checks could not be determined.")]
+    running_images: Annotated[Count, Meta(description="How many images of the repository run.")]
     passed: Annotated[tuple[Word, ...], Meta(max_length=MAX_LISTED, description="The checks that pass.")] = ()
     results: Annotated[
         tuple[ShownPosture, ...], Meta(max_length=MAX_LISTED, description="The other checks, the worst first.")

@@ -142,6 +142,7 @@ async def live_role(
     *,
     calls_per_second: float = 200.0,
     aws_settings: Mapping[str, Any] | None = None,
+    background: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[LiveRole]:
     """Run the role and wait until it works."""
     for name, value in aws.environment().items():
@@ -155,7 +156,11 @@ async def live_role(
                 "endpoints": dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sqs", "sts"), aws.url),
                 **(aws_settings or {}),
             },
-            "background": {"callsPerSecond": calls_per_second, "exemptNamespaces": ["kube-system"]},
+            "background": {
+                "callsPerSecond": calls_per_second,
+                "exemptNamespaces": ["kube-system"],
+                **(background or {}),
+            },
             "imageVerdicts": {"changeFeed": f"{rights.name}-change-feed"},
         }
     )

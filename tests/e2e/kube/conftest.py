@@ -24,7 +24,8 @@ def install_rights(cluster: ControlPlane) -> Rights:
     cluster.apply_definitions(custom_resource_definitions())
     release = f"edge-{uuid.uuid4().hex[:6]}"
     namespace = cluster.create_namespace("edge")
-    objects = render(namespace=namespace, release=release)
+    values = {"background": {"repositoryPostures": True}}
+    objects = render(values, namespace=namespace, release=release)
     beside = [one for kind in ("Secret", "ConfigMap", "Lease") for one in find_all(objects, kind)]
     cluster.apply([*rbac(objects), *beside])
     kubeconfig = cluster.token_kubeconfig(namespace, f"{release}-tidegate")

@@ -204,7 +204,7 @@ class TestOutcome:
         sim.inject("latency", operation="DescribeRegistry", seconds=1.2)
         ended = desk.posture(f"{HOST}/team/good", "--timeout", "1", "-o", "json")
         assert ended.code == UNKNOWN
-        assert open_checks(ended) == {"team/good": {("existence", "CouldNotCheck")}}
+        assert open_checks(ended) == {"team/good": {("repository", "CouldNotCheck")}}
         assert "--timeout" in ended.out
 
 

@@ -25,6 +25,7 @@ SCANNED: dict[str, Any] = {
 PROFILE = "arn:aws:signer:eu-west-1:111122223333:/signing-profiles/release"
 SIGNED = {"anyOf": [{"name": "ours", "notation": {"trustStores": ["own"], "trustedIdentities": [PROFILE]}}]}
 OF_IMAGES = [one for one in PERMISSIONS if one.need in {Need.IMAGES, Need.TAGS}]
+OF_REPOSITORIES = [one for one in PERMISSIONS if one.serves({Need.REPOSITORY})]
 OF_SIGNATURES = [one for one in PERMISSIONS if one.need in {Need.SIGNATURES, Need.SIGNER}]
 
 
@@ -91,6 +92,17 @@ def test_a_denied_action_of_signatures_is_named(preflight: Preflight, sim: Simul
     (row,) = bad(rows)
     assert (code, row["state"]) == (FAILED, "failed")
     assert f"allow {' and '.join(permission.actions)} in the IAM policy" in row["fix"]
+
+
+@pytest.mark.parametrize("permission", OF_REPOSITORIES, ids=lambda each: each.api.operation)
+def test_a_denied_action_of_repositories_is_named(preflight: Preflight, sim: Simulator, permission: Any) -> None:
+    sim.inject("access_denied", service="ecr", operation=permission.api.operation)
+    code, rows = preflight.only(
+        PreflightCheck.PERMISSIONS, registries=REGISTRIES, repository={"scanning": "Continuous"}
+    )
+    (row,) = bad(rows)
+    assert (code, row["state"]) == (FAILED, "failed")
+    assert row["fix"].startswith(f"allow {permission.api.source} in the IAM policy")
 
 
 def test_only_what_the_policies_need_is_tried(preflight: Preflight, sim: Simulator) -> None:

@@ -35,6 +35,7 @@ def policy(**spec: Any) -> Policy:
     [
         ({"registries": [{"account": OWN}]}, set()),
         ({"tags": {"immutable": True}}, {Need.TAGS}),
+        ({"repository": {"encryption": "KMS"}}, {Need.REPOSITORY}),
         ({"tags": {"digestRequired": True}}, set()),
         ({"scan": {}}, {Need.SCANS, Need.PREFLIGHT}),
         ({"vulnerabilities": {"maxCounts": {"CRITICAL": 0}}}, {Need.SCANS, Need.PREFLIGHT}),

@@ -52,6 +52,7 @@ def needs_of(policies: Iterable[Policy], settings: AwsSettings) -> frozenset[Nee
         Need.SIGNATURES: any(one.signatures is not None or one.attestations is not None for one in valid),
         Need.SIGNER: bool(_profiles(valid)),
         Need.KMS: bool(kms_keys_of(valid)),
+        Need.REPOSITORY: any(one.repository is not None for one in valid),
         Need.EVENTS: settings.event_queue is not None,
         Need.OTHER_ACCOUNTS: any(one.role_arn is not None for one in settings.accounts),
     }

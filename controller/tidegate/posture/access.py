@@ -12,7 +12,7 @@ from tidegate.errors import VerificationError
 from tidegate.evidence.registry_configuration import RegistryConfiguration, RegistryPolicyScope, RepositoryConfiguration
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.posture.conditions import Narrower, Unclear, exempted, limited
-from tidegate.posture.iam_policy import Effect, Statement, parse_policy_text
+from tidegate.posture.iam_policy import Effect, PolicyStatement, parse_policy_text
 from tidegate.posture.principals import EVERYONE, PrincipalSet, account_set, intersections
 from tidegate.strict.quotation import printable
 
@@ -42,7 +42,7 @@ class PolicyText:
     """One of the policies that are applied to a repository. ``unreadable`` says why its statements are not known."""
 
     name: str
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[PolicyStatement, ...] = ()
     unreadable: Ground | None = None
 
     @property
@@ -50,7 +50,7 @@ class PolicyText:
         """Tell whether it is the policy of the registry, whose statements name resources."""
         return self.name == "registry"
 
-    def ground(self, statement: Statement, why: str = "") -> Ground:
+    def ground(self, statement: PolicyStatement, why: str = "") -> Ground:
         """Return a statement as the ground of something."""
         return Ground(policy=self.name, label=statement.label, text=statement.text, why=why)
 
@@ -133,7 +133,7 @@ def access_to(action: str, policies: Iterable[PolicyText], *, arn: str, account:
     )
 
 
-def _left_out(policy: PolicyText, statement: Statement, arn: str) -> tuple[PrincipalSet, ...]:
+def _left_out(policy: PolicyText, statement: PolicyStatement, arn: str) -> tuple[PrincipalSet, ...]:
     """Return whom a Deny leaves out; raise Narrower or Unclear where it does not hold for everyone else."""
     covered = statement.covers_resource(arn, needs_one=policy.is_of_registry)
     if covered is None:
@@ -165,7 +165,7 @@ def _granted(
     return allowed, grounds, unclear
 
 
-def grants(action: str, policies: Iterable[PolicyText], arn: str) -> Iterable[tuple[PolicyText, Statement]]:
+def grants(action: str, policies: Iterable[PolicyText], arn: str) -> Iterable[tuple[PolicyText, PolicyStatement]]:
     """Yield each statement that allows an action in a repository; one whose resources are unclear may."""
     for policy in policies:
         for statement in policy.statements:

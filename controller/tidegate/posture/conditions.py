@@ -7,7 +7,7 @@ none may fit. A negated operator holds where the key is missing, with ``IfExists
 
 from typing import Final
 
-from tidegate.posture.iam_policy import Condition, Statement
+from tidegate.posture.iam_policy import PolicyCondition, PolicyStatement
 from tidegate.posture.principals import (
     EVERYONE,
     PrincipalSet,
@@ -52,12 +52,12 @@ class Narrower(Exception):  # noqa: N818 - as above
     """A Deny that holds only for some requests of those that it is about."""
 
 
-def exempted(statement: Statement) -> tuple[PrincipalSet, ...]:
+def exempted(statement: PolicyStatement) -> tuple[PrincipalSet, ...]:
     """Return the principals that a Deny about everyone leaves out; none where it denies all.
 
     Raise Unclear where a condition is not understood, Narrower where one leaves out requests of any principal.
     """
-    narrower: Condition | None = None
+    narrower: PolicyCondition | None = None
     found: list[PrincipalSet] = []
     for condition in statement.conditions:
         _require_known(condition)
@@ -75,10 +75,10 @@ def exempted(statement: Statement) -> tuple[PrincipalSet, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def limited(statement: Statement) -> tuple[PrincipalSet, ...]:
+def limited(statement: PolicyStatement) -> tuple[PrincipalSet, ...]:
     """Return the principals that an Allow is for. Raise Unclear where it is for everyone under an unknown condition."""
     found: tuple[PrincipalSet, ...] = (EVERYONE,) if statement.is_not_principal else statement.principals
-    unclear: Condition | None = None
+    unclear: PolicyCondition | None = None
     for condition in statement.conditions:
         try:
             _require_known(condition)
@@ -91,7 +91,7 @@ def limited(statement: Statement) -> tuple[PrincipalSet, ...]:
     return found
 
 
-def _require_known(condition: Condition) -> None:
+def _require_known(condition: PolicyCondition) -> None:
     if condition.operator not in _OPERATORS:
         raise Unclear(f"the operator of {condition} is not known")
 
@@ -101,7 +101,7 @@ def _is_about_principals(key: str) -> bool:
     return key.startswith(_ABOUT_PRINCIPALS) or not key.startswith(("aws:", "ecr:"))
 
 
-def _limits(condition: Condition) -> bool:
+def _limits(condition: PolicyCondition) -> bool:
     """Tell whether an Allow is only for principals that the condition names.
 
     Where the key may be missing it is not: ``IfExists`` and ``ForAllValues`` hold then.
@@ -113,7 +113,7 @@ def _limits(condition: Condition) -> bool:
     return condition.key in PRINCIPAL_KEYS and condition.operator in _ARN | _STRING
 
 
-def _sets(condition: Condition) -> list[PrincipalSet]:
+def _sets(condition: PolicyCondition) -> list[PrincipalSet]:
     """Return the principals that the values name. A wildcard counts as one also where the operator takes it literally."""
     if any(_VARIABLE in value for value in condition.values):
         raise Unclear(f"a value of {condition} has a policy variable")

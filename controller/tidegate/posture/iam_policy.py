@@ -55,7 +55,7 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class PolicyCondition:
     """One key of one operator. ``key`` is in lower case; ``qualifier`` is ``ForAllValues``, ``ForAnyValue`` or empty."""
 
     qualifier: str
@@ -70,7 +70,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class PolicyStatement:
     """One statement. ``principals`` of a ``NotPrincipal`` are those that it leaves out; ``resources`` None is no element.
 
     ``label`` is its Sid, or its number; ``text`` is its JSON, cut.
@@ -85,7 +85,7 @@ class Statement:
     is_not_action: bool
     resources: tuple[str, ...] | None
     is_not_resource: bool
-    conditions: tuple[Condition, ...]
+    conditions: tuple[PolicyCondition, ...]
 
     @property
     def is_about_everyone(self) -> bool:
@@ -109,7 +109,7 @@ class Statement:
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
-def parse_policy_text(text: str) -> tuple[Statement, ...]:
+def parse_policy_text(text: str) -> tuple[PolicyStatement, ...]:
     """Return the statements of a policy; raise VerificationError for a text that this version does not fully understand."""
     if len(text) > MAX_POLICY_CHARACTERS:
         raise VerificationError(f"{_WHAT}: {len(text)} characters, more than {MAX_POLICY_CHARACTERS}")
@@ -143,7 +143,7 @@ def _only(written: Mapping[str, Any], known: frozenset[str]) -> None:
         raise VerificationError(f"{_WHAT}: element {quoted(unknown[0], 40)} is not known")
 
 
-def _statement(written: object, number: int) -> Statement:
+def _statement(written: object, number: int) -> PolicyStatement:
     if not isinstance(written, dict):
         raise VerificationError(f"{_WHAT}: statement {number} is not an object")
     _only(written, _ELEMENTS)
@@ -154,7 +154,7 @@ def _statement(written: object, number: int) -> Statement:
     actions, is_not_action = _one_of(written, "Action", "NotAction", number)
     resources, is_not_resource = _one_of(written, "Resource", "NotResource", number, optional=True)
     text = printable(json.dumps(written, separators=(",", ":")))
-    return Statement(
+    return PolicyStatement(
         label=quoted(sid, 80) if sid else f"number {number}",
         text=text if len(text) <= MAX_STATEMENT_TEXT else text[:MAX_STATEMENT_TEXT] + "...",
         effect=Effect(effect),
@@ -212,7 +212,7 @@ def _principals(written: object) -> tuple[PrincipalSet, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _conditions(written: object) -> tuple[Condition, ...]:
+def _conditions(written: object) -> tuple[PolicyCondition, ...]:
     if not isinstance(written, dict):
         raise VerificationError(f"{_WHAT}: a condition is not an object")
     found = []
@@ -227,7 +227,7 @@ def _conditions(written: object) -> tuple[Condition, ...]:
             if not key.isascii():
                 raise VerificationError(f"{_WHAT}: condition key {quoted(key, 40)} is not ASCII")
             found.append(
-                Condition(
+                PolicyCondition(
                     qualifier=qualifier,
                     operator=operator.removesuffix(_IF_EXISTS),
                     if_exists=if_exists,

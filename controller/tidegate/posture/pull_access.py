@@ -12,7 +12,7 @@ from tidegate.evidence.registry_configuration import RegistryConfiguration, Repo
 from tidegate.images.repository import EcrRepository
 from tidegate.posture.access import Access, Ground, PolicyText, access_to, grants, policies_of
 from tidegate.posture.conditions import Unclear, limited
-from tidegate.posture.iam_policy import Statement
+from tidegate.posture.iam_policy import PolicyStatement
 from tidegate.posture.principals import EVERYONE, PrincipalSet, intersections
 
 PULL_ACTIONS: Final = ("ecr:batchgetimage", "ecr:getdownloadurlforlayer")
@@ -72,7 +72,7 @@ def _pull_access(repository: EcrRepository, policies: tuple[PolicyText, ...]) ->
     )
 
 
-def _others(statement: Statement, access: Access, account: str) -> tuple[PrincipalSet, ...]:
+def _others(statement: PolicyStatement, access: Access, account: str) -> tuple[PrincipalSet, ...]:
     """Return the principals outside of the account that a statement lets pull; none where that is unclear."""
     try:
         allowed = limited(statement)

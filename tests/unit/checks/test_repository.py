@@ -258,7 +258,7 @@ def test_a_call_that_was_denied_leaves_only_what_needs_it_undetermined(rules: Re
 
 def test_what_the_registry_does_not_tell_is_undetermined() -> None:
     """What needs the repository alone is not."""
-    lost = {"registry": missing(source="ecr:GetRegistryPolicy")}
+    lost: dict[str, Any] = {"registry": missing(source="ecr:GetRegistryPolicy")}
     assert check(PUSH, **lost, **of(statements(deny_push()))).reason is Reason.COULD_NOT_CHECK
     assert check(ENCRYPTION, **lost).outcome is Outcome.PASS
     refused = registry_configuration(pull_through=denied("ecr:DescribePullThroughCacheRules"))

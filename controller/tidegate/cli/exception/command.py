@@ -40,7 +40,8 @@ def exception_group() -> None:
     "checks",
     type=click.Choice([check.value for check in ExceptableCheck]),
     multiple=True,
-    help="Check to except as a whole; may be repeated.",
+    metavar="CHECK",
+    help=f"Check to except as a whole: one of {', '.join(ExceptableCheck)}. May be repeated.",
 )
 @click.option(
     "--cve",

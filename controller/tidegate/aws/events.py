@@ -35,8 +35,26 @@ _IMAGE_CONFIGS = frozenset(
     {"application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json"}
 )
 _OF_ECR = re.compile(r"arn:[a-z-]+:ecr:")
-_OF_A_REPOSITORY = frozenset({"PutImageTagMutability", "DeleteRepository"})
-_OF_A_REGISTRY = frozenset({"PutRegistryScanningConfiguration", "PutAccountSetting"})
+_OF_A_REPOSITORY = frozenset(
+    {
+        "DeleteLifecyclePolicy",
+        "DeleteRepository",
+        "DeleteRepositoryPolicy",
+        "PutImageTagMutability",
+        "PutLifecyclePolicy",
+        "SetRepositoryPolicy",
+    }
+)
+_OF_A_REGISTRY = frozenset(
+    {
+        "CreatePullThroughCacheRule",
+        "DeletePullThroughCacheRule",
+        "DeleteRegistryPolicy",
+        "PutAccountSetting",
+        "PutRegistryPolicy",
+        "PutRegistryScanningConfiguration",
+    }
+)
 """Calls to ECR, as AWS CloudTrail records them, after which settings that are judged may differ."""
 
 _Object = Mapping[str, Any]

@@ -163,9 +163,7 @@ class HeldEvidence:
                 self._facts.details.shorten(DetailKey(change.repository, ImageId.of_tag(change.tag)), 0.0)
             else:
                 about = {one for one in self._held if _is_of(one[0], change)}
-                for repository in {one[0] for one in about}:
-                    if isinstance(repository, EcrRepository):
-                        self._facts.settings.shorten(repository, 0.0)
+                self._settings_changed(one[0] for one in about)
                 found |= about
         return found
 
@@ -197,10 +195,17 @@ class HeldEvidence:
                 if isinstance(change, RepositoryChange):
                     settings.add(change.repository)
         found = {one for one in unknown if one[0] in repositories or one[0].registry in registries}
-        for repository in {one[0] for one in found if one[0] in settings or one[0].registry in registries}:
-            if isinstance(repository, EcrRepository):
-                self._facts.settings.shorten(repository, 0.0)
+        self._settings_changed(one[0] for one in found if one[0] in settings or one[0].registry in registries)
         return found
+
+    def _settings_changed(self, repositories: Iterable[Repository]) -> None:
+        """Have the settings and the configuration of repositories, and of their registries, looked up again."""
+        changed = {one for one in repositories if isinstance(one, EcrRepository)}
+        for repository in changed:
+            self._facts.settings.shorten(repository, 0.0)
+            self._facts.configurations.repositories.shorten(repository, 0.0)
+        for registry in {one.registry for one in changed}:
+            self._facts.configurations.registries.shorten(registry, 0.0)
 
     def expire(self, image: ImageInUse, *, scans_only: bool = False) -> None:
         """Have the next collection look up the image, its scans and its signatures, and those of its children."""

@@ -318,6 +318,14 @@ def aws_of(desk: Desk, **account: str) -> dict[str, Any]:
     return {"region": "eu-west-1", "endpoints": desk.endpoints, "accounts": [{"account": OTHER} | account]}
 
 
+def test_the_iam_policy_has_what_the_background_role_needs(desk: Desk) -> None:
+    file = desk.write("policies.yaml", policy("production", tags={"immutable": True}))
+    needed = "ecr:GetRepositoryPolicy"
+    assert needed not in desk.preflight("--policy", file, "--iam-policy").out
+    desk.configure(background={"repositoryPostures": True})
+    assert needed in desk.preflight("--policy", file, "--iam-policy").out
+
+
 def test_no_iam_policy_is_made_of_an_invalid_policy(desk: Desk) -> None:
     """It would lack what the policy needs."""
     file = desk.write("policies.yaml", policy("production", tags={"immutable": "yes"}))

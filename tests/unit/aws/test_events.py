@@ -194,6 +194,34 @@ REPOSITORIES = [{"repository-name": f"team/{name}", "scan-frequency": "SCAN_ON_P
             {RegistryChange(OWN)},
             id="another scanner",
         ),
+        *(
+            pytest.param(
+                event(
+                    "AWS API Call via CloudTrail",
+                    {
+                        "eventSource": "ecr.amazonaws.com",
+                        "eventName": name,
+                        "requestParameters": {"repositoryName": "team/app"},
+                    },
+                ),
+                {RepositoryChange(APP)},
+                id=name,
+            )
+            for name in ("SetRepositoryPolicy", "DeleteRepositoryPolicy", "PutLifecyclePolicy", "DeleteLifecyclePolicy")
+        ),
+        *(
+            pytest.param(
+                event("AWS API Call via CloudTrail", {"eventSource": "ecr.amazonaws.com", "eventName": name}),
+                {RegistryChange(OWN)},
+                id=name,
+            )
+            for name in (
+                "PutRegistryPolicy",
+                "DeleteRegistryPolicy",
+                "CreatePullThroughCacheRule",
+                "DeletePullThroughCacheRule",
+            )
+        ),
         pytest.param(
             event(
                 "AWS API Call via CloudTrail",

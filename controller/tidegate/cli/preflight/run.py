@@ -1,13 +1,14 @@
 """Runs the chosen checks: finds the policies, then asks AWS and the API server."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from tidegate.app.engine import aws_settings
 from tidegate.aws.clients import Clients
 from tidegate.aws.identity import SOURCE, Identity
-from tidegate.aws.permissions import iam_policy
+from tidegate.aws.permissions import Need, iam_policy
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.documents import read_documents
 from tidegate.cli.options import settings_of
@@ -68,9 +69,13 @@ class Run:
         identity = Identity(Clients(settings))
         roles = tuple(each.role_arn for each in settings.accounts if each.role_arn is not None)
         partition = identity.caller_arn().split(":")[1]
-        needs = needs_of(policies, settings)
+        needs = needs_of(policies, settings) | self._needs_of_settings()
         queue = "" if settings.event_queue is None else settings.event_queue.arn
         return iam_policy(needs, account=identity.account(), partition=partition, roles=roles, queue=queue)
+
+    def _needs_of_settings(self) -> frozenset[Need]:
+        """Return what the background role needs beside what the policies do."""
+        return frozenset({Need.REPOSITORY} if self._settings.background.repository_postures else ())
 
     def _needs_list(self, chosen: frozenset[PreflightCheck]) -> bool:
         return not self._files and bool(chosen & _OF_POLICIES)
@@ -119,6 +124,7 @@ class Run:
                 account=identity.account() if known else None,
                 region=clients.home_region,
             )
+            wanted = replace(wanted, needs=wanted.needs | self._needs_of_settings())
             checks = AwsChecks(clients, identity, calls, wanted)
             made: dict[PreflightCheck, Callable[[], Iterator[Row]]] = {
                 PreflightCheck.IDENTITY: lambda: identity_rows(clients, identity, calls),

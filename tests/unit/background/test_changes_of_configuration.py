@@ -9,7 +9,7 @@ from tests.unit.background.conftest import Leader
 from tests.unit.builders import policy
 from tests.unit.gather.fakes import APP, IMAGE, OTHER, REGISTRY, FakeAws
 from tidegate.evidence.change import Change, RegistryChange, RepositoryChange
-from tidegate.evidence.registry_configuration import Encryption, EncryptionType
+from tidegate.evidence.registry_configuration import Encryption, EncryptionType, RepositoryConfiguration
 from tidegate.policy.model import RepositoryRules, RequiredEncryption
 
 ENCRYPTED = policy(repository=RepositoryRules(encryption=RequiredEncryption.KMS))
@@ -17,6 +17,7 @@ ENCRYPTED = policy(repository=RepositoryRules(encryption=RequiredEncryption.KMS)
 
 def encrypt(aws: FakeAws, kind: EncryptionType) -> None:
     configured = aws.configured[APP.name]
+    assert isinstance(configured, RepositoryConfiguration)
     aws.configured[APP.name] = replace(configured, encryption=Encryption(type=kind))
 
 

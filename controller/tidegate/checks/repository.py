@@ -31,8 +31,9 @@ from tidegate.posture.lifecycle import KEPT_FOR, fate_of_reference
 from tidegate.posture.result import PostureCheck, PostureReason, PostureResult, PostureStatus
 from tidegate.posture.result import passed as posture_passed
 
-MAX_CAUSE = 800
-"""Characters of the statements and names that a cause quotes."""
+MAX_CAUSE = 2_000
+MAX_PART = 800
+"""Characters of the statements and names that a cause quotes, and those of one requirement."""
 
 _REASONS = {
     PostureReason.PUSH_NOT_RESTRICTED: Reason.PUSH_NOT_RESTRICTED,
@@ -116,17 +117,21 @@ def _result(found: PostureResult) -> CheckResult:
         reason=_REASONS[found.reason],
         found=text,
         remedy=remedy,
-        cause=harmless("; ".join(filter(None, (found.cause, found.statement))), MAX_CAUSE),
+        cause=harmless("; ".join(filter(None, (found.cause, found.statement))), MAX_PART),
     )
 
 
 def _worst(results: list[CheckResult], holds_until: datetime | None) -> CheckResult:
-    """Return a failure, with the further ones as its details; else what could not be decided; else a pass."""
+    """Return a failure, with the further ones as its details; else what could not be decided; else a pass.
+
+    The cause is that of all results that do not pass.
+    """
     if not results:
         return undetermined(Check.REPOSITORY, Reason.EVIDENCE_LACKING, "nothing of the repository was checked")
     for outcome in (Outcome.FAIL, Outcome.UNDETERMINED):
         if found := [one for one in results if one.outcome is outcome]:
             details = tuple(dict.fromkeys(one.found for one in found[1:]))
-            cause = "; ".join(dict.fromkeys(filter(None, (one.cause for one in found))))
+            causes = (one.cause for one in (*found, *results))
+            cause = "; ".join(dict.fromkeys(filter(None, causes)))
             return replace(found[0], details=details, cause=harmless(cause, MAX_CAUSE))
     return passed(Check.REPOSITORY, holds_until=holds_until)

@@ -22,6 +22,7 @@ from tests.simulator import World
 from tests.simulator.pki.certificates import CODE_SIGNING, authority, issue
 from tests.simulator.pki.envelopes import sign
 from tidegate.aws.ecr import Ecr
+from tidegate.aws.ecr_configuration import EcrConfiguration
 from tidegate.aws.ecr_signatures import EcrSignatures
 from tidegate.aws.inspector import Inspector
 from tidegate.aws.signer import Signer
@@ -63,6 +64,15 @@ ATTESTED = {
     ]
 }
 OTHER_HOST = "registry.test"
+CONFIGURED = {
+    "repository": {
+        "push": {"accounts": ["444455556666"]},
+        "pull": {},
+        "scanning": "Continuous",
+        "encryption": "KMS",
+        "lifecycle": "KeepsRunningImages",
+    }
+}
 
 PORTS: dict[tuple[type, str], str] = {
     (Ecr, "describe_images"): "ImageSource.describe_images",
@@ -70,6 +80,8 @@ PORTS: dict[tuple[type, str], str] = {
     (Ecr, "describe_repositories"): "RepositorySource.describe_repositories",
     (Ecr, "scan_type"): "ScanTypeSource.scan_type",
     (Ecr, "basic_report"): "BasicScanSource.basic_report",
+    (EcrConfiguration, "registry_configuration"): "ConfigurationSource.registry_configuration",
+    (EcrConfiguration, "repository_configurations"): "ConfigurationSource.repository_configurations",
     (Inspector, "coverage"): "InspectionSource.coverage",
     (Inspector, "findings"): "InspectionSource.findings",
     (EcrSignatures, "find_artifacts"): "SignatureSource.find_artifacts",
@@ -145,6 +157,8 @@ WANTING: dict[str, dict[str, Any]] = {
     "describe_images": NO_CRITICAL,
     "get_manifests": signed_by(AWS_SIGNER),
     "describe_repositories": IMMUTABLE,
+    "registry_configuration": CONFIGURED,
+    "repository_configurations": CONFIGURED,
     "scan_type": NO_CRITICAL,
     "coverage": NO_CRITICAL,
     "findings": NO_CRITICAL,
@@ -222,6 +236,37 @@ async def test_the_filters_of_a_repository(site):
     site.say(Ecr, "describe_repositories", lambda _self, _registry, names: dict.fromkeys(names, odd))
     told, _ = await site.mark_found(IMMUTABLE)
     assert not told
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Principal": {"AWS": ARN}},
+        {"Principal": {"AWS": ARN}, "Sid": MARK, "Action": ["ecr:*", f"ecr:{MARK}"]},
+        {"Principal": "*", "Condition": {MARK: {"aws:PrincipalArn": ARN}}},
+        {"Principal": "*", "Effect": "Deny", "Condition": {"ArnNotLike": {"aws:PrincipalArn": ARN}}},
+        {"Principal": "*", "Effect": "Deny", "Condition": {"StringNotEquals": {f"aws:PrincipalTag/{MARK}": "x"}}},
+        {MARK: "an element that is not known"},
+    ],
+    ids=["principal", "several", "operator", "left out", "key", "element"],
+)
+async def test_the_statements_of_a_repository_s_policy(site, changed):
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "ecr:*"} | changed
+    repository = site.world.registry().repositories["team/app"]
+    repository.policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    assert await site.mark_found(CONFIGURED) == (False, True)
+
+
+async def test_the_rules_and_keys_of_a_repository(site):
+    registry = site.world.registry()
+    repository = registry.repositories["team/app"]
+    repository.lifecycle = json.dumps({"rules": [{"rulePriority": 1, "selection": {MARK: 1}, "action": {}}]})
+    repository.encryption, repository.kms_key = "KMS", f"{KEY}{MARK}"
+    registry.policy = json.dumps(
+        {"Statement": {"Effect": "Allow", "Principal": {"AWS": ARN}, "Action": "ecr:ReplicateImage", "Resource": "*"}}
+    )
+    assert await site.mark_found(CONFIGURED) == (False, True)
+    assert await site.mark_found({"repository": {"lifecycle": "KeepsRunningImages"}}) == (False, True)
 
 
 @pytest.mark.parametrize("state", SigningState)

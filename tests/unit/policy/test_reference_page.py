@@ -22,7 +22,7 @@ def test_the_example_is_a_policy(example):
 
 
 def test_the_page_has_examples():
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
 
 
 def test_links_lead_somewhere():

@@ -89,7 +89,7 @@ def _push(
         message=_RESTRICTED[access.answer] + (", others than the policy lists among them" if is_restricted else ""),
         cause="; ".join(filter(None, (cause, needless))),
         statement=statements((*access.grounds, *access.needless)),
-        aws_cli=remedies.restrict_push(repository, allowed or _example(repository.repository), is_guard=False),
+        aws_cli=remedies.restrict_push(repository, allowed),
         terraform=remedies.TERRAFORM_POLICY,
     )
 
@@ -102,13 +102,6 @@ _RESTRICTED = {
 }
 
 
-def _example(repository: EcrRepository) -> tuple[PrincipalSet, ...]:
-    """Return the principal to name where no rules do: the user has to put in the name."""
-    registry = repository.registry
-    role = f"arn:{registry.partition}:iam::{registry.account}:role/YOUR-CI-ROLE"
-    return (PrincipalSet(PrincipalKind.PRINCIPAL, role),)
-
-
 def _guard(repository: RepositoryConfiguration, access: PushAccess) -> PostureResult:
     if access.is_guarded:
         return passed(PostureCheck.PUSH_GUARD, "the policy also keeps others from replacing the policy")
@@ -118,7 +111,7 @@ def _guard(repository: RepositoryConfiguration, access: PushAccess) -> PostureRe
         reason=PostureReason.POLICY_CAN_BE_REPLACED,
         message="principals that may not push may still replace the policy or delete the repository",
         statement=statements(access.grounds),
-        aws_cli=remedies.restrict_push(repository, access.principals, is_guard=True),
+        aws_cli=remedies.guard_policy(repository),
         terraform=remedies.TERRAFORM_POLICY,
     )
 

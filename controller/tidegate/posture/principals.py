@@ -12,7 +12,6 @@ from enum import StrEnum
 from tidegate.posture.wildcard import contains, has_wildcard
 
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
-_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}", re.ASCII)
 _SEGMENTS = 6
 _WHOLE_TYPES = ("role/*", "user/*", "assumed-role/*", "federated-user/*")
 _SESSION = re.compile(r"arn:[^:]*:sts:[^:]*:[^:]*:assumed-role/.*", re.DOTALL)
@@ -76,11 +75,6 @@ def organization_set(organization: str) -> PrincipalSet:
 def is_account(text: str) -> bool:
     """Tell whether the text is an AWS account id."""
     return _ACCOUNT.fullmatch(text) is not None
-
-
-def is_organization(text: str) -> bool:
-    """Tell whether the text is the id of an organization."""
-    return _ORGANIZATION.fullmatch(text) is not None
 
 
 def arn_set(pattern: str, *, crosses_segments: bool) -> PrincipalSet:

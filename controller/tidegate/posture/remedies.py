@@ -46,26 +46,32 @@ def of_repository(operation: str, repository: EcrRepository, *arguments: str) ->
     return command(operation, repository.registry, *place, *arguments)
 
 
-def restrict_push(configuration: RepositoryConfiguration, pushers: Sequence[PrincipalSet], *, is_guard: bool) -> str:
-    """Return the line that adds a Deny to the repository's policy, for all but the pushers."""
-    actions = (*PUSH_ACTIONS, *GUARD_ACTIONS) if is_guard else PUSH_ACTIONS
-    statement = {
-        "Sid": _SID_GUARD if is_guard else _SID_PUSH,
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": list(actions),
-        "Condition": _all_but(pushers),
-    }
-    return _with_statement(configuration, statement)
+def restrict_push(configuration: RepositoryConfiguration, pushers: Sequence[PrincipalSet]) -> str:
+    """Return the line that adds a Deny of pushes to the repository's policy, for all but the pushers.
+
+    Without any, it names a role whose name only the user knows: a Deny for everyone would lock out the owner too.
+    """
+    left_out = pushers or (_role(configuration.repository, "YOUR-CI-ROLE"),)
+    return _with_statement(configuration, _deny(_SID_PUSH, PUSH_ACTIONS, left_out))
 
 
-def _all_but(pushers: Sequence[PrincipalSet]) -> Mapping[str, Any]:
+def guard_policy(configuration: RepositoryConfiguration) -> str:
+    """Return the line that adds a Deny of changes to the policy, for all but an administrator whose name the user knows."""
+    left_out = (_role(configuration.repository, "YOUR-ADMIN-ROLE"),)
+    return _with_statement(configuration, _deny(_SID_GUARD, GUARD_ACTIONS, left_out))
+
+
+def _role(repository: EcrRepository, name: str) -> PrincipalSet:
+    registry = repository.registry
+    return PrincipalSet(PrincipalKind.PRINCIPAL, f"arn:{registry.partition}:iam::{registry.account}:role/{name}")
+
+
+def _deny(sid: str, actions: Sequence[str], left_out: Sequence[PrincipalSet]) -> Mapping[str, Any]:
     conditions: dict[str, dict[str, list[str]]] = {}
-    for one in pushers:
-        if one.kind in _KEYS:
-            operator, key = _KEYS[one.kind]
-            conditions.setdefault(operator, {}).setdefault(key, []).append(one.value)
-    return conditions
+    for one in left_out:
+        operator, key = _KEYS[one.kind]
+        conditions.setdefault(operator, {}).setdefault(key, []).append(one.value)
+    return {"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": list(actions), "Condition": conditions}
 
 
 def _with_statement(configuration: RepositoryConfiguration, statement: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from tests.unit.posture.configurations import (
     OTHER,
     PULL_ACTIONS,
     REGISTRY,
+    REPOSITORY,
     allow,
     deny_push,
     policy,
@@ -119,6 +120,10 @@ def test_a_badly_configured_one_fails_everything() -> None:
         "signing": "SigningNotConfigured",
     }
     assert "2026-12-18" in found["lifecycle"].message
+    assert {check: one.severity.value for check, one in found.items() if one.severity.value == "LOW"} == {
+        "encryption": "LOW",
+        "signing": "LOW",
+    }
     assert results(repository(policy(deny_push())))["push-guard"].reason is PostureReason.POLICY_CAN_BE_REPLACED
 
 
@@ -217,7 +222,26 @@ def test_the_command_restricts_pushes_and_keeps_the_present_statements(text: str
     for statement in before if isinstance(before, list) else [before]:
         assert statement in json.loads(after)["Statement"]
     guarded = _new_policy(results(repository(after))["push-guard"].aws_cli)
-    assert push_access(repository(guarded), registry()).is_guarded
+    found = push_access(repository(guarded), registry())
+    assert (found.is_guarded, [str(one) for one in found.principals]) == (True, [CI])
+
+
+def test_no_command_locks_everyone_out() -> None:
+    """A Deny without a condition would also keep the owner from correcting it."""
+    for rules in (RULES, RepositoryRules()):
+        for text in (None, policy(deny_push(Condition=None))):
+            for one in results(repository(text), rules=rules).values():
+                if "--policy-text" in one.aws_cli:
+                    after = json.loads(_new_policy(one.aws_cli))["Statement"][-1]
+                    assert after["Condition"]["ArnNotLike"]["aws:PrincipalArn"]
+
+
+def test_a_policy_that_is_not_understood_is_not_replaced() -> None:
+    """The command shows it."""
+    failing = registry(policy(allow({"AWS": OTHER}, "ecr:PutImage", Resource="*"), deny_push(Resource=REPOSITORY.arn)))
+    found = results(repository("{"), failing, RepositoryRules(push=PushRules(accounts=(OTHER,))))["push"]
+    assert found.status is FAIL
+    assert found.aws_cli.startswith("aws ecr get-repository-policy ")
 
 
 def test_the_command_for_accounts_and_organizations() -> None:

@@ -112,6 +112,8 @@ class TestCounts:
         assert fate(text(rule(1, **images_of(3))), stored).newer_images == 1
         assert fate(text(rule(1, **images_of(2))), stored).at == NOW
         assert fate(text(rule(1, **images_of(2))), stored, 2).newer_images == 1
+        both = fates(parse_lifecycle_text(text(rule(1, **images_of(5)))), stored, [digest(1), digest(3)], now=NOW)
+        assert [one.newer_images for one in both] == [3, 5]
 
     def test_only_images_that_fit_the_tags_count(self) -> None:
         """Others take no place."""

@@ -239,6 +239,13 @@ def test_several_denies_restrict_to_whom_each_of_them_leaves_out() -> None:
     assert [str(one) for one in nested.principals] == [CI]
     apart = outcome(deny_push(CI), deny_push(f"{ROLE}b"))
     assert (apart.answer, apart.principals) == (A.PRINCIPALS, ())
+    one_account = deny_push(Condition={"StringNotEquals": {"aws:PrincipalAccount": ACCOUNT}})
+    other_account = deny_push(Condition={"StringNotEquals": {"aws:PrincipalAccount": OTHER}})
+    assert outcome(one_account, other_account).principals == ()
+    wide = outcome(deny_push(CI), deny_push(f"{ROLE}ci-*"), deny_push(f"{ROLE}*push"))
+    assert [str(one) for one in wide.principals] == [CI]
+    elsewhere = outcome(deny_push(f"{ROLE}ci-*"), deny_push(f"arn:aws:iam::{OTHER}:role/ci-*"))
+    assert elsewhere.principals == ()
     accounts = outcome(deny_push(CI, f"arn:aws:iam::{OTHER}:role/x"), ACCOUNTS["of an account"][0])
     assert [str(one) for one in accounts.principals] == [CI]
 
@@ -246,6 +253,7 @@ def test_several_denies_restrict_to_whom_each_of_them_leaves_out() -> None:
 UNREADABLE = {
     "no JSON": "{",
     "a list": "[]",
+    "a statement that is a text": policy("Deny"),
     "no statements": '{"Version": "2012-10-17"}',
     "a key twice": '{"Version": "2012-10-17", "Statement": [], "Statement": []}',
     "a key twice within a statement": policy(deny_push()).replace(

@@ -73,6 +73,8 @@ class PolicyCondition:
 class PolicyStatement:
     """One statement. ``principals`` of a ``NotPrincipal`` are those that it leaves out; ``resources`` None is no element.
 
+    ``principals`` can be wider than what is written: a role of any account counts as everyone. ``is_about_everyone`` is True only
+    where all principals are written as ``*``, whatever the conditions are: a Deny of a role of any account denies few of them.
     ``label`` is its Sid, or its number; ``text`` is its JSON, cut.
     """
 
@@ -81,16 +83,12 @@ class PolicyStatement:
     effect: Effect
     principals: tuple[PrincipalSet, ...]
     is_not_principal: bool
+    is_about_everyone: bool
     actions: tuple[str, ...]
     is_not_action: bool
     resources: tuple[str, ...] | None
     is_not_resource: bool
     conditions: tuple[PolicyCondition, ...]
-
-    @property
-    def is_about_everyone(self) -> bool:
-        """Tell whether it is about all principals, whatever its conditions say."""
-        return not self.is_not_principal and EVERYONE in self.principals
 
     def covers_action(self, action: str) -> bool:
         """Tell whether it is about an action, given in lower case."""
@@ -160,6 +158,7 @@ def _statement(written: object, number: int) -> PolicyStatement:
         effect=Effect(effect),
         principals=_principals(principals),
         is_not_principal=is_not_principal,
+        is_about_everyone=not is_not_principal and _names_everyone(principals),
         actions=tuple(_action(one) for one in _texts(actions, "an action")),
         is_not_action=is_not_action,
         resources=None if resources is None else _texts(resources, "a resource"),
@@ -191,6 +190,12 @@ def _action(text: str) -> str:
     if not text.isascii():
         raise VerificationError(f"{_WHAT}: action {quoted(text, 40)} is not ASCII")
     return text.lower()
+
+
+def _names_everyone(written: object) -> bool:
+    """Tell whether a principal is ``*``, alone or as one of ``AWS``: a wildcard in another place stands for some of them."""
+    of_aws = written.get("AWS") if isinstance(written, dict) else written
+    return "*" in (of_aws if isinstance(of_aws, list) else [of_aws])
 
 
 def _principals(written: object) -> tuple[PrincipalSet, ...]:

@@ -99,6 +99,12 @@ OPEN = {
     "an action of another service": deny_push(Action="ecr-public:PutImage"),
     "NotAction with the push": deny_push(Action=None, NotAction=["ecr:Put*"]),
     "a Deny of one principal": deny_push(Principal={"AWS": f"{ROLE}intern"}),
+    "a Deny of a role of any account": deny_push(Principal={"AWS": "arn:aws:iam::*:role/ci-push"}),
+    "a Deny of the roots of all accounts": deny_push(Principal={"AWS": ["arn:aws:iam::*:root"]}),
+    "a Deny of two wildcards": deny_push(Principal={"AWS": "**"}),
+    "a Deny of all services": deny_push(Principal={"Service": "*"}),
+    "a Deny of all federated principals": deny_push(Principal={"Federated": "*"}),
+    "a Deny of all canonical users": deny_push(Principal={"CanonicalUser": ["*"]}),
     "a Deny of a service": deny_push(Principal={"Service": "codebuild.amazonaws.com"}),
     "an extra condition": deny_push(
         Condition=condition("ArnNotLike", "aws:PrincipalArn", CI) | {"Bool": {"aws:SecureTransport": "false"}}

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.background.cluster import ECR, pod
+from tests.unit.background.cluster import ECR, Json, pod
 from tests.unit.background.conftest import Leader
 from tests.unit.builders import ecr, policy
 from tests.unit.gather.fakes import APP, detail, finding
+from tidegate.background import work
 from tidegate.background.writer import HOLD_SECONDS
 from tidegate.evidence.change import RepositoryChange
 from tidegate.evidence.image_evidence import nothing_asked
@@ -16,7 +17,7 @@ from tidegate.evidence.inspection import FoundFindings
 from tidegate.evidence.scan import Severity
 from tidegate.images.digest import digest_of
 from tidegate.images.image_id import ImageId
-from tidegate.policy.model import ScanRules, VulnerabilityRules
+from tidegate.policy.model import ScanRules, TagRules, VulnerabilityRules
 from tidegate.verdicts.shape import object_name
 from tidegate.verdicts.usage import Usage
 from tidegate.verdicts.verdict_input import VerdictInput
@@ -115,3 +116,19 @@ async def test_what_was_written_here_is_not_decoded_again(working: Leader):
     newer, whole = working.stored.decode(json.dumps(working.api.verdicts[0]).encode())
     assert newer != head
     assert whole is not None
+
+
+async def test_all_images_are_judged_before_the_first_is_written(working: Leader, monkeypatch: pytest.MonkeyPatch):
+    await working.settle(120)
+    waiting: list[int] = []
+    replace_object = working.api.replace
+
+    async def noted(path: str, obj: Json) -> Json:
+        waiting.append(len(working.schedule))
+        return await replace_object(path, obj)
+
+    monkeypatch.setattr(working.api, "replace", noted)
+    monkeypatch.setattr(work, "SLICE_SECONDS", 0.0)
+    working.set_policies(RULES, policy("more", tags=TagRules(immutable=True)))
+    await working.settle(60)
+    assert waiting == [0] * len(IMAGES)

@@ -1,4 +1,4 @@
-"""Install the Debian packages that a node, the controller's image and tests of pages need; what is there is left as it is.
+"""Install the Debian packages that tests need of nodes, the controller's image, pages and shells; what is there stays as it is.
 
     python tests/cluster/toolchain/packages.py
 
@@ -25,6 +25,8 @@ NODE_PACKAGES: Mapping[str, str] = {
 }
 """Programs by name, and the package of each."""
 IMAGE_PACKAGES: Mapping[str, str] = {"buildah": "buildah", "debootstrap": "debootstrap"}
+COMMAND_LINE_PACKAGES: Mapping[str, str] = {"fish": "fish", "groff": "groff-base", "zsh": "zsh"}
+"""The shells that complete tidegate's commands in tests, and what reads its manual pages."""
 BROWSERS = ("chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """Any one of these programs shows the page of a report in tests."""
 BROWSER_PACKAGE = "chromium-headless-shell"
@@ -40,10 +42,10 @@ def main() -> int:
     """Install what is missing; 0 also where that can't be done, since not everything needs a node."""
     packages = lacking({**NODE_PACKAGES, **IMAGE_PACKAGES})
     browser = [] if any(map(shutil.which, BROWSERS)) else [BROWSER_PACKAGE]
-    groups = [group for group in (packages, browser) if group]
+    groups = [group for group in (packages, lacking(COMMAND_LINE_PACKAGES), browser) if group]
     if not groups:
         return 0
-    words = f"apt-get install {' '.join([*packages, *browser])}"
+    words = f"apt-get install {' '.join(package for group in groups for package in group)}"
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("apt-get") is None:
         print(f"toolchain: some tests need packages that are missing: {words}", file=sys.stderr)
         return 0

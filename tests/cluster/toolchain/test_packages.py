@@ -25,11 +25,13 @@ def test_what_is_missing_is_installed_after_an_update(log: Path) -> None:
     asked = log.read_text().splitlines()
     assert asked[0] == "--quiet --quiet update"
     assert asked[1] == "--quiet --quiet install --yes --no-install-recommends buildah debootstrap iproute2 util-linux"
-    assert asked[2] == "--quiet --quiet install --yes --no-install-recommends chromium-headless-shell"
+    assert asked[2] == "--quiet --quiet install --yes --no-install-recommends fish groff-base zsh"
+    assert asked[3] == "--quiet --quiet install --yes --no-install-recommends chromium-headless-shell"
 
 
 def test_nothing_is_asked_where_everything_is_there(log: Path, tmp_path: Path) -> None:
-    for program in (*packages.NODE_PACKAGES, *packages.IMAGE_PACKAGES, packages.BROWSERS[-1]):
+    known = {**packages.NODE_PACKAGES, **packages.IMAGE_PACKAGES, **packages.COMMAND_LINE_PACKAGES}
+    for program in (*known, packages.BROWSERS[-1]):
         executable(tmp_path / program, "")
     assert packages.main() == 0
     assert not log.exists()
@@ -40,7 +42,8 @@ def test_packages_are_named_where_they_can_not_be_installed(
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert packages.main() == 0
-    assert "apt-get install buildah debootstrap iproute2 util-linux chromium-headless-shell" in capsys.readouterr().err
+    wanted = "buildah debootstrap iproute2 util-linux fish groff-base zsh chromium-headless-shell"
+    assert f"apt-get install {wanted}" in capsys.readouterr().err
     assert not log.exists()
 
 
@@ -51,4 +54,4 @@ def test_a_failure_is_told_and_does_not_end_the_rest(
     assert packages.main() == 0
     said = capsys.readouterr().err
     assert "apt-get update failed: broken" in said
-    assert said.count("apt-get install failed: broken") == 2
+    assert said.count("apt-get install failed: broken") == 3

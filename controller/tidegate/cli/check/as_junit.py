@@ -1,54 +1,38 @@
 """What came of each image as JUnit XML: a suite for each file, a test case for each image.
 
-A case fails or has an error exactly where the image changes the exit code: a refusal is a failure, what could not be
-checked or was not judged an error. Without an effect on the exit code, what was not judged is skipped, and a failure that
-only warns or is audited is in the output of a case that passed.
+A case fails or has an error exactly where the image changes the exit code: a refusal is a failure, and an image that could
+not be checked or was not judged is an error. With ``--allow-not-judged``, an image that was not judged is skipped. A
+failure that only warns or is audited is in the output of a case that passed.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
-from xml.etree import ElementTree as ET
+from collections.abc import Sequence
 
 from tidegate.cli.check.outcome import EXIT_ALLOWED, EXIT_REFUSED, CheckedImage, ImageState
-from tidegate.strict.quotation import printable
-
-_NAME: Final = "tidegate check"
+from tidegate.reports.junit import JunitCase, junit_xml
 
 
-def junit_xml(rows: Sequence[CheckedImage], *, strict: bool, allow_not_judged: bool) -> str:
+def check_junit(rows: Sequence[CheckedImage], *, strict: bool, allow_not_judged: bool) -> str:
     """Return the document as text."""
-    suites: dict[str, list[ET.Element]] = {}
-    for row in rows:
-        code = row.exit_code(strict=strict, allow_not_judged=allow_not_judged)
-        suites.setdefault(row.image.file or "arguments", []).append(_case(row, code))
-    every = [case for cases in suites.values() for case in cases]
-    root = ET.Element("testsuites", {"name": _NAME, **_counts(every)})
-    for name, cases in suites.items():
-        suite = ET.SubElement(root, "testsuite", {"name": printable(name), **_counts(cases)})
-        suite.extend(cases)
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True)
+    cases = (_case(row, row.exit_code(strict=strict, allow_not_judged=allow_not_judged)) for row in rows)
+    return junit_xml("tidegate check", cases)
 
 
-def _counts(cases: Sequence[ET.Element]) -> Mapping[str, str]:
-    tags = {"failures": "failure", "errors": "error", "skipped": "skipped"}
-    counted = {name: str(sum(case.find(tag) is not None for case in cases)) for name, tag in tags.items()}
-    return {"tests": str(len(cases)), **counted}
-
-
-def _case(row: CheckedImage, code: int) -> ET.Element:
-    image = row.image
-    case = ET.Element("testcase", {"classname": printable(image.place), "name": printable(image.text or "(no image)")})
-    if image.path:
-        case.attrib |= {"file": printable(image.path), "line": str(image.line)}
+def _case(row: CheckedImage, code: int) -> JunitCase:
+    image, words = row.image, row.state.words
+    suite = {"name": image.file or "arguments"}
+    case = {"classname": image.place, "name": image.text or "(no image)"}
+    case |= {"file": image.path, "line": str(image.line)} if image.path else {}
     if row.state is ImageState.ALLOWED:
-        return case
-    text = "\n".join(map(printable, row.why))
-    about = {"type": row.state.value, "message": f"{row.state.words}: {printable(row.why[0].strip())}"}
+        return JunitCase(suite=suite, case=case)
+    message = {"message": f"{words}: {row.why[0].strip()}"}
     if code != EXIT_ALLOWED:
-        ET.SubElement(case, "failure" if code == EXIT_REFUSED else "error", about).text = text
-    elif row.state is ImageState.NOT_JUDGED:
-        ET.SubElement(case, "skipped", {"message": about["message"]})
-    else:
-        ET.SubElement(case, "system-out").text = f"{row.state.words.upper()}\n{text}"
-    return case
+        return JunitCase(
+            suite=suite,
+            case=case,
+            outcome="failure" if code == EXIT_REFUSED else "error",
+            about={"type": row.state.value, **message},
+            lines=row.why,
+        )
+    if row.state is ImageState.NOT_JUDGED:
+        return JunitCase(suite=suite, case=case, outcome="skipped", about=message)
+    return JunitCase(suite=suite, case=case, outcome="system-out", lines=(words.upper(), *row.why))

@@ -49,10 +49,9 @@ class CheckReport:
 
                 return json_text(check_sarif(self.rows, strict=self.strict))
             case "junit":
-                from tidegate.cli.check.as_junit import junit_xml  # noqa: PLC0415
+                from tidegate.cli.check.as_junit import check_junit  # noqa: PLC0415
 
-                text = junit_xml(self.rows, strict=self.strict, allow_not_judged=self.allow_not_judged)
-                return text.replace("##", "#&#35;")
+                return check_junit(self.rows, strict=self.strict, allow_not_judged=self.allow_not_judged)
             case _:
                 from tidegate.cli.check.as_github import github_lines  # noqa: PLC0415
 

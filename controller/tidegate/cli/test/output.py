@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
-from xml.etree import ElementTree as ET
 
 import click
 
 from tidegate.cli.check.outputs import json_text
 from tidegate.cli.lines import console, print_line
 from tidegate.cli.test.run import CaseResult, CaseState
-from tidegate.strict.quotation import log_line, printable
+from tidegate.reports.junit import JunitCase, junit_xml
+from tidegate.strict.quotation import log_line
 
 MAX_ANSWER_LINES: Final = 20
 """Lines of the answer that are printed for a case."""
@@ -61,32 +61,15 @@ def _object(one: CaseResult) -> dict[str, object]:
 
 def print_junit(results: Sequence[CaseResult]) -> None:
     """Print JUnit XML: a test suite for each file and name."""
-    root = ET.Element("testsuites", name="tidegate test")
-    suites: dict[tuple[str, str], list[CaseResult]] = {}
-    for one in results:
-        suites.setdefault((str(one.file), one.suite), []).append(one)
-    for (file, name), cases in suites.items():
-        counts = Counter(one.state for one in cases)
-        suite = ET.SubElement(
-            root,
-            "testsuite",
-            name=_xml(name),
-            file=_xml(file),
-            tests=str(len(cases)),
-            failures=str(counts[CaseState.FAILED]),
-            errors=str(counts[CaseState.ERROR]),
-        )
-        for one in cases:
-            element = ET.SubElement(suite, "testcase", name=_xml(one.name), classname=_xml(name), file=_xml(file))
-            if one.state is not CaseState.PASSED:
-                kind = "failure" if one.state is CaseState.FAILED else "error"
-                problem = ET.SubElement(element, kind, message=_xml(one.problems[0]))
-                problem.text = "\n".join(map(_xml, details(one)))
-    ET.indent(root)
-    click.echo('<?xml version="1.0" encoding="UTF-8"?>')
-    click.echo(ET.tostring(root, encoding="unicode").replace("##", "#&#35;"))
+    click.echo(junit_xml("tidegate test", map(_case, results)))
 
 
-def _xml(text: str) -> str:
-    """Return a text without the characters that XML cannot hold."""
-    return printable(text)
+def _case(one: CaseResult) -> JunitCase:
+    has_passed = one.state is CaseState.PASSED
+    return JunitCase(
+        suite={"name": one.suite, "file": str(one.file)},
+        case={"name": one.name, "classname": one.suite, "file": str(one.file)},
+        outcome="" if has_passed else "failure" if one.state is CaseState.FAILED else "error",
+        about={} if has_passed else {"message": one.problems[0]},
+        lines=details(one),
+    )

@@ -58,7 +58,7 @@ _OPTIONS = (
         is_flag=True,
         expose_value=False,
         callback=lambda context, _option, value: context.meta.update({_VERBOSE: value}),
-        help="Print each API that was called, how often and for how long, to standard error.",
+        help="Print to standard error which APIs were called, how often, and how long the calls took.",
     ),
 )
 

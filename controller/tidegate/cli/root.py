@@ -40,7 +40,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "completion": (
             "tidegate.cli.completion.command",
             "completion",
-            "Print the completion of commands and options for a shell.",
+            "Print the script that completes commands in a shell.",
         ),
         "exception": (
             "tidegate.cli.exception.command",

@@ -31,8 +31,8 @@ from tidegate.strict.quotation import quoted
     type=click.Path(exists=True, allow_dash=True, path_type=Path),
     multiple=True,
     metavar="PATH",
-    help="File with Kubernetes manifests, Compose file or Dockerfile, whose images are judged (- for standard input), or a "
-    "folder, of which all .yaml, .yml and .json files are read, but not those in hidden folders; may be repeated.",
+    help="File with Kubernetes manifests, Compose file, Dockerfile, or - for standard input: the images in it are judged. Of a "
+    "folder, all .yaml, .yml and .json files are read, also in subfolders, but not in hidden ones. May be repeated.",
 )
 @click.option(
     "--compose",
@@ -40,7 +40,7 @@ from tidegate.strict.quotation import quoted
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="Compose file; -f finds those by their content. May be repeated.",
+    help="Compose file. -f recognizes a Compose file by its content. May be repeated.",
 )
 @click.option(
     "--dockerfile",
@@ -48,22 +48,22 @@ from tidegate.strict.quotation import quoted
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="Dockerfile, of which the images that it builds on are judged; -f finds those by a name such as Dockerfile or "
-    "Dockerfile.web. May be repeated.",
+    help="Dockerfile: the images that it builds on are judged. -f recognizes a Dockerfile by its name, such as Dockerfile "
+    "or Dockerfile.web. May be repeated.",
 )
 @click.option(
     "--build-arg",
     "build_args",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Value of an ARG of Dockerfiles; may be repeated.",
+    help="Value for an ARG in Dockerfiles; may be repeated.",
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Files and folders below a folder of -f to leave out, by name or by path in the folder, such as values.yaml or "
-    "tests/*; may be repeated.",
+    help="Leave files and folders in the folders of -f out, by name or by path in the folder, such as values.yaml or tests/*; "
+    "may be repeated.",
 )
 @shared_options(
     outputs=OUTPUTS,
@@ -75,12 +75,12 @@ from tidegate.strict.quotation import quoted
     "reports",
     multiple=True,
     metavar="FORMAT=FILE",
-    help="Also write the outcome into a file, as json, sarif or junit, such as sarif=tidegate.sarif; may be repeated.",
+    help="Also write the output to a file, as json, sarif or junit, such as sarif=tidegate.sarif; may be repeated.",
 )
 @click.option(
     "--wait",
     metavar="DURATION",
-    help="Time to wait for scans that are pending and for what AWS could not answer yet, such as 10m.",
+    help="Time to wait for pending scans and signatures, and for AWS to answer, such as 10m. Default: do not wait.",
 )
 @click.option(
     "--namespaces",
@@ -88,9 +88,9 @@ from tidegate.strict.quotation import quoted
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="YAML file with Namespace objects, for the namespaceSelector of policies; may be repeated. They are also read from "
-    "--policy and -f, and those of --namespaces count first, then those of --policy. A selector matches a namespace whose labels "
-    "are in no file.",
+    help="YAML file with Namespace objects, for the namespaceSelector of policies; may be repeated. tidegate also reads those in "
+    "the files of --policy and -f; --namespaces takes precedence, then --policy. If no file has a namespace, every selector may "
+    "match it.",
 )
 @click.option(
     "--image-path",
@@ -98,7 +98,7 @@ from tidegate.strict.quotation import quoted
     multiple=True,
     metavar="KIND.GROUP=PATH",
     help="Field with an image in a custom resource, such as Runner.ci.example.com=spec.parts[*].image; may be "
-    "repeated. Many kinds are known. An empty PATH says that no other field of the kind has an image.",
+    "repeated. tidegate knows the fields of many kinds. An empty PATH says that no other field of the kind has an image.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 also if a failure only warns, is audited or is logged.")
 @click.option(
@@ -125,10 +125,17 @@ def check(
     strict: bool,
     allow_not_judged: bool,
 ) -> None:
-    """Judge images, and those of manifests, Compose files and Dockerfiles, by the same code and policies as the cluster.
+    """Judge images, and the images in manifests, Compose files and Dockerfiles, with the code and the policies of the cluster.
 
-    An image is allowed, warned or audited (it fails, but the cluster would admit it), refused, unknown (it could not be checked),
-    or not judged (no policy matches it, it is in an unknown field of a custom resource, or in a file of unknown content).
+    \b
+    Each image gets one state:
+      allowed     every policy that matches the image passes
+      warned      the cluster would admit it with a warning
+      audited     the cluster would admit it; the audit log has the failure
+      refused     the cluster would refuse it
+      unknown     it could not be checked, and the cluster would refuse it
+      not judged  no policy matches it, or tidegate does not know its field
+                  or the content of its file
 
     Exit code 0: all images were judged and would be admitted. 1: at least one would be refused. 2: no image would be refused, but
     at least one could not be checked or was not judged, there is no image, or the input is invalid.

@@ -1,4 +1,4 @@
-"""``tidegate completion``: what a shell reads to complete commands and options."""
+"""``tidegate completion``: the script with which a shell completes commands and options."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -12,17 +12,18 @@ VARIABLE = "_TIDEGATE_COMPLETE"
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the completion of commands and options for SHELL.
+    """Print the script with which a shell completes commands and options.
 
     \b
     Install it for new shells:
+      mkdir -p ~/.local/share/bash-completion/completions
       tidegate completion bash \\
         > ~/.local/share/bash-completion/completions/tidegate
       tidegate completion zsh > "${fpath[1]}/_tidegate"
       tidegate completion fish > ~/.config/fish/completions/tidegate.fish
 
-    bash needs the package bash-completion for that, and zsh needs `autoload -Uz compinit && compinit` in ~/.zshrc. Without
-    them, put `source <(tidegate completion bash)`, or the same with zsh, into ~/.bashrc or ~/.zshrc.
+    bash reads this folder if the package bash-completion is installed. If not, add `source <(tidegate completion bash)` to
+    ~/.bashrc. zsh needs the line `autoload -Uz compinit && compinit` in ~/.zshrc.
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     found = get_completion_class(shell)
     assert found is not None

@@ -45,8 +45,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=_FILE,
     multiple=True,
     metavar="FILE",
-    help="Images in use, to find scopes that match none of them: a reference on each line, or the output of kubectl get "
-    "imageverdicts -o yaml; may be repeated.",
+    help="List of the images in use, to find scopes that match none of them: one reference on each line, or the output of "
+    "kubectl get imageverdicts -o yaml; may be repeated.",
 )
 @click.option(
     "--against",
@@ -54,8 +54,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=_FILE,
     multiple=True,
     metavar="FILE",
-    help="ImageVerdict objects, from kubectl get imageverdicts -o yaml, to find running images that the policies would newly "
-    "refuse; may be repeated. They count for --images too.",
+    help="Output of kubectl get imageverdicts -o yaml, to find running images that the policies would newly refuse; may be "
+    "repeated. Its images also count as listed by --images.",
 )
 @click.option(
     "--namespaces",
@@ -63,7 +63,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=_FILE,
     multiple=True,
     metavar="FILE",
-    help="YAML file with the Namespace objects of the cluster, for selectors, and to find patterns that match none of them; may "
+    help="YAML file with the Namespace objects of the cluster, for selectors, and to find patterns that match no namespace; may "
     "be repeated.",
 )
 @click.option(
@@ -72,7 +72,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Choice(list(_PRINT)),
     default="text",
     show_default=True,
-    help="Output format: text for people, JSON for programs, SARIF for code scanning, or annotations of GitHub Actions.",
+    help="Output format: text for people, json for programs, sarif for code scanning, or github for annotations in GitHub "
+    "Actions.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 also if there are only warnings.")
 def lint(
@@ -83,13 +84,19 @@ def lint(
     output: str,
     strict: bool,
 ) -> None:
-    """Find mistakes in ImagePolicy, TrustStore and exception objects in files, and in all YAML files below folders.
+    """Find mistakes in ImagePolicy, TrustStore and exception objects, in files and in all YAML files of folders.
 
-    It finds what the API server does not: names of trust stores and policies that do not exist, policies that no image can meet,
-    that contradict each other or are never stricter than another one, exceptions that have ended, and scopes that match no
-    image. Fields and values that the API server would refuse are found too, with their line. No network is used.
+    \b
+    It finds mistakes that the API server does not find:
+      - trust stores and policies that an object names and no file has
+      - policies that no image can meet, and policies that contradict each other
+      - policies that another policy makes superfluous
+      - exceptions that have ended
+      - scopes that match no image
 
-    Exit code 0: no errors, and with --strict no warnings. 1: at least one. 2: the input cannot be read.
+    It also finds fields and values that the API server would refuse, and names their lines. It uses no network.
+
+    Exit code 0: there is no error, and with --strict no warning. 1: there is at least one. 2: the input cannot be read.
 
     \b
     Examples:

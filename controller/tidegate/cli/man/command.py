@@ -12,7 +12,9 @@ from tidegate.errors import Error
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.pass_context
 def man(context: click.Context, directory: Path) -> None:
-    """Write the manual pages of all commands into DIRECTORY, which is made if it is missing.
+    """Write the manual pages of all commands into DIRECTORY.
+
+    If the directory does not exist, tidegate creates it.
 
     \b
     Example:

@@ -58,8 +58,8 @@ _DECISIONS: Final[dict[ImageState, Expected]] = {
     multiple=True,
     metavar="FILE",
     help="YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use; may be "
-    "repeated. They say which evidence is needed, and the case names the files. Default: a policy that requires immutable tags "
-    "and no CRITICAL findings.",
+    "repeated. tidegate looks up the evidence that these policies need, and the test cases name the files. Default: a policy "
+    "that requires immutable tags and no CRITICAL findings.",
 )
 @click.option(
     "--namespace",
@@ -94,14 +94,14 @@ def record(
     name: str,
     out: Path | None,
 ) -> None:
-    """Write the evidence of IMAGEs, and the present answer of the policies, as test cases for tidegate test.
+    """Look up the evidence of IMAGEs, and write it with the decision of the policies as test cases for tidegate test.
 
-    AWS is asked as by tidegate explain: for what the policies need. Signatures are written whole, with what AWS Signer, OCSP
-    responders and CRLs answered, so that they are verified again in the test. Nothing secret is written; the findings of your
-    images are.
+    It asks AWS only for what the policies need, as tidegate explain does. It writes whole signatures with the answers of AWS
+    Signer, OCSP responders and CRLs, and tidegate test verifies these signatures again. The file has the findings of your
+    images, and no credentials.
 
-    Exit code 0: everything was recorded. 2: something could not be looked up, and is undetermined in the case; or the input is
-    invalid.
+    Exit code 0: everything was recorded. 2: at least one look-up failed, and its check is undetermined in the test case; or the
+    input is invalid.
 
     \b
     Examples:

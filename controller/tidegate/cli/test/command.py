@@ -27,8 +27,8 @@ _PRINT = {"text": print_text, "json": print_json, "junit": print_junit}
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use, for "
-    "all cases; may be repeated. It is added to the files that the cases name.",
+    help="YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use; may "
+    "be repeated. All cases are judged by them, in addition to the files that the cases name.",
 )
 @click.option(
     "--output",
@@ -36,14 +36,14 @@ _PRINT = {"text": print_text, "json": print_json, "junit": print_junit}
     type=click.Choice(list(_PRINT)),
     default="text",
     show_default=True,
-    help="Output format: text for people, JSON for programs, or JUnit XML for CI systems.",
+    help="Output format: text for people, json for programs, or junit for CI systems.",
 )
 def run_tests(paths: tuple[Path, ...], policy_files: tuple[Path, ...], output: str) -> None:
-    """Run the test cases of policies in files, and in all YAML files below folders.
+    """Run the test cases of policies, from files and from all YAML files of folders.
 
-    A case has an object, what AWS says of its images, and the expected answer. It is judged by the same code as in the cluster.
-    Nothing is looked up: what the case does not say is undetermined. docs/guides/policy-tests.md describes the cases;
-    tidegate record writes them from real images.
+    A case has an object, the answers of AWS about its images, and the expected decision. tidegate decides with the code of the
+    cluster and without a network. If a case lacks a fact that a check needs, the check is undetermined.
+    docs/guides/policy-tests.md describes the cases, and tidegate record writes them from real images.
 
     Exit code 0: all cases passed. 1: at least one failed. 2: none failed, but at least one could not be judged, or the input is
     invalid.

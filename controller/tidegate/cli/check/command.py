@@ -98,7 +98,7 @@ from tidegate.strict.quotation import quoted
     multiple=True,
     metavar="KIND.GROUP=PATH",
     help="Field with an image in a custom resource, such as Runner.ci.example.com=spec.parts[*].image; may be "
-    "repeated. tidegate knows the fields of many kinds. An empty PATH says that no other field of the kind has an image.",
+    "repeated. The fields of many kinds are known. An empty PATH says that no other field of the kind has an image.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 also if a failure only warns, is audited or is logged.")
 @click.option(

@@ -1,7 +1,7 @@
 """What policies would newly refuse of the images that run in a cluster, by the facts in their ImageVerdicts.
 
-The verdicts have what the present policies ask. What a policy newly asks may be missing there: then the image may be
-refused, which is another finding.
+The verdicts have the facts that the present policies need. If a policy newly needs another fact, the image may be refused:
+this is a finding of its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ T = TypeVar("T")
 def check_against(
     found: LintedObjects, verdicts: Sequence[StoredVerdict], labels: NamespaceLabels, now: datetime
 ) -> Iterator[LintFinding]:
-    """Yield a finding for each policy and running image that it would refuse, and no policy refuses now."""
+    """Yield a finding for each policy and running image, if the policy would refuse it and no policy refuses it now."""
     trust = TrustSnapshot.of(found.stores.values())
     sources = {policy.name: source for source, policy in found.policies}
     snapshot = PolicySnapshot.of(
@@ -71,13 +71,13 @@ def _refused_in(verdict: StoredVerdict) -> frozenset[str]:
 
 
 def _references(verdict: StoredVerdict) -> list[str]:
-    """Return the references by which the image runs: its tags, or its digest where Pods name it by that."""
+    """Return the references by which Pods name the image: its tags, or its digest."""
     place = repository_text(verdict.repository)
     return [f"{place}:{tag}" for tag in verdict.status.runs.tags] or [f"{place}@{verdict.digest}"]
 
 
 def _judge(plan: Plan, verdict: StoredVerdict, now: datetime, since: datetime | None) -> ImageVerdict:
-    """Return the verdict on an image that runs since a moment, with the grace that this gives."""
+    """Return the verdict on an image that has run since a time, with the grace for running images."""
     evidence = _evidence(plan, verdict, now)
     judged = judge_plan(plan, evidence, now=now, monotonic=0.0, audit_only=False)
     if not judged.denied or since is None or not plan.matching.policy_set.has_running_images:
@@ -103,13 +103,11 @@ def _finding(source: Source, verdict: StoredVerdict, namespaces: Sequence[str], 
     where = f"{', '.join(namespaces[:MAX_NAMED])}{more}"
     image = f"{repository_text(verdict.repository)}@{verdict.digest}"
     if result.outcome is Outcome.UNDETERMINED:
-        message = (
-            f"the verdict of {image}, which runs in {where}, does not have what the check {result.check.value} asks"
-        )
+        message = f"{image} runs in {where}, and its verdict does not have the evidence that the check {result.check.value} needs"
         fix = f"check the image with tidegate check, or apply the policy with the action Audit first: {result.found}"
         return source.finding(Rule.COULD_REFUSE, f"spec.{result.check.value}", message, fix)
     message = (
-        f"{image}, which runs in {where}, would be refused: {result.check.value} {result.reason.value}: {result.found}"
+        f"{image} runs in {where} and would be refused: {result.check.value} {result.reason.value}: {result.found}"
     )
     fix = result.remedy or "use another image, or start the policy with the actions Warn and Audit"
     return source.finding(Rule.WOULD_REFUSE, f"spec.{result.check.value}", message, fix)
@@ -142,7 +140,7 @@ def _known(value: T | None, source: str, now: datetime) -> Fact[T]:
 
 
 def _proofs(requirements: Sequence[Requirement], verified: Mapping[str, Attempt]) -> VerificationResults:
-    """Return the requirements that were met; all others are not known."""
+    """Return the requirements that were met. All others are unknown."""
     met = {one: verified.get(fingerprint(one)) for one in requirements}
     return VerificationResults(
         by_requirement={

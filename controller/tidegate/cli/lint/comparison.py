@@ -1,4 +1,4 @@
-"""Policies that no image can meet, alone or together, and policies that are never stricter than another one."""
+"""Policies that no image can meet, pairs that no image can meet, and policies that another policy makes superfluous."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -49,11 +49,11 @@ _COMPARED: Final = frozenset(
 )
 _IDENTITY: Final = frozenset({"name", "uid", "generation"})
 _NOT_COMPARED: Final = tuple(one.name for one in fields(ImagePolicy) if one.name not in _COMPARED | _IDENTITY)
-"""Parts of a policy that are never stricter only where they are left out or equal."""
+"""Fields of a policy that are compared by equality: a policy is not stricter if it omits the field or has the same value."""
 
 
 def compare(policies: Policies, exceptions: Sequence[ImagePolicyException]) -> Iterator[LintFinding]:
-    """Yield a finding for each policy that nothing can meet, and for each pair that contradicts or repeats itself."""
+    """Yield a finding for each policy that no image can meet, each contradicting pair, and each superfluous policy."""
     for source, policy in policies:
         yield from _nothing_passes(source, policy)
     paired = policies[:MAX_PAIRED]
@@ -72,7 +72,7 @@ def _never_stricter(
     earlier: int,
     exceptions: Sequence[ImagePolicyException],
 ) -> Iterator[LintFinding]:
-    """Yield a finding where one of the others makes a policy superfluous; of two that are equal, the later one is."""
+    """Yield a finding if one of the others makes a policy superfluous. Of two equal policies, the later one is superfluous."""
     for index, other in enumerate(others):
         if not is_never_stricter(policy, other) or _is_excepted_alone(policy, other, exceptions):
             continue
@@ -81,7 +81,7 @@ def _never_stricter(
         yield source.finding(
             Rule.NEVER_STRICTER,
             "metadata.name",
-            f"policy {policy.name} refuses nothing that policy {other.name} does not refuse",
+            f"policy {other.name} is at least as strict as policy {policy.name}, and applies to all of its images",
             f"remove {policy.name}, or make it stricter than {other.name}",
         )
         return
@@ -102,7 +102,7 @@ def _nothing_passes(source: Source, policy: ImagePolicy) -> Iterator[LintFinding
         yield source.finding(
             Rule.NOTHING_PASSES,
             path,
-            f"policy {policy.name} is about registries that are not Amazon ECR, whose images never meet {', '.join(demanded)}",
+            f"policy {policy.name} applies to registries other than Amazon ECR, and images there never meet {', '.join(demanded)}",
             f"remove {', '.join(demanded)} from {policy.name}, or name repositories of Amazon ECR",
         )
 
@@ -123,12 +123,12 @@ def _contradiction(source: Source, policy: ImagePolicy, other: ImagePolicy) -> I
         "spec.registries",
         f"policies {other.name} and {policy.name} apply to the same images and allow no common registry, so one of them"
         " refuses each image",
-        f"allow a common registry in both, or limit {policy.name} or {other.name} with match to its own images",
+        f"allow a common registry in both, or limit {policy.name} and {other.name} to different images with match",
     )
 
 
 def is_never_stricter(policy: ImagePolicy, other: ImagePolicy) -> bool:
-    """Tell whether a policy surely refuses, warns of and audits nothing beyond what the other one does."""
+    """Tell whether the other policy surely refuses, warns about and audits every image that this policy does."""
     return (
         match_contained(policy.match, other.match)
         and _actions_within(policy.actions, other.actions)
@@ -147,12 +147,12 @@ def is_never_stricter(policy: ImagePolicy, other: ImagePolicy) -> bool:
 
 
 def _is_excepted_alone(policy: ImagePolicy, other: ImagePolicy, exceptions: Sequence[ImagePolicyException]) -> bool:
-    """Tell whether something is excepted from the other policy alone: then this one refuses what that one does not."""
+    """Tell whether an exception names the other policy alone: then this policy refuses images that the other one admits."""
     return any(other.name in one.policies and policy.name not in one.policies for one in exceptions)
 
 
 def _actions_within(actions: frozenset[Action], others: frozenset[Action]) -> bool:
-    # A refusal is also seen by the user, so that it stands for a warning.
+    # The user also sees a refusal, so a refusal counts as a warning.
     return actions <= others or (Action.DENY in others and actions - others <= {Action.WARN})
 
 

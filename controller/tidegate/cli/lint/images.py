@@ -22,7 +22,7 @@ MAX_IMAGES: Final = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedImages:
-    """Images by their references, the verdicts on them where there are some, and the namespaces where they run."""
+    """Images by their references, with the verdicts on them and their namespaces if the list has these."""
 
     references: tuple[ImageReference, ...] = ()
     verdicts: tuple[StoredVerdict, ...] = ()
@@ -36,7 +36,7 @@ def read_images(file: Path) -> ListedImages:
         return of_verdicts(read_verdicts(content, file))
     lines = [line.partition("#")[0].strip() for line in content.decode(errors="replace").splitlines()]
     if not any(lines):
-        raise ArgumentError(f"{file} has no images; write a reference on each line")
+        raise ArgumentError(f"{file} has no images; write one reference on each line")
     if len(lines) > MAX_IMAGES:
         raise ArgumentError(f"{file} has more than {MAX_IMAGES} images")
     return ListedImages(references=tuple(_reference(line, file, n) for n, line in enumerate(lines, 1) if line))
@@ -87,11 +87,11 @@ def _scopes(
         where = f"{path}[{index}]"
         globs = [replace(scope, repositories=(glob,)) for glob in scope.repositories]
         unmatched = [at for at, one in enumerate(globs) if not any(scope_contains(one, image) for image in images)]
-        # A scope of which nothing matches is one finding, also where it names many repositories.
+        # If no repository of a scope matches, this is one finding, not one for each repository.
         places = [where] if len(unmatched) == len(globs) else [f"{where}.repositories[{at}]" for at in unmatched]
         for place in places:
             message = f"{place}: matches none of the {len(images)} listed images"
-            yield source.finding(Rule.MATCHES_NO_IMAGE, place, message, "correct it, or remove it")
+            yield source.finding(Rule.MATCHES_NO_IMAGE, place, message, "correct the scope, or remove it")
 
 
 def check_namespaces(found: LintedObjects, namespaces: Iterable[str]) -> Iterator[LintFinding]:

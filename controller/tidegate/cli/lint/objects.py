@@ -1,4 +1,4 @@
-"""Reads the objects of files for lint: what can be read as values, and the problems of all others as findings."""
+"""Reads the objects of files for lint: valid objects as values, and the problems of invalid ones as findings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from tidegate.verdicts.shape import KIND as VERDICT
 
 _KINDS: Final = (POLICY, *SPECS, TRUST_STORE)
 _OTHERS: Final = (VERDICT,)
-"""Kinds of the group that nobody writes by hand."""
+"""Kinds of the group that only tidegate writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class LintedObjects:
 
 
 def read_objects(paths: Sequence[Path]) -> LintedObjects:
-    """Return the objects of files, and of all YAML files below folders; raise ArgumentError where there is none to lint."""
+    """Return the objects of files and of all YAML files of folders; raise ArgumentError if there is none to lint."""
     found = LintedObjects()
     sources = [one for path in paths for file in _files(path) for one in _sources(file)]
     linted = [one for one in sources if _is_linted(one.value.value)]
@@ -111,8 +111,10 @@ def _add_duplicate(found: LintedObjects, source: Source, seen: dict[tuple[str, o
         return
     first = seen.setdefault((source.value.value["kind"], namespace, name), source)
     if first is not source:
-        message = f"{source.label} is also in {first.file}:{first.value.line}, and the one applied last counts"
-        found.findings.append(source.finding(Rule.DUPLICATE_OBJECT, "metadata.name", message, "remove or rename one"))
+        message = f"{source.label} is also in {first.file}:{first.value.line}, and the cluster keeps only the one that is applied last"
+        found.findings.append(
+            source.finding(Rule.DUPLICATE_OBJECT, "metadata.name", message, "remove or rename one of them")
+        )
 
 
 def _read(found: LintedObjects, source: Source) -> None:
@@ -173,5 +175,5 @@ def _read_stores(found: LintedObjects, sources: Sequence[Source]) -> None:
 
 
 def _without_content(store: StoreObject) -> TrustStore:
-    """Return a trust store of which only the type is known: a TUF repository has its content, or a ConfigMap in no file."""
+    """Return a trust store without its content, which is in a TUF repository, or in a ConfigMap that no file has."""
     return TrustStore(name=store.name, uid=store.uid, generation=store.generation, type=store.type)

@@ -14,7 +14,7 @@ _RULES: Final = (
     ("an expression that is true or false", Rule.INVALID_CONDITION),
     ("the name of a sigstore authority", Rule.UNKNOWN_AUTHORITY),
 )
-"""The rule of a problem by how what was expected begins."""
+"""The rule of a problem, by the beginning of the text that names the expected value."""
 _RE2_SAID: Final = re.compile(r"correct it \('[^:]*: (?P<fragment>.*)'\); RE2")
 _CEL_SAID: Final = re.compile(r"<input>:(?P<line>\d+):(?P<column>\d+):")
 _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,9})\]")
@@ -28,14 +28,19 @@ def read_problem(problem: str, obj: dict[str, Any]) -> tuple[Rule, str, str, str
     at = rest.rfind(_EXPECTED)
     got, (expected, _, fix) = rest[:at], rest[at + len(_EXPECTED) :].partition("; ")
     if got == _NO_FIELD:
-        return Rule.UNKNOWN_FIELD, path, f"{path}: there is no such field", fix if "?" in fix else f"{fix}; {expected}"
+        return (
+            Rule.UNKNOWN_FIELD,
+            path,
+            f"{path}: there is no such field",
+            fix if "?" in fix else f"{fix}, or use {expected}",
+        )
     rule = next((rule for start, rule in _RULES if expected.startswith(start)), Rule.INVALID_VALUE)
     message = f"{path}: got {got}{_position(rule, fix, value_at(obj, path))}, expected {expected}"
     return rule, path, message, fix
 
 
 def _position(rule: Rule, said: str, text: object) -> str:
-    """Return where in an expression its library found the problem, where it says so."""
+    """Return the place in an expression at which its library found the problem; empty if the library does not say."""
     if not isinstance(text, str):
         return ""
     if rule is Rule.INVALID_CONDITION and (found := _CEL_SAID.search(said)):

@@ -1,4 +1,4 @@
-"""What objects name and no file has: trust stores, policies and checks; and exceptions that have ended."""
+"""Trust stores, policies and checks that objects name and no file has; and exceptions that have ended."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,11 +12,11 @@ from tidegate.policy.trust_problems import trust_problems
 from tidegate.policy.trust_stores import TrustSnapshot
 
 _NOT_READ = "it has not been read yet"
-"""What ``trust_problems`` says of keys in AWS KMS, which lint does not read."""
+"""The text of ``trust_problems`` about keys in AWS KMS, because lint does not read these."""
 
 
 def check_references(found: LintedObjects, now: datetime) -> Iterator[LintFinding]:
-    """Yield the findings about what objects name."""
+    """Yield the findings about names in objects."""
     trust = TrustSnapshot.of(found.stores.values())
     policies = {policy.name: policy for _, policy in found.policies}
     for source, policy in found.policies:
@@ -57,8 +57,8 @@ def _ignored(source: Source, policy: ImagePolicy, now: datetime) -> Iterator[Lin
     for index, one in enumerate(() if rules is None else rules.ignore):
         if one.until <= now:
             path = f"spec.vulnerabilities.ignore[{index}]"
-            message = f"{path}: {one.id} is not ignored any more, since {one.until:%Y-%m-%d}"
-            yield source.finding(Rule.EXPIRED, path, message, "remove it, or write a later day in until")
+            message = f"{path}: {one.id} was ignored until {one.until:%Y-%m-%d}, and counts again"
+            yield source.finding(Rule.EXPIRED, path, message, "remove the entry, or write a later date in until")
 
 
 def _exception(
@@ -70,7 +70,7 @@ def _exception(
 ) -> Iterator[LintFinding]:
     if not exception.is_active(now):
         message = f"the exception {exception.label} ended at {exception.expires_at:%Y-%m-%dT%H:%M:%SZ}"
-        yield source.finding(Rule.EXPIRED, "spec.expiresAt", message, "delete it, or write a later time")
+        yield source.finding(Rule.EXPIRED, "spec.expiresAt", message, "delete it, or write a later time in expiresAt")
     for index, name in enumerate(exception.policies):
         path, policy = f"spec.policies[{index}]", policies.get(name)
         if policy is not None:
@@ -85,7 +85,7 @@ def _of_policy(
     source: Source, exception: ImagePolicyException, policy: ImagePolicy, path: str, now: datetime
 ) -> Iterator[LintFinding]:
     if refused := refusal_of(policy, exception, now):
-        fix = f"change namespacedExceptions of policy {policy.name}, or shorten the exception to what it permits"
+        fix = f"change namespacedExceptions of policy {policy.name}, or limit the exception to what the policy permits"
         yield source.finding(Rule.NOT_PERMITTED, path, f"{path}: {refused}", fix)
     absent = [one.value for one in exception.checks if not _has_check(policy, one.value)]
     if absent:

@@ -38,12 +38,12 @@ class Rule(StrEnum):
     INVALID_REGULAR_EXPRESSION = (
         "InvalidRegularExpression",
         LintSeverity.ERROR,
-        "An expression is not one of RE2, or matches every identity.",
+        "A regular expression is not in the syntax of RE2, or matches every identity.",
     )
     INVALID_CONDITION = (
         "InvalidCondition",
         LintSeverity.ERROR,
-        "A condition is not an expression of CEL that is true or false.",
+        "A condition is not a CEL expression that returns true or false.",
     )
     UNKNOWN_AUTHORITY = (
         "UnknownAuthority",
@@ -59,18 +59,18 @@ class Rule(StrEnum):
     UNKNOWN_TRUST_STORE = (
         "UnknownTrustStore",
         LintSeverity.WARNING,
-        "An authority names a trust store that is in no file.",
+        "An authority names a trust store that no file has.",
     )
-    NOTHING_PASSES = "NothingPasses", LintSeverity.ERROR, "No image that a policy applies to can meet the policy."
+    NOTHING_PASSES = "NothingPasses", LintSeverity.ERROR, "No image can meet the policy."
     CONTRADICTING_POLICIES = (
         "ContradictingPolicies",
         LintSeverity.ERROR,
-        "No image that two policies apply to can meet both of them.",
+        "Two policies apply to the same images, and no image can meet both.",
     )
     NEVER_STRICTER = (
         "NeverStricter",
         LintSeverity.WARNING,
-        "A policy refuses nothing that another policy does not refuse.",
+        "Another policy is at least as strict, and applies to all images of this policy.",
     )
     MATCHES_NO_IMAGE = "MatchesNoImage", LintSeverity.WARNING, "A scope matches none of the listed images."
     MATCHES_NO_NAMESPACE = (
@@ -78,15 +78,31 @@ class Rule(StrEnum):
         LintSeverity.WARNING,
         "A pattern matches none of the listed namespaces.",
     )
-    UNKNOWN_POLICY = "UnknownPolicy", LintSeverity.WARNING, "An exception names a policy that is in no file."
-    ABSENT_CHECK = "AbsentCheck", LintSeverity.WARNING, "An exception names a check that its policies do not have."
-    NOT_PERMITTED = "NotPermitted", LintSeverity.WARNING, "A policy does not permit an exception of a namespace."
-    EXPIRED = "Expired", LintSeverity.WARNING, "An exception, or an ignored vulnerability, has ended."
-    WOULD_REFUSE = "WouldRefuse", LintSeverity.WARNING, "A running image that is not refused now would be refused."
+    UNKNOWN_POLICY = "UnknownPolicy", LintSeverity.WARNING, "An exception names a policy that no file has."
+    ABSENT_CHECK = (
+        "AbsentCheck",
+        LintSeverity.WARNING,
+        "An exception names a check that one of its policies does not have.",
+    )
+    NOT_PERMITTED = (
+        "NotPermitted",
+        LintSeverity.WARNING,
+        "A policy does not permit a NamespacedImagePolicyException that names it.",
+    )
+    EXPIRED = (
+        "Expired",
+        LintSeverity.WARNING,
+        "An exception has ended, or the date until which a vulnerability is ignored has passed.",
+    )
+    WOULD_REFUSE = (
+        "WouldRefuse",
+        LintSeverity.WARNING,
+        "A policy would refuse a running image that no policy refuses now.",
+    )
     COULD_REFUSE = (
         "CouldRefuse",
         LintSeverity.NOTE,
-        "The verdict of a running image does not have what a policy newly asks, so that it may be refused.",
+        "A policy may refuse a running image: its verdict does not have the evidence that the policy newly needs.",
     )
 
 

@@ -1,6 +1,6 @@
 """Whether two patterns or scopes of repositories have something in common, and whether one contains the other.
 
-Overlap is exact. Containment is not: what is not surely contained counts as not contained.
+Overlap is exact. Containment is not exact: in case of doubt, a pattern counts as not contained.
 """
 
 from collections.abc import Sequence

@@ -134,5 +134,7 @@ def _items(document: YamlValue, file: object) -> Sequence[YamlValue] | None:
     if value["kind"] != "List" or items is not None:
         return items
     if value.get("items") is not None:
-        raise ArgumentError(f"{file}:{document.line}: a List whose items are {type(value['items']).__name__}")
+        raise ArgumentError(
+            f"{file}:{document.line}: items of a List: expected a list, got {type(value['items']).__name__}"
+        )
     return ()

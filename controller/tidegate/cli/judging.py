@@ -72,7 +72,7 @@ def judge_images(
     """Fetch the trust that the files lack, then judge each image; return the images in order.
 
     ``wait_seconds`` is how long to wait for pending scans and for what AWS could not answer. ``planned`` is called with the
-    plan of each image before its evidence is looked up. Calls that failed are told on standard error, and with ``--verbose``
+    plan of each image before its evidence is looked up. Standard error lists the calls that failed, and with ``--verbose``
     all calls.
     """
     judged = asyncio.run(_judge_all(engine, policies, images, timeout_seconds, wait_seconds, planned))

@@ -1,7 +1,7 @@
 """The calls that a command made to AWS and registries: what failed with its cause, and with ``--verbose`` all of them.
 
-The operator sits at this terminal, so that causes belong into the text: identity, API, error code and request. It goes to
-standard error, so that the output stays what programs read.
+The operator reads this terminal, so the text has the causes: identity, API, error code and request id. It goes to standard
+error, so that programs can read the output.
 """
 
 import threading
@@ -16,7 +16,7 @@ from tidegate.images.reference import ImageReference
 from tidegate.images.repository import EcrRegistry, Registry
 
 MAX_KEPT: Final = 1_000
-"""APIs of registries that are counted, and failures that are told."""
+"""APIs of registries that are counted, and failures that are listed."""
 _OF_AN_IDENTITY: Final = frozenset({Cause.ACCESS_DENIED, Cause.ROLE_DENIED, Cause.CREDENTIALS})
 
 
@@ -70,7 +70,7 @@ class MadeCalls:
                 self._failures[key] = _Failure(problem=problem)
 
     def failures(self, references: Iterable[ImageReference], identity: Callable[[], str]) -> list[str]:
-        """Return lines about each failure. ``identity`` asks who is calling; it is asked only where that explains one."""
+        """Return lines about each failure. ``identity`` looks up the caller; it is called only if that explains a failure."""
         examples = {one.ecr.registry: one for one in references if one.ecr is not None}
         lines: list[str] = []
         caller = ""

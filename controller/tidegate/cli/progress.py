@@ -1,6 +1,6 @@
 """Progress of look-ups, shown on a terminal while they run.
 
-On anything else, such as the log of a pipeline, only waiting is told, in a line a minute.
+Elsewhere, such as in the log of a pipeline, only waiting is shown, by one line a minute.
 """
 
 import sys
@@ -46,7 +46,7 @@ def show_progress() -> Iterator[Begin]:
 
 @contextmanager
 def show_waiting(seconds: float) -> Iterator[Callable[[str, float], None]]:
-    """Show what is waited for, of so many seconds in all: a bar on a terminal, and elsewhere a line now and then."""
+    """Show the progress of waiting for so many seconds: a bar on a terminal, and elsewhere one line a minute."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines()
@@ -66,7 +66,7 @@ def show_waiting(seconds: float) -> Iterator[Callable[[str, float], None]]:
 
 
 class _Lines:
-    """Writes a line when what is waited for changes, and once a minute."""
+    """Writes a line when the reason to wait changes, and once a minute."""
 
     def __init__(self) -> None:
         self._last, self._at = "", 0.0

@@ -1,6 +1,6 @@
 """Waits for answers that are still to come: a scan that is pending, or a fact that AWS could not give yet.
 
-What is judged again is judged as before: waiting never makes an answer of one that is missing.
+An image is judged again as before: waiting never replaces a missing answer.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ MAX_WAIT: Final = timedelta(hours=6)
 INTERVAL_SECONDS: Final = 15.0
 """Time between two look-ups; a pending scan is cached for ten seconds."""
 NEW_IMAGE: Final = timedelta(minutes=15)
-"""So long after the push of an image, the scanner may have no record of it yet."""
+"""Time after a push during which the scanner may have no record of the image yet."""
 _TRANSIENT: Final = frozenset(
     {
         Cause.DEADLINE,
@@ -44,11 +44,11 @@ _PENDING: Final = {Reason.SCAN_PENDING: "scan pending", Reason.SIGNATURE_PENDING
 """The reasons that pass by themselves."""
 
 Tell = Callable[[str, float], None]
-"""Tells what is waited for, and the seconds that are left."""
+"""Shows the reason to wait, and the seconds that are left."""
 
 
 def reason_to_wait(judged: "JudgedImage", clock: Clock) -> str:
-    """Return what is waited for if the answer about an image may come by itself; empty if waiting does not change it."""
+    """Return the reason to wait for an image; empty if waiting does not change its answer."""
     reasons: list[str] = []
     for judgement in judged.verdict.judgements:
         results = [one for one in judgement.results if not one.lets_through or one.reason in _PENDING]
@@ -100,7 +100,7 @@ async def wait_for_answers(
     seconds: float,
     telling: AbstractContextManager[Tell],
 ) -> list["JudgedImage"]:
-    """Judge again what is worth waiting for, until it is answered or the time is over; return all images in order."""
+    """Judge images again while there is a reason to wait and time is left; return all images in order."""
     found, end = list(judged), clock.monotonic() + seconds
     with telling as tell:
         while True:

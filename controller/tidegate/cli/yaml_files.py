@@ -1,7 +1,7 @@
 """YAML and JSON files, bounded, with the line of each field.
 
-A mapping with the same key twice is an error: of two values one would be lost, such as an object where the line ``---``
-before the next one is missing.
+A mapping with the same key twice is an error, because one of the two values would be lost. Often the line ``---`` between two
+objects is missing.
 """
 
 import re
@@ -35,7 +35,7 @@ class YamlValue:
         return int(self.node.start_mark.line) + 1
 
     def line_of(self, path: str) -> int:
-        """Return the line of a field, such as ``spec.containers[0].image``; of the nearest one around it if it has none."""
+        """Return the line of a field, such as ``spec.containers[0].image``, or of the nearest field around it."""
         return int(_nearest(self.node, self.node, path, [MAX_STEPS])[1].start_mark.line) + 1
 
     def key_line_of(self, path: str) -> int:
@@ -125,7 +125,7 @@ def _nearest(node: yaml.Node, key: yaml.Node, path: str, steps: list[int]) -> tu
 
 
 def _children(node: yaml.Node, key: yaml.Node, path: str) -> Iterator[tuple[str | None, yaml.Node, yaml.Node]]:
-    """Yield the members of a node, each with its key, and first what is left of the path below it, or None if it leads elsewhere."""
+    """Yield the rest of the path below each member of a node (None if the path leads elsewhere), the member, and its key."""
     if isinstance(node, yaml.SequenceNode):
         found = re.match(r"\[(\d{1,9})\]\.?", path)
         if found and int(found[1]) < len(node.value):

@@ -24,7 +24,10 @@ INPUTS: dict[str, tuple[str | bytes, str]] = {
     "only comments": ("# helm template failed\n", "there is no object in "),
     "an empty List": ("apiVersion: v1\nkind: List\nitems: []\n", "there is no object in "),
     "a List without items": ("apiVersion: v1\nkind: List\n", "there is no object in "),
-    "a List with other items": ("apiVersion: v1\nkind: List\nitems: {a: 1}\n", "a List whose items are dict"),
+    "a List with other items": (
+        "apiVersion: v1\nkind: List\nitems: {a: 1}\n",
+        "items of a List: expected a list, got dict",
+    ),
     "a binary file": (b"\x7fELF\x00\x01", "is not YAML"),
     "another encoding": (b"\xff\xfea\x00", "cannot be read"),
     "a template": (TEMPLATE, "it looks like a template, so render it first, for example with helm template"),
@@ -84,7 +87,7 @@ def test_nothing_on_standard_input_is_not_green(desk: Desk, content: str) -> Non
         "VERDICT     IMAGE",
         "NOT JUDGED  (no image)",
         "            standard input",
-        "            there is no object in standard input",
+        "            there is no object in standard input. To fix: check the path, and the command that writes the input",
         "",
         "1 not judged",
     ]

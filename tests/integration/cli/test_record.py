@@ -251,7 +251,7 @@ def test_standard_output_and_the_built_in_policy(desk: Desk) -> None:
     cases = desk.folder / "cases.yaml"
     cases.write_text(ended.out)
     tested = run("test", cases)
-    assert (tested.code, tested.err) == (PASSED, f"{cases} names no policies: judged by the built-in baseline\n")
+    assert (tested.code, tested.err) == (PASSED, f"{cases} names no policies, so the built-in baseline applies\n")
 
 
 def test_what_could_not_be_looked_up_is_said_and_not_written(desk: Desk, sim: Simulator, impatient: None) -> None:

@@ -231,7 +231,7 @@ def test_basic_scanning(tested: CaseWriter) -> None:
 def test_both_scanners_in_one_registry_are_refused(tested: CaseWriter) -> None:
     ended = tested([image(), image(tags=["v2"], coverage=None, basic={"status": "COMPLETE"})])
     assert ended.code == ERROR
-    assert "scans with coverage or with basic, got both; keep one" in ended.err
+    assert "expected coverage or basic for the images of " in ended.err
 
 
 def test_the_platforms_of_an_index(tested: CaseWriter) -> None:
@@ -331,7 +331,7 @@ def test_an_object_in_a_file_beside_the_cases(tested: CaseWriter, tmp_path: Path
         ({"cases": [case() | {"expect": {"decision": "allowed"}}]}, "cases[0].expect.decision: invalid enum value"),
         ({"cases": [case(reasons=["TagMutabel"])]}, "cases[0].expect.reasons[0]: invalid enum value 'TagMutabel'"),
         ({"cases": []}, "cases: expected `array` of length >= 1"),
-        ({"cases": [case(), case()]}, "cases[1].name: the case is there twice"),
+        ({"cases": [case(), case()]}, "cases[1].name: the case appears twice"),
         ({"apiVersion": "cli.tidegate.dev/v2"}, "apiVersion: invalid enum value"),
         ({"kind": "Tests"}, "kind: invalid enum value"),
         ({"now": "yesterday"}, "now: expected a time such as"),
@@ -339,7 +339,7 @@ def test_an_object_in_a_file_beside_the_cases(tested: CaseWriter, tmp_path: Path
         ({"policies": ["absent.yaml"]}, "absent.yaml cannot be read"),
         ({"platforms": ["linux"]}, "platforms: expected os/architecture"),
         ({"evidence": {"repositories": [{"name": "a b"}]}}, "evidence.repositories[0].name: expected a repository"),
-        ({"evidence": {"repositories": [{"name": "a/b"}] * 2}}, "evidence.repositories[1].name: a/b is there twice"),
+        ({"evidence": {"repositories": [{"name": "a/b"}] * 2}}, "evidence.repositories[1].name: a/b appears twice"),
         ({"cases": [case() | {"object": {"apiVersion": "v1", "kind": "Service"}}]}, "object: expected a kind"),
         (
             {"cases": [case() | {"object": objects.pod("x") | {"spec": {}}}]},
@@ -374,7 +374,7 @@ def test_invalid_evidence_is_named_with_its_field(tested: CaseWriter, part: dict
 def test_two_images_with_one_tag_are_refused(tested: CaseWriter) -> None:
     ended = tested([image(), image()])
     assert ended.code == ERROR
-    assert f"{REPOSITORY}:v1 is there twice; keep one" in ended.err
+    assert f"{REPOSITORY}:v1 appears twice; keep one" in ended.err
 
 
 def test_an_invalid_policy_is_an_error(tested: CaseWriter) -> None:

@@ -30,7 +30,7 @@ from tidegate.policy.snapshot import PolicySnapshot
 CACHED_IMAGES: Final = 20_000
 """Images in the memory of one case; more than an object of 1.5 MiB can name."""
 TIMEOUT_SECONDS: Final = 120.0
-"""Time of one case. Nothing is waited for, so that it is long enough on a slow machine."""
+"""Time of one case: long enough on a slow machine, since a case waits for no network."""
 _RATE: Final = RateLimit(per_second=1e9, burst=10**9)
 
 
@@ -51,7 +51,7 @@ class CaseClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What a case has beside policies and evidence: namespace, platforms of the nodes, and since when its images run."""
+    """The namespace of a case, the platforms of the nodes, and the time since which the images run."""
 
     namespace: str
     labels: Mapping[str, str] | None
@@ -61,7 +61,7 @@ class Situation:
 
 @dataclass(slots=True, kw_only=True)
 class _Surroundings:
-    """What the reviewer asks beside evidence; it also keeps the decision."""
+    """Policies, labels and platforms for the reviewer; it also keeps the decision."""
 
     snapshot: PolicySnapshot
     situation: Situation

@@ -1,6 +1,6 @@
 """The evidence of a test case as the sources of facts that the engine asks: no network, no AWS SDK.
 
-What a case does not have raises SourceUnavailableError, so that it is undetermined, and is noted in ``lacking``.
+A fact that the case does not have raises SourceUnavailableError, so its check is undetermined, and is listed in ``lacking``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,12 +30,12 @@ from tidegate.images.repository import EcrRegistry, EcrRepository, OciRegistry, 
 from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, OcspQuestion
 
 MAX_LACKING: Final = 50
-"""Facts that a case lacks and that are named."""
+"""Missing facts that are listed for a case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CaseRepository:
-    """A repository of a case with its images by tag and digest; ``settings`` None are not known."""
+    """A repository of a case with its images by tag and digest; ``settings`` is None if they are unknown."""
 
     where: str
     settings: RepositorySettings | Absence | None
@@ -92,7 +92,7 @@ class CaseSources:
         """Return the scanner of the registry: that of its images in the case."""
         found = self.scan_types.get(registry)
         if found is None:
-            what = f"coverage and no basic of an image in {registry.host}"
+            what = f"coverage or basic for any image in {registry.host}"
             raise self._lack(what, "ecr:GetRegistryScanningConfiguration")
         return found
 
@@ -139,7 +139,7 @@ class CaseSources:
         return replace(found.artifacts, artifacts=kept)
 
     def signing_status(self, repository: EcrRepository, digest: Digest) -> Sequence[SigningHint]:
-        """Return what Amazon ECR says of signing the image by itself."""
+        """Return the status of managed signing in Amazon ECR."""
         return self._image(repository, digest).signing
 
     def revocation_status(
@@ -148,7 +148,7 @@ class CaseSources:
         *,
         account: str | None = None,  # noqa: ARG002 - a case has no credentials
     ) -> SignerRevocations:
-        """Return what AWS Signer says of a signature."""
+        """Return the answer of AWS Signer about a signature."""
         found = self.signer.get(question)
         if found is None:
             raise self._lack(f"evidence.signer for {question.profile_version_arn}", "signer:GetRevocationStatus")
@@ -213,7 +213,7 @@ def case_sources(evidence: EvidencePart, now: datetime) -> CaseSources:
         where = f"evidence.repositories[{index}]"
         repository = parse_place(part.name, f"{where}.name")
         if repository in repositories:
-            raise ArgumentError(f"{where}.name: {part.name} is there twice; keep one")
+            raise ArgumentError(f"{where}.name: {part.name} appears twice; keep one")
         stored = CaseRepository(where=where, settings=_settings(part), images=stored_images(part, where, now))
         repositories[repository] = stored
         if isinstance(repository, EcrRepository):
@@ -255,7 +255,9 @@ def _add_scan_type(
         said |= set() if image.basic is None else {ScanType.BASIC}
     said |= {found[registry]} if registry in found else set()
     if len(said) > 1:
-        raise ArgumentError(f"{stored.where}: {registry.host} scans with coverage or with basic, got both; keep one")
+        raise ArgumentError(
+            f"{stored.where}: expected coverage or basic for the images of {registry.host}, got both; keep one"
+        )
     for one in said:
         found[registry] = one
 

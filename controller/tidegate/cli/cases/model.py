@@ -1,7 +1,7 @@
 """The fields of a file with test cases, in camelCase; a field that is not here is refused.
 
-Types only; ``read`` reads them and ``evidence`` says what they mean. What is left out of the evidence is not known, so that
-a check that needs it is undetermined. Members of type Any are moments, as in ``moments``.
+Types only; ``read`` reads them and ``evidence`` interprets them. Omitted evidence is unknown: a check that needs it is
+undetermined. Members of type Any are times, as in ``moments``.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -26,7 +26,7 @@ DigestText = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$", max_length=71)
 
 
 class Part(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
-    """A mapping whose fields are all known."""
+    """A mapping without unknown fields."""
 
 
 class PackagePart(Part):
@@ -67,7 +67,7 @@ class BasicPart(Part):
 
 
 class SignaturePart(Part):
-    """What verification comes to for an authority of the policies, as ``authority`` names it.
+    """The result of verification for the authority of the policies that ``authority`` names.
 
     With ``predicateType`` it is an attestation.
     """
@@ -79,7 +79,7 @@ class SignaturePart(Part):
 
 
 class SubjectPart(Part):
-    """The image that a signature says it is about."""
+    """The subject of a signature: the image that it signs."""
 
     media_type: str
     digest: DigestText
@@ -99,9 +99,9 @@ class ArtifactPart(Part):
 
 
 class ScannedPart(Part):
-    """What an image and a platform of an index have in common. ``coverage: null`` and ``basic: null`` say that there is no scan.
+    """The common fields of an image and of a platform of an index. ``coverage: null`` and ``basic: null`` mean: no scan.
 
-    ``signatures`` states results, and ``artifacts`` are verified; both left out, signatures could not be looked for.
+    ``signatures`` states results, and ``artifacts`` are verified. Without both, the signatures are unknown.
     """
 
     digest: DigestText | None = None
@@ -115,7 +115,7 @@ class ScannedPart(Part):
 
 
 class SigningPart(Part):
-    """What Amazon ECR says of signing the image by itself."""
+    """The status of managed signing in Amazon ECR."""
 
     profile: str
     status: SigningState
@@ -190,7 +190,7 @@ class TrustedRootPart(Part):
 
 
 class EvidencePart(Part):
-    """What AWS, registries and revocation services answer."""
+    """The answers of AWS, registries and revocation services."""
 
     repositories: list[RepositoryPart] = []
     signer: list[SignerAnswerPart] = []
@@ -201,7 +201,7 @@ class EvidencePart(Part):
 
 
 class NamespacePart(Part):
-    """The namespace of the object; without labels, a selector matches it."""
+    """The namespace of the object; without labels, selectors are assumed to match it."""
 
     name: str
     labels: dict[str, str] | None = None
@@ -211,7 +211,7 @@ Expected = Literal["Allowed", "Warned", "Audited", "Denied", "NotJudged"]
 
 
 class ExpectPart(Part):
-    """The expected answer. ``reasons`` are all reason codes that are no plain pass, ``images`` those of single images."""
+    """The expected answer. ``reasons`` are the reason codes of all results that do not pass, ``images`` those of each image."""
 
     decision: Expected
     reasons: list[Reason] | None = None
@@ -220,7 +220,7 @@ class ExpectPart(Part):
 
 
 class CasePart(Part):
-    """One case: an object, what is known of its images, and the expected answer.
+    """One case: an object, the evidence about its images, and the expected answer.
 
     ``evidence`` replaces that of the file, repository by repository. ``running_since`` says that the namespace runs the
     images.

@@ -1,4 +1,4 @@
-"""Reads files with test cases: of a folder every YAML file that has some, of a file all that it has.
+"""Reads test cases from files, and from all YAML files of folders.
 
 A field that does not exist is an error with its path and the name that was probably meant.
 """
@@ -49,7 +49,7 @@ def read_cases(paths: Sequence[Path]) -> list[ReadCases]:
 
 
 def files_below(folder: Path, mentioned: str) -> list[Path]:
-    """Return the YAML files below a folder that mention a text: the others, such as values of a chart, may be no objects."""
+    """Return the YAML files below a folder that contain a text: others, such as values of a chart, may have no objects."""
     found = []
     for path in sorted(folder.rglob("*")):
         if (
@@ -65,7 +65,7 @@ def files_below(folder: Path, mentioned: str) -> list[Path]:
 
 
 def _of_file(file: Path) -> Iterator[CaseFile]:
-    """Yield the test cases among the objects of a file; all objects of their API group must be some."""
+    """Yield the test cases of a file; each object of their API group must be one."""
     for document in objects_of(yaml_values(read_text(file), file), file):
         version = document.value.get("apiVersion")
         if isinstance(version, str) and version.partition("/")[0] == _GROUP:
@@ -85,7 +85,7 @@ def _read(document: YamlValue, file: Path) -> CaseFile:
 
 
 def _require_bounded(value: object, file: Path) -> None:
-    """Raise ArgumentError for more than MAX_VALUES values: aliases of YAML may repeat what they name without end."""
+    """Raise ArgumentError for more than MAX_VALUES values: YAML aliases may repeat a value without end."""
     pending, count = [value], 0
     while pending:
         one = pending.pop()

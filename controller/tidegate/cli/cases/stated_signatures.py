@@ -1,4 +1,4 @@
-"""Results of verifications that a test case states, so that a person can write them; all others are verified."""
+"""Results of verifications that a test case states by hand. All other signatures are verified."""
 
 from collections.abc import Sequence
 
@@ -58,7 +58,7 @@ class StatedSignatures(Signatures):
 
 
 def _result(requirement: Requirement, stated: Sequence[SignaturePart], digest: Digest) -> VerificationResult:
-    """Return the result that is stated for a requirement: of its authority, and of its type of predicate."""
+    """Return the stated result for the authority of a requirement and its predicate type."""
     wanted = None if requirement.attestation is None else requirement.attestation.predicate_type
     for part in stated:
         if part.authority == requirement.authority.name and part.predicate_type == wanted:

@@ -1,4 +1,4 @@
-"""The images of a test case as values. What the case leaves out is None, which is "not known" and never "none"."""
+"""The images of a test case as values. A field that the case omits is None: unknown, and never empty."""
 
 import base64
 import binascii
@@ -44,7 +44,7 @@ _CHILD_SIZE: Final = 1_024
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CaseImage:
-    """What a case has of one image; ``where`` is its field, and ``stated`` are results of verifications."""
+    """The evidence of a case about one image; ``where`` is its field, and ``stated`` are results of verifications."""
 
     where: str
     detail: ImageDetail | Absence
@@ -66,7 +66,7 @@ def stored_images(part: RepositoryPart, where: str, now: datetime) -> Mapping[Im
             raise ArgumentError(f"{path}: expected tags or a digest, so that an object can name the image")
         for key, stored in _image(part.name, image, path, now):
             if key in found:
-                raise ArgumentError(f"{path}: {part.name}{key} is there twice; keep one")
+                raise ArgumentError(f"{path}: {part.name}{key} appears twice; keep one")
             found[key] = stored
     return found
 
@@ -94,7 +94,7 @@ def _image(name: str, part: ImagePart, where: str, now: datetime) -> Iterator[tu
 
 
 def _identity(name: str, part: ImagePart) -> bytes:
-    """Return what stands for the manifest of an image that names neither manifest nor digest."""
+    """Return bytes in place of the manifest, for an image with neither manifest nor digest."""
     return json.dumps([name, part.tags]).encode()
 
 
@@ -219,7 +219,7 @@ def _artifact(part: ArtifactPart, where: str) -> SignatureArtifact:
 
 
 def decoded(text: str, where: str) -> bytes:
-    """Return the bytes that a text in base64 is; raise ArgumentError that names the field."""
+    """Decode base64; raise ArgumentError that names the field."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as problem:

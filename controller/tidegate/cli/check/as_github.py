@@ -1,4 +1,4 @@
-"""What came of each image as annotations of GitHub Actions: a workflow command for each image that is not allowed.
+"""The state of each image as annotations of GitHub Actions: a workflow command for each image that is not allowed.
 
 An image that changes the exit code is an error. The others are warnings, and what is only audited a notice.
 """

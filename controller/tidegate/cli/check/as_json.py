@@ -1,4 +1,4 @@
-"""What came of an image as JSON. Names of members are stable; docs/reference/check.schema.json describes them."""
+"""The state of an image as JSON. Names of members are stable; docs/reference/check.schema.json describes them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What came of each image as JUnit XML: a suite for each file, a test case for each image.
+"""The state of each image as JUnit XML: a suite for each file, a test case for each image.
 
 A case fails or has an error exactly where the image changes the exit code: a refusal is a failure, and an image that could
 not be checked or was not judged is an error. With ``--allow-not-judged``, an image that was not judged is skipped. A

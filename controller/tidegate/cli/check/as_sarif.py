@@ -1,7 +1,7 @@
-"""What came of each image as a SARIF log: a result for each policy result that does not pass.
+"""The state of each image as a SARIF log: a result for each policy result that does not pass.
 
-The level is what the policy does: error where it denies, warning where it warns, note where it audits. What could not be
-checked is of the kind open, and what was not judged of the kind review. Allowed images have no result, since GitHub shows
+The level is what the policy does: error where it denies, warning where it warns, note where it audits. A check
+that is undetermined has the kind open, and an image that was not judged the kind review. Allowed images have no result, since GitHub shows
 every result as an alert; the property ``images`` of the run has the state of all of them.
 """
 

@@ -89,8 +89,8 @@ from tidegate.strict.quotation import quoted
     multiple=True,
     metavar="FILE",
     help="YAML file with Namespace objects, for the namespaceSelector of policies; may be repeated. tidegate also reads those in "
-    "the files of --policy and -f; --namespaces takes precedence, then --policy. If no file has a namespace, every selector may "
-    "match it.",
+    "the files of --policy and -f; --namespaces takes precedence, then --policy. If no file has a namespace, selectors "
+    "are assumed to match it.",
 )
 @click.option(
     "--image-path",

@@ -1,6 +1,6 @@
 """The images of a Compose file (Compose Specification): ``services.*.image``.
 
-Variables are not replaced, and no other file is read: ``docker compose config`` prints the file with both done.
+It replaces no variables and reads no other files: ``docker compose config`` does both, and prints the result.
 """
 
 import re
@@ -47,7 +47,7 @@ def images_of_compose(document: YamlValue, *, file: str, namespace: str) -> list
 
 def _uses(document: YamlValue, services: dict[object, object], file: str) -> Iterator[tuple[str, str | None, str]]:
     if "include" in document.value:
-        yield "include", None, f"the services of included files are not read. {_RENDER}"
+        yield "include", None, f"tidegate does not read the services of included files. {_RENDER}"
     for name, service in services.items():
         path = f"services.{name}"
         if not isinstance(service, dict):
@@ -57,10 +57,10 @@ def _uses(document: YamlValue, services: dict[object, object], file: str) -> Ite
         if image is None and "extends" in service:
             yield f"{path}.extends", None, f"the service extends another one. {_RENDER}"
         elif image is None and "build" in service:
-            fix = "To fix: push the image and name it as image"
-            yield f"{path}.build", None, f"the service has no image but is built from a Dockerfile. {fix}"
+            fix = "To fix: push the built image, and write its reference in image"
+            yield f"{path}.build", None, f"the service has no image, because it is built from a Dockerfile. {fix}"
         elif not isinstance(image, str) or not image:
-            yield path, None, "the service has no image. To fix: name its image"
+            yield path, None, "the service has no image. To fix: write its reference in image"
         elif _VARIABLE.search(image):
             yield f"{path}.image", image, f"the reference has a variable. {_RENDER}"
         else:

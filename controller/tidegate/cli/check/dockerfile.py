@@ -1,7 +1,7 @@
 """The images that a Dockerfile builds on: each FROM, and the images of COPY --from and RUN --mount=from.
 
-Variables have the values of ``--build-arg`` and of ARG before the first FROM. A stage of the file itself is no image, nor is
-``scratch``. Where a FROM could be hidden, as behind a here-document that does not end, the file is refused.
+A variable has the value of ``--build-arg``, or of an ARG before the first FROM. Names of stages and ``scratch`` are not images.
+If something could hide a FROM, such as a here-document that does not end, the file is refused.
 """
 
 import re
@@ -193,7 +193,7 @@ def instructions(text: str, file: str) -> Iterator[Instruction]:
 
 
 def _escape(lines: Sequence[str]) -> str:
-    """Return the character that continues a line: the parser directive ``escape``, which is above all else."""
+    """Return the character that continues a line: the parser directive ``escape`` at the top of the file sets it."""
     for line in lines:
         found = _DIRECTIVE.fullmatch(line.strip())
         if found is None:

@@ -1,6 +1,6 @@
 """The files of a folder that ``check`` reads: YAML and JSON files of it and of its subfolders, but not of hidden ones.
 
-What is left out is listed with the reason. Links are not followed.
+It lists what it leaves out, with the reason. It does not follow links.
 """
 
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ _RENDERED: Final = {
         "To fix: run kubectl kustomize {folder} | tidegate check -f -",
     ),
 }
-"""Files that say that the folder around them is rendered before it is applied, so that its files are not what runs."""
+"""Files of a folder that is rendered before it is applied: the cluster gets other objects than its files have."""
 
 Parts = tuple[str, ...]
-"""The names on the way from a folder to a file."""
+"""The names in the path from a folder to a file."""
 
 
 @dataclass(slots=True, kw_only=True)
 class FolderFiles:
-    """The files to read, what has to be judged in another way with the reason, and what was left out as wanted."""
+    """The files to read, entries that have to be judged in another way with the reason, and what ``exclude`` left out."""
 
     files: list[Parts] = field(default_factory=list)
     not_judged: list[tuple[Parts, str]] = field(default_factory=list)
@@ -75,7 +75,7 @@ def _is_excluded(parts: Parts, exclude: Sequence[str]) -> bool:
 
 
 def _add(found: FolderFiles, folder: Path, parts: Parts, entry: FolderEntry) -> Parts | None:
-    """Note an entry; return the way to it if it is a folder to look into."""
+    """Note an entry; return its path if it is a folder to list."""
     place = (*parts, entry.name)
     has_extension = entry.name.lower().endswith(_EXTENSIONS)
     if entry.folder and not entry.name.startswith("."):
@@ -85,6 +85,6 @@ def _add(found: FolderFiles, folder: Path, parts: Parts, entry: FolderEntry) -> 
     elif entry.regular and has_extension:
         found.files.append(place)
     elif not entry.regular and (has_extension or folder.joinpath(*place).is_dir()):
-        why = "links are not followed. To fix: name what it leads to with -f, and leave it out with --exclude"
+        why = "tidegate does not follow links. To fix: name the target with -f, and leave the link out with --exclude"
         found.not_judged.append((place, why))
     return None

@@ -1,7 +1,7 @@
 """What ``check`` reads: Kubernetes manifests, Compose files, Dockerfiles, and folders of these, each known by content or name.
 
-Nothing is left out in silence. A file of another content is an image that is not judged, and so is an input without any
-object, such as the output of a command that failed. A file that cannot be read or parsed is an error.
+A file with other content counts as an image that is not judged, and so does an input without an object, such as the output of
+a command that failed. A file that cannot be read or parsed is an error.
 """
 
 from collections import Counter
@@ -84,7 +84,8 @@ class _Reader:
     def require_some(self, file: Path, count: int) -> None:
         """Note an input without any object as not judged: the command that should have written it may have failed."""
         if not count:
-            self._not_judged(_name(file), f"there is no object in {_name(file)}")
+            why = f"there is no object in {_name(file)}. To fix: check the path, and the command that writes the input"
+            self._not_judged(_name(file), why)
 
     def read_yaml(self, text: str, name: str, *, in_folder: bool = False) -> int:
         """Read a YAML text with Kubernetes objects or a Compose file; return the number of objects.

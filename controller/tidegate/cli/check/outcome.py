@@ -1,7 +1,6 @@
-"""What came of each image for ``check`` and ``explain``: one of three kinds of states, and an exit code.
+"""The state of each image for ``check`` and ``explain``, and the exit code.
 
-An image is judged and allowed, or refused; judged, and its failures only warn or are audited; or not judged. What was
-not judged is never shown as allowed.
+An image that was not judged is never shown as allowed.
 """
 
 from collections import Counter
@@ -19,7 +18,7 @@ EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 2
 
 
 class ImageState(StrEnum):
-    """What came of an image."""
+    """The state of an image: judged with one of five results, or not judged."""
 
     ALLOWED = "Allowed"
     WARNED = "Warned"
@@ -43,7 +42,7 @@ class CheckedImage:
 
     @property
     def state(self) -> ImageState:
-        """Return what came of the image."""
+        """Return the state of the image."""
         if self.message:
             return ImageState.NOT_JUDGED
         assert self.judged is not None
@@ -98,14 +97,14 @@ def _no_policy(judged: JudgedImage) -> str:
 
 
 def checked(images: Sequence[FoundImage], judged: Iterable[JudgedImage]) -> list[CheckedImage]:
-    """Return what came of each image; ``judged`` are those of them that can be judged, in the same order."""
+    """Return each image with its verdict; ``judged`` are the verdicts of those that can be judged, in the same order."""
     verdicts = iter(judged)
     rows = [CheckedImage(image=one, judged=None if one.not_judged else next(verdicts)) for one in images]
     return rows or [NOTHING]
 
 
 def exit_code(rows: Sequence[CheckedImage], *, strict: bool = False, allow_not_judged: bool = False) -> int:
-    """Return the exit code for all images: a refusal decides, then what is unknown or not judged."""
+    """Return the exit code for all images: a refusal takes precedence, then an image that is unknown or not judged."""
     codes = {one.exit_code(strict=strict, allow_not_judged=allow_not_judged) for one in rows} or {EXIT_UNKNOWN}
     return EXIT_REFUSED if EXIT_REFUSED in codes else max(codes)
 

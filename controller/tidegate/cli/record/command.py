@@ -171,7 +171,7 @@ def _add_trust(evidence: EvidencePart, policies: ReadPolicies, trust: TrustSnaps
 
 
 def _lacking(judged: Sequence[JudgedImage]) -> list[str]:
-    """Return what could not be looked up, and the signatures that could not be decided."""
+    """Return the failed look-ups, and the signatures that are undetermined."""
     lines = {
         f"{one.image.text}: {fact.source} gave no answer ({fact.cause.value})": None
         for one in judged

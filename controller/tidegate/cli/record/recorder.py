@@ -1,4 +1,4 @@
-"""Passes questions on to the sources of facts, and keeps the answers. What had no answer is not kept."""
+"""Passes look-ups on to the sources of facts, and keeps their answers. A failed look-up is not kept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -119,7 +119,7 @@ class Recorder:
     def find_artifacts(
         self, repository: Repository, digest: Digest, *, wanted: WantedArtifacts, seconds: float
     ) -> FoundArtifacts:
-        """Ask, and keep the signatures, unless some could not be looked at."""
+        """Ask, and keep the signatures, unless some could not be read."""
         if isinstance(repository, EcrRepository):
             assert self._sources.signatures is not None
             found = self._sources.signatures.find_artifacts(repository, digest, wanted=wanted, seconds=seconds)
@@ -140,14 +140,14 @@ class Recorder:
         self._recorded.artifacts[repository, digest] = found
 
     def signing_status(self, repository: EcrRepository, digest: Digest) -> Sequence[SigningHint]:
-        """Ask, and keep what Amazon ECR says of signing."""
+        """Ask, and keep the status of managed signing."""
         assert self._sources.signing is not None
         found = self._sources.signing.signing_status(repository, digest)
         self._recorded.hints[repository, digest] = found
         return found
 
     def revocation_status(self, question: SignerQuestion, *, account: str | None = None) -> SignerRevocations:
-        """Ask, and keep what AWS Signer says."""
+        """Ask, and keep the answer of AWS Signer."""
         assert self._sources.signer is not None
         found = self._sources.signer.revocation_status(question, account=account)
         self._recorded.signer[question] = found

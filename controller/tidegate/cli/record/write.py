@@ -1,4 +1,4 @@
-"""Recorded answers as the evidence of a test case, which ``cases.evidence`` reads back to the same values."""
+"""Writes recorded answers as the evidence of a test case. ``cases.evidence`` reads the same values back."""
 
 import base64
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ from tidegate.verify.notation.revocation.material import CrlQuestion, OcspQuesti
 
 
 def evidence_of(recorded: Recorded) -> EvidencePart:
-    """Return the evidence that the answers are."""
+    """Return the answers as evidence."""
     repositories: dict[Repository, None] = dict.fromkeys(
         [*(one for one, _ in recorded.images), *recorded.settings, *(one for one, _ in _digests(recorded))]
     )
@@ -65,7 +65,7 @@ def evidence_of(recorded: Recorded) -> EvidencePart:
 
 
 def _digests(recorded: Recorded) -> Iterator[tuple[Repository, Digest]]:
-    """Yield every image of which something was asked by its digest."""
+    """Yield each image that was looked up by digest."""
     for answers in (
         recorded.manifests,
         recorded.basic,
@@ -134,7 +134,7 @@ def _image(
 
 
 def _text(content: bytes) -> str | None:
-    """Return a manifest as text; None for bytes that are none, whose image is undetermined then."""
+    """Return a manifest as text; None if it is not text, so that its image is undetermined."""
     try:
         return content.decode()
     except UnicodeDecodeError:

@@ -19,7 +19,7 @@ _COLUMN = 8
 
 
 def print_text(results: Sequence[CaseResult]) -> None:
-    """Print a line for each case, and below it what differs."""
+    """Print a line for each case, and below it the differences from the expected answer."""
     to = console()
     for one in results:
         line = f"{one.state.value.upper():<{_COLUMN}}{one.file}: {one.name}"
@@ -32,7 +32,7 @@ def print_text(results: Sequence[CaseResult]) -> None:
 
 
 def details(result: CaseResult) -> list[str]:
-    """Return what is to be said of a case that did not pass."""
+    """Return the lines about a case that did not pass."""
     if result.state is CaseState.PASSED:
         return []
     lacking = [f"the case has no {one}" for one in result.lacking]

@@ -63,13 +63,13 @@ def _run_file(file: ReadCases, more: Sequence[Path]) -> Iterator[CaseResult]:
     content, folder = file.content, file.path.parent
     names = tuple(dict.fromkeys((*(folder / one for one in content.policies), *more)))
     if not names:
-        click.echo(log_line(f"{file.path} names no policies: judged by the built-in baseline"), err=True)
+        click.echo(log_line(f"{file.path} names no policies, so the built-in baseline applies"), err=True)
     policies = read_policies(names)
     seen: set[str] = set()
     for index, case in enumerate(content.cases):
         where = f"{file.path}: cases[{index}]"
         if case.name in seen:
-            raise ArgumentError(f"{where}.name: {case.name} is there twice; give each case a name of its own")
+            raise ArgumentError(f"{where}.name: {case.name} appears twice; give each case its own name")
         seen.add(case.name)
         try:
             yield _run(file, case, policies)
@@ -128,7 +128,7 @@ def _platform(text: str) -> Platform:
 
 
 def _trust(policies: ReadPolicies, evidence: EvidencePart) -> TrustSnapshot:
-    """Return the trust of the files, with the roots and keys that the evidence has of what would be fetched."""
+    """Return the trust stores of the files; trusted roots and keys come from the evidence instead of being fetched."""
     keys = {one.arn: one.pem.encode() for one in evidence.kms_keys}
     roots = {one.trust_store: one.content.encode() for one in evidence.trusted_roots}
     fetched: list[AnyTrustStore] = [
@@ -167,7 +167,7 @@ def _result(file: ReadCases, case: CasePart, decision: Decision, sources: CaseSo
 
 
 def decision_word(decision: Decision) -> str:
-    """Return the decision in one word: what no policy is about is not judged, and never allowed."""
+    """Return the decision in one word. If no policy applies to an image, it is NotJudged, and never Allowed."""
     if not decision.response.allowed:
         return "Denied"
     if not decision.verdicts or not all(one.judgements for one in decision.verdicts):
@@ -178,7 +178,7 @@ def decision_word(decision: Decision) -> str:
 
 
 def reasons_of(decision: Decision) -> dict[str, tuple[str, ...]]:
-    """Return the reason codes of each image that are no pass, each once."""
+    """Return the reason codes of the results of each image that do not pass, each once."""
     return {
         verdict.text: tuple(
             sorted(
@@ -220,7 +220,7 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _undetermined(decision: Decision, expect: ExpectPart) -> list[str]:
-    """Return the undetermined results that the case does not expect: an answer for lack of evidence proves nothing."""
+    """Return the undetermined results that the case does not expect: without evidence, a decision proves nothing."""
     named = set(expect.reasons or ())
     return sorted(
         {

@@ -208,7 +208,7 @@ REPOSITORY_POSTURE = Kind(
     name=repository_posture.KIND,
     plural=repository_posture.PLURAL,
     short_name=repository_posture.SHORT_NAME,
-    description="How one repository of Amazon ECR is configured, of which an image runs: the checks that do not pass. Only"
+    description="The configuration of one Amazon ECR repository with a running image: the checks that do not pass. Only"
     " tidegate writes it.",
     spec=struct_schema(repository_posture.PostureSpec)
     | {

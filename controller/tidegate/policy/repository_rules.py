@@ -71,16 +71,24 @@ _PUSH: Final = Section(
             "ARNs of IAM roles or users that may push. A star in a name stands for any characters. Write the role, not a"
             " session of it: `aws:PrincipalArn` is never the ARN of a session.",
         ),
-        Field("accounts", _ACCOUNTS, "Accounts all principals of which may push."),
-        Field("organizations", _ORGANIZATIONS, "Organizations of AWS all principals of which may push."),
+        Field("accounts", _ACCOUNTS, "AWS accounts. All principals of these accounts may push."),
+        Field(
+            "organizations",
+            _ORGANIZATIONS,
+            "Organizations in AWS Organizations. All principals of these organizations may push.",
+        ),
     ),
 )
 
 _PULL: Final = Section(
     build=PullRules,
     fields=(
-        Field("accounts", _ACCOUNTS, "Accounts that may pull, beside the account of the repository."),
-        Field("organizations", _ORGANIZATIONS, "Organizations of AWS whose accounts may pull."),
+        Field("accounts", _ACCOUNTS, "AWS accounts that may pull, in addition to the account of the repository."),
+        Field(
+            "organizations",
+            _ORGANIZATIONS,
+            "Organizations in AWS Organizations. All accounts of these organizations may pull.",
+        ),
         Field(
             "services",
             ListOf(
@@ -94,7 +102,7 @@ _PULL: Final = Section(
                 maximum=MAX_SERVICES,
                 unique=True,
             ),
-            "Services of AWS that may pull.",
+            "AWS services that may pull.",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""``tidegate posture``: how registries and repositories of Amazon ECR are configured, and what mends each failure."""
+"""``tidegate posture``: the configuration of registries and repositories of Amazon ECR, and a fix for each failure."""
 
 import json
 import sys
@@ -38,17 +38,17 @@ _CODES = {Outcome.PASS: EXIT_ALLOWED, Outcome.FAIL: EXIT_REFUSED, Outcome.UNDETE
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="YAML file with ImagePolicy objects, whose section repository is demanded of the repositories that they are about; "
-    "may be repeated. Default: a policy restricts who can push, no other account can pull, tags are immutable, scans are "
-    "continuous, and there is a lifecycle policy, which keeps the images of --running.",
+    help="YAML file with ImagePolicy objects that have a section repository: each repository must meet the policies that "
+    "match it; may be repeated. Default: a policy restricts who can push, no other account can pull, tags are immutable, scans "
+    "are continuous, and a lifecycle policy keeps the images of --running.",
 )
 @click.option(
     "--severity",
     type=click.Choice(["HIGH", "MEDIUM", "LOW"], case_sensitive=False),
     default="MEDIUM",
     show_default=True,
-    help="The least severity of the default checks: LOW adds encryption with AWS KMS and ECR's managed signing. What a policy "
-    "demands is always checked.",
+    help="The lowest severity of the default checks: LOW adds encryption with AWS KMS and ECR's managed signing. Requirements "
+    "of --policy are always checked.",
 )
 @click.option(
     "--running",
@@ -56,9 +56,8 @@ _CODES = {Outcome.PASS: EXIT_ALLOWED, Outcome.FAIL: EXIT_REFUSED, Outcome.UNDETE
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="File with ImageVerdict objects, as kubectl get imageverdicts writes them with -o yaml or -o json (- for standard "
-    "input): lifecycle policies are evaluated for the digests that run. Without other arguments, the repositories of these "
-    "digests are checked.",
+    help="Output of kubectl get imageverdicts with -o yaml or -o json (- for standard input): lifecycle policies are evaluated "
+    "for the running digests. Without other arguments, the repositories of these digests are checked.",
 )
 @click.option(
     "--config",
@@ -72,7 +71,7 @@ _CODES = {Outcome.PASS: EXIT_ALLOWED, Outcome.FAIL: EXIT_REFUSED, Outcome.UNDETE
     default=3_600.0,
     show_default=True,
     metavar="SECONDS",
-    help="Total time; what was not read by then is not determined.",
+    help="Total time. Checks of a configuration that was not read by then are undetermined.",
 )
 @click.option(
     "--output",
@@ -97,11 +96,11 @@ def posture(
     """Check how repositories of Amazon ECR are configured: who can push and pull, tags, scans, encryption, lifecycle.
 
     REGISTRY is an account and a region, such as 111122223333/eu-west-1, for all its repositories. REPOSITORY is a repository
-    with the host of its registry. Nothing is changed in AWS: each failure has the AWS CLI line and the attribute of
-    Terraform that mend it.
+    with the host of its registry. The command changes nothing in AWS. Each failure comes with an AWS CLI command and a
+    Terraform attribute that correct it.
 
-    Two calls are made for each repository, and a few for each registry, at the configured rate: 10,000 repositories take
-    about nine minutes at 20 calls a second for each API.
+    It makes two calls for each repository, and a few for each registry. At the default rate of 20 calls a second for each
+    API, 10,000 repositories take about nine minutes.
 
     Exit code 0: every check passes. 1: at least one fails. 2: none fails, but at least one could not be determined.
 

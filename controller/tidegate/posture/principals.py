@@ -1,7 +1,7 @@
 """Sets of principals, as policies name them: all of AWS, an organization, an account, an IAM principal, a service.
 
 Each function errs to the wider side: an intersection may be larger than the real one, and ``is_within`` is True only where
-it is sure. So whoever is found able to push is a superset of those that can.
+it is sure. So the principals that seem able to push are a superset of those that are.
 """
 
 import re

@@ -150,6 +150,7 @@ def test_without_a_part_of_the_scan_the_case_cannot_be_judged(tested: CaseWriter
         ended = tested(images, one=case(decision=decision))
         assert ended.code == ERROR
         assert "could not be judged: vulnerabilities CouldNotCheck" in ended.out
+        assert "could not check: it was not looked up" in ended.out
         assert f"the case has no evidence.repositories[0].images[0].{left_out}" in ended.out
 
 

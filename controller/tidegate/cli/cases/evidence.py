@@ -202,7 +202,7 @@ class CaseSources:
     def _lack(self, what: str, source: str) -> SourceUnavailableError:
         if len(self.lacking) < MAX_LACKING:
             self.lacking[what] = None
-        return SourceUnavailableError(Cause.DEADLINE, source, f"the case has no {what}")
+        return SourceUnavailableError(Cause.NOT_ASKED, source, f"the case has no {what}")
 
 
 def case_sources(evidence: EvidencePart, now: datetime) -> CaseSources:

@@ -66,6 +66,6 @@ def _result(requirement: Requirement, stated: Sequence[SignaturePart], digest: D
             return VerificationResult(
                 state=part.state,
                 decisive=attempt if part.state in _DECIDED else None,
-                outage=Cause.DEADLINE if part.state is VerificationState.UNKNOWN else None,
+                outage=Cause.NOT_ASKED if part.state is VerificationState.UNKNOWN else None,
             )
     return VerificationResult(state=VerificationState.ABSENT)

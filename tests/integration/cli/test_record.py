@@ -24,12 +24,16 @@ from tests.integration.cli.signers import (
     sigstore,
     trust_stores,
 )
+from tests.integration.cli.test_posture import CI as CI_PUSH
+from tests.integration.cli.test_posture import HOST as REGISTRY_HOST
+from tests.integration.cli.test_posture import KEEPS, OTHER, RESTRICTED
 from tests.integration.egress.peer import Peer
 from tests.integration.gather.gate import image
 from tests.simulator import Simulator, World
 from tests.simulator.pki.aws_signer import PROFILE
 from tests.simulator.pki.certificates import CODE_SIGNING, authority, issue
 from tests.simulator.pki.revocation import crl, entry
+from tests.simulator.registry import ReplicationRule, ScanRule
 from tests.simulator.tuf_repository import TufRepository
 from tests.unit.cli.commands import Ended, run
 
@@ -239,6 +243,105 @@ def test_keys_and_trusted_roots_that_were_fetched(
     ended = run("test", round_.cases)
     assert ended.code == INCOMPLETE
     assert "signatures TrustUnusable" in ended.out
+
+
+# Configuration
+CONFIGURED: dict[str, Any] = {
+    "repository": {
+        "push": {"restrictedTo": [CI_PUSH]},
+        "pull": {},
+        "scanning": "Continuous",
+        "encryption": "KMS",
+        "lifecycle": "KeepsRunningImages",
+    }
+}
+
+
+def configure(world: World) -> None:
+    """Configure the repository and its registry as the policy requires, with rules about others."""
+    world.add_repository("team/kept", policy=RESTRICTED, lifecycle=KEEPS, encryption="KMS", kms_key="alias/ours")
+    world.add_image("team/kept", "v1")
+    rules = [ScanRule(frequency="CONTINUOUS_SCAN", filters=("team/*",))]
+    world.set_scanning("ENHANCED", rules=rules)
+    world.set_registry_policy('{"Version": "2012-10-17", "Statement": []}', scope="V1")
+    world.add_pull_through_rule("docker-hub", upstream_prefix="library")
+    world.set_replication([ReplicationRule(destinations=((OTHER, "us-east-1"),), prefixes=("team/",))])
+
+
+def test_the_configuration_of_repository_and_registry(round_: Round, world: World) -> None:
+    configure(world)
+    kept = image("team/kept")
+    assert round_.trip(CONFIGURED, kept) == [("repository", "Pass", "Ok")]
+    content = round_.content
+    (repository,) = content["evidence"]["repositories"]
+    assert (repository["policy"], repository["lifecyclePolicy"]) == (RESTRICTED, KEEPS)
+    assert repository["mutability"] == "IMMUTABLE", "the same answer has it"
+    assert content["evidence"]["registries"] == [
+        {
+            "name": REGISTRY_HOST,
+            "policy": '{"Version": "2012-10-17", "Statement": []}',
+            "policyScope": "V1",
+            "scanning": {"type": "ENHANCED", "rules": [{"frequency": "CONTINUOUS_SCAN", "filters": ["team/*"]}]},
+            "pullThrough": [{"prefix": "docker-hub", "upstream": "registry-1.docker.io", "upstreamPrefix": "library"}],
+            "replication": [{"destinations": [{"registryId": OTHER, "region": "us-east-1"}], "prefixes": ["team/"]}],
+        }
+    ]
+    others = {"repository": {"push": {"restrictedTo": [CI_PUSH.replace("ci-push", "other")]}}}
+    ended = round_.change(others)
+    assert ended.code == FAILED
+    assert "reasons: expected none, got PushNotRestricted" in ended.out
+
+
+def test_a_repository_without_policies(round_: Round, world: World) -> None:
+    for section, reason in (
+        ({"push": {"restrictedTo": [CI_PUSH]}}, "PushNotRestricted"),
+        ({"lifecycle": "Required"}, "LifecyclePolicyMissing"),
+        ({"encryption": "KMS"}, "EncryptionNotConfigured"),
+    ):
+        assert round_.trip({"repository": section}) == [("repository", "Fail", reason)]
+    (repository,) = round_.content["evidence"]["repositories"]
+    assert (repository["policy"], repository["lifecyclePolicy"]) == (None, None)
+
+
+def test_the_configuration_is_written_only_if_a_policy_needs_it(round_: Round, world: World) -> None:
+    configure(world)
+    round_.trip(STRICT, image("team/kept"))
+    (repository,) = round_.content["evidence"]["repositories"]
+    assert "policy" not in repository
+    assert "registries" not in round_.content["evidence"]
+
+
+def test_a_repository_that_is_absent(round_: Round) -> None:
+    assert round_.trip(CONFIGURED, image("team/none")) == [("repository", "Fail", "RepositoryNotFound")]
+
+
+@pytest.mark.parametrize(
+    ("operation", "source"),
+    [
+        ("GetRepositoryPolicy", "ecr:GetRepositoryPolicy"),
+        ("GetLifecyclePolicy", "ecr:GetLifecyclePolicy"),
+        ("GetRegistryPolicy", "ecr:GetRegistryPolicy"),
+        ("DescribePullThroughCacheRules", "ecr:DescribePullThroughCacheRules"),
+    ],
+)
+def test_a_part_of_the_configuration_that_could_not_be_read(
+    round_: Round, desk: Desk, sim: Simulator, world: World, operation: str, source: str
+) -> None:
+    configure(world)
+    sim.inject("access_denied", operation=operation)
+    file = desk.write("policies.yaml", policy(**CONFIGURED))
+    ended = desk.record("--policy", file, "--out", round_.cases, image("team/kept"))
+    assert ended.code == INCOMPLETE
+    assert "repository CouldNotCheck" in ended.err
+    assert source in ended.err
+    assert round_.content["cases"][0]["expect"] == {"decision": "Denied", "reasons": ["CouldNotCheck"]}
+    assert run("test", round_.cases).code == PASSED, "the same answer, which the case names"
+
+
+def test_a_part_of_the_configuration_that_no_policy_needs(round_: Round, sim: Simulator, world: World) -> None:
+    configure(world)
+    sim.inject("access_denied", operation="GetSigningConfiguration")
+    assert round_.trip(CONFIGURED, image("team/kept")) == [("repository", "Pass", "Ok")]
 
 
 # The command

@@ -1,14 +1,27 @@
 """What lint says of two policies or patterns is true of every image, whatever they are."""
 
+import json
 import re
 from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.builders import IMAGE, ecr, full_policy, globs, host, subject
+from tests.unit.builders import (
+    ACCOUNT,
+    IMAGE,
+    ecr,
+    evidence,
+    full_policy,
+    globs,
+    host,
+    policy,
+    registry_configuration,
+    repository_configuration,
+    subject,
+)
 from tests.unit.strategies import collected, policies
 from tidegate.admission.verdict import Judgement
 from tidegate.checks.judge import judge, required_checks
@@ -22,12 +35,25 @@ from tidegate.cli.lint.scopes import (
     scope_contained,
     scopes_overlap,
 )
+from tidegate.evidence.registry_configuration import (
+    Encryption,
+    EncryptionType,
+    RegistryPolicyScope,
+    RepositoryScanning,
+    ScanFrequency,
+)
 from tidegate.evidence.scan import Severity
 from tidegate.policy.match import namespace_matches
 from tidegate.policy.model import (
     Action,
     ImagePolicy,
     Match,
+    PullRules,
+    PushRules,
+    RepositoryRules,
+    RequiredEncryption,
+    RequiredLifecycle,
+    RequiredScanning,
     ScanRules,
     SelectorOperator,
     SelectorRequirement,
@@ -185,6 +211,111 @@ def test_a_part_that_is_weaker(weaker: dict[str, Any]) -> None:
     assert not is_never_stricter(FULL, one)
 
 
+CI, TEAM, PARTNER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("ci-push", "team/*", "ci-*"))
+OTHER, ORGANIZATION = "444455556666", "o-a1b2c3d4e5"
+STRICT = RepositoryRules(
+    push=PushRules(restricted_to=(CI,)),
+    pull=PullRules(accounts=(OTHER,)),
+    scanning=RequiredScanning.CONTINUOUS,
+    encryption=RequiredEncryption.KMS,
+    lifecycle=RequiredLifecycle.REQUIRED,
+)
+
+
+@pytest.mark.parametrize(
+    "weaker",
+    [
+        {"push": PushRules(restricted_to=(PARTNER,))},
+        {"push": PushRules(accounts=(ACCOUNT,))},
+        {"push": PushRules(restricted_to=(TEAM, CI), organizations=(ORGANIZATION,))},
+        {"pull": PullRules(accounts=(OTHER, ACCOUNT))},
+        {"pull": PullRules(accounts=(OTHER,), organizations=(ORGANIZATION,))},
+        {"pull": PullRules(accounts=(OTHER,), services=("lambda.amazonaws.com",))},
+        {"scanning": RequiredScanning.ON_PUSH},
+        {"push": None, "pull": None},
+        {"pull": None},
+        {"scanning": None},
+        {"encryption": None},
+        {"lifecycle": None},
+    ],
+    ids=str,
+)
+def test_a_requirement_on_the_repository_that_is_weaker(weaker: dict[str, Any]) -> None:
+    one, other = policy("weaker", repository=replace(STRICT, **weaker)), policy("strict", repository=STRICT)
+    assert is_never_stricter(one, other)
+    assert not is_never_stricter(other, one)
+
+
+def test_requirements_on_the_repository_of_which_each_refuses_something_else() -> None:
+    """Without ``push``, nobody else who may pull may change the repository; a lifecycle policy that keeps may be none."""
+    for change in (
+        {"push": None},
+        {"push": PushRules(restricted_to=(TEAM,))},
+        {"pull": PullRules(organizations=(ORGANIZATION,))},
+        {"lifecycle": RequiredLifecycle.KEEPS_RUNNING_IMAGES},
+    ):
+        one, other = policy("one", repository=replace(STRICT, **change)), policy("other", repository=STRICT)
+        assert not is_never_stricter(one, other), change
+    assert is_never_stricter(policy("none", tags=FULL.tags), policy("both", tags=FULL.tags, repository=STRICT))
+    assert not is_never_stricter(policy("both", tags=FULL.tags, repository=STRICT), policy("none", tags=FULL.tags))
+
+
+_ACCOUNTS = st.sets(st.sampled_from([ACCOUNT, OTHER])).map(tuple)
+_ORGANIZATIONS = st.sampled_from([(), (ORGANIZATION,)])
+RULES = st.builds(
+    RepositoryRules,
+    push=st.none()
+    | st.builds(
+        PushRules,
+        restricted_to=st.sets(st.sampled_from([CI, TEAM, PARTNER])).map(tuple),
+        accounts=_ACCOUNTS,
+        organizations=_ORGANIZATIONS,
+    ),
+    pull=st.none() | st.builds(PullRules, accounts=_ACCOUNTS, organizations=_ORGANIZATIONS),
+    scanning=st.none() | st.sampled_from(RequiredScanning),
+    encryption=st.none() | st.sampled_from(RequiredEncryption),
+    lifecycle=st.none() | st.sampled_from(RequiredLifecycle),
+).filter(lambda one: one != RepositoryRules())
+ONLY = {"Effect": "Deny", "Principal": "*", "Action": "ecr:PutImage"}
+STATEMENTS = st.sampled_from(
+    [
+        *(ONLY | {"Condition": {"ArnNotLike": {"aws:PrincipalArn": [arn]}}} for arn in (CI, TEAM, PARTNER)),
+        ONLY | {"Condition": {"StringNotEquals": {"aws:PrincipalAccount": [ACCOUNT, OTHER]}}},
+        {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "ecr:BatchGetImage"},
+        {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "ecr:*"},
+        {"Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"},
+    ]
+)
+POLICIES = st.lists(STATEMENTS, max_size=3).map(lambda some: json.dumps({"Version": "2012-10-17", "Statement": some}))
+LIFECYCLES = ['{"rules": []}', "no JSON"]
+
+
+@settings(max_examples=300)
+@given(
+    st.data(),
+    RULES,
+    RULES,
+    st.builds(
+        repository_configuration,
+        st.none() | POLICIES,
+        lifecycle=st.sampled_from([None, *LIFECYCLES]),
+        encryption=st.builds(Encryption, type=st.sampled_from(EncryptionType)),
+        scanning=st.builds(RepositoryScanning, frequency=st.sampled_from(ScanFrequency)),
+    ),
+    st.builds(registry_configuration, policy_scope=st.sampled_from(RegistryPolicyScope)),
+)
+def test_requirements_on_the_repository_that_are_never_stricter_refuse_nothing_else(
+    data: Any, one: RepositoryRules, other: RepositoryRules, repository: Any, registry: Any
+) -> None:
+    kept = data.draw(st.sets(st.sampled_from([each.name for each in fields(RepositoryRules)]), min_size=3))
+    one = replace(one, **{name: getattr(other, name) for name in kept})
+    weak, strict = policy("one", repository=one), policy("other", repository=other)
+    assume(one != RepositoryRules() and is_never_stricter(weak, strict))
+    found = evidence(repository=repository, registry=registry)
+    if passes(strict, found):
+        assert passes(weak, found)
+
+
 LIMITS = (
     "max_counts only_fixable exploit_available epss_threshold when_epss_unknown grace_period suppressed ignore"
     " running_images"
@@ -203,6 +334,9 @@ LIMITS = (
         (SignatureRules, "any_of children same_repository"),
         (AttestationRules, "name predicate_type any_of conditions"),
         (Match, "namespace_selector namespaces excluded_namespaces images"),
+        (RepositoryRules, "push pull scanning encryption lifecycle"),
+        (PushRules, "restricted_to accounts organizations"),
+        (PullRules, "accounts organizations services"),
     ],
 )
 def test_every_field_of_a_section_is_compared(kind: Any, compared: str) -> None:

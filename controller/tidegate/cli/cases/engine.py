@@ -129,6 +129,7 @@ async def _review(
         signer=sources,
         other_registries=sources,
         revocation_services=sources,
+        configurations=sources,
     )
     facts = Lookups(sources=every, limiters=limiters, clock=clock, limit=CACHED_IMAGES)
     facts.signatures = StatedSignatures(

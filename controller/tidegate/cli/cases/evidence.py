@@ -1,23 +1,32 @@
 """The evidence of a test case as the sources of facts that the engine asks: no network, no AWS SDK.
 
-A fact that the case does not have raises SourceUnavailableError, so its check is undetermined, and is listed in ``lacking``.
+What a case does not have raises NotSaidError, so that it is undetermined, and is noted in ``lacking``.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
 
 from tidegate.cli.argument_files import ArgumentError
-from tidegate.cli.cases.model import EvidencePart, RepositoryPart
+from tidegate.cli.cases.configurations import registry_configuration, repository_configuration
+from tidegate.cli.cases.model import EvidencePart, RegistryPart, RepositoryPart
 from tidegate.cli.cases.moments import parse_moment
+from tidegate.cli.cases.not_said import NotSaidError
 from tidegate.cli.cases.stored_images import CaseImage, decoded, stored_images
 from tidegate.errors import InvalidReferenceError
 from tidegate.evidence.content import StoredManifest
-from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail
+from tidegate.evidence.image_evidence import REPOSITORY_CONFIGURATION_SOURCE
 from tidegate.evidence.inspection import ImageKey
-from tidegate.evidence.ports import CoverageAnswer, DescribedImage, DescribedRepository, FetchedManifest, FindingsAnswer
+from tidegate.evidence.ports import (
+    ConfiguredRepository,
+    CoverageAnswer,
+    DescribedImage,
+    DescribedRepository,
+    FetchedManifest,
+    FindingsAnswer,
+)
+from tidegate.evidence.registry_configuration import RegistryConfiguration, RepositoryConfiguration
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.scan import ScanReport
@@ -29,16 +38,17 @@ from tidegate.images.reference import parse_reference
 from tidegate.images.repository import EcrRegistry, EcrRepository, OciRegistry, OciRepository, Repository
 from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, OcspQuestion
 
-MAX_LACKING: Final = 50
-"""Missing facts that are listed for a case."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CaseRepository:
-    """A repository of a case with its images by tag and digest; ``settings`` is None if they are unknown."""
+    """A repository of a case with its images by tag and digest; ``settings`` None are not known.
+
+    ``configuration`` is None in a registry that is not Amazon ECR.
+    """
 
     where: str
     settings: RepositorySettings | Absence | None
+    configuration: RepositoryConfiguration | None
     images: Mapping[ImageId, CaseImage]
 
 
@@ -47,6 +57,7 @@ class CaseSources:
     """All sources of one case. ``lacking`` are the facts that were asked for and that the case does not have."""
 
     repositories: Mapping[Repository, CaseRepository]
+    registries: Mapping[EcrRegistry, RegistryConfiguration]
     scan_types: Mapping[EcrRegistry, ScanType]
     signer: Mapping[SignerQuestion, SignerRevocations]
     answers: Mapping[OcspQuestion | CrlQuestion, bytes]
@@ -87,6 +98,26 @@ class CaseSources:
             about = f"repository {place(repository)} in evidence" if found is None else f"{found.where}.mutability"
             return self._lack(about, "ecr:DescribeRepositories")
         return found.settings
+
+    def registry_configuration(self, registry: EcrRegistry) -> RegistryConfiguration:
+        """Return the configuration of a registry; of one that the case does not have, no part is known."""
+        nothing = RegistryPart(name=registry.host)
+        where = f"evidence.registries[{registry.host}]"
+        return self.registries.get(registry) or registry_configuration(nothing, registry, where, self.lacking)
+
+    def repository_configurations(
+        self, registry: EcrRegistry, names: Sequence[str]
+    ) -> Mapping[str, ConfiguredRepository]:
+        """Return the configuration of the case's repositories."""
+        return {one: self._configuration(EcrRepository(registry, one)) for one in names}
+
+    def _configuration(self, repository: EcrRepository) -> ConfiguredRepository:
+        found = self.repositories.get(repository)
+        if found is not None and isinstance(found.settings, Absence):
+            return found.settings
+        if found is None or found.configuration is None:
+            return self._lack(f"repository {place(repository)} in evidence", REPOSITORY_CONFIGURATION_SOURCE)
+        return found.configuration
 
     def scan_type(self, registry: EcrRegistry) -> ScanType:
         """Return the scanner of the registry: that of its images in the case."""
@@ -199,27 +230,31 @@ class CaseSources:
         found = None if stored is None else stored.images.get(image)
         return found or self._lack(f"image {place(repository)}{image} in evidence", "ecr:DescribeImages")
 
-    def _lack(self, what: str, source: str) -> SourceUnavailableError:
-        if len(self.lacking) < MAX_LACKING:
-            self.lacking[what] = None
-        return SourceUnavailableError(Cause.NOT_ASKED, source, f"the case has no {what}")
+    def _lack(self, what: str, source: str) -> NotSaidError:
+        return NotSaidError(what, source, self.lacking).noted()
 
 
 def case_sources(evidence: EvidencePart, now: datetime) -> CaseSources:
     """Return the sources of a case; raise ArgumentError that names the field for evidence that cannot be read."""
     repositories: dict[Repository, CaseRepository] = {}
     scan_types: dict[EcrRegistry, ScanType] = {}
+    lacking: dict[str, None] = {}
     for index, part in enumerate(evidence.repositories):
         where = f"evidence.repositories[{index}]"
         repository = parse_place(part.name, f"{where}.name")
         if repository in repositories:
             raise ArgumentError(f"{where}.name: {part.name} appears twice; keep one")
-        stored = CaseRepository(where=where, settings=_settings(part), images=stored_images(part, where, now))
+        stored = _repository(part, repository, where, now, lacking)
         repositories[repository] = stored
         if isinstance(repository, EcrRepository):
             _add_scan_type(scan_types, repository.registry, part.scan_type, stored)
     return CaseSources(
-        repositories=repositories, scan_types=scan_types, signer=_signer(evidence, now), answers=_answers(evidence)
+        repositories=repositories,
+        registries=_registries(evidence, lacking),
+        scan_types=scan_types,
+        signer=_signer(evidence, now),
+        answers=_answers(evidence),
+        lacking=lacking,
     )
 
 
@@ -235,6 +270,31 @@ def parse_place(name: str, where: str) -> Repository:
     except InvalidReferenceError as problem:
         raise ArgumentError(f"{where}: expected a repository with its registry's host: {problem}") from problem
     return reference.ecr or OciRepository(OciRegistry(reference.domain), reference.path)
+
+
+def _repository(
+    part: RepositoryPart, repository: Repository, where: str, now: datetime, lacking: dict[str, None]
+) -> CaseRepository:
+    settings, configuration = _settings(part), None
+    if isinstance(repository, EcrRepository):
+        known = None if isinstance(settings, Absence) else settings
+        configuration = repository_configuration(part, repository, known, where, lacking)
+    images = stored_images(part, where, now)
+    return CaseRepository(where=where, settings=settings, configuration=configuration, images=images)
+
+
+def _registries(evidence: EvidencePart, lacking: dict[str, None]) -> dict[EcrRegistry, RegistryConfiguration]:
+    found: dict[EcrRegistry, RegistryConfiguration] = {}
+    for index, part in enumerate(evidence.registries):
+        where = f"evidence.registries[{index}]"
+        repository = None if "/" in part.name else parse_place(f"{part.name}/any", f"{where}.name")
+        if not isinstance(repository, EcrRepository):
+            raise ArgumentError(f"{where}.name: expected the host of a registry of Amazon ECR")
+        registry = repository.registry
+        if registry in found:
+            raise ArgumentError(f"{where}.name: {part.name} appears twice; keep one")
+        found[registry] = registry_configuration(part, registry, where, lacking)
+    return found
 
 
 def _settings(part: RepositoryPart) -> RepositorySettings | Absence | None:

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tidegate.checks.result import Reason
 from tidegate.evidence.image import Absence, ImageStatus
+from tidegate.evidence.registry_configuration import EncryptionType, RegistryPolicyScope, ScanFrequency
 from tidegate.evidence.repository import ScanType, TagMutability
 from tidegate.evidence.scan import Answer, Severity
 from tidegate.evidence.signature_artifacts import ArtifactKind, SigningState
@@ -23,6 +24,8 @@ MAX_CASES: Final = 1_000
 """Cases of one file."""
 
 DigestText = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$", max_length=71)]
+PolicyDocument = dict[str, Any] | str | None
+"""A policy of AWS as a mapping, or its JSON text; None says that there is none."""
 
 
 class Part(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
@@ -138,15 +141,83 @@ class ImagePart(ScannedPart):
     signing: SigningPart | None = None
 
 
+class EncryptionPart(Part):
+    """The encryption of a repository; ``key`` is the ARN or id of a key in AWS KMS."""
+
+    type: EncryptionType
+    key: str = ""
+
+
+class RepositoryScanningPart(Part):
+    """How Amazon ECR scans a repository, after it matched the filters of the registry."""
+
+    frequency: ScanFrequency
+    filters: list[str] = []
+
+
 class RepositoryPart(Part):
-    """A repository by its name with the registry's host; ``absent`` says that there is none."""
+    """A repository by its name with the registry's host; ``absent`` says that there is none.
+
+    ``policy: null`` and ``lifecyclePolicy: null`` say that there is no such policy.
+    """
 
     name: str
     absent: Absence | None = None
     mutability: TagMutability | None = None
     exclusions: list[str] = []
+    policy: PolicyDocument | UnsetType = UNSET
+    lifecycle_policy: PolicyDocument | UnsetType = UNSET
+    encryption: EncryptionPart | None = None
+    scanning: RepositoryScanningPart | None = None
     scan_type: ScanType | None = None
     images: list[ImagePart] = []
+
+
+class ScanRulePart(Part):
+    """How often repositories are scanned whose name matches one of the filters."""
+
+    frequency: ScanFrequency
+    filters: list[str]
+
+
+class RegistryScanningPart(Part):
+    """The scanning of a registry. ``type`` is None for a value that this version does not know."""
+
+    type: ScanType | None
+    rules: list[ScanRulePart]
+
+
+class PullThroughPart(Part):
+    """A rule that fills repositories under a prefix from another registry."""
+
+    prefix: str
+    upstream: str
+    upstream_prefix: str = ""
+
+
+class DestinationPart(Part):
+    """A registry that images are copied to."""
+
+    registry_id: Annotated[str, Meta(pattern="^[0-9]{12}$", max_length=12)]
+    region: str
+
+
+class ReplicationPart(Part):
+    """A rule that copies images of repositories with one of the prefixes; without any, of all."""
+
+    destinations: list[DestinationPart]
+    prefixes: list[str] = []
+
+
+class RegistryPart(Part):
+    """The configuration of a registry of Amazon ECR by its host; ``policy: null`` says that it has no policy."""
+
+    name: str
+    policy: PolicyDocument | UnsetType = UNSET
+    policy_scope: RegistryPolicyScope | None = None
+    scanning: RegistryScanningPart | None = None
+    pull_through: list[PullThroughPart] | None = None
+    replication: list[ReplicationPart] | None = None
 
 
 class SignerAnswerPart(Part):
@@ -193,6 +264,7 @@ class EvidencePart(Part):
     """The answers of AWS, registries and revocation services."""
 
     repositories: list[RepositoryPart] = []
+    registries: list[RegistryPart] = []
     signer: list[SignerAnswerPart] = []
     ocsp: list[OcspAnswerPart] = []
     crls: list[CrlPart] = []
@@ -222,7 +294,7 @@ class ExpectPart(Part):
 class CasePart(Part):
     """One case: an object, the evidence about its images, and the expected answer.
 
-    ``evidence`` replaces that of the file, repository by repository. ``running_since`` says that the namespace runs the
+    ``evidence`` replaces that of the file, repository by repository and registry by registry. ``running_since`` says that the namespace runs the
     images.
     """
 

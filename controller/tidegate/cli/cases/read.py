@@ -100,7 +100,7 @@ def _words(text: str) -> str:
     unknown = _UNKNOWN.search(text)
     if unknown is None:
         return text[:1].lower() + text[1:]
-    near = nearest(unknown[1], _FIELDS)
+    near = nearest(unknown[1], [one for one in _FIELDS if one != unknown[1]])
     do = f"did you mean {near}?" if near else "remove it"
     return f"there is no field {unknown[1]}; {do}"
 

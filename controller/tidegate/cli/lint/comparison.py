@@ -18,13 +18,19 @@ from tidegate.policy.model import (
     Action,
     HostScope,
     ImagePolicy,
+    PullRules,
+    PushRules,
     RegistryScope,
+    RepositoryRules,
+    RequiredScanning,
     ScanRules,
     TagRules,
     Tolerance,
     VulnerabilityRules,
 )
 from tidegate.policy.signatures import AttestationRules, Children, SignatureRules
+from tidegate.posture.assess_access import allowed_by
+from tidegate.posture.principals import is_within
 
 T = TypeVar("T")
 Policies = Sequence[tuple[Source, ImagePolicy]]
@@ -41,6 +47,7 @@ _COMPARED: Final = frozenset(
         "vulnerabilities",
         "signatures",
         "attestations",
+        "repository",
         "platforms",
         "on_undetermined",
         "max_stale",
@@ -97,7 +104,8 @@ def _nothing_passes(source: Source, policy: ImagePolicy) -> Iterator[LintFinding
             "name the same repositories in registries and match.images, or remove one of them",
         )
     scopes, path = (matched, "spec.match.images") if matched else (allowed or (), "spec.registries")
-    demanded = [name for name in ("tags", "scan", "vulnerabilities") if _needs_ecr(policy, name)]
+    # Only images in Amazon ECR meet these. A reference by digest meets ``tags`` everywhere.
+    demanded = [name for name in ("scan", "vulnerabilities", "repository") if getattr(policy, name) is not None]
     if demanded and scopes and all(isinstance(one, HostScope) for one in scopes):
         yield source.finding(
             Rule.NOTHING_PASSES,
@@ -105,11 +113,6 @@ def _nothing_passes(source: Source, policy: ImagePolicy) -> Iterator[LintFinding
             f"policy {policy.name} applies to registries other than Amazon ECR, and images there never meet {', '.join(demanded)}",
             f"remove {', '.join(demanded)} from {policy.name}, or name repositories of Amazon ECR",
         )
-
-
-def _needs_ecr(policy: ImagePolicy, section: str) -> bool:
-    """Tell whether a section can be met only in Amazon ECR. A reference by digest meets ``tags`` everywhere."""
-    return section != "tags" and getattr(policy, section) is not None
 
 
 def _contradiction(source: Source, policy: ImagePolicy, other: ImagePolicy) -> Iterator[LintFinding]:
@@ -138,6 +141,7 @@ def is_never_stricter(policy: ImagePolicy, other: ImagePolicy) -> bool:
         and _weaker(policy.vulnerabilities, other.vulnerabilities, _vulnerabilities)
         and _weaker(policy.signatures, other.signatures, _signatures)
         and _weaker(policy.attestations, other.attestations, _attestations)
+        and _weaker(policy.repository, other.repository, _repository)
         and policy.platforms == other.platforms
         and (policy.on_undetermined is Tolerance.ALLOW or other.on_undetermined is Tolerance.DENY)
         and other.max_stale <= policy.max_stale
@@ -231,4 +235,30 @@ def _attestation(part: AttestationRules, whole: AttestationRules) -> bool:
         part.predicate_type == whole.predicate_type
         and all(one in part.any_of for one in whole.any_of)
         and set(part.conditions) <= set(whole.conditions)
+    )
+
+
+def _repository(part: RepositoryRules, whole: RepositoryRules) -> bool:
+    """Tell whether less is required of the configuration: a lifecycle policy that keeps images may be none, so both differ."""
+    return (
+        _weaker(part.push, whole.push, _push)
+        and _weaker(part.pull, whole.pull, _pull)
+        # Who may pull may also change the repository where ``push`` lists them.
+        and (part.pull is None or whole.push is None or (part.push is not None and _push(part.push, whole.push)))
+        and _weaker(part.scanning, whole.scanning, lambda one, other: one in {RequiredScanning.ON_PUSH, other})
+        and part.encryption in {None, whole.encryption}
+        and part.lifecycle in {None, whole.lifecycle}
+    )
+
+
+def _push(part: PushRules, whole: PushRules) -> bool:
+    allowed = allowed_by(part)
+    return all(is_within(one, allowed) for one in allowed_by(whole))
+
+
+def _pull(part: PullRules, whole: PullRules) -> bool:
+    return (
+        set(whole.accounts) <= set(part.accounts)
+        and set(whole.organizations) <= set(part.organizations)
+        and set(whole.services) <= set(part.services)
     )

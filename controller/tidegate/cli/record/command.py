@@ -11,7 +11,7 @@ import click
 import msgspec
 import yaml
 
-from tidegate.checks.result import Check, Outcome
+from tidegate.checks.result import Check, Outcome, Reason
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.cases.model import (
     API_VERSION,
@@ -171,7 +171,7 @@ def _add_trust(evidence: EvidencePart, policies: ReadPolicies, trust: TrustSnaps
 
 
 def _lacking(judged: Sequence[JudgedImage]) -> list[str]:
-    """Return the failed look-ups, and the signatures that are undetermined."""
+    """Return the failed look-ups, and the signatures and configurations that are undetermined."""
     lines = {
         f"{one.image.text}: {fact.source} gave no answer ({fact.cause.value})": None
         for one in judged
@@ -183,7 +183,11 @@ def _lacking(judged: Sequence[JudgedImage]) -> list[str]:
         for one in judged
         for judgement in one.verdict.judgements
         for result in judgement.results
-        if result.outcome is Outcome.UNDETERMINED and result.check in {Check.SIGNATURES, Check.ATTESTATIONS}
+        if result.outcome is Outcome.UNDETERMINED
+        and (
+            result.check in {Check.SIGNATURES, Check.ATTESTATIONS}
+            or (result.check is Check.REPOSITORY and result.reason is Reason.COULD_NOT_CHECK)
+        )
     }
     return list(lines)
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.inspection import FoundFindings, ImageKey
-from tidegate.evidence.ports import CoverageAnswer, DescribedImage, DescribedRepository, FetchedManifest, FindingsAnswer
+from tidegate.evidence.ports import (
+    ConfiguredRepository,
+    CoverageAnswer,
+    DescribedImage,
+    DescribedRepository,
+    FetchedManifest,
+    FindingsAnswer,
+)
+from tidegate.evidence.registry_configuration import RegistryConfiguration, RepositoryConfiguration
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.evidence.scan import Coverage, ScanReport
@@ -25,6 +33,8 @@ class Recorded:
     images: dict[tuple[Repository, ImageId], ImageDetail | Absence] = field(default_factory=dict)
     manifests: dict[tuple[Repository, Digest], StoredManifest] = field(default_factory=dict)
     settings: dict[EcrRepository, RepositorySettings | Absence] = field(default_factory=dict)
+    registries: dict[EcrRegistry, RegistryConfiguration] = field(default_factory=dict)
+    configurations: dict[EcrRepository, RepositoryConfiguration | Absence] = field(default_factory=dict)
     scan_types: dict[EcrRegistry, ScanType] = field(default_factory=dict)
     basic: dict[tuple[Repository, Digest], ScanReport] = field(default_factory=dict)
     coverage: dict[tuple[Repository, Digest], Coverage] = field(default_factory=dict)
@@ -59,6 +69,7 @@ class Recorder:
             signer=one,
             other_registries=one,
             revocation_services=one,
+            configurations=one,
         )
 
     def describe_images(self, repository: EcrRepository, ids: Sequence[ImageId]) -> Mapping[ImageId, DescribedImage]:
@@ -87,6 +98,23 @@ class Recorder:
         for one, answer in found.items():
             if isinstance(answer, RepositorySettings | Absence):
                 self._recorded.settings[EcrRepository(registry, one)] = answer
+        return found
+
+    def registry_configuration(self, registry: EcrRegistry) -> RegistryConfiguration:
+        """Ask, and keep the configuration of a registry."""
+        assert self._sources.configurations is not None
+        found = self._recorded.registries[registry] = self._sources.configurations.registry_configuration(registry)
+        return found
+
+    def repository_configurations(
+        self, registry: EcrRegistry, names: Sequence[str]
+    ) -> Mapping[str, ConfiguredRepository]:
+        """Ask, and keep the configuration of repositories."""
+        assert self._sources.configurations is not None
+        found = self._sources.configurations.repository_configurations(registry, names)
+        for one, answer in found.items():
+            if isinstance(answer, RepositoryConfiguration | Absence):
+                self._recorded.configurations[EcrRepository(registry, one)] = answer
         return found
 
     def scan_type(self, registry: EcrRegistry) -> ScanType:

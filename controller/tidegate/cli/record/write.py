@@ -20,9 +20,11 @@ from tidegate.cli.cases.model import (
     SubjectPart,
 )
 from tidegate.cli.cases.moments import moment_text
+from tidegate.cli.record.configurations import add_configuration, registry_part
 from tidegate.cli.record.recorder import Recorded
 from tidegate.evidence.image import Absence, ImageDetail
 from tidegate.evidence.inspection import FoundFindings
+from tidegate.evidence.registry_configuration import RepositoryConfiguration
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.scan import Coverage, Finding, ScanReport, ScanState, basic_state
 from tidegate.evidence.signature_artifacts import SignatureArtifact
@@ -36,10 +38,18 @@ from tidegate.verify.notation.revocation.material import CrlQuestion, OcspQuesti
 def evidence_of(recorded: Recorded) -> EvidencePart:
     """Return the answers as evidence."""
     repositories: dict[Repository, None] = dict.fromkeys(
-        [*(one for one, _ in recorded.images), *recorded.settings, *(one for one, _ in _digests(recorded))]
+        [
+            *(one for one, _ in recorded.images),
+            *recorded.settings,
+            *recorded.configurations,
+            *(one for one, _ in _digests(recorded)),
+        ]
     )
     return EvidencePart(
         repositories=[_repository(recorded, one) for one in sorted(repositories, key=place)],
+        registries=[
+            registry_part(one) for _, one in sorted(recorded.registries.items(), key=lambda item: item[0].host)
+        ],
         signer=[
             SignerAnswerPart(
                 profile_version_arn=question.profile_version_arn,
@@ -78,19 +88,27 @@ def _digests(recorded: Recorded) -> Iterator[tuple[Repository, Digest]]:
 
 
 def _repository(recorded: Recorded, repository: Repository) -> RepositoryPart:
-    settings = recorded.settings.get(repository) if isinstance(repository, EcrRepository) else None
+    settings: RepositorySettings | Absence | None = None
+    configuration: RepositoryConfiguration | Absence | None = None
+    if isinstance(repository, EcrRepository):
+        configuration = recorded.configurations.get(repository)
+        absent = configuration if isinstance(configuration, Absence) else None
+        settings = recorded.settings.get(repository, absent)
     named = {image: found for (where, image), found in recorded.images.items() if where == repository}
-    absent = [_absent(image, found) for image, found in named.items() if isinstance(found, Absence)]
+    missing = [_absent(image, found) for image, found in named.items() if isinstance(found, Absence)]
     details = {found.digest: found for found in named.values() if isinstance(found, ImageDetail)}
     digests = dict.fromkeys([*details, *(digest for where, digest in _digests(recorded) if where == repository)])
-    return RepositoryPart(
+    part = RepositoryPart(
         name=place(repository),
         absent=settings if isinstance(settings, Absence) else None,
         mutability=settings.mutability if isinstance(settings, RepositorySettings) else None,
         exclusions=list(settings.exclusion_filters) if isinstance(settings, RepositorySettings) else [],
         scan_type=_scan_type(recorded, repository),
-        images=[*(_image(recorded, repository, one, named) for one in digests), *absent],
+        images=[*(_image(recorded, repository, one, named) for one in digests), *missing],
     )
+    if isinstance(configuration, RepositoryConfiguration):
+        add_configuration(part, configuration)
+    return part
 
 
 def _scan_type(recorded: Recorded, repository: Repository) -> ScanType | None:

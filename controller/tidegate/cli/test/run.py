@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 
@@ -14,7 +14,7 @@ from tidegate.checks.result import Outcome
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.cases.engine import Situation, read_object, review
 from tidegate.cli.cases.evidence import CaseSources, case_sources
-from tidegate.cli.cases.model import CasePart, EvidencePart, ExpectPart
+from tidegate.cli.cases.model import CasePart, EvidencePart, ExpectPart, RegistryPart, RepositoryPart
 from tidegate.cli.cases.moments import parse_moment
 from tidegate.cli.cases.read import ReadCases
 from tidegate.cli.documents import ReadPolicies, read_policies
@@ -23,6 +23,8 @@ from tidegate.policy.snapshot import PolicySnapshot
 from tidegate.policy.trust_stores import AnyTrustStore, TrustSnapshot
 from tidegate.strict.quotation import log_line
 from tidegate.trust.store_content import Content, broken_store, compile_store
+
+P = TypeVar("P", RepositoryPart, RegistryPart)
 
 _NO_KEY: Final = "the case has no evidence.kmsKeys for it"
 _NO_ROOT: Final = "the case has no evidence.trustedRoots for it; write one, or set trustedRoot in the TrustStore"
@@ -90,17 +92,21 @@ def _run(file: ReadCases, case: CasePart, policies: ReadPolicies) -> CaseResult:
 
 
 def merged(shared: EvidencePart, own: EvidencePart) -> EvidencePart:
-    """Return the evidence of a case: its own repositories in place of those of the file with the same name."""
-    names = {one.name for one in own.repositories}
-    kept = [one for one in shared.repositories if one.name not in names]
+    """Return the evidence of a case: its own repositories and registries in place of those of the file with the same name."""
     return EvidencePart(
-        repositories=[*kept, *own.repositories],
+        repositories=_replaced(shared.repositories, own.repositories),
+        registries=_replaced(shared.registries, own.registries),
         signer=[*shared.signer, *own.signer],
         ocsp=[*shared.ocsp, *own.ocsp],
         crls=[*shared.crls, *own.crls],
         kms_keys=[*shared.kms_keys, *own.kms_keys],
         trusted_roots=[*shared.trusted_roots, *own.trusted_roots],
     )
+
+
+def _replaced(shared: Iterable[P], own: Iterable[P]) -> list[P]:
+    names = {one.name for one in own}
+    return [one for one in shared if one.name not in names] + list(own)
 
 
 def _situation(

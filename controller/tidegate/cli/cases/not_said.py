@@ -1,0 +1,28 @@
+"""What a test case does not say is not known, and is noted when a check needs it."""
+
+from typing import Final, Self
+
+from tidegate.evidence.fact import Cause, Missing
+from tidegate.evidence.source_unavailable import SourceUnavailableError
+
+MAX_LACKING: Final = 50
+"""Facts that a case lacks and that are named."""
+
+
+class NotSaidError(SourceUnavailableError):
+    """The case does not have a fact. ``lacking`` is where its name is noted, in order."""
+
+    def __init__(self, what: str, source: str, lacking: dict[str, None]) -> None:
+        super().__init__(Cause.DEADLINE, source, f"the case has no {what}")
+        self._what = what
+        self._lacking = lacking
+
+    def noted(self) -> Self:
+        """Note that the case lacks the fact."""
+        if len(self._lacking) < MAX_LACKING:
+            self._lacking[self._what] = None
+        return self
+
+    def missing(self) -> Missing:
+        """Return the fact that is missing, and note it: a part of a configuration is missing only for who needs it."""
+        return super(NotSaidError, self.noted()).missing()

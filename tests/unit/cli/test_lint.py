@@ -286,6 +286,7 @@ def test_policies_without_a_common_registry_contradict_each_other(linted: Linter
         {"match": {"images": [{"account": ACCOUNT}]}, "registries": [{"account": "444455556666"}]},
         {"match": {"images": [{"host": "ghcr.io"}]}, **NO_CRITICAL},
         {"registries": [{"host": "ghcr.io"}], "scan": {}},
+        {"registries": [{"host": "ghcr.io"}], "repository": {"encryption": "KMS"}},
     ],
 )
 def test_a_policy_that_no_image_can_meet(linted: Linter, spec: dict[str, Any]) -> None:

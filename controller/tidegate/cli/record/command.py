@@ -98,7 +98,7 @@ def record(
 
     It asks AWS only for what the policies need, as tidegate explain does. It writes whole signatures with the answers of AWS
     Signer, OCSP responders and CRLs, and tidegate test verifies these signatures again. The file has the findings of your
-    images, and no credentials.
+    images, and the policies of their repositories if a policy requires these. It has no credentials.
 
     Exit code 0: everything was recorded. 2: at least one look-up failed, and its check is undetermined in the test case; or the
     input is invalid.

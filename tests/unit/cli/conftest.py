@@ -5,6 +5,7 @@ import pytest
 from tests.simulator.manifests import Manifest, image
 from tests.unit.cli.layouts import Layout
 from tests.unit.cli.notation_files import NotationFiles
+from tests.unit.cli.policy_cases import CaseWriter, case_writer
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +32,8 @@ def trust(tmp_path) -> NotationFiles:
 @pytest.fixture
 def files(tmp_path) -> NotationFiles:
     return NotationFiles(tmp_path)
+
+
+@pytest.fixture
+def tested(tmp_path) -> CaseWriter:
+    return case_writer(tmp_path)

@@ -1,6 +1,6 @@
 """The fields of a file with test cases, in camelCase; a field that is not here is refused.
 
-Types only; ``read`` reads them and ``evidence`` interprets them. Omitted evidence is unknown: a check that needs it is
+Types only; ``read`` reads them and ``sources`` interprets them. Omitted evidence is unknown: a check that needs it is
 undetermined. Members of type Any are times, as in ``moments``.
 """
 

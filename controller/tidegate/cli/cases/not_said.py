@@ -10,7 +10,7 @@ MAX_LACKING: Final = 50
 
 
 class NotSaidError(SourceUnavailableError):
-    """The case does not have a fact. ``lacking`` is where its name is noted, in order."""
+    """The case does not have a fact; its name is noted in ``lacking``."""
 
     def __init__(self, what: str, source: str, lacking: dict[str, None]) -> None:
         super().__init__(Cause.DEADLINE, source, f"the case has no {what}")
@@ -24,5 +24,5 @@ class NotSaidError(SourceUnavailableError):
         return self
 
     def missing(self) -> Missing:
-        """Return the fact that is missing, and note it: a part of a configuration is missing only for who needs it."""
+        """Return the missing fact, and note it: checks ask for this of a part of a configuration that they need."""
         return super(NotSaidError, self.noted()).missing()

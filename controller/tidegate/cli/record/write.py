@@ -1,4 +1,4 @@
-"""Writes recorded answers as the evidence of a test case. ``cases.evidence`` reads the same values back."""
+"""Writes recorded answers as the evidence of a test case. ``cases.sources`` reads the same values back."""
 
 import base64
 from collections.abc import Iterator

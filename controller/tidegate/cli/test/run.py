@@ -13,10 +13,11 @@ from tidegate.admission.decision import Decision
 from tidegate.checks.result import Outcome
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.cases.engine import Situation, read_object, review
-from tidegate.cli.cases.evidence import CaseSources, case_sources
+from tidegate.cli.cases.evidence import CaseSources
 from tidegate.cli.cases.model import CasePart, EvidencePart, ExpectPart, RegistryPart, RepositoryPart
 from tidegate.cli.cases.moments import parse_moment
 from tidegate.cli.cases.read import ReadCases
+from tidegate.cli.cases.sources import case_sources
 from tidegate.cli.documents import ReadPolicies, read_policies
 from tidegate.images.platform import InvalidPlatformError, Platform, parse_platform
 from tidegate.policy.snapshot import PolicySnapshot

@@ -222,4 +222,4 @@ def test_an_invalid_configuration_is_named_with_its_field(
 def test_a_registry_that_is_there_twice_is_refused(tested: CaseWriter) -> None:
     ended = tested(evidence={"registries": [REGISTRY, REGISTRY]})
     assert ended.code == ERROR
-    assert f"evidence.registries[1].name: {objects.ECR} is there twice; keep one" in ended.err
+    assert f"evidence.registries[1].name: {objects.ECR} appears twice; keep one" in ended.err

@@ -1,4 +1,4 @@
-"""What a test case does not say is not known, and is noted when a check needs it."""
+"""A fact that a test case does not have: it is unknown, and is listed as lacking if a check needs it."""
 
 from typing import Final, Self
 
@@ -6,14 +6,14 @@ from tidegate.evidence.fact import Cause, Missing
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 MAX_LACKING: Final = 50
-"""Facts that a case lacks and that are named."""
+"""Missing facts that are listed for a case."""
 
 
 class NotSaidError(SourceUnavailableError):
     """The case does not have a fact; its name is noted in ``lacking``."""
 
     def __init__(self, what: str, source: str, lacking: dict[str, None]) -> None:
-        super().__init__(Cause.DEADLINE, source, f"the case has no {what}")
+        super().__init__(Cause.NOT_ASKED, source, f"the case has no {what}")
         self._what = what
         self._lacking = lacking
 

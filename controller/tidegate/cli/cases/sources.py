@@ -94,7 +94,9 @@ def _add_scan_type(
         said |= set() if image.basic is None else {ScanType.BASIC}
     said |= {found[registry]} if registry in found else set()
     if len(said) > 1:
-        raise ArgumentError(f"{stored.where}: {registry.host} scans with coverage or with basic, got both; keep one")
+        raise ArgumentError(
+            f"{stored.where}: expected coverage or basic for the images of {registry.host}, got both; keep one"
+        )
     for one in said:
         found[registry] = one
 

@@ -62,7 +62,7 @@ from tidegate.strict.quotation import quoted
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Leave files and folders in the folders of -f out, by name or by path in the folder, such as values.yaml or tests/*; "
+    help="Leave out files and folders inside a folder of -f, by name or by path in that folder, such as values.yaml or tests/*; "
     "may be repeated.",
 )
 @shared_options(

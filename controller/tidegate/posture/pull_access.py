@@ -51,8 +51,9 @@ def pull_access(repository: RepositoryConfiguration, registry: RegistryConfigura
 @lru_cache(maxsize=MAX_REMEMBERED)
 def _pull_access(repository: EcrRepository, policies: tuple[PolicyText, ...]) -> PullAccess:
     arn, account = repository.arn, repository.registry.account
-    found: dict[Ground, tuple[PrincipalSet, ...]] = {}
-    writers: dict[Ground, tuple[PrincipalSet, ...]] = {}
+    # Statements may have the same Ground, and a Deny may leave out others for one action than for the other.
+    found: dict[tuple[Ground, tuple[PrincipalSet, ...]], None] = {}
+    writers: dict[tuple[Ground, tuple[PrincipalSet, ...]], None] = {}
     unknown: list[Ground] = []
     for action in PULL_ACTIONS:
         access = access_to(action, policies, arn=arn, account=account)
@@ -60,15 +61,15 @@ def _pull_access(repository: EcrRepository, policies: tuple[PolicyText, ...]) ->
         for policy, statement in grants(action, policies, arn):
             others = _others(statement, access, account)
             if others:
-                found[policy.ground(statement)] = others
+                found[policy.ground(statement), others] = None
             changes = [one.removeprefix("ecr:") for one in WRITE_ACTIONS if statement.covers_action(one)]
             if others and changes:
-                writers[policy.ground(statement, f"it also allows {', '.join(changes)}")] = others
+                writers[policy.ground(statement, f"it also allows {', '.join(changes)}"), others] = None
     return PullAccess(
-        others=tuple(dict.fromkeys(one for some in found.values() for one in some)),
-        grounds=tuple(found),
+        others=tuple(dict.fromkeys(one for _, some in found for one in some)),
+        grounds=tuple(dict.fromkeys(ground for ground, _ in found)),
         unknown=tuple(dict.fromkeys(unknown)),
-        writers=tuple(writers.items()),
+        writers=tuple(writers),
     )
 
 

@@ -138,6 +138,10 @@ def test_a_deny_takes_pulls_back() -> None:
     assert ([str(one) for one in bounded.others], bounded.unknown) == ([f"organization {ORGANIZATION}"], ())
     half = outcome(allow("*"), deny_push(Action="ecr:BatchGetImage", Condition=left_out))
     assert EVERYONE in [str(one) for one in half.others]
+    layers = outcome(allow("*"), deny_push(Action="ecr:GetDownloadUrlForLayer", Condition=left_out))
+    assert EVERYONE in [str(one) for one in layers.others]
+    writes = outcome(allow("*", "ecr:*"), deny_push(Action="ecr:GetDownloadUrlForLayer", Condition=left_out)).writers
+    assert EVERYONE in [str(one) for _, others in writes for one in others]
     lone = outcome(allow("*"), deny_push(Action=PULL_ACTIONS, Principal={"AWS": ROLE}, Condition=None))
     assert [str(one) for one in lone.others] == [EVERYONE]
 
@@ -159,3 +163,12 @@ def test_a_statement_that_allows_changes_as_well_is_told() -> None:
     assert [str(one) for one in others] == [f"account {OTHER}"]
     assert "putimage" in str(ground)
     assert "setrepositorypolicy" in str(ground)
+
+
+def test_statements_that_look_the_same_in_a_report_all_count() -> None:
+    """A report cuts their text, and a Sid may be there twice."""
+    long = ["ecr:BatchGetImage", "ecr:PutImage", *(f"ecr:Get{number:060}" for number in range(10))]
+    same = [{"Sid": "Pull", "Effect": "Allow", "Action": long, "Principal": one} for one in ("*", {"AWS": OTHER})]
+    found = outcome(*same)
+    assert EVERYONE in [str(one) for one in found.others]
+    assert EVERYONE in [str(one) for _, others in found.writers for one in others]

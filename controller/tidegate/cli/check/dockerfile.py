@@ -4,6 +4,7 @@ A variable has the value of ``--build-arg``, or of an ARG before the first FROM.
 If something could hide a FROM, such as a here-document that does not end, the file is refused.
 """
 
+import csv
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,16 +20,22 @@ from tidegate.strict.quotation import quoted
 MAX_VALUE_CHARACTERS: Final = 4096
 """Characters of a value after its variables were replaced."""
 _NAME: Final = re.compile(r"(?:Dockerfile|Containerfile)(?:\..+)?|.+\.(?:Dockerfile|Containerfile)", re.IGNORECASE)
-_DIRECTIVE: Final = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(.*?)\s*")
+_DIRECTIVE: Final = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
+_DIRECTIVES: Final = frozenset({"syntax", "escape", "check"})
+_CONTROL: Final = re.compile(r"[\x00\x1c-\x1f]")
+"""Characters that Python takes for spaces and BuildKit does not, and NUL."""
 _HEREDOC: Final = re.compile(r"\d*<<(-?)(['\"]?)([A-Za-z0-9_.][A-Za-z0-9_.-]*)\2")
 _LIKE_HEREDOC: Final = re.compile(r"\d*<<[^<]+")
 _SPECIAL: Final = re.compile(r"['\"\\`$]")
-_LIKE_INSTRUCTION: Final = re.compile(r"\s*(?:FROM|ARG|COPY|ADD|RUN|ONBUILD)\s", re.IGNORECASE)
+_LIKE_INSTRUCTION: Final = re.compile(r"\s*(?:(?:FROM|ARG|COPY|ADD|RUN|ONBUILD)[\s\\`]|[A-Z]+[\\`]\s*$)", re.IGNORECASE)
 _VARIABLE: Final = re.compile(
     r"\\(?P<escaped>.)|\$(?P<name>[A-Za-z_]\w*)|\$\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-+])(?P<word>[^{}$]*))?\}"
 )
 _COPYING: Final = frozenset({"COPY", "ADD", "RUN"})
-_MOUNTED: Final = re.compile(r"--mount=(\S+)")
+_PREDEFINED: Final = frozenset(
+    f"{kind}{part}" for kind in ("BUILD", "TARGET") for part in ("PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT")
+)
+"""Arguments that a FROM may use although no ARG declares them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +68,7 @@ def images_of_dockerfile(
 
     Raise ArgumentError for an invalid file.
     """
-    stages = _Stages(values=dict(build_args))
+    stages = _Stages(values={name: value for name, value in build_args.items() if name in _PREDEFINED})
     found: list[FoundImage] = []
     for one in instructions(text, file):
         for what, written in _uses(one, stages, build_args, file):
@@ -100,21 +107,47 @@ def _uses(one: Instruction, stages: _Stages, build_args: Mapping[str, str], file
         stages.count += 1
         stages.names |= {words[2].lower()} if len(words) > 1 else set()
     elif one.name in _COPYING:
-        for source in _sources(one):
+        for source in _sources(one, file):
             number = source.isdecimal() and int(source) < stages.count
             if not number and source.lower() not in {"scratch", *stages.names}:
                 yield f"{one.name} {'--mount=from' if one.name == 'RUN' else '--from'}", source
 
 
-def _sources(one: Instruction) -> Iterator[str]:
+def _sources(one: Instruction, file: str) -> Iterator[str]:
     """Yield the values of ``from`` in the flags of COPY, ADD and RUN, which come first."""
-    for word in one.rest.split():
-        if not word.startswith("--"):
+    for flag in _flags(one.rest):
+        name, _, value = flag.partition("=")
+        if one.name != "RUN" and name == "--from":
+            yield value
+        elif one.name == "RUN" and name == "--mount":
+            try:
+                parts = next(csv.reader([value]), [])
+            except csv.Error as problem:
+                raise ArgumentError(f"{file}:{one.line}: a mount cannot be read: {problem}") from problem
+            keys = (part.partition("=") for part in parts)
+            yield from (source for key, _, source in keys if key.lower() == "from")
+
+
+def _flags(rest: str) -> Iterator[str]:
+    """Yield the flags before the arguments of an instruction; in either quotes, a backslash escapes as outside of them."""
+    place, end = 0, len(rest)
+    while True:
+        while place < end and rest[place].isspace():
+            place += 1
+        if not rest.startswith("--", place):
             return
-        if one.name != "RUN" and word.startswith("--from="):
-            yield word.removeprefix("--from=")
-        elif one.name == "RUN" and (mount := _MOUNTED.fullmatch(word)):
-            yield from (part.removeprefix("from=") for part in mount[1].split(",") if part.startswith("from="))
+        word, quote = list[str](), ""
+        while place < end and (quote or not rest[place].isspace()):
+            character, place = rest[place], place + 1
+            if character == "\\":
+                character, place = rest[place : place + 1], place + 1
+            elif character in (quote or ("'", '"')):
+                quote = "" if quote else character
+                continue
+            word.append(character)
+        if word == ["-", "-"]:
+            return
+        yield "".join(word)
 
 
 def _arguments(rest: str) -> Iterator[tuple[str, str | None]]:
@@ -169,8 +202,10 @@ def instructions(text: str, file: str) -> Iterator[Instruction]:
 
     The rules are those of BuildKit's parser. Raise ArgumentError where it is not clear what is in a here-document.
     """
+    if _CONTROL.search(text):
+        raise ArgumentError(f"{file}: a control character that BuildKit reads in another way. To fix: remove it")
     lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
-    escape = re.escape(_escape(lines))
+    escape = re.escape(_escape(lines, file))
     # A line goes on unless the escape character before its end is escaped itself.
     continues = re.compile(rf"(?:(?<=[^{escape}])|^){escape}[ \t]*$")
     number, start, parts = 0, 0, list[str]()
@@ -192,14 +227,21 @@ def instructions(text: str, file: str) -> Iterator[Instruction]:
             yield one
 
 
-def _escape(lines: Sequence[str]) -> str:
-    """Return the character that continues a line: the parser directive ``escape`` at the top of the file sets it."""
-    for line in lines:
+def _escape(lines: Sequence[str], file: str) -> str:
+    """Return the character that continues a line: the parser directive ``escape`` at the top of the file sets it.
+
+    Versions of BuildKit differ in whether directives go on after one that is not known: such a file is refused.
+    """
+    are_known = True
+    for number, line in enumerate(lines, 1):
         found = _DIRECTIVE.fullmatch(line.strip())
         if found is None:
             break
         if found[1].lower() == "escape" and found[2] in {"\\", "`"}:
+            if not are_known:
+                raise ArgumentError(f"{file}:{number}: the directive escape counts only after known directives")
             return found[2]
+        are_known = are_known and found[1].lower() in _DIRECTIVES
     return "\\"
 
 

@@ -46,11 +46,29 @@ FOUND: dict[str, tuple[str, list[tuple[str, int]]]] = {
         [("a", 1), ("b:1", 2), ("c", 2)],
     ),
     "no text that looks like a flag": ("FROM a\nRUN x --mount=from=b\nCOPY a --from=b", [("a", 1)]),
+    "after a flag with spaces in quotes": (
+        "FROM a\nCOPY --exclude=\"x y\" --from=b / /\nRUN --mount='target=/x y' --mount=from=c x",
+        [("a", 1), ("b", 2), ("c", 3)],
+    ),
+    "a flag in quotes or with a backslash": (
+        "FROM a\nCOPY --fr\\om=b / /\nCOPY --'from'=c / /\nRUN --mount=\"from=d,target=/x\" x",
+        [("a", 1), ("b", 2), ("c", 3), ("d", 4)],
+    ),
+    "a mount in another case, and in quotes of CSV": (
+        "FROM a\nRUN --mount=type=bind,FROM=b x\nRUN --mount='\"from=c\",target=/x' x",
+        [("a", 1), ("b", 2), ("c", 3)],
+    ),
+    "no flag after the end of flags": ("FROM a\nCOPY -- --from=b /", [("a", 1)]),
     "on build": ("FROM a\nONBUILD COPY --from=b / /", [("a", 1), ("b", 2)]),
     "a continued line": ("FROM \\\n  # a comment\n\n  a:1 \\  \n AS x", [("a:1", 1)]),
     "after a continued line": ("FROM a\nRUN x \\\n  FROM b\nFROM c", [("a", 1), ("c", 4)]),
     "after an escaped backslash, which continues no line": ("FROM a\nRUN x \\\\\nFROM b", [("a", 1), ("b", 3)]),
     "with another escape character": ("# escape=`\nFROM a\nRUN c:\\\nFROM b\nRUN x `\nFROM c", [("a", 2), ("b", 4)]),
+    "with another directive before": (
+        "# syntax=x\n# check=skip=all\n# escape=`\nFROM a\nRUN x `\nFROM b",
+        [("a", 4)],
+    ),
+    "a directive without a value": ("# syntax=\n# escape=`\nFROM a\nRUN x `\nFROM b", [("a", 3), ("b", 5)]),
     "a directive that is none": ("# a\n# escape=`\nFROM a\nRUN x `\nFROM b", [("a", 3), ("b", 5)]),
     "not in a here-document": ("FROM a\nRUN <<EOF\nFROM b\nEOF\nFROM c", [("a", 1), ("c", 5)]),
     "not in several here-documents": (
@@ -74,6 +92,13 @@ def test_images_are_found(case: str):
 def test_build_arguments_come_before_defaults():
     assert images("ARG V=1\nFROM a:$V", V="2") == [("a:2", 2)]
     assert images("ARG V\nFROM a:$V", V="2") == [("a:2", 2)]
+    assert images("FROM ${TARGETARCH}/a", TARGETARCH="arm64") == [("arm64/a", 1)]
+
+
+def test_a_build_argument_is_no_value_of_a_variable_that_no_arg_declares():
+    """Docker takes the word in its place."""
+    assert images("FROM ${I:-a}", I="b") == [("a", 1)]
+    assert "To fix: add --build-arg" in why("FROM $I", I="b")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +135,23 @@ REFUSED = {
         'FROM a\nRUN x"y <<EOF z"\nFROM b\nRUN c \\\nEOF',
         "Dockerfile:3: this may be an",
     ),
+    "an escape character after a directive that is not known": (
+        "# x=y\n# escape=`\nFROM a\nRUN x `\nFROM b",
+        "Dockerfile:2: the directive escape counts only",
+    ),
+    "a control character that is a space to some": (
+        "FROM a\nRUN x \\\n\x1c\nFROM b",
+        "Dockerfile: a control character",
+    ),
+    "an instruction that goes on in what may be a here-document": (
+        "FROM a\nRUN echo 'x <<EOF y'\nFROM\\\n b\nRUN c \\\nEOF",
+        "Dockerfile:3: this may be an",
+    ),
+    "an instruction in parts in what may be a here-document": (
+        "FROM a\nRUN echo 'x <<EOF y'\nFR\\\nOM b\nRUN c \\\nEOF",
+        "Dockerfile:3: this may be an",
+    ),
+    "a mount that is no CSV": ("FROM a\nRUN --mount=from=b,x=" + "c" * 140_000 + " x", "Dockerfile:2: a mount"),
     "a here-document that may be in a variable": (
         "FROM a\nRUN ${x:-y <<EOF }\nFROM b\nEOF",
         "Dockerfile:3: this may be an",

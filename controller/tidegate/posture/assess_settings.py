@@ -36,7 +36,8 @@ def assess_tags(repository: RepositoryConfiguration) -> PostureResult:
     settings = repository.settings
     if isinstance(settings, SourceUnavailableError):
         return unavailable(PostureCheck.TAG_IMMUTABILITY, "the repository's settings could not be read", settings)
-    if settings.mutability in {TagMutability.IMMUTABLE, TagMutability.IMMUTABLE_WITH_EXCLUSION}:
+    is_immutable = settings.mutability in {TagMutability.IMMUTABLE, TagMutability.IMMUTABLE_WITH_EXCLUSION}
+    if is_immutable and all(one.strip("*") for one in settings.exclusion_filters):
         return passed(PostureCheck.TAG_IMMUTABILITY, "the repository's tags are immutable", cause=_filters(settings))
     return PostureResult(
         check=PostureCheck.TAG_IMMUTABILITY,

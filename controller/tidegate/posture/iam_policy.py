@@ -14,7 +14,7 @@ from typing import Any, Final
 from tidegate.errors import VerificationError
 from tidegate.evidence.registry_configuration import MAX_POLICY_CHARACTERS
 from tidegate.posture.principals import EVERYONE, PrincipalKind, PrincipalSet, named_set
-from tidegate.posture.wildcard import contains
+from tidegate.posture.wildcard import contains, has_wildcard
 from tidegate.strict.json_text import strict_object
 from tidegate.strict.quotation import printable, quoted
 
@@ -43,6 +43,7 @@ _ELEMENTS = frozenset(
         "Condition",
     }
 )
+_SEGMENTS = 6
 _QUALIFIERS = ("ForAllValues", "ForAnyValue")
 _IF_EXISTS = "IfExists"
 
@@ -103,7 +104,16 @@ class PolicyStatement:
             return not needs_one
         if self.is_not_resource or any("${" in one for one in self.resources):
             return None
-        return any(contains(one, arn) for one in self.resources)
+        if any(_surely_holds(one, arn) for one in self.resources):
+            return True
+        return None if any(contains(one, arn) for one in self.resources) else False
+
+
+def _surely_holds(resource: str, arn: str) -> bool:
+    """Tell whether a pattern of ARNs holds one, where a wildcard stands for a colon only at the end of the pattern."""
+    parts = resource.split(":", _SEGMENTS - 1)
+    is_whole = len(parts) == _SEGMENTS or (resource.endswith("*") and not has_wildcard(parts[-1].rstrip("*")))
+    return is_whole and all(map(contains, parts, arn.split(":", len(parts) - 1)))
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
@@ -111,7 +121,7 @@ def parse_policy_text(text: str) -> tuple[PolicyStatement, ...]:
     """Return the statements of a policy; raise VerificationError for a text that this version does not fully understand."""
     if len(text) > MAX_POLICY_CHARACTERS:
         raise VerificationError(f"{_WHAT}: {len(text)} characters, more than {MAX_POLICY_CHARACTERS}")
-    document = strict_object(text.encode("utf-8", errors="replace"), _WHAT)
+    document = strict_object(text.encode("utf-8", errors="surrogatepass"), _WHAT)
     _check_shape(document, MAX_DEPTH)
     _only(document, _TOP)
     version = document.get("Version", _VERSIONS[0])

@@ -149,6 +149,9 @@ def fate_of_reference(
             return replace(found, fate=Fate.UNKNOWN, rule=rule.priority, problem=problem)
         tags = () if tag is None else (tag,)
         if rule.selects(tags, is_archived=False):
+            if pushed_at is None and rule.count_type is CountType.PUSHED:
+                problem = f"it is not known since when rule {rule.priority} counts"
+                return replace(found, fate=Fate.UNKNOWN, rule=rule.priority, problem=problem)
             image = StoredImage(digest=digest, tags=tags, pushed_at=pushed_at or now, pulled_at=now)
             return _by(rule, image, _Positions((image,)), now)
     return found

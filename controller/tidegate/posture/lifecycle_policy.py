@@ -93,7 +93,7 @@ def parse_lifecycle_text(text: str) -> tuple[LifecycleRule | UnreadableRule, ...
     """Return the rules, the first one to be applied first; raise VerificationError where not even their order is known."""
     if len(text) > MAX_LIFECYCLE_CHARACTERS:
         raise VerificationError(f"{_WHAT}: {len(text)} characters, more than {MAX_LIFECYCLE_CHARACTERS}")
-    document = strict_object(text.encode("utf-8", errors="replace"), _WHAT)
+    document = strict_object(text.encode("utf-8", errors="surrogatepass"), _WHAT)
     written = document.get("rules")
     if set(document) != {"rules"} or not isinstance(written, list) or not 0 < len(written) <= MAX_RULES:
         raise VerificationError(f"{_WHAT}: expected a list of 1 to {MAX_RULES} rules and nothing else")

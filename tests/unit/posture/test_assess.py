@@ -350,6 +350,14 @@ def test_tags() -> None:
         assert "x*" in found["tag-immutability"].cause
 
 
+@pytest.mark.parametrize("every", ["*", "**"])
+def test_an_exclusion_of_all_tags_leaves_none_immutable(every: str) -> None:
+    """The mode says immutable, and each tag can be moved."""
+    settings = RepositorySettings(mutability=TagMutability.IMMUTABLE_WITH_EXCLUSION, exclusion_filters=("v*", every))
+    found = results(repository(settings=settings))["tag-immutability"]
+    assert (found.status, found.reason) == (PostureStatus.FAIL, PostureReason.TAG_MUTABLE)
+
+
 class TestLifecycle:
     """With the images of the repository, and those that run."""
 

@@ -287,6 +287,12 @@ class TestAReference:
         assert self.fate(text(rule(1, **tagged("x"))), None).fate is Fate.UNKNOWN
         assert self.fate(text(rule(1)), None, NOW - DAY).at == NOW + 13 * DAY
 
+    def test_a_push_whose_time_is_not_known_is_not_now(self) -> None:
+        """A rule that counts from it leaves the image unknown; one that counts images or pulls does not."""
+        assert self.fate(text(rule(1, countNumber=365)), "v1", None).fate is Fate.UNKNOWN
+        assert self.fate(text(rule(1, **images_of(3))), "v1", None).newer_images == 3
+        assert self.fate(text(rule(1, countType="sinceImagePulled")), "v1", None).at == NOW + 14 * DAY
+
     def test_archived_images_are_others(self) -> None:
         """A rule about them does not matter: an archived image cannot be pulled."""
         assert self.fate(text(rule(1, countType="sinceImageTransitioned")), "v1").fate is Fate.KEPT

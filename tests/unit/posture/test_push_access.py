@@ -61,6 +61,8 @@ RESTRICTED = {
         [CI, f"{ROLE}b"],
     ),
     "resources that hold the repository": (deny_push(Resource="arn:aws:ecr:*:*:repository/team/*"), [CI]),
+    "any resource": (deny_push(Resource="*"), [CI]),
+    "resources by a star at the end, which stands for colons too": (deny_push(Resource="arn:aws:ecr:*"), [CI]),
     "a Deny of all": (deny_push(Condition=None), []),
 }
 
@@ -154,11 +156,20 @@ UNDECIDABLE = {
     "a policy variable of a tag": ci_unless("ArnNotLike", "aws:PrincipalArn", f"{ROLE}${{aws:PrincipalTag/x}}"),
     "an account compared as an ARN": ci_unless("ArnNotLike", "aws:PrincipalAccount", ACCOUNT),
     "resources that are excluded": deny_push(NotResource="arn:aws:ecr:*:*:repository/x"),
+    "a wildcard that would stand for a colon of the resource": deny_push(Resource="arn:aws:ecr*/team/app"),
+    "a wildcard for segments of the resource": deny_push(Resource="arn:aws:ecr:*:repository/team/app"),
     "a policy variable in the resource": deny_push(Resource="arn:aws:ecr:*:*:repository/${aws:PrincipalTag/team}/*"),
     "an Allow to everyone under a condition that is not known": allow(
         "*", "ecr:PutImage", Condition={"Futuristic": {"aws:PrincipalOrgID": ORGANIZATION}}
     ),
 }
+
+
+def test_a_text_that_is_no_unicode_is_not_read() -> None:
+    """A question mark in place of half a character would be a wildcard."""
+    text = policy(deny_push(Resource="arn:aws:ecr:*:*:repository/team/ap?"))
+    assert push_access(repository(text), registry()).answer is A.PRINCIPALS
+    assert push_access(repository(text.replace("ap?", "ap\ud800")), registry()).answer is A.UNDECIDABLE
 
 
 def outcome(*statements: Any) -> PushAccess:

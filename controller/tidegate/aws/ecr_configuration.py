@@ -122,7 +122,7 @@ class EcrConfiguration:
         found = described if described is not None else self._describe(registry, possible)
         there = [each for each in possible if not isinstance(found[each], Absence)]
         scanning = self._repository_scanning(registry, there)
-        read = {each: self._repository(EcrRepository(registry, each), found[each], scanning[each]) for each in there}
+        read = self._with_texts(registry, {each: (found[each], scanning[each]) for each in there})
         return {each: read.get(each, Absence.REPOSITORY) for each in names}
 
     def repositories(self, registry: EcrRegistry) -> Iterator[Mapping[str, Description]]:
@@ -190,12 +190,31 @@ class EcrConfiguration:
             invalid = SourceUnavailableError(Cause.INTERNAL, api.source, str(exc)[:MAX_DETAIL])
             raise RefusedError(Absence.REPOSITORY if exc.code == _NO_REPOSITORY else invalid, exc.message) from exc
 
+    def _with_texts(
+        self, registry: EcrRegistry, found: Mapping[str, tuple[Description, Answer[RepositoryScanning] | Absence]]
+    ) -> Mapping[str, ConfiguredRepository]:
+        """Return the configurations with their policies; ECR is not asked for more once it cannot be reached."""
+        read: dict[str, ConfiguredRepository] = {}
+        outage: SourceUnavailableError | None = None
+        for name, (described, scanning) in found.items():
+            outage = outage or _unreachable(described, scanning)
+            one = read[name] = self._repository(EcrRepository(registry, name), described, scanning, outage)
+            texts = (one.policy, one.lifecycle) if isinstance(one, RepositoryConfiguration) else (one,)
+            outage = outage or _unreachable(*texts)
+        return read
+
     def _repository(
-        self, repository: EcrRepository, described: Description, scanning: Answer[RepositoryScanning] | Absence
+        self,
+        repository: EcrRepository,
+        described: Description,
+        scanning: Answer[RepositoryScanning] | Absence,
+        outage: SourceUnavailableError | None,
     ) -> ConfiguredRepository:
+        policy: Answer[str | None]
+        lifecycle: Answer[str | None]
         try:
-            policy = attempt(partial(self._text, _POLICY_TEXT, repository))
-            lifecycle = attempt(partial(self._text, _LIFECYCLE_TEXT, repository))
+            policy = outage or attempt(partial(self._text, _POLICY_TEXT, repository))
+            lifecycle = outage or _unreachable(policy) or attempt(partial(self._text, _LIFECYCLE_TEXT, repository))
         except AnsweredError:
             return Absence.REPOSITORY
         if isinstance(described, SourceUnavailableError):
@@ -265,6 +284,12 @@ class EcrConfiguration:
         reader = self._clients.account(registry.account).role_account or self._identity.account()
         if reader != registry.account:
             raise _foreign(_REGISTRY, registry, f"ECR would answer for {reader}")
+
+
+def _unreachable(*answers: object) -> SourceUnavailableError | None:
+    """Return the first answer that says that ECR could not be reached: each further call would take seconds."""
+    problems = (one for one in answers if isinstance(one, SourceUnavailableError))
+    return next((one for one in problems if one.cause is Cause.UNREACHABLE), None)
 
 
 def _foreign(api: Api, registry: EcrRegistry, problem: str) -> SourceUnavailableError:

@@ -204,6 +204,25 @@ class TestRepositories:
         assert isinstance(read, SourceUnavailableError)
         assert read.cause is Cause.ACCESS_DENIED
 
+    @pytest.mark.parametrize(
+        ("operation", "calls"),
+        [
+            ("GetRepositoryPolicy", {"GetRepositoryPolicy": 1, "GetLifecyclePolicy": 0}),
+            ("GetLifecyclePolicy", {"GetRepositoryPolicy": 1, "GetLifecyclePolicy": 1}),
+            ("DescribeRepositories", {"GetRepositoryPolicy": 0, "GetLifecyclePolicy": 0}),
+        ],
+    )
+    def test_no_more_is_asked_of_what_cannot_be_reached(self, world, sim, operation, calls):
+        """A call that hangs takes seconds: 25 repositories held a thread for minutes."""
+        impatient = Aws(sim, attempts=1)
+        names = [f"team/{number}" for number in range(3)]
+        for name in names:
+            world.add_repository(name, policy=POLICY, lifecycle=LIFECYCLE)
+        sim.inject("drop", operation=operation)
+        read = EcrConfiguration(impatient.clients, impatient.identity).repository_configurations(OWN, names)
+        assert {name: sim.calls("ecr", name) for name in calls} == calls
+        assert all(Cause.UNREACHABLE in unread(one).values() for one in read.values())
+
     def test_a_missing_repository_is_missing_and_the_others_are_read(self, world, sim, source):
         world.add_repository("team/app")
         read = source.repository_configurations(OWN, ["team/gone", "team/app", "No Name"])

@@ -1,10 +1,11 @@
-"""The images of a Compose file (Compose Specification): ``services.*.image``.
+"""The images of a Compose file (Compose Specification): ``services.*.image``, and those that a service mounts.
 
 It replaces no variables and reads no other files: ``docker compose config`` does both, and prints the result.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from tidegate.admission.workload import MAX_LISTED
@@ -13,6 +14,7 @@ from tidegate.cli.manifests import FoundImage
 from tidegate.cli.yaml_files import YamlValue
 
 _VARIABLE: Final = re.compile(r"(?<!\$)(?:\$\$)*\$[A-Za-z_{]")
+_NO_SOURCE: Final = "the volume has no image. To fix: write its reference in source"
 _RENDER: Final = "To fix: run docker compose config | tidegate check -f -"
 
 
@@ -31,7 +33,9 @@ def images_of_compose(document: YamlValue, *, file: str, namespace: str) -> list
         raise ArgumentError(f"{file}:{document.line}: expected a Compose file with services by name")
     if len(services) > MAX_LISTED:
         raise ArgumentError(f"{file}: more than {MAX_LISTED:,} services")
-    uses = list(_uses(document, services, file))
+    uses = list(islice(_uses(document, services, file), MAX_LISTED + 1))
+    if len(uses) > MAX_LISTED:
+        raise ArgumentError(f"{file}: more than {MAX_LISTED:,} images")
     return [
         FoundImage(
             place=f"Compose {path}",
@@ -59,9 +63,17 @@ def _uses(document: YamlValue, services: dict[object, object], file: str) -> Ite
         elif image is None and "build" in service:
             fix = "To fix: push the built image, and write its reference in image"
             yield f"{path}.build", None, f"the service has no image, because it is built from a Dockerfile. {fix}"
-        elif not isinstance(image, str) or not image:
-            yield path, None, "the service has no image. To fix: write its reference in image"
-        elif _VARIABLE.search(image):
-            yield f"{path}.image", image, f"the reference has a variable. {_RENDER}"
         else:
-            yield f"{path}.image", image.replace("$$", "$"), ""
+            yield _use(f"{path}.image", image, "the service has no image. To fix: write its reference in image")
+        volumes = service.get("volumes")
+        for index, volume in enumerate(volumes if isinstance(volumes, list) else ()):
+            if isinstance(volume, dict) and volume.get("type") == "image":
+                yield _use(f"{path}.volumes[{index}].source", volume.get("source"), _NO_SOURCE)
+
+
+def _use(path: str, image: object, none: str) -> tuple[str, str | None, str]:
+    if not isinstance(image, str) or not image:
+        return path, None, none
+    if _VARIABLE.search(image):
+        return path, image, f"the reference has a variable. {_RENDER}"
+    return path, image.replace("$$", "$"), ""

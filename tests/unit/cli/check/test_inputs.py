@@ -329,6 +329,20 @@ def test_the_image_of_a_service_that_is_built_is_judged(folder: Path):
     assert [one.text for one in found.images] == ["b:1", "b:$x"]
 
 
+def test_an_image_that_a_service_mounts_is_judged(folder: Path):
+    volumes = (
+        "[a:/b, {type: bind, source: ./x}, {type: image, source: 'c:1'}, {type: image, source: 'c:$T'}, {type: image}]"
+    )
+    found = read(put("m.yaml", f"services:\n  web:\n    image: b:1\n    volumes: {volumes}\n"))
+    assert [(one.text, bool(one.not_judged)) for one in found.images] == [
+        ("b:1", False),
+        ("c:1", False),
+        ("c:$T", True),
+        (None, True),
+    ]
+    assert found.images[1].place == "Compose services.web.volumes[2].source"
+
+
 def test_included_compose_files_are_not_judged(folder: Path):
     good, included = sorted(read(put("m.yaml", COMPOSE + "include: [a.yaml]\n")).images, key=lambda one: one.not_judged)
     assert (good.text, "does not read the services of included files" in included.not_judged) == ("b:1", True)
@@ -352,6 +366,8 @@ def test_services_are_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch):
     assert len(judged(read(file))) == 1
     with pytest.raises(ArgumentError, match="more than 1 services"):
         read(put("m.yaml", COMPOSE + "  api: {image: c}\n"))
+    with pytest.raises(ArgumentError, match="more than 1 images"):
+        read(put("m.yaml", COMPOSE + "    volumes: [{type: image, source: c}]\n"))
 
 
 def test_a_dockerfile_is_known_by_its_name_or_option(folder: Path):

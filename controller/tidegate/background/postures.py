@@ -1,7 +1,7 @@
 """The posture of the repositories of which something runs: read every few hours, judged, and stored for everyone to see.
 
 The configuration comes from the shared cache of facts, which keeps the last good one while AWS cannot be reached. A result
-that could not be determined for that reason does not replace one of the last day that could.
+that could not be determined for that reason does not replace one of the last day that could, unless something fails anew.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from tidegate.background.running import ImageInUse
+from tidegate.checks.result import Outcome
 from tidegate.evidence.clock import Clock
 from tidegate.evidence.fact import Fact, Known, Missing
 from tidegate.evidence.image import Absence
@@ -167,7 +168,8 @@ class RepositoryPostures:
         now, before = self._clock.monotonic(), self._judged.get(repository)
         is_read = not any(line.reason == PostureReason.COULD_NOT_CHECK.value for line in lines.lines)
         is_same = before is not None and (before.digests, before.revision) == (digests, self._revision)
-        if not is_read and before is not None and is_same and now < before.known_at + KEPT_SECONDS:
+        is_kept = before is not None and is_same and now < before.known_at + KEPT_SECONDS
+        if before is not None and not is_read and is_kept and not _fails_anew(lines, before.lines):
             self._judged[repository] = replace(before, due_at=now + RETRY_SECONDS)
             return
         self._judged[repository] = _Judged(
@@ -203,6 +205,12 @@ class RepositoryPostures:
         if fact.stale is not None and age > KEPT_SECONDS:
             return SourceUnavailableError(fact.stale, fact.source)
         return fact.value
+
+
+def _fails_anew(lines: RepositoryLines, before: RepositoryLines) -> bool:
+    """Tell whether a check fails that did not fail before."""
+    known = {(line.check, line.policy) for line in before.lines if line.outcome is Outcome.FAIL}
+    return any((line.check, line.policy) not in known for line in lines.lines if line.outcome is Outcome.FAIL)
 
 
 def _unread(registry: EcrRegistry, problem: SourceUnavailableError) -> RegistryConfiguration:

@@ -1,6 +1,7 @@
 """The posture of repositories in use: when each is judged, which result counts, and which objects that leaves."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +34,7 @@ from tidegate.evidence.registry_configuration import (
     ScanFrequency,
 )
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import digest_of
 from tidegate.images.repository import EcrRegistry, EcrRepository, OciRegistry, OciRepository
 from tidegate.policy.snapshot import PolicySnapshot
@@ -198,6 +200,20 @@ async def test_what_cannot_be_read_does_not_replace_what_is_known(bench: Bench) 
     await bench.round(KEPT_SECONDS)
     assert bench.outcome() == "Undetermined"
     assert "passed" not in bench.objects["team/app"]["status"]
+
+
+async def test_a_new_failure_counts_although_another_part_cannot_be_read(bench: Bench) -> None:
+    """Who opens a repository and denies another call may not keep the old result."""
+    await bench.round()
+    refused = SourceUnavailableError(Cause.ACCESS_DENIED, "ecr:GetLifecyclePolicy")
+    bench.facts.repositories[APP] = replace(configured(APP), lifecycle=refused)
+    await bench.round(PERIOD_SECONDS)
+    before = bench.postures.report().registries[0].repositories[0].lines
+    assert not any(line.reason == "CouldNotCheck" for line in before)
+    bench.facts.repositories[APP] = replace(configured(APP, TagMutability.MUTABLE), lifecycle=refused)
+    await bench.round(RETRY_SECONDS)
+    lines = bench.postures.report().registries[0].repositories[0].lines
+    assert {"TagMutable", "CouldNotCheck"} <= {line.reason for line in lines}
 
 
 async def test_what_was_never_read_is_undetermined_and_looked_up_again(bench: Bench) -> None:

@@ -8,8 +8,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import Final
 
 from tidegate.posture.wildcard import contains, has_wildcard
+
+MAX_PAIRS: Final = 1_000
+"""Pairs of principals that are compared: the owner of a repository may list hundreds in each of several statements."""
+MAX_REMEMBERED: Final = 1024
 
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _SEGMENTS = 6
@@ -136,8 +142,17 @@ def _are_apart(one: PrincipalSet, other: PrincipalSet) -> bool:
 
 
 def intersections(some: Iterable[PrincipalSet], others: Iterable[PrincipalSet]) -> tuple[PrincipalSet, ...]:
-    """Return sets that hold all principals that are in one of some and in one of the others."""
-    others = tuple(others)
+    """Return sets that hold all principals that are in one of some and in one of the others.
+
+    Of more than MAX_PAIRS pairs, those that are fewer stand for both: they hold all of these principals too.
+    """
+    return _intersections(tuple(some), tuple(others))
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _intersections(some: tuple[PrincipalSet, ...], others: tuple[PrincipalSet, ...]) -> tuple[PrincipalSet, ...]:
+    if len(some) * len(others) > MAX_PAIRS:
+        return min(some, others, key=len)
     found = (intersection(one, other) for one in some for other in others)
     return tuple(dict.fromkeys(one for one in found if one is not None))
 

@@ -18,6 +18,8 @@ MAX_STORED_IMAGES: Final = 100_000
 """Images of one repository (ECR's own bound)."""
 MAX_TAGS: Final = 1_000
 """Tags of one image (ECR's own bound)."""
+MAX_STORED_TAGS: Final = 500_000
+"""Tags of all images of one repository. Who pushes chooses how many there are; so many may take 100 MiB of memory."""
 PAGE_SIZES: Final = (1000, 100)
 """Images of one page: fewer where images have so many tags that an answer would be too long."""
 
@@ -28,7 +30,7 @@ _NO_REPOSITORY: Final = frozenset({"RepositoryNotFoundException"})
 def stored_images(clients: Clients, repository: EcrRepository) -> tuple[StoredImage, ...] | Absence:
     """Return the images of a repository, archived ones included.
 
-    Raise SourceUnavailableError, also for more than MAX_STORED_IMAGES images, and UnknownRegionError.
+    Raise SourceUnavailableError, also for more than MAX_STORED_IMAGES images or MAX_STORED_TAGS tags, and UnknownRegionError.
     """
     for size in PAGE_SIZES[:-1]:
         try:
@@ -41,11 +43,15 @@ def stored_images(clients: Clients, repository: EcrRepository) -> tuple[StoredIm
 
 def _listed(clients: Clients, repository: EcrRepository, size: int) -> tuple[StoredImage, ...] | Absence:
     parameters = {**where(repository), "maxResults": size, "filter": {"imageStatus": "ANY"}}
-    most, more, found = MAX_STORED_IMAGES // size, False, list[StoredImage]()
+    most, more, tags, found = MAX_STORED_IMAGES // size, False, 0, list[StoredImage]()
     pages = read_pages(clients, _API, repository.registry, parameters, most=most, answers=_NO_REPOSITORY)
     try:
         for page, more in pages:  # noqa: B007 - used below
-            found += read_stored_images(page, repository, _API.source)
+            listed = read_stored_images(page, repository, _API.source)
+            tags += sum(len(each.tags) for each in listed)
+            if tags > MAX_STORED_TAGS:
+                raise unexpected(_API.source, f"more than {MAX_STORED_TAGS} tags of images")
+            found += listed
     except AnsweredError:
         return Absence.REPOSITORY
     if more:

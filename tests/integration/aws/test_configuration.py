@@ -346,6 +346,16 @@ class TestStoredImages:
         assert len(listed(aws)) == 1
         assert sim.calls("ecr", "DescribeImages") == 2
 
+    def test_tags_without_end_are_an_error(self, world, aws, monkeypatch):
+        """Who pushes could fill the memory with them; the page that is too much is the last one that is asked for."""
+        world.add_image("team/app", "v1")
+        world.add_image("team/app", "v2")
+        monkeypatch.setattr(stored_images_module, "MAX_STORED_TAGS", 2)
+        assert len(listed(aws)) == 2
+        monkeypatch.setattr(stored_images_module, "MAX_STORED_TAGS", 1)
+        with pytest.raises(SourceUnavailableError, match="more than 1 tags"):
+            listed(aws)
+
     def test_more_images_than_ecr_keeps_are_an_error(self, world, sim, aws, monkeypatch):
         monkeypatch.setattr(stored_images_module, "MAX_STORED_IMAGES", 1000)
         world.add_scanned_images("team/app", 1001)

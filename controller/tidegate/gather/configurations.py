@@ -1,7 +1,7 @@
 """The configuration of registries and repositories as facts, kept for hours: it changes seldom, and reading it takes calls.
 
 A part that ECR refused to tell is undetermined by itself and is asked for again soon. A part that could not be read for
-another reason is no answer: what was known before counts as stale then.
+another reason is no answer: what was known before counts as stale then, unless another part has changed.
 """
 
 from dataclasses import fields
@@ -93,13 +93,20 @@ def _problems(value: Any) -> list[SourceUnavailableError]:
 
 
 def _kept(found: V, before: Known[Any] | Missing) -> V | Missing:
-    """Return a configuration, or what is missing of it where an earlier one knew that and the cause will pass."""
+    """Return a configuration, or what is missing of it where an earlier one knew that and the cause will pass.
+
+    Where a part that was read differs from the earlier one, the new configuration counts with what is missing of it.
+    """
     if isinstance(before, Missing) or isinstance(before.value, Absence):
         return found
+    lost: Missing | None = None
     for one in fields(found):
-        part = getattr(found, one.name)
-        if not isinstance(part, SourceUnavailableError) or part.cause in _REFUSALS:
+        part, earlier = getattr(found, one.name), getattr(before.value, one.name)
+        if isinstance(earlier, SourceUnavailableError):
             continue
-        if not isinstance(getattr(before.value, one.name), SourceUnavailableError):
-            return part.missing()
-    return found
+        if not isinstance(part, SourceUnavailableError):
+            if part != earlier:
+                return found
+        elif part.cause not in _REFUSALS:
+            lost = lost or part.missing()
+    return lost or found

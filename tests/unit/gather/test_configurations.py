@@ -117,6 +117,17 @@ class TestParts:
             assert fact.value is earlier
             assert (fact.stale, fact.source) == (cause, source)
 
+    async def test_what_is_known_never_hides_that_another_part_has_changed(self, aws, collect):
+        """The new policy counts; who opens a repository may also make another part unreadable."""
+        await collect(PINNED, CONFIGURED)
+        lost = unavailable(Cause.UNEXPECTED_ANSWER, "ecr:DescribeRepositories")
+        aws.configured["team/app"] = repository_configuration("a new policy", settings=lost)
+        aws.registry = registry_configuration("a new policy", scanning=lost)
+        await asyncio.sleep(LONG)
+        found = await collect(PINNED, CONFIGURED)
+        for fact in (found.repository_configuration, found.registry_configuration):
+            assert (fact.stale, fact.value.policy) == (None, "a new policy")
+
     @pytest.mark.parametrize("cause", [Cause.ACCESS_DENIED, Cause.ROLE_DENIED, Cause.CREDENTIALS])
     async def test_a_permission_that_was_taken_away_hides_no_news_of_the_rest(self, aws, collect, cause):
         """The part is undetermined, and all others are new."""

@@ -168,6 +168,15 @@ async def test_what_is_sent_behind_a_request_is_bounded(start, excess, ended):
     peer.abort()
 
 
+async def test_headers_that_begin_behind_a_request_are_read_to_their_end(start):
+    """So many of them came ahead that the connection was not read meanwhile."""
+    site = await start(max_ahead_bytes=200, head_seconds=30)
+    peer = await site.peer()
+    request = get("/healthz", "X: " + "x" * 1_000)
+    assert (await peer.ask(get("/healthz") + request[:500])).status == 200
+    assert (await peer.ask(request[500:])).status == 200
+
+
 async def test_a_refusal_waits_for_the_answers_before_it(site):
     async def slow(_body, _deadline):
         await asyncio.sleep(0.1)
@@ -309,6 +318,26 @@ async def test_a_slow_request_ends_for_another_connection_and_is_told_so(start):
     assert (answer.status, answer.closes) == (503, True)
     assert b"too many connections" in answer.body
     assert site.table.ended == {Ended.ROOM: 1}
+
+
+@pytest.mark.parametrize("data", [post(b"x" * 1_000)[:-1], post()], ids=["body", "work"])
+async def test_a_request_that_ends_for_another_can_be_chosen_again_before_it_has_ended(site, data):
+    """Its task has not run yet. The listener would else stop accepting."""
+
+    async def work(_body, _deadline):
+        await asyncio.Event().wait()
+        return b"{}"
+
+    site.script.reply = work
+    (peer,) = await hold(site, 1, source="127.0.0.1", data=data)
+    await site.until(lambda: [connection.timeout for connection in site.table.connections] != [None])
+    (connection,) = site.table.connections
+    for _ in range(3):
+        connection.evict()
+        await asyncio.sleep(0)
+    answer = await peer.answer()
+    assert (answer.status, answer.closes) == (503, True)
+    assert b"too many connections" in answer.body
 
 
 async def test_a_request_that_has_just_begun_does_not_end_for_another(start):

@@ -9,10 +9,16 @@ from contextlib import closing
 
 import pytest
 
-from tests.integration.server.peer import first_answer, post
+from tests.integration.server.peer import first_answer, get, post
+from tidegate.webhook.server.connection import Phase
 from tidegate.webhook.server.ended import Ended
+from tidegate.webhook.server.framing import MAX_EMPTY_LINES
 
 EIGHT_MIB = 8 * 1024 * 1024
+
+
+def phases(site):
+    return [connection.phase for connection in site.table.connections]
 
 
 def chunked(*chunks: bytes, lines: tuple[str, ...] = ()) -> bytes:
@@ -337,13 +343,57 @@ async def test_the_bytes_of_a_lost_connection_are_given_back(site):
     assert site.table.buffered_bytes == 0
 
 
-async def test_a_malformed_chunk_reaches_no_handler(start):
-    """aiohttp tells a waiting handler nothing of it, so the limit of the body's time ends the request."""
-    site = await start(head_seconds=0.1, body_seconds=0.1)
+@pytest.mark.parametrize(
+    "chunk", [b"zz\r\n", b"0x2\r\n{}\r\n", b"1_0\r\n", b"+2\r\n{}\r\n", b"2\n{}\r\n", b"2\r\n{}\n0\r\n"]
+)
+async def test_a_malformed_chunk_is_refused_and_reaches_no_handler(site, chunk):
     peer = await site.peer()
     head, _, _ = chunked().rpartition(b"0\r\n\r\n")
     await peer.send(head + b"2\r\n{}\r\n")
     await site.until(lambda: site.table.buffered_bytes == 2)
-    await peer.send(b"zz\r\n")
-    assert (await peer.answer()).closes
+    await peer.send(chunk)
+    answer = await peer.answer()
+    assert (answer.status, answer.closes) == (400, True)
+    assert b"malformed body" in answer.body
     assert site.script.calls == []
+
+
+async def test_bytes_behind_a_malformed_chunk_take_no_memory(site):
+    """aiohttp keeps an error of 2 KiB for each packet behind one."""
+    peer = await site.peer()
+    head, _, _ = chunked().rpartition(b"0\r\n\r\n")
+    await peer.send(head)
+    await site.until(lambda: phases(site) == [Phase.BODY])
+    inner = next(iter(site.table.by_handler))
+    for _ in range(200):
+        peer.writer.write(b"z")
+        await asyncio.sleep(0)
+    assert (await peer.answer()).status == 400
+    assert len(inner._messages) <= 1
+
+
+@pytest.mark.parametrize("piece", [7, 100_000], ids=["in pieces", "at once"])
+async def test_a_chunked_body_has_a_bounded_number_of_empty_lines(site, piece):
+    """Behind each it is looked whether the body has ended; what comes behind the body is never given to aiohttp with it."""
+    stream = chunked(b"\r\n\r\n" * (MAX_EMPTY_LINES + 1)) + get("/healthz") * 100
+    peer = await site.peer()
+    for at in range(0, len(stream), piece):
+        peer.writer.write(stream[at : at + piece])
+        await asyncio.sleep(0)
+    answer = await peer.answer()
+    assert (answer.status, answer.closes) == (413, True)
+    assert await peer.rest() == b""
+    assert site.script.calls == []
+
+
+@pytest.mark.parametrize("limits", [{"max_framing_bytes": 5_000}, {"max_buffered_bytes": 5_000}], ids=["one", "all"])
+async def test_a_refusal_while_a_body_is_taken_is_the_only_answer_and_no_failure(start, limits):
+    """The handler waits for bytes of a connection that the server has just refused."""
+    site = await start(**limits)
+    peer = await site.peer()
+    await peer.send(chunked().removesuffix(b"0\r\n\r\n") + b"1\r\nx\r\n" * 4_000)
+    await site.until(lambda: site.table.answers)
+    await peer.rest()
+    await site.until(lambda: not site.table.connections)
+    assert sum(site.table.answers.values()) == 1
+    assert 500 not in site.table.answers

@@ -38,6 +38,7 @@ _HTTP_2: Final = refusal(HTTPStatus.BAD_REQUEST, "this server speaks HTTP/1.1")
 _LONG_FRAMING: Final = refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too many bytes for a body of this size")
 _NO_ROOM: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections, and this one was too slow")
 _NO_BYTES: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes of requests, and this one came too slowly")
+_MALFORMED: Final = refusal(HTTPStatus.BAD_REQUEST, "malformed body")
 _MAX_RECORD_BYTES: Final = 18 * 1024 + 512
 """More than a TLS record takes: with less of it the rest must still be read."""
 BESIDE_FACTOR: Final = 3
@@ -221,6 +222,9 @@ class Connection(asyncio.BufferedProtocol):
             return
         while self._behind and body.total_bytes == len(self._arrived) and not body.is_eof():
             size = self._framing.take(self._behind)
+            if not size:
+                self._refuse(_LONG_FRAMING)
+                return
             piece = bytes(self._behind[:size])
             del self._behind[:size]
             self._given_bytes += size
@@ -229,6 +233,10 @@ class Connection(asyncio.BufferedProtocol):
                 self._refuse(_LONG_FRAMING)
                 return
             self._pass_on(piece)
+            if self._inner._messages and not body.is_eof():  # noqa: SLF001 - aiohttp tells a waiting handler nothing
+                # Not a request but an error: aiohttp would keep one for each further piece.
+                self._refuse(_MALFORMED)
+                return
             if not self._bound_framing():
                 return
         if body.total_bytes == len(self._arrived) and not body.is_eof():
@@ -250,14 +258,18 @@ class Connection(asyncio.BufferedProtocol):
         """Return the next bytes of the body, none at its end."""
         assert self._body is not None
         self._give()
+        self._stop_if_refused()
         part = await self._body.readany()
-        if self.phase is Phase.CLOSING:
-            # It made room for others. The refusal is sent, so no handler may see the request.
-            raise asyncio.CancelledError
+        self._stop_if_refused()
         self._stay()
         self._table.release(self, self._untaken_bytes)
         self._untaken_bytes = 0
         return part
+
+    def _stop_if_refused(self) -> None:
+        """End the request in its task if `_refuse` has answered it: no handler may see it, and no second answer is written."""
+        if self.phase is Phase.CLOSING:
+            raise asyncio.CancelledError
 
     def _pass_on(self, data: bytes) -> None:
         """Give bytes to aiohttp."""
@@ -400,8 +412,8 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
 
     def give_up(self, reply: ServerResponse = OVERDUE) -> None:
-        """End the wait for a body or for a handler now; it is answered with the reply."""
-        if self.timeout is not None:
+        """End the wait for a body or for a handler now; it is answered with the reply, unless its own time is over already."""
+        if self.timeout is not None and not self.timeout.expired():
             self._timeout_reply = reply
             self.timeout.reschedule(self._loop.time())
 
@@ -447,4 +459,5 @@ class Connection(asyncio.BufferedProtocol):
         if self._behind:
             data, self._behind = bytes(self._behind), bytearray()
             self._table.release(self, len(data))
+            self._resume()
             self._receive(data)

@@ -11,9 +11,10 @@ _LENGTH: Final = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]{1,19})[ \t]*
 CHUNKS_AT_ONCE_BYTES: Final = 4 * 1024
 """Bytes of a chunked body that are parsed before a handler takes what they carried. Parsed chunks of one byte take seven times
 as much memory as on the wire."""
-MAX_EMPTY_LINES: Final = 100
-"""Empty lines in the chunks of a body behind which it is looked whether the body has ended. No client sends more, and each costs
-microseconds. If there are more, aiohttp gets up to `CHUNKS_AT_ONCE_BYTES` of the next request with the end of this one."""
+MAX_EMPTY_LINES: Final = 200
+"""Empty lines of a chunked body, its last one included. Behind each it is looked whether the body has ended, which costs
+microseconds. No client sends more, and aiohttp may not get the next request with the end of this one: it parses ahead, and
+stops within what it has."""
 
 
 def end_of_head(data: bytes) -> int:
@@ -36,7 +37,7 @@ class Body(Protocol):
     """The bytes of a body that has to arrive."""
 
     def take(self, data: bytearray) -> int:
-        """Return how many of the bytes that arrived, at least one of them, to parse next; they are then counted as parsed."""
+        """Return how many of the bytes that arrived to parse next, 0 to refuse the body; they are then counted as parsed."""
         ...
 
 
@@ -48,8 +49,8 @@ class BodyOfLength:
 
     def take(self, data: bytearray) -> int:
         """Return all bytes, but none behind the body."""
-        size = min(self._left, len(data)) or len(data)
-        self._left = max(0, self._left - size)
+        size = min(self._left, len(data))
+        self._left -= size
         return size
 
 
@@ -62,10 +63,15 @@ class BodyInChunks:
         self._empty_lines = 0
 
     def take(self, data: bytearray) -> int:
-        """Return some bytes, but none behind an empty line: aiohttp knows whether that was the end."""
+        """Return some bytes, but none behind an empty line: aiohttp knows whether that was the end. 0 if they are too many."""
         piece = self._last + data[:CHUNKS_AT_ONCE_BYTES]
-        end = piece.find(_END) + len(_END) if _END in piece and self._empty_lines < MAX_EMPTY_LINES else len(piece)
-        self._empty_lines += end < len(piece)
+        end = piece.find(_END) + len(_END)
+        if end < len(_END):
+            end = len(piece)
+        else:
+            self._empty_lines += 1
+            if self._empty_lines > MAX_EMPTY_LINES:
+                return 0
         size = end - len(self._last)
         self._last = piece[max(0, end - len(_END) + 1) : end]
         return size

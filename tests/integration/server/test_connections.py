@@ -177,6 +177,27 @@ async def test_headers_that_begin_behind_a_request_are_read_to_their_end(start):
     assert (await peer.ask(request[500:])).status == 200
 
 
+async def test_a_peer_that_sent_too_much_and_left_while_it_was_not_read_ends_without_an_error(start):
+    """asyncio reads what is left of a TLS connection in one go, and may not be aborted meanwhile."""
+    site = await start(max_ahead_bytes=2_000)
+    release = {b"1": asyncio.Event(), b"2": asyncio.Event()}
+
+    async def slow(body):
+        await release[body[:1]].wait()
+        return b"{}"
+
+    site.script.reply = lambda body, _: slow(body)
+    peer = await site.peer()
+    await peer.send(post(b"1") + post(b"2" * 1_900) + get("/healthz"))
+    await site.until(lambda: site.script.calls and site.table.buffered_bytes > 2_000)
+    await peer.send(get("/healthz") * 100)
+    await asyncio.sleep(0.05)
+    peer.abort()
+    await asyncio.sleep(0.05)
+    release[b"1"].set()
+    await site.until(lambda: not site.table.connections)
+
+
 async def test_a_refusal_waits_for_the_answers_before_it(site):
     async def slow(_body, _deadline):
         await asyncio.sleep(0.1)

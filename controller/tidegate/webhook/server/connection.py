@@ -438,7 +438,8 @@ class Connection(asyncio.BufferedProtocol):
             self.phase = Phase.CLOSING
             self._act_by = inf
             self._drop_behind()
-            self._transport.abort()
+            # Not now: asyncio fails if TLS is aborted while it reads what a peer left that has closed.
+            self._loop.call_soon(self._transport.abort)
 
     def _refuse(self, reply: ServerResponse) -> None:
         """Answer in aiohttp's place. Only while no answer to the current request can have begun: HEAD and BODY."""
@@ -459,5 +460,6 @@ class Connection(asyncio.BufferedProtocol):
         if self._behind:
             data, self._behind = bytes(self._behind), bytearray()
             self._table.release(self, len(data))
-            self._resume()
             self._receive(data)
+            if not self._behind:
+                self._resume()

@@ -89,7 +89,7 @@ def test_an_image_of_another_registry_needs_no_call_to_aws(desk: Desk):
 
 
 @pytest.mark.parametrize("name", ["v1", "sha256:" + "0" * 64])
-@pytest.mark.parametrize("source", [*_OF_AN_IMAGE, *_OF_A_REGISTRY, "sts:AssumeRole"])
+@pytest.mark.parametrize("source", sorted([*_OF_AN_IMAGE, *_OF_A_REGISTRY, "sts:AssumeRole"]))
 def test_each_line_is_a_call_that_the_model_of_the_sdk_takes(source: str, name: str, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_COMMAND_CALLS", str(tmp_path / "calls"))
     reference = parse_reference(f"{ECR}/team/app{'@' if ':' in name else ':'}{name}")

@@ -36,7 +36,7 @@ from tidegate.background.work import Work
 from tidegate.background.writer import WRITES_AT_ONCE, VerdictWriter
 from tidegate.cluster.api import THREADS, KubernetesApi
 from tidegate.cluster.connection import load_configuration
-from tidegate.cluster.lease import LeaderLease
+from tidegate.cluster.lease import LeaderLease, LeaseTimes
 from tidegate.cluster.policy_reports import PolicyReportWriter
 from tidegate.cluster.reflector import Reflector
 from tidegate.cluster.verdict_inventory import read_verdicts
@@ -54,8 +54,8 @@ from tidegate.webhook.operator import own_identity, run_operator
 from tidegate.webhook.report_page import ADDRESS, report_listener
 from tidegate.webhook.server import Listener, probe_routes
 
-LEASE_THREADS: Final = 2
-"""Of the Lease's own client, so that no other call delays a renewal."""
+LEASE_THREADS: Final = 4
+"""Of the Lease's own client, so that no other call delays a renewal, nor a call of its own that has no answer."""
 
 
 def run_background(settings: Settings) -> None:
@@ -74,7 +74,7 @@ async def serve(settings: Settings) -> None:
     api = KubernetesApi(load_configuration(), threads=THREADS + WRITES_AT_ONCE)
     engine = build_engine(settings, account_calls_per_second=settings.background.calls_per_second)
     watched = cluster_sources(settings, api, engine, writes_statuses=False)
-    lease_api = KubernetesApi(load_configuration(), threads=LEASE_THREADS)
+    lease_api = KubernetesApi(load_configuration(), threads=LEASE_THREADS, call_seconds=LeaseTimes().attempt)
     lease = LeaderLease(lease_api, namespace=namespace, name=settings.background.lease_name, candidate=own_identity())
     parts = Parts(watched, settings, namespace=namespace, leads=lambda: lease.leads)
     leading = Leading(lease, ready=lambda: not parts.unmet(), work=parts.work.run)

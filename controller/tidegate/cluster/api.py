@@ -108,14 +108,20 @@ prepare(Json, _Named, _Page[Json], _Page[_Named], _Page[msgspec.Raw])
 
 
 class KubernetesApi:
-    """Calls the API server of a configuration. Every method raises ApiError."""
+    """Calls the API server of a configuration. Every method raises ApiError.
 
-    def __init__(self, configuration: Configuration, *, threads: int = THREADS) -> None:
+    ``call_seconds`` is the longest time of each call, but for lists and where a method has an argument for it.
+    """
+
+    def __init__(
+        self, configuration: Configuration, *, threads: int = THREADS, call_seconds: float = CALL_SECONDS
+    ) -> None:
         configuration.retries = urllib3.Retry(total=1, redirect=0, status=0)
         configuration.connection_pool_maxsize = threads + STREAMS
         self.configuration = configuration
         self._client = ApiClient(configuration)
         self._client.user_agent = FIELD_MANAGER
+        self._call_seconds = call_seconds
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="kubernetes")
 
     async def list_objects(self, path: str) -> list[Json]:
@@ -243,11 +249,12 @@ class KubernetesApi:
         body: object = None,
         accept: str = _JSON,
         content_type: str = _JSON,
-        seconds: float = CALL_SECONDS,
+        seconds: float | None = None,
         warnings: list[str] | None = None,
     ) -> T:
         headers = {"Accept": accept} | ({"Content-Type": content_type} if body is not None else {})
         request = {"query_params": list((query or {}).items()), "header_params": headers, "body": body}
+        seconds = self._call_seconds if seconds is None else seconds
         call = partial(self._call, method, path, answer, time.monotonic() + seconds, request, warnings)
         try:
             async with asyncio.timeout(seconds):

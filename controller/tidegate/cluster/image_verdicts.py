@@ -24,7 +24,7 @@ from tidegate.verdicts.shape import MAX_BYTES, PLURAL
 
 PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 MAX_OBJECT_BYTES: Final = 2 * MAX_BYTES
-"""Bytes of an object that is read, with its metadata. tidegate writes no longer one."""
+"""Bytes of an object that is read, with its metadata. tidegate never writes more."""
 LOADING_SECONDS: Final = 5.0
 """How long readiness waits for the first list. Requests are answered by AWS alone until it comes."""
 

@@ -28,14 +28,16 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTimes:
-    """Seconds: how long a Lease holds, within which a leader must have renewed it, and between two attempts.
+    """Seconds: how long a Lease holds, within which a leader must have renewed it, between two attempts, and of one attempt.
 
-    A leader that is killed is followed after ``lease`` and ``retry`` at the latest.
+    A leader that is killed is followed after ``lease`` and twice ``retry`` at the latest: its last renewal may be seen that late.
+    A call without an answer adds ``attempt`` and ``retry``.
     """
 
-    lease: int = 10
-    renew: float = 7.0
-    retry: float = 2.0
+    lease: int = 8
+    renew: float = 6.0
+    retry: float = 1.25
+    attempt: float = 2.5
 
 
 class LeaderLease:
@@ -90,9 +92,9 @@ class LeaderLease:
     async def attempt(self) -> None:
         """Take or renew the Lease once, if it may be taken."""
         started = self._monotonic()
-        left = self._times.renew
+        left = self._times.attempt
         if self._renewed_at is not None and self.leads:
-            left -= started - self._renewed_at
+            left = min(left, self._times.renew - (started - self._renewed_at))
         try:
             async with asyncio.timeout(left):
                 holds = await self._take()

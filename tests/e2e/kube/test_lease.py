@@ -18,7 +18,7 @@ from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.connection import load_configuration
 from tidegate.cluster.lease import LeaderLease, LeaseTimes
 
-QUICK = LeaseTimes(lease=2, renew=1.4, retry=0.3)
+QUICK = LeaseTimes(lease=2, renew=1.4, retry=0.3, attempt=0.6)
 NAME = "background"
 
 
@@ -66,7 +66,7 @@ async def test_one_of_two_leads_and_releases_at_its_end(api: KubernetesApi, name
 
 
 async def test_a_killed_leader_is_followed_by_another(api: KubernetesApi, namespace: str) -> None:
-    """It releases nothing; the chart's times make that 12 s at most."""
+    """It releases nothing; the chart's times make that 10.5 s at most."""
     changes: list[bool] = []
     first = candidate(api, namespace, "first")
     second = candidate(api, namespace, "second", changed=changes.append)
@@ -76,9 +76,6 @@ async def test_a_killed_leader_is_followed_by_another(api: KubernetesApi, namesp
         await until(lambda: second.leads, what="another leader")
     assert (first.leads, second.leads) == (False, False)
     assert changes == [True, False]
-    times = LeaseTimes()
-    assert times.lease + times.retry < 15
-    assert times.renew < times.lease
 
 
 async def test_clocks_that_differ_do_not_matter(api: KubernetesApi, namespace: str, lease_path: str) -> None:

@@ -14,8 +14,6 @@ from tests.installed import pod_of
 from tests.objects import GOOD, workload
 
 LEASE = "tidegate-background"
-ATTEMPTS = 3
-"""The machine may be busy with other tests: the fastest of these attempts counts."""
 FOLLOWED_SECONDS = 15.0
 LEAST_REQUESTS = 300
 WAIT_SECONDS = 120
@@ -65,21 +63,15 @@ def test_a_running_image_has_a_verdict_with_the_digest_that_the_kubelet_reports(
 
 
 def test_a_killed_leader_is_followed_and_no_admission_is_lost(node: Node, guarded: str) -> None:
-    taken: list[float] = []
-    while not taken or taken[-1] >= FOLLOWED_SECONDS:
-        assert len(taken) < ATTEMPTS, f"followed after {taken} seconds"
-        wait_for(lambda: both_ready(node), what="two replicas", timeout_seconds=WAIT_SECONDS)
-        leader, before = leader_of(node), holder(node)
-
-        def is_followed(before: str = before) -> bool:
-            return holder(node) not in ("", before)
-
-        with load(node, guarded) as running:
-            time.sleep(1)
-            os.kill(leader, signal.SIGKILL)
-            killed = time.monotonic()
-            wait_for(is_followed, what="another leader", timeout_seconds=WAIT_SECONDS)
-            taken.append(time.monotonic() - killed)
-        assert running.wrong == []
-        assert running.failed == []
-        assert len(running.outcomes) > LEAST_REQUESTS
+    wait_for(lambda: both_ready(node), what="two replicas", timeout_seconds=WAIT_SECONDS)
+    leader, before = leader_of(node), holder(node)
+    with load(node, guarded) as running:
+        time.sleep(1)
+        os.kill(leader, signal.SIGKILL)
+        killed = time.monotonic()
+        wait_for(lambda: holder(node) not in ("", before), what="another leader", timeout_seconds=FOLLOWED_SECONDS + 5)
+        followed = time.monotonic() - killed
+    assert followed < FOLLOWED_SECONDS
+    assert running.wrong == []
+    assert running.failed == []
+    assert len(running.outcomes) > LEAST_REQUESTS

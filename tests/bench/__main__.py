@@ -66,7 +66,13 @@ def main() -> int:
     if options.quick:
         options.rounds = options.seconds = 1
     if options.against is not None:
-        rows = against.compare(options.against, rounds=options.rounds, seconds=options.seconds, quick=options.quick)
+        if alone := set(options.parts) - set(against.PARTS):
+            parser.error(
+                f"cannot compare {', '.join(alone)} with another revision; can compare: {', '.join(against.PARTS)}"
+            )
+        rows = against.compare(
+            options.against, options.parts, rounds=options.rounds, seconds=options.seconds, quick=options.quick
+        )
         print("\n".join(rows))
         return 0
     figures: dict[str, Any] = {}

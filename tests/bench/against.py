@@ -69,8 +69,9 @@ class Product:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
 
 
-def compare(revision: str, *, rounds: int, seconds: int, quick: bool) -> list[str]:
-    """Return a table in Markdown of the other revision's figures, this one's, and their ratio."""
+def compare(revision: str, parts: Sequence[str] = (), *, rounds: int, seconds: int, quick: bool) -> list[str]:
+    """Return a table in Markdown of the other revision's figures, this one's, and their ratio; of all ``PARTS`` by default."""
+    parts = parts or PARTS
     samples: dict[str, dict[str, list[float]]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -83,7 +84,7 @@ def compare(revision: str, *, rounds: int, seconds: int, quick: bool) -> list[st
                 samples.setdefault(name, {}).setdefault(product.name, []).append(value)
 
         for number in range(rounds):
-            for step in _STEPS:
+            for step in (step for part, step in _STEPS.items() if part in parts):
                 for product in products if number % 2 == 0 else products[::-1]:
                     print(
                         f"  round {number + 1}/{rounds}: {step.__name__[1:]} of {product.name}",
@@ -91,7 +92,7 @@ def compare(revision: str, *, rounds: int, seconds: int, quick: bool) -> list[st
                         flush=True,
                     )
                     take(product, step(product, scripts, seconds))
-        for product in products:
+        for product in products if "memory" in parts else ():
             print(f"  memory of {product.name}", file=sys.stderr, flush=True)
             take(product, _memory(product, FILLED[:1] if quick else FILLED, REQUESTS // 100 if quick else REQUESTS))
     return table(samples, before=revision)
@@ -186,7 +187,9 @@ def _bursts(product: Product, _scripts: Mapping[str, Path], _seconds: int) -> di
     return figures
 
 
-_STEPS = (_start, _cold, _serving, _bursts)
+_STEPS = {"start_up": _start, "cold": _cold, "serving": _serving, "bursts": _bursts}
+PARTS = (*_STEPS, "memory")
+"""What can be compared: these parts of the benchmark."""
 
 
 def _memory(product: Product, filled: Sequence[int], requests: int) -> dict[str, float]:

@@ -40,7 +40,8 @@ async def run_operator(
     """Run until SIGTERM, SIGINT or ``stop``; the host, if any, drains before this returns. Raise what else ended it.
 
     ``background`` runs beside the watches of policies, exceptions, trust stores and namespaces until the host has drained:
-    kopf cancels every task that starts after its own, so these start before.
+    kopf cancels every task that starts after its own, so these start before. They end in kopf's cleanup: kopf would wait five
+    seconds for each task that they have started since, and a leader would release its Lease only then.
     """
     watches = Watches(configuration, policies=policies, trust_stores=trust_stores, namespaces=namespaces)
     lists = (policies, *exceptions.kinds, trust_stores, namespaces)
@@ -49,16 +50,21 @@ async def run_operator(
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_forever(work)) for work in works]
+
+            async def end(**_: object) -> None:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+
             await kopf.operator(
-                registry=build_registry(configuration),
+                registry=build_registry(configuration, end),
                 settings=build_settings(host),
                 identity=cast("Any", own_identity()),
                 standalone=True,
                 clusterwide=True,
                 stop_flag=stop,
             )
-            for task in tasks:
-                task.cancel()
+            await end()
     except* Exception as failures:  # noqa: BLE001 - unwrapped and raised
         raise failures.exceptions[0] from None
 
@@ -82,8 +88,11 @@ def build_settings(host: KopfHost | None) -> kopf.OperatorSettings:
     return settings
 
 
-def build_registry(configuration: Configuration) -> kopf.OperatorRegistry:
-    """Return a registry of this operator's own; kopf's default one is global."""
+def build_registry(
+    configuration: Configuration, end: Callable[..., Coroutine[Any, Any, None]]
+) -> kopf.OperatorRegistry:
+    """Return a registry of this operator's own, which calls ``end`` when kopf's tasks have ended; kopf's default one is global."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry, id="login")(KopfLogin(configuration).log_in)
+    kopf.on.cleanup(registry=registry, id="end")(cast("Any", end))
     return registry

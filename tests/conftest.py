@@ -7,11 +7,18 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests.distribution import Groups, longest_first
+from tests.distribution import Groups, gives_way, longest_first, lower_priority, number_of
 
 # Machines are shared: how long one example takes says nothing. Speed lives in tests/bench.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_configure(config):
+    """Run at a low priority where this is a process that has to."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None and gives_way(number_of(worker["workerid"]), worker["workercount"]):
+        lower_priority()
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -1,17 +1,22 @@
 """How `make test` shares the tests among processes: by file or by the cluster that they share, the longest first.
 
-Tests that measure memory or waiting run before all others, in one process, while the other processes wait.
+The last half of the processes runs at a low priority, and none of the TIMED tests: these mostly wait, and have time limits. Of
+the TIMED tests, those that measure memory or waiting run before the others, in one process.
 Without `--numprocesses` the tests run one after another in the order of their names, and nothing here has an effect.
 """
 
 from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 ALONE = "tests/attack/"
-"""Tests of this folder measure a server's memory, and how long its clients wait: other tests must not run beside them."""
+"""Tests of this folder measure a server's memory, and how long its clients wait: no other TIMED tests run beside them."""
 E2E = "tests/e2e/"
 """Tests of this folder share control planes, each of which takes some seconds to start."""
 DEMO = f"{E2E}test_demo.py"
@@ -28,6 +33,10 @@ HALF = (
     "test_preflight.py",
 )
 """Files of that folder that together take as long as all others."""
+TIMED = (ALONE, E2E, "tests/monitoring/", "tests/chart/", "tests/demo/", "tests/integration/server/")
+"""Tests of these folders wait for programs, with time limits."""
+NICE = 10
+"""The priority of the processes that run none of the TIMED tests: they get about a tenth of a core that others want."""
 LONG = (
     ALONE,
     *(f"{ON_A_NODE}{file}" for file in ON_THEIR_OWN_NODE),
@@ -62,14 +71,30 @@ def longest_first(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: turn(item.nodeid))
 
 
-class Groups(LoadScopeScheduling):
-    """Hands each process the next group of tests when it has nearly ended the one before.
+def number_of(name: str) -> int:
+    """Return the number of a process by its name: 0 of `gw0`."""
+    return int(name.removeprefix("gw"))
 
-    The first process runs the group ALONE before any other process gets a test.
-    """
+
+def gives_way(process: int, processes: int) -> bool:
+    """Tell whether a process runs at a low priority and none of the TIMED tests. One that replaces a crashed one does not."""
+    return (processes + 1) // 2 <= process < processes
+
+
+def lower_priority() -> None:
+    """Let the programs that other processes wait for run first."""
+    os.nice(NICE)
+    # Where Linux groups processes by session, a priority counts only within the group.
+    os.setsid()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICE))
+
+
+class Groups(LoadScopeScheduling):
+    """Hands each process the next group of tests that it may run when it has nearly ended the one before."""
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
-        """Note that a test has ended, and hand out more; the other processes start when ALONE has ended."""
+        """Note that a test has ended, and hand out more; processes that waited for ALONE go on when it has ended."""
         waited = self._measures()
         super().mark_test_complete(node, item_index, duration)
         if waited and not self._measures():
@@ -82,12 +107,22 @@ class Groups(LoadScopeScheduling):
         return group(nodeid)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if node is self.nodes[0] or not self._measures():
+        suitable = [name for name in self.workqueue if self._suits(node, name)]
+        if not suitable:
+            node.shutdown()
+        elif self._is_first(node) or self._gives_way(node) or not self._measures():
+            self.workqueue.move_to_end(suitable[0], last=False)
             super()._assign_work_unit(node)
 
-    def _reschedule(self, node: WorkerController) -> None:
-        if node is self.nodes[0] or not self._measures():
-            super()._reschedule(node)
+    def _suits(self, node: WorkerController, name: str) -> bool:
+        """Tell whether a process may run a group of tests, now or later."""
+        return not (self._gives_way(node) and name.startswith(TIMED)) and (name != ALONE or self._is_first(node))
+
+    def _is_first(self, node: WorkerController) -> bool:
+        return node is next(one for one in self.nodes if not self._gives_way(one))
+
+    def _gives_way(self, node: WorkerController) -> bool:
+        return gives_way(number_of(node.gateway.id), self.numnodes)
 
     def _measures(self) -> bool:
         """Tell whether a test of ALONE has still to end."""

@@ -1,4 +1,4 @@
-"""How the tests are shared among processes: what shares a node stays together, and the longest starts first."""
+"""How the tests are shared among processes: what shares a node stays together, the longest starts first, others give way."""
 
 import os
 import subprocess
@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.distribution import ALONE, DEMO, HALF, LONG, ON_A_NODE, group, turn
+from tests.distribution import ALONE, DEMO, HALF, LONG, NICE, ON_A_NODE, TIMED, gives_way, group, turn
 
 ROOT = Path(__file__).parents[2]
 CONFTEST = """
-from tests.distribution import Groups, longest_first
+from tests.distribution import Groups, gives_way, longest_first, lower_priority, number_of
+
+def pytest_configure(config):
+    worker = getattr(config, "workerinput", None)
+    if worker is not None and gives_way(number_of(worker["workerid"]), worker["workercount"]):
+        lower_priority()
 
 def pytest_xdist_make_scheduler(config, log):
     config.option.loadscopereorder = False
@@ -27,12 +32,12 @@ def test_one():
     here = pathlib.Path(__file__)
     for event in ("begins", "ends"):
         with (here.parents[2] / "runs").open("a") as stream:
-            print(event, here.parent.name, os.getpid(), file=stream)
+            print(event, here.parent.name, os.getpid(), os.nice(0), file=stream)
         time.sleep(0.1)
 """
 
 
-@pytest.mark.parametrize("place", [*(f"{ON_A_NODE}{file}" for file in HALF), *LONG, DEMO])
+@pytest.mark.parametrize("place", [*(f"{ON_A_NODE}{file}" for file in HALF), *LONG, *TIMED, DEMO])
 def test_what_it_names_exists(place):
     assert (ROOT / place).exists()
 
@@ -68,11 +73,16 @@ def test_turns():
     assert turn("tests/bench/test_a.py") == turn("tests/unit/test_site.py")
 
 
-def test_what_measures_runs_before_all_others(tmp_path):
-    """A real run in three processes: each test writes when it begins and ends."""
+@pytest.mark.parametrize(("processes", "expected"), [(1, []), (2, [1]), (3, [2]), (4, [2, 3]), (5, [3, 4])])
+def test_which_processes_give_way(processes, expected):
+    assert [one for one in range(processes + 2) if gives_way(one, processes)] == expected
+
+
+def test_what_measures_runs_first_and_what_has_time_limits_at_full_priority(tmp_path):
+    """A real run in three processes: each test writes when it begins and ends, and the priority of its process."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    for folder, tests in (("tests/attack", 4), ("tests/unit", 12)):
+    for folder, tests in (("tests/attack", 4), ("tests/chart", 6), ("tests/unit", 12)):
         (tmp_path / folder).mkdir(parents=True)
         for number in range(tests):
             (tmp_path / folder / f"test_{folder[-4:]}{number}.py").write_text(TEST)
@@ -82,6 +92,11 @@ def test_what_measures_runs_before_all_others(tmp_path):
     )
     assert done.returncode == 0, done.stdout
     runs = [line.split() for line in (tmp_path / "runs").read_text().splitlines()]
-    assert [folder for _, folder, *_ in runs] == ["attack"] * 8 + ["unit"] * 24
-    assert [event for event, *_ in runs[:8]] == ["begins", "ends"] * 4
-    assert len({process for *_, process in runs}) == 3
+    timed = [(event, folder) for event, folder, *_ in runs if folder != "unit"]
+    assert timed[:8] == [("begins", "attack"), ("ends", "attack")] * 4
+    assert len(timed) == 2 * (4 + 6)
+    assert len({process for _, folder, process, _ in runs if folder == "attack"}) == 1
+    here = os.nice(0)
+    assert {int(nice) for _, folder, _, nice in runs if folder != "unit"} == {here}
+    assert here + NICE in {int(nice) for _, folder, _, nice in runs if folder == "unit"}
+    assert len({process for _, _, process, _ in runs}) == 3

@@ -7,11 +7,13 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests import botocore_data
 from tests.distribution import Groups, gives_way, longest_first, lower_priority, number_of
 
 # Machines are shared: how long one example takes says nothing. Speed lives in tests/bench.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+botocore_data.share()
 
 
 def pytest_configure(config):

@@ -163,8 +163,8 @@ class LeaderLease:
                 pause -= left
         await asyncio.sleep(pause)
 
-    def _tell(self, *, is_released: bool = False) -> None:
-        """Call ``changed`` if leading began or ended, of its own accord where the Lease is released."""
+    def _tell(self) -> None:
+        """Call ``changed`` if leading began or ended."""
         leads = self.leads
         if leads == self._was_leading:
             return
@@ -172,14 +172,16 @@ class LeaderLease:
         if leads:
             _log.info("leading now", lease=self._name, identity=self.identity)
         else:
-            say = _log.info if is_released else _log.warning
-            say("not leading any more", lease=self._name, holder=self.holder, problem=self.problem)
+            _log.warning("not leading any more", lease=self._name, holder=self.holder, problem=self.problem)
         self._changed(leads)
 
     async def _release(self) -> None:
         """Let another candidate lead at once."""
         self._renewed_at = None
-        self._tell(is_released=True)
+        if self._was_leading:
+            self._was_leading = False
+            _log.info("leading ends with this process", lease=self._name, identity=self.identity)
+            self._changed(False)
         try:
             async with asyncio.timeout(self._times.retry):
                 lease = await self._api.get(f"{self._collection}/{self._name}")

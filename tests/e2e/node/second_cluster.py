@@ -5,6 +5,7 @@ It prints the name of its control groups when the Pod runs, and waits for a sign
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +21,8 @@ RUNNING_SECONDS = 120.0
 
 def main() -> None:
     """Start the cluster and the Pod, say so, and wait."""
+    # A shell ignores Ctrl-C for what it starts in the background, and what that starts does, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with NodeCluster(folder=Path(sys.argv[1])) as cluster, simulated_aws(cluster, running_world(scenario.DEMO)):
         cluster.apply(pod(GOOD, name="one"))
         wait_for(

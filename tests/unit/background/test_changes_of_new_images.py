@@ -11,7 +11,7 @@ from tests.unit.background.cluster import ECR, pod
 from tests.unit.background.conftest import Leader
 from tests.unit.builders import ecr, policy
 from tests.unit.gather.fakes import APP, IMAGE, REGISTRY, detail, finding, unavailable
-from tidegate.background.work import LINGER_SECONDS
+from tidegate.background.ended import LINGER_SECONDS
 from tidegate.evidence.change import Change, ImageChange, RegistryChange, RepositoryChange
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause

@@ -12,7 +12,7 @@ from tests.unit.background.conftest import Leader
 from tests.unit.builders import ecr, globs, policy
 from tests.unit.gather.fakes import APP, IMAGE, REGISTRY, SCANNED, finding, unavailable
 from tidegate.background import looks
-from tidegate.background.work import KEPT, LINGER_SECONDS
+from tidegate.background.ended import KEPT, LINGER_SECONDS
 from tidegate.cluster.api import ApiError
 from tidegate.evidence.change import ChangedRow, ImageChange, RegistryChange, RepositoryChange, ScanChange, TagChange
 from tidegate.evidence.fact import Cause

@@ -9,9 +9,11 @@ from typing import Any, cast
 import pytest
 
 from tests.unit.background.cluster import FakeApi, Labels, Nodes, Snapshots, key
+from tests.unit.background.web import STRICT
 from tests.unit.builders import full_policy
 from tests.unit.gather.fakes import FakeAws, Seen, build_limiters
 from tests.unit.gather.virtual_time import LateExecutor, VirtualClock, VirtualLoop
+from tidegate.background import looks
 from tidegate.background.counts import Counts
 from tidegate.background.events import Events
 from tidegate.background.evidence import HeldEvidence
@@ -139,3 +141,17 @@ async def working(leader: Leader) -> AsyncIterator[Leader]:
     assert not task.done(), task.exception()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def strict(leader: Leader) -> None:
+    """Have critical vulnerabilities refused, and the Pods belong to a Deployment."""
+    leader.set_policies(STRICT)
+    leader.api.own("ReplicaSet", "shop", "web-1", ("apps/v1", "Deployment", "web"))
+
+
+@pytest.fixture
+def _days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the work look around less often, so that days of virtual time take no minutes."""
+    monkeypatch.setattr(looks, "LOOK_AT_POLICIES_SECONDS", 900.0)
+    monkeypatch.setattr(looks, "LOOK_AT_PODS_SECONDS", 900.0)

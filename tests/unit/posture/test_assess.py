@@ -1,23 +1,29 @@
 """The results of all checks, with what mends a failure."""
 
 import json
-import shlex
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.session import Session
-from botocore.validate import ParamValidator
 
+from tests.unit.posture.assessed import (
+    FAIL,
+    GOOD,
+    IMAGE,
+    PASS,
+    RULES,
+    SIGNS,
+    STORED,
+    UNDETERMINED,
+    expiring,
+    results,
+)
 from tests.unit.posture.configurations import (
     ACCOUNT,
     CI,
     DENIED,
     OTHER,
     PULL_ACTIONS,
-    REGISTRY,
-    REPOSITORY,
     allow,
     deny_push,
     policy,
@@ -33,40 +39,13 @@ from tidegate.evidence.registry_configuration import (
     RepositoryScanning,
     ScanFrequency,
     ScanRule,
-    SigningRule,
-    StoredImage,
 )
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry
-from tidegate.policy.model import PullRules, PushRules, RepositoryRules, RequiredLifecycle, RequiredScanning
-from tidegate.posture.assess import assess
+from tidegate.policy.model import PushRules, RepositoryRules, RequiredScanning
 from tidegate.posture.assess_settings import frequency_of
-from tidegate.posture.push_access import PushAnswer, push_access
 from tidegate.posture.result import SEVERITIES, PostureCheck, PostureReason, PostureResult, PostureStatus
-
-NOW = datetime(2026, 11, 28, tzinfo=UTC)
-IMAGE = Digest(f"sha256:{1:064x}")
-RULES = RepositoryRules(push=PushRules(restricted_to=(CI,)), pull=PullRules(accounts=(OTHER,)))
-GUARDED = deny_push(Action=["ecr:PutImage", "ecr:Set*", "ecr:Delete*"])
-GOOD = policy(GUARDED, allow({"AWS": OTHER}))
-SIGNS = SigningRule(profile="arn:aws:signer:eu-west-1:111122223333:/signing-profiles/p", filters=("team/*",))
-PASS, FAIL, UNDETERMINED = PostureStatus
-
-
-def results(
-    configured: Any = None, of: Any = None, rules: RepositoryRules = RULES, **more: Any
-) -> dict[str, PostureResult]:
-    found = assess(configured or repository(), of or registry(), rules, now=NOW, **more)
-    return {one.check.value: one for one in found}
-
-
-def expiring(**selection: Any) -> str:
-    chosen = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 30} | selection
-    return json.dumps({"rules": [{"rulePriority": 1, "selection": chosen, "action": {"type": "expire"}}]})
-
-
-STORED = StoredImage(digest=IMAGE, tags=("v1",), pushed_at=NOW - timedelta(days=10))
 
 
 def test_a_well_configured_repository_passes_everything() -> None:
@@ -80,177 +59,6 @@ def test_a_well_configured_repository_passes_everything() -> None:
         (PASS, PostureReason.OK, "", "")
     }
     assert set(SEVERITIES) == set(PostureCheck)
-
-
-WORST = (
-    repository(
-        policy(allow("*", "ecr:*")),
-        settings=RepositorySettings(mutability=TagMutability.MUTABLE_WITH_EXCLUSION, exclusion_filters=("v*",)),
-        encryption=Encryption(type=EncryptionType.AES256),
-        lifecycle=expiring(),
-        scanning=RepositoryScanning(frequency=ScanFrequency.MANUAL),
-    ),
-    registry(
-        policy(allow({"AWS": OTHER}, "ecr:ReplicateImage", Resource="*")),
-        scanning=RegistryScanning(type=ScanType.BASIC),
-        pull_through=(PullThroughRule(prefix="team", upstream="quay.io"),),
-    ),
-)
-
-
-def worst(**more: Any) -> dict[str, PostureResult]:
-    return results(*WORST, images=(STORED,), running=(IMAGE,), **more)
-
-
-def test_a_badly_configured_one_fails_everything() -> None:
-    """Each with its own reason, and what mends it."""
-    found = worst()
-    reasons = {check: one.reason.value for check, one in found.items()}
-    assert {one.status for one in found.values()} == {FAIL}
-    assert reasons == {
-        "push": "PushNotRestricted",
-        "replication": "ReplicationNotRestricted",
-        "pull-through-cache": "PullThroughCacheWrites",
-        "pull": "PullNotRestricted",
-        "pull-writes": "PullGrantsWrites",
-        "tag-immutability": "TagMutable",
-        "scanning": "ScanningNotConfigured",
-        "encryption": "EncryptionNotConfigured",
-        "lifecycle": "ImageExpires",
-        "signing": "SigningNotConfigured",
-    }
-    assert "2026-12-18" in found["lifecycle"].message
-    assert {check: one.severity.value for check, one in found.items() if one.severity.value == "LOW"} == {
-        "encryption": "LOW",
-        "signing": "LOW",
-    }
-    assert results(repository(policy(deny_push())))["push-guard"].reason is PostureReason.POLICY_CAN_BE_REPLACED
-
-
-def test_one_call_that_was_denied_hides_no_other_result() -> None:
-    """Whichever it is."""
-    good = results(repository(GOOD))
-    parts: dict[str, set[str]] = {
-        "policy": {"push", "push-guard", "pull", "pull-writes"},
-        "settings": {"tag-immutability"},
-        "encryption": {"encryption"},
-        "lifecycle": {"lifecycle"},
-        "scanning": set(),
-    }
-    for part, checks in parts.items():
-        found = results(repository(**({"text": GOOD} | {"text" if part == "policy" else part: DENIED})))
-        unlike = {check for check in good if found.get(check) != good[check]}
-        assert unlike == checks
-        for check in checks - {"push-guard"}:
-            assert (found[check].status, found[check].reason) == (UNDETERMINED, PostureReason.COULD_NOT_CHECK)
-            assert found[check].unavailable == DENIED.missing()
-    of_registry: dict[str, set[str]] = {
-        "policy": {"replication", "pull", "pull-writes"},
-        "scanning": {"scanning"},
-        "pull_through": {"pull-through-cache"},
-        "signing": {"signing"},
-        "replication": set(),
-    }
-    for part, checks in of_registry.items():
-        found = results(repository(GOOD), registry(**{"text" if part == "policy" else part: DENIED}))
-        assert {check for check in good if found[check] != good[check]} == checks
-        assert {found[check].status for check in checks} <= {UNDETERMINED}
-
-
-def commands() -> list[str]:
-    found = [*worst().values(), *worst(rules=RepositoryRules()).values()]
-    found += results(repository(policy(deny_push()))).values()
-    found += results(repository("{"), rules=RepositoryRules(lifecycle=RequiredLifecycle.REQUIRED)).values()
-    found += results(repository(policy(allow({"AWS": OTHER}, "ecr:PutImage")))).values()
-    return sorted({one.aws_cli for one in found if one.aws_cli})
-
-
-@pytest.mark.parametrize("line", commands())
-def test_every_command_is_one_that_aws_takes(line: str) -> None:
-    """By the service model of ECR: operation, parameters, and bounds."""
-    aws, service, operation, *arguments = shlex.split(line)
-    assert (aws, service) == ("aws", "ecr")
-    client = Session().create_client("ecr", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
-    names = {name.replace("_", "-"): api for name, api in client.meta.method_to_api_mapping.items()}
-    shape = client.meta.service_model.operation_model(names[operation]).input_shape
-    members = {} if shape is None else {_option(name): (name, one) for name, one in shape.members.items()}
-    given: dict[str, Any] = {}
-    for option, value in zip(arguments[::2], arguments[1::2], strict=True):
-        if option == "--region":
-            assert value == REGISTRY.region
-            continue
-        name, one = members[option]
-        given[name] = _value(value) if one.type_name in ("structure", "list") else value
-    report = ParamValidator().validate(given, shape) if shape is not None else None
-    assert report is None or not report.has_errors(), report.generate_report()
-
-
-def _option(member: str) -> str:
-    return "--" + "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in member)
-
-
-def _value(text: str) -> Any:
-    if text[:1] in "[{":
-        return json.loads(text)
-    name, _, value = text.partition("=")
-    return {name: value}
-
-
-def _new_policy(line: str) -> str:
-    words = shlex.split(line)
-    return words[words.index("--policy-text") + 1]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        None,
-        policy(),
-        policy(allow({"AWS": OTHER})),
-        json.dumps({"Statement": allow("*", "ecr:*")}),
-        policy(deny_push(CI, "*")),
-    ],
-    ids=["none", "empty", "pulls", "one statement", "too wide"],
-)
-def test_the_command_restricts_pushes_and_keeps_the_present_statements(text: str | None) -> None:
-    """Read by the same evaluator, and by the guard's."""
-    line = results(repository(text))["push"].aws_cli
-    after = _new_policy(line)
-    found = push_access(repository(after), registry())
-    assert (found.answer, [str(one) for one in found.principals]) == (PushAnswer.PRINCIPALS, [CI])
-    before = [] if text is None else json.loads(text)["Statement"]
-    for statement in before if isinstance(before, list) else [before]:
-        assert statement in json.loads(after)["Statement"]
-    guarded = _new_policy(results(repository(after))["push-guard"].aws_cli)
-    found = push_access(repository(guarded), registry())
-    assert (found.is_guarded, [str(one) for one in found.principals]) == (True, [CI])
-
-
-def test_no_command_locks_everyone_out() -> None:
-    """A Deny without a condition would also keep the owner from correcting it."""
-    for rules in (RULES, RepositoryRules()):
-        for text in (None, policy(deny_push(Condition=None))):
-            for one in results(repository(text), rules=rules).values():
-                if "--policy-text" in one.aws_cli:
-                    after = json.loads(_new_policy(one.aws_cli))["Statement"][-1]
-                    assert after["Condition"]["ArnNotLike"]["aws:PrincipalArn"]
-
-
-def test_a_policy_that_is_not_understood_is_not_replaced() -> None:
-    """The command shows it."""
-    failing = registry(policy(allow({"AWS": OTHER}, "ecr:PutImage", Resource="*"), deny_push(Resource=REPOSITORY.arn)))
-    found = results(repository("{"), failing, RepositoryRules(push=PushRules(accounts=(OTHER,))))["push"]
-    assert found.status is FAIL
-    assert found.aws_cli.startswith("aws ecr get-repository-policy ")
-
-
-def test_the_command_for_accounts_and_organizations() -> None:
-    """Has their own condition keys."""
-    rules = RepositoryRules(push=PushRules(accounts=(OTHER,), organizations=("o-a1b2c3d4e5",), restricted_to=(CI,)))
-    after = _new_policy(results(rules=rules)["push"].aws_cli)
-    found = push_access(repository(after), registry())
-    assert sorted(map(str, found.principals)) == [f"account {OTHER}", CI, "organization o-a1b2c3d4e5"]
-    assert results(repository(after), rules=rules)["push"].status is PASS
 
 
 class TestScanning:

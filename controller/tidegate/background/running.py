@@ -73,6 +73,8 @@ class PodTable:
     def __init__(self) -> None:
         self.on_touch: Callable[[ImageInUse], None] = lambda _: None
         self._pods: dict[str, RunningPod] = {}
+        self._identified: dict[str, tuple[tuple[RunningContainer, Identified], ...]] = {}
+        """The containers of each Pod with what they run, without those whose reference is none."""
         self._by_image: dict[ImageInUse, dict[str, None]] = {}
         self._by_tag: dict[NamedTag, dict[str, None]] = {}
         self._meaning: dict[NamedTag, Digest] = {}
@@ -117,10 +119,8 @@ class PodTable:
     def _meant_before_start(self, key: str) -> dict[tuple[str, str], Digest]:
         """Return what the tags of a Pod's containers meant before they started, as far as the registry was asked by then."""
         found = dict(self._admitted.get(key, {}))
-        pod = self._pods.get(key)
-        for one in () if pod is None else pod.containers:
-            is_by_tag = (known := identify(one.image, one.image_id)) is not None and known.digest is None
-            if is_by_tag and known is not None and (means := self._meaning.get((known.repository, known.tag or ""))):
+        for one, known in self._identified.get(key, ()):
+            if known.digest is None and (means := self._meaning.get((known.repository, known.tag or ""))):
                 found.setdefault((one.path, one.image), means)
         return found
 
@@ -129,12 +129,11 @@ class PodTable:
         return found.named or self._admitted.get(key, {}).get((container.path, container.image))
 
     def _add(self, key: str, pod: RunningPod) -> None:
+        pairs = ((one, identify(one.image, one.image_id)) for one in pod.containers)
         self._pods[key] = pod
+        self._identified[key] = tuple((one, found) for one, found in pairs if found is not None)
         different = 0
-        for container in pod.containers:
-            found = identify(container.image, container.image_id)
-            if found is None:
-                continue
+        for container, found in self._identified[key]:
             different += found.ran is not None and self._expected(key, container, found) not in (None, found.ran)
             if found.digest is not None:
                 image = found.repository, found.digest
@@ -150,14 +149,11 @@ class PodTable:
 
     def _remove(self, key: str) -> list[NamedTag]:
         """Forget a Pod, and return the tags by which it named images that it had not started."""
-        pod = self._pods.pop(key, None)
+        self._pods.pop(key, None)
         self._different.pop(key, None)
         self._admitted.pop(key, None)
         tags: list[NamedTag] = []
-        for container in () if pod is None else pod.containers:
-            found = identify(container.image, container.image_id)
-            if found is None:
-                continue
+        for _, found in self._identified.pop(key, ()):
             if found.digest is not None:
                 image = found.repository, found.digest
                 _discard(self._by_image, image, key)
@@ -182,13 +178,10 @@ class PodTable:
 
     def images_in(self, namespaces: Collection[str]) -> Iterator[ImageInUse]:
         """Yield the images that run in these namespaces; some of them several times."""
-        for pod in list(self._pods.values()):
+        for key, pod in list(self._pods.items()):
             if pod.namespace not in namespaces:
                 continue
-            for container in pod.containers:
-                found = identify(container.image, container.image_id)
-                if found is None:
-                    continue
+            for _, found in self._identified[key]:
                 digest = found.digest or self._meaning.get((found.repository, found.tag or ""))
                 if digest is not None:
                     yield found.repository, digest
@@ -209,9 +202,12 @@ class PodTable:
     def unresolved(self) -> Iterator[tuple[NamedTag, str, str]]:
         """Yield each tag of containers that have not started whose meaning is not known, with a namespace and a reference."""
         for named, keys in list(self._by_tag.items()):
-            pod = self._pods[next(iter(keys))]
+            key = next(iter(keys))
+            pod = self._pods[key]
             if named not in self._meaning:
-                yield from ((named, pod.namespace, one.image) for one in pod.containers if _names(one, named))
+                yield from (
+                    (named, pod.namespace, one.image) for one, found in self._identified[key] if _names(found, named)
+                )
 
     def resolve(self, named: NamedTag, digest: Digest) -> None:
         """Take what the registry says that a tag means."""
@@ -255,10 +251,9 @@ class PodTable:
         """Yield each container that runs another digest than the admitted one."""
         for key in list(self._different):
             pod = self._pods[key]
-            for container in pod.containers:
-                found = identify(container.image, container.image_id)
-                expected = None if found is None else self._expected(key, container, found)
-                if found is None or found.ran is None or expected in (None, found.ran):
+            for container, found in self._identified[key]:
+                expected = self._expected(key, container, found)
+                if found.ran is None or expected in (None, found.ran):
                     continue
                 assert expected is not None
                 yield Difference(
@@ -276,9 +271,8 @@ class PodTable:
         repository, digest = image
         for key in [*self._by_image.get(image, ()), *self._waiting(image)]:
             pod = self._pods[key]
-            for container in pod.containers:
-                found = identify(container.image, container.image_id)
-                if found is None or found.repository != repository:
+            for container, found in self._identified[key]:
+                if found.repository != repository:
                     continue
                 means = found.digest
                 if means is None and found.tag is not None:
@@ -327,9 +321,8 @@ def repository_of(reference: ImageReference) -> Repository:
     return reference.ecr or OciRepository(OciRegistry(reference.domain), reference.path)
 
 
-def _names(container: RunningContainer, named: NamedTag) -> bool:
-    found = identify(container.image, container.image_id)
-    return found is not None and found.digest is None and (found.repository, found.tag) == named
+def _names(found: Identified, named: NamedTag) -> bool:
+    return found.digest is None and (found.repository, found.tag) == named
 
 
 def _discard(index: dict[K, dict[str, None]], name: K, key: str) -> None:

@@ -4,7 +4,7 @@ Pure: the same policy, evidence and time give the same results. An unexpected ex
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tidegate.checks.attestation import check_attestations
 from tidegate.checks.exemption import except_results
@@ -26,7 +26,7 @@ def required_checks(policy: ImagePolicy | BrokenPolicy) -> tuple[Check, ...]:
     """Return the checks that a policy requires of each image it applies to; never empty."""
     if isinstance(policy, BrokenPolicy):
         return (Check.POLICY,)
-    return tuple(check for check in _CHECKS if getattr(policy, check.value, None) is not None) or (Check.POLICY,)
+    return tuple(check for name, check in _SECTIONS if getattr(policy, name, None) is not None) or (Check.POLICY,)
 
 
 def judge(
@@ -88,3 +88,4 @@ _CHECKS: dict[Check, Callable[[Any, ImageSubject], CheckResult]] = {
     Check.REPOSITORY: lambda policy, subject: check_repository(policy.repository, policy, subject),
 }
 """Every check in its order. A check other than ``policy`` is required by a policy that has the section of its name."""
+_SECTIONS: Final = tuple((check.value, check) for check in _CHECKS)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tidegate.errors import Error
 
@@ -47,6 +48,7 @@ _VARIANTS = {
 }
 
 
+@lru_cache(maxsize=256)
 def normalise(platform: Platform) -> Platform:
     """Return the platform in the names that containerd compares: lower case, aliases resolved, no default variant.
 

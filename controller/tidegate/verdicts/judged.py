@@ -32,9 +32,9 @@ class Judged:
 
 def outcome_of(verdicts: Iterable[NamespaceVerdict]) -> tuple[Outcome, bool]:
     """Return the worst outcome, and whether a policy refuses the image where it is enforced."""
-    judgements = {id(judgement): judgement for one in verdicts for judgement in one.verdict.judgements}.values()
-    worst = min((overall((one,)) for one in judgements), key=lambda outcome: _RANK[outcome], default=Outcome.PASS)
-    return worst, any(map(is_refused, judgements))
+    each = {id(one.verdict): one.verdict for one in verdicts}.values()
+    worst = min((one.outcome for one in each), key=_RANK.__getitem__, default=Outcome.PASS)
+    return worst, any(one.denied for one in each)
 
 
 def judged(verdicts: Iterable[NamespaceVerdict]) -> Judged:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from tests.bench.apiserver import context_of
+from tests.chart import render as chart
 from tests.cluster import ControlPlane
 from tests.objects import ECR
 from tests.simulator import World
@@ -97,10 +98,14 @@ def populate(cluster: ControlPlane, images: list[ServedImage], each: int) -> Non
 
 
 class ApiClient:
-    """A bare client of the API server with a few kept-alive connections."""
+    """A bare client of the API server with a few kept-alive connections, as the administrator or a ServiceAccount."""
 
-    def __init__(self, cluster: ControlPlane) -> None:
-        kubeconfig = yaml.safe_load(cluster.admin_kubeconfig.read_text())
+    def __init__(self, cluster: ControlPlane, *, account: str = "", connections: int = CLIENTS) -> None:
+        path = cluster.token_kubeconfig(chart.NAMESPACE, account) if account else cluster.admin_kubeconfig
+        kubeconfig = yaml.safe_load(path.read_text())
+        token = kubeconfig["users"][0]["user"].get("token")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._connections = connections
         self._context = context_of(kubeconfig)
         self._host = kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("https://")
 
@@ -119,13 +124,13 @@ class ApiClient:
                     method, path, body = waiting.get_nowait()
                 except Empty:
                     break
-                status, answer = _ask(connection, method, path, body)
+                status, answer = _ask(connection, method, path, body, self._headers)
                 if status >= http.client.BAD_REQUEST:
                     problems.append(f"{method} {path}: {status} {json.dumps(answer)[:500]}")
                 answers.append(answer)
             connection.close()
 
-        threads = [threading.Thread(target=work) for _ in range(CLIENTS)]
+        threads = [threading.Thread(target=work) for _ in range(self._connections)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -145,8 +150,10 @@ class ApiClient:
             more = f"&continue={token}"
 
 
-def _ask(connection: http.client.HTTPSConnection, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
-    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+def _ask(
+    connection: http.client.HTTPSConnection, method: str, path: str, body: Any, more: dict[str, str]
+) -> tuple[int, dict[str, Any]]:
+    headers = {"Content-Type": "application/json", "Accept": "application/json", **more}
     connection.request(method, path, None if body is None else json.dumps(body), headers)
     answer = connection.getresponse()
     found: dict[str, Any] = json.loads(answer.read())

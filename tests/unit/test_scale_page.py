@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.scale_page import AIMS, read, render
+from tests.bench.scale import BARE
+from tests.bench.scale_page import AIMS, WRITTEN, read, render
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/reference/scale.md").read_text()
@@ -23,3 +24,12 @@ def test_every_aim_is_about_a_figure_of_the_page() -> None:
 def test_a_figure_above_its_aim_is_missed(value: float, shown: str) -> None:
     name = "a changed policy: s until all are judged"
     assert f"| {name} | {value:.4g} | {shown} |" in render(FIGURES | {name: value})
+
+
+def test_the_part_of_the_api_server_is_said_where_it_was_measured() -> None:
+    page = render({name: value for name, value in FIGURES.items() if name != BARE} | {WRITTEN: 60.0})
+    assert "A bare client" not in page
+    page = render(FIGURES | {WRITTEN: 60.0, BARE: 45.0})
+    assert f"| {BARE} | 45 |  |" in page
+    assert "takes 45 s" in page
+    assert "of the 60 s, 75%" in page

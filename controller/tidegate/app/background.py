@@ -74,7 +74,7 @@ async def serve(settings: Settings) -> None:
     api = KubernetesApi(load_configuration(), threads=THREADS + WRITES_AT_ONCE)
     engine = build_engine(settings, account_calls_per_second=settings.background.calls_per_second)
     watched = cluster_sources(settings, api, engine, writes_statuses=False)
-    lease_api = KubernetesApi(load_configuration(), threads=LEASE_THREADS, call_seconds=LeaseTimes().attempt)
+    lease_api = KubernetesApi(load_configuration(), threads=LEASE_THREADS, call_seconds=LeaseTimes().call)
     lease = LeaderLease(lease_api, namespace=namespace, name=settings.background.lease_name, candidate=own_identity())
     parts = Parts(watched, settings, namespace=namespace, leads=lambda: lease.leads)
     leading = Leading(lease, ready=lambda: not parts.unmet(), work=parts.work.run)

@@ -8,7 +8,7 @@ cannot renew in time stops leading before another may begin. That is measured fr
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -28,16 +28,16 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTimes:
-    """Seconds: how long a Lease holds, within which a leader must have renewed it, between two attempts, and of one attempt.
+    """Seconds: how long a Lease holds, within which a leader must have renewed it, between two attempts, and of one call.
 
     A leader that is killed is followed after ``lease`` and twice ``retry`` at the latest: its last renewal may be seen that late.
-    A call without an answer adds ``attempt`` and ``retry``.
+    A call without an answer adds ``call``.
     """
 
     lease: int = 8
     renew: float = 6.0
     retry: float = 1.25
-    attempt: float = 2.5
+    call: float = 2.5
 
 
 class LeaderLease:
@@ -57,6 +57,7 @@ class LeaderLease:
     ) -> None:
         self._api = api
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._path = f"{self._collection}/{name}"
         self._name = name
         self._times = times or LeaseTimes()
         self._monotonic = monotonic
@@ -66,7 +67,10 @@ class LeaderLease:
         """The holder that this candidate writes; unique to the process, as a restarted Pod keeps its name."""
         self._seen: tuple[str, float] = ("", 0.0)
         """The resourceVersion of the Lease that was last read, and when it was first read (monotonic seconds, after the answer)."""
+        self._held: Json | None = None
+        """The Lease as this candidate wrote it last, until it is seen to have changed: it is renewed without a read."""
         self._renewed_at: float | None = None
+        """Just before the last renewal was sent (monotonic seconds)."""
         self._was_leading = False
         self.problem = ""
         """Why the last attempt failed; empty after one that worked."""
@@ -82,39 +86,40 @@ class LeaderLease:
         """Try to lead until cancelled; then release the Lease."""
         try:
             while True:
+                began = self._monotonic()
                 await self.attempt()
                 self._tell()
-                await self._pause()
+                await self._pause(began)
         finally:
             if self._renewed_at is not None:
                 await self._release()
 
     async def attempt(self) -> None:
         """Take or renew the Lease once, if it may be taken."""
-        started = self._monotonic()
-        left = self._times.attempt
-        if self._renewed_at is not None and self.leads:
-            left = min(left, self._times.renew - (started - self._renewed_at))
         try:
-            async with asyncio.timeout(left):
-                holds = await self._take()
+            self._renewed_at = await self._take()
         except (ApiError, TimeoutError) as error:
             # A lost race, or no answer. A leader leads on until its renewal is too old.
             if not isinstance(error, ApiError) or error.status != CONFLICT:
                 self._note(str(error) or "no answer in time")
             return
         self.problem = ""
-        self._renewed_at = started if holds else None
 
-    async def _take(self) -> bool:
-        """Write the Lease unless another candidate holds it; return whether this one holds it now."""
+    async def _take(self) -> float | None:
+        """Write the Lease unless another candidate holds it; return when the write was sent, None if there was none."""
+        if self._held is not None:
+            try:
+                return await self._write(self._held)
+            except ApiError as error:
+                if error.status not in (CONFLICT, NOT_FOUND):
+                    raise
+                self._held = None
         try:
-            lease = await self._api.get(f"{self._collection}/{self._name}")
+            lease = await self._answered(self._api.get(self._path))
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
-            self._read(await self._api.create(self._collection, self._lease({}, {})))
-            return True
+            return await self._write(None)
         version, spec = _text(lease.get("metadata"), "resourceVersion"), _mapping(lease.get("spec"))
         holder = _text(spec, "holderIdentity")
         if version != self._seen[0]:
@@ -123,12 +128,30 @@ class LeaderLease:
             self._seen = version, self._monotonic()
         if holder not in ("", self.identity) and self._monotonic() - self._seen[1] < _lease_seconds(spec):
             self.holder = holder
-            return False
-        self._read(await self._api.replace(f"{self._collection}/{self._name}", self._lease(lease, spec)))
-        return True
+            return None
+        return await self._write(lease)
 
-    def _lease(self, stored: Json, spec: Json, *, holder: str | None = None) -> Json:
+    async def _write(self, stored: Json | None) -> float:
+        """Take or renew the Lease as it was read, and return when that was sent; ApiError if it has changed since."""
+        wanted, sent = self._lease(stored or {}), self._monotonic()
+        is_new = stored is None
+        call = self._api.create(self._collection, wanted) if is_new else self._api.replace(self._path, wanted)
+        self._held = await self._answered(call)
+        self._seen = _text(self._held.get("metadata"), "resourceVersion"), self._monotonic()
+        self.holder = self.identity
+        return sent
+
+    async def _answered(self, call: Awaitable[Json]) -> Json:
+        """Wait for the answer to a call, for a leader no longer than it leads; raise TimeoutError without one."""
+        left = self._times.call
+        if self._renewed_at is not None and self.leads:
+            left = min(left, self._renewed_at + self._times.renew - self._monotonic())
+        async with asyncio.timeout(left):
+            return await call
+
+    def _lease(self, stored: Json, *, holder: str | None = None) -> Json:
         """Return the Lease to write, with the resourceVersion of the one that was read."""
+        spec = _mapping(stored.get("spec"))
         wanted = self.identity if holder is None else holder
         same = _text(spec, "holderIdentity") == wanted
         transitions = spec.get("leaseTransitions")
@@ -148,13 +171,12 @@ class LeaderLease:
             },
         }
 
-    def _read(self, lease: Json) -> None:
-        self._seen = _text(lease.get("metadata"), "resourceVersion"), self._monotonic()
-        self.holder = _text(lease.get("spec"), "holderIdentity")
+    async def _pause(self, began: float) -> None:
+        """Wait until it is time for the attempt after the one that ``began``, and note the end of leading at its moment.
 
-    async def _pause(self) -> None:
-        """Wait for the next attempt, and note the end of leading at its moment."""
-        pause = shortened(self._times.retry)
+        An attempt that took longer than the time between two is followed by the next at once.
+        """
+        pause = max(0.0, began + shortened(self._times.retry) - self._monotonic())
         if self._renewed_at is not None:
             left = self._renewed_at + self._times.renew - self._monotonic()
             if 0 < left < pause:
@@ -183,14 +205,25 @@ class LeaderLease:
             _log.info("leading ends with this process", lease=self._name, identity=self.identity)
             self._changed(False)
         try:
-            async with asyncio.timeout(self._times.retry):
-                lease = await self._api.get(f"{self._collection}/{self._name}")
-                spec = _mapping(lease.get("spec"))
-                if _text(spec, "holderIdentity") == self.identity:
-                    path = f"{self._collection}/{self._name}"
-                    self._read(await self._api.replace(path, self._lease(lease, spec, holder="")))
+            async with asyncio.timeout(self._times.call):
+                while not await self._give_up():
+                    self._held = None
         except (ApiError, TimeoutError) as error:
             _log.warning("cannot release the lease; it ends by itself", error=str(error) or "no answer in time")
+
+    async def _give_up(self) -> bool:
+        """Write the Lease without a holder; False if it has changed, for example by a renewal that was under way."""
+        stored = self._held or await self._api.get(self._path)
+        if _text(stored.get("spec"), "holderIdentity") != self.identity:
+            return True
+        try:
+            await self._api.replace(self._path, self._lease(stored, holder=""))
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+            return False
+        self.holder = ""
+        return True
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:

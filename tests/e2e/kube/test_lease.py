@@ -18,7 +18,7 @@ from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.connection import load_configuration
 from tidegate.cluster.lease import LeaderLease, LeaseTimes
 
-QUICK = LeaseTimes(lease=2, renew=1.4, retry=0.3, attempt=0.6)
+QUICK = LeaseTimes(lease=2, renew=1.4, retry=0.3, call=0.6)
 NAME = "background"
 
 
@@ -36,6 +36,15 @@ def lease_path(namespace: str) -> str:
 
 def candidate(api: KubernetesApi, namespace: str, name: str, **more: Any) -> LeaderLease:
     return LeaderLease(api, namespace=namespace, name=NAME, candidate=name, **{"times": QUICK, **more})
+
+
+class Hanging:
+    """An API server that answers nothing."""
+
+    async def get(self, *_: Any) -> None:
+        await asyncio.sleep(3600)
+
+    replace = create = get
 
 
 @contextlib.asynccontextmanager
@@ -117,11 +126,7 @@ async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
     second = candidate(api, namespace, "second")
     async with running(first):
         await until(lambda: first.leads, what="a leader")
-
-        async def hang(*_: Any) -> None:
-            await asyncio.sleep(3600)
-
-        monkeypatch.setattr(first, "_take", hang)
+        monkeypatch.setattr(first, "_api", Hanging())
         async with running(second):
             await until(lambda: second.leads, what="the second leader")
             began = time.monotonic()

@@ -1,10 +1,13 @@
 """Leader election in the time of a test; ``tests/e2e/kube/test_lease.py`` has the rest, on a real API server."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from typing import Any, cast
 
-from tidegate.cluster.api import KubernetesApi
+from tests.unit.gather.virtual_time import VirtualClock, VirtualLoop
+from tidegate.cluster.api import CONFLICT, ApiError, KubernetesApi
 from tidegate.cluster.lease import LeaderLease, LeaseTimes
 
 TIMES = LeaseTimes()
@@ -65,24 +68,25 @@ async def test_a_slow_read_lets_no_candidate_begin_before_the_leader_has_ended()
 
 
 def test_a_killed_leader_is_followed_within_15_seconds_also_if_one_read_has_no_answer():
-    assert TIMES.lease + 2 * TIMES.retry + TIMES.attempt + TIMES.retry < 15.0
-    assert 2 * TIMES.attempt < TIMES.renew < TIMES.lease
+    assert TIMES.lease + 2 * TIMES.retry + TIMES.call < 15.0
+    assert 2 * TIMES.call < TIMES.renew < TIMES.lease
 
 
-async def test_a_read_without_an_answer_takes_no_longer_than_an_attempt(monkeypatch):
+async def test_a_call_without_an_answer_is_given_up(monkeypatch):
     """The next attempt follows, in time for a leader to renew and for another to take its place."""
     api = SlowApi()
-    times = replace(TIMES, attempt=0.05)
+    times = replace(TIMES, call=0.05)
     leader, other = candidate(api, "leader", times), candidate(api, "other", times)
     await leader.attempt()
 
-    async def never(_path: str) -> dict[str, Any]:
+    async def never(*_: Any) -> dict[str, Any]:
         await asyncio.Event().wait()
         raise AssertionError
 
     for one in (leader, other):
         with monkeypatch.context() as silent:
             silent.setattr(api, "get", never)
+            silent.setattr(api, "replace", never)
             await asyncio.wait_for(one.attempt(), timeout=TIMES.renew / 2)
         assert one.problem == "no answer in time"
         assert leader.leads
@@ -93,3 +97,141 @@ async def test_a_read_without_an_answer_takes_no_longer_than_an_attempt(monkeypa
     api.now += TIMES.lease
     await other.attempt()
     assert other.leads
+
+
+class BusyApi:
+    """One Lease. Each call takes ``seconds`` of virtual time, and is done also where its caller has given it up.
+
+    A write takes ``writing`` seconds more. ``silent`` calls have no answer. ``sent`` is set by each write.
+    """
+
+    def __init__(self, clock: VirtualClock, seconds: float) -> None:
+        self.clock, self.seconds, self.silent = clock, seconds, 0
+        self.lease: dict[str, Any] = {"metadata": {"name": "background", "resourceVersion": "0"}, "spec": {}}
+        self.asked: list[tuple[str, float]] = []
+        self.writing = 0.0
+        self.sent = asyncio.Event()
+        self._calls = set[asyncio.Task[dict[str, Any]]]()
+
+    async def get(self, _path: str) -> dict[str, Any]:
+        return await self._call("GET", None)
+
+    async def replace(self, _path: str, lease: dict[str, Any]) -> dict[str, Any]:
+        return await self._call("PUT", lease)
+
+    async def _call(self, method: str, lease: dict[str, Any] | None) -> dict[str, Any]:
+        self.asked.append((method, self.clock.monotonic()))
+        if lease is not None:
+            self.sent.set()
+        call = asyncio.create_task(self._work(lease))
+        self._calls.add(call)
+        return await asyncio.shield(call)
+
+    async def _work(self, lease: dict[str, Any] | None) -> dict[str, Any]:
+        if self.silent:
+            self.silent -= 1
+            await asyncio.sleep(3_600)
+        await asyncio.sleep(self.seconds if lease is None else self.seconds + self.writing)
+        if lease is not None:
+            version = self.lease["metadata"]["resourceVersion"]
+            if lease["metadata"]["resourceVersion"] != version:
+                raise ApiError("it has changed", status=CONFLICT)
+            self.lease = {**lease, "metadata": {**lease["metadata"], "resourceVersion": str(int(version) + 1)}}
+        return self.lease
+
+
+@contextlib.asynccontextmanager
+async def busy(
+    seconds: float, *names: str
+) -> AsyncIterator[tuple[BusyApi, list[LeaderLease], list[asyncio.Task[None]]]]:
+    """Give candidates at work, on an API server that takes so long for each call."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    api = BusyApi(loop.clock, seconds)
+    made = [
+        LeaderLease(cast("KubernetesApi", api), namespace="", name="", candidate=name, monotonic=loop.clock.monotonic)
+        for name in names
+    ]
+    tasks = [asyncio.create_task(one.run()) for one in made]
+    yield api, made, tasks
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def in_virtual_time(test: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(test)
+
+
+def test_a_slow_api_server_has_a_leader_that_stays():
+    """Each call is answered in time, though a read and a write together take longer than one call may."""
+
+    async def follow() -> None:
+        async with busy(0.9 * TIMES.call, "one") as (_, (one,), _):
+            await asyncio.sleep(2 * TIMES.call)
+            for _ in range(1_000):
+                assert one.leads
+                await asyncio.sleep(0.1)
+
+    in_virtual_time(follow())
+
+
+def test_a_killed_leader_is_followed_also_if_the_api_server_is_slow():
+    async def follow() -> None:
+        async with busy(0.9 * TIMES.call, "one", "two") as (_, candidates, tasks):
+            await asyncio.sleep(30)
+            (leader,) = [one for one in candidates if one.leads]
+            (other,) = [one for one in candidates if one is not leader]
+            leader._release = asyncio.Event().wait  # type: ignore[method-assign,assignment]
+            tasks[candidates.index(leader)].cancel()
+            # Its last renewal is under way when it is killed, and read late; then the other reads and writes once more.
+            await asyncio.sleep(TIMES.lease + 4 * TIMES.call)
+            assert other.leads
+
+    in_virtual_time(follow())
+
+
+def test_a_call_without_an_answer_is_followed_by_the_next_at_once():
+    async def follow() -> None:
+        async with busy(0.01, "one") as (api, (one,), _):
+            await asyncio.sleep(5)
+            api.silent = 2
+            api.asked.clear()
+            await asyncio.sleep(2 * TIMES.call + TIMES.retry)
+            assert one.leads
+            moments = [at for _, at in api.asked]
+            assert moments[1] - moments[0] < TIMES.call + 0.1
+            assert moments[2] - moments[1] < TIMES.call + 0.1
+
+    in_virtual_time(follow())
+
+
+def test_a_leader_renews_with_one_call():
+    async def follow() -> None:
+        async with busy(0.01, "one") as (api, (one,), _):
+            await asyncio.sleep(60)
+            assert [method for method, _ in api.asked].count("GET") == 1
+            # Another client writes the Lease: it is read again, once.
+            api.lease = {**api.lease, "metadata": {"name": "background", "resourceVersion": "1000"}}
+            await asyncio.sleep(60)
+            assert one.leads
+            assert [method for method, _ in api.asked].count("GET") == 2
+
+    in_virtual_time(follow())
+
+
+def test_a_leader_that_ends_while_it_renews_releases_the_lease():
+    """The renewal is stored all the same, so that the Lease has another version than the one that was read."""
+
+    async def follow() -> None:
+        async with busy(0.01, "one") as (api, (one,), (task,)):
+            await asyncio.sleep(5)
+            api.writing = 0.5
+            api.sent.clear()
+            await api.sent.wait()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert api.lease["spec"]["holderIdentity"] == one.holder == ""
+
+    in_virtual_time(follow())

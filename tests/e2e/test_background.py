@@ -123,6 +123,19 @@ def test_a_leader_that_ends_hands_over_at_once(installed: Installed) -> None:
     assert holder(installed.gate)["holderIdentity"].startswith("background-")
 
 
+def test_a_leader_ends_also_while_the_api_server_answers_nothing(installed: Installed) -> None:
+    leader = installed.leader
+    api_server = installed.cluster.find_program("kube-apiserver")
+    api_server.signal(signal.SIGSTOP)
+    try:
+        # The Lease may take 2.5 s, calls without an answer 2 s, and the rest is for a busy machine.
+        assert leader.process is not None
+        assert leader.process.stop(grace_seconds=10) == 0
+    finally:
+        api_server.signal(signal.SIGCONT)
+    leader.start()
+
+
 def test_a_deleted_crd_is_survived_and_nothing_is_lost(installed: Installed) -> None:
     digest = installed.world.add_image("team/web", "v3", content="three")
     namespace = installed.cluster.create_namespace()

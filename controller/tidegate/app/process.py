@@ -1,7 +1,9 @@
 """The process of either role: its threads, memory, log and end."""
 
 import asyncio
+import os
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -15,6 +17,8 @@ from tidegate.telemetry.log import configure_logging
 SWITCH_SECONDS: Final = 0.001
 """How long a thread holds Python's lock while others wait. The event loop waits that long for each thread that verifies
 signatures or reads a response. Python's default is five times as long."""
+END_SECONDS: Final = 2.0
+"""How long a process that has ended its work waits for calls without an answer. The longest take half a minute."""
 
 
 def run_role(settings: Settings, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
@@ -32,3 +36,10 @@ def run_role(settings: Settings, serve: Callable[[Settings], Coroutine[Any, Any,
 async def _serve(settings: Settings, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     end_clearly(asyncio.get_running_loop())
     await serve(settings)
+
+
+def end_soon() -> None:
+    """Exit within END_SECONDS. For the last line of a process: Python waits for all threads of pools before it exits."""
+    timer = threading.Timer(END_SECONDS, os._exit, (0,))
+    timer.daemon = True
+    timer.start()

@@ -21,6 +21,8 @@ def admission(config: Path) -> None:
     """
     # Imported here: the other commands need neither kopf nor the Kubernetes client.
     from tidegate.app.admission import run_admission  # noqa: PLC0415
+    from tidegate.app.process import end_soon  # noqa: PLC0415
     from tidegate.settings import load_settings  # noqa: PLC0415
 
     run_admission(load_settings(config))
+    end_soon()

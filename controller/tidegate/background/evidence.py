@@ -97,6 +97,7 @@ class HeldEvidence:
 
         Without an answer the evidence that is held stays. What is stored counts only where nothing has changed since.
         """
+        self._facts.scans.pass_over(since)
         deadline = self._clock.monotonic() + COLLECT_SECONDS
         found = await self._collector.collect(reference_to(image), wanted, deadline=deadline)
         is_answered = found.is_whole and not found.is_stale
@@ -111,6 +112,7 @@ class HeldEvidence:
 
         None where that is not enough, since something of it was never looked up, or it could not be pulled.
         """
+        self._facts.scans.pass_over(since)
         repository, held = image[0], self._held.get(image, {})
         before = {needs: held.get(needs) for needs in wanted}
         if not isinstance(repository, EcrRepository) or None in before.values():
@@ -128,9 +130,11 @@ class HeldEvidence:
                 key.digest: fact for key, (fact, _) in zip(keys, facts, strict=True)
             }
             is_new = all(_is_newer(fact, since) for fact in scans.values())
-            if is_new and self._held.get(image, {}).get(needs) is evidence:
+            # Policies that changed meanwhile may have had it dropped, and held again as it is stored.
+            is_held = self._held.get(image, {}).get(needs) is evidence
+            if is_new and is_held:
                 self._hold(image, needs, replace(evidence, scans=scans))
-            is_answered = is_answered and is_new
+            is_answered = is_answered and is_new and is_held
         return is_answered
 
     async def tag(self, named: NamedTag) -> Fact[Any]:

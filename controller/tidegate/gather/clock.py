@@ -45,12 +45,15 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     monotonic: float
 
 
+_NEVER = Moment(datetime.min.replace(tzinfo=UTC), -math.inf)
+
+
 class Moments:
     """The present moment in steps of STEP_SECONDS, never later than it is: facts of one step share it in memory."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last = Moment(datetime.min.replace(tzinfo=UTC), -math.inf)
+        self._last = _NEVER
 
     def now(self) -> Moment:
         """Return the last moment unless a step has passed, or the wall clock was set, since."""
@@ -58,6 +61,11 @@ class Moments:
         if monotonic - last.monotonic >= STEP_SECONDS or not timedelta(0) <= wall - last.wall < _STEP:
             self._last = last = Moment(wall, monotonic)
         return last
+
+    def pass_over(self, monotonic: float) -> None:
+        """Return no moment before this one, which has passed (monotonic seconds), from now on."""
+        if self._last.monotonic < monotonic:
+            self._last = _NEVER
 
 
 class ClockWatch:

@@ -187,6 +187,10 @@ class FactCache(Generic[K, V]):
             entry.fresh_from, entry.fresh_seconds = now, seconds
         return max(entry.fresh_until, entry.retry_at)
 
+    def pass_over(self, monotonic: float) -> None:
+        """Have each look-up from now on count as later than a moment that has passed (monotonic seconds), however little."""
+        self._moments.pass_over(monotonic)
+
     def drop(self, key: K) -> None:
         """Forget a fact, also as the last good one that counts when a look-up fails."""
         self._entries.drop(key)

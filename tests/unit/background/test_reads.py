@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.unit.background.cluster import pod
+from tests.unit.background.cluster import ECR, pod
 from tests.unit.background.conftest import Leader
 from tests.unit.background.web import CRITICAL, STRICT, running
-from tests.unit.gather.fakes import APP, IMAGE, REGISTRY, SCANNED, unavailable
+from tests.unit.gather.fakes import APP, IMAGE, REGISTRY, SCANNED, detail, unavailable
 from tidegate.cluster.api import ApiError
 from tidegate.evidence.change import ChangedRow, ImageChange, RegistryChange, RepositoryChange, ScanChange, TagChange
 from tidegate.evidence.fact import Cause
+from tidegate.images.digest import digest_of
+from tidegate.images.image_id import ImageId
 
 pytestmark = pytest.mark.usefixtures("strict")
 
@@ -240,6 +242,44 @@ async def test_a_changed_scan_without_an_answer_is_asked_for_again(working: Lead
     assert working.work.unread_registries == {REGISTRY}
     working.aws.failing.clear()
     await working.settle(300)
+    assert working.status["outcome"] == "Fail"
+    assert working.work.unread_registries == set()
+
+
+async def test_changes_soon_after_another_look_up_are_looked_up_once(working: Leader):
+    """Facts that were looked up in one tenth of a second share their moment: none may count as older than its change."""
+    other = digest_of(b"another image")
+    working.aws.images[ImageId.of_tag("v2")] = detail(other)
+    working.run_pods(running(), pod("api-1-a", f"{ECR}/team/app:v2", ran=(f"{ECR}/team/app@{other}",)))
+    await working.settle(600)
+    for change in (ScanChange, ImageChange):
+        working.aws.asked.clear()
+        for digest in (IMAGE, other):
+            working.aws.found[digest] = CRITICAL
+            working.work.changed([change(APP, digest)])
+            await working.settle(0.05)
+        await working.settle(1)
+        assert [one["status"]["outcome"] for one in working.api.verdicts] == ["Fail", "Fail"]
+        assert working.work.unread_registries == set()
+        assert sum(working.aws.ids("inspector2:ListFindings")) == 2
+    assert working.counted(working.counts.collected, "failed") == 0
+
+
+async def test_a_scan_that_is_read_while_policies_drop_it_and_want_it_again_is_not_lost(working: Leader):
+    """What is held then is what is stored, from before the change."""
+    working.run_pods(running())
+    await working.settle(600)
+    (wanted,) = working.evidence._held[APP, IMAGE]
+
+    def change_policies() -> None:
+        del working.aws.during["inspector2:ListFindings"]
+        working.evidence.forget((APP, IMAGE))
+        assert working.evidence.known((APP, IMAGE), wanted)
+
+    working.aws.found = {IMAGE: CRITICAL}
+    working.aws.during["inspector2:ListFindings"] = change_policies
+    working.work.changed([ScanChange(APP, IMAGE)])
+    await working.settle(60)
     assert working.status["outcome"] == "Fail"
     assert working.work.unread_registries == set()
 

@@ -96,3 +96,12 @@ class TestMoments:
         moments.now()
         clocks.advance(0, wall=seconds)
         assert moments.now() == Moment(EPOCH + timedelta(seconds=seconds), 100.0)
+
+    def test_a_moment_that_has_passed_is_passed_over(self, clocks):
+        moments = Moments(clocks)
+        first = moments.now()
+        clocks.advance(STEP_SECONDS / 2)
+        moments.pass_over(first.monotonic)
+        assert moments.now() is first
+        moments.pass_over(clocks.monotonic())
+        assert moments.now() == Moment(clocks.now(), clocks.monotonic())

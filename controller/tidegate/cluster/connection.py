@@ -35,6 +35,8 @@ def load_configuration() -> Configuration:
             load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError) as exc:
         raise ConfigurationError(f"no access to the API server: {exc}; outside of a cluster, set KUBECONFIG") from exc
+    # Given, so that not every call reads the environment for it.
+    configuration.proxy = configuration.proxy
     return configuration
 
 

@@ -12,6 +12,7 @@ from tests.e2e.kube.edge import Rights, aside
 from tests.objects import ECR, POLICY
 from tests.simulator import Simulator, World
 from tests.waiting import until
+from tidegate.background.stored import VERDICTS_PATH
 from tidegate.evidence.change import ImageChange
 from tidegate.gather import change_feed
 from tidegate.images.digest import Digest
@@ -130,6 +131,8 @@ async def test_a_finding_is_found_by_polling_alone(
         world.add_finding("team/web", "v1", severity="CRITICAL", id="CVE-2026-0002")
         found = await role.verdict(digest, where=lambda one: one["status"]["outcome"] == "Fail")
         assert "CVE-2026-0002" in found["status"]["message"]
+        stored = await role.watched.api.get(f"{VERDICTS_PATH}/{found['metadata']['name']}")
+        assert "managedFields" not in stored["metadata"]
         await until(lambda: not role.work.unread_registries, what="all changes read")
         assert await role.parts.progress.write()
         kept = await aside(rights.cluster.get, "configmap", f"{rights.name}-change-feed", "-n", rights.namespace)

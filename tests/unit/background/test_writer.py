@@ -132,3 +132,12 @@ async def test_all_images_are_judged_before_the_first_is_written(working: Leader
     working.set_policies(RULES, policy("more", tags=TagRules(immutable=True)))
     await working.settle(60)
     assert waiting == [0] * len(IMAGES)
+
+
+async def test_a_replaced_object_asks_for_no_owners_of_fields(working: Leader):
+    await working.settle(60)
+    working.aws.found = {IMAGES[0]: CRITICAL}
+    working.work.changed([RepositoryChange(APP)])
+    await working.settle(60)
+    (replaced,) = [one for one in working.api.verdicts if one["status"]["outcome"] == "Fail"]
+    assert replaced["metadata"]["managedFields"] == [{}]

@@ -45,6 +45,16 @@ def test_a_kubeconfig_with_a_token_leads_both_clients_to_one_place(tmp_path, mon
     assert info.expiration == EXPIRATION
 
 
+def test_a_call_does_not_read_the_proxy_from_the_environment_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", write_kubeconfig(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
+    configuration = load_configuration()
+    monkeypatch.setattr("kubernetes.client.configuration.getproxies", lambda: pytest.fail("it is read again"))
+    configuration.auth_settings()
+    configuration.host = configuration.host
+    assert configuration.proxy == "http://127.0.0.1:3128"
+
+
 def test_a_kubeconfig_that_is_named_comes_before_the_pods_own_account(tmp_path, monkeypatch):
     """Whoever names a file means it, also inside of a cluster."""
     monkeypatch.setenv("KUBECONFIG", write_kubeconfig(tmp_path))

@@ -6,8 +6,8 @@ import pytest
 
 from tests.integration.server.peer import Peer, first_answer, get, post
 from tidegate.webhook.server import Listener, Route, ServerResponse
-from tidegate.webhook.server.connection import Phase
 from tidegate.webhook.server.ended import Ended
+from tidegate.webhook.server.phase import Phase
 
 
 def phases(site):

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from tests.integration.server.peer import client_context, get, post
-from tidegate.webhook.server.connection import Phase
+from tidegate.webhook.server.phase import Phase
 
 
 async def test_draining_is_not_ready_and_answers_close_their_connections(start):

@@ -158,4 +158,4 @@ async def test_no_bytes_stay_counted_and_no_connection_stays_paused(start, seed)
     assert site.table.buffered_bytes == 0
     for connection in site.table.connections:
         assert connection.held_bytes == 0
-        assert connection._reading
+        assert connection.reader._reading

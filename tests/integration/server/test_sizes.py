@@ -10,9 +10,9 @@ from contextlib import closing
 import pytest
 
 from tests.integration.server.peer import first_answer, get, post
-from tidegate.webhook.server.connection import Phase
 from tidegate.webhook.server.ended import Ended
 from tidegate.webhook.server.framing import MAX_EMPTY_LINES
+from tidegate.webhook.server.phase import Phase
 
 EIGHT_MIB = 8 * 1024 * 1024
 

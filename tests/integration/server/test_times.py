@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from tests.integration.server.peer import client_context, get, post
-from tidegate.webhook.server.connection import Phase
 from tidegate.webhook.server.ended import Ended
+from tidegate.webhook.server.phase import Phase
 
 
 async def test_a_head_that_does_not_end_is_408(start):

@@ -107,7 +107,7 @@ class Dispatcher:
             # 3. The body, counted while it is held, and 4. the handler.
             return await self._work(await self._body(request, head, connection), head, connection)
         finally:
-            connection.release_body()
+            connection.reader.release()
 
     async def _has_room(self, connection: Connection) -> bool:
         """Tell whether a connection is served in full; wait until other connections can have become slow ones."""
@@ -131,7 +131,7 @@ class Dispatcher:
                 async with asyncio.timeout_at(deadline) as connection.timeout:
                     if head.expects_continue and request.transport is not None:
                         request.transport.write(CONTINUE)
-                    body = await connection.read_body(content)
+                    body = await connection.reader.read_body(content)
         except TimeoutError as error:
             raise Refused(connection.timeout_reply(_LATE_BODY)) from error
         except web.RequestPayloadError as error:
@@ -143,7 +143,7 @@ class Dispatcher:
         return body
 
     async def _work(self, body: bytes, head: Head, connection: Connection) -> ServerResponse:
-        connection.expect_work()
+        connection.reader.expect_work()
         left = head.timeout_seconds
         if left is not None:
             left = max(0.0, left - (self._table.loop.time() - connection.since))
@@ -152,7 +152,7 @@ class Dispatcher:
             if not isinstance(result, (bytes, ServerResponse)):
                 # The body was read: a request that waits does not keep it.
                 del body
-                connection.release_body()
+                connection.reader.release()
                 async with asyncio.timeout(self._limits.work_seconds) as connection.timeout:
                     result = await result
             return _reply_of(result)

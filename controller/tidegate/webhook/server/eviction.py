@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tidegate.webhook.server.connection import Connection, Phase
+from tidegate.webhook.server.connection import Connection
 from tidegate.webhook.server.limits import ServerLimits
+from tidegate.webhook.server.phase import Phase
 
 MOST_SHARES: Final = 4
 """The room is shared by the addresses that hold some of it, but an address with a quarter of it is never over its share:

@@ -14,11 +14,12 @@ from typing import Final
 
 import structlog
 
-from tidegate.webhook.server.connection import Connection, Phase
+from tidegate.webhook.server.connection import Connection
 from tidegate.webhook.server.connection_table import ConnectionTable
 from tidegate.webhook.server.dispatch import make_server
 from tidegate.webhook.server.ended import Ended
 from tidegate.webhook.server.limits import ServerLimits
+from tidegate.webhook.server.phase import Phase
 from tidegate.webhook.server.route import Route, RouteTable
 
 _FATAL: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})

@@ -16,7 +16,7 @@ from aiohttp.web import RequestHandler
 
 from tidegate.webhook.server.ended import Ended
 from tidegate.webhook.server.phase import Phase
-from tidegate.webhook.server.reply import ServerResponse, refusal, render_closing
+from tidegate.webhook.server.reply import ServerResponse, refusal, render_head
 from tidegate.webhook.server.request_reader import RequestReader
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Connection(asyncio.BufferedProtocol):
         """Answer in aiohttp's place. Only while no answer to the current request can have begun: HEAD and BODY."""
         assert self._transport is not None
         self._table.answers[reply.status] += 1
-        self._transport.write(render_closing(reply))
+        self._transport.write(render_head(reply, keep_alive=False) + reply.body)
         self.close()
         # aiohttp frees what it has parsed; the peer may take its time to close.
         self._inner.connection_lost(None)

@@ -3,17 +3,18 @@
 import asyncio
 import functools
 import logging
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDict
 
 from tidegate.webhook.server.connection import OVERDUE, Connection
 from tidegate.webhook.server.connection_table import ConnectionTable
-from tidegate.webhook.server.head import Head, accept_head, too_large
+from tidegate.webhook.server.head import AcceptedHeads, Head, accept_head, too_large
+from tidegate.webhook.server.rendered_response import RenderedResponse
 from tidegate.webhook.server.reply import CONTINUE, BadRequest, Refused, ServerResponse, refusal, refuse
 from tidegate.webhook.server.route import Route
 
@@ -21,7 +22,6 @@ ROOM_POLL_SECONDS: Final = 0.05
 """How often a request that waits for room looks for it."""
 MAX_ROOM_SECONDS: Final = 3.0
 """How long a request waits for room at most, whatever `grace_seconds` is."""
-_SERVER_NAME: Final = "tidegate"
 _MAX_LINE_BYTES: Final = 8 * 1024
 _READ_AHEAD_BYTES: Final = 64 * 1024
 """What aiohttp may buffer of a body that is not read yet."""
@@ -32,12 +32,15 @@ _LATE_BODY: Final = refusal(HTTPStatus.REQUEST_TIMEOUT, "the body of the request
 _aiohttp_log = logging.getLogger(f"{__name__}.aiohttp")
 
 
-def make_server(table: ConnectionTable) -> web.Server:
-    """Return aiohttp's low-level server, the factory of its protocols, with the limits that it enforces itself."""
+def protocol_factory(table: ConnectionTable) -> Callable[[], web.RequestHandler]:
+    """Return what makes aiohttp's protocol of each connection, with the limits that it enforces itself."""
     limits = table.limits
-    return web.Server(
-        Dispatcher(table),
-        handler_cancellation=True,
+    # aiohttp wants its own kind of response, and uses of it what RenderedResponse has.
+    handler = cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", Dispatcher(table))
+    return functools.partial(
+        _Protocol,
+        web.Server(handler, handler_cancellation=True),
+        loop=table.loop,
         keepalive_timeout=limits.idle_seconds,
         lingering_time=limits.linger_seconds,
         # A compressed body could grow without bound while it is read.
@@ -48,8 +51,19 @@ def make_server(table: ConnectionTable) -> web.Server:
         max_headers=limits.max_headers,
         logger=_aiohttp_log,
         access_log=_aiohttp_log,
-        access_log_class=functools.partial(_EndOfAnswer, table),
+        access_log_class=cast("type[AbstractAccessLogger]", functools.partial(_EndOfAnswer, table)),
     )
+
+
+class _Protocol(web.RequestHandler):
+    """aiohttp's protocol, which resumes reading twice for each body, also where it has not paused: it would parse nothing."""
+
+    __slots__ = ()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Resume reading if it is paused."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
 
 class _EndOfAnswer(AbstractAccessLogger):
@@ -80,9 +94,10 @@ class Dispatcher:
     def __init__(self, table: ConnectionTable) -> None:
         self._table = table
         self._limits = table.limits
+        self._heads = AcceptedHeads(lambda request: accept_head(request, table.routes, table.limits))
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; every failure of a handler becomes a response here."""
+    async def __call__(self, request: web.BaseRequest) -> RenderedResponse:
+        """RenderedResponse one request; every failure of a handler becomes a response here."""
         connection = self._table.by_handler[request.protocol]
         connection.begin()
         close = False
@@ -90,16 +105,11 @@ class Dispatcher:
             reply = await self._reply(request, connection)
         except Refused as refused:
             reply, close = refused.reply, True
-        # aiohttp takes a CIMultiDict as it is and adds to it, hence the copy.
-        headers = CIMultiDict(_headers(reply.content_type, reply.allow, reply.headers))
-        response = web.Response(status=reply.status, body=reply.body, headers=headers)
-        if close or self._table.draining or connection.is_old:
-            response.force_close()
-        return response
+        return RenderedResponse(reply, request, keep_alive=not (close or self._table.draining or connection.is_old))
 
     async def _reply(self, request: web.BaseRequest, connection: Connection) -> ServerResponse:
         # 1. The headers.
-        head = accept_head(request, self._table.routes, self._limits)
+        head = self._heads.accept(request)
         # 2. Beyond the connections that are served in full, only essential routes.
         if not (connection.full_service or head.route.essential or await self._has_room(connection)):
             raise refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
@@ -176,14 +186,6 @@ class Dispatcher:
     def _failed(self, error: BaseException, route: Route) -> ServerResponse:
         self._table.log_failure(error, route.path)
         return _FAILED
-
-
-@functools.cache
-def _headers(content_type: str, allow: str, more: tuple[tuple[str, str], ...]) -> CIMultiDict[str]:
-    headers = CIMultiDict({"Content-Type": content_type, "Server": _SERVER_NAME, **dict(more)})
-    if allow:
-        headers["Allow"] = allow
-    return headers
 
 
 def _reply_of(result: object) -> ServerResponse:

@@ -6,8 +6,9 @@ repeated headers that may be given once, a length beside a transfer-encoding, a 
 tests/integration/server/test_strict_requests.py show each. Here is what it accepts and this server refuses.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 from aiohttp import web
@@ -22,6 +23,14 @@ _VERSIONS: Final = frozenset({(1, 0), _HTTP_1_1})
 _MAX_LENGTH_DIGITS: Final = 19
 _LINE_BYTES: Final = 4
 """Colon, space, CR and LF of a header line."""
+MAX_REMEMBERED_HEADS: Final = 512
+"""Heads whose judgement is remembered. A client sends the same again and again, with the lengths of different bodies."""
+MAX_REMEMBERED_LINES: Final = 16
+MAX_REMEMBERED_BYTES: Final = 1024
+"""Header lines, and memory of target, names and values, of a head that is remembered. The API server sends 6 lines, 300 bytes.
+With its objects such a head takes less than 4 KiB, so that all take less than 2 MiB."""
+_CHARACTER_BYTES: Final = 4
+"""The memory of a character of the target at most."""
 
 
 class Head(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -31,6 +40,40 @@ class Head(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     timeout_seconds: float | None
     has_body: bool
     expects_continue: bool
+
+
+HeadKey: TypeAlias = tuple[str, tuple[int, int], str, tuple[tuple[bytes, bytes], ...]]
+"""What the judgement of a head depends on within one listener: method, version, target and header lines."""
+
+
+class AcceptedHeads:
+    """Judge heads, and remember those that were accepted as aiohttp parsed them: an equal head is accepted too."""
+
+    def __init__(self, judge: Callable[[web.BaseRequest], Head]) -> None:
+        self._judge = judge
+        self._accepted: dict[HeadKey, Head] = {}
+
+    def __len__(self) -> int:
+        """Return how many are remembered."""
+        return len(self._accepted)
+
+    def accept(self, request: web.BaseRequest) -> Head:
+        """Return the judgement of the request's head; raise Refused as `accept_head` does, each time anew."""
+        key = request.method, request.version, request.raw_path, request.raw_headers
+        head = self._accepted.get(key)
+        if head is None:
+            head = self._judge(request)
+            if _is_short(request):
+                if len(self._accepted) >= MAX_REMEMBERED_HEADS:
+                    del self._accepted[next(iter(self._accepted))]
+                self._accepted[key] = head
+        return head
+
+
+def _is_short(request: web.BaseRequest) -> bool:
+    lines = request.raw_headers
+    size = _CHARACTER_BYTES * len(request.raw_path) + sum([len(name) + len(value) for name, value in lines])
+    return size <= MAX_REMEMBERED_BYTES and len(lines) <= MAX_REMEMBERED_LINES
 
 
 def accept_head(request: web.BaseRequest, routes: RouteTable, limits: ServerLimits) -> Head:

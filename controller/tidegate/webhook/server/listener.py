@@ -16,7 +16,7 @@ import structlog
 
 from tidegate.webhook.server.connection import Connection
 from tidegate.webhook.server.connection_table import ConnectionTable
-from tidegate.webhook.server.dispatch import make_server
+from tidegate.webhook.server.dispatch import protocol_factory
 from tidegate.webhook.server.ended import Ended
 from tidegate.webhook.server.limits import ServerLimits
 from tidegate.webhook.server.phase import Phase
@@ -40,7 +40,7 @@ class Listener:
         """The connections, and the counters that metrics are made of."""
         self.port = 0
         """The port that is listened on; 0 before `start`."""
-        self._server = make_server(self.table)
+        self._make_protocol = protocol_factory(self.table)
         self._socket: socket.socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = asyncio.Event()
@@ -116,7 +116,7 @@ class Listener:
                 _log.warning("cannot accept a connection", listener=self._name, error=str(error))
                 await asyncio.sleep(self._limits.accept_pause_seconds)
             else:
-                connection = Connection(self.table, address[0], self._server)
+                connection = Connection(self.table, address[0], self._make_protocol)
                 connection.full_service = self.table.enter(connection)
                 connection.handshake = self._loop.create_task(self._shake_hands(connection, accepted))
                 # A flood of connections must not keep the loop from those that are served.

@@ -1,6 +1,9 @@
-"""Responses as values, and the refusals that the server gives by itself."""
+"""Responses as values and as bytes, and the refusals that the server gives by itself."""
 
+import functools
 import json
+import time
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
@@ -9,6 +12,8 @@ import msgspec
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+HTTP_1_1: Final = (1, 1)
+_SERVER_NAME: Final = "tidegate"
 _MAX_REASON: Final = 512
 
 
@@ -45,11 +50,33 @@ def refuse(status: HTTPStatus, reason: str, *, allow: str = "") -> Refused:
     return Refused(refusal(status, reason, allow=allow))
 
 
-def render_closing(reply: ServerResponse) -> bytes:
-    """Return the bytes of a refusal that ends its connection, for where aiohttp cannot answer."""
-    phrase = HTTPStatus(reply.status).phrase
-    head = (
-        f"HTTP/1.1 {reply.status} {phrase}\r\nContent-Type: {reply.content_type}\r\n"
-        f"Content-Length: {len(reply.body)}\r\nConnection: close\r\n\r\n"
+def render_head(reply: ServerResponse, *, version: tuple[int, int] = HTTP_1_1, keep_alive: bool) -> bytes:
+    """Return the status line and the headers of a response, with the empty line behind them."""
+    connection = (
+        "" if keep_alive and version == HTTP_1_1 else f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n"
     )
-    return head.encode("ascii") + reply.body
+    return (
+        f"HTTP/{version[0]}.{version[1]} {_fixed_lines(reply.status, reply.content_type, reply.allow, reply.headers)}"
+        f"Content-Length: {len(reply.body)}\r\nDate: {_date(int(time.time()))}\r\n{connection}\r\n"
+    ).encode("latin-1")
+
+
+@functools.cache
+def _fixed_lines(status: int, content_type: str, allow: str, headers: tuple[tuple[str, str], ...]) -> str:
+    """Return the lines that are the same each time. Routes and handlers choose them, never a peer."""
+    fields = [
+        ("Content-Type", content_type),
+        ("Server", _SERVER_NAME),
+        *headers,
+        *([("Allow", allow)] if allow else ()),
+    ]
+    lines = [f"{status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in fields)]
+    if not all(line.isprintable() for line in lines):
+        raise ValueError("got a control character in a header of a response")
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+@functools.lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    """Return a Date header's value (RFC 9110, section 5.6.7)."""
+    return formatdate(seconds, usegmt=True)

@@ -4,7 +4,6 @@ Users get one block of lines per image. Causes are for operators, in logs and me
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -69,8 +68,7 @@ class Review(msgspec.Struct, frozen=True, gc=False):
     kind: str = "AdmissionReview"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The answer to a request, and to every other with the same images under the same policies.
 
     ``refusals`` are the policy, check, outcome and reason of each result that refuses an image or would without an

@@ -6,6 +6,8 @@ Shared by the admission reviewer and the command line. Pure: facts come in as ev
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from tidegate.admission.verdict import AnyPolicy, ImageVerdict, Judgement, conclude
 from tidegate.checks.image_subject import ImageSubject
 from tidegate.checks.judge import judge
@@ -42,8 +44,7 @@ class MatchingPolicies:
     passed: tuple[Judgement, ...] | None = None
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, eq=False, gc=False, kw_only=True):
     """What one image means under one set of policies, and the last verdict on it with its use-by time (monotonic).
 
     From ``renew_at`` on, a use of the verdict is worth telling the evidence's source, once, so that it is renewed in time.

@@ -143,11 +143,14 @@ class Remembered:
     def __init__(self) -> None:
         self._plans = Plans()
         self._decisions = Bounded[tuple[Uses, PolicySet], tuple[Decision, float]]()
+        self._missed: dict[int, None] = {}
+        """The hashes of the uses and policies without a remembered decision that were asked for last."""
 
     def clear(self) -> None:
         """Forget everything."""
         self._plans.clear()
         self._decisions.clear()
+        self._missed.clear()
 
     def plan(self, text: str, policies: PolicySet, platforms: tuple[Platform, ...]) -> Plan:
         """Return the plan of an image under a set of policies, made where there is none.
@@ -170,6 +173,19 @@ class Remembered:
         """Return the decision on these uses of images, where one holds at the monotonic second."""
         found = self._decisions.get((uses, policies))
         return found[0] if found is not None and now < found[1] else None
+
+    def is_repeated(self, uses: Uses, policies: PolicySet) -> bool:
+        """Note that there was no decision on these uses of images; tell whether that was so a moment ago too.
+
+        Only then it is remembered: many images in turn would only replace one another.
+        """
+        key = hash((uses, policies))
+        if key in self._missed:
+            return True
+        self._missed[key] = None
+        if len(self._missed) > MAX_DECISIONS:
+            del self._missed[next(iter(self._missed))]
+        return False
 
     def keep(self, decision: Decision, uses: Uses, policies: PolicySet, plans: Sequence[Plan]) -> None:
         """Remember a decision on verdicts of these plans until the first of them ends or is due for renewal."""

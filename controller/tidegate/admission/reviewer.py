@@ -134,6 +134,7 @@ class Reviewer:
         decision = self._remembered.decision(call.uses, policies, moment)
         if decision is not None and (decision.response.allowed or not policies.has_running_images):
             return self._finish(call, decision)
+        is_repeated = self._remembered.is_repeated(call.uses, policies)
         plans = [self.verdicts.plan(use.text, policies) for use in call.uses]
         used: list[tuple[str, ImageVerdict]] = []
         for use, plan in zip(call.uses, plans, strict=True):
@@ -142,7 +143,8 @@ class Reviewer:
                 return self._review_cold(call, plans)
             used.append((use.path, verdict))
         decision = decide(used, expected=len(call.uses))
-        self._remembered.keep(decision, call.uses, policies, plans)
+        if is_repeated:
+            self._remembered.keep(decision, call.uses, policies, plans)
         return self._finish(call, self._with_grace(call, plans, decision, {}))
 
     async def _review_unknown_namespace(self, call: _Call, snapshot: PolicySnapshot) -> bytes:

@@ -139,6 +139,33 @@ async def test_plans_and_decisions_are_bounded_and_the_oldest_goes_first(monkeyp
         world.at_once(body(f"{IMAGE}-a"))
 
 
+async def test_many_images_in_turn_do_not_replace_the_decisions_that_are_asked_for_again(monkeypatch, composed):
+    """More than are remembered, and again and again: each is composed each time, for less than remembering it costs."""
+    monkeypatch.setattr(remembered, "MAX_DECISIONS", 3)
+    world = World(full_policy())
+    await warm(world, IMAGE)
+    many = [f"{IMAGE}-{number}" for number in range(5)]
+    for image in many:
+        await world.review(body(image))
+    for image in many * 2:
+        world.at_once(body(image))
+    kept = world.reviewer._remembered
+    before = composed()
+    world.at_once(body(IMAGE))
+    assert (composed(), len(kept._decisions), len(kept._missed)) == (before, 1, 3)
+
+
+async def test_a_decision_is_remembered_when_it_is_asked_for_twice_in_a_short_time(monkeypatch, composed):
+    monkeypatch.setattr(remembered, "MAX_DECISIONS", 3)
+    world = World(full_policy())
+    for number in range(3):
+        await world.review(body(f"{IMAGE}-{number}"))
+    await world.review(body(f"{IMAGE}-0"))
+    before = composed()
+    assert world.at_once(body(f"{IMAGE}-0"))["allowed"] is True
+    assert composed() == before
+
+
 async def test_a_decision_that_is_composed_anew_takes_the_place_of_the_old_one(monkeypatch):
     monkeypatch.setattr(remembered, "MAX_DECISIONS", 2)
     world = World(full_policy())

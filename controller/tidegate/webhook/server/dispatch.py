@@ -97,7 +97,7 @@ class Dispatcher:
         self._heads = AcceptedHeads(lambda request: accept_head(request, table.routes, table.limits))
 
     async def __call__(self, request: web.BaseRequest) -> RenderedResponse:
-        """RenderedResponse one request; every failure of a handler becomes a response here."""
+        """Answer one request; every failure of a handler becomes a response here."""
         connection = self._table.by_handler[request.protocol]
         connection.begin()
         close = False

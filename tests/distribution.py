@@ -37,6 +37,8 @@ TIMED = (ALONE, E2E, "tests/monitoring/", "tests/chart/", "tests/demo/", "tests/
 """Tests of these folders wait for programs, with time limits."""
 NICE = 10
 """The priority of the processes that run none of the TIMED tests: they get about a tenth of a core that others want."""
+PATIENCE = 4
+"""How many times longer these wait for an answer."""
 LONG = (
     ALONE,
     *(f"{ON_A_NODE}{file}" for file in ON_THEIR_OWN_NODE),
@@ -81,12 +83,17 @@ def gives_way(process: int, processes: int) -> bool:
     return (processes + 1) // 2 <= process < processes
 
 
+def patient(seconds: float) -> float:
+    """Return how long this process waits for an answer that comes within these seconds where nothing else runs."""
+    return seconds * PATIENCE if os.nice(0) >= NICE else seconds
+
+
 def lower_priority() -> None:
     """Let the programs that other processes wait for run first."""
     os.nice(NICE)
     # Where Linux groups processes by session, a priority counts only within the group.
-    os.setsid()
     with contextlib.suppress(OSError):
+        os.setsid()
         Path("/proc/self/autogroup").write_text(str(NICE))
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.distribution import patient
 from tests.integration.aws.conftest import OTHER, OWN, READER, TROUBLE, Aws, trouble
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.clients import LONG_POLL_SECONDS
@@ -79,7 +80,7 @@ def test_a_queue_of_another_account_is_asked_by_its_role(make, world):
 
 @pytest.mark.parametrize(("kind", "cause"), TROUBLE.items())
 def test_trouble_has_its_cause(make, sim, world, kind, cause):
-    queue = make(world.add_queue(), read_timeout_seconds=0.5)
+    queue = make(world.add_queue(), read_timeout_seconds=patient(0.5))
     world.add_message("a")
     sim.inject(kind, service="sqs", seconds=0.2)
     assert trouble(queue.receive).cause is cause

@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.distribution import patient
 from tests.integration.aws.storage import Storage, whole
 from tests.simulator.pki.certificates import issue
 from tidegate.aws import layers
@@ -24,7 +25,7 @@ BLOB = b"an envelope of some bytes"
 SIZE = len(BLOB)
 SECRET = "X-Amz-Signature=5ec4e7"
 PATH = f"/layers/one?X-Amz-Expires=3600&{SECRET}"
-SETTINGS = AwsSettings(read_timeout_seconds=0.3, attempts=2)
+SETTINGS = AwsSettings(read_timeout_seconds=patient(0.3), attempts=2)
 PLENTY = lambda: 10.0  # noqa: E731
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.distribution import patient
 from tests.integration.aws.conftest import APP, OTHER, OWN, TROUBLE, Aws
 from tests.simulator import World
 from tidegate.aws.ecr_signatures import EcrSignatures
@@ -30,7 +31,7 @@ def source(sim, world):
     assert world.add_image("team/app", "v1", content="one") == IMAGE
     world.add_signature("team/app", "v1", ENVELOPE)
     world.add_signature("team/app", "v1", ENVELOPE + b" ", kind=ArtifactKind.COSIGN_SIGNATURE)
-    return EcrSignatures(Aws(sim, attempts=1, read_timeout_seconds=0.2).clients)
+    return EcrSignatures(Aws(sim, attempts=1, read_timeout_seconds=patient(0.2)).clients)
 
 
 def find(source, *, digest=IMAGE, seconds=30.0):

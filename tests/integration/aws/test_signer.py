@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.distribution import patient
 from tests.integration.aws.conftest import TROUBLE, Aws
 from tests.integration.aws.storage import Storage
 from tidegate.aws.accounts import RegistryAccount
@@ -68,7 +69,7 @@ def test_a_revocation_counts_from_its_moment_on(sim, world):
 def test_every_trouble_has_its_cause_and_is_never_nothing_revoked(sim, kind):
     sim.inject(kind, service="signer", seconds=30.0)
     with pytest.raises(SourceUnavailableError) as raised:
-        signer(sim.url, sim, attempts=1, read_timeout_seconds=0.2).revocation_status(QUESTION)
+        signer(sim.url, sim, attempts=1, read_timeout_seconds=patient(0.2)).revocation_status(QUESTION)
     assert (raised.value.cause, raised.value.source) == (TROUBLE[kind], "signer:GetRevocationStatus")
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from tests.distribution import patient
 from tests.objects import image_policy
 from tests.simulator import Clock, Simulator
 from tidegate.admission.decision import Decision
@@ -232,7 +233,7 @@ class HeldExecutor(Executor):
 def make_impatient(monkeypatch: Any, **settings: Any) -> None:
     """Have engines built from now on give up soon, so that tests of trouble are short."""
     usual = engine_module.aws_settings
-    changes = {"attempts": 1, "read_timeout_seconds": 0.3} | settings
+    changes = {"attempts": 1, "read_timeout_seconds": patient(0.3)} | settings
 
     def impatient(aws: Aws) -> AwsSettings:
         return replace(usual(aws), **changes)

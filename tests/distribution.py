@@ -33,8 +33,17 @@ HALF = (
     "test_preflight.py",
 )
 """Files of that folder that together take as long as all others."""
-TIMED = (ALONE, E2E, "tests/monitoring/", "tests/chart/", "tests/demo/", "tests/integration/server/")
-"""Tests of these folders wait for programs, with time limits."""
+TIMED = (
+    ALONE,
+    E2E,
+    "tests/monitoring/",
+    "tests/chart/",
+    "tests/demo/",
+    "tests/integration/cluster/",
+    "tests/integration/registry/",
+    "tests/integration/server/",
+)
+"""Tests of these folders wait for programs or servers, with time limits."""
 NICE = 10
 """The priority of the processes that run none of the TIMED tests: they get about a tenth of a core that others want."""
 PATIENCE = 4

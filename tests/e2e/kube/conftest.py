@@ -51,6 +51,7 @@ def lonely_rights(control_plane: ControlPlane, tmp_path_factory: pytest.TempPath
 
 
 RunEdge = Callable[..., AbstractAsyncContextManager[Edge]]
+RunEdges = Callable[[Rights, int], AbstractAsyncContextManager[list[Edge]]]
 
 
 @pytest.fixture
@@ -61,18 +62,41 @@ def run_edge(monkeypatch: pytest.MonkeyPatch) -> RunEdge:
     async def run(rights: Rights, *, kubeconfig: Path | None = None, **settings: Any) -> AsyncIterator[Edge]:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig or rights.kubeconfig))
         edge = Edge(load_configuration(), rights.cluster, **settings)
-        task = asyncio.create_task(edge.run())
-        try:
+        async with _running([edge]):
             yield edge
-            assert not task.done(), task.exception()
-        finally:
-            edge.stop.set()
-            await asyncio.wait_for(task, 30)
-            # Connections that kopf has closed end their TLS in the loop's own time.
-            await asyncio.sleep(CLOSE_SECONDS)
-            edge.api.close()
 
     return run
+
+
+@pytest.fixture
+def run_edges(monkeypatch: pytest.MonkeyPatch) -> RunEdges:
+    """Give what runs several edges at once: ``async with run_edges(rights, 3) as replicas``."""
+
+    @asynccontextmanager
+    async def run(rights: Rights, count: int) -> AsyncIterator[list[Edge]]:
+        monkeypatch.setenv("KUBECONFIG", str(rights.kubeconfig))
+        edges = [Edge(load_configuration(), rights.cluster) for _ in range(count)]
+        async with _running(edges):
+            yield edges
+
+    return run
+
+
+@asynccontextmanager
+async def _running(edges: list[Edge]) -> AsyncIterator[None]:
+    """Run edges, and end them together: kopf cancels every task of the loop when one of its operators ends."""
+    tasks = [asyncio.create_task(edge.run()) for edge in edges]
+    try:
+        yield
+        assert not any(task.done() for task in tasks), [task.exception() for task in tasks if task.done()]
+    finally:
+        for edge in edges:
+            edge.stop.set()
+        await asyncio.wait_for(asyncio.gather(*tasks), 30)
+        # Connections that kopf has closed end their TLS in the loop's own time.
+        await asyncio.sleep(CLOSE_SECONDS)
+        for edge in edges:
+            edge.api.close()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.chart.render import custom_resource_definitions
 from tests.cluster import ControlPlane
-from tests.e2e.kube.conftest import RunEdge
+from tests.e2e.kube.conftest import RunEdge, RunEdges
 from tests.e2e.kube.edge import Rights, aside, policy
 from tests.waiting import until
 from tidegate.cluster.policies import POLICIES_PATH
@@ -104,11 +104,10 @@ async def test_writing_a_status_makes_no_new_snapshot(rights: Rights, run_edge: 
         await aside(cluster.kubectl, "delete", "imagepolicy", name)
 
 
-async def test_replicas_do_not_write_against_each_other(rights: Rights, run_edge: RunEdge) -> None:
+async def test_replicas_do_not_write_against_each_other(rights: Rights, run_edges: RunEdges) -> None:
     """Three replicas, one status: once it is true, nobody writes again, whoever looks."""
     name, cluster = fresh_name(), rights.cluster
-    async with run_edge(rights) as one, run_edge(rights) as two, run_edge(rights) as three:
-        replicas = [one, two, three]
+    async with run_edges(rights, 3) as replicas:
         await asyncio.gather(*(edge.ready() for edge in replicas))
         await aside(cluster.apply, policy(name))
         await until(lambda: all(edge.policy(name) for edge in replicas), what="the policy in every replica")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.chart.render import custom_resource_definitions
 from tests.cluster import ControlPlane
-from tests.e2e.kube.conftest import RunEdge
+from tests.e2e.kube.conftest import RunEdge, RunEdges
 from tests.e2e.kube.edge import Edge, Rights, aside, policy
 from tests.objects import trust_store
 from tests.simulator.tuf_repository import TufRepository
@@ -139,9 +139,9 @@ async def test_a_policy_s_status_follows_the_trust_stores_that_it_names(
         assert edge.policy(name) is not None
 
 
-async def test_replicas_do_not_write_against_each_other(rights: Rights, run_edge: RunEdge, name: str) -> None:
+async def test_replicas_do_not_write_against_each_other(rights: Rights, run_edges: RunEdges, name: str) -> None:
     cluster = rights.cluster
-    async with run_edge(rights) as one, run_edge(rights) as two:
+    async with run_edges(rights, 2) as (one, two):
         await asyncio.gather(one.ready(), two.ready())
         await aside(cluster.apply, trust_store(name, inline(pem())))
         await asyncio.gather(in_force(one, name), in_force(two, name))

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 from tests.namespaces import cgroups
-from tests.namespaces.addresses import BRIDGE, GATEWAY, KUBERNETES_SERVICE_ADDRESS
+from tests.namespaces.addresses import BRIDGE, BRIDGE_HARDWARE_ADDRESS, GATEWAY, KUBERNETES_SERVICE_ADDRESS
 
 CLONE_NEWCGROUP = 0x02000000
 READY = b"ready"
@@ -96,7 +96,9 @@ def _set_up_network() -> None:
     for command in (
         "link set lo up",
         f"address add {KUBERNETES_SERVICE_ADDRESS}/32 dev lo",
-        f"link add {BRIDGE} type bridge",
+        # With an address of its own: otherwise it takes the lowest of its ports' when a Pod comes, and Pods that still know
+        # the former one reach neither the node nor the API server until the kernel asks again, 30 to 60 s later.
+        f"link add {BRIDGE} address {BRIDGE_HARDWARE_ADDRESS} type bridge",
         f"address add {GATEWAY}/24 dev {BRIDGE}",
         f"link set {BRIDGE} up",
         # The API server and the kubelet ask for the address of the default route.

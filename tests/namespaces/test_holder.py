@@ -67,6 +67,16 @@ def test_a_setting_of_the_kernel_is_not_the_machine_s(inside: Namespaces, name: 
     assert (done.stdout, setting.read_text()) == ("77\n", before)
 
 
+def test_the_bridge_keeps_its_hardware_address_when_a_pod_comes(inside: Namespaces) -> None:
+    """Pods that know another address reach neither the node nor the API server for up to a minute."""
+    show = f"ip -brief link show {BRIDGE}"
+    add = f"ip link add low address 02:00:00:00:00:00 type veth && ip link set low master {BRIDGE} up"
+    done = run(inside.command(["sh", "-c", f"{show} && {add} && {show}"]))
+    assert (done.returncode, done.stderr) == (0, "")
+    before, after = (line.split()[2] for line in done.stdout.splitlines())
+    assert after == before
+
+
 def test_a_thread_and_those_that_it_starts_enter_the_network_and_come_back(inside: Namespaces) -> None:
     seen = []
     with inside.network():

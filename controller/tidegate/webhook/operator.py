@@ -1,6 +1,6 @@
 """The kopf operator of either role: it hosts the admission server, if any, and ends in order. ``watches`` has what is watched.
 
-This operator has no handlers but its login: after API discovery it sends the API server nothing, so that no outage, no
+This operator has no handlers but those of its login and its end: after API discovery it sends the API server nothing, so that no outage, no
 refusal and no missing resource can end it, and the server with it.
 """
 
@@ -53,7 +53,8 @@ async def run_operator(
 
             async def end(**_: object) -> None:
                 for task in tasks:
-                    task.cancel()
+                    if not task.cancelling():
+                        task.cancel()
                 await asyncio.wait(tasks)
 
             await kopf.operator(

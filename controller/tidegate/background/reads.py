@@ -148,25 +148,13 @@ class Reads:
         (self._missing.add if is_missing else self._missing.discard)(image)
         if not (unread or is_missing or (image in self._changed and wanted)):
             return False
-        return self._prepare(image, unread, wanted, known, tags) and (bool(unread) or is_missing)
-
-    def _prepare(
-        self,
-        image: ImageInUse,
-        unread: list[tuple[str, OwningWorkload]],
-        wanted: list[Needs],
-        known: frozenset[Needs],
-        tags: Sequence[str],
-    ) -> bool:
-        """Have what is missing read, unless that failed a moment ago; return whether it is being read."""
-        if image in self._collecting:
-            return True
-        _, not_before = self._failures.get(image, (0, 0.0))
-        if self.group is None or self._clock.monotonic() < not_before:
-            return False
-        self._collecting.add(image)
-        self.group.create_task(self._collect(image, unread, wanted, known, tags))
-        return True
+        if image not in self._collecting:
+            _, not_before = self._failures.get(image, (0, 0.0))
+            if self.group is None or self._clock.monotonic() < not_before:
+                return False
+            self._collecting.add(image)
+            self.group.create_task(self._collect(image, unread, wanted, known, tags))
+        return bool(unread) or is_missing
 
     async def _collect(
         self,

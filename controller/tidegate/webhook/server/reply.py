@@ -61,7 +61,7 @@ def render_head(reply: ServerResponse, *, version: tuple[int, int] = HTTP_1_1, k
     ).encode("latin-1")
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def _fixed_lines(status: int, content_type: str, allow: str, headers: tuple[tuple[str, str], ...]) -> str:
     """Return the lines that are the same each time. Routes and handlers choose them, never a peer."""
     fields = [

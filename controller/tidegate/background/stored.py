@@ -30,6 +30,7 @@ class VerdictHead:
     """One stored object. ``verdict`` has no facts, policies or findings; it is None where the object is invalid.
 
     ``content`` is a fingerprint of what it says but for times, and ``judged`` of the same without where the image runs.
+    ``started_in`` is of how many namespaces it says since when the image runs there.
     """
 
     name: str
@@ -37,6 +38,7 @@ class VerdictHead:
     resource_version: str
     content: bytes
     judged: bytes
+    started_in: int
     verdict: StoredVerdict | None
 
     @property
@@ -168,6 +170,7 @@ def read_object(obj: Mapping[str, Any]) -> tuple[VerdictHead, StoredVerdict | No
         resource_version=metadata.resource_version,
         content=content,
         judged=judged,
+        started_in=0 if whole is None else started_in(obj),
         verdict=None if whole is None else replace(whole, facts=NO_FACTS, status=slim(whole)),
     )
     return head, whole
@@ -189,6 +192,11 @@ def slim(verdict: StoredVerdict) -> Any:
         runs=msgspec.structs.replace(status.runs, where="", namespaces=(), tags=()),
         evidence=None if evidence is None else msgspec.structs.replace(evidence, data=""),
     )
+
+
+def started_in(obj: Mapping[str, Any]) -> int:
+    """Return of how many namespaces a valid object says since when the image runs there."""
+    return sum("since" in one for one in obj["status"].get("runs", {}).get("namespaces", ()))
 
 
 def fingerprints(obj: Mapping[str, Any]) -> tuple[bytes, bytes]:

@@ -1,6 +1,7 @@
 """Writes ImageVerdict objects where they say something new. Every write names the version that it replaces.
 
-Where only the Pods that run an image have changed, its object is written once a minute at most. Where nothing has changed but
+Where only the Pods that run an image have changed, its object is written once a minute at most, and five seconds after the last
+write where the first of them started in a namespace: the grace for running images begins then. Where nothing has changed but
 that the facts were looked up again, it is written if the change feed had a break in between: facts from before it count as older
 and older.
 """
@@ -16,7 +17,7 @@ import structlog
 
 from tidegate.background.counts import Counts
 from tidegate.background.running import ImageInUse
-from tidegate.background.stored import VERDICTS_PATH, VerdictHead, VerdictHeads, fingerprints
+from tidegate.background.stored import VERDICTS_PATH, VerdictHead, VerdictHeads, fingerprints, started_in
 from tidegate.checks.result import Outcome
 from tidegate.cluster.api import CONFLICT, INVALID, NOT_FOUND, ApiError, Json, KubernetesApi
 from tidegate.evidence.clock import Clock
@@ -36,6 +37,8 @@ SLICE_SECONDS: Final = 0.005
 """How long objects are encoded before the event loop runs other work."""
 USAGE_SECONDS: Final = 60.0
 """Shortest time between two writes of an object of which only the Pods that run the image have changed."""
+START_SECONDS: Final = 5.0
+"""The same where the image started in a namespace."""
 CONFLICT_SECONDS: Final = 1.0
 """Wait after a refused write: the watch brings what another client wrote."""
 FAILED_SECONDS: Final = 30.0
@@ -167,9 +170,10 @@ class VerdictWriter:
         since = self._unbroken_since(given.repository.registry)
         return since is not None and stored.observed_at < since <= datetime.fromisoformat(new["observedAt"])
 
-    def _usage_wait(self, before: StoredVerdict) -> float:
+    def _usage_wait(self, before: StoredVerdict, *, starts: bool) -> float:
+        shortest = START_SECONDS if starts else USAGE_SECONDS
         passed = (self._clock.now() - before.status.written_at).total_seconds()
-        return USAGE_SECONDS - passed if 0 <= passed < USAGE_SECONDS else 0.0
+        return shortest - passed if 0 <= passed < shortest else 0.0
 
     async def _work(self) -> None:
         slice_ends = time.monotonic() + SLICE_SECONDS
@@ -212,7 +216,8 @@ class VerdictWriter:
                 return
             if judged == head.judged:
                 self._is_written(name)
-                if content != head.content and not keeps and (wait := self._usage_wait(before)) > 0:
+                wait = self._usage_wait(before, starts=started_in(obj) > head.started_in)
+                if content != head.content and not keeps and wait > 0:
                     self._again((given.repository, given.digest), wait)
                     return
         status = obj["status"]

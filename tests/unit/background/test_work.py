@@ -66,6 +66,22 @@ async def test_where_an_image_runs_is_written_once_a_minute_at_most(working: Lea
     assert working.status["runs"]["pods"] == 31
 
 
+async def test_that_an_image_started_in_a_namespace_is_written_within_seconds(working: Leader):
+    """The grace for running images depends on it: usually the object is made a moment before the container starts."""
+    working.run_pods(pod("web-1-a", BY_TAG, phase="Pending"))
+    while not working.api.verdicts:
+        await working.settle(0.1)
+    working.run_pods(running())
+    await working.settle(1)
+    assert "since" not in working.status["runs"]["namespaces"][0]
+    await working.settle(4)
+    assert "since" in working.status["runs"]["namespaces"][0]
+    for number in range(20):
+        working.run_pods(running(f"web-1-{number}"))
+        await working.settle(1)
+    assert working.counted(working.counts.writes, "replaced") == 1
+
+
 async def test_what_another_client_writes_is_written_anew(working: Leader):
     working.run_pods(running())
     await working.settle()

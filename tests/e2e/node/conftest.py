@@ -5,11 +5,14 @@ Where something is missing the run fails if CI is set, and else the tests are sk
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import subprocess
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import pytest
 
+from tests.chart.render import NAMESPACE
 from tests.cluster import wait_for
 from tests.cluster.node import NodeCluster
 from tests.e2e.conftest import NO_NODE
@@ -21,6 +24,25 @@ from tests.simulator import Simulator, scenario
 
 LEAST_ANSWERS = 10
 IN_FORCE_SECONDS = 90.0
+SHOWN = (
+    ("get", "pods", "--all-namespaces", "--output=wide"),
+    ("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"),
+    ("logs", f"--namespace={NAMESPACE}", "--selector=app.kubernetes.io/name=tidegate", "--prefix", "--tail=50"),
+)
+"""What kubectl says about the node where a test has failed."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the node does at the moment in which a test fails."""
+    report = yield
+    node = getattr(item, "funcargs", {}).get("node")
+    if report.when == "call" and report.failed and isinstance(node, Node):
+        for command in SHOWN:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                done = node.cluster.kubectl(*command, check=False)
+                report.sections.append((f"kubectl {' '.join(command)}", done.stdout + done.stderr))
+    return report
 
 
 @dataclass(frozen=True, kw_only=True)

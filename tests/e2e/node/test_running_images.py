@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import program, wait_for
-from tests.e2e.node.conftest import IN_FORCE_SECONDS, Node
+from tests.e2e.node.conftest import IN_FORCE_SECONDS, Node, wait_until_refused
 from tests.installed import PAUSE
 from tests.objects import ECR, POLICY, workload
 from tests.simulator import manifests
@@ -122,11 +122,7 @@ def test_a_pod_is_replaced_within_the_grace_and_not_after_it(node: Node, namespa
     wait_for(lambda: replaced(node, namespace, first), what="the new Pod", timeout_seconds=WAIT_SECONDS)
 
     with_grace(**{"for": "1m"})
-    wait_for(
-        lambda: "VulnerabilitiesFound" in node.tidegate.try_image(image, namespace=namespace),
-        what="the end of the grace",
-        timeout_seconds=WAIT_SECONDS,
-    )
+    wait_until_refused(node, namespace, "VulnerabilitiesFound", image=image)
     second = set(pods(node, namespace))
     node.cluster.kubectl("delete", "pod", f"--namespace={namespace}", *second)
 

@@ -36,7 +36,7 @@ for one answer, and one that is broken must not keep the others back."""
 LOG_SECONDS: Final = 10.0
 """The least time between two lines about messages that are no events."""
 IN_USE_SECONDS: Final = 1.0
-"""How long the list of registries in use is reused: a flood of events has hundreds of batches a second."""
+"""How long the list of registries in use is reused for events about these: a flood of events has hundreds of batches a second."""
 USED, IGNORED, MALFORMED = "used", "ignored", "malformed"
 UNKNOWN: Final = "unknown"
 
@@ -113,7 +113,7 @@ class EventReceiver:
         """Wait for messages, pass their changes on, and delete them; return how many there were."""
         received = await _in_thread(self._receive)
         self._answered()
-        registries = self._registries() if received else ()
+        registries = self._registries({one.registry for each in received if each.event for one in each.event.changes})
         changes: set[Change] = set()
         for each in received:
             of_use = {one for one in each.event.changes if one.registry in registries} if each.event else set()
@@ -129,10 +129,10 @@ class EventReceiver:
             await _in_thread(lambda: self._queue.delete(done))
         return len(received)
 
-    def _registries(self) -> Collection[EcrRegistry]:
-        """Return the registries in use, as they were IN_USE_SECONDS ago at most."""
+    def _registries(self, changed: set[EcrRegistry]) -> Collection[EcrRegistry]:
+        """Return the registries in use: as they were IN_USE_SECONDS ago at most if these include all that changed, else as they are."""
         now = time.monotonic()
-        if now >= self._looked_at + IN_USE_SECONDS:
+        if not changed.issubset(self._known) or now >= self._looked_at + IN_USE_SECONDS:
             self._known, self._looked_at = self._in_use(), now
         return self._known
 

@@ -122,6 +122,18 @@ async def test_of_an_event_about_several_registries_those_in_use_count(desk):
     assert desk.changed == [{IMAGE}]
 
 
+async def test_an_event_right_after_its_registry_came_into_use_counts(desk):
+    """Else the first image of a registry would keep an old verdict until the next poll."""
+    registries: list[object] = []
+    desk.receiver._in_use = lambda: list(registries)
+    for _ in range(2):
+        desk.queue.bodies = ["ours"]
+        await desk.receiver.receive_once()
+        registries.append(REGISTRY)
+    assert desk.counted == [("Inspector2 Finding", "ignored"), ("Inspector2 Finding", "used")]
+    assert desk.changed == [{IMAGE}]
+
+
 async def test_what_is_in_use_is_not_asked_for_with_every_batch(desk):
     asked: list[int] = []
 

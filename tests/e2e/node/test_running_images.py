@@ -17,8 +17,6 @@ from tests.simulator import manifests
 WAIT_SECONDS = 120
 EVENT_SECONDS = 5.0
 """From an event of AWS to the first refused request."""
-LONGEST_SECONDS = 20.0
-"""The same for each attempt: without the event it takes up to the minute between two polls."""
 ATTEMPTS = 3
 """The machine may be busy with other tests: the fastest of these attempts counts."""
 
@@ -96,7 +94,6 @@ def test_an_event_of_aws_reaches_each_replica_within_seconds(node: Node, namespa
         wait_for(is_refused, what="the refusal", timeout_seconds=IN_FORCE_SECONDS)
         # How long kubectl takes to ask says nothing about tidegate.
         taken.append(asked[-1] - found)
-        assert taken[-1] < LONGEST_SECONDS
         if min(taken) < EVENT_SECONDS:
             return
     pytest.fail(f"refused after {taken} seconds")

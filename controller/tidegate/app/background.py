@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -76,7 +77,7 @@ async def serve(settings: Settings) -> None:
     watched = cluster_sources(settings, api, engine, writes_statuses=False)
     lease_api = KubernetesApi(load_configuration(), threads=LEASE_THREADS, call_seconds=LeaseTimes().call)
     lease = LeaderLease(lease_api, namespace=namespace, name=settings.background.lease_name, candidate=own_identity())
-    parts = Parts(watched, settings, namespace=namespace, leads=lambda: lease.leads)
+    parts = Parts(watched, settings, namespace=namespace, leads=lambda: lease.leads, gap=lambda: lease.gap)
     leading = Leading(lease, ready=lambda: not parts.unmet(), work=parts.work.run)
     clock_watch = watch_clock(engine, jumped=parts.work.judge_all)
     metrics: Listener = metrics_listener(engine.metrics, probe_routes(parts.unmet, lambda: metrics.table))
@@ -133,7 +134,13 @@ class Parts:
     """What the role is made of, beside the sources that it shares with the admission role."""
 
     def __init__(
-        self, watched: ClusterSources, settings: Settings, *, namespace: str, leads: Callable[[], bool]
+        self,
+        watched: ClusterSources,
+        settings: Settings,
+        *,
+        namespace: str,
+        leads: Callable[[], bool],
+        gap: Callable[[], timedelta | None],
     ) -> None:
         api, engine = watched.api, watched.engine
         clock = engine.clock
@@ -210,6 +217,7 @@ class Parts:
                 *([self.postures.run] if settings.background.repository_postures else []),
             ),
             sinks=[book],
+            gap=gap,
         )
         self.progress = Progress(
             api,

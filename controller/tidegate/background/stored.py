@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -30,7 +31,7 @@ class VerdictHead:
     """One stored object. ``verdict`` has no facts, policies or findings; it is None where the object is invalid.
 
     ``content`` is a fingerprint of what it says but for times, and ``judged`` of the same without where the image runs.
-    ``started_in`` is of how many namespaces it says since when the image runs there.
+    ``started`` is since when the image runs, of each namespace of which it says that.
     """
 
     name: str
@@ -38,7 +39,7 @@ class VerdictHead:
     resource_version: str
     content: bytes
     judged: bytes
-    started_in: int
+    started: Mapping[str, datetime]
     verdict: StoredVerdict | None
 
     @property
@@ -79,6 +80,8 @@ class VerdictHeads:
         self.on_change: Callable[[str, VerdictHead | None], None] = lambda _name, _head: None
         self.is_listed = False
         """Whether all objects are known."""
+        self.is_written_here = False
+        """Whether this process leads: what another client writes about since when an image runs does not count then."""
 
     def __len__(self) -> int:
         """Return the number of objects."""
@@ -121,6 +124,8 @@ class VerdictHeads:
         before = self._heads.get(key)
         if before is not None and before.resource_version == head.resource_version:
             return
+        if self.is_written_here:
+            head = replace(head, started={} if before is None else before.started)
         self._heads[key] = head
         if before is None or before.content != head.content:
             self.on_change(key, head)
@@ -131,6 +136,10 @@ class VerdictHeads:
         if head is not None:
             self._forget(head)
             self.on_change(key, None)
+
+    def forget_starts(self) -> None:
+        """Forget since when images run: nobody has seen whether they ran all the time."""
+        self._heads = {name: replace(head, started={}) for name, head in self._heads.items()}
 
     def listed(self) -> None:
         """Take note that every object is known."""
@@ -170,7 +179,7 @@ def read_object(obj: Mapping[str, Any]) -> tuple[VerdictHead, StoredVerdict | No
         resource_version=metadata.resource_version,
         content=content,
         judged=judged,
-        started_in=0 if whole is None else started_in(obj),
+        started={} if whole is None else _started(whole),
         verdict=None if whole is None else replace(whole, facts=NO_FACTS, status=slim(whole)),
     )
     return head, whole
@@ -194,9 +203,8 @@ def slim(verdict: StoredVerdict) -> Any:
     )
 
 
-def started_in(obj: Mapping[str, Any]) -> int:
-    """Return of how many namespaces a valid object says since when the image runs there."""
-    return sum("since" in one for one in obj["status"].get("runs", {}).get("namespaces", ()))
+def _started(verdict: StoredVerdict) -> dict[str, datetime]:
+    return {one.name: one.since for one in verdict.status.runs.namespaces if one.since is not None}
 
 
 def fingerprints(obj: Mapping[str, Any]) -> tuple[bytes, bytes]:

@@ -7,12 +7,14 @@ its evidence changes, and when time alone changes a verdict.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final, Protocol
 
 import structlog
 
 from tidegate.background.counts import Counts
-from tidegate.background.ended import EndedImages
+from tidegate.background.ended import LINGER_SECONDS, EndedImages
 from tidegate.background.events import Events
 from tidegate.background.evidence import HeldEvidence, reference_to
 from tidegate.background.judging import PlannedUse, UsesJudge, needs_of, united
@@ -21,6 +23,7 @@ from tidegate.background.owners import Owners
 from tidegate.background.reads import Reads
 from tidegate.background.running import ImageInUse, ImageUses, PodTable
 from tidegate.background.schedule import Schedule
+from tidegate.background.starts import Starts
 from tidegate.background.stored import VerdictHead, VerdictHeads
 from tidegate.background.writer import Turn, VerdictWriter
 from tidegate.evidence.change import Change
@@ -29,12 +32,15 @@ from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.needs import Needs
 from tidegate.images.repository import EcrRegistry
 from tidegate.verdicts.shape import object_name
+from tidegate.verdicts.usage import Usage
 from tidegate.verdicts.verdict_input import NamespaceVerdict, VerdictInput
 
 SLICE_SECONDS: Final = 0.02
 """How long images are judged before the event loop runs other work: longer than the 16 writes of one turn take, which follow."""
 MIN_WAIT_SECONDS: Final = 1.0
 """Shortest wait for the moment when time changes a verdict: at that very moment it may be as before."""
+MAX_GAP: Final = timedelta(seconds=LINGER_SECONDS)
+"""How long no process may have led if images are to count as running all the time, which only a leader sees."""
 MAX_LOGGED: Final = 10
 """Namespaces in one log line."""
 
@@ -54,7 +60,11 @@ class JudgedSink(Protocol):
 
 
 class Work:
-    """Judges; see the module. ``beside`` is what else the leader runs; ``sinks`` take each image's verdicts."""
+    """Judges; see the module.
+
+    ``beside`` is what else the leader runs; ``sinks`` take each image's verdicts. ``gap`` is how long no process led before this
+    one, or None if that is unknown.
+    """
 
     def __init__(
         self,
@@ -71,6 +81,7 @@ class Work:
         counts: Counts,
         beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
         sinks: Sequence[JudgedSink] = (),
+        gap: Callable[[], timedelta | None] = lambda: None,
     ) -> None:
         self._pods = pods
         self._stored = stored
@@ -84,8 +95,10 @@ class Work:
         self._counts = counts
         self._beside = beside
         self._sinks = sinks
+        self._gap = gap
         self._reads = Reads(evidence=evidence, owners=owners, schedule=schedule, clock=clock, counts=counts)
         self._ended = EndedImages(stored=stored, writer=writer, schedule=schedule, clock=clock, forget=self._forget)
+        self._starts = Starts(stored=stored, schedule=schedule, clock=clock)
         self._looks = Looks(
             pods=pods, judge=judge, evidence=evidence, owners=owners, events=events, schedule=schedule, clock=clock
         )
@@ -125,6 +138,7 @@ class Work:
     async def run(self) -> None:
         """Work until cancelled. Everything is judged once at the beginning."""
         self._reset()
+        self._stored.is_written_here = True
         try:
             async with asyncio.TaskGroup() as group:
                 self._reads.group = group
@@ -139,6 +153,7 @@ class Work:
                     group.create_task(work())
         finally:
             self._reads.group = None
+            self._stored.is_written_here = False
 
     def changed(self, changes: Iterable[Change]) -> None:
         """Look up again what may have changed at AWS: images, images that an index lists, or all of a repository."""
@@ -190,11 +205,14 @@ class Work:
 
     def _reset(self) -> None:
         self.considered.clear()
+        gap = self._gap()
+        if gap is None or abs(gap) > MAX_GAP:
+            self._stored.forget_starts()
         for sink in self._sinks:
             sink.clear()
         self._writer.clear()
         self._schedule.clear()
-        for part in (self._reads, self._looks, self._ended):
+        for part in (self._reads, self._looks, self._ended, self._starts):
             part.clear()
         # An image that changed and does not run any more is put away, or its registry would count as unread for ever.
         self._schedule.add_all([*self._pods.all_images(), *self._reads.changed_images])
@@ -235,10 +253,12 @@ class Work:
         is considered again. 3. It is judged, and its verdict offered to the writer.
         """
         if not self._pods.runs(image):
+            self._starts.continued(image, Usage())
             self._ended.put_away(image)
             return
         ended_at = self._ended.runs_again(image)
         uses = self._pods.uses(image, self._owners.known)
+        uses = replace(uses, usage=self._starts.continued(image, uses.usage))
         planned = self._judge.plan(uses)
         wanted = needs_of(planned)
         if not wanted:

@@ -17,7 +17,7 @@ import structlog
 
 from tidegate.background.counts import Counts
 from tidegate.background.running import ImageInUse
-from tidegate.background.stored import VERDICTS_PATH, VerdictHead, VerdictHeads, fingerprints, started_in
+from tidegate.background.stored import VERDICTS_PATH, VerdictHead, VerdictHeads, fingerprints
 from tidegate.checks.result import Outcome
 from tidegate.cluster.api import CONFLICT, INVALID, NOT_FOUND, ApiError, Json, KubernetesApi
 from tidegate.evidence.clock import Clock
@@ -216,7 +216,7 @@ class VerdictWriter:
                 return
             if judged == head.judged:
                 self._is_written(name)
-                wait = self._usage_wait(before, starts=started_in(obj) > head.started_in)
+                wait = self._usage_wait(before, starts=not _started_in(obj) <= head.started.keys())
                 if content != head.content and not keeps and wait > 0:
                     self._again((given.repository, given.digest), wait)
                     return
@@ -288,6 +288,11 @@ class VerdictWriter:
 def _keeps_stored(given: VerdictInput) -> bool:
     """Tell whether what could not be looked up stays as it is stored, which has to be read first."""
     return not (given.evidence.is_whole and given.usage.pods)
+
+
+def _started_in(obj: Mapping[str, Any]) -> set[str]:
+    """Return the namespaces of which an object says since when the image runs there."""
+    return {one["name"] for one in obj["status"]["runs"].get("namespaces", ()) if "since" in one}
 
 
 def _turns_bad(before: StoredVerdict, outcome: Outcome, is_refused: bool) -> bool:

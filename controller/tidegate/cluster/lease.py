@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -76,6 +76,8 @@ class LeaderLease:
         """Why the last attempt failed; empty after one that worked."""
         self.holder = ""
         """Who holds the Lease, as last read or written."""
+        self.gap: timedelta | None = None
+        """How long no candidate led before this one began to, by the clocks of both; None if the Lease does not say that."""
 
     @property
     def leads(self) -> bool:
@@ -135,6 +137,8 @@ class LeaderLease:
         """Take or renew the Lease as it was read, and return when that was sent; ApiError if it has changed since."""
         wanted, sent = self._lease(stored or {}), self._monotonic()
         is_new = stored is None
+        if not self.leads:
+            self.gap = _passed(_text(_mapping((stored or {}).get("spec")), "renewTime"), self._now())
         call = self._api.create(self._collection, wanted) if is_new else self._api.replace(self._path, wanted)
         self._held = await self._answered(call)
         self._seen = _text(self._held.get("metadata"), "resourceVersion"), self._monotonic()
@@ -234,6 +238,14 @@ class LeaderLease:
 def _lease_seconds(spec: Json) -> float:
     seconds = spec.get("leaseDurationSeconds")
     return min(seconds, MAX_LEASE_SECONDS) if isinstance(seconds, int) and seconds > 0 else MAX_LEASE_SECONDS
+
+
+def _passed(renew_time: str, now: datetime) -> timedelta | None:
+    """Return the time since the last renewal, or None where the text is no time."""
+    try:
+        return now - datetime.fromisoformat(renew_time)
+    except (ValueError, TypeError):
+        return None
 
 
 def _mapping(value: object) -> dict[str, Any]:

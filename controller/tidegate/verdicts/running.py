@@ -24,7 +24,7 @@ class RunningImages:
 
     def put(self, verdict: StoredVerdict) -> None:
         """Take where an image runs, in place of what was known."""
-        where = {one.name: one.since for one in verdict.status.runs.namespaces if one.pods and one.since is not None}
+        where = {one.name: one.since for one in verdict.status.runs.namespaces if one.since is not None}
         self.drop(verdict.repository, verdict.digest)
         if where:
             self._since[verdict.repository, verdict.digest] = where

@@ -94,8 +94,10 @@ class NamespaceRuns(_Shape, frozen=True, kw_only=True):
     """Where the image runs in one namespace."""
 
     name: Annotated[NamespaceName, Meta(description="The namespace.")]
-    pods: Annotated[Count, Meta(description="How many Pods run the image.")]
-    since: Annotated[Time | None, Meta(description="When the first of them started.")] = None
+    pods: Annotated[Count, Meta(description="How many Pods run the image; 0 in the first five minutes without any.")]
+    since: Annotated[Time | None, Meta(description="Since when Pods have run it without a break of five minutes.")] = (
+        None
+    )
     workloads: Annotated[
         tuple[StoredWorkload, ...], Meta(max_length=MAX_WORKLOADS, description="The workloads that the Pods belong to.")
     ] = ()

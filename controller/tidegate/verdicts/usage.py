@@ -42,7 +42,10 @@ class RunningPod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamespaceUsage:
-    """Where one image runs in a namespace. ``since`` is when the first of the Pods that still run started, if known."""
+    """Where one image runs in a namespace. ``since`` is when the first of the Pods that still run started, if known.
+
+    It is earlier where Pods ran before that and were replaced; then ``pods`` may be 0 for a while (``background.starts``).
+    """
 
     pods: int
     since: datetime | None = None

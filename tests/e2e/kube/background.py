@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ class Leader:
     """Stands where a Lease does."""
 
     leads = True
+    gap = timedelta(0)
 
 
 class LiveRole:
@@ -40,7 +42,13 @@ class LiveRole:
         self.lease = Leader()
         engine = build_engine(settings, account_calls_per_second=settings.background.calls_per_second)
         self.watched = cluster_sources(settings, api, engine, writes_statuses=False)
-        self.parts = Parts(self.watched, settings, namespace=rights.namespace, leads=lambda: self.lease.leads)
+        self.parts = Parts(
+            self.watched,
+            settings,
+            namespace=rights.namespace,
+            leads=lambda: self.lease.leads,
+            gap=lambda: self.lease.gap,
+        )
         self.leading = Leading(self.lease, ready=lambda: not self.parts.unmet(), work=self.parts.work.run)
 
     @property

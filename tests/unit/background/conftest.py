@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -54,6 +54,7 @@ class Leader:
     work: Work
     leads: bool = True
     unbroken_since: datetime | None = None
+    gap: timedelta | None = timedelta(0)
 
     def run_pods(self, *pods: RunningPod) -> None:
         for one in pods:
@@ -113,6 +114,7 @@ async def leader() -> Leader:
         schedule=schedule,
         clock=clock,
         counts=counts,
+        gap=lambda: made.gap,
     )
     made = Leader(
         api=api,

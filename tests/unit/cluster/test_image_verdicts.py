@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from tests.unit.builders import DAY, DIGEST, NOW, digest
-from tests.unit.verdicts.given import given, repository, usage
+from tests.unit.verdicts.given import given, repository
 from tidegate.cluster import image_verdicts as module
 from tidegate.cluster.image_verdicts import MAX_OBJECT_BYTES, InvalidObject, WatchedVerdicts, read_object
 from tidegate.verdicts.decode import StoredVerdict, decode
 from tidegate.verdicts.encode import encode
-from tidegate.verdicts.usage import Usage
+from tidegate.verdicts.usage import NamespaceUsage, Usage
 
 OBJECT = encode(given(), NOW)
 VERDICT = decode(OBJECT)
@@ -80,8 +80,8 @@ def test_an_image_that_runs_nowhere_any_more_does_not_run():
     watched.verdicts.put(VERDICT.name, VERDICT)
     watched.verdicts.put(VERDICT.name, decode(encode(given(runs=Usage()), NOW)))
     assert watched.verdicts.running.since("shop", repository(), DIGEST) is None
-    unknown = decode(encode(given(runs=usage("shop", pods=0)), NOW))
-    watched.verdicts.put(VERDICT.name, unknown)
+    never = Usage(namespaces={"shop": NamespaceUsage(pods=1)})
+    watched.verdicts.put(VERDICT.name, decode(encode(given(runs=never), NOW)))
     assert len(watched.verdicts.running) == 0
 
 

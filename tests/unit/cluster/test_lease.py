@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from tests.unit.gather.virtual_time import VirtualClock, VirtualLoop
@@ -11,6 +12,7 @@ from tidegate.cluster.api import CONFLICT, ApiError, KubernetesApi
 from tidegate.cluster.lease import LeaderLease, LeaseTimes
 
 TIMES = LeaseTimes()
+START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class SlowApi:
@@ -45,6 +47,7 @@ def candidate(api: SlowApi, name: str, times: LeaseTimes = TIMES) -> LeaderLease
         candidate=name,
         times=times,
         monotonic=lambda: api.now,
+        now=lambda: START + timedelta(seconds=api.now),
     )
 
 
@@ -65,6 +68,30 @@ async def test_a_slow_read_lets_no_candidate_begin_before_the_leader_has_ended()
     api.now += TIMES.lease - TIMES.renew
     await other.attempt()
     assert other.leads
+
+
+async def test_a_leader_knows_how_long_nobody_led_before_it():
+    """Renewals do not count: they are its own. Without a Lease, or with a time that is none, nobody knows."""
+    api = SlowApi()
+    first, second = candidate(api, "first"), candidate(api, "second")
+    await first.attempt()
+    assert (first.leads, first.gap) == (True, None)
+    for _ in range(3):
+        api.now += 1.0
+        await first.attempt()
+    assert first.gap is None
+    await second.attempt()
+    api.now += 400.0
+    await second.attempt()
+    assert (second.leads, second.gap) == (True, timedelta(seconds=400))
+    api.now += 1.0
+    await second.attempt()
+    assert second.gap == timedelta(seconds=400)
+    for text in ("", "yesterday", "2026-03-01T00:00:00"):
+        third = candidate(api, "third")
+        api.lease = {"metadata": {"resourceVersion": f"1{text}"}, "spec": {"holderIdentity": "", "renewTime": text}}
+        await third.attempt()
+        assert (third.leads, third.gap) == (True, None)
 
 
 def test_a_killed_leader_is_followed_within_15_seconds_also_if_one_read_has_no_answer():

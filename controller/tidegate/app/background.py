@@ -76,7 +76,13 @@ async def serve(settings: Settings) -> None:
     engine = build_engine(settings, account_calls_per_second=settings.background.calls_per_second)
     watched = cluster_sources(settings, api, engine, writes_statuses=False)
     lease_api = KubernetesApi(load_configuration(), threads=LEASE_THREADS, call_seconds=LeaseTimes().call)
-    lease = LeaderLease(lease_api, namespace=namespace, name=settings.background.lease_name, candidate=own_identity())
+    lease = LeaderLease(
+        lease_api,
+        namespace=namespace,
+        name=settings.background.lease_name,
+        candidate=own_identity(),
+        works=lambda: leading.is_working and parts.work.considered.is_set(),
+    )
     parts = Parts(watched, settings, namespace=namespace, leads=lambda: lease.leads, gap=lambda: lease.gap)
     leading = Leading(lease, ready=lambda: not parts.unmet(), work=parts.work.run)
     clock_watch = watch_clock(engine, jumped=parts.work.judge_all)

@@ -137,6 +137,11 @@ class VerdictHeads:
             self._forget(head)
             self.on_change(key, None)
 
+    def confirm(self, head: VerdictHead, started: Mapping[str, datetime]) -> None:
+        """Take since when an image runs of an object that says just what would be written."""
+        if head.started != started and self._heads.get(head.name) is head:
+            self._heads[head.name] = replace(head, started=started)
+
     def forget_starts(self) -> None:
         """Forget since when images run: nobody has seen whether they ran all the time."""
         self._heads = {name: replace(head, started={}) for name, head in self._heads.items()}
@@ -179,7 +184,7 @@ def read_object(obj: Mapping[str, Any]) -> tuple[VerdictHead, StoredVerdict | No
         resource_version=metadata.resource_version,
         content=content,
         judged=judged,
-        started={} if whole is None else _started(whole),
+        started={} if whole is None else started_in(obj),
         verdict=None if whole is None else replace(whole, facts=NO_FACTS, status=slim(whole)),
     )
     return head, whole
@@ -203,8 +208,10 @@ def slim(verdict: StoredVerdict) -> Any:
     )
 
 
-def _started(verdict: StoredVerdict) -> dict[str, datetime]:
-    return {one.name: one.since for one in verdict.status.runs.namespaces if one.since is not None}
+def started_in(obj: Mapping[str, Any]) -> dict[str, datetime]:
+    """Return since when the image runs, of each namespace of which a valid object says that."""
+    listed = obj["status"].get("runs", {}).get("namespaces", ())
+    return {one["name"]: datetime.fromisoformat(one["since"]) for one in listed if one.get("since")}
 
 
 def fingerprints(obj: Mapping[str, Any]) -> tuple[bytes, bytes]:

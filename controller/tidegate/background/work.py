@@ -40,7 +40,7 @@ SLICE_SECONDS: Final = 0.02
 MIN_WAIT_SECONDS: Final = 1.0
 """Shortest wait for the moment when time changes a verdict: at that very moment it may be as before."""
 MAX_GAP: Final = timedelta(seconds=LINGER_SECONDS)
-"""How long no process may have led if images are to count as running all the time, which only a leader sees."""
+"""How long no leader may have been at work if images are to count as running all the time, which only a leader sees."""
 MAX_LOGGED: Final = 10
 """Namespaces in one log line."""
 
@@ -62,8 +62,8 @@ class JudgedSink(Protocol):
 class Work:
     """Judges; see the module.
 
-    ``beside`` is what else the leader runs; ``sinks`` take each image's verdicts. ``gap`` is how long no process led before this
-    one, or None if that is unknown.
+    ``beside`` is what else the leader runs; ``sinks`` take each image's verdicts. ``gap`` is how long no leader has been at work,
+    or None if that is unknown.
     """
 
     def __init__(
@@ -154,6 +154,7 @@ class Work:
         finally:
             self._reads.group = None
             self._stored.is_written_here = False
+            self.considered.clear()
 
     def changed(self, changes: Iterable[Change]) -> None:
         """Look up again what may have changed at AWS: images, images that an index lists, or all of a repository."""

@@ -17,7 +17,7 @@ import structlog
 
 from tidegate.background.counts import Counts
 from tidegate.background.running import ImageInUse
-from tidegate.background.stored import VERDICTS_PATH, VerdictHead, VerdictHeads, fingerprints
+from tidegate.background.stored import VERDICTS_PATH, VerdictHead, VerdictHeads, fingerprints, started_in
 from tidegate.checks.result import Outcome
 from tidegate.cluster.api import CONFLICT, INVALID, NOT_FOUND, ApiError, Json, KubernetesApi
 from tidegate.evidence.clock import Clock
@@ -212,11 +212,12 @@ class VerdictWriter:
         if head is not None and before is not None:
             content, judged = fingerprints(obj)
             if content == head.content and (keeps or not self._confirms(given, before, obj)):
+                self._stored.confirm(head, started_in(obj))
                 self._is_written(name)
                 return
             if judged == head.judged:
                 self._is_written(name)
-                wait = self._usage_wait(before, starts=not _started_in(obj) <= head.started.keys())
+                wait = self._usage_wait(before, starts=not started_in(obj).keys() <= head.started.keys())
                 if content != head.content and not keeps and wait > 0:
                     self._again((given.repository, given.digest), wait)
                     return
@@ -288,11 +289,6 @@ class VerdictWriter:
 def _keeps_stored(given: VerdictInput) -> bool:
     """Tell whether what could not be looked up stays as it is stored, which has to be read first."""
     return not (given.evidence.is_whole and given.usage.pods)
-
-
-def _started_in(obj: Mapping[str, Any]) -> set[str]:
-    """Return the namespaces of which an object says since when the image runs there."""
-    return {one["name"] for one in obj["status"]["runs"].get("namespaces", ()) if "since" in one}
 
 
 def _turns_bad(before: StoredVerdict, outcome: Outcome, is_refused: bool) -> bool:

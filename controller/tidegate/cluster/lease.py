@@ -22,6 +22,8 @@ from tidegate.trust.refresh import shortened
 MAX_LEASE_SECONDS: Final = 60
 """How long a Lease holds at most, also one that another client wrote with a longer time."""
 MAX_IDENTITY: Final = 250
+WORKED: Final = "tidegate.dev/worked-at"
+"""The annotation of the Lease that says when a leader was last at work."""
 
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +43,11 @@ class LeaseTimes:
 
 
 class LeaderLease:
-    """One candidate for the Lease ``name``. ``changed`` is called when it begins or ends to lead."""
+    """One candidate for the Lease ``name``.
+
+    ``changed`` is called when it begins or ends to lead. ``works`` tells whether it is at work, which a leader may not be yet: each
+    renewal notes that in the Lease, for the next leader.
+    """
 
     def __init__(
         self,
@@ -54,6 +60,7 @@ class LeaderLease:
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
         changed: Callable[[bool], None] = lambda _: None,
+        works: Callable[[], bool] = lambda: False,
     ) -> None:
         self._api = api
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
@@ -63,6 +70,7 @@ class LeaderLease:
         self._monotonic = monotonic
         self._now = now
         self._changed = changed
+        self._works = works
         self.identity = f"{candidate[:MAX_IDENTITY]}_{uuid.uuid4().hex[:8]}"
         """The holder that this candidate writes; unique to the process, as a restarted Pod keeps its name."""
         self._seen: tuple[str, float] = ("", 0.0)
@@ -76,13 +84,18 @@ class LeaderLease:
         """Why the last attempt failed; empty after one that worked."""
         self.holder = ""
         """Who holds the Lease, as last read or written."""
-        self.gap: timedelta | None = None
-        """How long no candidate led before this one began to, by the clocks of both; None if the Lease does not say that."""
+        self._worked_at: datetime | None = None
+        """When a leader was last at work, as the Lease says that was last read or written; None if it does not."""
 
     @property
     def leads(self) -> bool:
         """Tell whether this candidate leads now. False as soon as the last renewal is too old, even while a call hangs."""
         return self._renewed_at is not None and self._monotonic() - self._renewed_at < self._times.renew
+
+    @property
+    def gap(self) -> timedelta | None:
+        """Return how long no leader has been at work, by the clocks of both; None if the Lease does not say that."""
+        return None if self._worked_at is None else self._now() - self._worked_at
 
     async def run(self) -> None:
         """Try to lead until cancelled; then release the Lease."""
@@ -122,6 +135,7 @@ class LeaderLease:
             if error.status != NOT_FOUND:
                 raise
             return await self._write(None)
+        self._worked_at = _worked_at(lease)
         version, spec = _text(lease.get("metadata"), "resourceVersion"), _mapping(lease.get("spec"))
         holder = _text(spec, "holderIdentity")
         if version != self._seen[0]:
@@ -137,10 +151,9 @@ class LeaderLease:
         """Take or renew the Lease as it was read, and return when that was sent; ApiError if it has changed since."""
         wanted, sent = self._lease(stored or {}), self._monotonic()
         is_new = stored is None
-        if not self.leads:
-            self.gap = _passed(_text(_mapping((stored or {}).get("spec")), "renewTime"), self._now())
         call = self._api.create(self._collection, wanted) if is_new else self._api.replace(self._path, wanted)
         self._held = await self._answered(call)
+        self._worked_at = _worked_at(self._held)
         self._seen = _text(self._held.get("metadata"), "resourceVersion"), self._monotonic()
         self.holder = self.identity
         return sent
@@ -161,10 +174,13 @@ class LeaderLease:
         transitions = spec.get("leaseTransitions")
         count = transitions if isinstance(transitions, int) else 0
         now = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        metadata = stored.get("metadata") or {"name": self._name}
+        if self._works():
+            metadata = {**metadata, "annotations": {**_mapping(metadata.get("annotations")), WORKED: now}}
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": stored.get("metadata") or {"name": self._name},
+            "metadata": metadata,
             "spec": {
                 **spec,
                 "holderIdentity": wanted,
@@ -240,12 +256,13 @@ def _lease_seconds(spec: Json) -> float:
     return min(seconds, MAX_LEASE_SECONDS) if isinstance(seconds, int) and seconds > 0 else MAX_LEASE_SECONDS
 
 
-def _passed(renew_time: str, now: datetime) -> timedelta | None:
-    """Return the time since the last renewal, or None where the text is no time."""
+def _worked_at(lease: Json) -> datetime | None:
+    """Return when the leader was last at work, or None where the Lease does not say that."""
     try:
-        return now - datetime.fromisoformat(renew_time)
-    except (ValueError, TypeError):
+        found = datetime.fromisoformat(_text(_mapping(lease.get("metadata")).get("annotations"), WORKED))
+    except ValueError:
         return None
+    return None if found.tzinfo is None else found
 
 
 def _mapping(value: object) -> dict[str, Any]:

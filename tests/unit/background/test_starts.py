@@ -147,6 +147,22 @@ async def test_a_new_leader_carries_it_on_unless_nobody_led_for_a_while(
         assert where(leader)["since"] == since
 
 
+@pytest.mark.parametrize("gap", [timedelta(seconds=10), None])
+async def test_a_start_that_is_stored_as_it_is_counts_for_the_next_pods(leader: Leader, gap: timedelta | None):
+    """Nothing has to be written when the new leader begins, nor later, until the Pods are replaced."""
+    leader.run_pods(running("web-1-a", since=FIRST))
+    async with at_work(leader):
+        await leader.settle(120)
+    leader.api.tell(leader.stored)
+    leader.gap = gap
+    async with at_work(leader):
+        await leader.settle(3_600)
+        leader.run_pods(running("web-1-b", since=SECOND))
+        leader.pods.drop("shop/web-1-a")
+        await leader.settle(120)
+        assert where(leader)["since"] == FIRST
+
+
 async def _edited(leader: Leader) -> None:
     (one,) = leader.api.verdicts
     runs = {**one["status"]["runs"], "namespaces": [{**one["status"]["runs"]["namespaces"][0], "since": FIRST}]}

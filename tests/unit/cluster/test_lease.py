@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import pytest
+
 from tests.unit.gather.virtual_time import VirtualClock, VirtualLoop
 from tidegate.cluster.api import CONFLICT, ApiError, KubernetesApi
-from tidegate.cluster.lease import LeaderLease, LeaseTimes
+from tidegate.cluster.lease import WORKED, LeaderLease, LeaseTimes
 
 TIMES = LeaseTimes()
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -35,11 +37,13 @@ class SlowApi:
 
     async def replace(self, _path: str, lease: dict[str, Any]) -> dict[str, Any]:
         self.version += 1
-        self.lease = {**lease, "metadata": {"name": "background", "resourceVersion": str(self.version)}}
+        self.lease = {**lease, "metadata": {**lease["metadata"], "resourceVersion": str(self.version)}}
         return self.lease
 
 
-def candidate(api: SlowApi, name: str, times: LeaseTimes = TIMES) -> LeaderLease:
+def candidate(
+    api: SlowApi, name: str, times: LeaseTimes = TIMES, works: Callable[[], bool] = lambda: False
+) -> LeaderLease:
     return LeaderLease(
         cast("KubernetesApi", api),
         namespace="tidegate",
@@ -48,6 +52,7 @@ def candidate(api: SlowApi, name: str, times: LeaseTimes = TIMES) -> LeaderLease
         times=times,
         monotonic=lambda: api.now,
         now=lambda: START + timedelta(seconds=api.now),
+        works=works,
     )
 
 
@@ -70,28 +75,42 @@ async def test_a_slow_read_lets_no_candidate_begin_before_the_leader_has_ended()
     assert other.leads
 
 
-async def test_a_leader_knows_how_long_nobody_led_before_it():
-    """Renewals do not count: they are its own. Without a Lease, or with a time that is none, nobody knows."""
-    api = SlowApi()
-    first, second = candidate(api, "first"), candidate(api, "second")
+async def test_a_leader_knows_how_long_no_leader_was_at_work(monkeypatch: pytest.MonkeyPatch):
+    """A leader that is not ready, or whose write had no answer, was not at work."""
+    api, works = SlowApi(), False
+    first, second = candidate(api, "first", works=lambda: works), candidate(api, "second")
     await first.attempt()
     assert (first.leads, first.gap) == (True, None)
-    for _ in range(3):
-        api.now += 1.0
-        await first.attempt()
-    assert first.gap is None
+    works = True
+    await first.attempt()
+    assert first.gap == timedelta(0)
+    api.now += 5.0
+    works = False
+    await first.attempt()
+    assert (first.leads, first.gap) == (True, timedelta(seconds=5))
     await second.attempt()
-    api.now += 400.0
-    await second.attempt()
-    assert (second.leads, second.gap) == (True, timedelta(seconds=400))
-    api.now += 1.0
-    await second.attempt()
-    assert second.gap == timedelta(seconds=400)
-    for text in ("", "yesterday", "2026-03-01T00:00:00"):
-        third = candidate(api, "third")
-        api.lease = {"metadata": {"resourceVersion": f"1{text}"}, "spec": {"holderIdentity": "", "renewTime": text}}
-        await third.attempt()
-        assert (third.leads, third.gap) == (True, None)
+    api.now += 395.0
+
+    async def unanswered(path: str, lease: dict[str, Any]) -> dict[str, Any]:
+        await SlowApi.replace(api, path, lease)
+        raise TimeoutError
+
+    with monkeypatch.context() as silent:
+        silent.setattr(api, "replace", unanswered)
+        await second.attempt()
+    assert not second.leads
+    for _ in range(2):
+        await second.attempt()
+        assert (second.leads, second.gap) == (True, timedelta(seconds=400))
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-03-01T00:00:00", 7])
+async def test_a_time_of_work_that_is_none_is_not_used(text: object):
+    api = SlowApi()
+    api.lease = {"metadata": {"resourceVersion": "1", "annotations": {WORKED: text}}, "spec": {"holderIdentity": ""}}
+    leader = candidate(api, "leader")
+    await leader.attempt()
+    assert (leader.leads, leader.gap) == (True, None)
 
 
 def test_a_killed_leader_is_followed_within_15_seconds_also_if_one_read_has_no_answer():

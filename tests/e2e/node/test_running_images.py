@@ -124,7 +124,7 @@ def test_a_pod_is_replaced_within_the_grace_and_not_after_it(node: Node, namespa
         node.cluster.kubectl("delete", "pod", f"--namespace={namespace}", *old)
         wait_for(partial(replaced, node, namespace, old), what="the new Pod", timeout_seconds=WAIT_SECONDS)
 
-    with_grace(**{"for": "20s"})
+    with_grace(**{"for": "1m"})
     wait_until_refused(node, namespace, DENIED, image=image)
     node.cluster.kubectl("delete", "pod", f"--namespace={namespace}", *pods(node, namespace))
 

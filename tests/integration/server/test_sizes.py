@@ -243,6 +243,7 @@ async def test_memory_for_what_is_no_body_is_counted_with_that_of_bodies(start, 
             await peer.send(part)
             await asyncio.sleep(0.05)
         peers.append(peer)
+    await site.until(lambda: site.table.ended[Ended.BYTES])
     assert 15_000 < site.table.buffered_bytes <= 30_000
     assert 1 <= site.table.ended[Ended.BYTES] <= 2
     answer = await peers[0].answer()

@@ -1,7 +1,7 @@
-"""Since when an image has run in a namespace without a break, which is older than its Pods where these were replaced.
+"""The start of an image in a namespace: when its first Pod there started, also if that Pod has been replaced since.
 
-The grace for running images depends on it: each Pod that ran before a finding may be replaced within the grace, and its
-successors after it. The stored object is the memory of it, also for the next leader.
+The grace for running images depends on it: within the grace, a Pod that ran before the finding may be replaced, and so may the
+Pod that replaced it. The start is kept in the ImageVerdict, from which the next leader reads it.
 """
 
 from dataclasses import replace
@@ -17,23 +17,23 @@ from tidegate.verdicts.usage import NamespaceUsage, Usage
 
 
 class Starts:
-    """Carries on the start that is stored of each namespace, for LINGER_SECONDS also while no Pod there runs the image."""
+    """Keeps the stored start of each namespace until no Pod there has run the image for LINGER_SECONDS."""
 
     def __init__(self, *, stored: VerdictHeads, schedule: Schedule, clock: Clock) -> None:
         self._stored = stored
         self._schedule = schedule
         self._clock = clock
         self._ended: dict[ImageInUse, dict[str, tuple[datetime, float]]] = {}
-        """The namespaces where the image was seen to have ended: the start that was stored then, and that moment (monotonic)."""
+        """The namespaces where the image has ended: the start that was stored then, and when the end was seen (monotonic)."""
 
     def clear(self) -> None:
         """Begin anew."""
         self._ended.clear()
 
     def continued(self, image: ImageInUse, usage: Usage) -> Usage:
-        """Return where an image runs by its Pods, with the start that is stored where it has run since without a break.
+        """Return where an image runs by its Pods, with the stored start of each namespace where it has run since then.
 
-        Call this also where it does not run any more, so that the moment is known.
+        Call this for an image that has ended, too: the break is measured from that call.
         """
         head, now = self._stored.head(object_name(*image)), self._clock.monotonic()
         before, ended = self._ended.pop(image, {}), dict[str, tuple[datetime, float]]()

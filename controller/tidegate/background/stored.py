@@ -31,7 +31,7 @@ class VerdictHead:
     """One stored object. ``verdict`` has no facts, policies or findings; it is None where the object is invalid.
 
     ``content`` is a fingerprint of what it says but for times, and ``judged`` of the same without where the image runs.
-    ``started`` is since when the image runs, of each namespace of which it says that.
+    ``started`` has the start of the image in each namespace, as far as the object says it.
     """
 
     name: str
@@ -81,7 +81,7 @@ class VerdictHeads:
         self.is_listed = False
         """Whether all objects are known."""
         self.is_written_here = False
-        """Whether this process leads: what another client writes about since when an image runs does not count then."""
+        """Whether this process leads. Then the starts that another client writes are ignored."""
 
     def __len__(self) -> int:
         """Return the number of objects."""
@@ -138,12 +138,12 @@ class VerdictHeads:
             self.on_change(key, None)
 
     def confirm(self, head: VerdictHead, started: Mapping[str, datetime]) -> None:
-        """Take since when an image runs of an object that says just what would be written."""
+        """Take the starts of an object that already says what this process would write."""
         if head.started != started and self._heads.get(head.name) is head:
             self._heads[head.name] = replace(head, started=started)
 
     def forget_starts(self) -> None:
-        """Forget since when images run: nobody has seen whether they ran all the time."""
+        """Forget the starts of all images, after a time in which no leader watched whether they ran."""
         self._heads = {name: replace(head, started={}) for name, head in self._heads.items()}
 
     def listed(self) -> None:
@@ -209,7 +209,7 @@ def slim(verdict: StoredVerdict) -> Any:
 
 
 def started_in(obj: Mapping[str, Any]) -> dict[str, datetime]:
-    """Return since when the image runs, of each namespace of which a valid object says that."""
+    """Return the start of the image in each namespace, as far as a valid object says it."""
     listed = obj["status"].get("runs", {}).get("namespaces", ())
     return {one["name"]: datetime.fromisoformat(one["since"]) for one in listed if one.get("since")}
 

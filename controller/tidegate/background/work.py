@@ -40,7 +40,7 @@ SLICE_SECONDS: Final = 0.02
 MIN_WAIT_SECONDS: Final = 1.0
 """Shortest wait for the moment when time changes a verdict: at that very moment it may be as before."""
 MAX_GAP: Final = timedelta(seconds=LINGER_SECONDS)
-"""How long no leader may have been at work if images are to count as running all the time, which only a leader sees."""
+"""After a longer time without a leader at work, stored starts are not used: an image may have ended and begun again."""
 MAX_LOGGED: Final = 10
 """Namespaces in one log line."""
 

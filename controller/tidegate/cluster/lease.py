@@ -45,8 +45,8 @@ class LeaseTimes:
 class LeaderLease:
     """One candidate for the Lease ``name``.
 
-    ``changed`` is called when it begins or ends to lead. ``works`` tells whether it is at work, which a leader may not be yet: each
-    renewal notes that in the Lease, for the next leader.
+    ``changed`` is called when it begins or ends to lead. ``works`` tells whether it is at work: a new leader may have to read
+    policies and Pods first. Each renewal of a leader at work writes the time into the Lease, for the next leader.
     """
 
     def __init__(

@@ -130,7 +130,7 @@ class EventReceiver:
         return len(received)
 
     def _registries(self, changed: set[EcrRegistry]) -> Collection[EcrRegistry]:
-        """Return the registries in use: as they were IN_USE_SECONDS ago at most if these include all that changed, else as they are."""
+        """Return the registries in use. A list younger than IN_USE_SECONDS is used again if it has all of ``changed``."""
         now = time.monotonic()
         if not changed.issubset(self._known) or now >= self._looked_at + IN_USE_SECONDS:
             self._known, self._looked_at = self._in_use(), now

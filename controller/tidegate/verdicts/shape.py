@@ -94,10 +94,12 @@ class NamespaceRuns(_Shape, frozen=True, kw_only=True):
     """Where the image runs in one namespace."""
 
     name: Annotated[NamespaceName, Meta(description="The namespace.")]
-    pods: Annotated[Count, Meta(description="How many Pods run the image; 0 in the first five minutes without any.")]
-    since: Annotated[Time | None, Meta(description="Since when Pods have run it without a break of five minutes.")] = (
-        None
-    )
+    pods: Annotated[
+        Count, Meta(description="How many Pods run the image; 0 for up to five minutes after the last of them ended.")
+    ]
+    since: Annotated[
+        Time | None, Meta(description="Since when Pods have run it, with no break of five minutes or more.")
+    ] = None
     workloads: Annotated[
         tuple[StoredWorkload, ...], Meta(max_length=MAX_WORKLOADS, description="The workloads that the Pods belong to.")
     ] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.chart.render import BACKGROUND, NAMESPACE
@@ -12,11 +13,13 @@ from tests.cluster import wait_for
 from tests.e2e.node.conftest import Node, load
 from tests.installed import pod_of
 from tests.objects import GOOD, workload
+from tidegate.cluster.lease import WORKED
 
 LEASE = "tidegate-background"
 FOLLOWED_SECONDS = 15.0
 LEAST_REQUESTS = 300
 WAIT_SECONDS = 120
+WORKED_SECONDS = 60.0
 
 
 def holder(node: Node) -> str:
@@ -42,6 +45,12 @@ def both_ready(node: Node) -> bool:
     return bool(deployment["status"].get("readyReplicas") == 2)
 
 
+def age_of_work(node: Node) -> float:
+    """Return how many seconds ago the Lease says that a leader was at work."""
+    lease = node.cluster.get("lease", LEASE, f"--namespace={NAMESPACE}")
+    return (datetime.now(UTC) - datetime.fromisoformat(lease["metadata"]["annotations"][WORKED])).total_seconds()
+
+
 def test_a_running_image_has_a_verdict_with_the_digest_that_the_kubelet_reports(node: Node, guarded: str) -> None:
     wait_for(lambda: both_ready(node), what="two replicas", timeout_seconds=WAIT_SECONDS)
     manifest = workload("Deployment", GOOD)
@@ -60,6 +69,7 @@ def test_a_running_image_has_a_verdict_with_the_digest_that_the_kubelet_reports(
     assert pod["status"]["containerStatuses"][0]["imageID"].endswith(f"@{found['spec']['digest']}")
     assert found["status"]["outcome"] == "Pass"
     assert found["where"]["workloads"] == [{"kind": "Deployment", "name": "app"}]
+    assert age_of_work(node) < WORKED_SECONDS
 
 
 def test_a_killed_leader_is_followed_and_no_admission_is_lost(node: Node, guarded: str) -> None:

@@ -131,10 +131,10 @@ async def test_a_pod_that_never_starts_does_not_run(working: Leader):
         (None, SECOND),
     ],
 )
-async def test_a_new_leader_carries_it_on_unless_nobody_led_for_a_while(
+async def test_a_new_leader_keeps_the_start_unless_no_leader_worked_for_a_while(
     leader: Leader, gap: timedelta | None, since: str
 ):
-    """Nobody has seen whether the image ran all the time."""
+    """Without a leader at work, the image may have ended and begun again."""
     leader.run_pods(running("web-1-a", since=FIRST))
     async with at_work(leader):
         await leader.settle(120)
@@ -174,7 +174,7 @@ async def _deleted(leader: Leader) -> None:
 
 
 @pytest.mark.parametrize("change", [_edited, _deleted])
-async def test_what_another_client_writes_is_not_carried_on(
+async def test_a_start_that_another_client_writes_is_not_kept(
     working: Leader, change: Callable[[Leader], Awaitable[None]]
 ):
     working.run_pods(running("web-1-a", since=SECOND))

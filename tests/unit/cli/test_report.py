@@ -271,6 +271,14 @@ def test_an_image_that_stopped_running_says_since_when():
     assert "does not run since 2026-11-28T09:00:00Z" in report("a/b", objects=[one]).out
 
 
+def test_a_namespace_where_the_image_has_just_ended_has_no_pods():
+    one = verdict("a/b", 1, policies=[policy("p", [])])
+    one["status"]["runs"]["namespaces"] = [{"name": "bank", "pods": 0, "since": "2026-11-28T09:00:00Z"}]
+    shown = report("a/b", objects=[one]).out
+    assert "ended in bank less than five minutes ago" in shown
+    assert "runs in bank" not in shown
+
+
 def test_without_a_cluster_the_error_says_what_to_set(monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
     ended = run("report")

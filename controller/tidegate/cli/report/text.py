@@ -92,7 +92,7 @@ def _print_scans(to: Console, status: VerdictStatus) -> None:
 def _print_runs(to: Console, runs: Runs) -> None:
     for use in runs.namespaces:
         if not use.pods:
-            print_line(to, f"ran in {use.name} until less than five minutes ago", indent=2)
+            print_line(to, f"ended in {use.name} less than five minutes ago", indent=2)
             continue
         named = _names([f"{one.kind}/{one.name}" for one in use.workloads], use.omitted_workloads)
         since = f" since {time_text(use.since)}" if use.since else ""

@@ -81,7 +81,7 @@ async def serve(settings: Settings) -> None:
         namespace=namespace,
         name=settings.background.lease_name,
         candidate=own_identity(),
-        works=lambda: leading.is_working and parts.work.considered.is_set(),
+        works=lambda: leading.is_working and parts.work.is_watching,
     )
     parts = Parts(watched, settings, namespace=namespace, leads=lambda: lease.leads, gap=lambda: lease.gap)
     leading = Leading(lease, ready=lambda: not parts.unmet(), work=parts.work.run)
@@ -224,6 +224,7 @@ class Parts:
             ),
             sinks=[book],
             gap=gap,
+            silence_seconds=lambda: self.reflectors["pods"].age_seconds,
         )
         self.progress = Progress(
             api,

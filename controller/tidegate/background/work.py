@@ -18,7 +18,7 @@ from tidegate.background.ended import LINGER_SECONDS, EndedImages
 from tidegate.background.events import Events
 from tidegate.background.evidence import HeldEvidence, reference_to
 from tidegate.background.judging import PlannedUse, UsesJudge, needs_of, united
-from tidegate.background.looks import LAST_RETRY_SECONDS, Looks
+from tidegate.background.looks import LAST_RETRY_SECONDS, LOOK_AT_PODS_SECONDS, Looks
 from tidegate.background.owners import Owners
 from tidegate.background.reads import Reads
 from tidegate.background.running import ImageInUse, ImageUses, PodTable
@@ -63,7 +63,7 @@ class Work:
     """Judges; see the module.
 
     ``beside`` is what else the leader runs; ``sinks`` take each image's verdicts. ``gap`` is how long no leader has been at work,
-    or None if that is unknown.
+    or None if that is unknown. ``silence_seconds`` is how long the API server has said nothing about Pods.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Work:
         beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
         sinks: Sequence[JudgedSink] = (),
         gap: Callable[[], timedelta | None] = lambda: None,
+        silence_seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._pods = pods
         self._stored = stored
@@ -96,6 +97,7 @@ class Work:
         self._beside = beside
         self._sinks = sinks
         self._gap = gap
+        self._silence_seconds = silence_seconds
         self._reads = Reads(evidence=evidence, owners=owners, schedule=schedule, clock=clock, counts=counts)
         self._ended = EndedImages(stored=stored, writer=writer, schedule=schedule, clock=clock, forget=self._forget)
         self._starts = Starts(stored=stored, schedule=schedule, clock=clock)
@@ -131,6 +133,11 @@ class Work:
         return self._reads.collecting
 
     @property
+    def is_watching(self) -> bool:
+        """Whether every image was considered once since this process leads, and changes of its Pods are seen."""
+        return self.considered.is_set() and self._silence_seconds() < LINGER_SECONDS
+
+    @property
     def _leads(self) -> bool:
         """Whether the work runs."""
         return self._reads.group is not None
@@ -146,6 +153,7 @@ class Work:
                     self._judge_due,
                     self._looks.at_policies,
                     self._looks.at_pods,
+                    self._forget_unwatched,
                     self._writer.run,
                     self._events.run,
                     *self._beside,
@@ -203,6 +211,13 @@ class Work:
     def is_complete(self) -> bool:
         """Tell whether every running image was judged, or could not be, since this process leads."""
         return self.considered.is_set() and not self._reads.collecting and not len(self._schedule)
+
+    async def _forget_unwatched(self) -> None:
+        """Forget the starts of images whose end would not have been seen."""
+        while True:
+            if self._silence_seconds() >= LINGER_SECONDS:
+                self._stored.forget_starts()
+            await asyncio.sleep(LOOK_AT_PODS_SECONDS)
 
     def _reset(self) -> None:
         self.considered.clear()

@@ -55,6 +55,7 @@ class Leader:
     leads: bool = True
     unbroken_since: datetime | None = None
     gap: timedelta | None = timedelta(0)
+    silence_seconds: float = 0.0
 
     def run_pods(self, *pods: RunningPod) -> None:
         for one in pods:
@@ -115,6 +116,7 @@ async def leader() -> Leader:
         clock=clock,
         counts=counts,
         gap=lambda: made.gap,
+        silence_seconds=lambda: made.silence_seconds,
     )
     made = Leader(
         api=api,

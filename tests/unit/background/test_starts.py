@@ -147,6 +147,22 @@ async def test_a_new_leader_keeps_the_start_unless_no_leader_worked_for_a_while(
         assert where(leader)["since"] == since
 
 
+@pytest.mark.parametrize(("seconds", "since"), [(LINGER_SECONDS - 1, FIRST), (LINGER_SECONDS, SECOND)])
+async def test_a_break_that_could_not_be_seen_counts(working: Leader, seconds: float, since: str):
+    """The watch of Pods says nothing; when it does again, another Pod runs."""
+    working.run_pods(running("web-1-a", since=FIRST))
+    await working.settle(120)
+    assert working.work.is_watching
+    working.silence_seconds = seconds
+    await working.settle(10)
+    assert working.work.is_watching == (since == FIRST)
+    working.silence_seconds = 0.0
+    working.run_pods(running("web-1-b", since=SECOND))
+    working.pods.drop("shop/web-1-a")
+    await working.settle(120)
+    assert where(working)["since"] == since
+
+
 @pytest.mark.parametrize("gap", [timedelta(seconds=10), None])
 async def test_a_start_that_is_stored_as_it_is_counts_for_the_next_pods(leader: Leader, gap: timedelta | None):
     """Nothing has to be written when the new leader begins, nor later, until the Pods are replaced."""

@@ -85,7 +85,7 @@ class LeaderLease:
         self.holder = ""
         """Who holds the Lease, as last read or written."""
         self._worked_at: datetime | None = None
-        """When a leader was last at work, as the Lease says that was last read or written; None if it does not."""
+        """When a leader was last at work, as the Lease says that was last written here; None if it does not."""
 
     @property
     def leads(self) -> bool:
@@ -135,7 +135,6 @@ class LeaderLease:
             if error.status != NOT_FOUND:
                 raise
             return await self._write(None)
-        self._worked_at = _worked_at(lease)
         version, spec = _text(lease.get("metadata"), "resourceVersion"), _mapping(lease.get("spec"))
         holder = _text(spec, "holderIdentity")
         if version != self._seen[0]:

@@ -147,6 +147,23 @@ async def test_a_new_leader_keeps_the_start_unless_no_leader_worked_for_a_while(
         assert where(leader)["since"] == since
 
 
+async def test_a_leader_that_led_before_does_not_use_the_end_that_it_saw_then(leader: Leader):
+    """The image ran again under another leader."""
+    leader.run_pods(running("web-1-a", since=FIRST))
+    async with at_work(leader):
+        await leader.settle(120)
+        leader.pods.drop("shop/web-1-a")
+        await leader.settle(10)
+        watching = [leader.work.is_watching]
+    assert [*watching, leader.work.is_watching] == [True, False]
+    leader.api.tell(leader.stored)
+    leader.run_pods(running("web-1-b", since=SECOND))
+    await leader.settle(LINGER_SECONDS + 60)
+    async with at_work(leader):
+        await leader.settle(120)
+        assert where(leader)["since"] == FIRST
+
+
 @pytest.mark.parametrize(("seconds", "since"), [(LINGER_SECONDS - 1, FIRST), (LINGER_SECONDS, SECOND)])
 async def test_a_break_that_could_not_be_seen_counts(working: Leader, seconds: float, since: str):
     """The watch of Pods says nothing; when it does again, another Pod runs."""

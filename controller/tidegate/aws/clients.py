@@ -30,6 +30,7 @@ from tidegate.aws.errors import REJECTED_CODES, again, classify, error_code, err
 from tidegate.aws.role import RoleCredentials
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.fact import Cause
+from tidegate.evidence.noted_call import noted
 from tidegate.evidence.ports import CallGate
 from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
 from tidegate.images.repository import EcrRegistry
@@ -135,43 +136,27 @@ class Clients:
         SourceUnavailableError for every other failure.
         """
         self.check_region(registry)
-        if self._gate is None:
-            return self._answer(api, registry, parameters, answers)
-        self._gate.enter(api.source, registry)
-        began, cause, found = monotonic(), None, True
-        try:
-            return self._answer(api, registry, parameters, answers)
-        except AnsweredError:
-            found = False
-            raise
-        except SourceUnavailableError as exc:
-            cause = exc.cause
-            raise
-        finally:
-            self._gate.leave(api.source, registry, seconds=monotonic() - began, cause=cause, found=found)
+        with noted(self._gate, api.source, registry, monotonic) as call:
+            try:
+                client = self._client(api.service, self.account(registry.account), registry.region)
+                with self._bodies.parsing():
+                    return self._send(client, api, parameters)
+            except ClientError as exc:
+                if (code := error_code(exc)) in answers and is_clients_fault(exc):
+                    call.found = False
+                    raise AnsweredError(code, error_message(exc)) from exc
+                raise call.failed(classify(exc, api.source)) from exc
+            except SourceUnavailableError as exc:
+                call.cause = exc.cause
+                if exc.source:
+                    raise
+                raise SourceUnavailableError(exc.cause, api.source, exc.detail) from exc
+            except Exception as exc:
+                raise call.failed(classify(exc, api.source)) from exc
 
     def sts(self, region: str | None = None) -> BaseClient:
         """Return the STS client of the process's own credentials, regional."""
         return self._client("sts", None, self.home_region or region or FALLBACK_REGION).sdk
-
-    def _answer(
-        self, api: Api, registry: EcrRegistry, parameters: Mapping[str, Any], answers: frozenset[str]
-    ) -> Mapping[str, Any]:
-        try:
-            client = self._client(api.service, self.account(registry.account), registry.region)
-            with self._bodies.parsing():
-                answer = self._send(client, api, parameters)
-        except ClientError as exc:
-            if (code := error_code(exc)) in answers and is_clients_fault(exc):
-                raise AnsweredError(code, error_message(exc)) from exc
-            raise classify(exc, api.source) from exc
-        except SourceUnavailableError as exc:
-            if exc.source:
-                raise
-            raise SourceUnavailableError(exc.cause, api.source, exc.detail) from exc
-        except Exception as exc:
-            raise classify(exc, api.source) from exc
-        return answer
 
     @staticmethod
     def _send(client: _Client, api: Api, parameters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -142,7 +142,7 @@ class Batcher(Generic[G, I, V]):
     async def _send(self, group: G, limiter: ApiLimiter, batch: _Queue[I, V], claim: Claim) -> None:
         answers: Mapping[I, Answer[V]] = {}
         try:
-            result = await limiter.call(lambda: self._call(group, list(batch)), claim)
+            result = await limiter.call(partial(self._call, group, list(batch)), claim)
             if isinstance(result, (Missing, UnknownRegionError)):
                 answers = dict.fromkeys(batch, result)
                 again = batch.copy() if isinstance(result, Missing) and result.cause in _OF_THE_BATCH else {}

@@ -80,7 +80,7 @@ class Collector:
     def __init__(self, facts: Lookups, clock: Clock) -> None:
         self._facts = facts
         self._clock = clock
-        self._collections = SingleFlight[_Key, ImageEvidence](clock)
+        self._collections = SingleFlight[_Key, ImageEvidence](clock, partial(self._walk, GET))
         self._counts: Counter[str] = Counter()
         self._patience = Patience(clock)
         self._nothing = nothing_asked()
@@ -90,16 +90,16 @@ class Collector:
 
         Evidence with a missing fact is valid until 0.
         """
-        return self._at_once(_DEADLINE, *_identity(reference), wanted)
+        return self._at_once(_DEADLINE, (*_identity(reference), wanted))
 
     def stored(self, reference: ImageReference, wanted: Needs) -> ImageEvidence:
         """Return the same with what another process looked up and stored, where that is newer or all that is known."""
-        return self._at_once(_LAST_RESORT, *_identity(reference), wanted)
+        return self._at_once(_LAST_RESORT, (*_identity(reference), wanted))
 
     def renew(self, reference: ImageReference, wanted: Needs, *, share: str = "") -> None:
         """Note that cached evidence was used again: facts near the end of their life are looked up in the background."""
         with on_behalf_of(Claim(share)):
-            self._at_once(RENEW, *_identity(reference), wanted)
+            self._at_once(RENEW, (*_identity(reference), wanted))
 
     async def collect_all(
         self,
@@ -132,7 +132,7 @@ class Collector:
         if key not in self._collections and (
             len(self._collections) >= MAX_COLLECTIONS or self._counts[share] >= MAX_COLLECTIONS_OF_A_SHARE
         ):
-            return self._at_once(Peek(Cause.OVERLOADED), *key)
+            return self._at_once(Peek(Cause.OVERLOADED), key)
         collection = self._join(key, share)
         if not is_patient:
             deadline = min(deadline, collection.began + self._patience.seconds)
@@ -140,16 +140,16 @@ class Collector:
         # The task is waited for, never cancelled: others wait for it too, and its answer is kept for the retry.
         await asyncio.wait({task}, timeout=max(0.0, deadline - self._clock.monotonic()))
         if not task.done():
-            return self._at_once(_LAST_RESORT if is_patient else _DEADLINE, *key)
+            return self._at_once(_LAST_RESORT if is_patient else _DEADLINE, key)
         if task.cancelled() or task.exception() is not None:
-            return self._at_once(Peek(Cause.INTERNAL), *key)
+            return self._at_once(Peek(Cause.INTERNAL), key)
         return task.result()
 
     def _join(self, key: _Key, share: str) -> Flight[ImageEvidence]:
         """Return the collection of an image; one that is started counts for the share until it ends."""
         is_new = key not in self._collections
         with on_behalf_of(Claim(share)):
-            collection = self._collections.join(key, partial(self._walk, GET, *key))
+            collection = self._collections.join(key)
         if is_new:
             self._counts[share] += 1
             collection.task.add_done_callback(lambda _: self._ended(key, share, collection))
@@ -168,16 +168,17 @@ class Collector:
         elif (found := task.result()).is_whole and not found.is_stale:
             self._patience.learn(self._clock.monotonic() - collection.began)
 
-    def _at_once(self, ask: Peek, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
+    def _at_once(self, ask: Peek, key: _Key) -> ImageEvidence:
         """Return the result of the walk without a look-up; every fact is missing if the walk fails or waits."""
         try:
-            return at_once(self._walk(ask, repository, image, wanted))
+            return at_once(self._walk(ask, key))
         except Exception as problem:  # noqa: BLE001 - an unforeseen error leaves the facts missing
-            _log.error("reading what is known failed unexpectedly", repository=str(repository), exc_info=problem)
+            _log.error("reading what is known failed unexpectedly", repository=str(key[0]), exc_info=problem)
             return _nothing_known()
 
-    async def _walk(self, ask: Ask, repository: Repository, image: ImageId, wanted: Needs) -> ImageEvidence:
+    async def _walk(self, ask: Ask, key: _Key) -> ImageEvidence:
         """Ask for the facts in numbered steps; each step asks at the same time for what depends on no earlier one."""
+        repository, image, wanted = key
         nothing = self._nothing
         found = _Found(
             detail=(nothing.detail, 0.0),

@@ -9,7 +9,6 @@ A stored fact, which another process looked up, counts only after a look-up of t
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -134,7 +133,7 @@ class FactCache(Generic[K, V]):
             weigh=lambda entry: weigh(entry.value),
             freed=lambda key, entry: ENTRY_BYTES + size_of(key) + freed(entry.value),
         )
-        self._flights = SingleFlight[K, tuple[Fact[V], float]](clock)
+        self._flights = SingleFlight[K, tuple[Fact[V], float]](clock, self._fly)
 
     def __len__(self) -> int:
         """Return the number of facts kept."""
@@ -162,7 +161,7 @@ class FactCache(Generic[K, V]):
             self.renew(key)
             return fact, until
         # The look-up is waited for, never cancelled: others wait for it too, and its answer is kept for the retry.
-        return await asyncio.shield(self._look_up_once(key))
+        return await asyncio.shield(self._flights.join(key).task)
 
     def renew(self, key: K) -> None:
         """Note a read: it makes the fact the most recently used, and near the end of its life it is looked up again.
@@ -172,7 +171,7 @@ class FactCache(Generic[K, V]):
         """
         entry = self._entries.use(key)
         if entry is not None and max(entry.renew_at, entry.retry_at) <= self._clock.monotonic() < entry.fresh_until:
-            self._look_up_once(key)
+            self._flights.join(key)
 
     def shorten(self, key: K, seconds: float) -> float:
         """Have a fact looked up again after so many seconds at the latest; return when that is, or 0 for an unknown one.
@@ -239,9 +238,6 @@ class FactCache(Generic[K, V]):
         if self._budget is not None:
             self._budget.keep_to_it()
         return entry
-
-    def _look_up_once(self, key: K) -> asyncio.Task[tuple[Fact[V], float]]:
-        return self._flights.join(key, partial(self._fly, key)).task
 
     async def _fly(self, key: K) -> tuple[Fact[V], float]:
         asked = self._moments.now()

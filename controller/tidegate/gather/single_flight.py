@@ -28,8 +28,9 @@ class Flight(Generic[V]):
 class SingleFlight(Generic[K, V]):
     """The work under way, by key."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, work: Callable[[K], Coroutine[Any, Any, V]]) -> None:
         self._clock = clock
+        self._work = work
         self._flights: dict[K, Flight[V]] = {}
 
     def __len__(self) -> int:
@@ -40,7 +41,7 @@ class SingleFlight(Generic[K, V]):
         """Return whether a key is worked on."""
         return key in self._flights
 
-    def join(self, key: K, work: Callable[[], Coroutine[Any, Any, V]]) -> Flight[V]:
+    def join(self, key: K) -> Flight[V]:
         """Return the work for the key, started unless it is under way; the current namespaces are added to it.
 
         Wait for its task with ``asyncio.shield`` or ``asyncio.wait``, which leave it running for the others.
@@ -49,7 +50,7 @@ class SingleFlight(Generic[K, V]):
         if flight is None:
             claim = Claim()
             with on_behalf_of(claim):
-                task = asyncio.get_running_loop().create_task(work())
+                task = asyncio.get_running_loop().create_task(self._work(key))
             flight = self._flights[key] = Flight(task, claim, self._clock.monotonic())
             task.add_done_callback(lambda _: self._flights.pop(key))
         current().listen(flight.claim.join)

@@ -9,6 +9,7 @@ from tidegate.egress.errors import EgressError
 from tidegate.egress.exchange import Egress, HttpRequest, HttpResponse
 from tidegate.egress.wire import SecondsLeft
 from tidegate.errors import ConfigurationError
+from tidegate.evidence.noted_call import noted
 from tidegate.evidence.ports import CallGate
 from tidegate.images.repository import OciRegistry
 from tidegate.registry.access import RegistryHosts
@@ -36,18 +37,11 @@ class Sender:
         self, source: str, registry: OciRegistry, hosts: RegistryHosts, request: HttpRequest, seconds_left: SecondsLeft
     ) -> HttpResponse:
         """Return the answer, whatever its status; raise SourceUnavailableError if there is none."""
-        if self._gate is not None:
-            self._gate.enter(source, registry)
-        began, cause = monotonic(), None
-        try:
-            return self._egresses[hosts.access.ca_file].send(request, seconds_left=seconds_left)
-        except EgressError as exc:
-            error = of_egress(exc, source)
-            cause = error.cause
-            raise error from exc
-        finally:
-            if self._gate is not None:
-                self._gate.leave(source, registry, seconds=monotonic() - began, cause=cause)
+        with noted(self._gate, source, registry, monotonic) as call:
+            try:
+                return self._egresses[hosts.access.ca_file].send(request, seconds_left=seconds_left)
+            except EgressError as exc:
+                raise call.failed(of_egress(exc, source)) from exc
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ from tidegate.egress.exchange import Egress, HttpRequest, HttpResponse
 from tidegate.egress.hosts import HostList, Reach, Target, parse_url
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.fact import Cause
+from tidegate.evidence.noted_call import noted
 from tidegate.evidence.ports import CallGate
 from tidegate.images.repository import OciRegistry
 from tidegate.verify.notation.revocation.material import (
@@ -101,18 +102,12 @@ class HttpRevocationServices:
         return target, reach
 
     def _send(self, source: str, request: HttpRequest, seconds_left: SecondsLeft) -> HttpResponse:
-        if self._gate is None:
-            return self._egress.send(request, seconds_left=seconds_left)
-        place, cause = OciRegistry(request.target.host), None
-        self._gate.enter(source, place)
-        began = monotonic()
-        try:
-            return self._egress.send(request, seconds_left=seconds_left)
-        except EgressError as exc:
-            cause = _CAUSES.get(exc.problem, Cause.UNEXPECTED_ANSWER)
-            raise
-        finally:
-            self._gate.leave(source, place, seconds=monotonic() - began, cause=cause)
+        with noted(self._gate, source, OciRegistry(request.target.host), monotonic) as call:
+            try:
+                return self._egress.send(request, seconds_left=seconds_left)
+            except EgressError as exc:
+                call.cause = _CAUSES.get(exc.problem, Cause.UNEXPECTED_ANSWER)
+                raise
 
 
 def _body(reply: HttpResponse, target: Target) -> bytes:

@@ -80,14 +80,14 @@ def simulated_aws() -> Iterator[Aws]:
     """Run the simulator with many scanned images and a fixed latency."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "tests.simulator", "--port", str(port), "--images", str(IMAGES)]
-    process = subprocess.Popen([*command, "--latency-ms", str(LATENCY_MS)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        process.stdout.readline()
-        yield Aws(f"http://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        process.wait(10)
+    command += ["--latency-ms", str(LATENCY_MS)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield Aws(f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
 
 
 @contextmanager

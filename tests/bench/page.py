@@ -13,7 +13,7 @@ from typing import Any
 AIMS = {
     "cold by digest, times its slowest call": 1.3,
     "cold by tag, times its slowest call": 1.3,
-    "functions that a cold request enters": 120,
+    "layers between reviewer and boto3, DescribeImages": 11,
     "calls for 1,000 Pods of 1,000 new images": 250,
     "slowest of 1,000 Pods of one new image, s": 0.5,
     "tidegate --help, processor time, s": 0.3,
@@ -79,7 +79,8 @@ _COLD = (
 _WALK = (
     "`python -m tests.bench.walk`: the functions of tidegate that one AdmissionReview of a new image by tag enters, from the",
     "webhook's server to boto3 and back, and the files that they are in. It lists them. Comprehensions are not counted, and a",
-    "change of package is a function that is entered after one of another package.",
+    "change of package is a function that is entered after one of another package. Layers are the functions that lead from the",
+    "reviewer to one call; the [decision on them](../adr/0008-layers-to-aws.md) says what each is for.",
 )
 _MEMORY = (
     "`python -m tests.bench.memory COUNT`: the controller's imports, COUNT distinct images judged and cached, ten findings",
@@ -142,7 +143,7 @@ def _serving(figures: dict[str, Any]) -> list[str]:
         lines += [
             "",
             f"Requests a second of processor time over 20,000 images, as a multiple of those over 1,000 (aim: {MANY_AIM}):",
-            f"{'; '.join(many)}.",
+            f"{'; '.join(many)}. Each of these samples takes a minute, so that every tag is looked up once in it.",
         ]
     return [*lines, ""]
 

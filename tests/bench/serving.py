@@ -28,8 +28,8 @@ POLICIES = 100
 RATE = 2_000
 """Calls a second to each API of the simulated AWS, so that 20,000 images are looked up in seconds."""
 WARM_UP_SECONDS = 1
-WARM_UP_IMAGES = 2_500
-"""A second; each is looked up first where it was not asked for for minutes."""
+IN_TURN = 30
+"""How many times longer images in turn are asked for: a minute by default, in which each tag is looked up once again."""
 POLICY: dict[str, Any] = {
     "registries": [{"account": "111122223333", "region": "eu-west-1"}],
     "tags": {"immutable": True},
@@ -76,11 +76,14 @@ def run(*, rounds: int, seconds: int) -> dict[str, dict[str, float]]:
                 Row(name="kopf's stock server, images read only", bodies=one, server=stock[1], allowed=None),
                 Row(name="tidegate, allowed", bodies=one, server=product, allowed=True),
                 Row(name="tidegate, refused", bodies=bad, server=product, allowed=False),
-                Row(name=f"tidegate, {DISTINCT} distinct images", images=DISTINCT, server=product, allowed=True),
-                Row(name=f"tidegate, {MANY} distinct images", images=MANY, server=product, allowed=True),
+            ]
+            in_turn = [
+                Row(name=f"tidegate, {images} distinct images", images=images, server=product, allowed=True)
+                for images in (DISTINCT, MANY)
             ]
             gate.apply_policy("bench", POLICY)
             _measure(rows, rounds, seconds, folder, samples)
+            _measure(in_turn, 1, IN_TURN * seconds, folder, samples)
             _apply_many(gate)
             hundred = Row(name=f"tidegate, {POLICIES} policies", bodies=one, server=product, allowed=True)
             _measure([hundred], rounds, seconds, folder, samples)
@@ -139,8 +142,7 @@ def _ask_each(row: Row) -> None:
 
 
 def _warm_up(row: Row, script: Path) -> None:
-    """Ask for a while, and as long as it takes to have each image asked for again."""
-    wrk(row.server, script, max(CONNECTIONS), max(WARM_UP_SECONDS, row.images // WARM_UP_IMAGES))
+    wrk(row.server, script, max(CONNECTIONS), WARM_UP_SECONDS)
 
 
 def _every(rounds: int, rows: list[Row], measure: Callable[[Row], None]) -> None:
@@ -152,6 +154,7 @@ def _every(rounds: int, rows: list[Row], measure: Callable[[Row], None]) -> None
 
 def _sample(row: Row, script: Path, seconds: int, samples: dict[str, list[dict[str, float]]]) -> None:
     # What was known of a row's images has grown old while the others were measured.
+    _ask_each(row)
     _warm_up(row, script)
     for connections in CONNECTIONS:
         sample = wrk(row.server, script, connections, seconds)

@@ -129,11 +129,16 @@ class Collector:
         namespace on whose behalf it is collected.
         """
         key = (*_identity(reference), wanted)
-        if key not in self._collections and (
-            len(self._collections) >= MAX_COLLECTIONS or self._counts[share] >= MAX_COLLECTIONS_OF_A_SHARE
-        ):
+        is_new = key not in self._collections
+        is_full = len(self._collections) >= MAX_COLLECTIONS or self._counts[share] >= MAX_COLLECTIONS_OF_A_SHARE
+        if is_new and is_full:
             return self._at_once(Peek(Cause.OVERLOADED), key)
-        collection = self._join(key, share)
+        with on_behalf_of(Claim(share)):
+            collection = self._collections.join(key)
+        if is_new:
+            # A collection counts for the share that starts it, until it ends.
+            self._counts[share] += 1
+            collection.task.add_done_callback(lambda _: self._ended(key, share, collection))
         if not is_patient:
             deadline = min(deadline, collection.began + self._patience.seconds)
         task = collection.task
@@ -144,16 +149,6 @@ class Collector:
         if task.cancelled() or task.exception() is not None:
             return self._at_once(Peek(Cause.INTERNAL), key)
         return task.result()
-
-    def _join(self, key: _Key, share: str) -> Flight[ImageEvidence]:
-        """Return the collection of an image; one that is started counts for the share until it ends."""
-        is_new = key not in self._collections
-        with on_behalf_of(Claim(share)):
-            collection = self._collections.join(key)
-        if is_new:
-            self._counts[share] += 1
-            collection.task.add_done_callback(lambda _: self._ended(key, share, collection))
-        return collection
 
     def _ended(self, key: _Key, share: str, collection: Flight[ImageEvidence]) -> None:
         """Uncount a collection that ended, and log one that failed, whether or not a request waited for it."""

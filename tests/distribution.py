@@ -1,7 +1,8 @@
 """How `make test` shares the tests among processes: by file or by the cluster that they share, the longest first.
 
 The last half of the processes runs at a low priority, and none of the TIMED tests: these mostly wait, and have time limits. Of
-the TIMED tests, those that measure memory or waiting run before the others, in one process.
+the TIMED tests, those that measure memory or waiting run before the others, in one process; only tests on control planes
+run beside them.
 Without `--numprocesses` the tests run one after another in the order of their names, and nothing here has an effect.
 """
 
@@ -16,9 +17,9 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 ALONE = "tests/attack/"
-"""Tests of this folder measure a server's memory, and how long its clients wait: no other TIMED tests run beside them."""
+"""Tests of this folder measure a server's memory, and how long its clients wait: of the TIMED tests only E2E run beside them."""
 E2E = "tests/e2e/"
-"""Tests of this folder share control planes, each of which takes some seconds to start."""
+"""Tests of this folder share control planes, each of which takes some seconds to start. They wait for most of their time."""
 DEMO = f"{E2E}test_demo.py"
 """It starts what it shows."""
 ON_A_NODE = f"{E2E}node/"
@@ -110,7 +111,7 @@ class Groups(LoadScopeScheduling):
     """Hands each process the next group of tests that it may run when it has nearly ended the one before."""
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
-        """Note that a test has ended, and hand out more; processes that waited for ALONE go on when it has ended."""
+        """Note that a test has ended, and hand out more; processes that waited for ALONE to end go on when it has."""
         waited = self._measures()
         super().mark_test_complete(node, item_index, duration)
         if waited and not self._measures():
@@ -126,7 +127,10 @@ class Groups(LoadScopeScheduling):
         suitable = [name for name in self.workqueue if self._suits(node, name)]
         if not suitable:
             node.shutdown()
-        elif self._is_first(node) or self._gives_way(node) or not self._measures():
+            return
+        if self._measures() and not self._is_first(node) and not self._gives_way(node):
+            suitable = [name for name in suitable if name == E2E]
+        if suitable:
             self.workqueue.move_to_end(suitable[0], last=False)
             super()._assign_work_unit(node)
 

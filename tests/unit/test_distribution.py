@@ -102,20 +102,23 @@ def test_what_measures_runs_first_and_what_has_time_limits_at_full_priority(tmp_
     """A real run in three processes: each test writes when it begins and ends, and the priority of its process."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    for folder, tests in (("tests/attack", 4), ("tests/chart", 6), ("tests/unit", 12)):
+    for folder, tests in (("tests/attack", 6), ("tests/chart", 6), ("tests/e2e", 3), ("tests/unit", 12)):
         (tmp_path / folder).mkdir(parents=True)
         for number in range(tests):
-            (tmp_path / folder / f"test_{folder[-4:]}{number}.py").write_text(TEST)
+            (tmp_path / folder / f"test_{folder[-3:]}{number}.py").write_text(TEST)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=3", str(tmp_path)]
     done = subprocess.run(
         command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
     runs = [line.split() for line in (tmp_path / "runs").read_text().splitlines()]
-    timed = [(event, folder) for event, folder, *_ in runs if folder != "unit"]
-    assert timed[:8] == [("begins", "attack"), ("ends", "attack")] * 4
-    assert len(timed) == 2 * (4 + 6)
-    assert len({process for _, folder, process, _ in runs if folder == "attack"}) == 1
+    timed = [(event, folder) for event, folder, *_ in runs if folder not in {"unit", "e2e"}]
+    assert timed[:12] == [("begins", "attack"), ("ends", "attack")] * 6
+    assert len(timed) == 2 * (6 + 6)
+    begun = [folder for event, folder, *_ in runs if event == "begins"]
+    assert "e2e" in begun[: begun.index("chart")]
+    one, other = ({process for _, folder, process, _ in runs if folder == place} for place in ("attack", "e2e"))
+    assert (len(one), len(other), one & other) == (1, 1, set())
     here = os.nice(0)
     assert {int(nice) for _, folder, _, nice in runs if folder != "unit"} == {here}
     assert min(here + NICE, 19) in {int(nice) for _, folder, _, nice in runs if folder == "unit"}

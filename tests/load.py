@@ -10,21 +10,16 @@ API server could not ask tidegate or gave no answer, and is wrong when the answe
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
-import ssl
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
-import yaml
-
 from tests.cluster import ControlPlane
+from tests.cluster.kubeconfig import client_tls
 
 PER_SECOND = 200
 CONNECTIONS = 16
@@ -57,9 +52,7 @@ class Load:
         self._outcomes: list[Outcome] = []
         self._lock = threading.Lock()
         self._next = 0
-        kubeconfig = yaml.safe_load(cluster.admin_kubeconfig.read_text())
-        self._host = kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("https://")
-        self._context = client_context(cluster.admin_kubeconfig)
+        self._host, self._context = client_tls(cluster.admin_kubeconfig)
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
@@ -123,18 +116,6 @@ class Load:
         if DENIED in text and "CouldNot" not in text:
             return ("", False) if refused else (text, True)
         return text, False
-
-
-def client_context(kubeconfig: Path) -> ssl.SSLContext:
-    """Return the TLS context of a kubeconfig's user with a client certificate."""
-    content = yaml.safe_load(kubeconfig.read_text())
-    cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
-    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    with tempfile.NamedTemporaryFile() as pair:
-        pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
-    return context
 
 
 def _pod(image: str) -> bytes:

@@ -6,25 +6,21 @@ connections of a bare HTTP client. A dry run goes through the whole of admission
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
-import ssl
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.bench.http_layer import TICKS
 from tests.bench.reviews import ECR, review_of
 from tests.bench.serving import POLICY, gate_on_one_core
 from tests.cluster import ControlPlane, wait_for
+from tests.cluster.kubeconfig import client_tls
 from tests.gate import Gate
 from tests.release import Release
 from tests.simulator import World
@@ -106,9 +102,7 @@ def _set_webhook(gate: Gate, body: bytes, *, armed: bool) -> None:
 
 def _create(cluster: ControlPlane, body: bytes, connections: int, *, pods: int = PODS) -> list[float]:
     """Create Pods as dry runs over several connections; return the seconds that each took."""
-    kubeconfig = yaml.safe_load(cluster.admin_kubeconfig.read_text())
-    context = context_of(kubeconfig)
-    host = kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("https://")
+    host, context = client_tls(cluster.admin_kubeconfig)
     seconds: list[float] = []
     problems: list[str] = []
 
@@ -141,20 +135,6 @@ def _create(cluster: ControlPlane, body: bytes, connections: int, *, pods: int =
     if problems:
         raise SystemExit(f"the API server refused the Pod: {problems[0]}")
     return seconds
-
-
-def context_of(kubeconfig: Any) -> ssl.SSLContext:
-    """Return what a client of this kubeconfig's user trusts, and shows unless it has a token."""
-    cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
-    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=authority)
-    if "token" in user:
-        return context
-    with tempfile.NamedTemporaryFile() as pair:
-        pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
-    return context
 
 
 if __name__ == "__main__":

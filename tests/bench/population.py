@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import yaml
-
-from tests.bench.apiserver import context_of
 from tests.chart import render as chart
 from tests.cluster import ControlPlane
+from tests.cluster.kubeconfig import client_tls
 from tests.objects import ECR
 from tests.simulator import World
 from tests.simulator.scans import Finding, Package
@@ -102,12 +100,10 @@ class ApiClient:
 
     def __init__(self, cluster: ControlPlane, *, account: str = "", connections: int = CLIENTS) -> None:
         path = cluster.token_kubeconfig(chart.NAMESPACE, account) if account else cluster.admin_kubeconfig
-        kubeconfig = yaml.safe_load(path.read_text())
-        token = kubeconfig["users"][0]["user"].get("token")
+        token = json.loads(path.read_text())["users"][0]["user"].get("token")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._connections = connections
-        self._context = context_of(kubeconfig)
-        self._host = kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("https://")
+        self._host, self._context = client_tls(path)
 
     def send(self, requests: Iterable[tuple[str, str, Any]]) -> list[dict[str, Any]]:
         """Send requests of (method, path, body), several at once, and return the answers in any order."""

@@ -48,12 +48,13 @@ def write_kubeconfig(
 
 
 def client_tls(path: Path) -> tuple[str, ssl.SSLContext]:
-    """Return host and port of the API server, and how a user of a client certificate connects to it."""
+    """Return host and port of the API server, and how the kubeconfig's user connects: with a certificate unless it has a token."""
     content = json.loads(path.read_text())
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    with tempfile.NamedTemporaryFile() as pair:
-        pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
+    if "token" not in user:
+        with tempfile.NamedTemporaryFile() as pair:
+            pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+            pair.flush()
+            context.load_cert_chain(pair.name)
     return cluster["server"].removeprefix("https://"), context

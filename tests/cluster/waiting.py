@@ -10,7 +10,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeVar
 
-POLL_SECONDS = 0.1
+POLL_SECONDS, MAX_POLL_SECONDS = 0.1, 0.5
+"""Most questions start a process: what comes late is asked for less often."""
+POLL_FACTOR = 1.3
 DEFAULT_TIMEOUT_SECONDS = 30.0
 REQUEST_TIMEOUT_SECONDS = 5.0
 
@@ -19,11 +21,12 @@ T = TypeVar("T")
 
 def wait_for(question: Callable[[], T], *, what: str, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> T:
     """Ask until the answer is truthy and return it; raise TimeoutError, naming ``what`` and the last answer."""
-    deadline = time.monotonic() + timeout_seconds
+    deadline, pause = time.monotonic() + timeout_seconds, POLL_SECONDS
     while not (answer := question()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {timeout_seconds:.0f} s; the last answer was {answer!r}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(MAX_POLL_SECONDS, pause * POLL_FACTOR)
     return answer
 
 

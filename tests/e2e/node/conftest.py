@@ -105,8 +105,7 @@ def wait_until_refused(node: Node, namespace: str, text: str, *, image: str = "d
     """Wait until each replica refuses with a text: any may be asked."""
 
     def refuses() -> bool:
-        answers = [node.tidegate.try_image(image, namespace=namespace) for _ in range(LEAST_ANSWERS)]
-        return all(text in answer for answer in answers)
+        return all(text in node.tidegate.try_image(image, namespace=namespace) for _ in range(LEAST_ANSWERS))
 
     wait_for(refuses, what="refusals by every replica", timeout_seconds=IN_FORCE_SECONDS)
 

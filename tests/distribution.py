@@ -20,6 +20,8 @@ ALONE = "tests/attack/"
 """Tests of this folder measure a server's memory, and how long its clients wait: of the TIMED tests only E2E run beside them."""
 E2E = "tests/e2e/"
 """Tests of this folder share control planes, each of which takes some seconds to start. They wait for most of their time."""
+KUBE = f"{E2E}kube/"
+"""As E2E, but with the parts of the controller in the process of the tests: another process may run these."""
 DEMO = f"{E2E}test_demo.py"
 """It starts what it shows."""
 ON_A_NODE = f"{E2E}node/"
@@ -38,7 +40,6 @@ TIMED = (
     ALONE,
     E2E,
     "tests/monitoring/",
-    "tests/chart/",
     "tests/demo/",
     "tests/integration/cluster/",
     "tests/integration/registry/",
@@ -53,10 +54,11 @@ LONG = (
     ALONE,
     *(f"{ON_A_NODE}{file}" for file in ON_THEIR_OWN_NODE),
     ON_A_NODE,
+    KUBE,
     E2E,
     "tests/monitoring/",
-    "tests/chart/",
     "tests/demo/",
+    "tests/chart/",
     "tests/cluster/",
     "tests/integration/",
 )
@@ -70,6 +72,8 @@ def group(test: str) -> str:
         return ALONE
     if file.startswith(ON_A_NODE):
         return f"{ON_A_NODE}{'half' if file.removeprefix(ON_A_NODE) in HALF else 'other half'}"
+    if file.startswith(KUBE):
+        return KUBE
     return E2E if file.startswith(E2E) and file != DEMO else file
 
 
@@ -129,7 +133,7 @@ class Groups(LoadScopeScheduling):
             node.shutdown()
             return
         if self._measures() and not self._is_first(node) and not self._gives_way(node):
-            suitable = [name for name in suitable if name == E2E]
+            suitable = [name for name in (E2E, KUBE) if name in suitable]
         if suitable:
             self.workqueue.move_to_end(suitable[0], last=False)
             super()._assign_work_unit(node)

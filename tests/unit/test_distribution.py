@@ -64,7 +64,7 @@ def test_what_it_names_exists(place):
         ("tests/e2e/node/test_certificate_modes.py::test_a", "tests/e2e/node/half"),
         ("tests/e2e/node/test_guides.py::test_a", "tests/e2e/node/half"),
         ("tests/e2e/test_guides.py::test_a", "tests/e2e/"),
-        ("tests/e2e/kube/test_end.py::test_a", "tests/e2e/"),
+        ("tests/e2e/kube/test_end.py::test_a", "tests/e2e/kube/"),
         ("tests/e2e/test_demo.py::test_a", "tests/e2e/test_demo.py"),
         ("tests/attack/test_attacks.py::test_a", ALONE),
     ],
@@ -78,6 +78,7 @@ def test_turns():
         "tests/attack/test_attacks.py",
         "tests/e2e/node/test_guides.py",
         "tests/e2e/node/test_certificate.py",
+        "tests/e2e/kube/test_end.py",
         "tests/e2e/test_guides.py",
         "tests/unit/test_site.py",
     ]
@@ -102,7 +103,7 @@ def test_what_measures_runs_first_and_what_has_time_limits_at_full_priority(tmp_
     """A real run in three processes: each test writes when it begins and ends, and the priority of its process."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    for folder, tests in (("tests/attack", 6), ("tests/chart", 6), ("tests/e2e", 3), ("tests/unit", 12)):
+    for folder, tests in (("tests/attack", 6), ("tests/demo", 6), ("tests/e2e", 3), ("tests/unit", 12)):
         (tmp_path / folder).mkdir(parents=True)
         for number in range(tests):
             (tmp_path / folder / f"test_{folder[-3:]}{number}.py").write_text(TEST)
@@ -116,7 +117,7 @@ def test_what_measures_runs_first_and_what_has_time_limits_at_full_priority(tmp_
     assert timed[:12] == [("begins", "attack"), ("ends", "attack")] * 6
     assert len(timed) == 2 * (6 + 6)
     begun = [folder for event, folder, *_ in runs if event == "begins"]
-    assert "e2e" in begun[: begun.index("chart")]
+    assert "e2e" in begun[: begun.index("demo")]
     one, other = ({process for _, folder, process, _ in runs if folder == place} for place in ("attack", "e2e"))
     assert (len(one), len(other), one & other) == (1, 1, set())
     here = os.nice(0)

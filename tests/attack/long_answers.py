@@ -12,6 +12,8 @@ from typing import Any, Self
 
 PIECE_BYTES = 64 * 1024
 TAGS = [f"{number:04}-" + "t" * 245 for number in range(1_000)]
+_TAGS = json.dumps(TAGS).strip("[]")
+"""To write them anew for each image would take longer than to read them."""
 
 
 class LongAnswers:
@@ -50,10 +52,10 @@ class LongAnswers:
             def do_POST(self) -> None:
                 asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 operation = self.headers.get("x-amz-target", "").rpartition(".")[2]
-                said = _ANSWERS[operation](asked) if operation in _ANSWERS else {}
+                fields = [_ANSWERS[operation](asked)] if operation in _ANSWERS else []
                 if outer.padding:
-                    said["padding"] = "p" * outer.padding
-                body = json.dumps(said).encode()
+                    fields.append(f'"padding": "{"p" * outer.padding}"')
+                body = f"{{{', '.join(fields)}}}".encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -75,29 +77,27 @@ class LongAnswers:
         return Handler
 
 
-def _images(asked: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "imageDetails": [
-            {
-                "registryId": asked["registryId"],
-                "repositoryName": asked["repositoryName"],
-                "imageDigest": f"sha256:{hashlib.sha256(one['imageTag'].encode()).hexdigest()}",
-                "imageTags": [one["imageTag"], *TAGS],
-                "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json",
-                "imagePushedAt": 1_700_000_000.0,
-            }
-            for one in asked["imageIds"]
-        ]
-    }
+def _images(asked: dict[str, Any]) -> str:
+    return f'"imageDetails": [{", ".join(_image(asked, one["imageTag"]) for one in asked["imageIds"])}]'
 
 
-def _repositories(asked: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "repositories": [
-            {"registryId": asked["registryId"], "repositoryName": name, "imageTagMutability": "IMMUTABLE"}
-            for name in asked["repositoryNames"]
-        ]
+def _image(asked: dict[str, Any], tag: str) -> str:
+    detail = {
+        "registryId": asked["registryId"],
+        "repositoryName": asked["repositoryName"],
+        "imageDigest": f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}",
+        "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json",
+        "imagePushedAt": 1_700_000_000.0,
     }
+    return f'{json.dumps(detail)[:-1]}, "imageTags": [{json.dumps(tag)}, {_TAGS}]}}'
+
+
+def _repositories(asked: dict[str, Any]) -> str:
+    described = [
+        {"registryId": asked["registryId"], "repositoryName": name, "imageTagMutability": "IMMUTABLE"}
+        for name in asked["repositoryNames"]
+    ]
+    return f'"repositories": {json.dumps(described)}'
 
 
 _ANSWERS = {"DescribeImages": _images, "DescribeRepositories": _repositories}

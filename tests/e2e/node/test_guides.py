@@ -194,7 +194,8 @@ def roll_out(terminal: Terminal, steps: list[Block]) -> None:
 def upgrade(terminal: Terminal, steps: list[Block]) -> None:
     """Policies stay in force before, during and after."""
     said = "".join(map(terminal.run, steps))
-    assert "refused, as it should be" in said
+    assert REFUSED in said
+    assert "not admitted: read why" in said
     assert "Rollback was a success" in said
     terminal.wait_until(IMAGE, "team-a", REFUSED)
 

@@ -21,13 +21,16 @@ CLUSTER_KINDS = (
 )
 OF_THE_RELEASE = f"--selector=app.kubernetes.io/instance={RELEASE}"
 END_SECONDS = 120
-PREFIXES = {"apiServerPolicy": {"allowedPrefixes": ["111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/"]}}
+EVERYTHING = {
+    "apiServerPolicy": {"allowedPrefixes": ["111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/"]},
+    "digestPinning": {"enabled": True},
+}
 
 
 @pytest.fixture
 def with_everything(node: Node, guarded: str) -> Iterator[Node]:
-    """Give tidegate with a ValidatingAdmissionPolicy too, and a policy; afterwards it is installed as before."""
-    node.tidegate.helm("upgrade", str(CHART), values=node.tidegate.values | PREFIXES)
+    """Give tidegate with a ValidatingAdmissionPolicy and digest pinning too, and a policy; afterwards it is installed as before."""
+    node.tidegate.helm("upgrade", str(CHART), values=node.tidegate.values | EVERYTHING)
     wait_for(
         lambda: (
             "An image is not from an allowed registry" in node.tidegate.try_image("x.example/x:1", namespace=guarded)

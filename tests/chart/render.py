@@ -28,6 +28,7 @@ from typing import Any
 import yaml
 
 from tests.cluster import ControlPlane
+from tests.cluster.processes import OF_GO
 from tests.cluster.toolchain import build
 
 CHART = Path(__file__).resolve().parents[2] / "deploy" / "helm" / "tidegate"
@@ -63,6 +64,7 @@ def run_helm(
             cluster.reach(command) if cluster else command,
             input=json.dumps(values) if values is not None else "",
             env={
+                **OF_GO,
                 "HOME": home,
                 "PATH": os.environ.get("PATH", ""),
                 "KUBECONFIG": str(cluster.admin_kubeconfig if cluster else Path(home) / "none"),

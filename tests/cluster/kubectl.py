@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.processes import OF_GO
+
 KUBECTL_TIMEOUT_SECONDS = 60
 
 Manifest = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -45,7 +47,8 @@ class Kubectl:
         """Run kubectl and return what it printed; raise KubectlError where it failed and ``check`` is set."""
         result = subprocess.run(
             self._reach([str(self.program), *arguments]),
-            env={"HOME": str(self._home), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "KUBECONFIG": str(kubeconfig)},
+            env=OF_GO
+            | {"HOME": str(self._home), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "KUBECONFIG": str(kubeconfig)},
             input=stdin if stdin is not None else "",
             capture_output=True,
             text=True,

@@ -16,6 +16,8 @@ from pathlib import Path
 from tests.cluster.lifeline import Lifeline
 
 POLL_SECONDS = 0.05
+OF_GO = {"GOGC": "400"}
+"""For programs in Go: they take more memory, and a tenth to a fifth less processor time."""
 STOP_GRACE_SECONDS = 5.0
 LOG_TAIL_LINES = 20
 LOG_TAIL_BYTES = 64 * 1024
@@ -122,7 +124,7 @@ class Processes:
             name=name,
             command=command,
             log=self._folder / f"{name}.log",
-            environment=os.environ | dict(environment or {}),
+            environment=os.environ | OF_GO | dict(environment or {}),
             folder=self._folder,
         )
         self._lifeline.hold(process.pid)

@@ -22,7 +22,7 @@ from kinds import KINDS
 from schemas import Schema
 from tidegate import settings
 from tidegate.app.admission import watched_verdicts
-from tidegate.app.background_metrics import BackgroundMetrics
+from tidegate.app.background_metrics import BackgroundMetrics, watch_left_out
 from tidegate.app.engine import build_engine
 from tidegate.app.event_source import build_event_source
 from tidegate.app.server_metrics import ServerMetrics
@@ -246,6 +246,7 @@ def metrics_table() -> str:
     for counter in counts:
         background.register(counter)
     background.register(PostureMetrics(PostureReport, names=False))
+    watch_left_out(engine.metrics, int)
     background.register(
         BackgroundMetrics(
             pods=PodTable(), stored=VerdictHeads(), work=_NoWork(), leads=bool, watches={"pods": _NoWatch()}, lag=float

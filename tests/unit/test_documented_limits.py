@@ -55,7 +55,7 @@ at most {WORDS[manifest.MAX_NESTED_INDEXES]} other indexes
 """
 DECIDES = f"""
 the webhook's timeout less {ANSWER_MARGIN_SECONDS} seconds
-(by more than {patience.GRACE_SECONDS * 1000:.0f} ms, half a second at most)
+If AWS takes {patience.GRACE_SECONDS * 1000:.0f} ms longer than usual (half a second at most counts as usual)
 | images being looked up | {collector.MAX_COLLECTIONS:,} | {collector.MAX_COLLECTIONS_OF_A_SHARE:,};
 | {api_limiters.THREADS}, of which {api_limiters.REGISTRY_CALLS} for one registry |
 | {api_limiters.SEARCHES}, of which {api_limiters.REGISTRY_SEARCHES} for one registry |

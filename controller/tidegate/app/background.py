@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from tidegate.app.background_metrics import BackgroundMetrics
+from tidegate.app.background_metrics import BackgroundMetrics, watch_left_out
 from tidegate.app.engine import Engine, build_engine
 from tidegate.app.event_source import build_event_source
 from tidegate.app.process import run_role
@@ -102,8 +102,7 @@ async def serve(settings: Settings) -> None:
     )
     if settings.background.repository_postures:
         engine.metrics.registry.register(PostureMetrics(parts.postures.report, names=False))
-        text = "Repositories in use beyond the 2,000 that have a RepositoryPosture."
-        engine.metrics.watch("tidegate_posture_left_out", text, lambda: parts.postures.left_out)
+        watch_left_out(engine.metrics, lambda: parts.postures.left_out)
     await metrics.start(settings.server.host, settings.server.metrics_port)
     page = report_listener(partial(read_verdicts, api), now=engine.clock.now)
     if settings.background.report_port:

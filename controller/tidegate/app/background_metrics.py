@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from tidegate.background.running import PodTable
 from tidegate.background.stored import VerdictHeads
 from tidegate.checks.result import Outcome
+from tidegate.telemetry.metrics import Metrics
 
 
 class Busy(Protocol):
@@ -93,3 +94,10 @@ class BackgroundMetrics(Collector):
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, text, value=value)
+
+
+def watch_left_out(metrics: Metrics, left_out: Callable[[], float]) -> None:
+    """Add the gauge of the repositories that have no RepositoryPosture because there are too many."""
+    metrics.watch(
+        "tidegate_posture_left_out", "Repositories in use beyond the 2,000 that have a RepositoryPosture.", left_out
+    )

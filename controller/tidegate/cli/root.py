@@ -169,5 +169,5 @@ def main() -> None:
     Amazon ECR are configured. `tidegate report` shows what would be refused
     if every policy were enforced, from the verdicts of a cluster.
 
-    AWS credentials are found as by the AWS CLI: environment, profile, or the role of the machine or Pod.
+    tidegate finds AWS credentials as the AWS CLI does: environment, profile, or the role of the machine or Pod.
     """

@@ -159,8 +159,13 @@ class WatchedPolicies(WatchedObjects):
         if not is_same and self.on_change is not None:
             self.on_change()
         broken = [policy.name for policy in snapshot.broken]
-        counts = {"policies": len(policies), "exceptions": len(exceptions)}
-        _log.info("policies in force", revision=snapshot.revision, broken=broken, **counts)
+        _log.info(
+            "policies in force",
+            revision=snapshot.revision,
+            broken=broken,
+            policies=len(policies),
+            exceptions=len(exceptions),
+        )
         if self._warm_up is not None and self._warming is None:
             self._warming = asyncio.create_task(self._make_ready(self._warm_up), name="warm up verification")
 

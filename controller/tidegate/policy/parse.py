@@ -133,8 +133,9 @@ SPEC: Final[Section[dict[str, Any]]] = Section(
         Field(
             "namespacedExceptions",
             NAMESPACED_EXCEPTIONS,
-            "What a NamespacedImagePolicyException may except from this policy, within its own namespace. Left out, nothing."
-            " An ImagePolicyException, which only the platform team can write, may except everything.",
+            "What a NamespacedImagePolicyException may except from this policy, within its own namespace. If"
+            " omitted, it may except nothing. An ImagePolicyException may except everything, so let only the platform team"
+            " write it.",
         ),
     ),
 )

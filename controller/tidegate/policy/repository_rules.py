@@ -141,7 +141,7 @@ REPOSITORY: Final = Section(
             "lifecycle",
             Choice(words=RequiredLifecycle),
             "`Required` requires a lifecycle policy. `KeepsRunningImages` requires that the lifecycle policy, if there is one,"
-            " neither deletes nor archives an image with this tag within 90 days, nor for fewer than 1000 newer images.",
+            " does not delete or archive an image with this tag within 90 days, or before 1,000 newer images are pushed.",
         ),
     ),
 )

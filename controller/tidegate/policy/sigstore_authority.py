@@ -56,8 +56,9 @@ IDENTITY: Final = Section(
     fields=(
         *_wanted(
             "issuer",
-            "The OIDC issuer of the identity, exactly as in the certificate. Required in addition to the subject,"
-            " because the same subject from another issuer is another signer.",
+            "The OIDC issuer of the identity, exactly as in the certificate. Exactly one of `issuer` and"
+            " `issuerRegExp` is required, and exactly one of `subject` and `subjectRegExp`, because the same subject from"
+            " another issuer is another signer.",
             "https://token.actions.githubusercontent.com",
             "https://gitlab[.]example[.]com",
         ),

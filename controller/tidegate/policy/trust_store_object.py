@@ -182,8 +182,8 @@ CONFIG_MAP: Final = Section(
                 maximum=MAX_KEYS,
                 unique=True,
             ),
-            "The keys that hold certificates, as PEM or DER (in `binaryData`); other keys are ignored. With type"
-            " `sigstore`, the one key that holds the trusted root; if omitted, `trusted_root.json`, or the only key.",
+            "The keys that hold certificates, as PEM or DER (in `binaryData`); other keys are ignored. If omitted, every key"
+            " must hold certificates. With type `sigstore`, the one key that holds the trusted root; if omitted, `trusted_root.json`, or the only key.",
         ),
     ),
 )

@@ -222,9 +222,9 @@ VULNERABILITIES: Final = Section(
         Field(
             "runningImages",
             RUNNING_IMAGES,
-            "Admits an image again that Pods of the namespace run since before a finding was observed, so that a new"
-            " vulnerability does not stop a scale-out, a restart or the replacement of a node. Left out, a finding refuses"
-            " every image at once.",
+            "Admits new Pods of an image that Pods of the same namespace have run since before a finding was first observed, so"
+            " that a new vulnerability does not stop a scale-out, a restart or the replacement of a node. If omitted, a finding"
+            " that counts refuses running images like all others.",
         ),
     ),
 )

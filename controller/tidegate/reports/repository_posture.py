@@ -57,7 +57,7 @@ class ShownPosture(_PostureShape, frozen=True, kw_only=True):
     reason: Annotated[Word, Meta(description="The reason code.")]
     severity: Annotated[Word, Meta(description="How much a failure of the check matters.")]
     message: Annotated[Sentence, Meta(description="What was found.")] = ""
-    terraform: Annotated[Sentence, Meta(description="The resource and attribute of Terraform that mend it.")] = ""
+    terraform: Annotated[Sentence, Meta(description="The Terraform resource and attribute to correct.")] = ""
     policy: Annotated[str, Meta(max_length=253, description="The ImagePolicy that demands it.")] = ""
 
 

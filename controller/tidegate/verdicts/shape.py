@@ -146,10 +146,10 @@ class ScannedDigest(_Shape, frozen=True, kw_only=True):
 
 
 class StoredTag(_Shape, frozen=True, kw_only=True):
-    """One tag that means the image."""
+    """One tag that points to the image."""
 
     name: Annotated[ShortText, Meta(description="The tag.")]
-    observed_at: Annotated[Time, Meta(description="When the registry said that the tag means this digest.")]
+    observed_at: Annotated[Time, Meta(description="When the registry last resolved the tag to this digest.")]
 
 
 class StoredFacts(_Shape, frozen=True, kw_only=True):
@@ -160,7 +160,9 @@ class StoredFacts(_Shape, frozen=True, kw_only=True):
         Time | None, Meta(description="When the settings of the repository were looked up.")
     ] = None
     signatures_observed_at: Annotated[Time | None, Meta(description="When the signatures were looked for.")] = None
-    tags: Annotated[tuple[StoredTag, ...], Meta(max_length=MAX_TAGS, description="What tags mean the image.")] = ()
+    tags: Annotated[
+        tuple[StoredTag, ...], Meta(max_length=MAX_TAGS, description="The tags that point to the image.")
+    ] = ()
     complete: Annotated[
         bool, Meta(description="False where the facts were cut to fit: then they never let the image through.")
     ] = True
@@ -176,7 +178,11 @@ class VerdictStatus(_Shape, frozen=True, kw_only=True):
     written_at: Annotated[Time, Meta(description="When this was written.")]
     outcome: Annotated[Outcome, Meta(description="The worst outcome of all policies and namespaces.")]
     refused: Annotated[
-        bool, Meta(description="Whether a policy with the action Deny refuses the image in a namespace where it runs.")
+        bool,
+        Meta(
+            description="Whether a policy with the action Deny would refuse the image in a namespace where it runs, also if"
+            " nothing is enforced there."
+        ),
     ]
     since: Annotated[Time, Meta(description="Since when outcome and refused are what they are.")]
     reasons: Annotated[

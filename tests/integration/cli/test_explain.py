@@ -49,6 +49,22 @@ def test_the_evidence_of_a_bad_image(desk: Desk, world: World) -> None:
     assert ended.last == "REFUSED"
 
 
+def test_the_configuration_that_a_policy_asks_for(desk: Desk, world: World) -> None:
+    world.repository("team/app").policy = "x" * 5_000
+    rules = {"encryption": "KMS", "push": {"restrictedTo": ["arn:aws:iam::111122223333:role/ci"]}}
+    ended = desk.explain(APP, "--policy", desk.write("p.yaml", policy(repository=rules)))
+    assert ended.code == REFUSED
+    lines = ended.out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("  repository configuration: "))
+    assert re.fullmatch(r"  repository configuration: 111122223333/eu-west-1/team/app \[[0-9]+ s old\]", lines[at])
+    assert lines[at + 2].startswith("    encryption: ")
+    assert lines[at + 3].startswith("    policy: xxxxx")
+    assert len(lines[at + 3]) < 1_000
+    assert lines[at + 4] == "    lifecycle: none"
+    assert "  registry configuration: 111122223333/eu-west-1 [" in ended.out
+    assert " configuration" not in desk.explain(APP).out
+
+
 def test_the_evidence_as_json(desk: Desk) -> None:
     ended = desk.explain(APP, "-o", "json")
     assert ended.code == ADMITTED

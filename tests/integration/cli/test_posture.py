@@ -291,7 +291,7 @@ class TestRunning:
         file.write_text(file.read_text().replace("digest: sha256:", "digest: sha512:"))
         ended = desk.posture("--running", file)
         assert ended.code == UNKNOWN
-        assert "ImageVerdict objects that are not valid" in ended.err
+        assert "ImageVerdict objects are not valid" in ended.err
 
     def test_nothing_of_amazon_ecr_runs(self, desk: Desk, world: World) -> None:
         """Nothing was checked, so nothing passes."""

@@ -78,6 +78,13 @@ def test_nothing_is_verified_again_to_be_shown(world, desk, monkeypatch, how, mo
     assert ended.report["signatures"][0]["steps"]
 
 
+def test_how_the_repository_is_configured_is_not_judged(world, desk):
+    sign_by_aws(world)
+    spec = {**signed_by(AWS), "repository": {"encryption": "KMS"}}
+    ended = desk.verify_json(APP, "--policy", desk.write("policies.yaml", policy(**spec), *trust_stores()))
+    assert (ended.code, ended.report["verdict"]) == (VERIFIED, "verified")
+
+
 def test_the_signer_is_named(world, desk):
     sign_by_aws(world)
     report = desk.verify_json(APP, "--policy", policies(desk, AWS)).report

@@ -120,7 +120,7 @@ def test_a_name_is_that_of_an_object(name):
     basis = ("--policy", "p", "--image", IMAGE, "--namespace", "n", "--for", "4h", "--reason", "r", "--check", "tags")
     ended = run("exception", "create", *basis, "--", name)
     assert (ended.code, ended.out) == (2, "")
-    assert "is no name of an object" in ended.err
+    assert "is not a valid object name" in ended.err
 
 
 def test_a_namespace_cannot_lead_to_another_path():
@@ -128,7 +128,7 @@ def test_a_namespace_cannot_lead_to_another_path():
     assert ended.code == 2
     basis = ("--policy", "p", "--image", IMAGE, "--for", "4h", "--reason", "r", "--check", "tags", "--namespaced")
     ended = run("exception", "create", "a", *basis, "--namespace", "a/b")
-    assert "is no name of a namespace" in ended.err
+    assert "is not a valid namespace name" in ended.err
 
 
 def objects(*changes: dict[str, Any]) -> str:

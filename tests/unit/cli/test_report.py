@@ -216,7 +216,7 @@ def test_input_that_is_not_of_kubectl_is_an_error(name, tmp_path):
 
 def test_aliases_that_repeat_more_than_the_file_holds_are_an_error():
     """Each alias is short and stands for all that it repeats; kubectl writes none."""
-    assert "aliases that make it larger than it is" in report(text=BAD["aliases"]).err
+    assert "aliases that repeat more than the file holds" in report(text=BAD["aliases"]).err
     few = "kind: List\nitems:\n" + "".join(f"- {json.dumps(one)}\n" for one in shop())
     assert "6 workloads would be refused" in report(text=few.replace("items", "note: &a x\nother: *a\nitems")).out
 
@@ -262,13 +262,13 @@ def test_what_is_cut_is_said():
     out = report("shop/checkout", objects=[one]).out
     assert "and in 3 more namespaces" in out
     assert "and 7 more findings" in out
-    assert "1 image run in more places than their verdicts list" in out
+    assert "incomplete verdicts: 1, too large to list every" in out
 
 
 def test_an_image_that_stopped_running_says_since_when():
     one = verdict("a/b", 1, policies=[policy("p", [])])
     one["status"]["runs"] |= {"lastSeen": "2026-11-28T09:00:00Z"}
-    assert "does not run since 2026-11-28T09:00:00Z" in report("a/b", objects=[one]).out
+    assert "has not run since 2026-11-28T09:00:00Z" in report("a/b", objects=[one]).out
 
 
 def test_a_namespace_where_the_image_has_just_ended_has_no_pods():

@@ -45,7 +45,7 @@ def test_the_numbers_are_the_program_s():
         f"| {watched.MAX_KEPT_OF_CLUSTER} | {watched.MAX_KEPT_OF_NAMESPACE} in a namespace |",
         f"up to {exception_objects.MAX_SPEC_BYTES} bytes of JSON",
         f"at most {exceptions.MAX_LIFETIME.days} days after its creation",
-        f"{exceptions.NOTICE.total_seconds() / 3600:.0f} hours before the end, or in the last tenth",
+        f"{exceptions.NOTICE.total_seconds() / 3600:.0f} hours before the end, or when a tenth of its life is left",
         f"an Event `{REASON}`",
     ):
         assert words in text, words

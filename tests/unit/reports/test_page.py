@@ -54,7 +54,7 @@ def test_numbers_are_those_of_the_summary():
     text = rendered(shop())
     assert '<dd class="refused">6<small>workloads, 4 images</small>' in text
     assert '<dd class="unchecked">1<small>workload, 1 image</small>' in text
-    assert '<dd class="fine">2<small>workloads, 1 by an exception</small>' in text
+    assert '<dd class="fine">2<small>workloads, 1 although a check does not pass</small>' in text
     assert text.count("<details>") == 7
 
 

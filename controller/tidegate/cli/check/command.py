@@ -145,8 +145,7 @@ def check(
       tidegate check 111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.4
       helm template ./chart | tidegate check -f - --policy policies.yaml
       kubectl kustomize ./overlay | tidegate check -f - --wait 10m -o sarif
-      kubectl get imagepolicies,truststores,imagepolicyexceptions -o yaml \\
-        > policies.yaml
+      kubectl get ipol,tst,ipolx,nipolx -A -o yaml > policies.yaml
     """  # noqa: D301 - click takes the backspace for "leave this paragraph as it is"
     if not images and not files and not compose_files and not dockerfiles:
         raise click.UsageError("name at least one IMAGE or -f FILE")

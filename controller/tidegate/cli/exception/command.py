@@ -25,7 +25,7 @@ FIELD_MANAGER = "tidegate-cli"
 def exception_group() -> None:
     """Write exceptions from policies, which end by themselves, and list them.
 
-    An ImagePolicyException is of the cluster: RBAC should let only the platform team write it. With --namespaced, it is a
+    An ImagePolicyException is cluster-scoped: RBAC should let only the platform team write it. With --namespaced, it is a
     NamespacedImagePolicyException, which applies to its own namespace as far as the policy permits it.
     """
 
@@ -131,7 +131,9 @@ def create(
     metavar="FILE",
     help="YAML file with exceptions (- for standard input), instead of the cluster; may be repeated.",
 )
-@click.option("--namespace", "-n", metavar="NAME", help="List only the exceptions that are in this namespace.")
+@click.option(
+    "--namespace", "-n", metavar="NAME", help="List only the NamespacedImagePolicyExceptions in this namespace."
+)
 @click.option(
     "--output",
     "-o",

@@ -46,9 +46,9 @@ def exception_object(
     ``namespace`` makes a NamespacedImagePolicyException, None one of the cluster.
     """
     if re.fullmatch(NAME_PATTERN, name) is None:
-        raise ArgumentError(f"{name!r} is no name of an object: write lower-case letters, digits, - and .")
+        raise ArgumentError(f"{name!r} is not a valid object name: use lower-case letters, digits, - and .")
     if namespace is not None and re.fullmatch(NAMESPACE_PATTERN, namespace) is None:
-        raise ArgumentError(f"{namespace!r} is no name of a namespace: write lower-case letters, digits and -")
+        raise ArgumentError(f"{namespace!r} is not a valid namespace name: use lower-case letters, digits and -")
     lifetime = parse_duration(duration)
     if lifetime is None or not SHORTEST <= lifetime <= MAX_LIFETIME:
         raise ArgumentError(f"--for {duration!r}: expected a duration from 1m to {MAX_LIFETIME.days}d, such as 4h")

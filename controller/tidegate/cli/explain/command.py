@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from tidegate.cli.options import shared_options
 from tidegate.evidence.fact import Cause, Fact, Missing
 from tidegate.evidence.image import Absence, BadContent, ImageDetail, PlatformImage
 from tidegate.evidence.index_children import images_within
+from tidegate.evidence.registry_configuration import RegistryConfiguration, RepositoryConfiguration
 from tidegate.evidence.repository import RepositorySettings
 from tidegate.evidence.scan import ScanReport
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.evidence.verification_result import VerificationResults
 
 SHOWN_FINDINGS = 10
@@ -43,7 +46,7 @@ def explain(
     output: str,
     timeout: float,
 ) -> None:
-    """Show all evidence for IMAGE with its source and age, then the result of each check of each policy.
+    """Show all evidence for IMAGE with its age, then the result of each check of each policy.
 
     Exit code 0: the image would be admitted. 1: it would be refused. 2: it could not be checked, or no policy
     matches it.
@@ -82,6 +85,10 @@ def evidence_lines(judged: JudgedImage, now: datetime) -> dict[str, str]:
         facts["scan type"] = evidence.scan_type
     facts |= {f"scan of {digest[:19]}": report for digest, report in evidence.scans.items()}
     facts |= {f"signatures of {digest[:19]}": proofs for digest, proofs in evidence.proofs.items()}
+    for name in ("repository_configuration", "registry_configuration"):
+        fact: Fact[Any] = getattr(evidence, name)
+        if not isinstance(fact, Missing) or fact.cause is not Cause.NOT_ASKED:
+            facts[name.replace("_", " ")] = fact
     return lines | {name: _fact(fact, now) for name, fact in facts.items()}
 
 
@@ -111,6 +118,8 @@ def _value(value: object, now: datetime) -> str:
             return _report(report, now)
         case VerificationResults() as proofs:
             return "\n    ".join(_proofs(proofs))
+        case RepositoryConfiguration(repository=about) | RegistryConfiguration(registry=about) as configuration:
+            return "\n    ".join([str(about), *_parts(configuration)])
         case tuple() as images:
             return ", ".join(
                 f"{one.platform or 'any platform'} {one.digest}"
@@ -144,6 +153,17 @@ def _proofs(proofs: VerificationResults) -> list[str]:
     return [
         *lines,
         *(f"Amazon ECR managed signing with {hint.profile_arn}: {hint.state.value}" for hint in proofs.hints),
+    ]
+
+
+def _parts(configuration: RepositoryConfiguration | RegistryConfiguration) -> list[str]:
+    """Return a line for each call: what it returned, or why it returned nothing."""
+    parts = {field.name.replace("_", " "): getattr(configuration, field.name) for field in fields(configuration)[1:]}
+    return [
+        f"{name}: unknown: {cause_words(part.cause, part.source)}"
+        if isinstance(part, SourceUnavailableError)
+        else f"{name}: {harmless(str(part or 'none'), MAX_WORDS)}"
+        for name, part in parts.items()
     ]
 
 

@@ -67,8 +67,8 @@ def notation(trust_policy: Path, trust_store: Path, name: str, actions: tuple[st
 
     Each statement becomes an ImagePolicy: its registry scopes become match.images; its level, overrides, verifyTimestamp
     and trusted identities become one authority. Each trust store that a statement names becomes a TrustStore. Another
-    policy refuses images that no statement covers, as Notation does: with --action Deny, also those of the control plane
-    and of add-ons. Without --action Deny, nothing is refused.
+    policy is about images that no statement covers: with --action Deny it refuses them, as Notation does, also those of
+    the control plane and of add-ons. Without --action Deny, nothing is refused.
 
     If something cannot be converted, the command prints an error with line and column, and no objects; see --partial.
 

@@ -96,8 +96,8 @@ def posture(
     """Check how repositories of Amazon ECR are configured: who can push and pull, tags, scans, encryption, lifecycle.
 
     REGISTRY is an account and a region, such as 111122223333/eu-west-1, for all its repositories. REPOSITORY is a repository
-    with the host of its registry. The command changes nothing in AWS. Each failure comes with an AWS CLI command and a
-    Terraform attribute that correct it.
+    with the host of its registry. The command changes nothing in AWS. Most failures come with an AWS CLI command and
+    a Terraform attribute that correct them.
 
     It makes two calls for each repository, and a few for each registry. At the default rate of 20 calls a second for each
     API, 10,000 repositories take about nine minutes.

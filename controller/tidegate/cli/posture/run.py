@@ -45,8 +45,8 @@ class PostureRun:
         if inventory is not None and inventory.unreadable:
             first = inventory.unreadable[0]
             raise ArgumentError(
-                f"{len(inventory.unreadable)} ImageVerdict objects that are not valid, {first.name} among them "
-                f"({first.problem}): it is not known what runs; write them again with kubectl"
+                f"{len(inventory.unreadable)} ImageVerdict objects are not valid, for example {first.name} "
+                f"({first.problem}), so it is not known what runs; save them again with kubectl get imageverdicts -o yaml"
             )
         self._least = least
         self._policies = _policies(policy_files)

@@ -105,7 +105,9 @@ def policy_rows(objects: Sequence[Mapping[str, Any]], *, in_cluster: bool) -> It
             state, text = State.FAILED, "; ".join(policy.problems)
         elif in_cluster:
             state, text = _status(one, policy.generation)
-        fix = {State.FAILED: "correct the policy", State.UNKNOWN: "look whether the controller is ready"}.get(state, "")
+        fix = {State.FAILED: "correct the policy", State.UNKNOWN: "check whether the controller is ready"}.get(
+            state, ""
+        )
         yield Row(check=PreflightCheck.POLICIES, subject=policy.name, state=state, found=text, fix=fix)
 
 
@@ -130,7 +132,7 @@ def webhook_row(cluster: Cluster, namespace: str, image: str) -> Row:
         State.FAILED,
         namespace,
         "a known-bad Pod was admitted without a warning",
-        f"look whether namespace {namespace} is exempt, whether a policy with Deny or Warn matches it, and whether the "
+        f"check whether namespace {namespace} is exempt, whether a policy with Deny or Warn matches it, and whether the "
         "API server reaches the Pods on port 9443",
     )
 

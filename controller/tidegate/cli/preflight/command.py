@@ -93,7 +93,7 @@ def preflight(
 ) -> None:
     """Check AWS identity, IAM permissions, endpoints, scanning, clock, policies and webhook, and show how to fix them.
 
-    Nothing is changed: IAM actions are tried with read-only calls, and the webhook with a dry run. Run it with the
+    Nothing is changed: IAM actions are tried with calls that change nothing, and the webhook with a dry run. Run it with the
     identity of the controller, for example by the chart's `preflight.enabled`. It reads the policies and tries the webhook
     with a kubeconfig or the Pod's ServiceAccount.
 

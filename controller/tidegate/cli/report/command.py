@@ -39,7 +39,7 @@ GROUPINGS = ("workload", "namespace", "reason", "policy", "image")
     type=click.Choice(GROUPINGS),
     default="workload",
     show_default=True,
-    help="What the rows of the last table are; the other outputs have every grouping.",
+    help="How to group the last table of the text output; JSON and HTML have every grouping.",
 )
 @click.option(
     "--output",

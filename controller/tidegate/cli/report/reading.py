@@ -96,7 +96,9 @@ def _documents(content: bytes, file: Path) -> list[Any]:
         documents = list(yaml.load_all(content, Loader=yaml.CSafeLoader))
         limit = len(content) + 1
         if _count(documents, limit, depth=0) > limit:
-            raise ArgumentError(f"{file} has aliases that make it larger than it is; write it with kubectl")
+            raise ArgumentError(
+                f"{file} has YAML aliases that repeat more than the file holds; save it with kubectl get imageverdicts -o json"
+            )
     except (yaml.YAMLError, msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as problem:
         words = " ".join(str(problem).split())
         raise ArgumentError(f"{file} is neither JSON nor YAML: {words}") from problem

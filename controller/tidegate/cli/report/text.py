@@ -40,7 +40,10 @@ def print_report(summary: Summary, inventory: Inventory, *, by: str, now: dateti
         to.print()
         _print_groups(to, by.upper(), summary.by_policy if by == "policy" else summary.by_image)
     if summary.incomplete:
-        print_line(to, f"{plural(summary.incomplete, 'image')} run in more places than their verdicts list")
+        print_line(
+            to,
+            f"incomplete verdicts: {summary.incomplete}, too large to list every namespace, workload, policy and result",
+        )
     for one in inventory.unreadable:
         print_line(to, f"not valid, left out: {one.name}: {one.problem}", style="magenta")
 
@@ -100,7 +103,7 @@ def _print_runs(to: Console, runs: Runs) -> None:
     if runs.omitted_namespaces:
         print_line(to, f"and in {plural(runs.omitted_namespaces, 'more namespace')}", indent=2)
     if not runs.pods and runs.last_seen:
-        print_line(to, f"does not run since {time_text(runs.last_seen)}", indent=2)
+        print_line(to, f"has not run since {time_text(runs.last_seen)}", indent=2)
 
 
 def _print_totals(to: Console, summary: Summary) -> None:
@@ -111,7 +114,11 @@ def _print_totals(to: Console, summary: Summary) -> None:
     unchecked = f"{plural(summary.unchecked_workloads, 'workload')} could not be checked"
     print_line(to, f"{unchecked} ({plural(summary.unchecked_images, 'image')})", indent=2)
     if summary.exempt_workloads:
-        print_line(to, f"{plural(summary.exempt_workloads, 'workload')} would be admitted by an exception", indent=2)
+        print_line(
+            to,
+            f"{plural(summary.exempt_workloads, 'workload')} would be admitted although a check does not pass",
+            indent=2,
+        )
 
 
 def _print_groups(to: Console, title: str, groups: Sequence[Group]) -> None:

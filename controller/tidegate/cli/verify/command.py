@@ -54,7 +54,8 @@ def verify(ctx: click.Context, /, **given: Any) -> None:
       tidegate verify --bundle FILE ARTIFACT...  a Sigstore bundle in files
 
     With --policy, tidegate looks up the images in their registries, and verifies the signatures and attestations that
-    the ImagePolicy objects require. It ignores their other requirements. The other forms work offline and fetch nothing.
+    the ImagePolicy objects require. Of their other requirements, it checks only registries. The other forms work offline and
+    fetch nothing.
     For them, set the trusted signers with Notation's trust policy and trust store, with Sigstore's trusted root and an
     identity, or with a key.
 

@@ -56,7 +56,7 @@ def _requirements(policy: ImagePolicy) -> bool:
 
 def _only_signatures(policy: ImagePolicy) -> ImagePolicy:
     """Return the policy with its signatures, attestations and registries only."""
-    return replace(policy, tags=None, scan=None, vulnerabilities=None)
+    return replace(policy, tags=None, scan=None, vulnerabilities=None, repository=None)
 
 
 def _check_reference(text: str) -> None:

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SOURCES := controller tests deploy docs
 PYTEST_ARGS ?=
-CORES := $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)')
+CORES := $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)' 2>/dev/null)
 # Of three processes one runs at a low priority: see tests/distribution.py.
 PROCESSES ?= $(if $(filter 1,$(CORES)),0,3)
 FUZZ_SECONDS ?= 600

@@ -143,7 +143,8 @@ def _serving(figures: dict[str, Any]) -> list[str]:
         lines += [
             "",
             f"Requests a second of processor time over 20,000 images, as a multiple of those over 1,000 (aim: {MANY_AIM}):",
-            f"{'; '.join(many)}. Each of these samples takes a minute, so that every tag is looked up once in it.",
+            f"{'; '.join(many)}.",
+            "Each of these samples takes a minute, in which every tag is looked up again, as AWS may have changed it.",
         ]
     return [*lines, ""]
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 PIECE_BYTES = 64 * 1024
 TAGS = [f"{number:04}-" + "t" * 245 for number in range(1_000)]
 _TAGS = json.dumps(TAGS).strip("[]")
-"""To write them anew for each image would take longer than to read them."""
+"""As JSON, written once: to write them for each image would take longer than tidegate takes to read them."""
 
 
 class LongAnswers:

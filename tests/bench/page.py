@@ -144,7 +144,7 @@ def _serving(figures: dict[str, Any]) -> list[str]:
             "",
             f"Requests a second of processor time over 20,000 images, as a multiple of those over 1,000 (aim: {MANY_AIM}):",
             f"{'; '.join(many)}.",
-            "Each of these samples takes a minute, in which every tag is looked up again, as AWS may have changed it.",
+            "Each of these samples takes a minute, in which every tag is looked up again.",
         ]
     return [*lines, ""]
 

@@ -1,6 +1,7 @@
 """Warm requests: the whole product on one core, beside a constant answer on the same stack and kopf's stock server.
 
-All in one run, in interleaved rounds; wrk on the other core. What is compared is the same 7 KB Pod over TLS.
+All in one run, in interleaved rounds; wrk on the other core. What is compared is the same 7 KB Pod over TLS. Images in
+turn are measured after the others, once and for longer.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ RATE = 2_000
 """Calls a second to each API of the simulated AWS, so that 20,000 images are looked up in seconds."""
 WARM_UP_SECONDS = 1
 IN_TURN = 30
-"""How many times longer images in turn are asked for: a minute by default, in which each tag is looked up once again."""
+"""Samples of images in turn are this many times longer: a minute by default, in which each tag is looked up again."""
 POLICY: dict[str, Any] = {
     "registries": [{"account": "111122223333", "region": "eu-west-1"}],
     "tags": {"immutable": True},

@@ -172,7 +172,7 @@ def _ask(port: int, noted: Walk) -> None:
 
 
 def _is_counted(frame: FrameType) -> bool:
-    """Tell whether a frame is that of a function of tidegate; a class that a library makes has its file's name alone."""
+    """Tell whether a frame is of a function in a file of tidegate. A method that a library generated is in no file."""
     code, module = frame.f_code, frame.f_globals.get("__name__", "")
     is_its_own = module.partition(".")[0] == "tidegate" and code.co_filename.startswith(str(PACKAGE))
     return is_its_own and code.co_name not in COMPREHENSIONS

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 POLL_SECONDS, MAX_POLL_SECONDS = 0.1, 0.5
-"""Most questions start a process: what comes late is asked for less often."""
+"""The pause grows, because most questions start a process."""
 POLL_FACTOR = 1.3
 DEFAULT_TIMEOUT_SECONDS = 30.0
 REQUEST_TIMEOUT_SECONDS = 5.0

@@ -183,7 +183,8 @@ CONFIG_MAP: Final = Section(
                 unique=True,
             ),
             "The keys that hold certificates, as PEM or DER (in `binaryData`); other keys are ignored. If omitted, every key"
-            " must hold certificates. With type `sigstore`, the one key that holds the trusted root; if omitted, `trusted_root.json`, or the only key.",
+            " must hold certificates. With type `sigstore`, the one key that holds the trusted root; if omitted,"
+            " `trusted_root.json`, or the only key.",
         ),
     ),
 )

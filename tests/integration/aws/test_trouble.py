@@ -214,3 +214,11 @@ def test_the_gate_learns_what_went_wrong(sim):
     sim.inject("throttle", service="ecr")
     trouble(Aws(sim, gate=gate).ecr.describe_images, APP, [V1])
     assert gate.left == [("ecr:DescribeImages", OWN, Cause.THROTTLED)]
+
+
+def test_the_gate_learns_that_a_role_is_denied(sim, world):
+    world.add_account(OTHER.account, roles=())
+    gate = Gate()
+    accounts = (RegistryAccount(account=OTHER.account, role_arn=READER),)
+    trouble(Aws(sim, gate=gate, accounts=accounts).ecr.describe_images, EcrRepository(OTHER, "team/app"), [V1])
+    assert gate.left == [("ecr:DescribeImages", OTHER, Cause.ROLE_DENIED)]

@@ -57,7 +57,8 @@ def test_the_configuration_that_a_policy_asks_for(desk: Desk, world: World) -> N
     lines = ended.out.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("  repository configuration: "))
     assert re.fullmatch(r"  repository configuration: 111122223333/eu-west-1/team/app \[[0-9]+ s old\]", lines[at])
-    assert lines[at + 2].startswith("    encryption: ")
+    assert lines[at + 1] == '    settings: {"mutability": "IMMUTABLE", "exclusion_filters": []}'
+    assert lines[at + 2] == '    encryption: {"type": "AES256", "key": ""}'
     assert lines[at + 3].startswith("    policy: xxxxx")
     assert len(lines[at + 3]) < 1_000
     assert lines[at + 4] == "    lifecycle: none"

@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.cluster.ports import free_ports
 from tests.integration.egress.peer import Peer
 from tidegate.egress.exchange import Egress
 from tidegate.egress.hosts import HostList
+from tidegate.evidence.fact import Cause
+from tidegate.images.repository import Registry
 from tidegate.revocation.services import MAX_REDIRECTS, HttpRevocationServices
 from tidegate.verify.notation.revocation.material import (
     MAX_CRL_BYTES,
@@ -186,3 +189,29 @@ def test_an_error_is_no_answer(make, peer, ask, status):
 def test_a_host_that_is_down(make, peer, ask):
     services = make("pki.test:1")
     assert "pki.test:1 could not be reached" in reason(services.fetch(ask("http://pki.test:1/x"), SECONDS))
+
+
+class Calls:
+    """A gate that remembers what became of each call."""
+
+    def __init__(self) -> None:
+        self.causes: list[Cause | None] = []
+
+    def enter(self, source: str, registry: Registry) -> None:
+        pass
+
+    def leave(
+        self, source: str, registry: Registry, *, seconds: float, cause: Cause | None, found: bool = True
+    ) -> None:
+        self.causes.append(cause)
+
+
+def test_the_gate_learns_what_became_of_each_call(names, peer, ask):
+    calls, closed = Calls(), free_ports(1)[0]
+    hosts = HostList((), (f"pki.test:{peer.port}", f"pki.test:{closed}"))
+    services = HttpRevocationServices(hosts, egress=Egress(look_up=names), gate=calls)
+    peer.answer("/good", b"answer")
+    assert services.fetch(ask(peer.url("/good", "pki.test")), SECONDS) == b"answer"
+    assert isinstance(services.fetch(ask(f"http://pki.test:{closed}/none"), SECONDS), NoAnswer)
+    assert calls.causes == [None, Cause.UNREACHABLE]
+    services.close()

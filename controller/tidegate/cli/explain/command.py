@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from tidegate.checks.messages import age, cause_words, harmless
 from tidegate.checks.verification import MAX_WORDS
@@ -157,14 +158,16 @@ def _proofs(proofs: VerificationResults) -> list[str]:
 
 
 def _parts(configuration: RepositoryConfiguration | RegistryConfiguration) -> list[str]:
-    """Return a line for each call: what it returned, or why it returned nothing."""
+    """Return a line for each call: what it returned, as JSON where it is no text, or why it returned nothing."""
     parts = {field.name.replace("_", " "): getattr(configuration, field.name) for field in fields(configuration)[1:]}
-    return [
-        f"{name}: unknown: {cause_words(part.cause, part.source)}"
-        if isinstance(part, SourceUnavailableError)
-        else f"{name}: {harmless(str(part or 'none'), MAX_WORDS)}"
-        for name, part in parts.items()
-    ]
+    return [f"{name}: {_part(part)}" for name, part in parts.items()]
+
+
+def _part(part: object) -> str:
+    if isinstance(part, SourceUnavailableError):
+        return f"unknown: {cause_words(part.cause, part.source)}"
+    text = part if isinstance(part, str) else json.dumps(msgspec.to_builtins(part))
+    return harmless(text if part else "none", MAX_WORDS)
 
 
 def _print(row: CheckedImage, judged: JudgedImage, facts: Mapping[str, str]) -> None:

@@ -71,7 +71,16 @@ class Bodies:
 
     def read(self, response: AWSResponse, url: str) -> bytes:
         """Return the body; raise SourceUnavailableError for one that is too long, and the SDK's error for a broken one."""
-        began, body = monotonic(), bytearray()
+        body = bytearray()
+        try:
+            self._receive(body, response, url)
+            return bytes(body)
+        finally:
+            # The SDK keeps an error in a reference cycle, and this frame with it until the garbage collector runs.
+            body.clear()
+
+    def _receive(self, body: bytearray, response: AWSResponse, url: str) -> None:
+        began = monotonic()
         try:
             while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
                 body += piece
@@ -82,7 +91,6 @@ class Bodies:
             raise sdk.ReadTimeoutError(endpoint_url=url, error=exc) from exc
         except (HTTPError, OSError) as exc:
             raise sdk.ConnectionClosedError(endpoint_url=url, error=exc) from exc
-        return bytes(body)
 
     def _check_size(self, size: int) -> None:
         if size > MAX_ANSWER_BYTES:

@@ -1,6 +1,7 @@
 """Posture checks on who may write to a repository and who may pull from it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from tidegate.evidence.registry_configuration import PullThroughRule, RegistryConfiguration, RepositoryConfiguration
 from tidegate.evidence.source_unavailable import SourceUnavailableError
@@ -55,8 +56,18 @@ def assess_push(
         _pull_through(repository.repository, registry),
     ]
     if access.answer in {PushAnswer.PRINCIPALS, PushAnswer.ACCOUNTS}:
-        results.insert(1, _guard(repository, access))
+        results[:1] = _with_one_command(results[0], _guard(repository, access), repository, allowed)
     return tuple(results)
+
+
+def _with_one_command(
+    push: PostureResult, guard: PostureResult, repository: RepositoryConfiguration, allowed: Sequence[PrincipalSet]
+) -> tuple[PostureResult, PostureResult]:
+    """Give both one command where both fail: each sets the whole policy, and would remove what the other one added."""
+    if push.status is not PostureStatus.FAIL or guard.status is not PostureStatus.FAIL:
+        return push, guard
+    line = remedies.restrict_push(repository, allowed, guarded=True)
+    return replace(push, aws_cli=line), replace(guard, aws_cli=line)
 
 
 def _push(

@@ -46,19 +46,28 @@ def of_repository(operation: str, repository: EcrRepository, *arguments: str) ->
     return command(operation, repository.registry, *place, *arguments)
 
 
-def restrict_push(configuration: RepositoryConfiguration, pushers: Sequence[PrincipalSet]) -> str:
+def restrict_push(
+    configuration: RepositoryConfiguration, pushers: Sequence[PrincipalSet], *, guarded: bool = False
+) -> str:
     """Return the line that adds a Deny of pushes to the repository's policy, for all but the pushers.
 
     Without any, it names a role whose name only the user knows: a Deny for everyone would lock out the owner too.
+    ``guarded`` adds the Deny of ``guard_policy`` too.
     """
     left_out = pushers or (_role(configuration.repository, "YOUR-CI-ROLE"),)
-    return _with_statement(configuration, _deny(_SID_PUSH, PUSH_ACTIONS, left_out))
+    statements = [_deny(_SID_PUSH, PUSH_ACTIONS, left_out)]
+    if guarded:
+        statements.append(_guard(configuration.repository))
+    return _with_statements(configuration, statements)
 
 
 def guard_policy(configuration: RepositoryConfiguration) -> str:
     """Return the line that adds a Deny of changes to the policy, for all but an administrator whose name the user knows."""
-    left_out = (_role(configuration.repository, "YOUR-ADMIN-ROLE"),)
-    return _with_statement(configuration, _deny(_SID_GUARD, GUARD_ACTIONS, left_out))
+    return _with_statements(configuration, [_guard(configuration.repository)])
+
+
+def _guard(repository: EcrRepository) -> Mapping[str, Any]:
+    return _deny(_SID_GUARD, GUARD_ACTIONS, (_role(repository, "YOUR-ADMIN-ROLE"),))
 
 
 def _role(repository: EcrRepository, name: str) -> PrincipalSet:
@@ -74,8 +83,8 @@ def _deny(sid: str, actions: Sequence[str], left_out: Sequence[PrincipalSet]) ->
     return {"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": list(actions), "Condition": conditions}
 
 
-def _with_statement(configuration: RepositoryConfiguration, statement: Mapping[str, Any]) -> str:
-    """Return the line that sets the policy with a statement more, or the one that shows a policy that is not understood."""
+def _with_statements(configuration: RepositoryConfiguration, statements: Sequence[Mapping[str, Any]]) -> str:
+    """Return the line that sets the policy with more statements, or the one that shows a policy that is not understood."""
     repository, written = configuration.repository, configuration.policy
     document: dict[str, Any] = {"Version": "2012-10-17", "Statement": []}
     if written is not None:
@@ -84,7 +93,7 @@ def _with_statement(configuration: RepositoryConfiguration, statement: Mapping[s
         except VerificationError:
             return of_repository("get-repository-policy", repository)
         document = json.loads(str(written))
-    present = document.get("Statement", [])
-    kept = [one for one in (present if isinstance(present, list) else [present]) if one.get("Sid") != statement["Sid"]]
-    policy = json.dumps(document | {"Statement": [*kept, statement]}, separators=(",", ":"))
+    present, added = document.get("Statement", []), {one["Sid"] for one in statements}
+    kept = [one for one in (present if isinstance(present, list) else [present]) if one.get("Sid") not in added]
+    policy = json.dumps(document | {"Statement": [*kept, *statements]}, separators=(",", ":"))
     return of_repository("set-repository-policy", repository, "--policy-text", policy)

@@ -1,6 +1,8 @@
 """Bodies are read in pieces: what is too long or too slow is no answer, and what is long is read by few at a time."""
 
+import gc
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
@@ -49,6 +51,24 @@ def test_an_answer_that_is_too_long_is_no_answer_and_its_end_is_not_waited_for(a
     with pytest.raises(SourceUnavailableError, match="longer than") as raised:
         ecr.describe_images(APP, tags(1))
     assert (raised.value.cause, raised.value.source) == (Cause.UNEXPECTED_ANSWER, "ecr:DescribeImages")
+
+
+def test_what_was_read_of_answers_that_are_too_long_is_not_kept(aws, ecr):
+    """The SDK keeps the error in a reference cycle, until the garbage collector runs."""
+    aws.padding = 2 * MAX_ANSWER_BYTES
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            with pytest.raises(SourceUnavailableError, match="longer than"):
+                ecr.describe_images(APP, tags(1))
+        sizes = [each.size for each in tracemalloc.take_snapshot().traces]
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    # What the server in this process sends is longer than what is read of it.
+    assert [size for size in sizes if SMALL_ANSWER_BYTES < size < 2 * MAX_ANSWER_BYTES] == []
 
 
 def test_an_answer_of_the_most_bytes_is_one(aws, ecr):

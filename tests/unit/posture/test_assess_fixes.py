@@ -188,6 +188,15 @@ def test_the_command_restricts_pushes_and_keeps_the_present_statements(text: str
     assert (found.is_guarded, [str(one) for one in found.principals]) == (True, [CI])
 
 
+def test_one_command_corrects_both_where_pushes_and_changes_of_the_policy_fail() -> None:
+    """The second of two would remove what the first one added, since each sets the whole policy."""
+    found = results(repository(policy(deny_push(CI, CI.replace("role/", "role/other-")))))
+    assert (found["push"].status, found["push-guard"].status) == (FAIL, FAIL)
+    assert found["push"].aws_cli == found["push-guard"].aws_cli
+    after = push_access(repository(_new_policy(found["push"].aws_cli)), registry())
+    assert (after.is_guarded, [str(one) for one in after.principals]) == (True, [CI])
+
+
 def test_no_command_locks_everyone_out() -> None:
     """A Deny without a condition would also keep the owner from correcting it."""
     for rules in (RULES, RepositoryRules()):

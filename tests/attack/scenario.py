@@ -12,11 +12,15 @@ from tests.attack import scenarios
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one run of an attack showed: the figures with their units, the bound, and whether it held."""
+    """What one run of an attack showed: the figures with their units, the bound, and whether it held.
+
+    ``in_time`` tells whether the bounds of the wall clock held too, which other programs on a busy machine can break.
+    """
 
     measured: str
     bound: str
     held: bool
+    in_time: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,14 +183,15 @@ class WatchedExceptions(WatchedObjects):
         self._take()
         now = self._now()
         self._wake_at_next_change(now)
+        if self._writes_statuses:
+            # Before the statuses, which may be many: a short exception ends soon after its notice.
+            await self._notices.tell(self._in_force, now)
         if self._is_fresh and self.policies().synced:
             # Otherwise an exception only seems to have no effect.
             judged = self._judged(now)
             await self._write_statuses(
                 (_name(one), one.status_patch(state, message, now)) for one, state, message in judged
             )
-        if self._writes_statuses:
-            await self._notices.tell(self._in_force, now)
         if self.left_out != self._logged_left_out:
             self._logged_left_out = self.left_out
             _log.warning("too many exceptions are left out", kind=self.kind, left_out=self.left_out)

@@ -28,7 +28,7 @@ from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 
 POLICIES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 LOADING_SECONDS: Final = 10.0
-"""How long the readiness of a process that just started waits for the trust that its policies use."""
+"""How long statuses wait for the trust that policies use, and the readiness of a process that just started."""
 
 _log = structlog.get_logger(__name__)
 
@@ -99,6 +99,7 @@ class WatchedPolicies(WatchedObjects):
         self._taken: Sequence[Policy] = ()
         self._warming: asyncio.Task[None] | None = None
         self._first_at: float | None = None
+        self._unread_since: float | None = None
         if trust is not None:
             trust.notify(self.mark_dirty)
         if exceptions is not None:
@@ -110,13 +111,21 @@ class WatchedPolicies(WatchedObjects):
 
     def is_loading(self) -> bool:
         """Tell whether this process just started and still reads trust or prepares verifiers for its first policies."""
-        return self._is_first_reading() or (self._has_just_started() and self._warming is not None)
+        return self._has_just_started() and (not self._is_read() or self._warming is not None)
 
-    def _is_first_reading(self) -> bool:
-        if not self._has_just_started():
-            return False
+    def _is_read(self) -> bool:
+        """Tell whether the trust that the policies use, and the exceptions from them, were read or refused."""
         is_without_trust = self._trust is not None and not self._trust.is_read(self._taken)
-        return is_without_trust or (self._exceptions is not None and not self._exceptions.is_read())
+        return not is_without_trust and (self._exceptions is None or self._exceptions.is_read())
+
+    def _is_reading(self) -> bool:
+        """Tell whether something is still to be read, and has been for less than LOADING_SECONDS."""
+        if self._is_read():
+            self._unread_since = None
+            return False
+        if self._unread_since is None:
+            self._unread_since = time.monotonic()
+        return time.monotonic() - self._unread_since <= LOADING_SECONDS
 
     def _has_just_started(self) -> bool:
         return self._first_at is not None and time.monotonic() - self._first_at <= LOADING_SECONDS
@@ -127,9 +136,9 @@ class WatchedPolicies(WatchedObjects):
         policies = self._compile(objects)
         trust = NO_TRUST if self._trust is None else self._trust.snapshot(policies)
         self._take(policies, trust)
-        if self._is_first_reading():
-            # Other replicas know more until the trust is read, so their statuses stay. The next list comes with the
-            # trust, at the latest when readiness no longer waits for it.
+        if self._is_reading():
+            # Other replicas may know more until the trust is read, so their statuses stay. The next list comes with the
+            # trust, at the latest when nothing waits for it any more.
             asyncio.get_running_loop().call_later(LOADING_SECONDS, self.mark_dirty)
             return
         compiled, now = {policy.uid: policy for policy in policies}, self._now()

@@ -1,6 +1,6 @@
 """The status of tidegate's objects: the condition Ready, written only if it is not true yet.
 
-Every replica writes the same content, so that replicas do not overwrite each other.
+Replicas that know the same write the same content, so that they do not overwrite each other.
 """
 
 from collections.abc import Mapping
@@ -50,6 +50,14 @@ def ready_patch(
         "metadata": {"resourceVersion": _mapping(obj.get("metadata")).get("resourceVersion")},
         "status": {**wanted, "conditions": [*others, ready]},
     }
+
+
+def told_by(patch: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a patch of ``ready_patch`` says of the object, without times and the conditions of others."""
+    status = dict(patch["status"])
+    ready = dict(status.pop("conditions")[-1])
+    del ready["lastTransitionTime"]
+    return status | {READY: ready}
 
 
 def stored_status(obj: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -43,6 +43,18 @@ async def test_replicas_write_one_event_together_and_a_failed_one_is_repeated():
     assert [one["metadata"]["name"] for one in third.api.events] == [world.api.events[0]["metadata"]["name"]]
 
 
+async def test_an_event_comes_before_the_statuses():
+    """These may be a hundred writes, and the notice of a short exception comes late in its life."""
+    world = World(obj("a"))
+    world.now = SOON
+    written: list[str] = []
+    patch, create = world.api.merge_patch, world.api.create
+    world.api.merge_patch = lambda *given: written.append("status") or patch(*given)
+    world.api.create = lambda *given: written.append("event") or create(*given)
+    await world.refresh()
+    assert written == ["event", "status"]
+
+
 async def test_an_exception_that_was_extended_is_announced_again():
     world = World(obj("a"))
     world.now = SOON

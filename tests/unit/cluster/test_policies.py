@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.policy.signature_examples import by_notation
 from tidegate.admission import known_bad
+from tidegate.cluster import objects
 from tidegate.cluster import policies as module
 from tidegate.cluster.api import ApiError, KubernetesApi
 from tidegate.cluster.policies import WatchedPolicies
@@ -280,6 +281,47 @@ class TestTrust:
         await source.resync.refresh_once()
         (condition,) = api.policies[0]["status"]["conditions"]
         assert (condition["status"], condition["reason"]) == ("True", "Applied")
+
+    async def test_replicas_that_know_different_trust_do_not_overwrite_each_other_without_end(self, source, api, monkeypatch):
+        """One reads a key or a ConfigMap, another one cannot: each write is an event that makes the other one list."""
+        now, trust = 1_000.0, FakeTrust()
+        monkeypatch.setattr(objects.time, "monotonic", lambda: now)
+        trust.trust = trusted("acme")
+        other = WatchedPolicies(cast("KubernetesApi", api), trust=trust, now=lambda: NOW)
+        for _ in range(50):
+            await source.resync.refresh_once()
+            await other.resync.refresh_once()
+        assert len(api.patched) == 2 * objects.MAX_REPEATS
+        now += objects.REPEAT_SECONDS
+        await source.resync.refresh_once()
+        assert len(api.patched) == 2 * objects.MAX_REPEATS + 1
+        before = len(api.patched)
+        trust.trust = NO_TRUST
+        for _ in range(5):
+            await source.resync.refresh_once()
+            await other.resync.refresh_once()
+        assert len(api.patched) <= before + 1
+        assert api.policies[0]["status"]["conditions"][0]["reason"] == "TrustIncomplete"
+
+    async def test_a_change_is_written_at_once_however_often_it_came(self, source, trust, api):
+        for state in [trusted("acme"), NO_TRUST] * 10:
+            trust.trust = state
+            await source.resync.refresh_once()
+        assert len(api.patched) == 20
+
+    async def test_no_status_tells_of_trust_that_is_only_being_read(self, source, trust, api, monkeypatch):
+        """Long after the start: another replica may have read it, and a reason that is gone in a moment helps no one."""
+        now = 1_000.0
+        monkeypatch.setattr(module.time, "monotonic", lambda: now)
+        await source.resync.refresh_once()
+        now += 3_600
+        trust.read, api.policies = False, [policy("b", spec=by_notation(trustStores=["acme"]))]
+        await source.resync.refresh_once()
+        assert "status" not in api.policies[0]
+        assert not source.is_loading()
+        now += module.LOADING_SECONDS + 1
+        await source.resync.refresh_once()
+        assert api.policies[0]["status"]["conditions"][0]["reason"] == "TrustIncomplete"
 
     async def test_verifiers_are_made_ready_beside_and_no_policy_waits_for_that(self, api, trust):
         """Readiness waits; a policy that changes meanwhile is in force at once, and is made ready for after that."""

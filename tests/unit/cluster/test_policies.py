@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -282,10 +283,12 @@ class TestTrust:
         (condition,) = api.policies[0]["status"]["conditions"]
         assert (condition["status"], condition["reason"]) == ("True", "Applied")
 
-    async def test_replicas_that_know_different_trust_do_not_overwrite_each_other_without_end(self, source, api, monkeypatch):
+    async def test_replicas_that_know_different_trust_do_not_overwrite_each_other_without_end(
+        self, source, api, monkeypatch
+    ):
         """One reads a key or a ConfigMap, another one cannot: each write is an event that makes the other one list."""
         now, trust = 1_000.0, FakeTrust()
-        monkeypatch.setattr(objects.time, "monotonic", lambda: now)
+        monkeypatch.setattr(objects, "time", SimpleNamespace(monotonic=lambda: now))
         trust.trust = trusted("acme")
         other = WatchedPolicies(cast("KubernetesApi", api), trust=trust, now=lambda: NOW)
         for _ in range(50):
@@ -312,7 +315,7 @@ class TestTrust:
     async def test_no_status_tells_of_trust_that_is_only_being_read(self, source, trust, api, monkeypatch):
         """Long after the start: another replica may have read it, and a reason that is gone in a moment helps no one."""
         now = 1_000.0
-        monkeypatch.setattr(module.time, "monotonic", lambda: now)
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
         await source.resync.refresh_once()
         now += 3_600
         trust.read, api.policies = False, [policy("b", spec=by_notation(trustStores=["acme"]))]

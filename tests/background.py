@@ -7,6 +7,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -85,6 +86,11 @@ class BackgroundReplica:
     def leads(self) -> bool:
         """Whether it says that it leads."""
         return self.metric("tidegate_background_leader") == 1
+
+
+def acquired_after(spec: dict[str, Any], moment: datetime) -> float:
+    """Return how many seconds after a moment the holder of a Lease has acquired it, by its own clock."""
+    return (datetime.fromisoformat(spec["acquireTime"]) - moment).total_seconds()
 
 
 def holder(gate: Gate) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from tests.chart.render import CHART, HELM_TIMEOUT_SECONDS, NAMESPACE, RELEASE, run_helm
+from tests.chart.render import CHART, NAMESPACE, RELEASE, run_helm
 from tests.cluster import program, wait_for
 from tests.cluster.node import NodeCluster, controller_image, missing
 from tests.cluster.node.components import PAUSE_ACCOUNT, PAUSE_REPOSITORY, PAUSE_TAG, REGISTRY_PORT
@@ -112,7 +112,7 @@ class Installed(Release):
         verb: str,
         *arguments: str,
         values: Mapping[str, Any] | None = None,
-        timeout_seconds: float = HELM_TIMEOUT_SECONDS,
+        timeout_seconds: float = ROLLOUT_SECONDS,
     ) -> str:
         """Run helm on the release and return what it printed."""
         done = run_helm(

@@ -216,7 +216,12 @@ class ControlPlane:
         """Apply CustomResourceDefinitions and wait until the API server serves what they define."""
         self.apply(definitions)
         source, stdin = manifest_input(definitions)
-        self.kubectl("wait", "--for=condition=Established", "-f", source, "--timeout=30s", stdin=stdin)
+        wait = ("wait", "--for=condition=Established", "-f", source, "--timeout=30s")
+        # kubectl ends with an error where a definition has no condition yet.
+        wait_for(
+            lambda: self.kubectl(*wait, stdin=stdin, check=False).returncode == 0,
+            what="the CustomResourceDefinitions to be established",
+        )
 
     def get(self, *arguments: str, kubeconfig: Path | None = None) -> dict[str, Any]:
         """Run ``kubectl get ... -o json`` and return the object or the list."""

@@ -55,7 +55,9 @@ class Stage:
             timeout_seconds=JUDGED_SECONDS,
         )
         self.kubectl(*refused)
-        self.kubectl("get", "events", f"--namespace={chapter.namespace}", "--field-selector=reason=ImageNotAllowed")
+        events = ("get", "events", f"--namespace={chapter.namespace}", "--field-selector=reason=ImageNotAllowed")
+        wait_for(lambda: self._cluster.kubectl(*events, "--output=name").stdout, what="the Event about the finding")
+        self.kubectl(*events)
         _, report = self._tidegate("report")
         outcomes = {TURNED_BAD: self._apply(TURNED_BAD, chapter.namespace) and TURNED_BAD.expected in report}
         say(EXCEPTED.title)

@@ -98,10 +98,10 @@ def test_without_the_controller_enforced_namespaces_are_closed_and_deletion_work
 def test_the_controller_ends_with_0_on_sigterm(installation):
     assert installation.gate.process is not None
     process = installation.gate.process
-    installation.gate.stop()
     try:
-        assert process.returncode == 0, process.log_tail()
+        assert process.stop(grace_seconds=20) == 0, process.log_tail()
     finally:
+        installation.gate.stop()
         installation.gate.start()
 
 
@@ -132,7 +132,7 @@ def audit_only(installation):
     gate.values["auditOnly"] = False
     gate.install()
     gate.start()
-    gate.arm_configuration()
+    gate.arm()
 
 
 def test_the_audit_switch_turns_every_deny_into_a_warning(audit_only: Installation, gated_namespace):
@@ -161,7 +161,7 @@ def watched_namespace(installation):
     yield name
     del gate.values["namespaces"]
     gate.install()
-    gate.arm_configuration()
+    gate.arm()
     installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 

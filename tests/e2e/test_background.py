@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from tests.background import BackgroundReplica, holder
+from tests.background import BackgroundReplica, acquired_after, holder
 from tests.chart.render import custom_resource_definitions
 from tests.cluster import ControlPlane, wait_for
 from tests.e2e.conftest import require_programs
@@ -46,10 +48,10 @@ class Installed:
         manifest["metadata"]["namespace"] = namespace
         self.cluster.apply(manifest)
 
-    def verdict(self, digest: str, outcome: str) -> dict[str, object]:
+    def verdict(self, digest: str, outcome: str) -> dict[str, Any]:
         """Wait for an image's verdict."""
 
-        def look() -> dict[str, object]:
+        def look() -> dict[str, Any]:
             items = self.cluster.get("imageverdicts")["items"]
             return next(
                 (
@@ -88,10 +90,16 @@ def test_one_leads_and_the_other_follows(installed: Installed) -> None:
     installed.verdict(digest, "Pass")
     leader, follower = installed.leader, installed.follower
     assert sum(one.leads for one in installed.replicas) == 1
-    assert leader.metric("tidegate_image_verdict_writes_total", result="created") == 1
+    wait_for(
+        lambda: leader.metric("tidegate_image_verdict_writes_total", result="created") == 1,
+        what="the count of the write",
+    )
     assert follower.metric("tidegate_image_verdict_writes_total") == 0
     wait_for(lambda: follower.metric("tidegate_running_images", outcome="Pass") == 1, what="the verdict at the other")
-    assert follower.metric("tidegate_running_pods") == leader.metric("tidegate_running_pods") == 1
+    wait_for(
+        lambda: follower.metric("tidegate_running_pods") == leader.metric("tidegate_running_pods") == 1,
+        what="the Pod at both",
+    )
 
 
 def test_a_killed_leader_is_followed_within_15_seconds_and_admission_goes_on(installed: Installed) -> None:
@@ -100,14 +108,14 @@ def test_a_killed_leader_is_followed_within_15_seconds_and_admission_goes_on(ins
     installed.world.add_image("team/web", "v2", content="two")
     assert leader.process is not None
     leader.process.signal(signal.SIGKILL)
-    killed = time.monotonic()
+    killed, deadline = datetime.now(UTC), time.monotonic() + 60
     admitted = 0
     while not follower.leads:
         installed.deploy(namespace, f"{ECR}/team/web:v2", name=f"app-{admitted}")
         admitted += 1
-        assert time.monotonic() - killed < 30
-    # The times of the Lease make 12 s of it; the rest is for a busy machine.
-    assert time.monotonic() - killed < 15 + 2
+        assert time.monotonic() < deadline
+    # The times of the Lease make 13 s of it; the rest is for a busy machine.
+    assert acquired_after(holder(installed.gate), killed) < 15
     assert admitted > 1
     leader.start()
     assert not leader.leads
@@ -116,9 +124,10 @@ def test_a_killed_leader_is_followed_within_15_seconds_and_admission_goes_on(ins
 def test_a_leader_that_ends_hands_over_at_once(installed: Installed) -> None:
     leader, follower = installed.leader, installed.follower
     assert leader.process is not None
-    assert leader.process.stop() == 0, "it was killed because it did not end"
-    # Less than the Lease holds: it was released.
-    wait_for(lambda: follower.leads, what="the other to lead", timeout_seconds=6)
+    before = holder(installed.gate)["holderIdentity"]
+    assert leader.process.stop(grace_seconds=20) == 0, "it was killed because it did not end"
+    assert holder(installed.gate)["holderIdentity"] != before, "it was not released"
+    wait_for(lambda: follower.leads, what="the other to lead")
     leader.start()
     assert holder(installed.gate)["holderIdentity"].startswith("background-")
 
@@ -140,14 +149,15 @@ def test_a_deleted_crd_is_survived_and_nothing_is_lost(installed: Installed) -> 
     digest = installed.world.add_image("team/web", "v3", content="three")
     namespace = installed.cluster.create_namespace()
     installed.deploy(namespace, f"{ECR}/team/web:v3")
-    installed.verdict(digest, "Pass")
+    before = installed.verdict(digest, "Pass")
     definition = next(
         one for one in custom_resource_definitions() if one["metadata"]["name"].startswith("imageverdicts")
     )
     installed.cluster.kubectl("delete", "crd", definition["metadata"]["name"])
-    installed.world.add_finding("team/web", "v3", severity="CRITICAL")
     installed.cluster.apply_definitions(definition)
-    installed.verdict(digest, "Pass")
+    again = installed.verdict(digest, "Pass")
+    # What was known before is written: nothing was looked up again.
+    assert again["status"]["evidence"]["observedAt"] == before["status"]["evidence"]["observedAt"]
     for one in installed.replicas:
         assert one.process is not None
         assert one.process.returncode is None

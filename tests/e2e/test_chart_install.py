@@ -88,7 +88,12 @@ class Release:
             for index in range(len(self.webhooks()))
         ]
         rights = self.cluster.token_kubeconfig(self.namespace, NAME)
-        self.cluster.kubectl("patch", KIND, NAME, "--type=json", f"--patch={json.dumps(patch)}", kubeconfig=rights)
+        arguments = ("patch", KIND, NAME, "--type=json", f"--patch={json.dumps(patch)}")
+        # As in write_certificate, the right may come a moment after its object.
+        wait_for(
+            lambda: self.cluster.kubectl(*arguments, kubeconfig=rights, check=False).returncode == 0,
+            what="the controller's right to fill in the caBundle",
+        )
 
     def write_certificate(self) -> None:
         """Fill the certificate's Secret, as the controller does, and with no other right than the controller's."""
@@ -307,6 +312,10 @@ class TestRights:
             done = release.cluster.kubectl("auth", "can-i", *question, kubeconfig=rights, check=False)
             return done.stdout.strip() == "yes"
 
+        wait_for(
+            lambda: ask("get", f"secrets/{NAME}-tls", f"--namespace={release.namespace}"),
+            what="the controller's rights",
+        )
         return ask
 
     def test_the_controller_may_do_its_work_and_nothing_else(self, release, may):

@@ -44,8 +44,7 @@ def crds(control_plane: ControlPlane) -> Iterator[dict[str, dict[str, Any]]]:
     present = {crd["metadata"]["name"]: crd for crd in custom_resource_definitions()}
     control_plane.apply(list(present.values()))
     yield present
-    control_plane.apply(list(present.values()))
-    control_plane.kubectl("wait", "--for=condition=Established", *[f"crd/{name}" for name in present])
+    control_plane.apply_definitions(list(present.values()))
 
 
 def spec_properties(crd: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from tests.e2e.conftest import Installation, require_programs
 from tests.installed import prepare_node
 
 ROOT = Path(__file__).parents[2]
-DEMO_TIMEOUT_SECONDS = 290
+DEMO_TIMEOUT_SECONDS = 800
+pytestmark = pytest.mark.timeout(DEMO_TIMEOUT_SECONDS + 100)
 SCENES = [(chapter, scene) for chapter in CHAPTERS for scene in chapter.scenes]
 
 

@@ -60,7 +60,7 @@ def admits(installation: Installation, namespace: str) -> bool:
 
 def test_an_exception_is_made_used_and_ended(installation, strict_namespace):
     """Ended by its time alone: no event comes, and the answer that was remembered is not given again."""
-    end = 20.0
+    end = 30.0
     made = policy_exception("outage", namespaces=[strict_namespace], expiresAt=in_seconds(end))
     began = time.monotonic()
     installation.cluster.apply(made)

@@ -20,7 +20,7 @@ def self_certified(installation):
     gate.own_certificate = False
     gate.start()
     gate.cluster.kubectl("delete", "validatingwebhookconfiguration", "tidegate", "--ignore-not-found")
-    gate.arm_configuration()
+    gate.arm()
 
 
 def test_the_ca_bundle_is_filled_in_and_requests_are_judged(self_certified, gated_namespace):

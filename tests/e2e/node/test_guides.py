@@ -139,10 +139,10 @@ def test_the_install_guide(terminal: Terminal, request: pytest.FixtureRequest) -
                 assert "Succeeded" in said
             case ["helm", "upgrade", "tidegate"] if "team-a" in (terminal.shell.folder / "enforce.yaml").read_text():
                 terminal.wait_until(IMAGE, "team-a", REFUSED)
-                assert WARNED in terminal.try_image(IMAGE, "default")
+                terminal.wait_until(IMAGE, "default", WARNED)
             case ["helm", "upgrade", "tidegate"]:
                 terminal.wait_until(IMAGE, "default", REFUSED)
-                assert WARNED in terminal.try_image(IMAGE, "sandbox")
+                terminal.wait_until(IMAGE, "sandbox", WARNED)
             case ["kubectl", "delete", "validatingwebhookconfiguration"]:
                 terminal.wait_until(IMAGE, "default", REFUSED)
             case ["helm", "uninstall", "tidegate"]:

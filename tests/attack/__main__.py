@@ -7,6 +7,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from tests.attack.product import end_control_plane
 from tests.attack.scenario import all_scenarios
 
 
@@ -26,6 +27,7 @@ def main(names: list[str]) -> int:
         is_held = outcome.held and outcome.in_time
         held = held and is_held
         table.add_row(scenario.attack, outcome.measured, outcome.bound, "yes" if is_held else "NO")
+    end_control_plane()
     Console().print(table)
     return 0 if held else 1
 

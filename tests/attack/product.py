@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.gate import Gate
 from tests.objects import pod, pod_spec
 from tests.simulator import Simulator
 
+EXCEPTIONS = "/apis/tidegate.dev/v1alpha1/namespaces/{}/namespacedimagepolicyexceptions"
 REGISTRIES = {"registries": [{"account": "111122223333", "region": "eu-west-1"}]}
 
 
@@ -81,6 +83,21 @@ class Product:
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
+_kept = ExitStack()
+
+
+@functools.cache
+def _control_plane() -> ControlPlane:
+    """Return the one that all scenarios of this process share: to start one takes as long as many of them."""
+    return _kept.enter_context(ControlPlane(extra_arguments={"kube-apiserver": ["--audit-log-path="]}))
+
+
+def end_control_plane() -> None:
+    """End the control plane that the scenarios shared, if one of them needed it."""
+    _kept.close()
+    _control_plane.cache_clear()
+
+
 @contextmanager
 def product(
     aws: Simulator,
@@ -89,13 +106,15 @@ def product(
     namespaces: Sequence[str] = (),
     values: Mapping[str, Any] | None = None,
 ) -> Iterator[Product]:
-    """Run the product with one policy of these demands, beside a simulated AWS."""
-    with (
-        ControlPlane(extra_arguments={"kube-apiserver": ["--audit-log-path="]}) as cluster,
-        Gate(cluster, aws, values=values) as gate,
-    ):
+    """Run the product with one policy of these demands, beside a simulated AWS. The exceptions of its namespaces go at the end."""
+    cluster = _control_plane()
+    with Gate(cluster, aws, values=values) as gate:
         for namespace in namespaces:
-            cluster.kubectl("create", "namespace", namespace)
+            cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         gate.apply_policy("attacked", {**REGISTRIES, **requirements})
-        with closing(Product(gate)) as running:
-            yield running
+        try:
+            with closing(Product(gate)) as running:
+                yield running
+        finally:
+            for namespace in namespaces:
+                cluster.kubectl("delete", "--raw", EXCEPTIONS.format(namespace))

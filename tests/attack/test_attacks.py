@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.attack.product import end_control_plane
 from tests.attack.scenario import Scenario, all_scenarios
 
 TRIES = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def control_plane() -> Iterator[None]:
+    """End the control plane that the scenarios share."""
+    yield
+    end_control_plane()
 
 
 # uvloop keeps the socket of a client whose TLS handshake was cut off, as the server under attack does to some.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.attack.product import Answer, Product, product
+from tests.attack.product import EXCEPTIONS, Answer, Product, product
 from tests.attack.scenario import Outcome, Scenario
 from tests.cluster import wait_for
 from tests.cluster.kubeconfig import client_tls
@@ -20,7 +20,6 @@ DEMANDS = {
     "vulnerabilities": {"maxCounts": {"CRITICAL": 0}},
     "namespacedExceptions": {"checks": ["vulnerabilities"], "vulnerabilities": True},
 }
-COLLECTION = "/apis/tidegate.dev/v1alpha1/namespaces/{}/namespacedimagepolicyexceptions"
 WRITERS = 8
 MANY = 2_000
 LARGE = 48
@@ -44,7 +43,7 @@ def _write(tidegate: Product, objects: Sequence[Mapping[str, Any]]) -> int:
         connection = http.client.HTTPSConnection(host, context=context, timeout=60)
         taken = 0
         for one in some:
-            path = COLLECTION.format(one["metadata"]["namespace"])
+            path = EXCEPTIONS.format(one["metadata"]["namespace"])
             connection.request("POST", path, json.dumps(one), {"Content-Type": "application/json"})
             answer = connection.getresponse()
             answer.read()

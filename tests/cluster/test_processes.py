@@ -121,12 +121,32 @@ def test_a_port_somebody_listens_on_is_not_given(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(ports, "LOWEST_PORT", port)
         monkeypatch.setattr(ports, "HIGHEST_PORT", port + 1)
         monkeypatch.setattr(ports, "MAXIMUM_DRAWS", 1)
+        monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
         with pytest.raises(OSError, match="found 0 of 1 free ports"):
             free_ports(1)
 
 
 def test_ports_are_different_ones() -> None:
     assert len(set(free_ports(50))) == 50
+
+
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes it may not listen on it yet."""
+    monkeypatch.setattr(ports, "_given", set())
+    monkeypatch.setattr(ports, "HIGHEST_PORT", ports.LOWEST_PORT + 25)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
+    assert not set(free_ports(10)) & set(free_ports(10))
+
+
+def test_processes_that_run_tests_beside_each_other_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "HIGHEST_PORT", ports.LOWEST_PORT + 3 * 20)
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "3")
+    found: list[int] = []
+    for number in range(3):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", f"gw{number}")
+        monkeypatch.setattr(ports, "_given", set())
+        found += free_ports(15)
+    assert len(set(found)) == 3 * 15
 
 
 def test_an_audit_event_still_being_written_is_left_out(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
@@ -152,8 +153,8 @@ class Gate(Release):
             self.cluster.kubectl("delete", kind, name, "--ignore-not-found")
 
     def delete_policy(self, name: str) -> None:
-        """Delete a policy and wait until the controller has let go of it."""
-        before = self.metric("tidegate_policies")
+        """Delete a policy and wait until the controller, if it runs, has let go of it."""
+        before = self.metric("tidegate_policies") if self.process is not None else 0.0
         super().delete_policy(name)
         if self.process is not None:
             wait_for(lambda: self.metric("tidegate_policies") < before, what=f"policy {name} to be gone")
@@ -169,13 +170,17 @@ class Gate(Release):
         return _get(f"https://127.0.0.1:{self.port}{path}", context)
 
     def metrics(self) -> str:
-        """Return the metrics page."""
-        return _get(f"http://127.0.0.1:{self.metrics_port}/metrics", None)[1]
+        """Return the metrics page; ask again while there is none, so that no metric is 0 because the machine is busy."""
+        return wait_for(self._metrics_page, what="the metrics page")
 
     def metric(self, name: str) -> float:
         """Return the sum of a metric over its labels."""
         lines = [line for line in self.metrics().splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    def _metrics_page(self) -> str:
+        status, page = _get(f"http://127.0.0.1:{self.metrics_port}/metrics", None)
+        return page if status == HTTPStatus.OK else ""
 
     @property
     def _client_authority(self) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.distribution import patient
+
 ROOT = Path(__file__).parents[2]
 TEST = "tests/e2e/test_control_plane.py::test_a_namespace_takes_pods_at_once"
 NODE_TEST = "tests/e2e/node/test_installed.py::test_both_replicas_become_ready_at_the_first_try"
@@ -35,7 +37,7 @@ def test_a_missing_part(
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
     bare = {"PATH": str(tmp_path), "HOME": str(tmp_path), "TIDEGATE_CACHE": str(tmp_path / "file" / "cache")}
     done = subprocess.run(
-        command, cwd=ROOT, env=bare | environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, env=bare | environment, capture_output=True, text=True, timeout=patient(60), check=False
     )
     assert outcome in done.stdout
     assert all(words in done.stdout for words in told)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.distribution import patient
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -26,7 +28,7 @@ def test_a_missing_signer(tmp_path: Path, environment: dict[str, str], outcome: 
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
     bare = {"PATH": str(tmp_path), "HOME": str(tmp_path), "TIDEGATE_CACHE": str(tmp_path / "file" / "cache")}
     done = subprocess.run(
-        command, cwd=ROOT, env=bare | environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, env=bare | environment, capture_output=True, text=True, timeout=patient(60), check=False
     )
     assert outcome in done.stdout
     assert f"no {program}:" in done.stdout

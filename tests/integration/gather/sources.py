@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
+from tests.distribution import patient
 from tests.integration.gather.gate import OWN, REGION, SharedClock
 from tests.simulator import Simulator
 from tidegate.app.engine import build_engine
@@ -18,7 +19,7 @@ from tidegate.images.repository import EcrRegistry
 from tidegate.settings import Aws, Endpoints, Settings
 
 REGISTRY = EcrRegistry("aws", OWN, REGION)
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = patient(30.0)
 
 
 class Sources:

@@ -38,7 +38,7 @@ def ecr(aws, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     urls = dict.fromkeys(("ecr", "sts"), aws.url)
-    clients = Clients(AwsSettings(region="eu-west-1", endpoint_urls=urls, attempts=1, read_timeout_seconds=1.0))
+    clients = Clients(AwsSettings(region="eu-west-1", endpoint_urls=urls, attempts=1, read_timeout_seconds=10.0))
     return Ecr(clients, Identity(clients))
 
 

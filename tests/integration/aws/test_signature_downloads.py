@@ -2,6 +2,7 @@
 
 import ssl
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -9,7 +10,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.distribution import patient
 from tests.integration.aws.storage import Storage, whole
 from tests.simulator.pki.certificates import issue
 from tidegate.aws import layers
@@ -25,7 +25,7 @@ BLOB = b"an envelope of some bytes"
 SIZE = len(BLOB)
 SECRET = "X-Amz-Signature=5ec4e7"
 PATH = f"/layers/one?X-Amz-Expires=3600&{SECRET}"
-SETTINGS = AwsSettings(read_timeout_seconds=patient(0.3), attempts=2)
+SETTINGS = AwsSettings(read_timeout_seconds=10.0, attempts=2)
 PLENTY = lambda: 10.0  # noqa: E731
 
 
@@ -160,8 +160,9 @@ def test_storage_that_says_nothing_is_left():
     def silent(_handler):
         held.wait(30)
 
+    downloads = LayerDownloads(replace(SETTINGS, read_timeout_seconds=0.3))
     with Storage(silent) as storage:
-        assert trouble(storage).cause is Cause.UNREACHABLE
+        assert trouble(storage, downloads=downloads).cause is Cause.UNREACHABLE
         held.set()
 
 

@@ -26,12 +26,19 @@ S3_TROUBLE = {
 
 
 @pytest.fixture
-def source(sim, world):
+def kind():
+    """The trouble of a test that is not given one."""
+    return "none"
+
+
+@pytest.fixture
+def source(sim, world, kind):
     """A signature listed as a referrer, and one under a tag of cosign."""
     assert world.add_image("team/app", "v1", content="one") == IMAGE
     world.add_signature("team/app", "v1", ENVELOPE)
     world.add_signature("team/app", "v1", ENVELOPE + b" ", kind=ArtifactKind.COSIGN_SIGNATURE)
-    return EcrSignatures(Aws(sim, attempts=1, read_timeout_seconds=patient(0.2)).clients)
+    read_timeout_seconds = patient(0.5) if kind == "hang" else 10.0
+    return EcrSignatures(Aws(sim, attempts=1, read_timeout_seconds=read_timeout_seconds).clients)
 
 
 def find(source, *, digest=IMAGE, seconds=30.0):

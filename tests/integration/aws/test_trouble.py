@@ -32,7 +32,7 @@ CUT_XML = Cause.UNEXPECTED_ANSWER
 def test_every_trouble_of_every_call_has_its_cause(sim, world, kind, source):
     service, operation = source.split(":")
     assert world.add_image("team/app", "v1", content="one") == DIGEST
-    aws = Aws(sim, attempts=1, read_timeout_seconds=patient(0.2))
+    aws = Aws(sim, attempts=1, read_timeout_seconds=patient(0.5) if kind == "hang" else 10.0)
     sim.inject(kind, service=service, operation=operation, seconds=30.0)
     error = trouble(ASK[source], aws)
     assert (error.cause, error.source) == (

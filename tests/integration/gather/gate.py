@@ -230,10 +230,10 @@ class HeldExecutor(Executor):
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
 
 
-def make_impatient(monkeypatch: Any, **settings: Any) -> None:
-    """Have engines built from now on give up soon, so that tests of trouble are short."""
+def make_impatient(monkeypatch: Any, *, hangs: bool = False, **settings: Any) -> None:
+    """Have engines built from now on try once, so that tests of trouble are short; and give up soon where AWS hangs."""
     usual = engine_module.aws_settings
-    changes = {"attempts": 1, "read_timeout_seconds": patient(0.3)} | settings
+    changes = {"attempts": 1, "read_timeout_seconds": patient(0.5) if hangs else 10.0} | settings
 
     def impatient(aws: Aws) -> AwsSettings:
         return replace(usual(aws), **changes)

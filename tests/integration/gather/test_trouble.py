@@ -8,6 +8,7 @@ import pytest
 from tests.integration.gather.gate import IMMUTABLE, NO_CRITICAL, OTHER, READER, image, make_impatient
 from tests.waiting import until
 from tidegate.aws import role as role_module
+from tidegate.gather import throttle
 from tidegate.gather.api_limiters import REGISTRY_CALLS, THREADS
 from tidegate.gather.shares import RESERVED
 from tidegate.gather.throttle import FAILURES_TO_OPEN, OPEN_SECONDS
@@ -37,8 +38,8 @@ THEIRS = (RegistryAccountSettings(account=OTHER, role_arn=READER),)
 
 @pytest.mark.parametrize("source", CALLS)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.usefixtures("impatient")
-async def test_nothing_is_allowed_for_want_of_an_answer_and_it_passes(sim, app, start, kind, source):
+async def test_nothing_is_allowed_for_want_of_an_answer_and_it_passes(sim, app, start, kind, source, monkeypatch):
+    make_impatient(monkeypatch, hangs=kind == "hang")
     service, operation = source.split(":")
     gate = start(BOTH)
     fault = sim.inject(kind, service=service, operation=operation, seconds=30.0)
@@ -56,8 +57,8 @@ async def test_nothing_is_allowed_for_want_of_an_answer_and_it_passes(sim, app, 
 
 @pytest.mark.parametrize("source", ["ecr:DescribeImages", "inspector2:ListFindings"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.usefixtures("impatient")
-async def test_a_bad_image_is_not_let_through_by_trouble(sim, bad, start, kind, source):
+async def test_a_bad_image_is_not_let_through_by_trouble(sim, bad, start, kind, source, monkeypatch):
+    make_impatient(monkeypatch, hangs=kind == "hang")
     service, operation = source.split(":")
     sim.inject(kind, service=service, operation=operation, seconds=30.0)
     assert not (await start().review(bad)).allowed
@@ -197,14 +198,18 @@ async def test_calls_keep_to_the_rate(sim, world, start):
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_throttled_api_is_paused(sim, app, start):
+async def test_a_throttled_api_is_paused(sim, world, app, start, monkeypatch):
+    monkeypatch.setattr(throttle, "PAUSE_SECONDS", 5.0)
     gate = start()
     fault = sim.inject("throttle", operation="DescribeImages", times=1)
     assert "AWS is throttling requests" in (await gate.review(app)).message
     answer = await gate.review(app, seconds=0.5)
     assert "AWS did not answer in time" in answer.message
     assert (fault.hits, sim.calls("ecr", "DescribeImages")) == (1, 1)
-    assert (await gate.review(app)).allowed
+    gate.clock.advance(5.0)
+    # The look-up of another image wakes the one that waits; its timer is set to real seconds.
+    world.add_image("team/other", "v1")
+    assert all(each.allowed for each in await gate.review_all([app, image("team/other")]))
 
 
 # The deadline

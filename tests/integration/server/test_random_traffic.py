@@ -18,8 +18,9 @@ LIMITS = {
     "max_head_bytes": 4_000,
     "max_connections": 16,
     "receive_buffer_bytes": 8 * 1024,
-    "head_seconds": 1.0,
-    "body_seconds": 1.0,
+    # A body has both together: time for honest peers on a busy machine, and less than peers wait for their end.
+    "head_seconds": 3.0,
+    "body_seconds": 2.0,
     "idle_seconds": 2.0,
     "grace_seconds": 0.05,
     "linger_seconds": 0.05,

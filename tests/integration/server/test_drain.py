@@ -10,7 +10,7 @@ from tidegate.webhook.server.phase import Phase
 
 
 async def test_draining_is_not_ready_and_answers_close_their_connections(start):
-    site = await start(notice_seconds=0.5)
+    site = await start(notice_seconds=2.0)
     peer, probe = await site.peer(), await site.peer()
     assert (await peer.ask(post())).closes is False
     drain = asyncio.create_task(site.server.drain(5))

@@ -107,9 +107,9 @@ async def test_a_handler_without_end_is_503_at_last(start):
     assert ended.is_set()
 
 
-@pytest.mark.parametrize("used", [False, True], ids=["never used", "used"])
-async def test_an_idle_connection_is_closed(start, used):
-    site = await start(idle_seconds=0.2)
+@pytest.mark.parametrize(("used", "idle_seconds"), [(False, 0.2), (True, 1.0)], ids=["never used", "used"])
+async def test_an_idle_connection_is_closed(start, used, idle_seconds):
+    site = await start(idle_seconds=idle_seconds)
     peer = await site.peer()
     if used:
         assert (await peer.ask(post())).status == 200

@@ -40,6 +40,20 @@ def catches_up(node: Node, namespace: str) -> None:
     wait_until_refused(node, namespace, "[policy changed]", image=GOOD)
 
 
+def wait_until_back(node: Node, namespace: str, running: Load) -> float:
+    """Wait until the API server has both kinds of requests decided again; return when that was, in seconds of the run."""
+    wait_until_refused(node, namespace, "[policy production]")
+    wait_for(lambda: "created" in node.tidegate.try_image(GOOD, namespace=namespace), what="an admitted request")
+    back = running.now
+    # Requests that the API server took without etcd may wait for as long as their client does.
+    wait_for(
+        lambda: any(one.began > back for one in running.outcomes),
+        what="a request that began after the outage",
+        timeout_seconds=2 * CLIENT_SECONDS,
+    )
+    return back
+
+
 def lost_by_the_api_server_only(running: Load, *, back: float) -> None:
     """Requests that the API server does not take fail until it is back; each that it takes is decided."""
     assert running.wrong == []
@@ -60,14 +74,7 @@ def test_etcd_stopped_for_half_a_minute(node: Node, guarded: str) -> None:
             assert ask(node, address, GOOD, guarded) == ""
             assert "[policy production]" in ask(node, address, CRITICAL, guarded)
         cluster.start_program("etcd")
-        wait_until_refused(node, guarded, "[policy production]")
-        back = running.now
-        # Requests that the API server took without etcd may wait for as long as their client does.
-        wait_for(
-            lambda: any(one.began > back for one in running.outcomes),
-            what="a request that began after the outage",
-            timeout_seconds=2 * CLIENT_SECONDS,
-        )
+        back = wait_until_back(node, guarded, running)
         time.sleep(AFTER_SECONDS)
     lost_by_the_api_server_only(running, back=back)
     assert node.tidegate.processes() == processes
@@ -81,7 +88,7 @@ def test_a_restarted_api_server(node: Node, guarded: str) -> None:
         time.sleep(BEFORE_SECONDS)
         cluster.stop_program("kube-apiserver")
         cluster.start_program("kube-apiserver")
-        back = running.now
+        back = wait_until_back(node, guarded, running)
         time.sleep(AFTER_SECONDS)
     lost_by_the_api_server_only(running, back=back)
     assert node.tidegate.processes() == processes

@@ -279,7 +279,7 @@ async def test_without_the_crd_there_are_none_and_policies_are_watched_all_the_s
     await aside(cluster.kubectl, "delete", crd)
     async with run_edge(lonely_rights, every_seconds=1) as edge:
         await edge.ready()
-        assert edge.trust_stores.current() == ()
+        await until(lambda: edge.trust_stores.current() == (), what="the first list of trust stores")
         await aside(cluster.apply, signed_by(name, name))
         await until(lambda: edge.policy(name), what="the policy")
         assert not edge.host.drained

@@ -93,8 +93,11 @@ async def _running(edges: list[Edge]) -> AsyncIterator[None]:
         for edge in edges:
             edge.stop.set()
         await asyncio.wait_for(asyncio.gather(*tasks), 30)
-        # Connections that kopf has closed end their TLS in the loop's own time.
+        # Connections that kopf has closed end their TLS in the loop's own time, and with a busy API server's answer.
         await asyncio.sleep(CLOSE_SECONDS)
+        for transport in list(getattr(asyncio.get_running_loop(), "_transports", {}).values()):
+            transport.abort()
+        await asyncio.sleep(0)
         for edge in edges:
             edge.api.close()
 

@@ -51,6 +51,12 @@ def install(control_plane: ControlPlane) -> None:
         wait_for(lambda: serves(control_plane, kind), what=kind.plural)  # noqa: B023 - asked at once
 
 
+def remove(control_plane: ControlPlane, kind: PolicyReportKind) -> None:
+    """Delete an API; for a moment the API server still lists what it does not create any more."""
+    control_plane.kubectl("delete", "crd", f"{kind.plural}.{kind.group}")
+    wait_for(lambda: not serves(control_plane, kind), what=f"the end of {kind.plural}")
+
+
 def serves(control_plane: ControlPlane, kind: PolicyReportKind) -> bool:
     return control_plane.kubectl("get", "--raw", kind.path, check=False).returncode == 0
 
@@ -268,14 +274,13 @@ async def test_reports_of_others_are_left_alone(cluster: Cluster, namespace: str
 
 
 async def test_an_api_that_is_not_installed_is_left_out_until_it_is(cluster: Cluster, namespace: str) -> None:
-    kubectl = cluster.control_plane.kubectl
-    kubectl("delete", "crd", "policyreports.wgpolicyk8s.io")
+    remove(cluster.control_plane, WG_POLICY)
     cluster.book.put("a", [entry(namespace)])
     leader = cluster.leader()
     await leader.write()
     assert await cluster.namespaces(OPEN_REPORTS) == {namespace}
     # The other one is deleted while tidegate runs, with every report.
-    kubectl("delete", "crd", "reports.openreports.io")
+    remove(cluster.control_plane, OPEN_REPORTS)
     cluster.book.put("b", [entry(namespace, image="other")])
     await leader.write()
     assert leader.counts.failed == 0

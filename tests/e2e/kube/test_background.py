@@ -35,8 +35,10 @@ def aws(world: World) -> Iterator[Simulator]:
 
 
 @pytest.fixture(autouse=True)
-def _clean(rights: Rights) -> Iterator[None]:
+def _clean(rights: Rights, namespace: str) -> Iterator[None]:
     yield
+    # With their Pods, which would run the next test's image: all name it by the same tag.
+    rights.cluster.kubectl("delete", "deployments", "--all", "--cascade=foreground", "-n", namespace)
     for kind in ("imagepolicies", "imageverdicts"):
         rights.cluster.kubectl("delete", kind, "--all")
 
@@ -76,6 +78,7 @@ async def test_a_finding_that_arrives_turns_a_verdict_bad_and_is_reported_once(
         assert event["type"] == "Warning"
         assert "CVE-2026-0001" in event["message"]
         await until(lambda: role.parts.feed.confirmed_at(REGISTRY), what="the first poll")
+        await until(lambda: not role.work.unread_registries, what="all changes read")
         assert await role.parts.progress.write()
         # Another leader, or this one after a restart, finds the verdict as it is and reports nothing.
     async with live_role(rights, aws, monkeypatch) as role:

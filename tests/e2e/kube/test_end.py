@@ -43,10 +43,11 @@ uvloop.run(main())
 
 
 def ready(port: int, authority: Path) -> bool:
-    # The certificate is for the Service's name; who it is signed by is what matters here.
-    trust = ssl.create_default_context(cafile=str(authority))
-    trust.check_hostname = False
     try:
+        # The program may not have filled the file yet.
+        trust = ssl.create_default_context(cafile=str(authority))
+        # The certificate is for the Service's name; who it is signed by is what matters here.
+        trust.check_hostname = False
         with urllib.request.urlopen(f"https://127.0.0.1:{port}/readyz", context=trust, timeout=5) as answer:
             return bool(answer.status == 200)
     except OSError:

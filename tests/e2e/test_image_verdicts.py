@@ -70,7 +70,7 @@ def test_a_restarted_controller_decides_about_known_images_in_an_aws_outage(verd
     restart(verdicts)
     good = gate.try_image(GOOD, namespace=gated_namespace)
     assert "created" in good
-    assert "judged by evidence 20 min old: AWS could not be reached" in good
+    assert re.search(r"judged by evidence 2\d min old: AWS could not be reached", good)
     assert "VulnerabilitiesFound" in gate.try_image(CRITICAL, namespace=gated_namespace)
     assert "could not check: AWS could not be reached" in gate.try_image(UNKNOWN, namespace=gated_namespace)
     assert gate.metric("tidegate_image_verdicts") == 2

@@ -13,7 +13,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import new_client_from_config
 
-from tests.cluster import ControlPlane
+from tests.cluster import ControlPlane, wait_for
 from tidegate.policy.objects import GROUP, VERSION
 
 Create = Callable[[Any], dict[str, Any]]
@@ -34,6 +34,13 @@ def dry_run(cluster: ControlPlane, definition: Path, plural: str) -> Iterator[Cr
             assert isinstance(created, dict)
             return created
 
+        def is_served() -> bool:
+            with contextlib.suppress(ApiException):
+                return bool(api.list_cluster_custom_object(GROUP, VERSION, plural))
+            return False
+
+        # What serves custom objects learns of an established CRD by a watch of its own.
+        wait_for(is_served, what=f"{plural} to be served")
         yield ask
 
 

@@ -60,13 +60,17 @@ def during_an_upgrade(node: Node) -> Iterator[None]:
     node.tidegate.wait_for_rollout()
 
 
-def ready(node: Node, name: str) -> tuple[str, str, str]:
-    """Return status, reason and message of a policy's condition, once it is about the stored policy."""
+def ready(node: Node, name: str, *, status: str = "") -> tuple[str, str, str]:
+    """Return status, reason and message of a policy's condition, once it is about the stored policy.
+
+    A condition about a trust store is written a moment after the store is in force: with ``status``, wait for that one.
+    """
 
     def condition() -> dict[str, Any]:
         stored = node.cluster.get("imagepolicy", name)
         (found,) = stored["status"]["conditions"]
-        return found if found["observedGeneration"] == stored["metadata"]["generation"] else {}
+        is_present = found["observedGeneration"] == stored["metadata"]["generation"]
+        return found if is_present and status in ("", found["status"]) else {}
 
     found = wait_for(condition, what=f"the status of {name}", timeout_seconds=IN_FORCE_SECONDS)
     return found["status"], found["reason"], found["message"]
@@ -152,10 +156,10 @@ def test_a_policy_whose_trust_store_goes_refuses_and_names_it(node: Node, guarde
         time.sleep(AFTER_SECONDS)
     assert (running.wrong, running.failed) == ([], [])
     assert refused_only(of_the_store, "TrustUnusable")
-    status, reason, message = ready(node, "team")
+    status, reason, message = ready(node, "team", status="False")
     assert (status, reason) == ("False", "TrustIncomplete")
     assert STORE in message
     node.cluster.apply(store)
     wait_until_admitted(node, other, SIGNED)
-    assert ready(node, "team")[0] == "True"
+    assert ready(node, "team", status="True")[0] == "True"
     node.cluster.kubectl("delete", "truststore", STORE)

@@ -8,7 +8,7 @@ import structlog
 from hypothesis import settings
 
 from tests import botocore_data
-from tests.distribution import Groups, gives_way, longest_first, lower_priority, number_of
+from tests.distribution import Groups, gives_way, longest_first, lower_priority, number_of, restore_priority
 
 # Machines are shared: how long one example takes says nothing. Speed lives in tests/bench.
 settings.register_profile("untimed", deadline=None)
@@ -27,6 +27,11 @@ def pytest_xdist_make_scheduler(config, log):
     """Share the tests among processes as tests/distribution.py says."""
     config.option.loadscopereorder = False
     return Groups(config, log)
+
+
+def pytest_runtest_setup(item):
+    """Run a test with time limits at full priority."""
+    restore_priority(item.nodeid)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,8 +1,9 @@
 """How `make test` shares the tests among processes: by file or by the cluster that they share, the longest first.
 
-The last half of the processes runs at a low priority, and none of the TIMED tests: these mostly wait, and have time limits. Of
-the TIMED tests, those that measure memory or waiting run before the others, in one process; only tests on control planes
-run beside them.
+The last half of the processes runs at a low priority, and none of the TIMED tests: these mostly wait, and have time limits.
+When such a process has no other tests left, it takes LATE ones and its first priority again, which only root may. Of the
+TIMED tests, those that measure memory or waiting run before the others, in one process; only tests on control planes run
+beside them.
 Without `--numprocesses` the tests run one after another in the order of their names, and nothing here has an effect.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -46,6 +48,14 @@ TIMED = (
     "tests/integration/server/",
 )
 """Tests of these folders wait for programs or servers, with time limits."""
+LATE = (
+    "tests/monitoring/",
+    "tests/demo/",
+    "tests/integration/cluster/",
+    "tests/integration/registry/",
+    "tests/integration/server/",
+)
+"""Of the TIMED tests, those that start no control plane, or only a short one."""
 NICE = 10
 """The priority of the processes that run none of the TIMED tests: they get about a tenth of a core that others want."""
 PATIENCE = 4
@@ -63,6 +73,10 @@ LONG = (
     "tests/integration/",
 )
 """What is started first, in this order."""
+
+
+_lowered: list[int] = []
+"""By how much this process has lowered its priority, if it has."""
 
 
 def group(test: str) -> str:
@@ -104,15 +118,42 @@ def patient(seconds: float) -> float:
 
 def lower_priority() -> None:
     """Let the programs that other processes wait for run first."""
+    _lowered.append(NICE)
     os.nice(NICE)
-    # Where Linux groups processes by session, a priority counts only within the group.
     with contextlib.suppress(OSError):
         os.setsid()
-        Path("/proc/self/autogroup").write_text(str(NICE))
+    _tell_group(NICE)
+
+
+def restore_priority(test: str) -> None:
+    """Take the first priority again before a test with time limits, if this process had lowered it."""
+    if test.startswith(TIMED) and _lowered:
+        os.nice(-_lowered.pop())
+        _tell_group(0)
+
+
+def may_restore_priority() -> bool:
+    """Tell whether processes of this user may raise their priority."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) - 1)
+    except OSError:
+        return False
+    os.nice(1)
+    return True
+
+
+def _tell_group(priority: int) -> None:
+    """Give the session a priority: where Linux groups processes by session, those of processes count only within it."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(priority))
 
 
 class Groups(LoadScopeScheduling):
     """Hands each process the next group of tests that it may run when it has nearly ended the one before."""
+
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+        super().__init__(config, log)
+        self._takes_late_ones = may_restore_priority()
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
         """Note that a test has ended, and hand out more; processes that waited for ALONE to end go on when it has."""
@@ -129,6 +170,8 @@ class Groups(LoadScopeScheduling):
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         suitable = [name for name in self.workqueue if self._suits(node, name)]
+        if not suitable and self._takes_late_ones:
+            suitable = [name for name in self.workqueue if name.startswith(LATE)]
         if not suitable:
             node.shutdown()
             return

@@ -18,13 +18,14 @@ from tests.distribution import (
     TIMED,
     gives_way,
     group,
+    may_restore_priority,
     patient,
     turn,
 )
 
 ROOT = Path(__file__).parents[2]
 CONFTEST = """
-from tests.distribution import Groups, gives_way, longest_first, lower_priority, number_of
+from tests.distribution import Groups, gives_way, longest_first, lower_priority, number_of, restore_priority
 
 def pytest_configure(config):
     worker = getattr(config, "workerinput", None)
@@ -37,6 +38,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(items):
     longest_first(items)
+
+def pytest_runtest_setup(item):
+    restore_priority(item.nodeid)
 """
 TEST = """
 import os, pathlib, time
@@ -99,20 +103,25 @@ def test_a_process_at_a_low_priority_waits_longer(monkeypatch):
     assert patient(0.5) == 0.5 * PATIENCE
 
 
-def test_what_measures_runs_first_and_what_has_time_limits_at_full_priority(tmp_path):
-    """A real run in three processes: each test writes when it begins and ends, and the priority of its process."""
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    (tmp_path / "conftest.py").write_text(CONFTEST)
-    for folder, tests in (("tests/attack", 6), ("tests/demo", 6), ("tests/e2e", 3), ("tests/unit", 12)):
-        (tmp_path / folder).mkdir(parents=True)
-        for number in range(tests):
-            (tmp_path / folder / f"test_{folder[-3:]}{number}.py").write_text(TEST)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=3", str(tmp_path)]
+def share(folder: Path, **tests: int) -> list[list[str]]:
+    """Run so many tests of each folder in three processes; return event, folder, process and priority, in turn."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "conftest.py").write_text(CONFTEST)
+    for name, count in tests.items():
+        (folder / "tests" / name).mkdir(parents=True)
+        for number in range(count):
+            (folder / "tests" / name / f"test_{name}{number}.py").write_text(TEST)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=3", str(folder)]
     done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+        command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
-    runs = [line.split() for line in (tmp_path / "runs").read_text().splitlines()]
+    return [line.split() for line in (folder / "runs").read_text().splitlines()]
+
+
+def test_what_measures_runs_first_and_what_has_time_limits_at_full_priority(tmp_path):
+    """A real run in three processes: each test writes when it begins and ends, and the priority of its process."""
+    runs = share(tmp_path, attack=6, demo=6, e2e=3, unit=12)
     timed = [(event, folder) for event, folder, *_ in runs if folder not in {"unit", "e2e"}]
     assert timed[:12] == [("begins", "attack"), ("ends", "attack")] * 6
     assert len(timed) == 2 * (6 + 6)
@@ -124,3 +133,11 @@ def test_what_measures_runs_first_and_what_has_time_limits_at_full_priority(tmp_
     assert {int(nice) for _, folder, _, nice in runs if folder != "unit"} == {here}
     assert min(here + NICE, 19) in {int(nice) for _, folder, _, nice in runs if folder == "unit"}
     assert len({process for _, _, process, _ in runs}) == 3
+
+
+def test_a_process_at_a_low_priority_helps_with_time_limits_at_the_end(tmp_path):
+    """At full priority, so only where it may have that again."""
+    runs = share(tmp_path, attack=1, demo=20, unit=1)
+    (low,) = {process for _, folder, process, _ in runs if folder == "unit"}
+    helped = [int(nice) for _, folder, process, nice in runs if folder == "demo" and process == low]
+    assert set(helped) == ({os.nice(0)} if may_restore_priority() else set())

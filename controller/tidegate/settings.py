@@ -61,7 +61,7 @@ class CertificateSettings(_Section, frozen=True, kw_only=True):
     `Opaque`, label `tidegate.dev/certificate: self`, no data."""
     service_name: str = "tidegate"
     """For `self`: the Service that the certificate is valid for."""
-    dns_names: tuple[str, ...] = ()
+    dns_names: Annotated[tuple[str, ...], msgspec.Meta(max_length=49)] = ()
     """For `self`: additional DNS names."""
     webhook_configuration_name: str = "tidegate"
     """For `self`: the webhook configuration whose `caBundle` the controller updates; with `digestPinning` also the

@@ -190,7 +190,7 @@ class WatchedExceptions(WatchedObjects):
             # Otherwise an exception only seems to have no effect.
             judged = self._judged(now)
             await self._write_statuses(
-                (_name(one), one.status_patch(state, message, now)) for one, state, message in judged
+                (_name(one), one.metadata.uid, one.status_patch(state, message, now)) for one, state, message in judged
             )
         if self.left_out != self._logged_left_out:
             self._logged_left_out = self.left_out

@@ -1,5 +1,6 @@
 """Watched custom resources: listed as a whole, with their statuses written after each list."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ MAX_REPEATS: Final = 3
 Replicas that know different things, such as a key that only one of them could read, overwrite each other's status.
 """
 REPEAT_SECONDS: Final = 60.0
+MIN_PAUSE_SECONDS: Final = 0.1
 
 _log = structlog.get_logger(__name__)
 
@@ -30,9 +32,10 @@ def utc_now() -> datetime:
 
 
 @dataclass(slots=True)
-class _Written:
-    """A status that was written, when it was first (monotonic seconds), and how often since then."""
+class _StatusWrite:
+    """A status of an object, when it was first written (monotonic seconds), and how often since then."""
 
+    uid: str
     told: Mapping[str, Any]
     since: float
     times: int = 0
@@ -60,7 +63,8 @@ class WatchedObjects(Resynced):
         self._now = now
         self._writes_statuses = writes_statuses
         self._missing = False
-        self._written: dict[str, _Written] = {}
+        self._written: dict[str, _StatusWrite] = {}
+        self._writing_later: asyncio.TimerHandle | None = None
         self.on_return: Callable[[], None] | None = None
 
     async def _list(self) -> Sequence[Mapping[str, Any]]:
@@ -75,34 +79,49 @@ class WatchedObjects(Resynced):
         self._missing = False
         return objects
 
-    async def _write_statuses(self, patches: Iterable[tuple[str, Mapping[str, Any] | None]]) -> None:
-        """Patch the status of each named object; None means that the status is already true.
+    async def _write_statuses(self, patches: Iterable[tuple[str, str, Mapping[str, Any] | None]]) -> None:
+        """Patch the status of each object, by name and uid; None means that the status is already true.
 
-        ``patches`` are about all objects. A failed write is logged and repeated after the next list.
+        ``patches`` are about all objects. A failed write is logged, and repeated after the next list or later.
         """
         if not self._writes_statuses:
             return
-        whole = dict(patches)
+        whole = {name: (uid, patch) for name, uid, patch in patches}
         self._written = {name: written for name, written in self._written.items() if name in whole}
-        wanted = [(name, patch) for name, patch in whole.items() if patch is not None and self._may_write(name, patch)]
-        for name, patch in wanted[:MAX_STATUS_WRITES]:
+        wanted = [
+            (name, patch, self._note(name, uid, patch)) for name, (uid, patch) in whole.items() if patch is not None
+        ]
+        due = [one for one in wanted if one[2].times < MAX_REPEATS]
+        for name, patch, written in due[:MAX_STATUS_WRITES]:
+            written.times += 1
             try:
                 await self._api.merge_patch(f"{self._object_path(name)}/status", patch)
-                self._written[name].times += 1
             except ApiError as error:
                 # Another replica was faster, or the object was deleted: the next list shows what remains to be written.
-                if error.status not in (CONFLICT, NOT_FOUND):
+                if error.status == CONFLICT:
+                    written.times -= 1
+                elif error.status != NOT_FOUND:
                     _log.warning("cannot update a status", path=self._path, name=name, error=str(error))
-        if len(wanted) > MAX_STATUS_WRITES:
+        if len(due) > MAX_STATUS_WRITES:
             self.mark_dirty()
+        self._write_later([written.since for _, _, written in wanted if written.times >= MAX_REPEATS])
 
-    def _may_write(self, name: str, patch: Mapping[str, Any]) -> bool:
-        """Tell whether this status was not written too often already."""
+    def _note(self, name: str, uid: str, patch: Mapping[str, Any]) -> _StatusWrite:
+        """Return how often this status of this object was written in the last REPEAT_SECONDS."""
         told, now = told_by(patch), time.monotonic()
         written = self._written.get(name)
-        if written is None or written.told != told or now - written.since >= REPEAT_SECONDS:
-            written = self._written[name] = _Written(told, now)
-        return written.times < MAX_REPEATS
+        if written is None or (written.uid, written.told) != (uid, told) or now - written.since >= REPEAT_SECONDS:
+            written = self._written[name] = _StatusWrite(uid, told, now)
+        return written
+
+    def _write_later(self, times: Sequence[float]) -> None:
+        """List again as soon as one of the statuses that were written too often, since these times, may be written again."""
+        if self._writing_later is not None:
+            self._writing_later.cancel()
+            self._writing_later = None
+        if times:
+            seconds = max(MIN_PAUSE_SECONDS, min(times) + REPEAT_SECONDS - time.monotonic())
+            self._writing_later = asyncio.get_running_loop().call_later(seconds, self.mark_dirty)
 
     def _object_path(self, name: str) -> str:
         return f"{self._path}/{name}"

@@ -100,6 +100,7 @@ class WatchedPolicies(WatchedObjects):
         self._warming: asyncio.Task[None] | None = None
         self._first_at: float | None = None
         self._unread_since: float | None = None
+        self._waiting: asyncio.TimerHandle | None = None
         if trust is not None:
             trust.notify(self.mark_dirty)
         if exceptions is not None:
@@ -139,13 +140,20 @@ class WatchedPolicies(WatchedObjects):
         if self._is_reading():
             # Other replicas may know more until the trust is read, so their statuses stay. The next list comes with the
             # trust, at the latest when nothing waits for it any more.
-            asyncio.get_running_loop().call_later(LOADING_SECONDS, self.mark_dirty)
+            if self._waiting is None:
+                self._waiting = asyncio.get_running_loop().call_later(LOADING_SECONDS, self._end_waiting)
             return
         compiled, now = {policy.uid: policy for policy in policies}, self._now()
         found = ((one, compiled.get(one["metadata"]["uid"])) for one in objects)
         await self._write_statuses(
-            (policy.name, status_patch(one, policy, now, trust)) for one, policy in found if policy is not None
+            (policy.name, policy.uid, status_patch(one, policy, now, trust))
+            for one, policy in found
+            if policy is not None
         )
+
+    def _end_waiting(self) -> None:
+        self._waiting = None
+        self.mark_dirty()
 
     def _compile(self, objects: Sequence[Mapping[str, Any]]) -> Sequence[Policy]:
         """Return the policies; the same objects unless something that a policy is compiled from has changed."""

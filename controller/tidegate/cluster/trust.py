@@ -26,10 +26,8 @@ class WatchedTrust:
         self.keys.notify(changed)
 
     def is_read(self, policies: Iterable[Policy]) -> bool:
-        """Tell whether the trust stores were listed, if the policies name any, and each key was read or refused."""
-        policies = tuple(policies)
-        stores = self.stores.current() is not None or not named_trust_stores(policies)
-        return stores and self.keys.is_answered()
+        """Tell whether the trust stores were read, if the policies name any, and each key was read or refused."""
+        return self.keys.is_answered() and (self.stores.is_read() or not named_trust_stores(policies))
 
     def snapshot(self, policies: Iterable[Policy]) -> TrustSnapshot:
         """Return the trust for the policies, the same object until something changes. It does not wait.

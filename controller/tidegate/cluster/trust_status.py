@@ -18,6 +18,8 @@ STALE: Final = timedelta(days=1)
 """A fetched trusted root that was not refreshed for so long is reported as stale. It stays in use."""
 FORGOTTEN: Final = timedelta(days=14)
 """For so long a replica that cannot fetch a trusted root leaves the status to a replica that could."""
+SKEW: Final = timedelta(minutes=5)
+"""By how much the clocks of two replicas may differ."""
 COARSE: Final = timedelta(hours=1)
 """Shortest time between two refresh times in the status, so that replicas write rarely."""
 
@@ -27,27 +29,28 @@ def status_patch(obj: Mapping[str, Any], compiled: CompiledStore, now: datetime)
 
     The replica that fetched a trusted root last reports it.
     """
-    store = compiled.store
-    told = _told_refresh(obj, store.generation)
-    if told is not None and compiled.refreshed_at is None and now - told < FORGOTTEN:
-        # Another replica has fetched it.
-        return None
-    root, refreshed = _root(store, compiled.root), compiled.refreshed_at
-    if told is not None and refreshed is not None:
-        stored_root = stored_status(obj).get("trustedRoot")
-        if refreshed < told + (COARSE if root == stored_root else timedelta(seconds=1)):
-            root, refreshed = stored_root, told
+    store, refreshed = compiled.store, compiled.refreshed_at
+    told = _told_refresh(obj, store.generation, now)
     if isinstance(store, BrokenTrustStore):
+        if told is not None and (refreshed is None or refreshed < told) and now - told < FORGOTTEN:
+            # Another replica has fetched it since.
+            return None
+        root, refreshed = None, refreshed and told
         ready, reason, message = False, "Broken", "; ".join(store.problems)
-    elif refreshed is not None and now - refreshed > STALE:
-        ready, reason = True, "Stale"
-        message = (
-            f"the trust store is in use, but its trusted root was last fetched at {refreshed.strftime(TIME_FORMAT)}"
-        )
     else:
+        root = _root(store, compiled.root)
+        if told is not None and refreshed is not None:
+            stored_root = stored_status(obj).get("trustedRoot")
+            if refreshed < told + (COARSE if root == stored_root else timedelta(seconds=1)):
+                if root != stored_root and now - told <= STALE:
+                    return None
+                root, refreshed = stored_root, told
         ready, reason, message = True, "Read", "the trust store is in use"
-    if compiled.root is not None and compiled.root.ignored:
-        message = f"{message}; ignored: {'; '.join(compiled.root.ignored)}"
+        if refreshed is not None and now - refreshed > STALE:
+            reason = "Stale"
+            message += f", but its trusted root was last fetched at {refreshed.strftime(TIME_FORMAT)}"
+        elif compiled.root is not None and compiled.root.ignored:
+            message += f"; ignored: {'; '.join(compiled.root.ignored)}"
     return ready_patch(
         obj,
         now,
@@ -64,12 +67,13 @@ def status_patch(obj: Mapping[str, Any], compiled: CompiledStore, now: datetime)
     )
 
 
-def _told_refresh(obj: Mapping[str, Any], generation: int) -> datetime | None:
-    """Return the refresh time in the status, if it is about the present spec."""
+def _told_refresh(obj: Mapping[str, Any], generation: int, now: datetime) -> datetime | None:
+    """Return the refresh time in the status, if it is about the present spec and not in the future."""
     status = stored_status(obj)
     try:
         if status.get("observedGeneration") == generation:
-            return datetime.strptime(status["refreshedTime"], TIME_FORMAT).replace(tzinfo=UTC)
+            told = datetime.strptime(status["refreshedTime"], TIME_FORMAT).replace(tzinfo=UTC)
+            return told if told <= now + SKEW else None
     except (KeyError, TypeError, ValueError):
         pass
     return None

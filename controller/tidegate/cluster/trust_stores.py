@@ -29,6 +29,7 @@ from tidegate.policy.trust_store_object import (
 )
 from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore
 from tidegate.trust.store_content import CompiledStore, Content, broken_store, compile_store, inline_content
+from tidegate.trust.trusted_roots import ExpiredRootError
 
 TRUST_STORES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 READS_AT_ONCE: Final = 4
@@ -42,6 +43,10 @@ class TrustedRoots(Protocol):
 
     def want(self, names: Iterable[TufRepository], /) -> None:
         """Keep the trusted roots of these repositories, and forget all others."""
+        ...
+
+    def is_answered(self) -> bool:
+        """Tell whether each of them was fetched, or could not be."""
         ...
 
     def content(self, repository: TufRepository) -> Content:
@@ -75,6 +80,7 @@ class WatchedTrustStores(WatchedObjects):
         self._roots = roots
         self._compiled: dict[str, tuple[StoreObject, Content, CompiledStore]] = {}
         self._stores: tuple[AnyTrustStore, ...] | None = None
+        self._awaits_roots = False
         self.on_change: Callable[[], None] | None = None
         """Called when a trust store or its content has changed."""
 
@@ -82,15 +88,22 @@ class WatchedTrustStores(WatchedObjects):
         """Return the trust stores by name, the same objects until one changes; None before the first list."""
         return self._stores
 
+    def is_read(self) -> bool:
+        """Tell whether the trust stores were listed, and no trusted root of them was still to be fetched then."""
+        return self._stores is not None and not self._awaits_roots
+
     async def _refresh(self) -> None:
         objects = sorted(await self._list(), key=lambda one: str(one["metadata"]["name"]))
         read = [read_trust_store(one) for one in objects]
         self._want(read)
+        awaits_roots = self._roots is not None and not self._roots.is_answered()
         compiled = await asyncio.gather(*(self._compile(index, one) for index, one in enumerate(read)))
+        self._awaits_roots = awaits_roots
         self._take(compiled)
         now = self._now()
         await self._write_statuses(
-            (made.store.name, status_patch(one, made, now)) for one, made in zip(objects, compiled, strict=True)
+            (made.store.name, made.store.uid, status_patch(one, made, now))
+            for one, made in zip(objects, compiled, strict=True)
         )
 
     async def _list(self) -> Sequence[Mapping[str, Any]]:
@@ -118,6 +131,8 @@ class WatchedTrustStores(WatchedObjects):
         before = self._before(obj)
         try:
             content = await self._content(obj)
+        except ExpiredRootError as error:
+            return broken_store(obj, error.problems, error.refreshed_at)
         except PolicyError as error:
             return broken_store(obj, error.problems)
         except ApiError as error:

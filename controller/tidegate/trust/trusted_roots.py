@@ -22,6 +22,14 @@ NOT_YET: Final = "the trusted root has not been fetched yet"
 _log = structlog.get_logger(__name__)
 
 
+class ExpiredRootError(PolicyError):
+    """The trusted root that was fetched last, at ``refreshed_at``, has expired."""
+
+    def __init__(self, problem: str, refreshed_at: datetime) -> None:
+        super().__init__((problem,))
+        self.refreshed_at = refreshed_at
+
+
 class RootSource(Protocol):
     """Fetches trusted roots; blocking."""
 
@@ -63,7 +71,8 @@ class FetchedRoots(Refresh[TufRepository, FetchedRoot | str]):
             raise PolicyError((found or NOT_YET,))
         if self._utc_now() >= found.good_until:
             last, end = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in (found.refreshed_at, found.good_until))
-            raise PolicyError((f"the trusted root expired at {end}, and was last fetched at {last}",))
+            problem = f"the trusted root expired at {end}, and was last fetched at {last}"
+            raise ExpiredRootError(problem, found.refreshed_at)
         return Content(files=((TRUSTED_ROOT_KEY, found.content),), refreshed_at=found.refreshed_at)
 
     def _ask(self, repository: TufRepository, before: FetchedRoot | str | None) -> Read[FetchedRoot | str]:

@@ -148,7 +148,7 @@ async def test_the_status_cannot_be_written_onto_a_later_object(rights: Rights, 
         stale["status"] = {}
         seen = edge.policy(name)
         assert seen is not None
-        await edge.policies._write_statuses([(name, status_patch(stale, seen, datetime.now(UTC)))])
+        await edge.policies._write_statuses([(name, seen.uid, status_patch(stale, seen, datetime.now(UTC)))])
         now = await aside(cluster.get, "imagepolicy", name)
         assert now["metadata"]["generation"] == 1
         assert now["status"]["conditions"]

@@ -45,6 +45,9 @@ class Stores:
     def current(self) -> tuple[AnyTrustStore, ...] | None:
         return self.stores
 
+    def is_read(self) -> bool:
+        return self.stores is not None
+
 
 class NoKeys:
     def public_key(self, arn: str) -> bytes:

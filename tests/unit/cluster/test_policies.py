@@ -29,6 +29,7 @@ class FakeApi:
         self.policies = list(policies)
         self.list_status: int | None = 200
         self.patch_status: int | None = 200
+        self.refused: set[str] = set()
         self.patched: list[str] = []
 
     async def list_objects(self, _path: str) -> list[dict[str, Any]]:
@@ -38,17 +39,19 @@ class FakeApi:
 
     async def merge_patch(self, path: str, patch: Mapping[str, Any]) -> dict[str, Any]:
         self.patched.append(path)
+        name = path.split("/")[-2]
         if self.patch_status != 200:
             raise ApiError("no patch", status=self.patch_status)
-        name = path.split("/")[-2]
+        if name in self.refused:
+            raise ApiError("no right", status=403)
         for one in self.policies:
             if one["metadata"]["name"] == name:
                 one["status"] = patch["status"]
         return {}
 
 
-def policy(name: str, *, generation: int = 1, spec: Any = None) -> dict[str, Any]:
-    metadata = {"name": name, "uid": f"uid-{name}", "generation": generation, "resourceVersion": "1"}
+def policy(name: str, *, generation: int = 1, spec: Any = None, uid: str = "") -> dict[str, Any]:
+    metadata = {"name": name, "uid": uid or f"uid-{name}", "generation": generation, "resourceVersion": "1"}
     return {"metadata": metadata, "spec": {"tags": {"immutable": True}} if spec is None else spec}
 
 
@@ -165,6 +168,55 @@ async def test_statuses_of_one_round_are_bounded_and_the_rest_follows(monkeypatc
     await source.resync.refresh_once()
     await source.resync.refresh_once()
     assert len(api.patched) == 5
+
+
+async def test_writes_that_are_refused_end_and_keep_no_other_object_waiting(monkeypatch):
+    """As without the right to write a status: each list would otherwise try all of them again at once."""
+    monkeypatch.setattr(objects, "MAX_STATUS_WRITES", 2)
+    api = FakeApi(*(policy(name) for name in "abcde"))
+    api.refused = {"a", "b", "c"}
+    source = watched(api)
+    for _ in range(50):
+        await source.resync.refresh_once()
+    assert len(api.patched) == 3 * objects.MAX_REPEATS + 2
+    assert [bool(one.get("status")) for one in api.policies] == [False, False, False, True, True]
+
+
+async def test_a_conflict_is_no_write():
+    """Another replica, or a user, was faster each time."""
+    api = FakeApi(policy("a"))
+    api.patch_status = 409
+    source = watched(api)
+    for _ in range(2 * objects.MAX_REPEATS):
+        await source.resync.refresh_once()
+    api.patch_status = 200
+    await source.resync.refresh_once()
+    assert api.policies[0]["status"]
+
+
+async def test_an_object_that_was_made_again_gets_its_status_at_once():
+    """However often that happens between two lists."""
+    api = FakeApi(policy("a"))
+    source = watched(api)
+    for number in range(10):
+        api.policies = [policy("a", uid=f"uid-{number}")]
+        await source.resync.refresh_once()
+    assert len(api.patched) == 10
+
+
+async def test_a_status_that_was_written_too_often_is_written_when_it_may_be_again(monkeypatch):
+    """The other replica may have ended meanwhile, so that no event comes."""
+    monkeypatch.setattr(objects, "REPEAT_SECONDS", 0.3)
+    api = FakeApi(policy("a"))
+    source = watched(api)
+    for _ in range(objects.MAX_REPEATS + 1):
+        await source.resync.refresh_once()
+        api.policies = [policy("a")]
+    source.resync._wanted.clear()
+    async with asyncio.timeout(20):
+        await source.resync._wanted.wait()
+    await source.resync.refresh_once()
+    assert api.policies[0]["status"]
 
 
 async def test_who_watches_is_told_when_the_resource_is_back():

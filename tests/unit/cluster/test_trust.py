@@ -30,6 +30,9 @@ class Stores:
     def current(self) -> tuple[AnyTrustStore, ...] | None:
         return self.stores
 
+    def is_read(self) -> bool:
+        return self.stores is not None
+
 
 class Source:
     def public_key(self, arn: str) -> bytes:

@@ -150,6 +150,33 @@ class TestFetched:
         status = told(FETCHED, fetched(NOW))
         assert status_patch(store(FETCHED) | {"status": status}, fetched(None), LATER) is None
 
+    def test_who_had_it_last_tells_that_it_has_expired(self):
+        """No replica can have fetched it since."""
+        before, later = told(FETCHED, fetched(NOW)), NOW + timedelta(days=7)
+        expired = broken_store(parsed(FETCHED), ["it expired"], NOW)
+        status = told(FETCHED, expired, before=before, now=later)
+        assert condition(status) == ("False", "Broken", "it expired")
+        assert "trustedRoot" not in status
+        assert status["refreshedTime"] == before["refreshedTime"]
+        older = broken_store(parsed(FETCHED), ["it expired"], NOW - timedelta(hours=2))
+        assert status_patch(store(FETCHED) | {"status": before}, older, later) is None
+
+    def test_a_root_that_others_know_a_later_one_of_is_not_told(self):
+        """Neither what of it is ignored: each replica would write its own."""
+        changed = json.loads(trusted_root())
+        changed["tlogs"].append({"publicKey": {"rawBytes": "AA==", "keyDetails": "PKIX_ML_DSA_65"}})
+        before = told(FETCHED, fetched(NOW))
+        other = fetched(NOW - timedelta(hours=2), json.dumps(changed))
+        assert other.root is not None
+        assert other.root.ignored
+        assert status_patch(store(FETCHED) | {"status": before}, other, LATER) is None
+
+    def test_a_time_in_the_future_counts_for_nothing(self):
+        """The clock of the replica that wrote it was wrong."""
+        before = told(FETCHED, fetched(NOW + timedelta(days=400)))
+        assert told(FETCHED, fetched(NOW), before=before)["refreshedTime"] == "2026-05-04T03:02:01Z"
+        assert condition(told(FETCHED, fetched(None), before=before))[1] == "Broken"
+
     def test_but_not_for_ever(self):
         before = told(FETCHED, fetched(NOW))
         status = told(FETCHED, fetched(None), before=before, now=NOW + timedelta(days=14))

@@ -15,6 +15,7 @@ from tidegate.errors import PolicyError
 from tidegate.policy.trust_store_object import TufRepository
 from tidegate.policy.trust_stores import AnyTrustStore, BrokenTrustStore, TrustStore
 from tidegate.trust.store_content import Content
+from tidegate.trust.trusted_roots import ExpiredRootError
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 BY_MAP = {"type": "ca", "configMap": {"name": "acme-ca"}}
@@ -72,11 +73,18 @@ class FakeRoots:
     def __init__(self) -> None:
         self.wanted: frozenset[TufRepository] = frozenset()
         self.root: str | None = None
+        self.answered = True
+        self.expired: ExpiredRootError | None = None
+
+    def is_answered(self) -> bool:
+        return self.answered
 
     def want(self, repositories: frozenset[TufRepository]) -> None:
         self.wanted = repositories
 
     def content(self, repository: TufRepository) -> Content:
+        if self.expired is not None:
+            raise self.expired
         if self.root is None:
             raise PolicyError(("it could not be fetched yet",))
         return Content(files=(("root", self.root.encode()),), refreshed_at=NOW)
@@ -274,6 +282,32 @@ class TestFetchedRoots:
         assert isinstance(made, TrustStore)
         assert made.trusted_root == trusted_root().encode()
         assert api.stores[0]["status"]["refreshedTime"] == "2026-05-04T03:02:01Z"
+
+    async def test_a_root_that_is_being_fetched_was_not_read(self, roots):
+        """Until the list after its answer: what that changes is not told before."""
+        source = watched(FakeApi(store(FETCHED)), roots=roots)
+        assert not source.is_read()
+        roots.answered = False
+        await source.resync.refresh_once()
+        assert not source.is_read()
+        roots.answered = True
+        assert not source.is_read()
+        await source.resync.refresh_once()
+        assert source.is_read()
+
+    async def test_a_root_that_has_expired_is_told_by_the_replica_that_fetched_it_last(self, roots):
+        """With the time of its fetch: no other replica can know a later one."""
+        api = FakeApi(store(FETCHED))
+        roots.root = trusted_root()
+        source = watched(api, roots=roots)
+        await source.resync.refresh_once()
+        assert api.condition("acme")["reason"] == "Read"
+        roots.expired = ExpiredRootError("the trusted root expired", NOW)
+        await source.resync.refresh_once()
+        assert (api.condition("acme")["reason"], api.condition("acme")["message"]) == (
+            "Broken",
+            "the trusted root expired",
+        )
 
     async def test_where_nothing_is_fetched_it_is_broken(self):
         source = watched(FakeApi(store(FETCHED)))

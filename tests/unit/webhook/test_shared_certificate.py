@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -57,7 +58,7 @@ class Bundle:
 class Replica:
     """A running replica, and what it was told to serve."""
 
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, secrets: Secrets, *, dns_names: Sequence[str] = ()) -> None:
         self.bundle, self.pinning_bundle = Bundle(), Bundle()
         self.served: list[bytes] = []
         self.now = NOW
@@ -66,6 +67,7 @@ class Replica:
             namespace="n",
             secret_name="s",
             service_name="tidegate",
+            dns_names=dns_names,
             bundle=cast("CaBundle", self.bundle),
             pinning_bundle=cast("CaBundle", self.pinning_bundle),
             now=lambda: self.now,
@@ -151,3 +153,15 @@ async def test_a_mutating_configuration_that_cannot_be_written_holds_up_neither_
     assert running.certificate.unmet() == []
     await running.refresh()
     assert running.served == [new]
+
+
+async def test_replicas_with_as_many_names_as_there_may_be_do_not_undo_each_other_s_certificate(
+    secrets: Secrets,
+) -> None:
+    """During a rolling update that replaces all names: the certificate is for the old ones and the new ones."""
+    old, new = (Replica(secrets, dns_names=[f"{kind}{n}.example" for n in range(49)]) for kind in ("old", "new"))
+    await old.certificate.obtain()
+    for _ in range(5):
+        await new.refresh()
+        await old.refresh()
+    assert secrets.version == 3, "one certificate by each"

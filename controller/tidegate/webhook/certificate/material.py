@@ -32,7 +32,8 @@ AUTHORITY_REPLACED_BEFORE: Final = 2 * VALIDITY
 """An authority must outlive every certificate that it signs."""
 BACKDATED: Final = timedelta(hours=1)
 """Clocks differ; a certificate must be valid already by the API server's clock."""
-MAX_NAMES: Final = 50
+MAX_NAMES: Final = 100
+"""Twice as many as a configuration has: during a rolling update, a certificate is for the names of the old one and the new."""
 _COMMON_NAME_LENGTH: Final = 64
 
 

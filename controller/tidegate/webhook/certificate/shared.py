@@ -169,7 +169,7 @@ class SharedCertificate:
         now = self._now()
         authority = shared.authority or make_authority(now)
         kept = names_of(shared.serving.certificate) if shared.serving is not None else []
-        names = list(dict.fromkeys([*self._names, *kept]))[: max(MAX_NAMES, len(self._names))]
+        names = list(dict.fromkeys([*self._names, *kept]))[:MAX_NAMES]
         serving = make_serving(authority, names, now)
         await self._api.replace(self._path, fill_secret(stored, authority=authority, serving=serving))
         _log.info(

@@ -3,9 +3,27 @@
 Texts are lower-case fragments: what was got, what was expected, what to do.
 """
 
+from typing import TypeVar
+
 
 class Error(Exception):
     """Root of all of tidegate's own errors."""
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def without_frames(error: E) -> E:
+    """Return the error without the tracebacks of itself and of the errors behind it, and so without what their frames hold."""
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            left += (one.__cause__, one.__context__)
+    return error
 
 
 class ConfigurationError(Error):

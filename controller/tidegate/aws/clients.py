@@ -26,13 +26,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tidegate import __version__
 from tidegate.aws.accounts import AwsSettings, RegistryAccount
 from tidegate.aws.body import Bodies, require_whole_bodies
-from tidegate.aws.errors import REJECTED_CODES, again, classify, error_code, error_message, is_clients_fault
+from tidegate.aws.errors import REJECTED_CODES, classify, error_code, error_message, is_clients_fault
 from tidegate.aws.role import RoleCredentials
-from tidegate.errors import ConfigurationError
+from tidegate.errors import ConfigurationError, without_frames
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.noted_call import noted
+from tidegate.evidence.noted_call import NotedCall, noted
 from tidegate.evidence.ports import CallGate
-from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError, again
 from tidegate.images.repository import EcrRegistry
 
 NO_CREDENTIALS_SECONDS = 5.0
@@ -141,18 +141,20 @@ class Clients:
                 client = self._client(api.service, self.account(registry.account), registry.region)
                 with self._bodies.parsing():
                     return self._send(client, api, parameters)
-            except ClientError as exc:
-                if (code := error_code(exc)) in answers and is_clients_fault(exc):
-                    call.found = False
-                    raise AnsweredError(code, error_message(exc)) from exc
-                raise call.failed(classify(exc, api.source)) from exc
-            except SourceUnavailableError as exc:
-                call.cause = exc.cause
-                if exc.source:
-                    raise
-                raise SourceUnavailableError(exc.cause, api.source, exc.detail) from exc
-            except Exception as exc:
-                raise call.failed(classify(exc, api.source)) from exc
+            except Exception as exc:  # noqa: BLE001 - classified
+                # The SDK's retries keep the error in a reference cycle, with the frames of everyone who called it.
+                raise self._failure(call, api, exc, answers) from without_frames(exc)
+
+    @staticmethod
+    def _failure(call: NotedCall, api: Api, exc: Exception, answers: frozenset[str]) -> Exception:
+        """Return the error of a call to raise, and note it."""
+        if isinstance(exc, ClientError) and (code := error_code(exc)) in answers and is_clients_fault(exc):
+            call.found = False
+            return AnsweredError(code, error_message(exc))
+        if isinstance(exc, SourceUnavailableError):
+            source = exc.source or api.source
+            exc = SourceUnavailableError(exc.cause, source, exc.detail, retry_after_seconds=exc.retry_after_seconds)
+        return call.failed(classify(exc, api.source))
 
     def sts(self, region: str | None = None) -> BaseClient:
         """Return the STS client of the process's own credentials, regional."""

@@ -33,7 +33,7 @@ from tidegate.evidence.registry_configuration import (
     SigningRule,
     StoredImage,
 )
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
 PAGE_SIZE: Final = 1000
@@ -158,7 +158,7 @@ class EcrConfiguration:
         try:
             return ask_for_each(names, ask, name=str, source=_DESCRIBE_REPOSITORIES.source)
         except SourceUnavailableError as exc:
-            return dict.fromkeys(names, exc)
+            return dict.fromkeys(names, again(exc))
 
     def _describe_once(self, registry: EcrRegistry, names: Sequence[str]) -> dict[str, Description]:
         parameters = {"registryId": registry.account, "repositoryNames": list(names)}
@@ -173,7 +173,7 @@ class EcrConfiguration:
                 names, partial(self._scanning_once, registry), name=str, source=_REPOSITORY_SCANNING.source
             )
         except SourceUnavailableError as exc:
-            return dict.fromkeys(names, exc)
+            return dict.fromkeys(names, again(exc))
 
     def _scanning_once(
         self, registry: EcrRegistry, names: Sequence[str]

@@ -15,7 +15,7 @@ from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.ports import DescribedRepository, FetchedManifest
 from tidegate.evidence.repository import RepositorySettings, TagMutability
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 from tidegate.images.digest import Digest, digest_of, parse_digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
@@ -127,7 +127,7 @@ def attempt(read: Callable[[], V]) -> V | SourceUnavailableError:
     try:
         return read()
     except SourceUnavailableError as exc:
-        return exc
+        return again(exc)
 
 
 def _detail(described: ApiResponse) -> ImageDetail:

@@ -167,13 +167,6 @@ def unexpected(source: str, problem: str) -> SourceUnavailableError:
     return SourceUnavailableError(Cause.UNEXPECTED_ANSWER, source, problem[:MAX_DETAIL])
 
 
-def again(error: SourceUnavailableError) -> SourceUnavailableError:
-    """Return an equal error to raise in another thread: one object raised twice collects both tracebacks."""
-    return SourceUnavailableError(
-        error.cause, error.source, error.detail, retry_after_seconds=error.retry_after_seconds
-    )
-
-
 def _classify_answer(exc: sdk.ClientError, source: str) -> SourceUnavailableError:
     code, metadata = error_code(exc), _member(exc.response, "ResponseMetadata")
     status = metadata.get("HTTPStatusCode")

@@ -16,7 +16,7 @@ from tidegate.aws.reply import ApiResponse
 from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import CoverageAnswer, FindingsAnswer
 from tidegate.evidence.scan import DOCUMENTED_WORDS, MAX_FINDINGS, Coverage, Finding, ScanState, inspector_state
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
 
@@ -93,7 +93,7 @@ class CoverageRows:
             try:
                 read: CoverageAnswer = _coverage(row)
             except SourceUnavailableError as exc:
-                read = exc
+                read = again(exc)
             if self._found.get(image, read) != read:
                 read = unexpected(self._source, f"several rows for {image[0]}@{image[1]}")
             self._found[image] = read
@@ -139,7 +139,7 @@ class ImageFindings:
         try:
             finding = read_finding(described)
         except SourceUnavailableError as exc:
-            self._broken |= dict.fromkeys(images, exc)
+            self._broken |= dict.fromkeys(images, again(exc))
             return
         arn, updated_at = described.optional_text("findingArn"), described.optional_time("updatedAt")
         for image in images:

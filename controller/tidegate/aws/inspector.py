@@ -13,7 +13,7 @@ from tidegate.aws.pages import PageTokens
 from tidegate.evidence.inspection import ImageKey
 from tidegate.evidence.ports import MAX_INSPECTED_IMAGES, CoverageAnswer, FindingsAnswer
 from tidegate.evidence.scan import MAX_FINDINGS
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 from tidegate.images.repository import EcrRegistry
 
 PAGE_OF_FINDINGS = 100
@@ -109,7 +109,7 @@ class Inspector:
             try:
                 answers |= self._findings_of_one(registry, Targets(registry, [image]))
             except SourceUnavailableError as exc:
-                return answers | {each: exc for each in targets.images if each not in answers}
+                return answers | dict.fromkeys((each for each in targets.images if each not in answers), again(exc))
         return answers
 
     def _read(

@@ -15,9 +15,9 @@ from typing import Any
 from botocore.credentials import DeferredRefreshableCredentials
 
 from tidegate.aws.accounts import RegistryAccount
-from tidegate.aws.errors import again, classify, unexpected
+from tidegate.aws.errors import classify, unexpected
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 
 SOURCE = "sts:AssumeRole"
 SESSION_SECONDS = 3600

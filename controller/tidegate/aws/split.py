@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 
 MAX_CALLS = 8
 """Calls for one batch, which have one token: enough for three missing ids of a hundred. The ids left over are
@@ -60,10 +60,11 @@ def ask_for_each(
                 continue
             if calls == 1:
                 raise
+            failure = again(exc)
             if exc.cause is Cause.UNEXPECTED_ANSWER:
-                answers[part[0]] = exc
+                answers[part[0]] = failure
                 continue
-            return answers | {each: exc for rest in (part, *parts) for each in rest}
+            return answers | {each: failure for rest in (part, *parts) for each in rest}
     return answers
 
 

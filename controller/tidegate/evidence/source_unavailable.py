@@ -28,6 +28,16 @@ class SourceUnavailableError(UndeterminedError):
         return Missing(self.cause, self.source)
 
 
+def again(error: SourceUnavailableError) -> SourceUnavailableError:
+    """Return an equal error that was never raised: to keep as a value, or to raise in another thread.
+
+    A traceback keeps its frames with all that they hold, such as the body of an answer, and those of their callers.
+    """
+    return SourceUnavailableError(
+        error.cause, error.source, error.detail, retry_after_seconds=error.retry_after_seconds
+    )
+
+
 def cause_of(problem: Exception | None) -> Cause | None:
     """Return the cause of a call's problem, INTERNAL for an unforeseen one, or None without one."""
     if problem is None:

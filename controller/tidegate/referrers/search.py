@@ -46,7 +46,7 @@ from tidegate.evidence.signature_candidates import (
     refusal,
     signature_tags,
 )
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 
@@ -165,7 +165,7 @@ class _Search:
         # 3. (N21) Fetch them, together with what stands under the tags.
         fetched = self._fetch([*tags.ids, *map(_id, first)])
         if self._failure is not None and not self._answered:
-            raise self._failure
+            raise again(self._failure)
         # 4. (N21) Go on with what the fallback index lists beyond them; its artifact types decide nothing.
         known = {each.digest for each in listed}
         indexed = self._fallback(tags.index, fetched)
@@ -219,7 +219,7 @@ class _Search:
                 self._require_time()
                 answers = self._store.manifests(part)
             except SourceUnavailableError as exc:
-                answers = dict.fromkeys(part, exc)
+                answers = dict.fromkeys(part, again(exc))
             fetched |= {each: self._held(answer) for each, answer in answers.items()}
         problems = [each for each in fetched.values() if isinstance(each, SourceUnavailableError)]
         self._answered |= len(problems) < len(fetched)
@@ -345,8 +345,11 @@ class _Search:
 def _content(what: str, stored: StoredArtifact | None) -> bytes:
     if isinstance(stored, StoredManifest):
         return stored.content
-    if isinstance(stored, SourceUnavailableError | UnusableArtifactError):
-        raise stored
+    # Copies: an error that is raised where it is kept would keep all that was fetched.
+    if isinstance(stored, SourceUnavailableError):
+        raise again(stored)
+    if isinstance(stored, UnusableArtifactError):
+        raise UnusableArtifactError(stored.reason, str(stored))
     if stored is Absence.CACHE_MISS:
         # A fetch would import it, and some upstream registries let every user push.
         raise UnusableArtifactError(SkipReason.GONE, "listed upstream, but not in the pull-through cache")

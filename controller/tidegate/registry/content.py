@@ -25,7 +25,7 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     UnusableArtifactError,
 )
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, OCI_INDEX
@@ -99,8 +99,8 @@ class RepositoryContent:
             try:
                 found[each] = self.manifest(each) if hopeless is None else hopeless
             except SourceUnavailableError as exc:
-                found[each] = exc
-                hopeless = exc if exc.cause in _HOPELESS else None
+                found[each] = failure = again(exc)
+                hopeless = failure if exc.cause in _HOPELESS else None
         return found
 
     def referrers(self, subject: Digest, artifact_types: frozenset[str]) -> Listing:

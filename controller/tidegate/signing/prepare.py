@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
-from tidegate.errors import Error, UndeterminedError
+from tidegate.errors import Error, UndeterminedError, without_frames
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.policy.snapshot import Policy
@@ -51,7 +51,7 @@ def prepare(requirement: Requirement) -> NotationVerifier | SigstoreVerifier | U
             same_repository=requirement.same_repository,
         )
     except UndeterminedError as error:
-        return error
+        return without_frames(error)
     except Error as error:
         return UndeterminedError(f"it cannot be used: {error}"[:MAX_TEXT])
     except Exception as error:  # noqa: BLE001 - an unexpected error in one authority must not affect the others

@@ -8,6 +8,7 @@ from contextvars import copy_context
 
 import pytest
 
+from tests import frames
 from tests.attack.long_answers import TAGS, LongAnswers
 from tidegate.aws import body as body_module
 from tidegate.aws.accounts import AwsSettings
@@ -69,6 +70,16 @@ def test_what_was_read_of_answers_that_are_too_long_is_not_kept(aws, ecr):
         gc.enable()
     # What the server in this process sends is longer than what is read of it.
     assert [size for size in sizes if SMALL_ANSWER_BYTES < size < 2 * MAX_ANSWER_BYTES] == []
+
+
+def test_nor_is_what_its_callers_have(aws, ecr):
+    """The frames of a traceback keep those that called them."""
+    aws.padding = 2 * MAX_ANSWER_BYTES
+    assert not frames.are_kept(lambda: ecr.describe_images(APP, tags(1)))
+    assert not frames.are_kept(lambda: ecr.describe_images(APP, tags(2)))
+    assert not frames.are_kept(lambda: ecr.describe_repositories(OWN, ["team/app", "team/web"]))
+    aws.__exit__()
+    assert not frames.are_kept(lambda: ecr.describe_images(APP, tags(1)))
 
 
 def test_an_answer_of_the_most_bytes_is_one(aws, ecr):

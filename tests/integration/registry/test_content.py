@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests import frames
 from tests.integration.registry.conftest import repository
 from tests.simulator.manifests import OCI_MANIFEST, image, index
 from tidegate.evidence.content import StoredManifest
@@ -130,6 +131,7 @@ def test_what_is_no_answer(serve, connect, fault, cause):
     answered = edge.registries.get_manifests(repository(registry), digests)[NOWHERE]
     assert isinstance(answered, SourceUnavailableError)
     assert answered.cause is cause
+    assert not frames.are_kept(lambda: edge.registries.get_manifests(repository(registry), digests))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError, create_parser
 
-from tidegate.aws.errors import MAX_DETAIL, THROTTLE_CODES, again, classify
+from tidegate.aws.errors import MAX_DETAIL, THROTTLE_CODES, classify
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 
 SOURCE = "ecr:DescribeImages"
 

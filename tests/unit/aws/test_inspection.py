@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests import frames
 from tests.unit.aws.test_findings import wire
 from tidegate.aws.inspection import MAX_ROWS, CoverageRows, ImageFindings, Targets
 from tidegate.evidence.fact import Cause
@@ -41,6 +42,14 @@ def coverage(*rows, images=(APP,), complete=True):
 
 def unanswered(value):
     return isinstance(value, SourceUnavailableError) and value.cause is Cause.UNEXPECTED_ANSWER
+
+
+def test_what_cannot_be_read_keeps_nothing_of_its_page():
+    kept: list[object] = []
+    assert not frames.are_kept(lambda: kept.append(coverage(row(lastScannedAt="now"))))
+    broken = finding("CVE-1", resource(), severity=None)
+    assert not frames.are_kept(lambda: kept.append(findings(broken)))
+    assert len(kept) == 2
 
 
 def test_resource_ids_are_those_of_inspector():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import frames
 from tidegate.aws.split import MAX_CALLS, RefusedError, ask_for_each
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.source_unavailable import SourceUnavailableError
@@ -136,3 +137,15 @@ def test_a_failing_later_call_leaves_the_other_answers_and_is_not_followed_by_mo
     answers = registry.answers(IDS)
     assert isinstance(answers.pop("v50"), SourceUnavailableError)
     assert answers == {each: each.upper() for each in IDS if each != "v50"}
+
+
+@pytest.mark.parametrize("cause", [Cause.THROTTLED, Cause.UNEXPECTED_ANSWER])
+def test_a_failure_that_is_an_answer_keeps_nothing_of_the_other_answers(cause):
+    def ask(ids):
+        if "v1" in ids:
+            raise SourceUnavailableError(cause if len(ids) == 1 else Cause.UNEXPECTED_ANSWER, SOURCE)
+        return dict.fromkeys(ids, "found")
+
+    kept = []
+    assert not frames.are_kept(lambda: kept.append(ask_for_each(IDS[:2], ask, name=str, source=SOURCE)))
+    assert kept[0]["v1"].cause is cause

@@ -17,7 +17,7 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     WantedArtifacts,
 )
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.referrers.search import Listing, StoredArtifact, find_signatures
@@ -45,7 +45,7 @@ class Registry:
     def referrers(self, subject: Digest, artifact_types: frozenset[str]) -> Listing:
         assert subject == SUBJECT
         if "referrers" in self.down:
-            raise DOWN
+            raise again(DOWN)
         # The types are a wish; this registry does not hear it.
         return Listing(refs=tuple(self._ref(one) for one in self.listed))
 
@@ -56,7 +56,7 @@ class Registry:
     def blob(self, blob: Descriptor) -> bytes:
         self.fetched.append(blob.digest)
         if blob.digest in self.down:
-            raise DOWN
+            raise again(DOWN)
         if blob.digest in self.lies:
             return self.lies[blob.digest]
         return {digest: data for one in self._all for digest, data in one.blobs.items()}[blob.digest]

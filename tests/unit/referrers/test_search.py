@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 
+from tests import frames
 from tests.simulator.artifacts import (
     BUNDLE,
     EMPTY_CONFIG,
@@ -16,6 +18,7 @@ from tests.simulator.artifacts import (
     signature,
 )
 from tests.unit.referrers.registry import (
+    DOWN,
     ENVELOPE,
     IMAGE,
     OTHER,
@@ -32,10 +35,13 @@ from tidegate.evidence.signature_artifacts import (
     MAX_MANIFEST_BYTES,
     THUMBPRINTS,
     Descriptor,
+    FoundArtifacts,
     SkipReason,
 )
+from tidegate.evidence.source_unavailable import again
 from tidegate.evidence.verification_result import Attempt, VerificationState, conclude
 from tidegate.images.digest import digest_of
+from tidegate.referrers import search
 
 JWS = "application/jose+json"
 
@@ -223,3 +229,36 @@ def test_one_valid_signature_is_enough(states: str, expected: VerificationState)
     proof = conclude(attempts, outage=None)
     assert proof.state is expected
     assert [one.text for one in proof.attempts] == [str(number) for number in range(len(attempts))]
+
+
+@pytest.mark.parametrize("down", ["manifest", "blob", "referrers"])
+def test_a_failure_keeps_nothing_of_the_search(down: str):
+    """Neither an error of the registry, nor one that stands for a manifest."""
+    where = {"manifest": SIGNED.digest, "blob": next(iter(SIGNED.blobs)), "referrers": "referrers"}[down]
+    registry = Registry(listed=[SIGNED], down=frozenset({where}))
+    kept: list[object] = []
+    assert not frames.are_kept(lambda: kept.append(find(registry)))
+
+
+def test_nor_does_one_without_any_answer():
+    registry = Registry(down=frozenset({"referrers", fallback_tag(SUBJECT)}))
+    assert not frames.are_kept(lambda: find(registry))
+
+
+def test_nor_does_a_manifest_that_there_is_no_room_for(monkeypatch):
+    monkeypatch.setattr(search, "MAX_FOUND_MANIFEST_BYTES", 10)
+    registry = Registry(listed=[SIGNED])
+    kept: list[FoundArtifacts] = []
+    assert not frames.are_kept(lambda: kept.append(find(registry)))
+    assert reasons(kept[0]) == [SkipReason.OVER_LIMIT]
+
+
+def test_nor_does_a_call_that_fails(monkeypatch):
+    def fail(_: object) -> NoReturn:
+        raise again(DOWN)
+
+    registry = Registry(listed=[SIGNED])
+    monkeypatch.setattr(registry, "manifests", fail)
+    kept: list[FoundArtifacts] = []
+    assert not frames.are_kept(lambda: kept.append(find(registry)))
+    assert not kept[0].complete

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import frames
 from tidegate.errors import UndeterminedError
 from tidegate.policy.model import ImagePolicy
 from tidegate.policy.signatures import (
@@ -54,6 +55,12 @@ def test_an_authority_that_cannot_be_used_says_why(authority, words):
     found = prepare(Requirement(authority=authority, trust=TRUST))
     assert isinstance(found, UndeterminedError)
     assert words in str(found)
+
+
+def test_what_is_remembered_of_an_unusable_one_keeps_nothing_of_who_asked_first():
+    requirement = Requirement(authority=notation("nowhere"), trust=TRUST)
+    assert not frames.are_kept(lambda: prepare(requirement))
+    assert isinstance(prepare(requirement), UndeterminedError)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 
-from tidegate.errors import Error, UndeterminedError, VerificationError
+from tidegate.errors import Error, UndeterminedError, VerificationError, without_frames
 from tidegate.verify.sigstore.proof import Proof
 from tidegate.verify.step import Conclusion, StepOutcome, StepResult
 
@@ -169,9 +169,9 @@ def carry_out(body: Callable[[Procedure], Proof]) -> Verification:
     try:
         proof = body(procedure)
     except UndeterminedError as error:
-        return Verification(steps=procedure.fail(StepOutcome.UNDECIDED, error), proof=None, error=error)
+        return Verification(steps=procedure.fail(StepOutcome.UNDECIDED, error), proof=None, error=without_frames(error))
     except VerificationError as error:
-        return Verification(steps=procedure.fail(StepOutcome.FAILED, error), proof=None, error=error)
+        return Verification(steps=procedure.fail(StepOutcome.FAILED, error), proof=None, error=without_frames(error))
     except Exception as exception:  # noqa: BLE001 -- see above
         return _foreign(procedure, exception)
     except BaseException as exception:
@@ -190,7 +190,7 @@ def _foreign(procedure: Procedure, exception: BaseException) -> Verification:
     """Return a failure that names the exception's class only: its text may repeat hostile bytes."""
     text = str(exception) if isinstance(exception, Error) else f"unreadable ({type(exception).__name__})"
     error = VerificationError(text)
-    error.__cause__ = exception
+    error.__cause__ = without_frames(exception)
     return Verification(steps=procedure.fail(StepOutcome.FAILED, error), proof=None, error=error)
 
 

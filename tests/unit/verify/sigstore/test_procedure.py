@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests import frames
 from tests.simulator.pki.sigstore import ISSUER, NOW, SUBJECT, statement
 from tests.simulator.pki.sigstore_log import b64
 from tests.unit.verify.sigstore.cases import (
@@ -289,3 +290,19 @@ def test_a_trust_root_that_was_never_valid_then_is_no_reason_to_pass():
     (one,) = ours().trusted_root()["certificateAuthorities"]
     trust = root(certificateAuthorities=[one | {"validFor": window}])
     ends(check(signed(), keyless(trust=trust), artifact=ARTIFACT), SigstoreStep.CHAIN, "no certificate authority")
+
+
+@pytest.mark.parametrize("raised", [VerificationError("x"), UndeterminedError("x"), KeyError("x")])
+def test_what_did_not_pass_keeps_nothing_of_its_verification(raised):
+    """An envelope may have a MiB, and what is read in it ten times as much."""
+
+    def body(_: Procedure) -> Proof:
+        raise raised
+
+    def verify() -> None:
+        found = carry_out(body)
+        kept.append(found)
+
+    kept: list[Verification] = []
+    assert not frames.are_kept(verify)
+    assert kept[0].error is not None

@@ -6,7 +6,7 @@ Connections are kept for a while and reused for the same address of the same hos
 import http.client
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import monotonic
@@ -32,11 +32,15 @@ _Key: TypeAlias = tuple[str, str, int, Address]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """A request, which addresses its host may have, and how many bytes of an answer with 200 are read."""
+    """A request, which addresses its host may have, and how many bytes of an answer with 200 are read.
+
+    ``check_size`` is called with the bytes that the host announces and with those that have come, and may raise.
+    """
 
     target: Target
     reach: Reach
     max_bytes: int
+    check_size: Callable[[int], None] = field(default=lambda _: None, repr=False)
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
@@ -168,9 +172,11 @@ def _read(request: HttpRequest, response: http.client.HTTPResponse) -> HttpRespo
         raise EgressError(Problem.BAD_ANSWER, f"{host} used a content encoding that was not requested")
     if good and response.length is not None and response.length > limit:
         raise EgressError(Problem.TOO_LARGE, f"{host} announced {response.length} bytes, more than {limit}")
+    request.check_size(min(response.length or 0, limit))
     body = bytearray()
     while piece := response.read(min(CHUNK_BYTES, limit + 1 - len(body))):
         body += piece
+        request.check_size(len(body))
         if len(body) > limit:
             if not good:
                 break
@@ -180,7 +186,8 @@ def _read(request: HttpRequest, response: http.client.HTTPResponse) -> HttpRespo
     headers: dict[str, tuple[str, ...]] = {}
     for name, value in response.getheaders():
         headers[name.lower()] = (*headers.get(name.lower(), ()), value)
-    return HttpResponse(status=response.status, headers=headers, body=bytes(body[:limit]))
+    del body[limit:]
+    return HttpResponse(status=response.status, headers=headers, body=bytes(body))
 
 
 def _fail(exc: Exception, target: Target, seconds_left: SecondsLeft) -> NoReturn:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class StoredManifest:
     """Bytes and the media type beside them; ``images.manifest.parse_manifest`` checks them against the digest."""
 

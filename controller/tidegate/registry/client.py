@@ -37,13 +37,14 @@ _PASSING = frozenset({Cause.UNREACHABLE, Cause.SERVER_ERROR, Cause.THROTTLED})
 class Wanted:
     """What is requested of a repository: a ``path`` below its name, and how many bytes are read at most.
 
-    ``answers`` are statuses that are answers too, beside 200 and 404.
+    ``answers`` are statuses that are answers too, beside 200 and 404. ``check_size`` is that of the HTTP request.
     """
 
     source: str
     path: str
     max_bytes: int
     accept: str = "*/*"
+    check_size: Callable[[int], None] = lambda _: None
     answers: frozenset[int] = frozenset()
 
 
@@ -92,7 +93,11 @@ class Client:
             is_own = target.origin == hosts.api.origin
             secret = {"Authorization": authorization} if authorization is not None and is_own else {}
             request = HttpRequest(
-                target=target, reach=reach, max_bytes=wanted.max_bytes, headers={"Accept": wanted.accept, **secret}
+                target=target,
+                reach=reach,
+                max_bytes=wanted.max_bytes,
+                check_size=wanted.check_size,
+                headers={"Accept": wanted.accept, **secret},
             )
             reply = self.sender.send(wanted.source, self.repository.registry, hosts, request, self.seconds_left)
             if reply.status not in _REDIRECTS:

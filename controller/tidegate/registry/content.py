@@ -7,6 +7,7 @@ count as a failed look-up.
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -33,6 +34,7 @@ from tidegate.images.repository import OciRepository
 from tidegate.referrers.search import Listing, list_pages
 from tidegate.registry.client import Client, Wanted
 from tidegate.registry.errors import error_codes, is_too_large, unexpected
+from tidegate.registry.large_manifests import SMALL_MANIFEST_BYTES, LargeManifests, Place
 
 MAX_PAGES = 8
 """Pages of referrers that are read for one image."""
@@ -55,7 +57,7 @@ MANIFEST, BLOB, REFERRERS = "oci:GetManifest", "oci:GetBlob", "oci:referrers"
 _ACCEPT = ", ".join(ACCEPTED_TYPES)
 _NEXT = re.compile(r'<(?P<url>[^<>]{0,4096})>\s*;\s*rel="?next"?', re.ASCII)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_HOPELESS = frozenset({Cause.THROTTLED, Cause.DEADLINE, Cause.CREDENTIALS})
+_HOPELESS = frozenset({Cause.THROTTLED, Cause.DEADLINE, Cause.CREDENTIALS, Cause.OVERLOADED})
 
 
 class RepositoryContent:
@@ -67,8 +69,8 @@ class RepositoryContent:
         self._repository = client.repository
         self.seconds_left = client.seconds_left
 
-    def manifest(self, image: ImageId) -> StoredManifest | Absence:
-        """Fetch one manifest, as it was pushed; not yet compared with its digest."""
+    def manifest(self, image: ImageId, *, place: Place | None = None) -> StoredManifest | Absence:
+        """Fetch one manifest, as it was pushed; not yet compared with its digest. A large one needs a ``place``, if given."""
         wanted = Wanted(
             source=MANIFEST,
             path=f"manifests/{image.value}",
@@ -76,6 +78,8 @@ class RepositoryContent:
             accept=_ACCEPT,
             answers=WITHHELD,
         )
+        if place is not None:
+            wanted = replace(wanted, check_size=place.check)
         try:
             reply = self._get(wanted)
         except SourceUnavailableError as exc:
@@ -91,17 +95,36 @@ class RepositoryContent:
         media_type = reply.header("content-type").partition(";")[0].strip()
         return StoredManifest(content=reply.body, media_type=media_type)
 
-    def manifests(self, ids: Sequence[ImageId]) -> Mapping[ImageId, FetchedManifest]:
-        """Fetch manifests one after the other; after a failure that would repeat itself, no others are requested."""
+    def manifests(
+        self, ids: Sequence[ImageId], *, room: LargeManifests | None = None
+    ) -> Mapping[ImageId, FetchedManifest]:
+        """Fetch manifests one after the other; after a failure that would repeat itself, no others are requested.
+
+        With ``room``, each large manifest has a place in it while it is in memory, and those after the first large one are
+        OVERLOADED: they are for further calls.
+        """
         found: dict[ImageId, FetchedManifest] = {}
         hopeless: SourceUnavailableError | None = None
         for each in ids:
+            if hopeless is not None:
+                found[each] = hopeless
+                continue
             try:
-                found[each] = self.manifest(each) if hopeless is None else hopeless
+                found[each] = stored = self.manifest(each) if room is None else self._placed(each, room)
             except SourceUnavailableError as exc:
                 found[each] = failure = again(exc)
                 hopeless = failure if exc.cause in _HOPELESS else None
+                continue
+            if room is not None and isinstance(stored, StoredManifest) and len(stored.content) > SMALL_MANIFEST_BYTES:
+                hopeless = SourceUnavailableError(Cause.OVERLOADED, MANIFEST, "after a large manifest in the same call")
         return found
+
+    def _placed(self, image: ImageId, room: LargeManifests) -> StoredManifest | Absence:
+        with room.place() as place:
+            stored = self.manifest(image, place=place)
+            if isinstance(stored, StoredManifest) and stored is not TOO_LARGE:
+                place.hold(stored)
+            return stored
 
     def referrers(self, subject: Digest, artifact_types: frozenset[str]) -> Listing:
         """List the referrers of a digest, page by page; none if the registry has no such API.

@@ -23,6 +23,7 @@ from tidegate.registry.access import RegistryAccess, RegistryHosts
 from tidegate.registry.client import Client
 from tidegate.registry.content import MANIFEST, RecentManifests, RepositoryContent
 from tidegate.registry.errors import unexpected
+from tidegate.registry.large_manifests import LargeManifests
 from tidegate.registry.sending import Sender
 from tidegate.registry.tokens import Tokens
 
@@ -51,6 +52,7 @@ class OciRegistries:
         self._tokens = Tokens(self._sender)
         self._sleep = sleep
         self._recent = RecentManifests(MAX_RECENT_BYTES)
+        self._large = LargeManifests(MANIFEST)
 
     def close(self) -> None:
         """Close the connections that are kept."""
@@ -58,7 +60,8 @@ class OciRegistries:
 
     def describe(self, repository: OciRepository, image: ImageId, *, seconds: float) -> Descriptor | Absence:
         """Return digest, media type and size of the manifest of a tag or digest, computed from its bytes."""
-        stored = self._content(repository, seconds).manifest(image)
+        with self._large.place() as place:
+            stored = self._content(repository, seconds).manifest(image, place=place)
         if isinstance(stored, Absence):
             return stored
         digest = digest_of(stored.content)
@@ -74,7 +77,7 @@ class OciRegistries:
             raise ValueError(f"{len(digests)} manifests, more than {MAX_IMAGE_IDS}")
         recent = {each: kept for each in digests if (kept := self._recent.get(repository, each)) is not None}
         missing = [ImageId.of_digest(each) for each in digests if each not in recent]
-        fetched = self._content(repository, MANIFESTS_SECONDS).manifests(missing)
+        fetched = self._content(repository, MANIFESTS_SECONDS).manifests(missing, room=self._large)
         return {**{Digest(each.value): found for each, found in fetched.items()}, **recent}
 
     def find_artifacts(

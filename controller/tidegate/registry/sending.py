@@ -11,6 +11,7 @@ from tidegate.egress.wire import SecondsLeft
 from tidegate.errors import ConfigurationError
 from tidegate.evidence.noted_call import noted
 from tidegate.evidence.ports import CallGate
+from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.repository import OciRegistry
 from tidegate.registry.access import RegistryHosts
 from tidegate.registry.errors import of_egress
@@ -42,6 +43,9 @@ class Sender:
                 return self._egresses[hosts.access.ca_file].send(request, seconds_left=seconds_left)
             except EgressError as exc:
                 raise call.failed(of_egress(exc, source)) from exc
+            except SourceUnavailableError as exc:
+                call.failed(exc)
+                raise
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

@@ -67,6 +67,20 @@ def test_an_answer_has_status_headers_and_body(egress, peer):
     assert "Authorization" not in asked.headers
 
 
+def test_sizes_are_checked_before_and_while_a_body_is_read(egress, peer):
+    peer.answer("/a", b"body")
+    sizes: list[int] = []
+    send(egress, peer.url("/a"), check_size=sizes.append)
+    assert sizes == [4, 4]
+
+    def refuse(size: int) -> None:
+        raise KeyError(size)
+
+    with pytest.raises(KeyError):
+        send(egress, peer.url("/a"), check_size=refuse)
+    assert send(egress, peer.url("/a")).body == b"body"
+
+
 def test_an_address_that_was_refused_is_not_connected_to(egress, peer):
     peer.answer("/a")
     assert problem(egress, peer.url("/a"), reach=Reach.PUBLIC)[0] is Problem.FORBIDDEN_ADDRESS

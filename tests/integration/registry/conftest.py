@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import pytest
 
 from tests.integration.egress.peer import Peer
 from tests.integration.gather.conftest import impatient, start, world
-from tests.simulator.manifests import image
+from tests.simulator.manifests import Manifest, image
 from tests.simulator.oci_registry import OciRegistry
 from tests.simulator.pki.certificates import Identity, issue
 from tests.simulator.pki.tls import server_context
+from tidegate.images.digest import digest_of
 from tidegate.images.repository import OciRegistry as Registry
 from tidegate.images.repository import OciRepository
 from tidegate.registry.access import RegistryAccess
@@ -151,3 +152,10 @@ def place(registry: OciRegistry) -> str:
 
 def repository(registry: OciRegistry, name: str = "team/app") -> OciRepository:
     return OciRepository(Registry(place(registry)), name)
+
+
+def large_image(number: int) -> Manifest:
+    """Return an image whose manifest is padded to a MiB, as JSON allows."""
+    small = image(f"large {number}")
+    data = small.data + b" " * (1024 * 1024)
+    return replace(small, data=data, size=len(data), digest=digest_of(data))

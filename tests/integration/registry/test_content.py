@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests import frames
-from tests.integration.registry.conftest import repository
+from tests.integration.registry.conftest import large_image, repository
 from tests.simulator.manifests import OCI_MANIFEST, image, index
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
@@ -16,6 +16,7 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import MAX_MANIFEST_BYTES
+from tidegate.registry import large_manifests
 
 SECONDS = 20.0
 V1 = ImageId.of_tag("v1")
@@ -104,6 +105,29 @@ def test_a_manifest_of_more_bytes_than_any_has_is_no_image_and_no_outage(serve, 
     announced = f"HTTP/1.1 200 OK\r\nContent-Length: {MAX_MANIFEST_BYTES + 1}\r\n\r\n".encode()
     registry.inject(about="/manifests/", raw=[announced, b""], endless=True)
     assert describe(edge, registry).media_type == ""
+
+
+def test_a_call_ends_with_its_first_large_manifest(serve, connect):
+    """The others are asked for again, so that no call holds a hundred manifests of 4 MiB."""
+    registry = serve()
+    images = (image("small"), large_image(1), large_image(2))
+    digests = [Digest(registry.add("team/app", each)) for each in images]
+    found = connect(registry).registries.get_manifests(repository(registry), digests)
+    assert [getattr(found[each], "cause", None) for each in digests] == [None, None, Cause.OVERLOADED]
+
+
+def test_large_manifests_have_room_for_as_long_as_they_are_in_memory(serve, connect, monkeypatch):
+    monkeypatch.setattr(large_manifests, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(large_manifests, "LARGE_MANIFESTS", 1)
+    registry = serve()
+    digests = [Digest(registry.add("team/app", large_image(number))) for number in range(2)]
+    edge = connect(registry)
+    held = edge.registries.get_manifests(repository(registry), digests[:1])
+    refused = edge.registries.get_manifests(repository(registry), digests[1:])
+    assert refused[digests[1]].cause is Cause.OVERLOADED
+    assert edge.calls.made[-1] == ("oci:GetManifest", Cause.OVERLOADED)
+    del held
+    assert isinstance(edge.registries.get_manifests(repository(registry), digests[1:])[digests[1]], StoredManifest)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.integration.egress.peer import Peer
 from tests.integration.gather.gate import Gate
-from tests.integration.registry.conftest import Names
+from tests.integration.registry.conftest import Names, large_image
 from tests.simulator.artifacts import (
     COSIGN_SIGNATURE,
     LAYER_TYPES,
@@ -35,6 +35,7 @@ from tests.simulator.pki.envelopes import sign
 from tests.simulator.pki.revocation import crl, entry, ocsp_answer
 from tests.simulator.pki.sigstore import public_pem, simple_signing
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
+from tidegate.registry.large_manifests import LARGE_MANIFESTS_OF_A_SHARE, LargeManifests, Place
 from tidegate.settings import OtherRegistrySettings, Revocation
 
 APP = make_image("app")
@@ -144,6 +145,23 @@ async def test_signed_with_cosign(registry, host, gate, sim):
     _, other = cosign_key()
     assert "SignatureInvalid" in (await gate(signed_by(host, [other])).review(f"{host}/team/app:v1")).message
     assert sim.calls() == 0
+
+
+async def test_large_manifests_of_many_images_are_read_in_turn(registry, host, gate, monkeypatch):
+    """Whoever may push one could fill the memory with a Pod of a hundred images; each of them is still judged."""
+    taken, take = [0], LargeManifests.take
+
+    def count(room: LargeManifests, place: Place) -> None:
+        take(room, place)
+        taken.append(len(room._shares))
+
+    monkeypatch.setattr(LargeManifests, "take", count)
+    digests = [registry.add("team/app", large_image(number)) for number in range(20)]
+    started = gate(signed_by(host, [NOTATION_CA]), ca_store(authority("Acme")))
+    answer = await started.review(*(f"{host}/team/app@{digest}" for digest in digests), seconds=25.0)
+    assert answer.message.count("SignatureMissing") == 20
+    assert len(taken) > 20
+    assert max(taken) <= LARGE_MANIFESTS_OF_A_SHARE
 
 
 async def test_not_signed(registry, host, gate):

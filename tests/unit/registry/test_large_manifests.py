@@ -1,0 +1,67 @@
+"""How many large manifests of registries are in memory at once, and of one namespace."""
+
+import pytest
+
+from tidegate.evidence.content import StoredManifest
+from tidegate.evidence.fact import Cause
+from tidegate.evidence.share import SHARE
+from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.registry import large_manifests as module
+from tidegate.registry.large_manifests import (
+    LARGE_MANIFESTS,
+    LARGE_MANIFESTS_OF_A_SHARE,
+    SMALL_MANIFEST_BYTES,
+    LargeManifests,
+)
+
+LARGE = SMALL_MANIFEST_BYTES + 1
+
+
+@pytest.fixture
+def room(monkeypatch):
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.01)
+    return LargeManifests("oci:GetManifest")
+
+
+def read(room: LargeManifests, size: int = LARGE, share: str = "flood") -> StoredManifest:
+    token = SHARE.set(share)
+    try:
+        with room.place() as place:
+            place.check(0)
+            place.check(size)
+            stored = StoredManifest(content=b"x" * size, media_type="a/b")
+            place.hold(stored)
+            return stored
+    finally:
+        SHARE.reset(token)
+
+
+def is_refused(room: LargeManifests, share: str = "flood") -> bool:
+    try:
+        read(room, share=share)
+    except SourceUnavailableError as problem:
+        return (problem.cause, problem.source) == (Cause.OVERLOADED, "oci:GetManifest")
+    return False
+
+
+def test_one_namespace_leaves_room_for_another(room):
+    held = [read(room) for _ in range(LARGE_MANIFESTS_OF_A_SHARE)]
+    assert is_refused(room)
+    held += [read(room, share="other") for _ in range(LARGE_MANIFESTS - LARGE_MANIFESTS_OF_A_SHARE)]
+    assert is_refused(room, "third")
+    del held[0]
+    assert not is_refused(room)
+    held.clear()
+    assert not room._shares
+
+
+def test_small_ones_need_none(room):
+    assert [read(room, SMALL_MANIFEST_BYTES) for _ in range(2 * LARGE_MANIFESTS)]
+    assert not room._shares
+
+
+def test_what_was_not_read_to_its_end_takes_none(room):
+    with room.place() as place:
+        place.check(LARGE)
+        assert room._shares
+    assert not room._shares

@@ -18,12 +18,12 @@ from tidegate.evidence import artifact_manifest, ports, scan, signature_artifact
 from tidegate.gather import api_limiters, batch, clock, collector, patience, signature_verifications
 from tidegate.images import manifest, reference
 from tidegate.policy import trust_store_object
+from tidegate.registry.large_manifests import LARGE_MANIFESTS, LARGE_MANIFESTS_OF_A_SHARE, SMALL_MANIFEST_BYTES
 from tidegate.reports import policy_report
 from tidegate.reports.html_page import PageLimits
 from tidegate.strict import json_text
 from tidegate.telemetry import counters, log, registries
 from tidegate.trust import kms_keys, trusted_roots
-from tidegate.registry.large_manifests import LARGE_MANIFESTS, LARGE_MANIFESTS_OF_A_SHARE, SMALL_MANIFEST_BYTES
 from tidegate.trust.tuf import repository
 from tidegate.verdicts import shape
 from tidegate.verify.sigstore import cel, conditions

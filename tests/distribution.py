@@ -177,6 +177,9 @@ class Groups(LoadScopeScheduling):
             return
         if self._measures() and not self._is_first(node) and not self._gives_way(node):
             suitable = [name for name in (E2E, KUBE) if name in suitable]
+        if any(name.startswith(ON_A_NODE) for name in self.assigned_work.get(node, ())):
+            # The next group is chosen minutes before the last test of a node ends: its other half is for another process.
+            suitable.sort(key=lambda name: name.startswith(ON_A_NODE))
         if suitable:
             self.workqueue.move_to_end(suitable[0], last=False)
             super()._assign_work_unit(node)

@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,11 +14,13 @@ from tests.distribution import (
     ALONE,
     DEMO,
     HALF,
+    KUBE,
     LONG,
     NICE,
     ON_A_NODE,
     PATIENCE,
     TIMED,
+    Groups,
     gives_way,
     group,
     may_restore_priority,
@@ -141,3 +146,18 @@ def test_a_process_at_a_low_priority_helps_with_time_limits_at_the_end(tmp_path)
     (low,) = {process for _, folder, process, _ in runs if folder == "unit"}
     helped = [int(nice) for _, folder, process, nice in runs if folder == "demo" and process == low]
     assert set(helped) == ({os.nice(0)} if may_restore_priority() else set())
+
+
+def test_one_process_does_not_take_both_halves_of_the_tests_on_a_node():
+    """It chooses what follows minutes before its half ends, when the other process is not free yet."""
+    node = Mock(gateway=SimpleNamespace(id="gw0"))
+    half, other_half = (f"{ON_A_NODE}{each}" for each in ("half", "other half"))
+    groups = Groups.__new__(Groups)
+    groups.numnodes, groups._takes_late_ones = 3, False
+    groups.assigned_work = {node: OrderedDict({half: {"a": False}})}
+    groups.workqueue = OrderedDict({other_half: {"b": False}, KUBE: {"c": False}})
+    groups.registered_collections = {node: ["a", "b", "c"]}
+    groups._assign_work_unit(node)
+    assert list(groups.workqueue) == [other_half]
+    groups._assign_work_unit(node)
+    assert not groups.workqueue

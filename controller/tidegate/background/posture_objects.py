@@ -71,7 +71,7 @@ class PostureObjects:
             self._missing = problem.status == NOT_FOUND
             return False
         self._missing = False
-        self._stored = {one["metadata"]["name"]: _stored(one) for one in objects}
+        self._stored = {one["metadata"]["name"]: self._known(_stored(one), one["metadata"]["name"]) for one in objects}
         self._listed_until = self._clock.monotonic() + RESYNC_SECONDS
         return True
 
@@ -90,7 +90,13 @@ class PostureObjects:
             self._failed(name, problem)
         else:
             self._counts.postures.add("created" if stored is None else "replaced")
-            self._stored[name] = _stored(made)
+            # As it was sent: an older CRD drops fields that it does not know, and they would be written again for ever.
+            self._stored[name] = _stored({**made, "spec": obj["spec"], "status": obj["status"]})
+
+    def _known(self, listed: _StoredPosture, name: str) -> _StoredPosture:
+        """Return an object as it was sent, if nobody has changed it since."""
+        sent = self._stored.get(name)
+        return sent if sent is not None and sent.resource_version == listed.resource_version else listed
 
     async def _delete(self, name: str) -> None:
         stored = self._stored[name]

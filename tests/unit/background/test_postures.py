@@ -168,6 +168,23 @@ async def test_nothing_is_written_where_nothing_has_changed(bench: Bench) -> Non
     assert bench.facts.asked == [APP, APP]
 
 
+async def test_a_field_that_an_older_crd_drops_is_not_written_again_and_again(bench: Bench, monkeypatch: Any) -> None:
+    """The chart can be upgraded without its CRDs."""
+    store = bench.api._store
+
+    def prune(path: str, obj: Any) -> Any:
+        return store(path, {**obj, "status": {name: value for name, value in obj["status"].items() if name != "since"}})
+
+    monkeypatch.setattr(bench.api, "_store", prune)
+    await bench.round()
+    before = bench.writes
+    assert "since" not in bench.objects["team/app"]["status"]
+    for _ in range(5):
+        await bench.round(60)
+    await bench.round(RESYNC_SECONDS)
+    assert bench.writes == before
+
+
 async def test_a_change_is_written_and_keeps_since_when_the_outcome_holds(bench: Bench) -> None:
     await bench.round()
     first = bench.objects["team/app"]["status"]

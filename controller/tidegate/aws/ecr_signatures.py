@@ -26,7 +26,7 @@ from tidegate.evidence.signature_artifacts import (
     UnusableArtifactError,
     WantedArtifacts,
 )
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES
@@ -165,7 +165,7 @@ class _Store:
         except SourceUnavailableError as exc:
             if is_too_long(exc):
                 return UnusableArtifactError(SkipReason.TOO_LARGE, "a manifest with more bytes than are read")
-            return Absence.CACHE_MISS if self._is_uncached(exc) else exc
+            return Absence.CACHE_MISS if self._is_uncached(exc) else again(exc)
         return found or unexpected(_BATCH_GET_IMAGE.source, "no answer for an artifact that was asked for")
 
     def _is_uncached(self, exc: SourceUnavailableError) -> bool:

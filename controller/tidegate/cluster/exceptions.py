@@ -183,12 +183,12 @@ class WatchedExceptions(WatchedObjects):
         self._take()
         now = self._now()
         self._wake_at_next_change(now)
+        # Otherwise an exception only seems to have no effect. What comes meanwhile is for the next refresh.
+        judged = self._judged(now) if self._is_fresh and self.policies().synced else ()
         if self._writes_statuses:
             # Before the statuses, which may be many: a short exception ends soon after its notice.
             await self._notices.tell(self._in_force, now)
-        if self._is_fresh and self.policies().synced:
-            # Otherwise an exception only seems to have no effect.
-            judged = self._judged(now)
+        if judged:
             await self._write_statuses(
                 (_name(one), one.metadata.uid, one.status_patch(state, message, now)) for one, state, message in judged
             )

@@ -21,6 +21,8 @@ MAX_REPEATS: Final = 3
 Replicas that know different things, such as a key that only one of them could read, overwrite each other's status.
 """
 REPEAT_SECONDS: Final = 60.0
+MAX_CONFLICTS: Final = 10
+"""Writes within REPEAT_SECONDS that do not count, because another client was faster."""
 MIN_PAUSE_SECONDS: Final = 0.1
 
 _log = structlog.get_logger(__name__)
@@ -39,6 +41,7 @@ class _StatusWrite:
     told: Mapping[str, Any]
     since: float
     times: int = 0
+    conflicts: int = 0
 
 
 class WatchedObjects(Resynced):
@@ -98,8 +101,9 @@ class WatchedObjects(Resynced):
                 await self._api.merge_patch(f"{self._object_path(name)}/status", patch)
             except ApiError as error:
                 # Another replica was faster, or the object was deleted: the next list shows what remains to be written.
-                if error.status == CONFLICT:
+                if error.status == CONFLICT and written.conflicts < MAX_CONFLICTS:
                     written.times -= 1
+                    written.conflicts += 1
                 elif error.status != NOT_FOUND:
                     _log.warning("cannot update a status", path=self._path, name=name, error=str(error))
         if len(due) > MAX_STATUS_WRITES:

@@ -176,7 +176,7 @@ def _read(request: HttpRequest, response: http.client.HTTPResponse) -> HttpRespo
     body = bytearray()
     while piece := response.read(min(CHUNK_BYTES, limit + 1 - len(body))):
         body += piece
-        request.check_size(len(body))
+        request.check_size(min(len(body), limit))
         if len(body) > limit:
             if not good:
                 break

@@ -120,7 +120,7 @@ class RepositoryContent:
         return found
 
     def _placed(self, image: ImageId, room: LargeManifests) -> StoredManifest | Absence:
-        with room.place() as place:
+        with room.place(self.seconds_left) as place:
             stored = self.manifest(image, place=place)
             if isinstance(stored, StoredManifest) and stored is not TOO_LARGE:
                 place.hold(stored)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.share import SHARE
@@ -17,21 +18,22 @@ LARGE_MANIFESTS: Final = 6
 """Larger manifests that are read, or were read and are not judged yet."""
 LARGE_MANIFESTS_OF_A_SHARE: Final = 4
 """As LARGE_MANIFESTS, for one namespace."""
-WAIT_SECONDS: Final = 2.0
-"""How long a large manifest waits for its place."""
+WAIT_SECONDS: Final = 5.0
+"""How long a large manifest waits for its place, if its call has so much time left."""
 
 
 class Place:
     """Room for one manifest, taken when it turns out to be large."""
 
-    def __init__(self, room: "LargeManifests") -> None:
+    def __init__(self, room: "LargeManifests", seconds_left: SecondsLeft) -> None:
         self._room = room
+        self._seconds_left = seconds_left
         self._is_taken = False
 
     def check(self, size: int) -> None:
         """Wait for room if the manifest has so many bytes; raise SourceUnavailableError where there is none."""
         if size > SMALL_MANIFEST_BYTES and not self._is_taken:
-            self._room.take(self)
+            self._room.take(self, min(WAIT_SECONDS, self._seconds_left()))
             self._is_taken = True
 
     def hold(self, stored: StoredManifest) -> None:
@@ -57,19 +59,19 @@ class LargeManifests:
         self._freed = threading.Condition(threading.RLock())
 
     @contextmanager
-    def place(self) -> Iterator[Place]:
-        """Give a place for the manifest that is read in this context."""
-        place = Place(self)
+    def place(self, seconds_left: SecondsLeft) -> Iterator[Place]:
+        """Give a place for the manifest that is read in this context, within ``seconds_left``."""
+        place = Place(self, seconds_left)
         try:
             yield place
         finally:
             place.leave()
 
-    def take(self, place: Place) -> None:
-        """Wait for room; raise SourceUnavailableError where there is none."""
+    def take(self, place: Place, seconds: float) -> None:
+        """Wait so long for room; raise SourceUnavailableError where there is none."""
         share = SHARE.get()
         with self._freed:
-            if not self._freed.wait_for(lambda: self._has_room(share), WAIT_SECONDS):
+            if not self._freed.wait_for(lambda: self._has_room(share), seconds):
                 raise SourceUnavailableError(
                     Cause.OVERLOADED, self._source, "too many large manifests at the same time"
                 )

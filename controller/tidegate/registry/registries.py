@@ -60,16 +60,17 @@ class OciRegistries:
 
     def describe(self, repository: OciRepository, image: ImageId, *, seconds: float) -> Descriptor | Absence:
         """Return digest, media type and size of the manifest of a tag or digest, computed from its bytes."""
-        with self._large.place() as place:
-            stored = self._content(repository, seconds).manifest(image, place=place)
-        if isinstance(stored, Absence):
-            return stored
-        digest = digest_of(stored.content)
-        if stored is TOO_LARGE and image.kind == "digest":
-            digest = Digest(image.value)
-        if stored is not TOO_LARGE:
-            self._recent.keep(repository, digest, stored)
-        return Descriptor(media_type=stored.media_type, digest=digest, size=len(stored.content))
+        content = self._content(repository, seconds)
+        with self._large.place(content.seconds_left) as place:
+            stored = content.manifest(image, place=place)
+            if isinstance(stored, Absence):
+                return stored
+            digest = digest_of(stored.content)
+            if stored is TOO_LARGE and image.kind == "digest":
+                digest = Digest(image.value)
+            if stored is not TOO_LARGE:
+                self._recent.keep(repository, digest, stored)
+            return Descriptor(media_type=stored.media_type, digest=digest, size=len(stored.content))
 
     def get_manifests(self, repository: OciRepository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
         """Fetch up to MAX_IMAGE_IDS manifests by digest."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import frames
 from tests.distribution import patient
 from tests.integration.aws.conftest import APP, OTHER, OWN, TROUBLE, Aws
 from tests.simulator import World
@@ -60,6 +61,7 @@ def test_manifests_that_cannot_be_had_are_an_outage(source, sim, kind):
     sim.inject(kind, operation="BatchGetImage", seconds=30.0)
     found = find(source)
     assert (found.artifacts, found.complete, found.outage) == ((), False, TROUBLE[kind])
+    assert not frames.are_kept(lambda: find(source)), "of all that the search had"
 
 
 @pytest.mark.parametrize("kind", TROUBLE)

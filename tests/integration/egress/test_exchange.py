@@ -9,7 +9,7 @@ from tests.integration.egress.peer import Peer
 from tests.simulator.pki.certificates import Identity, issue
 from tests.simulator.pki.tls import server_context, trusting
 from tidegate.egress.errors import EgressError, Problem
-from tidegate.egress.exchange import IDLE_SECONDS, MAX_IDLE, Egress, HttpRequest, HttpResponse
+from tidegate.egress.exchange import IDLE_SECONDS, MAX_ERROR_BYTES, MAX_IDLE, Egress, HttpRequest, HttpResponse
 from tidegate.egress.hosts import Reach, parse_url
 
 BOTH = frozenset({"http", "https"})
@@ -72,6 +72,9 @@ def test_sizes_are_checked_before_and_while_a_body_is_read(egress, peer):
     sizes: list[int] = []
     send(egress, peer.url("/a"), check_size=sizes.append)
     assert sizes == [4, 4]
+    peer.answer("/long", b"x" * 70_000, status=404)
+    assert send(egress, peer.url("/long"), check_size=sizes.append).status == 404
+    assert max(sizes) == MAX_ERROR_BYTES
 
     def refuse(size: int) -> None:
         raise KeyError(size)

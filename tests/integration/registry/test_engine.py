@@ -151,8 +151,8 @@ async def test_large_manifests_of_many_images_are_read_in_turn(registry, host, g
     """Whoever may push one could fill the memory with a Pod of a hundred images; each of them is still judged."""
     taken, take = [0], LargeManifests.take
 
-    def count(room: LargeManifests, place: Place) -> None:
-        take(room, place)
+    def count(room: LargeManifests, place: Place, seconds: float) -> None:
+        take(room, place, seconds)
         taken.append(len(room._shares))
 
     monkeypatch.setattr(LargeManifests, "take", count)

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from tests.unit.cluster.exception_world import World, obj
 from tidegate.cluster.exception_events import MAX_EVENTS, REASON
+from tidegate.cluster.exception_objects import read_exception
 from tidegate.policy.exception_object import KIND
 
 SOON = datetime(2027, 1, 10, 12, tzinfo=UTC)
@@ -59,6 +62,24 @@ async def test_an_event_comes_before_the_statuses(monkeypatch):
     monkeypatch.setattr(world.api, "merge_patch", count)
     await world.refresh()
     assert events_before_a_status == [1]
+
+
+async def test_an_exception_that_comes_while_an_event_is_written_is_for_the_next_refresh(monkeypatch):
+    """It is not in force yet; among the statuses of this refresh it would be one too many."""
+    world = World(obj("a"))
+    world.now = SOON
+    create = world.api.create
+
+    async def slowly(path: str, event: dict[str, Any]) -> dict[str, Any]:
+        other = obj("b")
+        world.api.objects.append(other)
+        world.cluster.put("b", read_exception(msgspec.Raw(msgspec.json.encode(other)), KIND))
+        return await create(path, event)
+
+    monkeypatch.setattr(world.api, "create", slowly)
+    await world.refresh()
+    assert len(world.api.events) == 1
+    assert "status" not in world.api.objects[1]
 
 
 async def test_an_exception_that_was_extended_is_announced_again():

@@ -194,6 +194,15 @@ async def test_a_conflict_is_no_write():
     assert api.policies[0]["status"]
 
 
+async def test_conflicts_without_end_do_end():
+    api = FakeApi(policy("a"))
+    api.patch_status = 409
+    source = watched(api)
+    for _ in range(50):
+        await source.resync.refresh_once()
+    assert len(api.patched) == objects.MAX_REPEATS + objects.MAX_CONFLICTS
+
+
 async def test_an_object_that_was_made_again_gets_its_status_at_once():
     """However often that happens between two lists."""
     api = FakeApi(policy("a"))

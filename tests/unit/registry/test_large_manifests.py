@@ -26,7 +26,7 @@ def room(monkeypatch):
 def read(room: LargeManifests, size: int = LARGE, share: str = "flood") -> StoredManifest:
     token = SHARE.set(share)
     try:
-        with room.place() as place:
+        with room.place(lambda: 60.0) as place:
             place.check(0)
             place.check(size)
             stored = StoredManifest(content=b"x" * size, media_type="a/b")
@@ -55,13 +55,26 @@ def test_one_namespace_leaves_room_for_another(room):
     assert not room._shares
 
 
+def test_who_has_no_time_left_does_not_wait(monkeypatch):
+    monkeypatch.setattr(module, "WAIT_SECONDS", 600.0)
+    room = LargeManifests("oci:GetManifest")
+    held = [read(room) for _ in range(LARGE_MANIFESTS_OF_A_SHARE)]
+    token = SHARE.set("flood")
+    try:
+        with room.place(lambda: -1.0) as place, pytest.raises(SourceUnavailableError):
+            place.check(LARGE)
+    finally:
+        SHARE.reset(token)
+    assert held
+
+
 def test_small_ones_need_none(room):
     assert [read(room, SMALL_MANIFEST_BYTES) for _ in range(2 * LARGE_MANIFESTS)]
     assert not room._shares
 
 
 def test_what_was_not_read_to_its_end_takes_none(room):
-    with room.place() as place:
+    with room.place(lambda: 60.0) as place:
         place.check(LARGE)
         assert room._shares
     assert not room._shares

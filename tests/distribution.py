@@ -76,7 +76,7 @@ LONG = (
 
 
 _lowered: list[int] = []
-"""By how much this process has lowered its priority, if it has."""
+"""The priority that this process had before it lowered it, if it has."""
 
 
 def group(test: str) -> str:
@@ -118,7 +118,7 @@ def patient(seconds: float) -> float:
 
 def lower_priority() -> None:
     """Let the programs that other processes wait for run first."""
-    _lowered.append(NICE)
+    _lowered.append(os.nice(0))
     os.nice(NICE)
     with contextlib.suppress(OSError):
         os.setsid()
@@ -128,7 +128,7 @@ def lower_priority() -> None:
 def restore_priority(test: str) -> None:
     """Take the first priority again before a test with time limits, if this process had lowered it."""
     if test.startswith(TIMED) and _lowered:
-        os.nice(-_lowered.pop())
+        os.setpriority(os.PRIO_PROCESS, 0, _lowered.pop())
         _tell_group(0)
 
 

@@ -23,7 +23,7 @@ from tidegate.errors import UndeterminedError, VerificationError
 from tidegate.verify.sigstore.bundle import parse_bundle
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Claims
 from tidegate.verify.sigstore.layer import SignatureLayer
-from tidegate.verify.sigstore.procedure import Verification
+from tidegate.verify.sigstore.procedure import UnforeseenError, Verification
 from tidegate.verify.sigstore.proof import Proof
 from tidegate.verify.sigstore.public_key import parse_public_key
 from tidegate.verify.sigstore.signer_trust import KeyTrust, SignerTrust
@@ -96,8 +96,8 @@ def judged(verification: Verification) -> Proof | None:
         return verification.require()
     assert verification.proof is None
     assert isinstance(verification.error, VerificationError | UndeterminedError)
-    # An exception of another's is wrapped without being raised, see ``carry_out``; its class says what was overlooked.
-    assert verification.error.__traceback__ is not None, repr(verification.error.__cause__)
+    # The class of what is wrapped says what was overlooked.
+    assert not isinstance(verification.error, UnforeseenError), repr(verification.error.__cause__)
     return None
 
 

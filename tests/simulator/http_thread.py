@@ -13,6 +13,8 @@ from aiohttp import web
 START_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 300.0
 BACKLOG = 2048
+TURNS = 10
+"""Turns of the event loop at the end: a connection is accepted and closed in several."""
 
 
 class HttpThread(ABC):
@@ -80,7 +82,8 @@ class HttpThread(ABC):
             await self.stopping.wait()
         finally:
             await runner.cleanup()
-            # Connections that are still shaking hands are nobody's yet.
-            for transport in list(getattr(self._loop, "_transports", {}).values()):
-                transport.abort()
-            await asyncio.sleep(0)
+            # Connections that are still shaking hands, or are just accepted, are nobody's yet.
+            for _ in range(TURNS):
+                for transport in list(getattr(self._loop, "_transports", {}).values()):
+                    transport.abort()
+                await asyncio.sleep(0)

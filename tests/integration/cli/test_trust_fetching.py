@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,15 @@ def found(ended: Ended) -> str:
 
 
 # What can be had
+
+
+@pytest.fixture(autouse=True)
+def threads_end() -> Iterator[None]:
+    """Wait for the reads that a test left in their threads: they log to where the next test prints."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith("trust-refresh"):
+            thread.join(30)
 
 
 def test_a_trusted_root_is_fetched_and_verified_by(world, desk, repository):

@@ -186,10 +186,14 @@ def is_panic(exception: BaseException) -> bool:
     return type(exception).__name__ == "PanicException"
 
 
+class UnforeseenError(VerificationError):
+    """Evidence made something raise an exception that says nothing about signatures; it is the ``__cause__``."""
+
+
 def _foreign(procedure: Procedure, exception: BaseException) -> Verification:
     """Return a failure that names the exception's class only: its text may repeat hostile bytes."""
     text = str(exception) if isinstance(exception, Error) else f"unreadable ({type(exception).__name__})"
-    error = VerificationError(text)
+    error = UnforeseenError(text)
     error.__cause__ = without_frames(exception)
     return Verification(steps=procedure.fail(StepOutcome.FAILED, error), proof=None, error=error)
 

@@ -43,11 +43,13 @@ class Gate(Release):
         name: str = "controller",
         log_level: str = "info",
         command_prefix: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(cluster)
         self._aws = aws
         self._name = name
         self.command_prefix = tuple(command_prefix)
+        self._environment = dict(environment or {})
         self.values: dict[str, Any] = {
             "auditOnly": False,
             "baselinePolicy": {"enabled": False},
@@ -113,6 +115,7 @@ class Gate(Release):
             environment=chart.container_env(self.objects)
             | self._aws.environment()
             | {"KUBECONFIG": str(kubeconfig)}
+            | self._environment
             | dict(environment or {}),
         )
         self.process.wait_until(lambda: self.probe("/readyz")[0] == 200, timeout_seconds=READY_SECONDS)

@@ -105,10 +105,11 @@ def product(
     requirements: Mapping[str, Any],
     namespaces: Sequence[str] = (),
     values: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Product]:
     """Run the product with one policy of these demands, beside a simulated AWS. The exceptions of its namespaces go at the end."""
     cluster = _control_plane()
-    with Gate(cluster, aws, values=values) as gate:
+    with Gate(cluster, aws, values=values, environment=environment) as gate:
         for namespace in namespaces:
             cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         gate.apply_policy("attacked", {**REGISTRIES, **requirements})

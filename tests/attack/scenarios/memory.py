@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.attack.large_manifests import AUTHORITY, padded, serving
 from tests.attack.long_answers import LongAnswers
 from tests.attack.product import Product, product
 from tests.attack.scenario import Outcome, Scenario
 from tests.objects import ECR
 from tests.simulator import Simulator, World
+from tests.simulator.pki.sigstore import public_pem
 
 CHART_MIB = 384
 """The memory that the chart gives a Pod."""
@@ -86,6 +94,35 @@ def _long_answers() -> Outcome:
     )
 
 
+def _large_manifests() -> Outcome:
+    """A Pod of 100 images of a registry that is not Amazon ECR, whose manifests have nearly 4 MiB."""
+    with (
+        TemporaryDirectory() as name,
+        serving(Path(name), 100) as host,
+        Simulator(World()) as aws,
+        product(
+            aws,
+            requirements={"registries": [{"host": host}], **_signed()},
+            values={"registries": [{"host": host, "privateAddresses": True}]},
+            environment={"SSL_CERT_FILE": f"{name}/{AUTHORITY}"},
+        ) as tidegate,
+    ):
+        before = tidegate.resident_mib
+        answer = tidegate.create_pod(*(f"{host}/team/app@{digest}" for digest in padded(100)))
+        most = tidegate.most_resident_mib
+    return Outcome(
+        measured=f"{most:.0f} MiB at most ({before:.0f} before), status {answer.status}",
+        bound=f"{CHART_MIB} MiB at most, refused",
+        held=most <= CHART_MIB and answer.status == HTTPStatus.FORBIDDEN,
+    )
+
+
+def _signed() -> dict[str, Any]:
+    key = public_pem(ec.generate_private_key(ec.SECP256R1())).decode()
+    rules = {"key": {"pem": key}, "transparencyLog": "NotRequired"}
+    return {"signatures": {"anyOf": [{"name": "vendor", "sigstore": rules}]}}
+
+
 def _endpoints(url: str) -> dict[str, str]:
     return dict.fromkeys(("ecr", "inspector2", "kms", "signer", "sts"), url)
 
@@ -122,5 +159,10 @@ SCENARIOS = (
         name="long-answers",
         attack="AWS answers of 25 MB about 2,400 images with 1,000 tags, then of 10 MB: memory at most",
         run=_long_answers,
+    ),
+    Scenario(
+        name="large-manifests",
+        attack="a Pod of 100 images of a registry with manifests of 4 MiB: memory at most",
+        run=_large_manifests,
     ),
 )

@@ -10,6 +10,13 @@ from tests.cluster import ControlPlane, wait_for
 from tests.objects import image_policy, pod
 
 IN_FORCE_SECONDS = 60.0
+CLOSED_CONNECTION = (
+    "EOF",
+    "connection reset by peer",
+    "broken pipe",
+    "use of closed network connection",
+)
+"""What the API server says of a connection that the webhook closes: it depends on who writes or reads first."""
 
 
 class Release:

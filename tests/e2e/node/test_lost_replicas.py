@@ -17,13 +17,14 @@ from tests.e2e.node.conftest import Node, load
 from tests.installed import SELECTOR
 from tests.load import Load
 from tests.objects import CRITICAL, GOOD
+from tests.release import CLOSED_CONNECTION
 
 BEFORE_SECONDS, AFTER_SECONDS = 2.0, 8.0
 NOTICE_SECONDS = 6.0
 """How long the cluster may take to notice: the kubelet looks each second, and a busy machine is late."""
 DRAIN_SECONDS = 180
 LEAST_REQUESTS = 300
-NO_CONNECTION = ("connection refused", "connection reset", "EOF", "broken pipe")
+NO_CONNECTION = ("connection refused", *CLOSED_CONNECTION)
 """What the API server says where the process that it calls is gone."""
 
 

@@ -82,7 +82,7 @@ class HttpThread(ABC):
             await self.stopping.wait()
         finally:
             await runner.cleanup()
-            # Connections that are still shaking hands, or are just accepted, are nobody's yet.
+            # aiohttp does not know connections yet that are still shaking hands or were just accepted.
             for _ in range(TURNS):
                 for transport in list(getattr(self._loop, "_transports", {}).values()):
                     transport.abort()

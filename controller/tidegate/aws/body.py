@@ -6,7 +6,6 @@ reads it in pieces with limits on size and time.
 """
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -23,7 +22,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from tidegate.aws.errors import TOO_LONG, unexpected
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.share import SHARE
+from tidegate.evidence.shared_semaphore import SharedSemaphore
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 
 MAX_ANSWER_BYTES = 5 * 1024 * 1024
@@ -51,8 +50,7 @@ class Bodies:
     """Reads the bodies of all clients, and limits their memory together. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._large = Counter[str]()
-        self._freed = threading.Condition()
+        self._large = SharedSemaphore(LARGE_ANSWERS, LARGE_ANSWERS_OF_A_SHARE)
         self._thread = threading.local()
 
     @contextmanager
@@ -63,10 +61,7 @@ class Bodies:
             yield
         finally:
             if self._thread.holds:
-                with self._freed:
-                    self._large[SHARE.get()] -= 1
-                    self._large += Counter()  # Drops the zeros.
-                    self._freed.notify_all()
+                self._large.release(threading.get_ident())
             del self._thread.holds
 
     def read(self, response: AWSResponse, url: str) -> bytes:
@@ -100,14 +95,9 @@ class Bodies:
             return
         if holds is None:
             raise unexpected("", f"{TOO_LONG} {SMALL_ANSWER_BYTES} bytes")
-        with self._freed:
-            if not self._freed.wait_for(self._has_room, LARGE_WAIT_SECONDS):
-                raise SourceUnavailableError(Cause.OVERLOADED, "", "too many large answers at the same time")
-            self._large[SHARE.get()] += 1
+        if not self._large.acquire(threading.get_ident(), seconds=LARGE_WAIT_SECONDS):
+            raise SourceUnavailableError(Cause.OVERLOADED, "", "too many large answers at the same time")
         self._thread.holds = True
-
-    def _has_room(self) -> bool:
-        return self._large.total() < LARGE_ANSWERS and self._large[SHARE.get()] < LARGE_ANSWERS_OF_A_SHARE
 
 
 class _Session:

@@ -94,7 +94,7 @@ class PostureObjects:
             self._stored[name] = _stored({**made, "spec": obj["spec"], "status": obj["status"]})
 
     def _known(self, listed: _StoredPosture, name: str) -> _StoredPosture:
-        """Return an object as it was sent, if nobody has changed it since."""
+        """Return an object as it was sent, unless another client has changed it since."""
         sent = self._stored.get(name)
         return sent if sent is not None and sent.resource_version == listed.resource_version else listed
 

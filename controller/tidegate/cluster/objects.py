@@ -11,7 +11,7 @@ import structlog
 
 from tidegate.cluster.api import CONFLICT, NOT_FOUND, ApiError, KubernetesApi
 from tidegate.cluster.resync import Resynced
-from tidegate.cluster.status import told_by
+from tidegate.cluster.status import content_of
 
 MAX_STATUS_WRITES: Final = 100
 """Status patches after one list; the rest follows after the next list."""
@@ -38,7 +38,7 @@ class _StatusWrite:
     """A status of an object, when it was first written (monotonic seconds), and how often since then."""
 
     uid: str
-    told: Mapping[str, Any]
+    content: Mapping[str, Any]
     since: float
     times: int = 0
     conflicts: int = 0
@@ -111,11 +111,11 @@ class WatchedObjects(Resynced):
         self._write_later([written.since for _, _, written in wanted if written.times >= MAX_REPEATS])
 
     def _note(self, name: str, uid: str, patch: Mapping[str, Any]) -> _StatusWrite:
-        """Return how often this status of this object was written in the last REPEAT_SECONDS."""
-        told, now = told_by(patch), time.monotonic()
+        """Return the record of this status of this object, a new one after REPEAT_SECONDS."""
+        content, now = content_of(patch), time.monotonic()
         written = self._written.get(name)
-        if written is None or (written.uid, written.told) != (uid, told) or now - written.since >= REPEAT_SECONDS:
-            written = self._written[name] = _StatusWrite(uid, told, now)
+        if written is None or (written.uid, written.content) != (uid, content) or now - written.since >= REPEAT_SECONDS:
+            written = self._written[name] = _StatusWrite(uid, content, now)
         return written
 
     def _write_later(self, times: Sequence[float]) -> None:

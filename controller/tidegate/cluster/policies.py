@@ -116,8 +116,8 @@ class WatchedPolicies(WatchedObjects):
 
     def _is_read(self) -> bool:
         """Tell whether the trust that the policies use, and the exceptions from them, were read or refused."""
-        is_without_trust = self._trust is not None and not self._trust.is_read(self._taken)
-        return not is_without_trust and (self._exceptions is None or self._exceptions.is_read())
+        has_trust = self._trust is None or self._trust.is_read(self._taken)
+        return has_trust and (self._exceptions is None or self._exceptions.is_read())
 
     def _is_reading(self) -> bool:
         """Tell whether something is still to be read, and has been for less than LOADING_SECONDS."""

@@ -1,6 +1,6 @@
 """The status of tidegate's objects: the condition Ready, written only if it is not true yet.
 
-Replicas that know the same write the same content, so that they do not overwrite each other.
+Replicas with the same policies and trust write the same status, so that they do not overwrite each other.
 """
 
 from collections.abc import Mapping
@@ -52,8 +52,8 @@ def ready_patch(
     }
 
 
-def told_by(patch: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a patch of ``ready_patch`` says of the object, without times and the conditions of others."""
+def content_of(patch: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the status of a patch of ``ready_patch``, without the transition time and the conditions of other clients."""
     status = dict(patch["status"])
     ready = dict(status.pop("conditions")[-1])
     del ready["lastTransitionTime"]

@@ -41,7 +41,8 @@ def status_patch(obj: Mapping[str, Any], compiled: CompiledStore, now: datetime)
         root = _root(store, compiled.root)
         if told is not None and refreshed is not None:
             stored_root = stored_status(obj).get("trustedRoot")
-            if refreshed < told + (COARSE if root == stored_root else timedelta(seconds=1)):
+            is_older = refreshed < told + (COARSE if root == stored_root else timedelta(seconds=1))
+            if stored_root is not None and is_older:
                 if root != stored_root and now - told <= STALE:
                     return None
                 root, refreshed = stored_root, told

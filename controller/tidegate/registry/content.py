@@ -34,7 +34,7 @@ from tidegate.images.repository import OciRepository
 from tidegate.referrers.search import Listing, list_pages
 from tidegate.registry.client import Client, Wanted
 from tidegate.registry.errors import error_codes, is_too_large, unexpected
-from tidegate.registry.large_manifests import SMALL_MANIFEST_BYTES, LargeManifests, Place
+from tidegate.registry.large_manifests import SMALL_MANIFEST_BYTES, LargeManifests, ManifestPermit
 
 MAX_PAGES = 8
 """Pages of referrers that are read for one image."""
@@ -69,8 +69,8 @@ class RepositoryContent:
         self._repository = client.repository
         self.seconds_left = client.seconds_left
 
-    def manifest(self, image: ImageId, *, place: Place | None = None) -> StoredManifest | Absence:
-        """Fetch one manifest, as it was pushed; not yet compared with its digest. A large one needs a ``place``, if given."""
+    def manifest(self, image: ImageId, *, permit: ManifestPermit | None = None) -> StoredManifest | Absence:
+        """Fetch one manifest, as it was pushed; not yet compared with its digest. A large one needs the ``permit``, if given."""
         wanted = Wanted(
             source=MANIFEST,
             path=f"manifests/{image.value}",
@@ -78,8 +78,8 @@ class RepositoryContent:
             accept=_ACCEPT,
             answers=WITHHELD,
         )
-        if place is not None:
-            wanted = replace(wanted, check_size=place.check)
+        if permit is not None:
+            wanted = replace(wanted, check_size=permit.check)
         try:
             reply = self._get(wanted)
         except SourceUnavailableError as exc:
@@ -96,12 +96,12 @@ class RepositoryContent:
         return StoredManifest(content=reply.body, media_type=media_type)
 
     def manifests(
-        self, ids: Sequence[ImageId], *, room: LargeManifests | None = None
+        self, ids: Sequence[ImageId], *, large: LargeManifests | None = None
     ) -> Mapping[ImageId, FetchedManifest]:
         """Fetch manifests one after the other; after a failure that would repeat itself, no others are requested.
 
-        With ``room``, each large manifest has a place in it while it is in memory, and those after the first large one are
-        OVERLOADED: they are for further calls.
+        With ``large``, each large manifest holds a permit while it is in memory, and those after the first large one are
+        OVERLOADED: the caller asks for them again.
         """
         found: dict[ImageId, FetchedManifest] = {}
         hopeless: SourceUnavailableError | None = None
@@ -110,20 +110,20 @@ class RepositoryContent:
                 found[each] = hopeless
                 continue
             try:
-                found[each] = stored = self.manifest(each) if room is None else self._placed(each, room)
+                found[each] = stored = self.manifest(each) if large is None else self._permitted(each, large)
             except SourceUnavailableError as exc:
                 found[each] = failure = again(exc)
                 hopeless = failure if exc.cause in _HOPELESS else None
                 continue
-            if room is not None and isinstance(stored, StoredManifest) and len(stored.content) > SMALL_MANIFEST_BYTES:
+            if large is not None and isinstance(stored, StoredManifest) and len(stored.content) > SMALL_MANIFEST_BYTES:
                 hopeless = SourceUnavailableError(Cause.OVERLOADED, MANIFEST, "after a large manifest in the same call")
         return found
 
-    def _placed(self, image: ImageId, room: LargeManifests) -> StoredManifest | Absence:
-        with room.place(self.seconds_left) as place:
-            stored = self.manifest(image, place=place)
+    def _permitted(self, image: ImageId, large: LargeManifests) -> StoredManifest | Absence:
+        with large.permit(self.seconds_left) as permit:
+            stored = self.manifest(image, permit=permit)
             if isinstance(stored, StoredManifest) and stored is not TOO_LARGE:
-                place.hold(stored)
+                permit.keep(stored)
             return stored
 
     def referrers(self, subject: Digest, artifact_types: frozenset[str]) -> Listing:

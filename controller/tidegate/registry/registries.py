@@ -61,8 +61,8 @@ class OciRegistries:
     def describe(self, repository: OciRepository, image: ImageId, *, seconds: float) -> Descriptor | Absence:
         """Return digest, media type and size of the manifest of a tag or digest, computed from its bytes."""
         content = self._content(repository, seconds)
-        with self._large.place(content.seconds_left) as place:
-            stored = content.manifest(image, place=place)
+        with self._large.permit(content.seconds_left) as permit:
+            stored = content.manifest(image, permit=permit)
             if isinstance(stored, Absence):
                 return stored
             digest = digest_of(stored.content)
@@ -78,7 +78,7 @@ class OciRegistries:
             raise ValueError(f"{len(digests)} manifests, more than {MAX_IMAGE_IDS}")
         recent = {each: kept for each in digests if (kept := self._recent.get(repository, each)) is not None}
         missing = [ImageId.of_digest(each) for each in digests if each not in recent]
-        fetched = self._content(repository, MANIFESTS_SECONDS).manifests(missing, room=self._large)
+        fetched = self._content(repository, MANIFESTS_SECONDS).manifests(missing, large=self._large)
         return {**{Digest(each.value): found for each, found in fetched.items()}, **recent}
 
     def find_artifacts(

@@ -34,8 +34,9 @@ from tests.simulator.pki.certificates import CODE_SIGNING, Identity, authority, 
 from tests.simulator.pki.envelopes import sign
 from tests.simulator.pki.revocation import crl, entry, ocsp_answer
 from tests.simulator.pki.sigstore import public_pem, simple_signing
+from tidegate.evidence.shared_semaphore import SharedSemaphore
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
-from tidegate.registry.large_manifests import LARGE_MANIFESTS_OF_A_SHARE, LargeManifests, Place
+from tidegate.registry.large_manifests import LARGE_MANIFESTS_OF_A_SHARE
 from tidegate.settings import OtherRegistrySettings, Revocation
 
 APP = make_image("app")
@@ -148,20 +149,21 @@ async def test_signed_with_cosign(registry, host, gate, sim):
 
 
 async def test_large_manifests_of_many_images_are_read_in_turn(registry, host, gate, monkeypatch):
-    """Whoever may push one could fill the memory with a Pod of a hundred images; each of them is still judged."""
-    taken, take = [0], LargeManifests.take
+    """A Pod of a hundred such images would fill the memory; each image is still judged."""
+    held, acquire = [0], SharedSemaphore.acquire
 
-    def count(room: LargeManifests, place: Place, seconds: float) -> None:
-        take(room, place, seconds)
-        taken.append(len(room._shares))
+    def count(semaphore: SharedSemaphore, holder: object, *, seconds: float) -> bool:
+        has_permit = acquire(semaphore, holder, seconds=seconds)
+        held.append(len(semaphore))
+        return has_permit
 
-    monkeypatch.setattr(LargeManifests, "take", count)
+    monkeypatch.setattr(SharedSemaphore, "acquire", count)
     digests = [registry.add("team/app", large_image(number)) for number in range(20)]
     started = gate(signed_by(host, [NOTATION_CA]), ca_store(authority("Acme")))
     answer = await started.review(*(f"{host}/team/app@{digest}" for digest in digests), seconds=25.0)
     assert answer.message.count("SignatureMissing") == 20
-    assert len(taken) > 20
-    assert max(taken) <= LARGE_MANIFESTS_OF_A_SHARE
+    assert len(held) > 20
+    assert max(held) <= LARGE_MANIFESTS_OF_A_SHARE
 
 
 async def test_not_signed(registry, host, gate):

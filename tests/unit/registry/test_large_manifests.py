@@ -26,11 +26,11 @@ def room(monkeypatch):
 def read(room: LargeManifests, size: int = LARGE, share: str = "flood") -> StoredManifest:
     token = SHARE.set(share)
     try:
-        with room.place(lambda: 60.0) as place:
-            place.check(0)
-            place.check(size)
+        with room.permit(lambda: 60.0) as permit:
+            permit.check(0)
+            permit.check(size)
             stored = StoredManifest(content=b"x" * size, media_type="a/b")
-            place.hold(stored)
+            permit.keep(stored)
             return stored
     finally:
         SHARE.reset(token)
@@ -52,7 +52,7 @@ def test_one_namespace_leaves_room_for_another(room):
     del held[0]
     assert not is_refused(room)
     held.clear()
-    assert not room._shares
+    assert not len(room.semaphore)
 
 
 def test_who_has_no_time_left_does_not_wait(monkeypatch):
@@ -61,8 +61,8 @@ def test_who_has_no_time_left_does_not_wait(monkeypatch):
     held = [read(room) for _ in range(LARGE_MANIFESTS_OF_A_SHARE)]
     token = SHARE.set("flood")
     try:
-        with room.place(lambda: -1.0) as place, pytest.raises(SourceUnavailableError):
-            place.check(LARGE)
+        with room.permit(lambda: -1.0) as permit, pytest.raises(SourceUnavailableError):
+            permit.check(LARGE)
     finally:
         SHARE.reset(token)
     assert held
@@ -70,11 +70,11 @@ def test_who_has_no_time_left_does_not_wait(monkeypatch):
 
 def test_small_ones_need_none(room):
     assert [read(room, SMALL_MANIFEST_BYTES) for _ in range(2 * LARGE_MANIFESTS)]
-    assert not room._shares
+    assert not len(room.semaphore)
 
 
 def test_what_was_not_read_to_its_end_takes_none(room):
-    with room.place(lambda: 60.0) as place:
-        place.check(LARGE)
-        assert room._shares
-    assert not room._shares
+    with room.permit(lambda: 60.0) as permit:
+        permit.check(LARGE)
+        assert len(room.semaphore)
+    assert not len(room.semaphore)

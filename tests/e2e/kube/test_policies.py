@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import copy
 import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.chart.render import custom_resource_definitions
 from tests.cluster import ControlPlane, wait_for
 from tests.e2e.kube.conftest import RunEdge, RunEdges
 from tests.e2e.kube.edge import Rights, aside, policy
+from tests.simulator.pki.sigstore import public_pem
 from tests.waiting import until
+from tidegate.cluster.api import KubernetesApi
+from tidegate.cluster.objects import MAX_REPEATS
 from tidegate.cluster.policies import POLICIES_PATH
 from tidegate.cluster.policy_status import status_patch
 from tidegate.policy.model import BrokenPolicy, ImagePolicy
@@ -120,6 +128,39 @@ async def test_replicas_do_not_write_against_each_other(rights: Rights, run_edge
         after = await aside(cluster.get, "imagepolicy", name)
         assert before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
         await aside(cluster.kubectl, "delete", "imagepolicy", name)
+
+
+async def test_replicas_of_which_one_cannot_read_a_key_stop_writing(
+    rights: Rights, run_edges: RunEdges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each write is a watch event for both, and each would correct the other one for ever."""
+    name, cluster, written = fresh_name(), rights.cluster, list[int]()
+    key = {"kms": f"arn:aws:kms:eu-west-1:111122223333:key/{uuid.uuid4()}"}
+    signed = {"anyOf": [{"name": "vendor", "sigstore": {"key": key, "transparencyLog": "NotRequired"}}]}
+    pem = public_pem(ec.generate_private_key(ec.SECP256R1()))
+    async with run_edges(rights, 2) as replicas:
+        monkeypatch.setattr(replicas[0].keys, "_source", SimpleNamespace(public_key=lambda _: pem))
+        for number, edge in enumerate(replicas):
+            monkeypatch.setattr(edge.api, "merge_patch", counting(edge.api, name, number, written))
+        await asyncio.gather(*(edge.ready() for edge in replicas))
+        await aside(cluster.apply, policy(name, signatures=signed))
+        await until(lambda: min(map(written.count, (0, 1))) >= MAX_REPEATS, what="writes by both")
+        await asyncio.sleep(2)
+        assert [written.count(number) for number in (0, 1)] == [MAX_REPEATS, MAX_REPEATS]
+        await aside(cluster.kubectl, "delete", "imagepolicy", name)
+
+
+def counting(api: KubernetesApi, name: str, number: int, written: list[int]) -> Callable[..., Awaitable[Any]]:
+    """Patch as an API client does, and note the statuses of a policy that were written."""
+    patch = api.merge_patch
+
+    async def count(path: str, change: Mapping[str, Any]) -> Any:
+        done = await patch(path, change)
+        if path.endswith(f"/{name}/status"):
+            written.append(number)
+        return done
+
+    return count
 
 
 async def test_a_relist_purges_what_a_lost_watch_missed(rights: Rights, run_edge: RunEdge, monkeypatch: Any) -> None:

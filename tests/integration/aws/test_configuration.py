@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests import frames
 from tests.integration.aws.conftest import APP, OTHER, OWN, READER, TROUBLE, Aws
 from tests.simulator.registry import ReplicationRule, ScanRule, SigningRule
 from tidegate.aws import stored_images as stored_images_module
@@ -222,6 +223,17 @@ class TestRepositories:
         read = EcrConfiguration(impatient.clients, impatient.identity).repository_configurations(OWN, names)
         assert {name: sim.calls("ecr", name) for name in calls} == calls
         assert all(Cause.UNREACHABLE in unread(one).values() for one in read.values())
+
+    @pytest.mark.parametrize(
+        "operation", ["GetRepositoryPolicy", "DescribeRepositories", "BatchGetRepositoryScanningConfiguration"]
+    )
+    def test_what_is_kept_of_a_denied_call_keeps_nothing_of_its_callers(self, world, sim, source, operation):
+        """Configurations are cached for hours."""
+        world.add_repository("team/app")
+        sim.inject("access_denied", operation=operation)
+        kept = []
+        assert not frames.are_kept(lambda: kept.append(source.repository_configurations(OWN, ["team/app"])))
+        assert unread(kept[0]["team/app"])
 
     def test_a_missing_repository_is_missing_and_the_others_are_read(self, world, sim, source):
         world.add_repository("team/app")

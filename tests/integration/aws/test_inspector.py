@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import frames
 from tests.integration.aws.conftest import OTHER, OWN, Aws
 from tidegate.aws.accounts import RegistryAccount
 from tidegate.aws.body import MAX_ANSWER_BYTES
@@ -194,6 +195,8 @@ def test_a_failure_while_reading_image_by_image_leaves_what_is_known(aws, sim, w
     answers = fail_then([loud, quiet, third])
     assert len(answers[loud].findings) == MAX_FINDINGS
     assert (answers[quiet].cause, answers[third].cause) == (Cause.ACCESS_DENIED, Cause.ACCESS_DENIED)
+    kept = []
+    assert not frames.are_kept(lambda: kept.append(fail_then([loud, quiet, third])))
 
 
 def test_findings_of_another_account_need_a_role_there(sim, world):

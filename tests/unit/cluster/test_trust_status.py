@@ -171,6 +171,14 @@ class TestFetched:
         assert other.root.ignored
         assert status_patch(store(FETCHED) | {"status": before}, other, LATER) is None
 
+    def test_a_root_that_seemed_to_have_expired_is_told_again(self):
+        """The clock of the replica was wrong: without a later fetch, no other replica would correct it."""
+        before = told(FETCHED, fetched(NOW))
+        expired = told(FETCHED, broken_store(parsed(FETCHED), ["it expired"], NOW), before=before, now=LATER)
+        after = told(FETCHED, fetched(NOW + timedelta(milliseconds=7)), before=expired, now=LATER)
+        assert condition(after)[1] == "Read"
+        assert after["trustedRoot"] == before["trustedRoot"]
+
     def test_a_time_in_the_future_counts_for_nothing(self):
         """The clock of the replica that wrote it was wrong."""
         before = told(FETCHED, fetched(NOW + timedelta(days=400)))

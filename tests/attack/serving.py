@@ -30,7 +30,7 @@ from tests.integration.server import certificates
 from tidegate.admission.decision import Mark, pass_without_work, refuse_unreadable
 from tidegate.admission.request import BadReviewError, decode_review
 from tidegate.app.allocator import give_memory_back, set_up_allocator
-from tidegate.app.fatal import clear_end, end_clearly
+from tidegate.app.fatal import clear_end
 from tidegate.webhook.server import (
     AdmissionServer,
     BadRequest,
@@ -72,8 +72,12 @@ class Responder:
         return answer
 
 
+async def _run(options: argparse.Namespace) -> None:
+    with clear_end():
+        await _serve(options)
+
+
 async def _serve(options: argparse.Namespace) -> None:
-    end_clearly(asyncio.get_running_loop())
     responder = Responder(options.answer_seconds)
     limits = ServerLimits(
         max_connections=options.max_connections,
@@ -209,8 +213,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     set_up_allocator()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    with clear_end():
-        uvloop.run(_serve(options))
+    uvloop.run(_run(options))
 
 
 if __name__ == "__main__":

@@ -16,13 +16,6 @@ OUT_OF_MEMORY: Final = 71
 _TEXT: Final = b'{"level": "critical", "event": "out of memory: raise the limit of the address space, or lower server.maxConnections"}\n'
 
 
-def end_clearly(loop: asyncio.AbstractEventLoop) -> None:
-    """Exit if a callback of the loop runs out of memory, and print the traceback of a crash."""
-    if not faulthandler.is_enabled():
-        faulthandler.enable()
-    loop.set_exception_handler(_handle)
-
-
 def _handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     if isinstance(context.get("exception"), MemoryError):
         _end()
@@ -31,7 +24,13 @@ def _handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 @contextmanager
 def clear_end() -> Iterator[None]:
-    """Exit if a MemoryError leaves the block, alone or in an exception group."""
+    """Exit if the block, or a callback of the running event loop, runs out of memory; print the traceback of a crash.
+
+    The block is inside of the loop's main coroutine: without memory, asyncio's own clean-up behind it can crash.
+    """
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
+    asyncio.get_running_loop().set_exception_handler(_handle)
     try:
         yield
     except BaseException as error:

@@ -1,6 +1,5 @@
 """The process of either role: its threads, memory, log and end."""
 
-import asyncio
 import os
 import sys
 import threading
@@ -10,7 +9,7 @@ from typing import Any, Final
 import uvloop
 
 from tidegate.app.allocator import set_up_allocator
-from tidegate.app.fatal import clear_end, end_clearly
+from tidegate.app.fatal import clear_end
 from tidegate.settings import Settings
 from tidegate.telemetry.log import configure_logging
 
@@ -27,15 +26,14 @@ def run_role(settings: Settings, serve: Callable[[Settings], Coroutine[Any, Any,
     set_up_allocator()
     listener = configure_logging(level=settings.log.level, form=settings.log.format)
     try:
-        with clear_end():
-            uvloop.run(_serve(settings, serve))
+        uvloop.run(_serve(settings, serve))
     finally:
         listener.stop()
 
 
 async def _serve(settings: Settings, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
-    end_clearly(asyncio.get_running_loop())
-    await serve(settings)
+    with clear_end():
+        await serve(settings)
 
 
 def end_soon() -> None:

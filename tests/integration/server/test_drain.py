@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from tests.integration.server.peer import client_context, get, post
+from tidegate.webhook.server import listener
 from tidegate.webhook.server.phase import Phase
 
 
@@ -141,6 +142,23 @@ async def test_serving_fails_when_the_port_is_lost(site):
     site.server._tasks[0].cancel()
     with pytest.raises((RuntimeError, asyncio.CancelledError)):
         await serving
+
+
+async def test_serving_fails_before_the_address_space_is_exhausted(site, monkeypatch):
+    counts = []
+
+    def check(connections):
+        counts.append(connections)
+        if connections == 2:
+            raise MemoryError
+
+    monkeypatch.setattr(listener, "check_address_space", check)
+    serving = asyncio.create_task(site.server.serve())
+    peers = [await site.peer() for _ in range(2)]
+    async with asyncio.timeout(5):
+        with pytest.raises(MemoryError):
+            await serving
+    assert (counts, len(peers)) == ([1, 2], 2)
 
 
 async def test_running_out_of_descriptors_pauses_the_accepting(site, monkeypatch):

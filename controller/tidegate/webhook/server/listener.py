@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from tidegate.webhook.server.address_space import check_address_space
 from tidegate.webhook.server.connection import Connection
 from tidegate.webhook.server.connection_table import ConnectionTable
 from tidegate.webhook.server.dispatch import protocol_factory
@@ -108,6 +109,7 @@ class Listener:
     async def _accept(self, listening: socket.socket) -> None:
         while True:
             await self._wait_for_room()
+            check_address_space(len(self.table.connections))
             try:
                 accepted, address = await self._loop.sock_accept(listening)
             except OSError as error:

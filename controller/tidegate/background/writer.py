@@ -231,7 +231,7 @@ class VerdictWriter:
             metadata = {**obj["metadata"], "resourceVersion": head.resource_version, "managedFields": NO_FIELDS}
             made = await self._replace(head, {**obj, "metadata": metadata})
             self._counts.writes.add("replaced")
-        self._stored.wrote(made)
+        self._stored.wrote(made, sent=obj)
         self._is_written(name)
         self._problem = ""
 

@@ -118,6 +118,37 @@ async def test_what_was_written_here_is_not_decoded_again(working: Leader):
     assert whole is not None
 
 
+@pytest.fixture
+def _older_crd(leader: Leader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prune the policies, as an API server does with a CRD that does not have it: a chart can be upgraded without CRDs."""
+    store = leader.api._store
+
+    def pruning(path: str, obj: Json) -> Json:
+        if "status" in obj:
+            obj = {**obj, "status": {name: value for name, value in obj["status"].items() if name != "policies"}}
+        return store(path, obj)
+
+    monkeypatch.setattr(leader.api, "_store", pruning)
+
+
+@pytest.mark.usefixtures("_older_crd")
+async def test_a_field_that_an_older_crd_prunes_does_not_have_an_object_written_with_each_change_of_pods(
+    working: Leader,
+):
+    await working.settle(60)
+    assert all("policies" not in one["status"] for one in working.api.verdicts)
+    before = len(written(working))
+    for count in range(1, 61):
+        working.run_pods(
+            *(
+                pod(f"more-{number}", f"{ECR}/team/app:0", ran=(f"{ECR}/team/app@{IMAGES[0]}",), owner=None)
+                for number in range(count)
+            )
+        )
+        await working.settle(1)
+    assert len(written(working)) - before <= 2
+
+
 async def test_all_images_are_judged_before_the_first_is_written(working: Leader, monkeypatch: pytest.MonkeyPatch):
     await working.settle(120)
     waiting: list[int] = []

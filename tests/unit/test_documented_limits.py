@@ -62,7 +62,7 @@ If AWS takes {patience.GRACE_SECONDS * 1000:.0f} ms longer than usual (half a se
 | {api_limiters.SEARCHES}, of which {api_limiters.REGISTRY_SEARCHES} for one registry |
 | verifications of signatures | {signature_verifications.THREADS} |
 above 256 KiB, up to {body.MAX_ANSWER_BYTES // MEBIBYTE} MiB, being read | {body.LARGE_ANSWERS} | {body.LARGE_ANSWERS_OF_A_SHARE} |
-manifests above {SMALL_MANIFEST_BYTES // 1024} KiB of images in registries other than Amazon ECR, being read or judged | {LARGE_MANIFESTS} | {LARGE_MANIFESTS_OF_A_SHARE} |
+manifests above {SMALL_MANIFEST_BYTES // 1024} KiB of images in registries other than Amazon ECR, being read or judged | {LARGE_MANIFESTS}, of which {LARGE_MANIFESTS_OF_A_SHARE} for one registry | {LARGE_MANIFESTS_OF_A_SHARE} |
 verdicts to {MAX_PLAN_BYTES // MEBIBYTE} MiB, decisions to {MAX_DECISION_BYTES // MEBIBYTE} MiB
 log lines to {log.MAX_QUEUED_BYTES // MEBIBYTE} MiB
 any valid reference ({reference.MAX_REFERENCE_LENGTH:,} characters)

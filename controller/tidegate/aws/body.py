@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from tidegate.aws.errors import TOO_LONG, unexpected
 from tidegate.evidence.fact import Cause
+from tidegate.evidence.share import SHARE
 from tidegate.evidence.shared_semaphore import SharedSemaphore
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 
@@ -95,7 +96,7 @@ class Bodies:
             return
         if holds is None:
             raise unexpected("", f"{TOO_LONG} {SMALL_ANSWER_BYTES} bytes")
-        if not self._large.acquire(threading.get_ident(), seconds=LARGE_WAIT_SECONDS):
+        if not self._large.acquire(threading.get_ident(), SHARE.get(), seconds=LARGE_WAIT_SECONDS):
             raise SourceUnavailableError(Cause.OVERLOADED, "", "too many large answers at the same time")
         self._thread.holds = True
 

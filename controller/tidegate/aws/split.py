@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import SourceUnavailableError, again
+from tidegate.evidence.source_unavailable import NotAskedError, SourceUnavailableError, again
 
 MAX_CALLS = 8
-"""Calls for one batch, which have one token: enough for three missing ids of a hundred. The ids left over are
-OVERLOADED: they may be asked for again."""
+"""Calls for one batch, which have one token: enough for three missing ids of a hundred. The ids left over get
+NotAskedError."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -43,7 +43,7 @@ def ask_for_each(
     calls = 0
     while parts:
         if calls == MAX_CALLS:
-            excess = SourceUnavailableError(Cause.OVERLOADED, source, f"not answered after {calls} calls for one batch")
+            excess = NotAskedError(source, f"not answered after {calls} calls for one batch")
             return answers | {each: excess for part in parts for each in part}
         part = parts.popleft()
         calls += 1

@@ -19,6 +19,9 @@ from tidegate.reports.posture_lines import RepositoryLines
 from tidegate.reports.repository_posture import PLURAL, encode_posture, posture_name, says_same
 
 RESYNC_SECONDS: Final = 300.0
+SENT_SECONDS: Final = 3_600.0
+"""How long an object counts as stored as it was sent. An older CRD drops fields that it does not have, and an upgraded one
+has them."""
 POSTURES_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +35,7 @@ class _StoredPosture:
     resource_version: str
     spec: Any
     status: Any
+    sent_until: float
 
 
 class PostureObjects:
@@ -71,8 +75,11 @@ class PostureObjects:
             self._missing = problem.status == NOT_FOUND
             return False
         self._missing = False
-        self._stored = {one["metadata"]["name"]: self._known(_stored(one), one["metadata"]["name"]) for one in objects}
-        self._listed_until = self._clock.monotonic() + RESYNC_SECONDS
+        now = self._clock.monotonic()
+        self._stored = {
+            one["metadata"]["name"]: self._known(_stored(one), one["metadata"]["name"], now) for one in objects
+        }
+        self._listed_until = now + RESYNC_SECONDS
         return True
 
     async def _write(self, name: str, found: RepositoryLines) -> None:
@@ -90,13 +97,14 @@ class PostureObjects:
             self._failed(name, problem)
         else:
             self._counts.postures.add("created" if stored is None else "replaced")
-            # As it was sent: an older CRD drops fields that it does not know, and they would be written again for ever.
-            self._stored[name] = _stored({**made, "spec": obj["spec"], "status": obj["status"]})
+            sent_until = self._clock.monotonic() + SENT_SECONDS
+            self._stored[name] = _stored({**made, "spec": obj["spec"], "status": obj["status"]}, sent_until)
 
-    def _known(self, listed: _StoredPosture, name: str) -> _StoredPosture:
+    def _known(self, listed: _StoredPosture, name: str, now: float) -> _StoredPosture:
         """Return an object as it was sent, unless another client has changed it since."""
         sent = self._stored.get(name)
-        return sent if sent is not None and sent.resource_version == listed.resource_version else listed
+        is_known = sent is not None and sent.resource_version == listed.resource_version and now < sent.sent_until
+        return sent if sent is not None and is_known else listed
 
     async def _delete(self, name: str) -> None:
         stored = self._stored[name]
@@ -116,11 +124,12 @@ class PostureObjects:
         self.forget()
 
 
-def _stored(obj: Any) -> _StoredPosture:
+def _stored(obj: Any, sent_until: float = 0.0) -> _StoredPosture:
     metadata = obj["metadata"]
     return _StoredPosture(
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         spec=obj.get("spec"),
         status=obj.get("status"),
+        sent_until=sent_until,
     )

@@ -150,12 +150,9 @@ class VerdictHeads:
         """Take note that every object is known."""
         self.is_listed = True
 
-    def wrote(self, obj: Mapping[str, Any], *, sent: Mapping[str, Any]) -> VerdictHead:
-        """Take an object as the API server returned it after a write.
-
-        It is compared as it was sent: the API server prunes fields that an older CRD does not have.
-        """
-        head, whole = read_object(obj, said=sent)
+    def wrote(self, obj: Mapping[str, Any]) -> VerdictHead:
+        """Take an object as the API server returned it after a write."""
+        head, whole = read_object(obj)
         if whole is not None:
             self._whole(whole)
         self._heads[head.name] = head
@@ -172,20 +169,15 @@ class VerdictHeads:
             self._gone(*head.image)
 
 
-def read_object(
-    obj: Mapping[str, Any], *, said: Mapping[str, Any] | None = None
-) -> tuple[VerdictHead, StoredVerdict | None]:
-    """Return an object's head, and its verdict, or None where it is invalid, which is logged.
-
-    The fingerprints are those of ``said``, by default of the object itself.
-    """
+def read_object(obj: Mapping[str, Any]) -> tuple[VerdictHead, StoredVerdict | None]:
+    """Return an object's head, and its verdict, or None where it is invalid, which is logged."""
     metadata = msgspec.convert(obj, _HeadObject).metadata
     whole = None
     try:
         whole = decode(obj)
     except InvalidVerdictError as problem:
         _log.warning("an ImageVerdict is invalid and will be written anew", name=metadata.name, problem=str(problem))
-    content, judged = fingerprints(obj if said is None else said)
+    content, judged = fingerprints(obj)
     head = VerdictHead(
         name=metadata.name,
         uid=metadata.uid,

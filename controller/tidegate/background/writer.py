@@ -9,7 +9,7 @@ and older.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -44,6 +44,10 @@ CONFLICT_SECONDS: Final = 1.0
 FAILED_SECONDS: Final = 30.0
 """Wait after a write that failed, also where the CRD is missing."""
 
+SENT_SECONDS: Final = 3_600.0
+"""How long an object counts as stored as it was sent. The API server prunes the fields that an older CRD does not have, and an
+upgraded one has them."""
+
 NO_FIELDS: Final[list[Json]] = [{}]
 """Has the API server note no owners of fields (Kubernetes, "Clearing managedFields"): nothing else writes these objects, and it
 takes a tenth of the time of a write and a sixth of the bytes of an object."""
@@ -58,6 +62,16 @@ class Turn:
     given: VerdictInput
     before: StoredVerdict
     status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sent:
+    """An object that was stored otherwise than it was sent: its fingerprints as sent, and until when they count (monotonic)."""
+
+    resource_version: str
+    content: bytes
+    judged: bytes
+    until: float
 
 
 class VerdictWriter:
@@ -90,6 +104,7 @@ class VerdictWriter:
         self._pending: dict[str, VerdictInput] = {}
         self._removals: dict[str, VerdictHead] = {}
         self._unwritten: dict[str, EcrRegistry] = {}
+        self._sent: dict[str, _Sent] = {}
         self._wake = asyncio.Event()
         self._hold: asyncio.TimerHandle | None = None
         self._is_held = False
@@ -157,6 +172,7 @@ class VerdictWriter:
         self._pending.clear()
         self._removals.clear()
         self._unwritten.clear()
+        self._sent.clear()
 
     def _drop(self, name: str) -> None:
         self._turned.pop(name, None)
@@ -204,13 +220,13 @@ class VerdictWriter:
 
     async def _write(self, name: str, given: VerdictInput) -> None:
         """1. Encode, and end here where nothing is new. 2. Tell a turn. 3. Create or replace the object."""
-        head = self._stored.head(name)
+        head = self._as_sent(name)
         before = None if head is None else head.verdict
         if keeps := before is not None and _keeps_stored(given):
             before = await self._whole(name)
         obj = encode(given, self._clock.now(), before=before)
+        content, judged = fingerprints(obj)
         if head is not None and before is not None:
-            content, judged = fingerprints(obj)
             if content == head.content and (keeps or not self._confirms(given, before, obj)):
                 self._stored.confirm(head, started_in(obj))
                 self._is_written(name)
@@ -231,9 +247,24 @@ class VerdictWriter:
             metadata = {**obj["metadata"], "resourceVersion": head.resource_version, "managedFields": NO_FIELDS}
             made = await self._replace(head, {**obj, "metadata": metadata})
             self._counts.writes.add("replaced")
-        self._stored.wrote(made, sent=obj)
+        stored = self._stored.wrote(made)
+        if stored.content != content:
+            until = self._clock.monotonic() + SENT_SECONDS
+            self._sent[name] = _Sent(
+                resource_version=stored.resource_version, content=content, judged=judged, until=until
+            )
         self._is_written(name)
         self._problem = ""
+
+    def _as_sent(self, name: str) -> VerdictHead | None:
+        """Return an object's head with the fingerprints of what was sent, while the object is the one that was written here."""
+        head, sent = self._stored.head(name), self._sent.get(name)
+        if head is None or sent is None:
+            return head
+        if sent.resource_version != head.resource_version or self._clock.monotonic() >= sent.until:
+            del self._sent[name]
+            return head
+        return replace(head, content=sent.content, judged=sent.judged)
 
     def _is_written(self, name: str) -> None:
         if name not in self._turned and name not in self._pending:

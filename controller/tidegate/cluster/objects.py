@@ -90,9 +90,16 @@ class WatchedObjects(Resynced):
         if not self._writes_statuses:
             return
         whole = {name: (uid, patch) for name, uid, patch in patches}
-        self._written = {name: written for name, written in self._written.items() if name in whole}
+        now = time.monotonic()
+        self._written = {
+            name: written
+            for name, written in self._written.items()
+            if name in whole and now - written.since < REPEAT_SECONDS
+        }
         wanted = [
-            (name, patch, self._note(name, uid, patch)) for name, (uid, patch) in whole.items() if patch is not None
+            (name, patch, self._note(name, uid, patch, now))
+            for name, (uid, patch) in whole.items()
+            if patch is not None
         ]
         due = [one for one in wanted if one[2].times < MAX_REPEATS]
         for name, patch, written in due[:MAX_STATUS_WRITES]:
@@ -110,11 +117,10 @@ class WatchedObjects(Resynced):
             self.mark_dirty()
         self._write_later([written.since for _, _, written in wanted if written.times >= MAX_REPEATS])
 
-    def _note(self, name: str, uid: str, patch: Mapping[str, Any]) -> _StatusWrite:
-        """Return the record of this status of this object, a new one after REPEAT_SECONDS."""
-        content, now = content_of(patch), time.monotonic()
-        written = self._written.get(name)
-        if written is None or (written.uid, written.content) != (uid, content) or now - written.since >= REPEAT_SECONDS:
+    def _note(self, name: str, uid: str, patch: Mapping[str, Any], now: float) -> _StatusWrite:
+        """Return the record of this status of this object."""
+        content, written = content_of(patch), self._written.get(name)
+        if written is None or (written.uid, written.content) != (uid, content):
             written = self._written[name] = _StatusWrite(uid, content, now)
         return written
 

@@ -34,7 +34,7 @@ _Key: TypeAlias = tuple[str, str, int, Address]
 class HttpRequest:
     """A request, which addresses its host may have, and how many bytes of an answer with 200 are read.
 
-    ``check_size`` is called with the bytes that the host announces and with those that have come, and may raise.
+    ``check_size`` is called with the bytes that have come, and may raise.
     """
 
     target: Target
@@ -172,7 +172,6 @@ def _read(request: HttpRequest, response: http.client.HTTPResponse) -> HttpRespo
         raise EgressError(Problem.BAD_ANSWER, f"{host} used a content encoding that was not requested")
     if good and response.length is not None and response.length > limit:
         raise EgressError(Problem.TOO_LARGE, f"{host} announced {response.length} bytes, more than {limit}")
-    request.check_size(min(response.length or 0, limit))
     body = bytearray()
     while piece := response.read(min(CHUNK_BYTES, limit + 1 - len(body))):
         body += piece

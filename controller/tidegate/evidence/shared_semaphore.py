@@ -1,9 +1,7 @@
-"""A semaphore that leaves room for other namespaces: each share gets a part of its permits."""
+"""A semaphore that leaves room for others: each share, a namespace or a registry, gets a part of its permits."""
 
 import threading
 from typing import Final
-
-from tidegate.evidence.share import SHARE
 
 
 class SharedSemaphore:
@@ -12,7 +10,7 @@ class SharedSemaphore:
     def __init__(self, permits: int, permits_of_a_share: int) -> None:
         self._permits: Final = permits
         self._permits_of_a_share: Final = permits_of_a_share
-        self._holders: dict[object, str] = {}
+        self._holders: dict[object, frozenset[str]] = {}
         # Reentrant: a finalizer may release a permit while its thread has the lock.
         self._released = threading.Condition(threading.RLock())
 
@@ -20,13 +18,12 @@ class SharedSemaphore:
         """Return how many permits are held."""
         return len(self._holders)
 
-    def acquire(self, holder: object, *, seconds: float) -> bool:
-        """Wait so long for a permit for the share of this thread; return whether the holder has one."""
-        share = SHARE.get()
+    def acquire(self, holder: object, *shares: str, seconds: float) -> bool:
+        """Wait so long for a permit, which counts for each of these shares; return whether the holder has one."""
         with self._released:
-            if not self._released.wait_for(lambda: self._has_permit(share), seconds):
+            if not self._released.wait_for(lambda: self._has_permit(shares), seconds):
                 return False
-            self._holders[holder] = share
+            self._holders[holder] = frozenset(shares)
             return True
 
     def release(self, holder: object) -> None:
@@ -35,6 +32,8 @@ class SharedSemaphore:
             if self._holders.pop(holder, None) is not None:
                 self._released.notify_all()
 
-    def _has_permit(self, share: str) -> bool:
+    def _has_permit(self, shares: tuple[str, ...]) -> bool:
         held = list(self._holders.values())
-        return len(held) < self._permits and held.count(share) < self._permits_of_a_share
+        return len(held) < self._permits and all(
+            sum(share in each for each in held) < self._permits_of_a_share for share in shares
+        )

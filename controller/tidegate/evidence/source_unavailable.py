@@ -28,6 +28,13 @@ class SourceUnavailableError(UndeterminedError):
         return Missing(self.cause, self.source)
 
 
+class NotAskedError(SourceUnavailableError):
+    """A call ended before it asked for this id, because of the ids beside it: it may be asked for in a smaller call."""
+
+    def __init__(self, source: str, detail: str) -> None:
+        super().__init__(Cause.OVERLOADED, source, detail)
+
+
 def again(error: SourceUnavailableError) -> SourceUnavailableError:
     """Return an equal error that was never raised: to keep as a value, or to raise in another thread.
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from tidegate.evidence.fact import Cause, Missing
-from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import NotAskedError, SourceUnavailableError, UnknownRegionError
 from tidegate.gather.api_limiter import ApiLimiter
 from tidegate.gather.shares import Claim, current
 
@@ -76,7 +76,7 @@ class Batcher(Generic[G, I, V]):
             if all(len(queues.get(share, ())) >= MAX_QUEUED for share in claim.shares):
                 return Missing(Cause.OVERLOADED, limiter.source)
             wanted = _Wanted(future=asyncio.get_running_loop().create_future(), beside=self._size)
-        claim.listen(partial(self._line_up, limiter, group, one, wanted))
+        claim.listen(partial(self._line_up, limiter, group, one, wanted), until=wanted.future)
         return await asyncio.shield(wanted.future)
 
     def _line_up(self, limiter: ApiLimiter, group: G, one: I, wanted: _Wanted[V], share: str) -> None:
@@ -148,7 +148,7 @@ class Batcher(Generic[G, I, V]):
                 again = batch.copy() if isinstance(result, Missing) and result.cause in _OF_THE_BATCH else {}
             else:
                 problems = {one: value for one, value in result.items() if isinstance(value, SourceUnavailableError)}
-                left = {one for one, problem in problems.items() if problem.cause is Cause.OVERLOADED}
+                left = {one for one, problem in problems.items() if isinstance(problem, NotAskedError)}
                 again = {one: wanted for one, wanted in batch.items() if one in left}
                 answers = {
                     one: value.missing() if isinstance(value, SourceUnavailableError) else value

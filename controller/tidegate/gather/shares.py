@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import partial
+from typing import Any
 
 RESERVED = 4
 """Of every so many places one is kept from a share that holds all others, so that the next share need not wait."""
@@ -34,11 +35,15 @@ class Claim:
             for listener in self._listeners:
                 listener(share)
 
-    def listen(self, listener: Callable[[str], None]) -> None:
-        """Call the listener with each share, and with each one that joins later."""
+    def listen(self, listener: Callable[[str], None], *, until: asyncio.Future[Any]) -> None:
+        """Call the listener with each share, and with each one that joins before ``until`` is done.
+
+        Then the listener is dropped, with all that it holds.
+        """
         for share in self.shares:
             listener(share)
         self._listeners.append(listener)
+        until.add_done_callback(lambda _: self._listeners.remove(listener))
 
 
 _CURRENT: ContextVar[Claim | None] = ContextVar("claim", default=None)
@@ -68,7 +73,7 @@ class Lanes:
     def wait(self, claim: Claim) -> asyncio.Future[object]:
         """Return what is set when it is the turn of one of the claim's shares."""
         waiter: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        claim.listen(partial(self._line_up, waiter))
+        claim.listen(partial(self._line_up, waiter), until=waiter)
         return waiter
 
     def next(self, rank: Callable[[str], float | None]) -> str | None:

@@ -53,5 +53,5 @@ class SingleFlight(Generic[K, V]):
                 task = asyncio.get_running_loop().create_task(self._work(key))
             flight = self._flights[key] = Flight(task, claim, self._clock.monotonic())
             task.add_done_callback(lambda _: self._flights.pop(key))
-        current().listen(flight.claim.join)
+        current().listen(flight.claim.join, until=flight.task)
         return flight

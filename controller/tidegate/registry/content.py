@@ -26,7 +26,7 @@ from tidegate.evidence.signature_artifacts import (
     SkipReason,
     UnusableArtifactError,
 )
-from tidegate.evidence.source_unavailable import SourceUnavailableError, again
+from tidegate.evidence.source_unavailable import NotAskedError, SourceUnavailableError, again
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import ACCEPTED_TYPES, MAX_MANIFEST_BYTES, OCI_INDEX
@@ -34,7 +34,7 @@ from tidegate.images.repository import OciRepository
 from tidegate.referrers.search import Listing, list_pages
 from tidegate.registry.client import Client, Wanted
 from tidegate.registry.errors import error_codes, is_too_large, unexpected
-from tidegate.registry.large_manifests import SMALL_MANIFEST_BYTES, LargeManifests, ManifestPermit
+from tidegate.registry.large_manifests import MANIFEST, SMALL_MANIFEST_BYTES, LargeManifests, ManifestPermit
 
 MAX_PAGES = 8
 """Pages of referrers that are read for one image."""
@@ -51,13 +51,13 @@ WITHHELD = frozenset(
 """Statuses for content that cannot be pulled: another format, or against the registry's own policy (Harbor: 412). Users
 can push such content, so it is no failure of the registry."""
 
-MANIFEST, BLOB, REFERRERS = "oci:GetManifest", "oci:GetBlob", "oci:referrers"
-"""Names of the API calls in messages and metrics."""
+BLOB, REFERRERS = "oci:GetBlob", "oci:referrers"
+"""As MANIFEST."""
 
 _ACCEPT = ", ".join(ACCEPTED_TYPES)
 _NEXT = re.compile(r'<(?P<url>[^<>]{0,4096})>\s*;\s*rel="?next"?', re.ASCII)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_HOPELESS = frozenset({Cause.THROTTLED, Cause.DEADLINE, Cause.CREDENTIALS, Cause.OVERLOADED})
+_HOPELESS = frozenset({Cause.THROTTLED, Cause.DEADLINE, Cause.CREDENTIALS})
 
 
 class RepositoryContent:
@@ -100,27 +100,32 @@ class RepositoryContent:
     ) -> Mapping[ImageId, FetchedManifest]:
         """Fetch manifests one after the other; after a failure that would repeat itself, no others are requested.
 
-        With ``large``, each large manifest holds a permit while it is in memory, and those after the first large one are
-        OVERLOADED: the caller asks for them again.
+        With ``large``, each large manifest holds a permit while it is in memory, and those after the first large one get
+        NotAskedError. One that gets no permit is OVERLOADED; the others of the call do not wait for one.
         """
         found: dict[ImageId, FetchedManifest] = {}
         hopeless: SourceUnavailableError | None = None
+        waits = True
         for each in ids:
             if hopeless is not None:
                 found[each] = hopeless
                 continue
             try:
-                found[each] = stored = self.manifest(each) if large is None else self._permitted(each, large)
+                found[each] = stored = (
+                    self.manifest(each) if large is None else self._permitted(each, large, waits=waits)
+                )
             except SourceUnavailableError as exc:
                 found[each] = failure = again(exc)
                 hopeless = failure if exc.cause in _HOPELESS else None
+                waits = waits and exc.cause is not Cause.OVERLOADED
                 continue
             if large is not None and isinstance(stored, StoredManifest) and len(stored.content) > SMALL_MANIFEST_BYTES:
-                hopeless = SourceUnavailableError(Cause.OVERLOADED, MANIFEST, "after a large manifest in the same call")
+                hopeless = NotAskedError(MANIFEST, "after a large manifest in the same call")
         return found
 
-    def _permitted(self, image: ImageId, large: LargeManifests) -> StoredManifest | Absence:
-        with large.permit(self.seconds_left) as permit:
+    def _permitted(self, image: ImageId, large: LargeManifests, *, waits: bool) -> StoredManifest | Absence:
+        seconds_left = self.seconds_left if waits else lambda: 0.0
+        with large.permit(self._repository.registry, seconds_left) as permit:
             stored = self.manifest(image, permit=permit)
             if isinstance(stored, StoredManifest) and stored is not TOO_LARGE:
                 permit.keep(stored)

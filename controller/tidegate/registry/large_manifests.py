@@ -8,15 +8,19 @@ from typing import Final
 from tidegate.egress.wire import SecondsLeft
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
+from tidegate.evidence.share import SHARE
 from tidegate.evidence.shared_semaphore import SharedSemaphore
 from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.images.repository import OciRegistry
 
+MANIFEST: Final = "oci:GetManifest"
+"""The name of the API call in messages and metrics."""
 SMALL_MANIFEST_BYTES: Final = 64 * 1024
 """Any number of manifests up to this size may be read at once; those of images have 1 to 10 KB."""
 LARGE_MANIFESTS: Final = 6
 """Larger manifests that are being read, or were read and are not judged yet; RecentManifests may keep others."""
 LARGE_MANIFESTS_OF_A_SHARE: Final = 4
-"""As LARGE_MANIFESTS, for one namespace."""
+"""As LARGE_MANIFESTS, for one namespace, and of one registry."""
 WAIT_SECONDS: Final = 5.0
 """How long a large manifest waits for its permit, if its call has so much time left."""
 
@@ -24,9 +28,9 @@ WAIT_SECONDS: Final = 5.0
 class ManifestPermit:
     """The permit of one manifest, acquired when the manifest turns out to be large."""
 
-    def __init__(self, semaphore: SharedSemaphore, source: str, seconds_left: SecondsLeft) -> None:
+    def __init__(self, semaphore: SharedSemaphore, registry: OciRegistry, seconds_left: SecondsLeft) -> None:
         self._semaphore = semaphore
-        self._source = source
+        self._registry = registry
         self._seconds_left = seconds_left
         self._is_held = False
 
@@ -34,9 +38,10 @@ class ManifestPermit:
         """Wait for a permit if the manifest has so many bytes; raise SourceUnavailableError where there is none."""
         if size <= SMALL_MANIFEST_BYTES or self._is_held:
             return
-        self._is_held = self._semaphore.acquire(self, seconds=min(WAIT_SECONDS, self._seconds_left()))
+        seconds = min(WAIT_SECONDS, self._seconds_left())
+        self._is_held = self._semaphore.acquire(self, SHARE.get(), self._registry.host, seconds=seconds)
         if not self._is_held:
-            raise SourceUnavailableError(Cause.OVERLOADED, self._source, "too many large manifests at the same time")
+            raise SourceUnavailableError(Cause.OVERLOADED, MANIFEST, "too many large manifests at the same time")
 
     def keep(self, stored: StoredManifest) -> None:
         """Hold the permit, if there is one, for as long as the manifest is in memory."""
@@ -52,16 +57,15 @@ class ManifestPermit:
 
 
 class LargeManifests:
-    """Gives the permits. Safe to share between threads. ``source`` is the API in errors."""
+    """Gives the permits. Safe to share between threads."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def __init__(self) -> None:
         self.semaphore = SharedSemaphore(LARGE_MANIFESTS, LARGE_MANIFESTS_OF_A_SHARE)
 
     @contextmanager
-    def permit(self, seconds_left: SecondsLeft) -> Iterator[ManifestPermit]:
+    def permit(self, registry: OciRegistry, seconds_left: SecondsLeft) -> Iterator[ManifestPermit]:
         """Give a permit for the manifest that is read in this context, within ``seconds_left``."""
-        permit = ManifestPermit(self.semaphore, self._source, seconds_left)
+        permit = ManifestPermit(self.semaphore, registry, seconds_left)
         try:
             yield permit
         finally:

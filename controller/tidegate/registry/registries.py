@@ -21,9 +21,9 @@ from tidegate.policy.scopes import canonical_host
 from tidegate.referrers.search import find_signatures
 from tidegate.registry.access import RegistryAccess, RegistryHosts
 from tidegate.registry.client import Client
-from tidegate.registry.content import MANIFEST, RecentManifests, RepositoryContent
+from tidegate.registry.content import RecentManifests, RepositoryContent
 from tidegate.registry.errors import unexpected
-from tidegate.registry.large_manifests import LargeManifests
+from tidegate.registry.large_manifests import MANIFEST, LargeManifests
 from tidegate.registry.sending import Sender
 from tidegate.registry.tokens import Tokens
 
@@ -52,7 +52,7 @@ class OciRegistries:
         self._tokens = Tokens(self._sender)
         self._sleep = sleep
         self._recent = RecentManifests(MAX_RECENT_BYTES)
-        self._large = LargeManifests(MANIFEST)
+        self._large = LargeManifests()
 
     def close(self) -> None:
         """Close the connections that are kept."""
@@ -61,7 +61,7 @@ class OciRegistries:
     def describe(self, repository: OciRepository, image: ImageId, *, seconds: float) -> Descriptor | Absence:
         """Return digest, media type and size of the manifest of a tag or digest, computed from its bytes."""
         content = self._content(repository, seconds)
-        with self._large.permit(content.seconds_left) as permit:
+        with self._large.permit(repository.registry, content.seconds_left) as permit:
             stored = content.manifest(image, permit=permit)
             if isinstance(stored, Absence):
                 return stored

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.gather.gate import IMMUTABLE, NO_CRITICAL, OTHER, READER, image, make_impatient
 from tests.waiting import until
 from tidegate.aws import role as role_module
-from tidegate.gather import throttle
+from tidegate.gather import fact_cache, throttle
 from tidegate.gather.api_limiters import REGISTRY_CALLS, THREADS
 from tidegate.gather.shares import RESERVED
 from tidegate.gather.throttle import FAILURES_TO_OPEN, OPEN_SECONDS
@@ -105,13 +105,14 @@ async def test_old_evidence_stands_in_within_max_stale_with_a_warning_and_no_lon
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_verdict_on_old_evidence_is_not_remembered_past_max_stale(sim, app, start):
+async def test_a_verdict_on_old_evidence_is_not_remembered_past_max_stale(sim, app, start, monkeypatch):
+    monkeypatch.setattr(fact_cache, "RETRY_SECONDS", 60.0)
     gate = start(NO_CRITICAL | {"maxStale": "10m30s"})
     await gate.review(app)
     sim.inject("down")
-    gate.clock.advance(629)
+    gate.clock.advance(600)
     assert (await gate.review(app)).allowed
-    gate.clock.advance(1.5)
+    gate.clock.advance(31)
     assert "EvidenceTooOld" in (await gate.review(app)).message
 
 

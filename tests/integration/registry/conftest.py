@@ -156,6 +156,10 @@ def repository(registry: OciRegistry, name: str = "team/app") -> OciRepository:
 
 def large_image(number: int) -> Manifest:
     """Return an image whose manifest is padded to a MiB, as JSON allows."""
-    small = image(f"large {number}")
-    data = small.data + b" " * (1024 * 1024)
+    return enlarged(image(f"large {number}"), 1024 * 1024)
+
+
+def enlarged(small: Manifest, more: int = 70_000) -> Manifest:
+    """Pad a manifest with so many bytes, as JSON allows."""
+    data = small.data + b" " * more
     return replace(small, data=data, size=len(data), digest=digest_of(data))

@@ -1,22 +1,30 @@
 """Manifests of a registry that speaks the OCI distribution protocol, and of one that lies, stalls or fails."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from typing import Any
 
 import pytest
 
 from tests import frames
 from tests.integration.registry.conftest import large_image, repository
 from tests.simulator.manifests import OCI_MANIFEST, image, index
+from tidegate.cli.record.recorder import Recorded, Recorder
 from tidegate.evidence.content import StoredManifest
 from tidegate.evidence.fact import Cause
 from tidegate.evidence.image import Absence
 from tidegate.evidence.ports import MAX_IMAGE_IDS
+from tidegate.evidence.shared_semaphore import SharedSemaphore
 from tidegate.evidence.signature_artifacts import Descriptor
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import NotAskedError, SourceUnavailableError
+from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import MAX_MANIFEST_BYTES
 from tidegate.registry import large_manifests
+from tidegate.registry.large_manifests import LARGE_MANIFESTS_OF_A_SHARE
 
 SECONDS = 20.0
 V1 = ImageId.of_tag("v1")
@@ -113,7 +121,60 @@ def test_a_call_ends_with_its_first_large_manifest(serve, connect):
     images = (image("small"), large_image(1), large_image(2))
     digests = [Digest(registry.add("team/app", each)) for each in images]
     found = connect(registry).registries.get_manifests(repository(registry), digests)
-    assert [getattr(found[each], "cause", None) for each in digests] == [None, None, Cause.OVERLOADED]
+    assert [isinstance(found[each], NotAskedError) for each in digests] == [False, False, True]
+
+
+def test_after_a_refused_permit_the_other_manifests_of_the_call_do_not_wait_for_one(serve, connect, monkeypatch):
+    monkeypatch.setattr(large_manifests, "LARGE_MANIFESTS", 1)
+    monkeypatch.setattr(large_manifests, "WAIT_SECONDS", 0.05)
+    registry = serve()
+    edge = connect(registry)
+    held = edge.registries.get_manifests(repository(registry), [Digest(registry.add("team/app", large_image(9)))])
+    images = (large_image(1), large_image(2), image("small"), large_image(3))
+    digests = [Digest(registry.add("team/app", each)) for each in images]
+    waits, acquire = [], SharedSemaphore.acquire
+
+    def note(semaphore, holder, *shares, seconds):
+        waits.append(seconds)
+        return acquire(semaphore, holder, *shares, seconds=seconds)
+
+    monkeypatch.setattr(SharedSemaphore, "acquire", note)
+    found = edge.registries.get_manifests(repository(registry), digests)
+    assert [getattr(found[each], "cause", None) for each in digests] == [
+        Cause.OVERLOADED,
+        Cause.OVERLOADED,
+        None,
+        Cause.OVERLOADED,
+    ]
+    assert waits == [0.05, 0.0, 0.0]
+    assert held
+
+
+def test_recorded_manifests_hold_no_permits(serve, connect):
+    registry = serve()
+    digests = [
+        Digest(registry.add("team/app", large_image(number))) for number in range(LARGE_MANIFESTS_OF_A_SHARE + 1)
+    ]
+    given: dict[str, Any] = dict.fromkeys(one.name for one in fields(Sources))
+    recorded = Recorded()
+    recorder = Recorder(recorded, Sources(**given | {"other_registries": connect(registry).registries}))
+    for digest in digests:
+        assert isinstance(recorder.get_manifests(repository(registry), [digest])[digest], StoredManifest)
+    assert len(recorded.manifests) == len(digests)
+
+
+def test_a_registry_that_announces_a_large_manifest_and_sends_none_takes_no_permit(serve, connect):
+    registry = serve()
+    digest = Digest(registry.add("team/app", image("stalled")))
+    registry.inject(about="/manifests/", raw=[b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n"], pause_seconds=1)
+    edge = connect(registry)
+    with ThreadPoolExecutor(1) as pool:
+        stalled = pool.submit(edge.registries.get_manifests, repository(registry), [digest])
+        held = 0
+        while not stalled.done():
+            held = max(held, len(edge.registries._large.semaphore))
+            time.sleep(0.01)
+    assert held == 0
 
 
 def test_large_manifests_have_room_for_as_long_as_they_are_in_memory(serve, connect, monkeypatch):

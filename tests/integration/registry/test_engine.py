@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.integration.egress.peer import Peer
 from tests.integration.gather.gate import Gate
-from tests.integration.registry.conftest import Names, large_image
+from tests.integration.registry.conftest import Names, enlarged, large_image
 from tests.simulator.artifacts import (
     COSIGN_SIGNATURE,
     LAYER_TYPES,
@@ -35,6 +35,7 @@ from tests.simulator.pki.envelopes import sign
 from tests.simulator.pki.revocation import crl, entry, ocsp_answer
 from tests.simulator.pki.sigstore import public_pem, simple_signing
 from tidegate.evidence.shared_semaphore import SharedSemaphore
+from tidegate.images.manifest import MAX_NESTED_INDEXES
 from tidegate.policy.trust_stores import StoreType, TrustSnapshot, TrustStore
 from tidegate.registry.large_manifests import LARGE_MANIFESTS_OF_A_SHARE
 from tidegate.settings import OtherRegistrySettings, Revocation
@@ -148,22 +149,45 @@ async def test_signed_with_cosign(registry, host, gate, sim):
     assert sim.calls() == 0
 
 
-async def test_large_manifests_of_many_images_are_read_in_turn(registry, host, gate, monkeypatch):
-    """A Pod of a hundred such images would fill the memory; each image is still judged."""
-    held, acquire = [0], SharedSemaphore.acquire
+@pytest.fixture
+def permits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Give how many permits were held after each was acquired; 0 where it was refused."""
+    held, acquire = list[int](), SharedSemaphore.acquire
 
-    def count(semaphore: SharedSemaphore, holder: object, *, seconds: float) -> bool:
-        has_permit = acquire(semaphore, holder, seconds=seconds)
-        held.append(len(semaphore))
+    def count(semaphore: SharedSemaphore, holder: object, *shares: str, seconds: float) -> bool:
+        has_permit = acquire(semaphore, holder, *shares, seconds=seconds)
+        held.append(len(semaphore) if has_permit else 0)
         return has_permit
 
     monkeypatch.setattr(SharedSemaphore, "acquire", count)
+    return held
+
+
+async def test_large_manifests_of_many_images_are_read_in_turn(registry, host, gate, permits):
+    """A Pod of a hundred such images would fill the memory; each image is still judged."""
     digests = [registry.add("team/app", large_image(number)) for number in range(20)]
     started = gate(signed_by(host, [NOTATION_CA]), ca_store(authority("Acme")))
     answer = await started.review(*(f"{host}/team/app@{digest}" for digest in digests), seconds=25.0)
     assert answer.message.count("SignatureMissing") == 20
-    assert len(held) > 20
-    assert max(held) <= LARGE_MANIFESTS_OF_A_SHARE
+    assert len(permits) >= 20
+    assert 0 < min(permits) <= max(permits) <= LARGE_MANIFESTS_OF_A_SHARE
+
+
+async def test_an_image_of_many_large_indexes_does_not_wait_for_permits_that_it_holds_itself(
+    registry, host, gate, permits
+):
+    inner = []
+    for number in range(MAX_NESTED_INDEXES):
+        child = make_image(f"child {number}")
+        registry.add("team/app", child)
+        inner.append(enlarged(index([(child, "linux/amd64")])))
+        registry.add("team/app", inner[-1])
+    digest = registry.add("team/app", enlarged(index([(one, "linux/amd64") for one in inner])))
+    rules = {"registries": [{"host": host}], "signatures": {"anyOf": [NOTATION_CA], "children": "All"}}
+    answer = await gate(rules, ca_store(authority("Acme"))).review(f"{host}/team/app@{digest}", seconds=25.0)
+    assert "SignatureMissing" in answer.message
+    assert len(permits) > MAX_NESTED_INDEXES
+    assert all(permits)
 
 
 async def test_not_signed(registry, host, gate):

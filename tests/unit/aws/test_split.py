@@ -5,7 +5,7 @@ import pytest
 from tests import frames
 from tidegate.aws.split import MAX_CALLS, RefusedError, ask_for_each
 from tidegate.evidence.fact import Cause
-from tidegate.evidence.source_unavailable import SourceUnavailableError
+from tidegate.evidence.source_unavailable import NotAskedError, SourceUnavailableError
 
 SOURCE = "ecr:DescribeImages"
 GONE = "gone"
@@ -91,7 +91,7 @@ def test_ids_beyond_the_bound_of_calls_are_not_answered():
     assert len(registry.calls) == MAX_CALLS
     left = [each for each in answers.values() if each != GONE]
     assert left
-    assert {(each.cause, each.source) for each in left} == {(Cause.OVERLOADED, SOURCE)}
+    assert {(type(each), each.cause, each.source) for each in left} == {(NotAskedError, Cause.OVERLOADED, SOURCE)}
 
 
 def test_three_missing_of_a_hundred_are_all_answered():

@@ -11,7 +11,7 @@ from tests.unit.background.cluster import FakeApi
 from tests.unit.gather.virtual_time import VirtualClock
 from tidegate.background import postures as postures_module
 from tidegate.background.counts import Counts
-from tidegate.background.posture_objects import POSTURES_PATH, RESYNC_SECONDS, PostureObjects
+from tidegate.background.posture_objects import POSTURES_PATH, RESYNC_SECONDS, SENT_SECONDS, PostureObjects
 from tidegate.background.postures import (
     KEPT_SECONDS,
     LINGER_SECONDS,
@@ -183,6 +183,11 @@ async def test_a_field_that_an_older_crd_drops_is_not_written_again_and_again(be
         await bench.round(60)
     await bench.round(RESYNC_SECONDS)
     assert bench.writes == before
+    monkeypatch.setattr(bench.api, "_store", store)
+    for _ in range(int(SENT_SECONDS // RESYNC_SECONDS) + 1):
+        await bench.round(RESYNC_SECONDS)
+    assert bench.writes == before + 1
+    assert "since" in bench.objects["team/app"]["status"], "the CRD was upgraded"
 
 
 async def test_a_change_is_written_and_keeps_since_when_the_outcome_holds(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from tests.unit.background.conftest import Leader
 from tests.unit.builders import ecr, policy
 from tests.unit.gather.fakes import APP, detail, finding
 from tidegate.background import work
-from tidegate.background.writer import HOLD_SECONDS
+from tidegate.background.writer import HOLD_SECONDS, SENT_SECONDS
 from tidegate.evidence.change import RepositoryChange
 from tidegate.evidence.image_evidence import nothing_asked
 from tidegate.evidence.inspection import FoundFindings
@@ -147,6 +147,23 @@ async def test_a_field_that_an_older_crd_prunes_does_not_have_an_object_written_
         )
         await working.settle(1)
     assert len(written(working)) - before <= 2
+
+
+@pytest.mark.usefixtures("_older_crd")
+async def test_a_field_that_an_older_crd_pruned_is_written_after_the_crd_was_upgraded(
+    working: Leader, monkeypatch: pytest.MonkeyPatch
+):
+    await working.settle(60)
+    before = len(written(working))
+    monkeypatch.undo()
+    for _ in range(2):
+        working.work.judge_all()
+        await working.settle(60)
+    assert len(written(working)) == before
+    await working.settle(SENT_SECONDS)
+    working.work.judge_all()
+    await working.settle(60)
+    assert all("policies" in one["status"] for one in working.api.verdicts)
 
 
 async def test_all_images_are_judged_before_the_first_is_written(working: Leader, monkeypatch: pytest.MonkeyPatch):

@@ -97,6 +97,18 @@ async def test_conflicts_without_end_do_end():
     assert len(api.patched) == objects.MAX_REPEATS + objects.MAX_CONFLICTS
 
 
+async def test_what_was_written_is_remembered_for_a_minute(monkeypatch):
+    """Fifty thousand exceptions would take 40 MB otherwise."""
+    now = 1_000.0
+    monkeypatch.setattr(objects, "time", SimpleNamespace(monotonic=lambda: now))
+    source = watched(FakeApi(policy("a"), policy("b")))
+    await source.resync.refresh_once()
+    assert len(source._written) == 2
+    now += objects.REPEAT_SECONDS
+    await source.resync.refresh_once()
+    assert not source._written
+
+
 async def test_an_object_that_was_made_again_gets_its_status_at_once():
     """However often that happens between two lists."""
     api = FakeApi(policy("a"))

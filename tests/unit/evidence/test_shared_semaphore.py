@@ -2,16 +2,11 @@
 
 import threading
 
-from tidegate.evidence.share import SHARE
 from tidegate.evidence.shared_semaphore import SharedSemaphore
 
 
-def acquired(semaphore: SharedSemaphore, holder: str, share: str) -> bool:
-    token = SHARE.set(share)
-    try:
-        return semaphore.acquire(holder, seconds=0.01)
-    finally:
-        SHARE.reset(token)
+def acquired(semaphore: SharedSemaphore, holder: str, *shares: str) -> bool:
+    return semaphore.acquire(holder, *shares, seconds=0.01)
 
 
 def test_a_share_gets_its_part_and_all_together_no_more_than_there_are():
@@ -25,10 +20,21 @@ def test_a_share_gets_its_part_and_all_together_no_more_than_there_are():
     assert acquired(semaphore, "f", "flood")
 
 
+def test_a_permit_counts_for_each_of_its_shares():
+    semaphore = SharedSemaphore(6, 2)
+    assert acquired(semaphore, "a", "team", "registry")
+    assert acquired(semaphore, "b", "other", "registry")
+    assert not acquired(semaphore, "c", "third", "registry")
+    assert acquired(semaphore, "d", "team", "second")
+    assert not acquired(semaphore, "e", "team", "third")
+    semaphore.release("b")
+    assert acquired(semaphore, "c", "third", "registry")
+
+
 def test_who_waits_gets_the_permit_that_is_released():
     semaphore, got = SharedSemaphore(1, 1), []
     assert acquired(semaphore, "a", "x")
-    waiting = threading.Thread(target=lambda: got.append(semaphore.acquire("b", seconds=30)))
+    waiting = threading.Thread(target=lambda: got.append(semaphore.acquire("b", "x", seconds=30)))
     waiting.start()
     semaphore.release("a")
     waiting.join(30)

@@ -1,6 +1,7 @@
 """What is scarce is shared by namespace: within one first come, first served; among several, who holds the least is next."""
 
 import asyncio
+import weakref
 from collections.abc import Iterable
 
 import pytest
@@ -9,6 +10,7 @@ from tests.unit.gather.collected import HOST, SCAN
 from tests.unit.gather.fakes import APP, REGISTRY, build_limiters, detail, unavailable
 from tests.unit.gather.virtual_time import LateExecutor
 from tidegate.evidence.fact import Cause, Missing
+from tidegate.evidence.source_unavailable import NotAskedError
 from tidegate.gather import collector as collector_module
 from tidegate.gather.api_limiter import RateLimit
 from tidegate.gather.api_limiters import THREADS
@@ -16,6 +18,7 @@ from tidegate.gather.batch import Batcher
 from tidegate.gather.call_accounting import CallAccounting
 from tidegate.gather.lookups import DetailKey, Lookups
 from tidegate.gather.shares import RESERVED, Claim, Given, Lanes, Room, current, on_behalf_of
+from tidegate.gather.single_flight import SingleFlight
 from tidegate.images.image_id import ImageId
 from tidegate.images.reference import parse_reference
 from tidegate.images.repository import EcrRegistry
@@ -27,6 +30,10 @@ def start(share, coroutine):
     """Run something on behalf of a namespace."""
     with on_behalf_of(Claim(share)):
         return asyncio.create_task(coroutine)
+
+
+class Found:
+    """An answer that can be referred to weakly."""
 
 
 async def settled():
@@ -292,7 +299,7 @@ class TestBatches:
 
         def call(_, ids):
             calls.append(len(ids))
-            return {one: "found" if at < 2 else unavailable(Cause.OVERLOADED) for at, one in enumerate(ids)}
+            return {one: "found" if at < 2 else NotAskedError(SOURCE, "") for at, one in enumerate(ids)}
 
         batcher = self.batcher(limiters, call, size=8)
         answers = await asyncio.gather(*(batcher.get(REGISTRY, one) for one in "abcdefgh"))
@@ -300,6 +307,43 @@ class TestBatches:
         assert calls[0] == 8
         assert max(calls[1:]) == 4
         assert seen.open == []
+
+    async def test_an_id_that_found_no_room_is_not_asked_for_again(self, limiters):
+        calls = []
+
+        def call(_, ids):
+            calls.append(list(ids))
+            return {one: "found" if one == "a" else unavailable(Cause.OVERLOADED) for one in ids}
+
+        batcher = self.batcher(limiters, call)
+        answers = await asyncio.gather(*(batcher.get(REGISTRY, one) for one in "ab"))
+        assert answers == ["found", Missing(Cause.OVERLOADED, SOURCE)]
+        assert calls == [["a", "b"]]
+
+    async def test_an_answer_is_not_kept_by_those_who_still_do_other_work(self, limiters, clock):
+        """A large manifest holds a permit for as long as it is in memory."""
+        kept: list[weakref.ref[Found]] = []
+        other_work = asyncio.Event()
+
+        def call(_, ids):
+            found = {one: Found() for one in ids}
+            kept.extend(map(weakref.ref, found.values()))
+            return found
+
+        async def work(_):
+            await batcher.get(REGISTRY, "a")
+            await other_work.wait()
+
+        batcher = self.batcher(limiters, call)
+        outer = Claim("a")
+        with on_behalf_of(outer):
+            flight = SingleFlight(clock, work).join("key")
+        await asyncio.sleep(1)
+        assert [one() for one in kept] == [None]
+        other_work.set()
+        await flight.task
+        await settled()
+        assert flight.claim._listeners == outer._listeners == []
 
     async def test_an_outage_is_everyones_and_not_asked_again(self, limiters):
         calls = []

@@ -89,7 +89,8 @@ class Recorder:
             found = self._sources.other_registries.get_manifests(repository, digests)
         for one, answer in found.items():
             if isinstance(answer, StoredManifest):
-                self._recorded.manifests[repository, one] = answer
+                # A copy: a large manifest of another registry holds a permit for as long as it is in memory.
+                self._recorded.manifests[repository, one] = replace(answer)
         return found
 
     def describe_repositories(self, registry: EcrRegistry, names: Sequence[str]) -> Mapping[str, DescribedRepository]:

@@ -51,6 +51,8 @@ class Listener:
         self._socket = _listen(host, port, self._limits)
         self.port = self._socket.getsockname()[1]
         self._tasks = [self._loop.create_task(self._accept(self._socket)), self._loop.create_task(self._sweep())]
+        for task in self._tasks:
+            task.add_done_callback(self._report)
         _log.info("listening", listener=self._name, port=self.port, tls=self._tls is not None)
 
     async def serve(self) -> None:
@@ -109,7 +111,6 @@ class Listener:
     async def _accept(self, listening: socket.socket) -> None:
         while True:
             await self._wait_for_room()
-            check_address_space(len(self.table.connections))
             try:
                 accepted, address = await self._loop.sock_accept(listening)
             except OSError as error:
@@ -121,6 +122,7 @@ class Listener:
                 connection = Connection(self.table, address[0], self._make_protocol)
                 connection.full_service = self.table.enter(connection)
                 connection.handshake = self._loop.create_task(self._shake_hands(connection, accepted))
+                check_address_space(self.table.connections)
                 # A flood of connections must not keep the loop from those that are served.
                 await asyncio.sleep(0)
 
@@ -157,6 +159,12 @@ class Listener:
             connection.handshake = None
             if connection.phase is Phase.HANDSHAKE:
                 self.table.leave(connection)
+
+    def _report(self, task: asyncio.Task[None]) -> None:
+        """Report at once what ended the accepting or the sweeping: `serve` may be awaited later, or not at all."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            message = f"listener {self._name} stopped"
+            self._loop.call_exception_handler({"message": message, "exception": error, "task": task})
 
     async def _sweep(self) -> None:
         while True:

@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tidegate.checks.result import Outcome
 from tidegate.images.digest import Digest
 from tidegate.images.reference import parse_reference
-from tidegate.verdicts.shape import object_name
+from tidegate.reports.model import Inventory
+from tidegate.reports.report_entry import ReportEntry
+from tidegate.verdicts.shape import StoredResult, object_name
+from tidegate.verdicts.usage import OwningWorkload
 
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 NOW = datetime(2026, 11, 28, 10, 0, tzinfo=UTC)
@@ -110,6 +114,35 @@ def verdict(
 
 def _line(one: Mapping[str, Any]) -> str:
     return f"{one['check']} {one['reason']}: {one['message']}"[:300]
+
+
+def entries_of(inventory: Inventory) -> list[ReportEntry]:
+    """Return an entry of a PolicyReport for each row of the images, and for each workload that a policy lets through."""
+    found = []
+    for image in inventory.images:
+        passing = StoredResult(check="", outcome=Outcome.PASS, reason="")
+        rows = [(row.policy, row.namespace, row.workload, row.result) for row in image.rows()]
+        uses = {use.name: use.workloads for use in image.status.runs.namespaces}
+        for one in image.status.policies:
+            for space in one.namespaces if one.outcome is Outcome.PASS else ():
+                rows += [(one, space, workload, passing) for workload in uses.get(space) or (None,)]
+        for judgement, space, workload, given in rows:
+            entry = ReportEntry(
+                namespace=space,
+                workload=None if workload is None else OwningWorkload(kind=workload.kind, name=workload.name),
+                image=image.name,
+                policy=judgement.name,
+                actions=tuple(action.value for action in judgement.actions),
+                outcome=given.outcome,
+                check=given.check,
+                reason=given.reason,
+                message=given.message,
+                remedy=given.remedy,
+                exception=given.exception,
+                severity=image.severity if given.check == "vulnerabilities" else "",
+            )
+            found.append(entry)
+    return found
 
 
 def shop() -> list[dict[str, Any]]:

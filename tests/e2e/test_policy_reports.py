@@ -18,7 +18,7 @@ from tests.cluster.report_definitions import WG_POLICY as WG_POLICY_DEFINITION
 from tests.cluster.report_definitions import read_definition
 from tests.cluster.waiting import wait_for
 from tests.prerequisites import make_ready, require
-from tests.verdict_objects import NOW, shop
+from tests.verdict_objects import NOW, entries_of, shop
 from tidegate.checks.result import Outcome
 from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.connection import load_configuration
@@ -26,7 +26,7 @@ from tidegate.cluster.policy_reports import PolicyReportWriter
 from tidegate.reports.policy_report import NAME, OPEN_REPORTS, WG_POLICY, PolicyReportKind
 from tidegate.reports.read import read_inventory
 from tidegate.reports.report_book import ReportBook
-from tidegate.reports.report_entry import ReportEntry, entries_of_image
+from tidegate.reports.report_entry import ReportEntry
 from tidegate.verdicts.usage import OwningWorkload
 
 DEFINITIONS = {WG_POLICY: WG_POLICY_DEFINITION, OPEN_REPORTS: OPEN_REPORTS_DEFINITION}
@@ -96,7 +96,7 @@ async def cluster(installed: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> A
 @pytest.fixture
 def entries(namespace: str) -> list[ReportEntry]:
     """Give the guide's cluster, all in the test's namespace."""
-    found = [one for image in read_inventory(shop()).images for one in entries_of_image(image)]
+    found = entries_of(read_inventory(shop()))
     return [replace(one, namespace=namespace, policy=f"{one.policy}-of-{one.namespace}") for one in found]
 
 
@@ -171,7 +171,8 @@ async def test_policy_reporter_reads_every_result(
     assert wanted is not None
     # Nothing was dropped by the API server: the definition has every field that is written.
     assert stored["summary"] == wanted["summary"]
-    assert stored["results"] == wanted["results"]
+    written = {"timestamp": {"seconds": int(NOW.timestamp()), "nanos": 0}}
+    assert stored["results"] == [one | written for one in wanted["results"]]
     shown = as_policy_reporter(stored)
     assert len({one.identity for one in shown}) == len(shown) == len(entries)
     assert {one.source for one in shown} == {"tidegate"}

@@ -12,7 +12,7 @@ from tests.fuzz.harness import fuzzed, shown
 from tests.fuzz.mutations import blind, changed_json
 from tests.unit.builders import NOW, evidence, findings, report
 from tests.unit.verdicts.given import given
-from tests.verdict_objects import hostile, shop
+from tests.verdict_objects import entries_of, hostile, shop
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.report.reading import verdicts_in
 from tidegate.reports.as_json import report_as_json
@@ -20,7 +20,6 @@ from tidegate.reports.html_page import render_page
 from tidegate.reports.model import Inventory
 from tidegate.reports.policy_report import MAX_REPORT_BYTES, WG_POLICY, build_report, merged
 from tidegate.reports.read import read_inventory
-from tidegate.reports.report_entry import entries_of_image
 from tidegate.reports.summary import summarize
 from tidegate.verdicts.encode import encode
 
@@ -33,7 +32,7 @@ def make_every_report(inventory: Inventory) -> None:
     summary = summarize(inventory)
     json.dumps(report_as_json(summary, inventory, now=NOW, images=inventory.images))
     assert not MARKUP.search(render_page(summary, inventory, now=NOW))
-    entries = [one for image in inventory.images for one in entries_of_image(image)]
+    entries = entries_of(inventory)
     for namespace in {one.namespace for one in entries}:
         built = build_report(namespace, [one for one in entries if one.namespace == namespace], WG_POLICY)
         assert built is not None

@@ -16,7 +16,7 @@ import msgspec
 
 from tidegate.checks.result import Check, Outcome
 from tidegate.policy.objects import GROUP
-from tidegate.reports.report_entry import API_VERSIONS, ReportEntry
+from tidegate.reports.report_entry import ReportEntry
 
 Json = dict[str, Any]
 
@@ -124,7 +124,7 @@ def merged(wanted: Json, stored: Json | None, *, now: datetime) -> Json | None:
     before = {} if stored is None else stored
     times = {_id_of(one): one["timestamp"] for one in _results_of(before) if isinstance(one.get("timestamp"), dict)}
     fresh = {"seconds": int(now.timestamp()), "nanos": 0}
-    results = [one | {"timestamp": times.get(_id_of(one), one.get("timestamp", fresh))} for one in wanted["results"]]
+    results = [one | {"timestamp": times.get(_id_of(one), fresh)} for one in wanted["results"]]
     metadata = dict(before.get("metadata") or {}) | wanted["metadata"]
     for name in ("labels", "annotations"):
         found = {key: value for key, value in (_mapping(before, name)).items() if key != OMITTED}
@@ -174,8 +174,6 @@ def _result(entry: ReportEntry) -> Json:
         "resources": _resources(entry),
         "properties": {name: text[:MAX_TEXT] for name, text in properties.items() if text},
     }
-    if entry.since is not None:
-        result["timestamp"] = {"seconds": int(entry.since.timestamp()), "nanos": 0}
     return {name: value for name, value in result.items() if value not in ("", [])}
 
 
@@ -198,7 +196,7 @@ def _resources(entry: ReportEntry) -> list[Json]:
     if workload is None:
         return []
     found = {
-        "apiVersion": workload.api_version or API_VERSIONS.get(workload.kind, ""),
+        "apiVersion": workload.api_version,
         "kind": workload.kind,
         "namespace": entry.namespace,
         "name": workload.name,

@@ -1,9 +1,8 @@
-"""One line of a PolicyReport: what one policy says of one image in one workload. From fresh verdicts or from stored ones."""
+"""One line of a PolicyReport: what one policy says of one image in one workload."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from tidegate.admission.verdict import Judgement, overall
@@ -12,22 +11,11 @@ from tidegate.checks.result import Check, Outcome, Reason
 from tidegate.evidence.scan import Severity
 from tidegate.policy.model import STRICTEST_ACTIONS, Action
 from tidegate.policy.objects import MAX_NAME
-from tidegate.reports.model import REFUSING, ReportedImage
-from tidegate.verdicts.shape import MAX_MESSAGE, MAX_REMEDY, StoredWorkload
+from tidegate.reports.model import REFUSING
+from tidegate.verdicts.shape import MAX_MESSAGE, MAX_REMEDY
 from tidegate.verdicts.usage import OwningWorkload
 from tidegate.verdicts.verdict_input import NamespaceVerdict
 
-API_VERSIONS: Final = {
-    "Pod": "v1",
-    "ReplicationController": "v1",
-    "Deployment": "apps/v1",
-    "ReplicaSet": "apps/v1",
-    "StatefulSet": "apps/v1",
-    "DaemonSet": "apps/v1",
-    "Job": "batch/v1",
-    "CronJob": "batch/v1",
-}
-"""The API version of workloads whose verdict does not have it."""
 _COUNTED: Final = re.compile(rf"\d+ ({'|'.join(one.value for one in Severity)})\b")
 """A count of findings in the message of a result, such as ``2 CRITICAL (allowed 0)``."""
 
@@ -37,7 +25,7 @@ class ReportEntry:
     """One result of one policy for one image in one workload.
 
     ``check`` and ``reason`` are empty where the policy lets the image through without an exception. ``severity`` is that
-    of the worst finding, or empty. ``since`` is when the image came to its outcome, if known.
+    of the worst finding, or empty.
     """
 
     namespace: str
@@ -52,56 +40,14 @@ class ReportEntry:
     remedy: str = ""
     exception: str = ""
     severity: str = ""
-    since: datetime | None = None
 
 
 def entries_of_verdicts(image: str, verdicts: Iterable[NamespaceVerdict]) -> Iterator[ReportEntry]:
-    """Yield the entries of fresh verdicts on one image, given as ``repository@digest``."""
+    """Yield the entries of the verdicts on one image, given as ``repository@digest``."""
     for verdict in verdicts:
         for judgement in verdict.verdict.judgements:
             for workload in verdict.workloads or (None,):
                 yield from _of_judgement(image, verdict.namespace, workload, judgement)
-
-
-def entries_of_image(image: ReportedImage) -> Iterator[ReportEntry]:
-    """Yield the entries of a stored verdict."""
-    for row in image.rows():
-        result = row.result
-        yield ReportEntry(
-            namespace=row.namespace,
-            workload=_owning(row.workload),
-            image=image.name,
-            policy=row.policy.name,
-            actions=tuple(action.value for action in row.policy.actions),
-            outcome=result.outcome,
-            check=result.check,
-            reason=result.reason,
-            message=result.message,
-            remedy=result.remedy,
-            exception=result.exception,
-            severity=image.severity if result.check == Check.VULNERABILITIES.value else "",
-            since=image.status.since,
-        )
-    uses = {use.name: use for use in image.status.runs.namespaces}
-    for policy in image.status.policies:
-        if policy.outcome is not Outcome.PASS:
-            continue
-        for namespace in policy.namespaces:
-            use = uses.get(namespace)
-            for stored in (use.workloads if use else ()) or (None,):
-                yield ReportEntry(
-                    namespace=namespace,
-                    workload=_owning(stored),
-                    image=image.name,
-                    policy=policy.name,
-                    actions=tuple(action.value for action in policy.actions),
-                    outcome=Outcome.PASS,
-                    since=image.status.since,
-                )
-
-
-def _owning(workload: StoredWorkload | None) -> OwningWorkload | None:
-    return None if workload is None else OwningWorkload(kind=workload.kind, name=workload.name)
 
 
 def _of_judgement(

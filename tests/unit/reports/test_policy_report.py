@@ -9,10 +9,7 @@ import pytest
 from tests.unit.builders import NOW, evidence, findings, full_policy
 from tests.unit.builders import report as report_of
 from tests.unit.verdicts.given import WEB, given, repository, verdict
-from tests.verdict_objects import hostile, runs, shop
-from tests.verdict_objects import policy as stored_policy
-from tests.verdict_objects import result as stored_result
-from tests.verdict_objects import verdict as stored_verdict
+from tests.verdict_objects import entries_of, hostile, shop
 from tidegate.admission.verdict import Judgement
 from tidegate.checks.result import Check, CheckResult, Outcome, Reason
 from tidegate.images.digest import Digest
@@ -20,7 +17,7 @@ from tidegate.reports import policy_report
 from tidegate.reports.policy_report import OMITTED, OPEN_REPORTS, WG_POLICY, build_report, is_own, merged
 from tidegate.reports.read import read_inventory
 from tidegate.reports.report_book import ReportBook
-from tidegate.reports.report_entry import ReportEntry, entries_of_image, entries_of_verdicts
+from tidegate.reports.report_entry import ReportEntry, entries_of_verdicts
 from tidegate.verdicts.encode import encode
 
 IMAGE = "registry.example/team/app@sha256:1"
@@ -49,8 +46,7 @@ def report(*entries, kind=WG_POLICY):
 
 
 def shop_entries(namespace):
-    images = read_inventory(shop()).images
-    return [one for image in images for one in entries_of_image(image) if one.namespace == namespace]
+    return [one for one in entries_of(read_inventory(shop())) if one.namespace == namespace]
 
 
 def test_a_result_says_what_fails_where_and_how_to_fix_it():
@@ -116,11 +112,9 @@ def test_a_workload_that_is_not_listed_is_no_resource():
     assert "resources" not in result
 
 
-def test_a_resource_of_a_stored_verdict_has_the_version_of_its_kind():
+def test_a_resource_has_only_what_is_known_of_it():
     (result,) = report(replace(FAILING, workload=WEB))["results"]
-    assert result["resources"] == [{"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"}]
-    (result,) = report(replace(FAILING, workload=replace(WEB, kind="Rollout")))["results"]
-    assert "apiVersion" not in result["resources"][0]
+    assert result["resources"] == [{"kind": "Deployment", "namespace": "shop", "name": "web"}]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +154,7 @@ def test_the_identity_of_a_result_is_that_of_its_problem():
         return report(replace(FAILING, **given))["results"][0]["properties"]["resultID"]
 
     same = identity()
-    assert identity(message="3 CRITICAL", remedy="other", severity="HIGH", since=NOW, actions=("Deny",)) == same
+    assert identity(message="3 CRITICAL", remedy="other", severity="HIGH", actions=("Deny",)) == same
     for change in (
         {"namespace": "x"},
         {"workload": replace(WEB, name="x")},
@@ -208,7 +202,7 @@ def test_the_largest_report_fits_etcd():
 
 
 def test_texts_of_an_attacker_stay_texts():
-    entries = [one for image in read_inventory(hostile()).images for one in entries_of_image(image)]
+    entries = entries_of(read_inventory(hostile()))
     for namespace in {one.namespace for one in entries}:
         built = build_report(namespace, [one for one in entries if one.namespace == namespace], WG_POLICY)
         assert built is not None
@@ -278,7 +272,7 @@ class TestWhatIsWritten:
 
 
 class TestEntries:
-    """From fresh verdicts and from stored ones."""
+    """From verdicts as they are judged."""
 
     def test_a_fresh_verdict_has_an_entry_for_each_policy_and_workload(self):
         (entry,) = entries_of_verdicts(IMAGE, [verdict(evidence())])
@@ -308,30 +302,6 @@ class TestEntries:
         assert (result["result"], result["properties"]["exception"]) == ("skip", entry.exception)
         (image,) = read_inventory([encode(given(judged=[judged]), NOW)]).images
         assert image.exceptions == (entry.exception,)
-
-    def test_a_stored_verdict_has_the_same_rows_as_the_report(self):
-        image = read_inventory(shop()).images[-2]
-        fails = [one for one in entries_of_image(image) if one.outcome is Outcome.FAIL]
-        assert [(one.namespace, str(one.workload and one.workload.name), one.policy) for one in fails] == [
-            ("shop", "checkout", "baseline"),
-            ("shop", "reconcile", "baseline"),
-            ("shop-staging", "checkout", "baseline"),
-            ("shop", "checkout", "production"),
-            ("shop", "reconcile", "production"),
-        ]
-        assert {one.severity for one in fails} == {"CRITICAL"}
-
-    def test_a_stored_pass_has_an_entry_for_each_workload(self):
-        one = stored_verdict("a/b", 1, policies=[stored_policy("p", ["a"])], where=[runs("a", "Job/x", "Job/y")])
-        (image,) = read_inventory([one]).images
-        assert [(each.outcome, each.reason) for each in entries_of_image(image)] == [(Outcome.PASS, "")] * 2
-
-    def test_a_refusal_that_is_not_listed_has_an_entry(self):
-        failing = stored_result("VulnerabilitiesFound", "x")
-        one = stored_verdict("a/b", 1, policies=[stored_policy("p", ["a"], failing)], where=[runs("a", "Job/x")])
-        one["status"] |= {"policies": [], "omittedPolicies": 1}
-        (image,) = read_inventory([one]).images
-        assert [each.outcome for each in entries_of_image(image)] == [Outcome.FAIL]
 
 
 class TestBook:

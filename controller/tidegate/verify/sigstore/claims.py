@@ -1,8 +1,7 @@
-"""What a policy requires of a signature beyond the signer: artifact, type, annotations, repository, conditions and age."""
+"""What a policy requires of a signature beyond the signer: artifact, type, repository and conditions."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidegate.errors import PolicyError, VerificationError
@@ -56,14 +55,11 @@ class Claims:
     """What the signed bytes must say.
 
     ``predicate_type`` is compared exactly; the default is that of a plain signature, so that an attestation by the same
-    signer never counts as one. ``annotations`` must all be there, equal; ``repository`` must be what cosign's older
-    payload names. ``max_age`` counts from the time that a trusted clock gave.
+    signer never counts as one. ``repository`` must be what cosign's older payload names.
     """
 
     predicate_type: str = COSIGN_SIGNATURE
-    annotations: Mapping[str, str] = field(default_factory=dict)
     repository: str | None = None
-    max_age: timedelta | None = None
     conditions: tuple[Condition, ...] = ()
 
     def __post_init__(self) -> None:
@@ -79,16 +75,10 @@ class Claims:
         return self.predicate_type == COSIGN_SIGNATURE
 
 
-def check_claims(proof: Proof, claims: Claims, now: datetime, procedure: Procedure) -> Proof:
-    """Return the proof if it meets the claims; else raise VerificationError. Takes steps 11 to 13."""
+def check_claims(proof: Proof, claims: Claims, procedure: Procedure) -> Proof:
+    """Return the proof if it meets the claims; else raise VerificationError. Takes steps 11 and 12."""
     procedure.enter(SigstoreStep.CLAIMS)
     _check_type(proof, claims)
-    for name, value in claims.annotations.items():
-        if proof.annotations.get(name) != value:
-            raise VerificationError(
-                f"annotation {quoted(name)} is {quoted(proof.annotations.get(name))}, expected {quoted(value)}",
-                clause=f"the signature lacks the required annotation {quoted(name)}",
-            )
     if claims.repository is not None and proof.repository != claims.repository:
         raise VerificationError(
             f"signed for repository {quoted(proof.repository)}, expected {quoted(claims.repository)}",
@@ -101,9 +91,6 @@ def check_claims(proof: Proof, claims: Claims, now: datetime, procedure: Procedu
             raise VerificationError("conditions on a predicate, but a signature has no predicate")
         check_conditions(proof.statement.predicate, claims.conditions)
         procedure.found(f"{len(claims.conditions)} hold")
-    if claims.max_age is not None:
-        procedure.enter(SigstoreStep.AGE)
-        _check_age(proof, claims.max_age, now, procedure)
     return proof
 
 
@@ -132,13 +119,3 @@ def _other_type(given: str, claims: Claims) -> str:
         return "it is a signature, not an attestation"
     shown = f"an attestation of type {quoted(given, MAX_TYPE_SHOWN)}"
     return f"it is {shown}, not a signature" if claims.is_signature else f"it is {shown}"
-
-
-def _check_age(proof: Proof, max_age: timedelta, now: datetime, procedure: Procedure) -> None:
-    if proof.signed_at is None:
-        raise VerificationError(
-            "the signing time is not verified, so the age is unknown", clause="the age of the signature is unknown"
-        )
-    if now - proof.signed_at > max_age:
-        raise VerificationError(f"signed at {moment(proof.signed_at)}, longer ago than {max_age}")
-    procedure.found(f"signed at {moment(proof.signed_at)}")

@@ -73,11 +73,11 @@ def _keyless(given: Detached, authority: KeylessTrust, now: datetime, procedure:
     library.verify_certificate(leaf, times=times, root=authority.root, procedure=procedure)
     procedure.enter(SigstoreStep.IDENTITY)
     check_signer(authority, leaf, given)
-    _log(entry, authority.root, times, now, procedure, required=authority.require_log)
+    log_index = _log(entry, authority.root, times, now, procedure)
     procedure.enter(SigstoreStep.SIGNATURE)
     _verify_by_leaf(leaf, given)
     _entry(entry, given, leaf.der, procedure)
-    return Signing(signer=leaf.signer, signed_at=times[0], log_index=entry.index if entry else None)
+    return Signing(signer=leaf.signer, signed_at=times[0], log_index=log_index)
 
 
 def _keyed(given: Detached, authority: KeyTrust, now: datetime, procedure: Procedure) -> Signing:
@@ -86,15 +86,14 @@ def _keyed(given: Detached, authority: KeyTrust, now: datetime, procedure: Proce
     times = _times(given, entry, root, now, procedure) if root else ()
     procedure.enter(SigstoreStep.IDENTITY)
     procedure.found(f"required: {key.signer}")
-    if root:
-        _log(entry, root, times, now, procedure, required=authority.require_log)
+    log_index = _log(entry, root, times, now, procedure) if root and authority.require_log else None
     procedure.enter(SigstoreStep.SIGNATURE)
     if given.message is None:
         key.verify_digest(given.signature, given.sha256)
     else:
         key.verify(given.signature, given.message)
     _entry(entry, given, key.der, procedure)
-    return Signing(signer=key.signer, signed_at=times[0] if times else None, log_index=entry.index if entry else None)
+    return Signing(signer=key.signer, signed_at=times[0] if times else None, log_index=log_index)
 
 
 def _times(
@@ -130,12 +129,8 @@ def _log(
     times: Sequence[datetime],
     now: datetime,
     procedure: Procedure,
-    *,
-    required: bool,
-) -> None:
-    """Take step 7. An entry without a trusted time is judged by the keys of today."""
-    if entry is None and not required:
-        return
+) -> int:
+    """Take step 7; return the entry's index. An entry without a trusted time is judged by the keys of today."""
     procedure.enter(SigstoreStep.LOG)
     if entry is None:
         raise missing_entry()
@@ -153,6 +148,7 @@ def _log(
             root=root,
         )
     procedure.found(f"index {entry.index}")
+    return entry.index
 
 
 def no_certificate(authority: KeylessTrust) -> VerificationError:

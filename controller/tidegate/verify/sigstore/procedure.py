@@ -29,7 +29,6 @@ class SigstoreStep(IntEnum):
     SUBJECT = 10
     CLAIMS = 11
     CONDITIONS = 12
-    AGE = 13
 
     @property
     def title(self) -> str:
@@ -55,7 +54,6 @@ _TITLES = {
     SigstoreStep.SUBJECT: "compare the signed digest with the image",
     SigstoreStep.CLAIMS: "check the predicate type, annotations and repository",
     SigstoreStep.CONDITIONS: "check the conditions on the predicate",
-    SigstoreStep.AGE: "check the signature's age",
 }
 
 _CLAUSES = {
@@ -71,7 +69,6 @@ _CLAUSES = {
     SigstoreStep.SUBJECT: "the signature is for another image",
     SigstoreStep.CLAIMS: "the signed content is not what the policy requires",
     SigstoreStep.CONDITIONS: "a condition on the predicate is not met",
-    SigstoreStep.AGE: "the signature is too old",
 }
 
 

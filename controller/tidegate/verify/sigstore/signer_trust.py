@@ -13,15 +13,10 @@ from tidegate.verify.sigstore.trust_root import TrustRoot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeylessTrust:
-    """Any of the identities, with certificates of the trust root.
-
-    ``require_log=False`` lets a timestamp authority stand in for the transparency log where the material is cosign's
-    older layers, which may hold no entry. A bundle always holds one, and it is always verified.
-    """
+    """Any of the identities, with certificates of the trust root. A log of the root must hold the signature."""
 
     identities: tuple[SigstoreIdentity, ...]
     root: TrustRoot
-    require_log: bool = True
 
     def __post_init__(self) -> None:
         """Refuse an authority without identities."""
@@ -73,7 +68,9 @@ def check_root(authority: SignerTrust) -> SignerTrust:
     root = authority.root
     if root is None:
         return authority
-    needed: dict[str, Sequence[object]] = {"transparency log": root.logs} if authority.require_log else {}
+    needed: dict[str, Sequence[object]] = {}
+    if isinstance(authority, KeylessTrust) or authority.require_log:
+        needed |= {"transparency log": root.logs}
     if isinstance(authority, KeylessTrust):
         needed |= {"certificate authority": root.authorities, "certificate transparency log": root.certificate_logs}
     missing = [what for what, found in needed.items() if not found]

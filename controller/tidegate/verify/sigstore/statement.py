@@ -62,7 +62,7 @@ def read_statement(payload: bytes, digest: Digest, hashed: Hashed | None = None)
 
 
 def texts(value: object) -> dict[str, str]:
-    """Return the texts of an object of annotations, none where there are none; other values cannot be required."""
+    """Return the texts of an object of annotations, none where there are none; other values are left out."""
     if not isinstance(value, dict | None):
         raise VerificationError("expected annotations to be an object")
     return {key: text for key, text in (value or {}).items() if isinstance(text, str)}

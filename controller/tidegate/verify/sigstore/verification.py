@@ -58,7 +58,7 @@ def verify_bundle(
             payload, signing = _keyless_bundle(bundle, artifact, authority, now, procedure)
         else:
             payload, signing = _keyed_bundle(bundle, artifact, authority, now, procedure)
-        return check_claims(_bundle_proof(payload, signing, artifact, procedure), claims, now, procedure)
+        return check_claims(_bundle_proof(payload, signing, artifact, procedure), claims, procedure)
 
     return carry_out(body)
 
@@ -83,7 +83,7 @@ def verify_signature_layer(
         payload = read_simple_signing(layer.content, artifact.digest)
         procedure.found(artifact.digest)
         proof = _proof(signing, artifact, annotations=payload.annotations, repository=payload.repository)
-        return check_claims(proof, claims, now, procedure)
+        return check_claims(proof, claims, procedure)
 
     return carry_out(body)
 
@@ -106,7 +106,7 @@ def verify_attestation_layer(
         )
         signing = verify_detached(given, authority, now, procedure)
         proof = _bundle_proof(envelope.payload, signing, artifact, procedure)
-        return check_claims(proof, claims, now, procedure)
+        return check_claims(proof, claims, procedure)
 
     return carry_out(body)
 

@@ -57,11 +57,9 @@ def root(**changes: Any) -> TrustRoot:
     return parse_trust_root(ours().trusted_root_bytes(**changes))
 
 
-def keyless(
-    *, subject: str = SUBJECT, issuer: str = ISSUER, trust: TrustRoot | None = None, **more: Any
-) -> SignerTrust:
+def keyless(*, subject: str = SUBJECT, issuer: str = ISSUER, trust: TrustRoot | None = None) -> SignerTrust:
     identity = SigstoreIdentity(issuer=Exact(text=issuer), subject=Exact(text=subject))
-    return KeylessTrust(identities=(identity,), root=trust or root(), **more)
+    return KeylessTrust(identities=(identity,), root=trust or root())
 
 
 def keyed(private: PrivateKey | None = None, *, hash_name: str | None = None, **more: Any) -> SignerTrust:

@@ -1,7 +1,7 @@
 """The options that several commands share, and the settings that they select."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,61 +16,82 @@ CONFIG_HELP = (
     "The controller's configuration file: AWS roles and endpoints, pull secrets of other registries, the hosts allowed "
     "for revocation checks, and the folder for fetched trusted roots."
 )
+OUTPUT_HELP = "Output format: text for people, or JSON for programs."
 TIMEOUT_HELP = "Total time to wait for registries and AWS; at most half of it for trusted roots and keys."
 
 _VERBOSE = "tidegate.verbose"
 
-_OPTIONS = (
-    click.option(
-        "--policy",
-        "policy_files",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        multiple=True,
-        metavar="FILE",
-        help="YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use; "
-        "may be repeated. Keys "
-        "in AWS KMS and trusted roots of TUF repositories are fetched once. Default: a policy that requires immutable "
-        "tags and no CRITICAL findings.",
-    ),
-    click.option(
-        "--namespace",
-        default="default",
-        show_default=True,
-        help="Namespace of the images, if a manifest names none. It selects the policies that apply.",
-    ),
-    click.option(
-        "--config",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help=CONFIG_HELP,
-    ),
-    click.option(
+
+def file_option(*names: str, dash: bool = False, folder: bool = False, **others: Any) -> Callable[[F], F]:
+    """Return an option that names a file that exists, or also a folder, or also ``-`` for standard input."""
+    kind = click.Path(exists=True, dir_okay=folder, allow_dash=dash, path_type=Path)
+    return click.option(*names, **{"type": kind, "metavar": "FILE", **others})
+
+
+def policy_option(text: str) -> Callable[[F], F]:
+    """Return ``--policy``, which takes files."""
+    return file_option("--policy", "policy_files", multiple=True, help=text)
+
+
+def namespace_option(text: str, **others: Any) -> Callable[[F], F]:
+    """Return ``--namespace``, which takes one."""
+    return click.option("--namespace", default="default", show_default=True, help=text, **others)
+
+
+def config_option(text: str = CONFIG_HELP, **others: Any) -> Callable[[F], F]:
+    """Return ``--config``."""
+    return file_option("--config", help=text, **others)
+
+
+def timeout_option(
+    text: str = TIMEOUT_HELP, *, most: int = 600, default: float = 60.0, **others: Any
+) -> Callable[[F], F]:
+    """Return ``--timeout``, in seconds."""
+    return click.option(
         "--timeout",
-        type=click.FloatRange(min=1, max=600),
-        default=60.0,
+        type=click.FloatRange(min=1, max=most),
+        default=default,
         show_default=True,
         metavar="SECONDS",
-        help=TIMEOUT_HELP,
-    ),
-    click.option(
-        "--verbose",
-        "-v",
-        is_flag=True,
-        expose_value=False,
-        callback=lambda context, _option, value: context.meta.update({_VERBOSE: value}),
-        help="Print to standard error which APIs were called, how often, and how long the calls took.",
-    ),
-)
+        help=text,
+        **others,
+    )
 
 
-def shared_options(*, outputs: Sequence[str], output_help: str) -> Callable[[F], F]:
+def output_option(
+    formats: Iterable[str] = ("text", "json"), text: str = OUTPUT_HELP, **others: Any
+) -> Callable[[F], F]:
+    """Return ``--output``; the first format is the default."""
+    choices = list(formats)
+    return click.option(
+        "--output", "-o", type=click.Choice(choices), default=choices[0], show_default=True, help=text, **others
+    )
+
+
+def shared_options(formats: Iterable[str] = ("text", "json"), output_help: str = OUTPUT_HELP) -> Callable[[F], F]:
     """Return what adds the options of all commands that judge images, in the order of the help."""
-    output = click.option(
-        "--output", "-o", type=click.Choice(outputs), default=outputs[0], show_default=True, help=output_help
+    options = (
+        policy_option(
+            "YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use; "
+            "may be repeated. Keys in AWS KMS and trusted roots of TUF repositories are fetched once. Default: a policy that "
+            "requires immutable tags and no CRITICAL findings."
+        ),
+        namespace_option("Namespace of the images, if a manifest names none. It selects the policies that apply."),
+        config_option(),
+        timeout_option(),
+        click.option(
+            "--verbose",
+            "-v",
+            is_flag=True,
+            expose_value=False,
+            callback=lambda context, _option, value: context.meta.update({_VERBOSE: value}),
+            help="Print to standard error which APIs were called, how often, and how long the calls took.",
+        ),
+        output_option(formats, output_help),
     )
 
     def add(function: F) -> F:
-        for option in reversed((*_OPTIONS, output)):
+        for option in reversed(options):
             function = option(function)
         return function
 

@@ -4,15 +4,11 @@ from pathlib import Path
 
 import click
 
+from tidegate.cli.options import config_option
+
 
 @click.command
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The configuration file; docs/reference/configuration.md describes every key.",
-)
+@config_option("The configuration file; docs/reference/configuration.md describes every key.", required=True)
 def background(config: Path) -> None:
     """Judge the images that run in the cluster, again and again.
 

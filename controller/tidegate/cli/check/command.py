@@ -16,7 +16,7 @@ from tidegate.cli.image_paths import parse_image_paths
 from tidegate.cli.judging import engine_of, judge_images
 from tidegate.cli.manifests import FoundImage
 from tidegate.cli.namespace_labels import labels_of
-from tidegate.cli.options import shared_options
+from tidegate.cli.options import file_option, shared_options
 from tidegate.cli.waiting import MAX_WAIT
 from tidegate.policy.durations import parse_duration
 from tidegate.strict.quotation import quoted
@@ -24,30 +24,29 @@ from tidegate.strict.quotation import quoted
 
 @click.command
 @click.argument("images", nargs=-1, metavar="[IMAGE]...")
-@click.option(
+@file_option(
     "--file",
     "-f",
     "files",
-    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+    dash=True,
+    folder=True,
     multiple=True,
     metavar="PATH",
     help="File with Kubernetes manifests, Compose file, Dockerfile, or - for standard input: the images in it are judged. Of a "
     "folder, all .yaml, .yml and .json files are read, also in subfolders, but not in hidden ones. May be repeated.",
 )
-@click.option(
+@file_option(
     "--compose",
     "compose_files",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    dash=True,
     multiple=True,
-    metavar="FILE",
     help="Compose file. -f recognizes a Compose file by its content. May be repeated.",
 )
-@click.option(
+@file_option(
     "--dockerfile",
     "dockerfiles",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    dash=True,
     multiple=True,
-    metavar="FILE",
     help="Dockerfile: the images that it builds on are judged. -f recognizes a Dockerfile by its name, such as Dockerfile "
     "or Dockerfile.web. May be repeated.",
 )
@@ -66,9 +65,8 @@ from tidegate.strict.quotation import quoted
     "may be repeated.",
 )
 @shared_options(
-    outputs=OUTPUTS,
-    output_help="Output format: text for people, json, sarif or junit for programs, or github for annotations in GitHub "
-    "Actions.",
+    OUTPUTS,
+    "Output format: text for people, json, sarif or junit for programs, or github for annotations in GitHub Actions.",
 )
 @click.option(
     "--report",
@@ -82,12 +80,10 @@ from tidegate.strict.quotation import quoted
     metavar="DURATION",
     help="Time to wait for pending scans and signatures, and for AWS to answer, such as 10m. Default: do not wait.",
 )
-@click.option(
+@file_option(
     "--namespaces",
     "namespace_files",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
-    metavar="FILE",
     help="YAML file with Namespace objects, for the namespaceSelector of policies; may be repeated. tidegate also reads those in "
     "the files of --policy and -f; --namespaces takes precedence, then --policy. If no file has a namespace, selectors "
     "are assumed to match it.",

@@ -15,6 +15,7 @@ from tidegate.cli.documents import read_documents
 from tidegate.cli.exception.lists import LISTED_KINDS, described, table
 from tidegate.cli.exception.objects import exception_object, path_of
 from tidegate.cli.lines import console, print_line
+from tidegate.cli.options import file_option, output_option
 from tidegate.policy.exception_object import KIND, MAX_REQUESTED_BY, NAMESPACED_KIND
 from tidegate.policy.model import ExceptableCheck
 
@@ -122,26 +123,18 @@ def create(
 
 
 @exception_group.command("list", short_help="List the exceptions of the cluster, or of files.")
-@click.option(
+@file_option(
     "--file",
     "-f",
     "files",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    dash=True,
     multiple=True,
-    metavar="FILE",
     help="YAML file with exceptions (- for standard input), instead of the cluster; may be repeated.",
 )
 @click.option(
     "--namespace", "-n", metavar="NAME", help="List only the NamespacedImagePolicyExceptions in this namespace."
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Output format: text for people, or JSON for programs.",
-)
+@output_option()
 def list_exceptions(files: tuple[Path, ...], namespace: str | None, output: str) -> None:
     """List exceptions, the first to end first, with what each excepts, its end and its state.
 

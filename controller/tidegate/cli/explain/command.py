@@ -38,7 +38,7 @@ _RESULT_COLUMN = 15
 
 @click.command
 @click.argument("image")
-@shared_options(outputs=("text", "json"), output_help="Output format: text for people, or JSON for programs.")
+@shared_options()
 def explain(
     image: str,
     policy_files: tuple[Path, ...],

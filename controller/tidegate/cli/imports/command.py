@@ -10,6 +10,7 @@ import yaml
 
 from tidegate.cli.argument_files import ArgumentError, read_file
 from tidegate.cli.imports.objects import ImportedObject, Importer
+from tidegate.cli.options import file_option
 from tidegate.cli.trust_policy_file import place_of, read_trust_policy_file
 from tidegate.cli.trust_store_folder import read_trust_stores, store_names
 from tidegate.verify.notation.trust_policy.document import MAX_POLICY_BYTES
@@ -29,13 +30,7 @@ def import_group() -> None:
 
 
 @import_group.command("notation", short_help="Import Notation's trustpolicy.json and trust store.")
-@click.option(
-    "--trust-policy",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="Notation's trustpolicy.json.",
-)
+@file_option("--trust-policy", required=True, help="Notation's trustpolicy.json.")
 @click.option(
     "--trust-store",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -24,11 +24,11 @@ from tidegate.cli.lint.output import print_github, print_json, print_sarif, prin
 from tidegate.cli.lint.references import check_references
 from tidegate.cli.lint.rules import LintFinding, LintSeverity
 from tidegate.cli.namespace_labels import NamespaceLabels, labels_of
+from tidegate.cli.options import file_option, output_option
 from tidegate.cli.report.reading import MAX_INPUT_BYTES
 
 EXIT_CLEAN, EXIT_FINDINGS = 0, 1
 _PRINT = {"text": print_text, "json": print_json, "sarif": print_sarif, "github": print_github}
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command
@@ -39,40 +39,30 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Path(exists=True, allow_dash=True, path_type=Path),
     metavar="FILE_OR_FOLDER...",
 )
-@click.option(
+@file_option(
     "--images",
     "image_files",
-    type=_FILE,
     multiple=True,
-    metavar="FILE",
     help="List of the images in use, to find scopes that match none of them: one reference on each line, or the output of "
     "kubectl get imageverdicts -o yaml; may be repeated.",
 )
-@click.option(
+@file_option(
     "--against",
     "verdict_files",
-    type=_FILE,
     multiple=True,
-    metavar="FILE",
     help="Output of kubectl get imageverdicts -o yaml, to find running images that the policies would newly refuse; may be "
     "repeated. Its images also count as listed by --images.",
 )
-@click.option(
+@file_option(
     "--namespaces",
     "namespace_files",
-    type=_FILE,
     multiple=True,
-    metavar="FILE",
     help="YAML file with the Namespace objects of the cluster, for selectors, and to find patterns that match no namespace; may "
     "be repeated.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(list(_PRINT)),
-    default="text",
-    show_default=True,
-    help="Output format: text for people, json for programs, sarif for code scanning, or github for annotations in GitHub "
+@output_option(
+    _PRINT,
+    "Output format: text for people, json for programs, sarif for code scanning, or github for annotations in GitHub "
     "Actions.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 also if there are only warnings.")

@@ -10,7 +10,7 @@ import click
 
 from tidegate.checks.result import Outcome
 from tidegate.cli.check.outcome import EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN
-from tidegate.cli.options import settings_of
+from tidegate.cli.options import config_option, file_option, output_option, policy_option, settings_of, timeout_option
 from tidegate.cli.report.reading import read_files
 from tidegate.telemetry.log import configure_logging
 
@@ -32,15 +32,10 @@ _CODES = {Outcome.PASS: EXIT_ALLOWED, Outcome.FAIL: EXIT_REFUSED, Outcome.UNDETE
     metavar="REGION",
     help="A region for --all; may be repeated. Default: the region of the configuration file or the environment.",
 )
-@click.option(
-    "--policy",
-    "policy_files",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="YAML file with ImagePolicy objects that have a section repository: each repository must meet the policies that "
+@policy_option(
+    "YAML file with ImagePolicy objects that have a section repository: each repository must meet the policies that "
     "match it; may be repeated. Default: a policy restricts who can push, no other account can pull, tags are immutable, scans "
-    "are continuous, and a lifecycle policy keeps the images of --running.",
+    "are continuous, and a lifecycle policy keeps the images of --running."
 )
 @click.option(
     "--severity",
@@ -50,36 +45,21 @@ _CODES = {Outcome.PASS: EXIT_ALLOWED, Outcome.FAIL: EXIT_REFUSED, Outcome.UNDETE
     help="The lowest severity of the default checks: LOW adds encryption with AWS KMS and ECR's managed signing. Requirements "
     "of --policy are always checked.",
 )
-@click.option(
+@file_option(
     "--running",
     "running_files",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    dash=True,
     multiple=True,
-    metavar="FILE",
     help="Output of kubectl get imageverdicts with -o yaml or -o json (- for standard input): lifecycle policies are evaluated "
     "for the running digests. Without other arguments, the repositories of these digests are checked.",
 )
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The controller's configuration file: AWS roles, endpoints, and the rate of calls.",
+@config_option("The controller's configuration file: AWS roles, endpoints, and the rate of calls.")
+@timeout_option(
+    "Total time. Checks of a configuration that was not read by then are undetermined.", most=86_400, default=3_600.0
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1, max=86_400),
-    default=3_600.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Total time. Checks of a configuration that was not read by then are undetermined.",
-)
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["table", "json", "sarif", "html", "prometheus"]),
-    default="table",
-    show_default=True,
-    help="Output format: a table for people, JSON for programs, SARIF 2.1.0 for code scanning, one HTML page that needs no "
+@output_option(
+    ["table", "json", "sarif", "html", "prometheus"],
+    "Output format: a table for people, JSON for programs, SARIF 2.1.0 for code scanning, one HTML page that needs no "
     "other file, or Prometheus' text format.",
 )
 def posture(

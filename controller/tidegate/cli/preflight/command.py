@@ -12,7 +12,7 @@ import click
 
 from tidegate.checks.messages import harmless
 from tidegate.cli.lines import console, print_line
-from tidegate.cli.options import CONFIG_HELP
+from tidegate.cli.options import config_option, namespace_option, output_option, policy_option, timeout_option
 from tidegate.cli.preflight.row import EXIT_FINE, EXIT_UNKNOWN, PreflightCheck, Row, State, exit_code
 from tidegate.telemetry.log import configure_logging
 
@@ -28,14 +28,9 @@ _STYLES: Final = {
 
 
 @click.command
-@click.option(
-    "--policy",
-    "policy_files",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="YAML file with ImagePolicy objects; may be repeated. They decide what is needed of AWS. Default: the policies "
-    "of the cluster.",
+@policy_option(
+    "YAML file with ImagePolicy objects; may be repeated. They decide what is needed of AWS. Default: the policies "
+    "of the cluster."
 )
 @click.option(
     "--only",
@@ -44,24 +39,10 @@ _STYLES: Final = {
     metavar="CHECK",
     help=f"Make only this check; may be repeated. One of {', '.join(PreflightCheck)}. Default: all.",
 )
-@click.option(
-    "--namespace",
-    default="default",
-    show_default=True,
-    help="Namespace of the known-bad Pod, which is created by dry run only. It must not be exempt.",
-)
+@namespace_option("Namespace of the known-bad Pod, which is created by dry run only. It must not be exempt.")
 @click.option("--image", metavar="TEXT", help="Image of the known-bad Pod. Default: one that every policy refuses.")
-@click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE", help=CONFIG_HELP
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1, max=600),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Total time to wait for AWS and the API server.",
-)
+@config_option()
+@timeout_option("Total time to wait for AWS and the API server.")
 @click.option(
     "--iam-policy",
     is_flag=True,
@@ -72,14 +53,7 @@ _STYLES: Final = {
     is_flag=True,
     help="Exit with 0 instead of 2, so that an AWS that does not answer stops nothing.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Output format: text for people, or JSON for programs.",
-)
+@output_option()
 def preflight(
     policy_files: tuple[Path, ...],
     only: tuple[str, ...],

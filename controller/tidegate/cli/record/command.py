@@ -31,7 +31,7 @@ from tidegate.cli.check.outcome import CheckedImage, ImageState
 from tidegate.cli.documents import ReadPolicies, read_policies
 from tidegate.cli.judging import JudgedImage, engine_of, judge_images
 from tidegate.cli.manifests import FoundImage
-from tidegate.cli.options import CONFIG_HELP, TIMEOUT_HELP
+from tidegate.cli.options import config_option, namespace_option, policy_option, timeout_option
 from tidegate.cli.record.recorder import Recorded, Recorder
 from tidegate.cli.record.write import evidence_of
 from tidegate.evidence.fact import Cause, Missing
@@ -51,33 +51,14 @@ _DECISIONS: Final[dict[ImageState, Expected]] = {
 
 @click.command
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option(
-    "--policy",
-    "policy_files",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use; may be "
+@policy_option(
+    "YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use; may be "
     "repeated. tidegate looks up the evidence that these policies need, and the test cases name the files. Default: a policy "
-    "that requires immutable tags and no CRITICAL findings.",
+    "that requires immutable tags and no CRITICAL findings."
 )
-@click.option(
-    "--namespace",
-    default="default",
-    show_default=True,
-    help="Namespace of the images. It selects the policies that apply.",
-)
-@click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE", help=CONFIG_HELP
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1, max=600),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help=TIMEOUT_HELP,
-)
+@namespace_option("Namespace of the images. It selects the policies that apply.")
+@config_option()
+@timeout_option()
 @click.option("--name", default="recorded", show_default=True, help="Name of the test, as metadata.name.")
 @click.option(
     "--out",

@@ -9,6 +9,7 @@ import click
 
 from tidegate.cli.argument_files import ArgumentError
 from tidegate.cli.check.outcome import EXIT_ALLOWED, EXIT_REFUSED, EXIT_UNKNOWN
+from tidegate.cli.options import file_option, output_option
 from tidegate.cli.report.reading import read_cluster, read_files
 from tidegate.errors import InvalidReferenceError
 from tidegate.reports.as_json import report_as_json
@@ -21,13 +22,12 @@ GROUPINGS = ("workload", "namespace", "reason", "policy", "image")
 
 @click.command
 @click.argument("image", required=False)
-@click.option(
+@file_option(
     "--file",
     "-f",
     "files",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    dash=True,
     multiple=True,
-    metavar="FILE",
     help="File with ImageVerdict objects, as kubectl get imageverdicts writes them with -o json or -o yaml (- for standard "
     "input); may be repeated. JSON is read faster. Default: the cluster of the kubeconfig.",
 )
@@ -41,13 +41,9 @@ GROUPINGS = ("workload", "namespace", "reason", "policy", "image")
     show_default=True,
     help="How to group the last table of the text output; JSON and HTML have every grouping.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["table", "json", "html"]),
-    default="table",
-    show_default=True,
-    help="Output format: a table for people, JSON for programs, or one HTML page that needs no other file.",
+@output_option(
+    ["table", "json", "html"],
+    "Output format: a table for people, JSON for programs, or one HTML page that needs no other file.",
 )
 def report(
     image: str | None,

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tidegate.cli.cases.read import read_cases
+from tidegate.cli.options import output_option, policy_option
 from tidegate.cli.test.output import print_json, print_junit, print_text
 from tidegate.cli.test.run import CaseState, run_cases
 
@@ -21,23 +22,11 @@ _PRINT = {"text": print_text, "json": print_json, "junit": print_junit}
     type=click.Path(exists=True, allow_dash=True, path_type=Path),
     metavar="FILE_OR_FOLDER...",
 )
-@click.option(
-    "--policy",
-    "policy_files",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use; may "
-    "be repeated. All cases are judged by them, in addition to the files that the cases name.",
+@policy_option(
+    "YAML file with ImagePolicy objects, the exceptions from them, and the TrustStores and ConfigMaps that they use; may "
+    "be repeated. All cases are judged by them, in addition to the files that the cases name."
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(list(_PRINT)),
-    default="text",
-    show_default=True,
-    help="Output format: text for people, json for programs, or junit for CI systems.",
-)
+@output_option(_PRINT, "Output format: text for people, json for programs, or junit for CI systems.")
 def run_tests(paths: tuple[Path, ...], policy_files: tuple[Path, ...], output: str) -> None:
     """Run the test cases of policies, from files and from all YAML files of folders.
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from tidegate.cli.options import CONFIG_HELP, TIMEOUT_HELP
-from tidegate.cli.verify.options import GENERAL, file_option, option, read_time
+from tidegate.cli.options import config_option, namespace_option, output_option, timeout_option
+from tidegate.cli.verify.options import GENERAL, file_option, option, read_time, within
 
 F = Callable[..., Any]
 
@@ -39,27 +39,9 @@ def verify_arguments(function: F) -> F:
                 "TrustStores and ConfigMaps that they use; may be repeated. Keys in AWS KMS and trusted roots of TUF "
                 "repositories are fetched once.",
             ),
-            option(
-                _REGISTRY,
-                "--namespace",
-                default="default",
-                show_default=True,
-                help="Namespace of the images. It selects the policies that apply.",
-            ),
-            file_option(
-                _REGISTRY,
-                "--config",
-                help=CONFIG_HELP,
-            ),
-            option(
-                _REGISTRY,
-                "--timeout",
-                type=click.FloatRange(min=1, max=600),
-                default=60.0,
-                show_default=True,
-                metavar="SECONDS",
-                help=TIMEOUT_HELP,
-            ),
+            namespace_option("Namespace of the images. It selects the policies that apply.", **within(_REGISTRY)),
+            config_option(**within(_REGISTRY)),
+            timeout_option(**within(_REGISTRY)),
             option(
                 _NOTATION,
                 "--reference",
@@ -165,14 +147,9 @@ def verify_arguments(function: F) -> F:
                 metavar="TIME",
                 help="Verify files or a layout as of this time (RFC 3339, such as 2026-03-01T12:00:00Z) instead of now.",
             ),
-            option(
-                GENERAL,
-                "--output",
-                "-o",
-                type=click.Choice(["text", "json"]),
-                default="text",
-                show_default=True,
-                help="Output format: text for people, or a JSON array with one object for each image or artifact.",
+            output_option(
+                text="Output format: text for people, or a JSON array with one object for each image or artifact.",
+                **within(GENERAL),
             ),
         )
     ):

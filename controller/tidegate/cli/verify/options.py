@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from tidegate.cli import options as shared
+
+F = Callable[..., Any]
 
 GENERAL = "General"
 """The section of what every form takes, and of ``--help``."""
@@ -101,12 +103,16 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
+def within(section: str) -> Mapping[str, Any]:
+    """Return what places a shared option in a section."""
+    return {"cls": SectionedOption, "section": section}
+
+
 def option(section: str, *names: str, **options: Any) -> Callable[[F], F]:
     """Return the decorator of an option of a section."""
-    return click.option(*names, cls=SectionedOption, section=section, **options)
+    return click.option(*names, **within(section), **options)
 
 
 def file_option(section: str, *names: str, **options: Any) -> Callable[[F], F]:
     """Return the decorator of an option that names a file."""
-    kind = click.Path(exists=True, dir_okay=False, path_type=Path)
-    return option(section, *names, type=kind, **({"metavar": "FILE"} | options))
+    return shared.file_option(*names, **within(section), **options)

@@ -13,8 +13,8 @@ from typing import Final, TypeAlias, TypeVar
 
 from tidegate.errors import InvalidReferenceError
 from tidegate.images.digest import Digest
-from tidegate.images.reference import ImageReference, parse_reference
-from tidegate.images.repository import OciRegistry, OciRepository, Repository
+from tidegate.images.reference import parse_reference
+from tidegate.images.repository import Repository
 from tidegate.verdicts.usage import NamespaceUsage, OwningWorkload, RunningContainer, RunningPod, Usage
 
 K = TypeVar("K")
@@ -298,14 +298,14 @@ def identify(image: str, image_id: str) -> Identified | None:
         reference = parse_reference(image)
     except InvalidReferenceError:
         return None
-    repository = repository_of(reference)
+    repository = reference.repository
     ran = None
     if image_id:
         try:
             reported = parse_reference(image_id.removeprefix(_PULLABLE))
         except InvalidReferenceError:
             reported = None  # The id of an image without a repository, such as one that was loaded into the node.
-        if reported is not None and repository_of(reported) == repository:
+        if reported is not None and reported.repository == repository:
             ran = reported.digest
     return Identified(
         repository=repository,
@@ -314,11 +314,6 @@ def identify(image: str, image_id: str) -> Identified | None:
         named=reference.digest,
         ran=ran,
     )
-
-
-def repository_of(reference: ImageReference) -> Repository:
-    """Return the repository of a reference, in Amazon ECR or elsewhere."""
-    return reference.ecr or OciRepository(OciRegistry(reference.domain), reference.path)
 
 
 def _names(found: Identified, named: NamedTag) -> bool:

@@ -36,7 +36,7 @@ from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import IMAGE_TYPES, INDEX_TYPES
 from tidegate.images.reference import ImageReference
-from tidegate.images.repository import EcrRepository, OciRegistry, OciRepository, Repository
+from tidegate.images.repository import EcrRepository, Repository
 from tidegate.signing.requirements import Requirement
 
 MAX_COLLECTIONS = 10_000
@@ -317,7 +317,7 @@ def _nothing_known() -> ImageEvidence:
 
 def _identity(reference: ImageReference) -> tuple[Repository, ImageId]:
     """Return what a reference asks its registry for: its digest where it has one, else its tag."""
-    repository = reference.ecr or OciRepository(OciRegistry(reference.domain), reference.path)
+    repository = reference.repository
     if reference.digest is not None:
         return repository, ImageId.of_digest(reference.digest)
     assert reference.tag is not None

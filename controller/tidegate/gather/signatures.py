@@ -32,7 +32,7 @@ from tidegate.gather.signature_verifications import SignatureVerifications
 from tidegate.gather.sources import Sources
 from tidegate.gather.stored_verdicts import StoredVerdicts
 from tidegate.images.digest import Digest
-from tidegate.images.repository import EcrRepository, Repository
+from tidegate.images.repository import EcrRepository, Repository, repository_text
 from tidegate.policy.signatures import NotationAuthority
 from tidegate.signing.fingerprint import fingerprint
 from tidegate.signing.prepare import prepare
@@ -118,7 +118,7 @@ class Signatures:
             lies = VerificationResult(state=VerificationState.FAILED, problem=manifest.value.problem)
             return _fact(found, dict.fromkeys(requirements, lies), ()), until
         # 2. Their verification.
-        image = SignedImage(repository=_place(repository), manifest=manifest.value)
+        image = SignedImage(repository=repository_text(repository), manifest=manifest.value)
         results, limit = await ask.fact(self._verifications, (image, found.value, requirements))
         until = min(until, limit)
         if isinstance(results, Missing):
@@ -247,11 +247,6 @@ def _artifact_seconds(_key: object, found: FoundArtifacts) -> float:
     if found.cut_short is not None:
         return lifetimes.PARTIAL_SECONDS
     return lifetimes.FOUND_SECONDS if found.artifacts else lifetimes.NOT_VERIFIED_SECONDS
-
-
-def _place(repository: Repository) -> str:
-    """Return the repository as a signature names it, by its standard host."""
-    return f"{repository.registry.host}/{repository.name}"
 
 
 def _source(repository: Repository) -> str:

@@ -21,7 +21,14 @@ from typing import NoReturn
 
 from tidegate.errors import InvalidReferenceError
 from tidegate.images.digest import Digest, parse_digest
-from tidegate.images.repository import EcrRegistry, EcrRepository, parse_ecr_host
+from tidegate.images.repository import (
+    EcrRegistry,
+    EcrRepository,
+    OciRegistry,
+    OciRepository,
+    Repository,
+    parse_ecr_host,
+)
 
 MAX_REFERENCE_LENGTH = 1024
 """Characters of a reference; the longest host, path, tag and digest have about 800 together."""
@@ -73,6 +80,11 @@ class ImageReference:
     tag: str | None
     digest: Digest | None
     ecr: EcrRepository | None
+
+    @property
+    def repository(self) -> Repository:
+        """Return the repository's identity, in Amazon ECR or elsewhere."""
+        return self.ecr or OciRepository(OciRegistry(self.domain), self.path)
 
     def __str__(self) -> str:
         """Return the reference as it was written."""

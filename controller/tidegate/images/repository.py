@@ -91,6 +91,11 @@ Registry = EcrRegistry | OciRegistry
 Repository = EcrRepository | OciRepository
 
 
+def repository_text(repository: Repository) -> str:
+    """Return a repository with its registry's standard host, as signatures and ``spec.repository`` name it."""
+    return f"{repository.registry.host}/{repository.name}"
+
+
 def parse_ecr_host(host: str) -> EcrRegistry | None:
     """Return the registry that a host without a port names, or None when it is not Amazon ECR. Case does not matter."""
     # Lower-casing would turn the Kelvin sign into the letter k, and a look-alike host into one of Amazon's.

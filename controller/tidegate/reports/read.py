@@ -6,10 +6,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
+from tidegate.images.repository import repository_text
 from tidegate.reports.model import Inventory, ReportedImage, Unreadable
 from tidegate.strict.quotation import printable
 from tidegate.verdicts.decode import InvalidVerdictError, StoredVerdict, decode
-from tidegate.verdicts.shape import VerdictStatus, repository_text
+from tidegate.verdicts.shape import VerdictStatus
 
 MAX_PROBLEM: Final = 300
 MAX_NAME: Final = 253

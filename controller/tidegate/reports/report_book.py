@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from tidegate.images.digest import Digest
-from tidegate.images.repository import Repository
+from tidegate.images.repository import Repository, repository_text
 from tidegate.reports.policy_report import Json, PolicyReportKind, build_report
 from tidegate.reports.report_entry import ReportEntry, entries_of_verdicts
-from tidegate.verdicts.shape import repository_text
 from tidegate.verdicts.verdict_input import NamespaceVerdict
 
 

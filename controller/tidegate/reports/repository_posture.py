@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from tidegate.checks.messages import harmless
 from tidegate.checks.result import Outcome
-from tidegate.images.repository import EcrRepository
+from tidegate.images.repository import EcrRepository, repository_text
 from tidegate.reports.posture_lines import PostureLine, RepositoryLines, severity_rank
 
 KIND: Final = "RepositoryPosture"
@@ -83,7 +83,7 @@ def posture_name(repository: EcrRepository) -> str:
     """Return the name of a repository's object: the last part of its name, and a hash of all of it."""
     part = repository.name.rpartition("/")[2].lower()
     start = re.sub(r"[^a-z0-9]+", "-", part)[:MAX_NAME_START].strip("-") or "repository"
-    unique = hashlib.sha256(_text_of(repository).encode()).hexdigest()[:_NAME_DIGITS]
+    unique = hashlib.sha256(repository_text(repository).encode()).hexdigest()[:_NAME_DIGITS]
     return f"{start}-{unique}"
 
 
@@ -109,7 +109,7 @@ def encode_posture(found: RepositoryLines, now: datetime, *, before: object = No
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {"name": posture_name(found.repository)},
-        "spec": msgspec.to_builtins(PostureSpec(repository=_text_of(found.repository))),
+        "spec": msgspec.to_builtins(PostureSpec(repository=repository_text(found.repository))),
         "status": msgspec.json.decode(msgspec.json.encode(status)),
     }
 
@@ -144,7 +144,3 @@ def _shown(line: PostureLine) -> ShownPosture:
         terraform=harmless(line.terraform, MAX_TEXT),
         policy=line.policy,
     )
-
-
-def _text_of(repository: EcrRepository) -> str:
-    return f"{repository.registry.host}/{repository.name}"

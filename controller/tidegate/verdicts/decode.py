@@ -9,11 +9,11 @@ import msgspec
 from tidegate.errors import Error, InvalidReferenceError
 from tidegate.images.digest import Digest
 from tidegate.images.reference import parse_reference
-from tidegate.images.repository import OciRegistry, OciRepository, Repository
+from tidegate.images.repository import Repository, repository_text
 from tidegate.policy.objects import API_VERSION
 from tidegate.strict.typed import prepare
 from tidegate.verdicts.facts import NO_FACTS, BadFactsError, ImageFacts, unpack
-from tidegate.verdicts.shape import KIND, VerdictObject, VerdictStatus, object_name, repository_text
+from tidegate.verdicts.shape import KIND, VerdictObject, VerdictStatus, object_name
 
 prepare(VerdictObject)
 
@@ -78,7 +78,7 @@ def _repository(text: str, digest: Digest) -> Repository:
         reference = parse_reference(f"{text}@{digest}")
     except InvalidReferenceError as problem:
         raise InvalidVerdictError("spec.repository", str(problem)) from problem
-    repository = reference.ecr or OciRepository(OciRegistry(reference.domain), reference.path)
+    repository = reference.repository
     if repository_text(repository) != text or reference.tag is not None:
         raise InvalidVerdictError("spec.repository", f"expected {repository_text(repository)}")
     return repository

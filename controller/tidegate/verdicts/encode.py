@@ -18,6 +18,7 @@ from tidegate.evidence.image_evidence import ImageEvidence
 from tidegate.evidence.index_children import images_within
 from tidegate.evidence.scan import MAX_FINDINGS, Finding, ScanReport, Severity
 from tidegate.evidence.verification_result import VerificationState
+from tidegate.images.repository import repository_text
 from tidegate.policy.objects import API_VERSION
 from tidegate.verdicts import shape
 from tidegate.verdicts.decode import StoredVerdict
@@ -111,7 +112,7 @@ def _object(given: VerdictInput, status: VerdictStatus) -> dict[str, Any]:
             "name": shape.object_name(given.repository, given.digest),
             "labels": MANAGED_BY | {shape.REFUSED_LABEL: "true" if status.refused else "false"},
         },
-        "spec": {"repository": shape.repository_text(given.repository), "digest": given.digest},
+        "spec": {"repository": repository_text(given.repository), "digest": given.digest},
         "status": status,
     }
     return msgspec.json.decode(msgspec.json.encode(whole), type=dict[str, Any])

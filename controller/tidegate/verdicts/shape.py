@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from tidegate.checks.result import Outcome
 from tidegate.images.digest import Digest
-from tidegate.images.repository import Repository
+from tidegate.images.repository import Repository, repository_text
 from tidegate.policy.model import Action
 
 KIND: Final = "ImageVerdict"
@@ -240,12 +240,6 @@ class VerdictObject(_Shape, frozen=True, kw_only=True):
     metadata: VerdictMetadata
     spec: VerdictSpec
     status: VerdictStatus | None = None
-
-
-def repository_text(repository: Repository) -> str:
-    """Return a repository with its registry's host, as ``spec.repository`` has it."""
-    host = repository.registry.host
-    return f"{host}/{repository.name}"
 
 
 def object_name(repository: Repository, digest: Digest) -> str:

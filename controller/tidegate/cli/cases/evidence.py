@@ -30,7 +30,7 @@ from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, Si
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
-from tidegate.images.repository import EcrRegistry, EcrRepository, OciRepository, Repository
+from tidegate.images.repository import EcrRegistry, EcrRepository, OciRepository, Repository, repository_text
 from tidegate.verify.notation.revocation.material import CrlQuestion, NoAnswer, OcspQuestion
 
 
@@ -90,7 +90,11 @@ class CaseSources:
     def _settings(self, repository: EcrRepository) -> DescribedRepository:
         found = self.repositories.get(repository)
         if found is None or found.settings is None:
-            about = f"repository {place(repository)} in evidence" if found is None else f"{found.where}.mutability"
+            about = (
+                f"repository {repository_text(repository)} in evidence"
+                if found is None
+                else f"{found.where}.mutability"
+            )
             return self._lack(about, "ecr:DescribeRepositories")
         return found.settings
 
@@ -111,7 +115,7 @@ class CaseSources:
         if found is not None and isinstance(found.settings, Absence):
             return found.settings
         if found is None or found.configuration is None:
-            return self._lack(f"repository {place(repository)} in evidence", REPOSITORY_CONFIGURATION_SOURCE)
+            return self._lack(f"repository {repository_text(repository)} in evidence", REPOSITORY_CONFIGURATION_SOURCE)
         return found.configuration
 
     def scan_type(self, registry: EcrRegistry) -> ScanType:
@@ -223,12 +227,7 @@ class CaseSources:
     def _find(self, repository: Repository, image: ImageId) -> CaseImage | SourceUnavailableError:
         stored = self.repositories.get(repository)
         found = None if stored is None else stored.images.get(image)
-        return found or self._lack(f"image {place(repository)}{image} in evidence", "ecr:DescribeImages")
+        return found or self._lack(f"image {repository_text(repository)}{image} in evidence", "ecr:DescribeImages")
 
     def _lack(self, what: str, source: str) -> NotSaidError:
         return NotSaidError(what, source, self.lacking).noted()
-
-
-def place(repository: Repository) -> str:
-    """Return a repository with its registry's host."""
-    return f"{repository.registry.host}/{repository.name}"

@@ -14,7 +14,7 @@ from tidegate.evidence.registry_configuration import RegistryConfiguration
 from tidegate.evidence.repository import RepositorySettings, ScanType
 from tidegate.evidence.revocation import SignerQuestion, SignerRevocations
 from tidegate.images.reference import parse_reference
-from tidegate.images.repository import EcrRegistry, EcrRepository, OciRegistry, OciRepository, Repository
+from tidegate.images.repository import EcrRegistry, EcrRepository, Repository
 from tidegate.verify.notation.revocation.material import CrlQuestion, OcspQuestion
 
 
@@ -48,7 +48,7 @@ def parse_place(name: str, where: str) -> Repository:
         reference = parse_reference(f"{name}:tag")
     except InvalidReferenceError as problem:
         raise ArgumentError(f"{where}: expected a repository with its registry's host: {problem}") from problem
-    return reference.ecr or OciRepository(OciRegistry(reference.domain), reference.path)
+    return reference.repository
 
 
 def _repository(

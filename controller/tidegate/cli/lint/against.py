@@ -20,13 +20,13 @@ from tidegate.evidence.image_evidence import SCAN_TYPE_SOURCE, ImageEvidence
 from tidegate.evidence.index_children import images_within
 from tidegate.evidence.verification_result import Attempt, VerificationResult, VerificationResults, VerificationState
 from tidegate.images.manifest import INDEX_TYPES
+from tidegate.images.repository import repository_text
 from tidegate.policy.model import Action
 from tidegate.policy.snapshot import PolicySnapshot
 from tidegate.policy.trust_stores import TrustSnapshot
 from tidegate.signing.fingerprint import fingerprint
 from tidegate.signing.requirements import Requirement
 from tidegate.verdicts.decode import StoredVerdict
-from tidegate.verdicts.shape import repository_text
 
 MAX_NAMED: Final = 5
 """Namespaces that a finding names."""

@@ -11,10 +11,11 @@ from tidegate.cli.lint.rules import LintFinding, Rule
 from tidegate.cli.report.reading import MAX_INPUT_BYTES, verdicts_in
 from tidegate.errors import InvalidReferenceError
 from tidegate.images.reference import ImageReference, parse_reference
+from tidegate.images.repository import repository_text
 from tidegate.policy.match import scope_contains
 from tidegate.policy.model import Glob, RegistryScope
 from tidegate.verdicts.decode import InvalidVerdictError, StoredVerdict, decode
-from tidegate.verdicts.shape import KIND, repository_text
+from tidegate.verdicts.shape import KIND
 
 MAX_IMAGES: Final = 100_000
 """Images of one list."""

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Iterator
 
-from tidegate.cli.cases.evidence import place
 from tidegate.cli.cases.model import (
     ArtifactPart,
     BasicPart,
@@ -31,7 +30,7 @@ from tidegate.evidence.signature_artifacts import SignatureArtifact
 from tidegate.images.digest import Digest
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_MANIFEST
-from tidegate.images.repository import EcrRepository, Repository
+from tidegate.images.repository import EcrRepository, Repository, repository_text
 from tidegate.verify.notation.revocation.material import CrlQuestion, OcspQuestion
 
 
@@ -46,7 +45,7 @@ def evidence_of(recorded: Recorded) -> EvidencePart:
         ]
     )
     return EvidencePart(
-        repositories=[_repository(recorded, one) for one in sorted(repositories, key=place)],
+        repositories=[_repository(recorded, one) for one in sorted(repositories, key=repository_text)],
         registries=[
             registry_part(one) for _, one in sorted(recorded.registries.items(), key=lambda item: item[0].host)
         ],
@@ -99,7 +98,7 @@ def _repository(recorded: Recorded, repository: Repository) -> RepositoryPart:
     details = {found.digest: found for found in named.values() if isinstance(found, ImageDetail)}
     digests = dict.fromkeys([*details, *(digest for where, digest in _digests(recorded) if where == repository)])
     part = RepositoryPart(
-        name=place(repository),
+        name=repository_text(repository),
         absent=settings if isinstance(settings, Absence) else None,
         mutability=settings.mutability if isinstance(settings, RepositorySettings) else None,
         exclusions=list(settings.exclusion_filters) if isinstance(settings, RepositorySettings) else [],

@@ -17,8 +17,7 @@ from tidegate.errors import UndeterminedError
 from tidegate.evidence.fact import Known
 from tidegate.evidence.signature_artifacts import Descriptor, FoundArtifacts, SignatureArtifact
 from tidegate.gather.signatures import kinds_of
-from tidegate.images.reference import ImageReference
-from tidegate.images.repository import OciRegistry, OciRepository, Repository
+from tidegate.images.repository import repository_text
 from tidegate.policy.model import ImagePolicy
 from tidegate.signing.prepare import observe, prepare
 from tidegate.signing.requirements import Requirement, requirements_of
@@ -100,7 +99,7 @@ def _found(engine: Engine, judged: JudgedImage) -> Iterator[_Beside]:
     plan, facts = judged.plan, engine.facts
     if plan.reference is None or plan.wanted is None:
         return
-    repository = _repository(plan.reference)
+    repository = plan.reference.repository
     for digest, proofs in judged.evidence.proofs.items():
         whole = digest == judged.verdict.digest
         searched = plan.wanted.requirements if whole else plan.wanted.child_requirements
@@ -112,8 +111,7 @@ def _found(engine: Engine, judged: JudgedImage) -> Iterator[_Beside]:
             and isinstance(manifest, Known)
             and isinstance(manifest.value, Descriptor)
         ):
-            place = f"{repository.registry.host}/{repository.name}"
-            image = SignedImage(repository=place, manifest=manifest.value)
+            image = SignedImage(repository=repository_text(repository), manifest=manifest.value)
             yield _Beside(image=image, found=found.value, whole=whole)
 
 
@@ -148,7 +146,3 @@ def _by_requirement(
 
 def _attestation(requirement: Requirement) -> str | None:
     return None if requirement.attestation is None else requirement.attestation.name
-
-
-def _repository(reference: ImageReference) -> Repository:
-    return reference.ecr or OciRepository(OciRegistry(reference.domain), reference.path)

@@ -18,6 +18,7 @@ from tidegate.posture.result import (
     PostureStatus,
     passed,
     unavailable,
+    undecided,
 )
 from tidegate.strict.quotation import day
 
@@ -55,12 +56,8 @@ def lifecycle_rules(repository: RepositoryConfiguration, required: RequiredLifec
     try:
         return parse_lifecycle_text(written)
     except VerificationError as problem:
-        return PostureResult(
-            check=PostureCheck.LIFECYCLE,
-            status=PostureStatus.UNDETERMINED,
-            reason=PostureReason.CONFIGURATION_UNDECIDED,
-            message="the repository's lifecycle policy is not understood",
-            cause=str(problem),
+        return undecided(
+            PostureCheck.LIFECYCLE, "the repository's lifecycle policy is not understood", cause=str(problem)
         )
 
 
@@ -98,11 +95,9 @@ def judge_fates(repository: RepositoryConfiguration, found: Sequence[ImageFate],
         )
     unknown = next((one for one in found if one.fate is Fate.UNKNOWN), None)
     if unknown is not None:
-        return PostureResult(
-            check=PostureCheck.LIFECYCLE,
-            status=PostureStatus.UNDETERMINED,
-            reason=PostureReason.CONFIGURATION_UNDECIDED,
-            message="it cannot be decided whether the lifecycle policy keeps the image",
+        return undecided(
+            PostureCheck.LIFECYCLE,
+            "it cannot be decided whether the lifecycle policy keeps the image",
             cause=unknown.problem,
         )
     text = f"the lifecycle policy keeps the running images for {KEPT_FOR.days} days or {KEPT_IMAGES} newer images"

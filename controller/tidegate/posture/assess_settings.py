@@ -22,6 +22,7 @@ from tidegate.posture.result import (
     PostureStatus,
     passed,
     unavailable,
+    undecided,
 )
 from tidegate.posture.wildcard import contains
 
@@ -72,12 +73,7 @@ def assess_scanning(
     else:
         frequency = applied.frequency if isinstance(applied, RepositoryScanning) else ScanFrequency.UNKNOWN
     if scanning.type is None or frequency is ScanFrequency.UNKNOWN:
-        return PostureResult(
-            check=PostureCheck.SCANNING,
-            status=PostureStatus.UNDETERMINED,
-            reason=PostureReason.CONFIGURATION_UNDECIDED,
-            message=f"it is not known how the repository is scanned: {_UNKNOWN}",
-        )
+        return undecided(PostureCheck.SCANNING, f"it is not known how the repository is scanned: {_UNKNOWN}")
     is_continuous = scanning.type is ScanType.ENHANCED and frequency is ScanFrequency.CONTINUOUS_SCAN
     is_on_push = frequency in {ScanFrequency.SCAN_ON_PUSH, ScanFrequency.CONTINUOUS_SCAN}
     if is_continuous or (is_on_push and required is RequiredScanning.ON_PUSH):
@@ -125,12 +121,7 @@ def assess_encryption(repository: RepositoryConfiguration) -> PostureResult:
         message = f"the repository is encrypted with {encryption.type.value}"
         return passed(PostureCheck.ENCRYPTION, message, cause=cause)
     if encryption.type is EncryptionType.UNKNOWN:
-        return PostureResult(
-            check=PostureCheck.ENCRYPTION,
-            status=PostureStatus.UNDETERMINED,
-            reason=PostureReason.CONFIGURATION_UNDECIDED,
-            message=f"it is not known how the repository is encrypted: {_UNKNOWN}",
-        )
+        return undecided(PostureCheck.ENCRYPTION, f"it is not known how the repository is encrypted: {_UNKNOWN}")
     name = repository.repository.name
     return PostureResult(
         check=PostureCheck.ENCRYPTION,

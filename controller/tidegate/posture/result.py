@@ -103,6 +103,17 @@ def passed(check: PostureCheck, message: str, *, cause: str = "") -> PostureResu
     return PostureResult(check=check, status=PostureStatus.PASS, reason=PostureReason.OK, message=message, cause=cause)
 
 
+def undecided(check: PostureCheck, message: str, *, cause: str = "") -> PostureResult:
+    """Return the result of a check whose configuration is not understood."""
+    return PostureResult(
+        check=check,
+        status=PostureStatus.UNDETERMINED,
+        reason=PostureReason.CONFIGURATION_UNDECIDED,
+        message=message,
+        cause=cause,
+    )
+
+
 def unavailable(check: PostureCheck, message: str, problem: SourceUnavailableError) -> PostureResult:
     """Return the result of a check whose configuration could not be read."""
     return PostureResult(

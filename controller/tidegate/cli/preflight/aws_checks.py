@@ -1,6 +1,7 @@
 """The checks of AWS: identity, clock, endpoints, IAM actions, scan types and Amazon Inspector."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -99,9 +100,9 @@ class AwsChecks:
         """Tell how each registry scans."""
         for subject in self._with_scans():
             where = str(subject.registry)
+            row = partial(Row, check=PreflightCheck.SCAN_TYPE, subject=where)
             if configured := self._configured(subject):
-                found = f"{configured}, as aws.accounts says; ECR was not asked"
-                yield Row(check=PreflightCheck.SCAN_TYPE, subject=where, state=State.OK, found=found)
+                yield row(state=State.OK, found=f"{configured}, as aws.accounts says; ECR was not asked")
                 continue
             outcome = self._calls.outcome((_permission_of(SCANNING).api, subject.registry))
             if isinstance(outcome, Error):
@@ -109,20 +110,16 @@ class AwsChecks:
                 continue
             answered, kind = outcome.get("registryId"), _scan_type(outcome)
             if answered != subject.registry.account:
-                yield Row(
-                    check=PreflightCheck.SCAN_TYPE,
-                    subject=where,
+                yield row(
                     state=State.FAILED,
                     found=f"ECR answered for account {answered}",
                     fix=f"set roleArn or scanner of account {subject.registry.account} in aws.accounts",
                 )
             elif kind in {ENHANCED, BASIC}:
                 about = "findings of Amazon Inspector" if kind == ENHANCED else "findings of ECR, operating system only"
-                yield Row(check=PreflightCheck.SCAN_TYPE, subject=where, state=State.OK, found=f"{kind}: {about}")
+                yield row(state=State.OK, found=f"{kind}: {about}")
             else:
-                yield Row(
-                    check=PreflightCheck.SCAN_TYPE,
-                    subject=where,
+                yield row(
                     state=State.UNKNOWN,
                     found=f"ECR names no scan type that this version knows: {str(kind)[:40]!a}",
                     fix="set scanner of the account in aws.accounts",
@@ -136,17 +133,16 @@ class AwsChecks:
             self._begin(status, subject)
         for subject in enhanced:
             where = str(subject.registry)
+            row = partial(Row, check=PreflightCheck.INSPECTOR, subject=where)
             outcome = self._calls.outcome((status.api, subject.registry))
             if isinstance(outcome, Error):
                 # Only this command needs the action, so that its absence is no failure.
-                row = problem_row(PreflightCheck.INSPECTOR, where, outcome, actions=status.actions)
-                yield Row(check=row.check, subject=where, state=State.UNKNOWN, found=row.found, fix=row.fix)
+                problem = problem_row(PreflightCheck.INSPECTOR, where, outcome, actions=status.actions)
+                yield replace(problem, state=State.UNKNOWN)
             elif (found := _inspector_state(outcome, subject)) == "ENABLED":
-                yield Row(check=PreflightCheck.INSPECTOR, subject=where, state=State.OK, found="scans Amazon ECR")
+                yield row(state=State.OK, found="scans Amazon ECR")
             else:
-                yield Row(
-                    check=PreflightCheck.INSPECTOR,
-                    subject=where,
+                yield row(
                     state=State.FAILED,
                     found=f"scanning of Amazon ECR is {found[:40]!a}",
                     fix=f"run: aws inspector2 enable --resource-types ECR --region {subject.registry.region}",
@@ -218,24 +214,17 @@ def identity_rows(clients: Clients, identity: Identity, calls: Calls) -> Iterato
             found=f"{caller}, account {identity.account()}",
         )
     region = clients.home_region
+    row = partial(Row, check=PreflightCheck.IDENTITY, subject="region")
     if region is None:
         fix = "set aws.region, or AWS_REGION in the environment"
-        yield Row(
-            check=PreflightCheck.IDENTITY, subject="region", state=State.FAILED, found="no region is set", fix=fix
-        )
+        yield row(state=State.FAILED, found="no region is set", fix=fix)
         return
     try:
         clients.check_region(EcrRegistry(partition_of(region), "000000000000", region))
     except UnknownRegionError as problem:
-        yield Row(
-            check=PreflightCheck.IDENTITY,
-            subject="region",
-            state=State.FAILED,
-            found=str(problem),
-            fix="correct aws.region",
-        )
+        yield row(state=State.FAILED, found=str(problem), fix="correct aws.region")
     else:
-        yield Row(check=PreflightCheck.IDENTITY, subject="region", state=State.OK, found=region)
+        yield row(state=State.OK, found=region)
 
 
 def clock_rows(clients: Clients, calls: Calls) -> Iterator[Row]:
@@ -274,20 +263,18 @@ def _inspector_state(answer: Mapping[str, Any], subject: Subject) -> str:
 
 
 def _endpoint(service: str, region: str, outcomes: list[object]) -> Row:
-    subject = f"{service} in {region}"
+    row = partial(Row, check=PreflightCheck.ENDPOINTS, subject=f"{service} in {region}")
     outcomes = [one for one in outcomes if not isinstance(one, UnknownRegionError)]
     errors = [one for one in outcomes if isinstance(one, SourceUnavailableError)]
     lost = [one for one in errors if one.cause is Cause.UNREACHABLE]
     unsent = [one for one in errors if one.cause in _NOT_SENT]
     if len(lost) + len(unsent) < len(outcomes):
-        return Row(check=PreflightCheck.ENDPOINTS, subject=subject, state=State.OK, found="answers")
+        return row(state=State.OK, found="answers")
     if lost:
         name = f"com.amazonaws.{region}.{_ENDPOINT.get(service, service)}"
         fix = f"allow HTTPS to it, or create the VPC endpoint {name} (with private DNS, unless it is a gateway)"
-        return Row(check=PreflightCheck.ENDPOINTS, subject=subject, state=State.FAILED, found=lost[0].detail, fix=fix)
-    return Row(
-        check=PreflightCheck.ENDPOINTS,
-        subject=subject,
+        return row(state=State.FAILED, found=lost[0].detail, fix=fix)
+    return row(
         state=State.UNKNOWN,
         found=str(unsent[0]) if unsent else "no call was made",
         fix="correct what the other rows name, then run this again",
@@ -302,9 +289,8 @@ def _permission(subject: str, actions: tuple[str, ...], outcome: object) -> Row:
 
 def _foreign(row: Row, subject: Subject) -> Row:
     account = subject.registry.account
-    return Row(
-        check=row.check,
-        subject=row.subject,
+    return replace(
+        row,
         state=State.WARNING,
         found=f"{row.found}; policies that need evidence leave the images of this registry undetermined",
         fix=f"add account {account} with a roleArn to aws.accounts, or require nothing but the registry of its images",

@@ -2,13 +2,16 @@
 
 import sys
 import textwrap
+from collections.abc import Sequence
 
 from rich.console import Console
 
-from tidegate.strict.quotation import log_line
+from tidegate.strict.quotation import log_line, printable
 
 MIN_WIDTH = 60
 """A narrower terminal wraps lines by itself."""
+MAX_COLUMN = 60
+"""Characters of a column, so that one long name does not widen a table."""
 
 
 def console() -> Console:
@@ -36,3 +39,12 @@ def print_line(
         break_on_hyphens=False,
     )
     to.print("\n".join(lines), style=style)
+
+
+def print_table(to: Console, head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:
+    """Print aligned columns below their names, without control characters."""
+    cleaned = [tuple(printable(text) for text in line) for line in (head, *lines)]
+    widths = [min(MAX_COLUMN, max(len(line[column]) for line in cleaned)) for column in range(len(head))]
+    for number, line in enumerate(cleaned):
+        text = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        to.print(text, style="bold" if number == 0 else None)

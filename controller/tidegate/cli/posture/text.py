@@ -7,11 +7,9 @@ from rich.console import Console
 
 from tidegate.checks.messages import plural
 from tidegate.checks.result import Outcome
-from tidegate.cli.lines import console, print_line
+from tidegate.cli.lines import console, print_line, print_table
 from tidegate.reports.posture_lines import CheckCount, PostureLine, PostureReport, by_check, worst_first
-from tidegate.strict.quotation import printable
 
-MAX_COLUMN: Final = 60
 _STYLES: Final = {Outcome.FAIL: "bold red", Outcome.UNDETERMINED: "magenta"}
 
 
@@ -55,11 +53,7 @@ def _print_line(to: Console, line: PostureLine) -> None:
 
 
 def _print_checks(to: Console, checks: Sequence[CheckCount]) -> None:
-    lines = [("CHECK", "FAIL", "UNKNOWN", "PASS")]
-    lines += [(printable(one.name), str(one.failed), str(one.undetermined), str(one.passed)) for one in checks]
-    widths = [min(MAX_COLUMN, max(len(line[column]) for line in lines)) for column in range(4)]
+    lines = [(one.name, str(one.failed), str(one.undetermined), str(one.passed)) for one in checks]
     to.print()
-    for number, line in enumerate(lines):
-        text = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        to.print(text, style="bold" if number == 0 else None)
+    print_table(to, ("CHECK", "FAIL", "UNKNOWN", "PASS"), lines)
     to.print()

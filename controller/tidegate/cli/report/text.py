@@ -8,16 +8,13 @@ from rich.console import Console
 
 from tidegate.checks.messages import age, plural
 from tidegate.checks.result import Outcome
-from tidegate.cli.lines import console, print_line
+from tidegate.cli.lines import console, print_line, print_table
 from tidegate.images.digest import Digest, short
 from tidegate.reports.as_json import time_text
 from tidegate.reports.model import Inventory, ReportedImage, ReportRow
 from tidegate.reports.summary import Group, Summary
-from tidegate.strict.quotation import printable
 from tidegate.verdicts.shape import Runs, VerdictStatus
 
-MAX_COLUMN: Final = 60
-"""Characters of a column, so that one long name does not widen a table."""
 MAX_NAMES: Final = 5
 _STYLES: Final = {Outcome.FAIL: "bold red", Outcome.UNDETERMINED: "magenta"}
 
@@ -126,7 +123,7 @@ def _print_groups(to: Console, title: str, groups: Sequence[Group]) -> None:
         (one.name or "not listed", str(one.refused_workloads), str(one.unchecked_workloads), str(one.images))
         for one in groups
     ]
-    _print_table(to, (title, "REFUSED", "NOT CHECKED", "IMAGES"), lines)
+    print_table(to, (title, "REFUSED", "NOT CHECKED", "IMAGES"), lines)
 
 
 def _print_turned_bad(to: Console, summary: Summary, now: datetime) -> None:
@@ -143,7 +140,7 @@ def _print_turned_bad(to: Console, summary: Summary, now: datetime) -> None:
         )
         for one in summary.turned_bad
     ]
-    _print_table(to, ("SINCE", "IMAGE", "NAMESPACES", "REASONS"), lines)
+    print_table(to, ("SINCE", "IMAGE", "NAMESPACES", "REASONS"), lines)
 
 
 def _print_rows(to: Console, rows: Iterable[ReportRow]) -> None:
@@ -160,14 +157,6 @@ def _print_rows(to: Console, rows: Iterable[ReportRow]) -> None:
             print_line(to, f"{image}: {check} {reason}: {message} [{_names(list(policies))}]", indent=2)
             if remedy:
                 print_line(to, f"To fix: {remedy}", indent=4)
-
-
-def _print_table(to: Console, head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:
-    cleaned = [tuple(printable(text) for text in line) for line in (head, *lines)]
-    widths = [min(MAX_COLUMN, max(len(line[column]) for line in cleaned)) for column in range(len(head))]
-    for number, line in enumerate(cleaned):
-        text = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        to.print(text, style="bold" if number == 0 else None)
 
 
 def _image(image: ReportedImage) -> str:

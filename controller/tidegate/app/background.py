@@ -32,7 +32,7 @@ from tidegate.background.postures import PostureFacts, RepositoryPostures
 from tidegate.background.progress import Progress
 from tidegate.background.running import PodTable
 from tidegate.background.schedule import Schedule
-from tidegate.background.stored import VERDICTS_PATH, VerdictHeads
+from tidegate.background.stored import VerdictHeads
 from tidegate.background.work import Work
 from tidegate.background.writer import WRITES_AT_ONCE, VerdictWriter
 from tidegate.cluster.api import THREADS, KubernetesApi
@@ -51,6 +51,7 @@ from tidegate.images.repository import EcrRepository
 from tidegate.reports.report_book import ReportBook
 from tidegate.settings import Settings
 from tidegate.telemetry.posture import PostureMetrics
+from tidegate.verdicts.shape import VERDICTS_PATH
 from tidegate.webhook.operator import own_identity, run_operator
 from tidegate.webhook.report_page import ADDRESS, report_listener
 from tidegate.webhook.server import Listener, probe_routes

@@ -13,14 +13,11 @@ import structlog
 from tidegate.background.running import ImageInUse
 from tidegate.images.digest import Digest
 from tidegate.images.repository import Repository
-from tidegate.policy.objects import GROUP, VERSION
 from tidegate.strict.typed import prepare
 from tidegate.verdicts.decode import InvalidVerdictError, StoredVerdict, decode
 from tidegate.verdicts.encode import timeless
 from tidegate.verdicts.facts import NO_FACTS
-from tidegate.verdicts.shape import PLURAL
 
-VERDICTS_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 FINGERPRINT_BYTES: Final = 16
 
 _log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ import structlog
 
 from tidegate.background.counts import Counts
 from tidegate.background.running import ImageInUse
-from tidegate.background.stored import VERDICTS_PATH, VerdictHead, VerdictHeads, fingerprints, started_in
+from tidegate.background.stored import VerdictHead, VerdictHeads, fingerprints, started_in
 from tidegate.checks.result import Outcome
 from tidegate.cluster.api import CONFLICT, INVALID, NOT_FOUND, ApiError, Json, KubernetesApi
 from tidegate.evidence.clock import Clock
@@ -25,7 +25,7 @@ from tidegate.images.repository import EcrRegistry, EcrRepository
 from tidegate.verdicts.decode import InvalidVerdictError, StoredVerdict, decode
 from tidegate.verdicts.encode import encode
 from tidegate.verdicts.judged import outcome_of
-from tidegate.verdicts.shape import object_name
+from tidegate.verdicts.shape import VERDICTS_PATH, object_name
 from tidegate.verdicts.verdict_input import VerdictInput
 
 WRITES_AT_ONCE: Final = 16

@@ -17,12 +17,10 @@ from tidegate.cluster.api import KubernetesApi
 from tidegate.cluster.reflector import Reflector
 from tidegate.images.digest import Digest
 from tidegate.images.repository import Repository
-from tidegate.policy.objects import GROUP, VERSION
 from tidegate.verdicts.decode import InvalidVerdictError, StoredVerdict, decode
 from tidegate.verdicts.running import RunningImages
-from tidegate.verdicts.shape import MAX_BYTES, PLURAL
+from tidegate.verdicts.shape import MAX_BYTES, VERDICTS_PATH
 
-PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 MAX_OBJECT_BYTES: Final = 2 * MAX_BYTES
 """Bytes of an object that is read, with its metadata. tidegate never writes more."""
 LOADING_SECONDS: Final = 5.0
@@ -48,7 +46,7 @@ class WatchedVerdicts:
         offer: Callable[[StoredVerdict], bool],
         forget: Callable[[Repository, Digest], None],
     ) -> None:
-        self._reflector = Reflector("image verdicts", api, PATH, decode=read_object, sink=self)
+        self._reflector = Reflector("image verdicts", api, VERDICTS_PATH, decode=read_object, sink=self)
         self._offer = offer
         self._forget = forget
         self._images: dict[str, tuple[Repository, Digest]] = {}

@@ -1,15 +1,11 @@
 """Every ImageVerdict of the cluster, read once, for a report."""
 
 import asyncio
-from typing import Final
 
 from tidegate.cluster.api import KubernetesApi
-from tidegate.policy.objects import GROUP, VERSION
 from tidegate.reports.model import Inventory
 from tidegate.reports.read import read_inventory
-from tidegate.verdicts.shape import PLURAL
-
-VERDICTS_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
+from tidegate.verdicts.shape import VERDICTS_PATH
 
 
 async def read_verdicts(api: KubernetesApi) -> Inventory:

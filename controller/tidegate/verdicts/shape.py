@@ -15,9 +15,11 @@ from tidegate.checks.result import Outcome
 from tidegate.images.digest import Digest
 from tidegate.images.repository import Repository, repository_text
 from tidegate.policy.model import Action
+from tidegate.policy.objects import API_VERSION
 
 KIND: Final = "ImageVerdict"
 PLURAL: Final = "imageverdicts"
+VERDICTS_PATH: Final = f"/apis/{API_VERSION}/{PLURAL}"
 SHORT_NAME: Final = "iv"
 REFUSED_LABEL: Final = "tidegate.dev/refused"
 

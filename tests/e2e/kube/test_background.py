@@ -12,11 +12,11 @@ from tests.e2e.kube.edge import Rights, aside
 from tests.objects import ECR, POLICY
 from tests.simulator import Simulator, World
 from tests.waiting import until
-from tidegate.background.stored import VERDICTS_PATH
 from tidegate.evidence.change import ImageChange
 from tidegate.gather import change_feed
 from tidegate.images.digest import Digest
 from tidegate.images.repository import EcrRegistry, EcrRepository
+from tidegate.verdicts.shape import VERDICTS_PATH
 
 REGISTRY = EcrRegistry("aws", "111122223333", "eu-west-1")
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from tests.unit.gather.virtual_time import VirtualClock
 from tidegate.background.pods import decode_pod
-from tidegate.background.stored import VERDICTS_PATH, VerdictHeads, read_object
+from tidegate.background.stored import VerdictHeads, read_object
 from tidegate.cluster.api import CONFLICT, NOT_FOUND, ApiError, ObjectMetadata, OwnerReference
+from tidegate.verdicts.shape import VERDICTS_PATH
 from tidegate.verdicts.usage import RunningPod
 
 Json = dict[str, Any]

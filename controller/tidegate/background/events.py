@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -20,6 +20,7 @@ from tidegate.checks.messages import harmless
 from tidegate.cluster.api import CONFLICT, FORBIDDEN, NOT_FOUND, ApiError, KubernetesApi
 from tidegate.evidence.clock import Clock
 from tidegate.gather.recent import Recent
+from tidegate.strict.quotation import moment
 from tidegate.verdicts.usage import OwningWorkload
 
 COMPONENT: Final = "tidegate"
@@ -144,8 +145,7 @@ class Events:
 
 def event_object(event: WorkloadEvent, now: datetime) -> dict[str, Any]:
     """Return the Event of the core API, which kubectl describe shows."""
-    moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    workload = event.workload
+    at, workload = moment(now), event.workload
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -163,7 +163,7 @@ def event_object(event: WorkloadEvent, now: datetime) -> dict[str, Any]:
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
         "reportingInstance": COMPONENT,
-        "firstTimestamp": moment,
-        "lastTimestamp": moment,
+        "firstTimestamp": at,
+        "lastTimestamp": at,
         "count": 1,
     }

@@ -11,9 +11,9 @@ from typing import Final
 import structlog
 
 from tidegate.cluster.api import CONFLICT, ApiError, Json, KubernetesApi
-from tidegate.cluster.status import TIME_FORMAT
 from tidegate.policy.exceptions import ImagePolicyException, ending_soon
 from tidegate.policy.objects import API_VERSION
+from tidegate.strict.quotation import TIME_FORMAT
 
 MAX_EVENTS: Final = 20
 """Events that are written after one list; the rest follows after the next."""

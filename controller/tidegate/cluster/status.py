@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from tidegate.strict.quotation import TIME_FORMAT
+
 READY: Final = "Ready"
 MAX_MESSAGE_CHARACTERS: Final = 8_000
 """The schema allows 32,768, which is more than people read."""
-TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def ready_patch(

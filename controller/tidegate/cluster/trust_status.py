@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tidegate.cluster.status import TIME_FORMAT, ready_patch, stored_status
+from tidegate.cluster.status import ready_patch, stored_status
 from tidegate.policy.trust_stores import BrokenTrustStore, TrustStore
+from tidegate.strict.quotation import TIME_FORMAT
 from tidegate.trust.store_content import CompiledStore
 from tidegate.verify.notation.x509.certificate import Certificate
 from tidegate.verify.sigstore.trust_root import TrustRoot

@@ -19,6 +19,7 @@ from tidegate.policy.sections import NAMESPACE_GLOB
 from tidegate.policy.shape import Choice, Constraint, Field, Flag, ListOf, Section, Text, exactly_one, refusal
 from tidegate.policy.vulnerabilities import VULNERABILITY_ID, reason_text
 from tidegate.strict.objection import describe
+from tidegate.strict.quotation import TIME_FORMAT
 
 KIND: Final = "ImagePolicyException"
 PLURAL: Final = "imagepolicyexceptions"
@@ -33,7 +34,6 @@ MAX_NAMESPACES: Final = 50
 MAX_REQUESTED_BY: Final = 253
 
 TIME_PATTERN: Final = "^2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
-TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def _make_time(text: str) -> datetime | None:

@@ -14,6 +14,7 @@ from tidegate.images.reference import ImageReference
 from tidegate.policy.durations import format_duration
 from tidegate.policy.match import any_scope_contains
 from tidegate.policy.model import ExceptableCheck, Glob, ImagePolicy, RegistryScope
+from tidegate.strict.quotation import moment
 
 MAX_LIFETIME: Final = timedelta(days=365)
 """Longest time from the creation of an exception to its end."""
@@ -180,7 +181,7 @@ def state_of(
     """Return what an exception does now, and why, in a sentence; ``policies`` are those that can be read, by name."""
     if isinstance(exception, BrokenException):
         return ExceptionState.INVALID, "; ".join(exception.problems)
-    until = f"{exception.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+    until = moment(exception.expires_at)
     if not exception.is_active(now):
         return ExceptionState.EXPIRED, f"the exception ended at {until}; delete it"
     if not is_in_force:

@@ -1,13 +1,14 @@
 """A report as JSON. docs/reference/report.schema.json describes it; its member names are stable."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from tidegate.reports.model import Inventory, ReportedImage, ReportRow
 from tidegate.reports.summary import Group, Summary, TurnedBad
+from tidegate.strict.quotation import moment
 
 VERSION: Final = "tidegate.dev/report/v1alpha1"
 
@@ -44,9 +45,9 @@ def report_as_json(
     return report if images is None else report | {"images": [_image(one) for one in images]}
 
 
-def time_text(moment: datetime | None) -> str | None:
+def time_text(time: datetime | None) -> str | None:
     """Return a time as RFC 3339 in UTC with whole seconds, as Kubernetes writes it."""
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if time is None else moment(time)
 
 
 def _groups(groups: Sequence[Group]) -> list[dict[str, Any]]:

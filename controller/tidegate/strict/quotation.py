@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+"""How Kubernetes writes a time in UTC."""
 MAX_QUOTED_CHARACTERS = 400
 """Characters of a text that a message repeats; a distinguished name of six attributes has about 100."""
 MAX_QUOTED_ITEMS = 10
@@ -53,11 +55,16 @@ def alternatives(names: Sequence[str]) -> str:
     return " or ".join([*names[:MAX_ALTERNATIVES], *more])
 
 
-def quoted_time(moment: datetime) -> str:
+def quoted_time(time: datetime) -> str:
     """Return the time in quotes in the form of RFC 1123 with a numeric zone."""
-    return quoted(format_datetime(moment.astimezone(UTC)))
+    return quoted(format_datetime(time.astimezone(UTC)))
 
 
-def day(moment: datetime) -> str:
+def moment(time: datetime) -> str:
+    """Return the time in UTC with whole seconds, as Kubernetes writes it: ``2026-11-01T12:00:00Z``."""
+    return time.astimezone(UTC).strftime(TIME_FORMAT)
+
+
+def day(time: datetime) -> str:
     """Return the date in UTC: ``2026-11-01``."""
-    return moment.astimezone(UTC).date().isoformat()
+    return time.astimezone(UTC).date().isoformat()

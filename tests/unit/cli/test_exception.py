@@ -10,7 +10,8 @@ import yaml
 from tests.unit.cli.commands import Ended, run
 from tests.unit.policy.exception_examples import FULL, for_kind, spec, with_spec
 from tidegate.cli.exception.lists import described, table
-from tidegate.policy.exception_object import KIND, NAMESPACED_KIND, TIME_FORMAT, parse_exception
+from tidegate.policy.exception_object import KIND, NAMESPACED_KIND, parse_exception
+from tidegate.strict.quotation import TIME_FORMAT
 
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app"
 NOW = datetime(2027, 1, 31, 14, 0, tzinfo=UTC)

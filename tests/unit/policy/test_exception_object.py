@@ -27,6 +27,7 @@ from tidegate.policy import exception_object as module
 from tidegate.policy.exception_object import KIND, NAMESPACED_KIND, compile_exception, parse_exception
 from tidegate.policy.exceptions import MAX_LIFETIME, BrokenException, ImagePolicyException
 from tidegate.policy.model import EcrScope, ExceptableCheck, HostScope
+from tidegate.strict.quotation import TIME_FORMAT
 
 KINDS = (KIND, NAMESPACED_KIND)
 CREATED = datetime(2027, 1, 1, tzinfo=UTC)
@@ -96,8 +97,8 @@ def test_an_object_of_another_kind_is_none(kind):
 
 
 def test_it_lives_no_longer_than_a_year():
-    longest = (CREATED + MAX_LIFETIME).strftime(module.TIME_FORMAT)
-    too_long = (CREATED + MAX_LIFETIME + timedelta(seconds=1)).strftime(module.TIME_FORMAT)
+    longest = (CREATED + MAX_LIFETIME).strftime(TIME_FORMAT)
+    too_long = (CREATED + MAX_LIFETIME + timedelta(seconds=1)).strftime(TIME_FORMAT)
     created = "2027-01-01T00:00:00Z"
     assert isinstance(
         compile_exception(with_spec(spec(expiresAt=longest), creationTimestamp=created)), ImagePolicyException

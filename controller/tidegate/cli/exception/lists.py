@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from tidegate.checks.messages import age
 from tidegate.checks.registry import describe_scope
-from tidegate.policy.exception_object import KIND, NAMESPACED_KIND, TIME_FORMAT, compile_exception
+from tidegate.policy.exception_object import KIND, NAMESPACED_KIND, compile_exception
 from tidegate.policy.exceptions import BrokenException, ExceptionState
+from tidegate.strict.quotation import TIME_FORMAT
 
 LISTED_KINDS: Final = (KIND, NAMESPACED_KIND)
 _COLUMNS: Final = {

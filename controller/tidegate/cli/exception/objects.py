@@ -15,12 +15,12 @@ from tidegate.policy.exception_object import (
     NAMESPACED_KIND,
     NAMESPACED_PLURAL,
     PLURAL,
-    TIME_FORMAT,
     parse_exception,
 )
 from tidegate.policy.exceptions import MAX_LIFETIME
 from tidegate.policy.objects import API_VERSION, GROUP, VERSION
 from tidegate.policy.scopes import canonical_host, partition_of
+from tidegate.strict.quotation import TIME_FORMAT
 
 SHORTEST: Final = timedelta(minutes=1)
 NAME_PATTERN: Final = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"

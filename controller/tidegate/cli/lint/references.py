@@ -10,6 +10,7 @@ from tidegate.policy.model import ImagePolicy
 from tidegate.policy.shape import nearest
 from tidegate.policy.trust_problems import trust_problems
 from tidegate.policy.trust_stores import TrustSnapshot
+from tidegate.strict.quotation import moment
 
 _NOT_READ = "it has not been read yet"
 """The text of ``trust_problems`` about keys in AWS KMS, because lint does not read these."""
@@ -69,7 +70,7 @@ def _exception(
     now: datetime,
 ) -> Iterator[LintFinding]:
     if not exception.is_active(now):
-        message = f"the exception {exception.label} ended at {exception.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+        message = f"the exception {exception.label} ended at {moment(exception.expires_at)}"
         yield source.finding(Rule.EXPIRED, "spec.expiresAt", message, "delete it, or write a later time in expiresAt")
     for index, name in enumerate(exception.policies):
         path, policy = f"spec.policies[{index}]", policies.get(name)

@@ -13,11 +13,12 @@ from tidegate.cli.argument_files import ArgumentError, read_at_most, read_file
 from tidegate.cli.trust_policy_file import read_trust_policy_file
 from tidegate.cli.trust_store_folder import read_trust_stores
 from tidegate.cli.verify.options import VerifyOptions
-from tidegate.cli.verify.report import Report, ReportedSignature, conclude, moment
+from tidegate.cli.verify.report import Report, ReportedSignature, conclude
 from tidegate.errors import VerificationError
 from tidegate.evidence.revocation import SignerQuestion
 from tidegate.images.digest import parse_digest
 from tidegate.strict.json_text import strict_object
+from tidegate.strict.quotation import moment
 from tidegate.verify.notation.envelope.cose import COSE_MEDIA_TYPE
 from tidegate.verify.notation.envelope.envelope import MAX_ENVELOPE_BYTES
 from tidegate.verify.notation.envelope.jws import JWS_MEDIA_TYPE

@@ -5,9 +5,10 @@ Nothing is verified here. A signature with a failure that is only logged is neve
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from tidegate.strict.quotation import moment
 from tidegate.verify.step import Conclusion, StepResult
 
 EXIT_CODES = {
@@ -127,11 +128,6 @@ def as_json(report: Report) -> dict[str, Any]:
         ],
         "leftAside": [{"what": one.what, "reason": one.reason, "detail": one.detail} for one in report.left_aside],
     }
-
-
-def moment(time: datetime) -> str:
-    """Return a time as reports show it."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _given(**named: str | None) -> dict[str, str]:

@@ -10,10 +10,11 @@ import click
 
 from tidegate.cli.argument_files import ArgumentError, read_at_most, read_file
 from tidegate.cli.verify.options import VerifyOptions
-from tidegate.cli.verify.report import Report, ReportedSignature, conclude, moment
+from tidegate.cli.verify.report import Report, ReportedSignature, conclude
 from tidegate.errors import PolicyError
 from tidegate.evidence.signature_artifacts import ArtifactKind, SignatureArtifact
 from tidegate.images.digest import Digest, parse_digest
+from tidegate.strict.quotation import moment
 from tidegate.verify.sigstore.bundle import MAX_BUNDLE_BYTES
 from tidegate.verify.sigstore.claims import ANY_PREDICATE, Artifact, Claims
 from tidegate.verify.sigstore.expected_signer import ExpectedSigner, expected_authority

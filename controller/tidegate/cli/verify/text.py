@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tidegate.cli.lines import console, print_line
-from tidegate.cli.verify.report import Report, ReportedSignature, as_json, moment
+from tidegate.cli.verify.report import Report, ReportedSignature, as_json
+from tidegate.strict.quotation import moment
 from tidegate.verify.step import Conclusion, StepOutcome, StepResult
 
 MAX_LINE = 2000

@@ -34,11 +34,11 @@ from sigstore_models.common import v1 as common
 from sigstore_models.rekor.v1 import TransparencyLogEntry as EntryModel
 
 from tidegate.errors import Error, UndeterminedError, VerificationError
-from tidegate.strict.quotation import quoted
+from tidegate.strict.quotation import moment, quoted
 from tidegate.verify.sigstore.bundle import Bundle, DsseEnvelope, LogEntry, MessageSignature
 from tidegate.verify.sigstore.certificate import Leaf
 from tidegate.verify.sigstore.log_body import Signed, check_body
-from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep, is_panic, moment
+from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep, is_panic
 from tidegate.verify.sigstore.statement import signed_text
 from tidegate.verify.sigstore.trust_root import LogKey, TrustedAuthority, TrustRoot, valid_at
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from tidegate.errors import PolicyError, VerificationError
 from tidegate.images.digest import Digest, digest_of
-from tidegate.strict.quotation import quoted
+from tidegate.strict.quotation import moment, quoted
 from tidegate.verify.sigstore.cel import Condition
 from tidegate.verify.sigstore.conditions import check_conditions
-from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep, moment
+from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep
 from tidegate.verify.sigstore.proof import Proof
 from tidegate.verify.sigstore.public_key import HASHES
 from tidegate.verify.sigstore.statement import COSIGN_SIGNATURE

@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from tidegate.errors import VerificationError
+from tidegate.strict.quotation import moment
 from tidegate.verify.sigstore.bundle import LogEntry
 from tidegate.verify.sigstore.certificate import Leaf, read_leaf
 from tidegate.verify.sigstore.claims import check_not_ahead
 from tidegate.verify.sigstore.layer import Promise
 from tidegate.verify.sigstore.log_body import Signed, check_body
-from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep, moment
+from tidegate.verify.sigstore.procedure import Procedure, SigstoreStep
 from tidegate.verify.sigstore.proof import Signer
 from tidegate.verify.sigstore.signer_trust import KeylessTrust, KeyTrust, SignerTrust, harmless
 from tidegate.verify.sigstore.trust_root import TrustRoot

@@ -6,7 +6,6 @@ it is checked, and nothing that an earlier step found may be used.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import IntEnum
 
 from tidegate.errors import Error, UndeterminedError, VerificationError, without_frames
@@ -193,8 +192,3 @@ def _foreign(procedure: Procedure, exception: BaseException) -> Verification:
     error = UnforeseenError(text)
     error.__cause__ = without_frames(exception)
     return Verification(steps=procedure.fail(StepOutcome.FAILED, error), proof=None, error=error)
-
-
-def moment(time: datetime) -> str:
-    """Return the time as messages show it."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

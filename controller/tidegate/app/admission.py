@@ -12,7 +12,6 @@ from tidegate.admission.request import BadReviewError
 from tidegate.admission.reviewer import Reviewer
 from tidegate.app.allocator import give_memory_back
 from tidegate.app.engine import Engine, build_engine
-from tidegate.app.process import run_role
 from tidegate.app.server_metrics import ServerMetrics
 from tidegate.app.sources import cluster_sources, log_identity, metrics_listener, own_namespace, watch_clock
 from tidegate.cluster.api import KubernetesApi
@@ -53,11 +52,6 @@ class WebhookSources(TypedDict):
     clock: Clock
     timeout_seconds: float
     running: RunningImages
-
-
-def run_admission(settings: Settings) -> None:
-    """Run the admission role until SIGTERM; raise ConfigurationError if it cannot start."""
-    run_role(settings, serve)
 
 
 async def serve(settings: Settings) -> None:

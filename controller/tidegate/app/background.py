@@ -10,7 +10,6 @@ from typing import Any, Final
 from tidegate.app.background_metrics import BackgroundMetrics, watch_left_out
 from tidegate.app.engine import Engine, build_engine
 from tidegate.app.event_source import build_event_source
-from tidegate.app.process import run_role
 from tidegate.app.server_metrics import ServerMetrics
 from tidegate.app.sources import (
     ClusterSources,
@@ -58,11 +57,6 @@ from tidegate.webhook.server import Listener, probe_routes
 
 LEASE_THREADS: Final = 4
 """Of the Lease's own client, so that no other call delays a renewal, nor a call of its own that has no answer."""
-
-
-def run_background(settings: Settings) -> None:
-    """Run the background role until SIGTERM; raise ConfigurationError if it cannot start."""
-    run_role(settings, serve)
 
 
 async def serve(settings: Settings) -> None:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tidegate.app import admission, background
-from tidegate.app.process import SWITCH_SECONDS
+from tidegate.app.process import SWITCH_SECONDS, run_role
 from tidegate.settings import Settings
 
 
@@ -16,8 +16,8 @@ def _usual():
     sys.setswitchinterval(usual)
 
 
-@pytest.mark.parametrize("run_role", [admission.run_admission, background.run_background])
-def test_a_thread_keeps_the_lock_for_a_millisecond(monkeypatch, run_role):
+@pytest.mark.parametrize("serve", [admission.serve, background.serve])
+def test_a_thread_keeps_the_lock_for_a_millisecond(monkeypatch, serve):
     seen: list[float] = []
 
     def run(coroutine) -> None:
@@ -25,5 +25,5 @@ def test_a_thread_keeps_the_lock_for_a_millisecond(monkeypatch, run_role):
         seen.append(sys.getswitchinterval())
 
     monkeypatch.setattr("uvloop.run", run)
-    run_role(Settings())
+    run_role(Settings(), serve)
     assert seen == [pytest.approx(SWITCH_SECONDS)]

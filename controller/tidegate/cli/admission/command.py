@@ -16,9 +16,9 @@ def admission(config: Path) -> None:
     finishes running requests and exits. It needs a kubeconfig or the Pod's ServiceAccount.
     """
     # Imported here: the other commands need neither kopf nor the Kubernetes client.
-    from tidegate.app.admission import run_admission  # noqa: PLC0415
-    from tidegate.app.process import end_soon  # noqa: PLC0415
+    from tidegate.app.admission import serve  # noqa: PLC0415
+    from tidegate.app.process import end_soon, run_role  # noqa: PLC0415
     from tidegate.settings import load_settings  # noqa: PLC0415
 
-    run_admission(load_settings(config))
+    run_role(load_settings(config), serve)
     end_soon()

@@ -16,9 +16,9 @@ def background(config: Path) -> None:
     replica works: the leader that the replicas elect by a Lease. It answers no admission request. It needs a kubeconfig or the Pod's ServiceAccount.
     """
     # Imported here: the other commands need neither kopf nor the Kubernetes client.
-    from tidegate.app.background import run_background  # noqa: PLC0415
-    from tidegate.app.process import end_soon  # noqa: PLC0415
+    from tidegate.app.background import serve  # noqa: PLC0415
+    from tidegate.app.process import end_soon, run_role  # noqa: PLC0415
     from tidegate.settings import load_settings  # noqa: PLC0415
 
-    run_background(load_settings(config))
+    run_role(load_settings(config), serve)
     end_soon()

@@ -79,7 +79,7 @@ async def serve(settings: Settings) -> None:
         works=lambda: leading.is_working and parts.work.is_watching,
     )
     parts = Parts(watched, settings, namespace=namespace, leads=lambda: lease.leads, gap=lambda: lease.gap)
-    leading = Leading(lease, ready=lambda: not parts.unmet(), work=parts.work.run)
+    leading = Leading(lambda: lease.leads, ready=lambda: not parts.unmet(), work=parts.work.run)
     clock_watch = watch_clock(engine, jumped=parts.work.judge_all)
     metrics: Listener = metrics_listener(engine.metrics, probe_routes(parts.unmet, lambda: metrics.table))
     for counter in parts.counts.all():

@@ -1,38 +1,17 @@
 """The background role as Prometheus metrics: what runs, what its verdicts are, and how fresh all of it is."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tidegate.background.running import PodTable
 from tidegate.background.stored import VerdictHeads
+from tidegate.background.work import Work
 from tidegate.checks.result import Outcome
+from tidegate.cluster.reflector import Reflector
 from tidegate.telemetry.metrics import Metrics
-
-
-class Busy(Protocol):
-    """The leader's work."""
-
-    @property
-    def unanswered(self) -> int:
-        """Of how many images the last look-up failed."""
-        ...
-
-    @property
-    def rejudged_seconds(self) -> float:
-        """How long it took to judge all images after policies changed last."""
-        ...
-
-
-class Aging(Protocol):
-    """A watch."""
-
-    @property
-    def age_seconds(self) -> float:
-        """Seconds since the API server last sent something."""
-        ...
 
 
 class BackgroundMetrics(Collector):
@@ -43,9 +22,9 @@ class BackgroundMetrics(Collector):
         *,
         pods: PodTable,
         stored: VerdictHeads,
-        work: Busy,
+        work: Work,
         leads: Callable[[], bool],
-        watches: Mapping[str, Aging],
+        watches: Mapping[str, Reflector[Any]],
         lag: Callable[[], float],
     ) -> None:
         self._pods = pods

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
@@ -13,22 +13,13 @@ PAUSE_SECONDS: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 
-class Lead(Protocol):
-    """Says whether this process leads."""
-
-    @property
-    def leads(self) -> bool:
-        """Whether it leads now."""
-        ...
-
-
 class Leading:
-    """Runs ``work`` while ``lease`` says that this process leads. It begins once ``ready`` returns True."""
+    """Runs ``work`` while ``leads`` says that this process leads. It begins once ``ready`` returns True."""
 
     def __init__(
-        self, lease: Lead, *, ready: Callable[[], bool], work: Callable[[], Coroutine[Any, Any, None]]
+        self, leads: Callable[[], bool], *, ready: Callable[[], bool], work: Callable[[], Coroutine[Any, Any, None]]
     ) -> None:
-        self._lease = lease
+        self._leads = leads
         self._ready = ready
         self._work = work
         self.is_working = False
@@ -37,7 +28,7 @@ class Leading:
     async def run(self) -> None:
         """Run until cancelled."""
         while True:
-            if self._lease.leads and self._ready():
+            if self._leads() and self._ready():
                 await self._lead()
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -46,7 +37,7 @@ class Leading:
         task = asyncio.create_task(self._work(), name="the leader's work")
         self.is_working = True
         try:
-            while self._lease.leads and not task.done():
+            while self._leads() and not task.done():
                 await asyncio.wait({task}, timeout=LOOK_SECONDS)
         finally:
             self.is_working = False

@@ -7,10 +7,11 @@ that could not be determined for that reason does not replace one of the last da
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
+from tidegate.background.posture_objects import PostureObjects
 from tidegate.background.running import ImageInUse
 from tidegate.checks.result import Outcome
 from tidegate.evidence.clock import Clock
@@ -52,18 +53,6 @@ V = TypeVar("V")
 Images = Callable[[EcrRepository, RepositoryConfiguration], Awaitable[Answer[tuple[StoredImage, ...]]]]
 
 
-class PostureStore(Protocol):
-    """Keeps the objects of the cluster as they are found to be."""
-
-    async def sync(self, found: Iterable[RepositoryLines], kept: Iterable[EcrRepository]) -> None:
-        """Write what differs, and delete all others but those of ``kept``."""
-        ...
-
-    def forget(self) -> None:
-        """Read the objects again before the next write."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostureFacts:
     """Where the facts come from. ``images`` lists those of a repository for its lifecycle policy."""
@@ -93,7 +82,7 @@ class RepositoryPostures:
         facts: PostureFacts,
         in_use: Callable[[], Iterable[ImageInUse]],
         policies: Callable[[], PolicySnapshot],
-        store: PostureStore,
+        store: PostureObjects,
         clock: Clock,
     ) -> None:
         self._facts = facts

@@ -49,7 +49,7 @@ class LiveRole:
             leads=lambda: self.lease.leads,
             gap=lambda: self.lease.gap,
         )
-        self.leading = Leading(self.lease, ready=lambda: not self.parts.unmet(), work=self.parts.work.run)
+        self.leading = Leading(lambda: self.lease.leads, ready=lambda: not self.parts.unmet(), work=self.parts.work.run)
 
     @property
     def work(self) -> Any:

@@ -154,7 +154,7 @@ async def test_work_begins_with_the_lead_and_ends_with_it():
         finally:
             log.append("ended")
 
-    leading = Leading(lease, ready=lambda: ready[0], work=work)
+    leading = Leading(lambda: lease.leads, ready=lambda: ready[0], work=work)
     task = asyncio.create_task(leading.run())
     await asyncio.sleep(1)
     lease.leads = True
@@ -177,7 +177,7 @@ async def test_work_that_fails_is_begun_again():
         began.append(asyncio.get_running_loop().time())
         raise RuntimeError("broken")
 
-    task = asyncio.create_task(Leading(lease, ready=lambda: True, work=work).run())
+    task = asyncio.create_task(Leading(lambda: lease.leads, ready=lambda: True, work=work).run())
     await asyncio.sleep(3 * PAUSE_SECONDS)
     assert 2 <= len(began) <= 3
     task.cancel()

@@ -247,9 +247,11 @@ def metrics_table() -> str:
         background.register(counter)
     background.register(PostureMetrics(PostureReport, names=False))
     watch_left_out(engine.metrics, int)
+    work: Any = _NoWork()
+    watch: Any = _NoWatch()
     background.register(
         BackgroundMetrics(
-            pods=PodTable(), stored=VerdictHeads(), work=_NoWork(), leads=bool, watches={"pods": _NoWatch()}, lag=float
+            pods=PodTable(), stored=VerdictHeads(), work=work, leads=bool, watches={"pods": watch}, lag=float
         )
     )
     known_here = [*vars(engine.metrics).values(), *counts]

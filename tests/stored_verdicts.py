@@ -57,9 +57,7 @@ async def stored_verdict(
             repository=plan.reference.ecr,
             digest=found.detail.value.digest,
             evidence=found,
-            judged=[
-                NamespaceVerdict(namespace=name, workloads=(WORKLOAD,), text=text, verdict=verdict) for name in where
-            ],
+            judged=[NamespaceVerdict(namespace=name, workloads=(WORKLOAD,), verdict=verdict) for name in where],
             usage=Usage(namespaces=where, tags=() if tag is None else (tag,)),
             tags={} if tag is None else {tag: observed_at or now},
         ),

@@ -95,9 +95,7 @@ class UsesJudge:
             if plan not in made:
                 found = nothing_asked() if plan.wanted is None else evidence[plan.wanted]
                 made[plan] = judge_plan(plan, found, now=now, monotonic=monotonic, audit_only=False)
-            verdicts.append(
-                NamespaceVerdict(namespace=use.namespace, workloads=use.workloads, text=use.text, verdict=made[plan])
-            )
+            verdicts.append(NamespaceVerdict(namespace=use.namespace, workloads=use.workloads, verdict=made[plan]))
         limits = [one.holds_until for one in made.values() if one.holds_until is not None]
         return verdicts, min(limits, default=None)
 

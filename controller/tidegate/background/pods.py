@@ -95,7 +95,6 @@ def decode_pod(raw: bytes | msgspec.Raw) -> RunningPod:
                 containers.append(_container(path, volume.image.reference, None))
     return RunningPod(
         namespace=sys.intern(metadata.namespace),
-        name=metadata.name,
         workload=_workload(metadata),
         containers=tuple(containers[:MAX_LISTED]),
     )

@@ -51,8 +51,6 @@ class Watches:
         self._ending = threading.Event()
         self._lock = threading.Lock()
         self._stop_present: Callable[[], object] | None = None
-        self.starts = 0
-        """How often an operator was started; 1 without failures."""
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -76,7 +74,6 @@ class Watches:
 
     def _run_thread(self) -> None:
         while not self._ending.is_set():
-            self.starts += 1
             try:
                 asyncio.run(self._watch())
             except Exception as error:  # noqa: BLE001 - the next one may work

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from tidegate.errors import UndeterminedError
 from tidegate.policy.exceptions import ImagePolicyException
 from tidegate.policy.match import namespace_matches
-from tidegate.policy.model import Action, BrokenPolicy, ImagePolicy
+from tidegate.policy.model import BrokenPolicy, ImagePolicy
 from tidegate.policy.trust_stores import NO_TRUST, TrustSnapshot
 
 MAX_NAMESPACES = 4096
@@ -32,12 +32,11 @@ class NotSyncedError(UndeterminedError):
 class PolicySet:
     """The policies that apply to one namespace, ordered by name. One set per snapshot and content; it hashes by identity.
 
-    ``enforcing`` are those of them that deny. ``trust`` holds their trust stores and keys. ``exceptions`` are those from
-    these policies that apply in the namespace, ended ones among them.
+    ``trust`` holds their trust stores and keys. ``exceptions`` are those from these policies that apply in the namespace,
+    ended ones among them.
     """
 
     policies: tuple[Policy, ...]
-    enforcing: tuple[Policy, ...]
     trust: TrustSnapshot = NO_TRUST
     exceptions: tuple[ImagePolicyException, ...] = ()
 
@@ -50,8 +49,7 @@ class PolicySet:
     ) -> "PolicySet":
         """Return a new set of the policies."""
         ordered = tuple(sorted(policies, key=_order))
-        enforcing = tuple(policy for policy in ordered if Action.DENY in policy.actions)
-        return cls(policies=ordered, enforcing=enforcing, trust=trust, exceptions=tuple(exceptions))
+        return cls(policies=ordered, trust=trust, exceptions=tuple(exceptions))
 
     @property
     def has_running_images(self) -> bool:

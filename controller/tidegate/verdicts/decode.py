@@ -31,8 +31,6 @@ class StoredVerdict:
     """One ImageVerdict as it is stored. ``facts`` are empty where it has none."""
 
     name: str
-    uid: str
-    resource_version: str
     repository: Repository
     digest: Digest
     status: VerdictStatus
@@ -64,8 +62,6 @@ def stored_verdict(whole: VerdictObject) -> StoredVerdict:
         raise InvalidVerdictError("metadata.name", f"expected {object_name(repository, digest)}, of its image")
     return StoredVerdict(
         name=whole.metadata.name,
-        uid=whole.metadata.uid,
-        resource_version=whole.metadata.resource_version,
         repository=repository,
         digest=digest,
         status=whole.status,

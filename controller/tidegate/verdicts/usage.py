@@ -35,7 +35,6 @@ class RunningPod:
     """One Pod that has not ended."""
 
     namespace: str
-    name: str
     workload: OwningWorkload
     containers: tuple[RunningContainer, ...]
 

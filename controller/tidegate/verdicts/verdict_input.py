@@ -18,7 +18,6 @@ class NamespaceVerdict:
 
     namespace: str
     workloads: tuple[OwningWorkload, ...]
-    text: str
     verdict: ImageVerdict
 
 

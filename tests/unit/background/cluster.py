@@ -160,13 +160,10 @@ def pod_json(
     }
 
 
-def pod(name: str, *images: str, **more: Any) -> RunningPod:
-    """Return the same as it is decoded."""
-    return decode_pod(json.dumps(pod_json(name, *images, **more)).encode())
-
-
-def key(one: RunningPod) -> str:
-    return f"{one.namespace}/{one.name}"
+def pod(name: str, *images: str, **more: Any) -> tuple[str, RunningPod]:
+    """Return the same as it is decoded, after its key."""
+    decoded = decode_pod(json.dumps(pod_json(name, *images, **more)).encode())
+    return f"{decoded.namespace}/{name}", decoded
 
 
 class Snapshots:

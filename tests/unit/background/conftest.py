@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.background.cluster import FakeApi, Labels, Nodes, Snapshots, key
+from tests.unit.background.cluster import FakeApi, Labels, Nodes, Snapshots
 from tests.unit.background.web import STRICT
 from tests.unit.builders import full_policy
 from tests.unit.gather.fakes import FakeAws, Seen, build_limiters
@@ -57,9 +57,9 @@ class Leader:
     gap: timedelta | None = timedelta(0)
     silence_seconds: float = 0.0
 
-    def run_pods(self, *pods: RunningPod) -> None:
+    def run_pods(self, *pods: tuple[str, RunningPod]) -> None:
         for one in pods:
-            self.pods.put(key(one), one)
+            self.pods.put(*one)
 
     def set_policies(self, *policies: Any) -> None:
         self.policies.snapshot = PolicySnapshot.of(policies)

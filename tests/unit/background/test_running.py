@@ -4,24 +4,24 @@ import json
 
 import pytest
 
-from tests.unit.background.cluster import ECR, key, pod, pod_json
+from tests.unit.background.cluster import ECR, pod, pod_json
 from tests.unit.gather.fakes import APP, IMAGE
 from tidegate.background.pods import decode_pod, pods_query
 from tidegate.background.running import ImageInUse, PodTable, identify
 from tidegate.images.digest import Digest
 from tidegate.images.repository import OciRegistry, OciRepository
-from tidegate.verdicts.usage import OwningWorkload
+from tidegate.verdicts.usage import OwningWorkload, RunningPod
 
 OTHER = Digest("sha256:" + "1" * 64)
 TAG, DIGEST = f"{ECR}/team/app:v1", f"{ECR}/team/app@{IMAGE}"
 
 
-def table(*pods: object) -> tuple[PodTable, list[ImageInUse]]:
+def table(*pods: tuple[str, RunningPod]) -> tuple[PodTable, list[ImageInUse]]:
     touched: list[ImageInUse] = []
     made = PodTable()
     made.on_touch = touched.append
     for one in pods:
-        made.put(key(one), one)  # type: ignore[arg-type]
+        made.put(*one)
     return made, touched
 
 
@@ -35,7 +35,7 @@ def test_every_list_of_containers_and_image_volumes_count():
         "ephemeralContainers": [{"name": "e", "image": "debug:1"}],
         "volumes": [{"name": "v", "image": {"reference": "data:1"}}, {"name": "w", "emptyDir": {}}],
     }
-    found = pod("a", "app:1", **spec)
+    _, found = pod("a", "app:1", **spec)
     assert [(one.path, one.image) for one in found.containers] == [
         ("spec.containers[0].image", "app:1"),
         ("spec.initContainers[0].image", "init:1"),
@@ -46,14 +46,14 @@ def test_every_list_of_containers_and_image_volumes_count():
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 def test_a_pod_that_has_ended_runs_nothing(phase: str):
-    assert pod("a", TAG, ran=(DIGEST,), phase=phase).containers == ()
+    assert pod("a", TAG, ran=(DIGEST,), phase=phase)[1].containers == ()
     made, _ = table(pod("a", TAG, ran=(DIGEST,)))
-    made.put("shop/a", pod("a", TAG, ran=(DIGEST,), phase=phase))
+    made.put(*pod("a", TAG, ran=(DIGEST,), phase=phase))
     assert (len(made), made.images) == (0, 0)
 
 
 def test_a_pod_without_a_controller_is_its_own_workload():
-    assert pod("a", TAG, owner=None).workload == OwningWorkload(kind="Pod", name="a", api_version="v1", uid="pod-a")
+    assert pod("a", TAG, owner=None)[1].workload == OwningWorkload(kind="Pod", name="a", api_version="v1", uid="pod-a")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_pod_without_a_controller_is_its_own_workload():
 )
 def test_an_owner_that_no_object_can_be_is_none(owner: tuple[str, str, str]):
     """It would make the verdict an object that the API server refuses, and so hide the image."""
-    assert pod("a", TAG, owner=owner).workload.kind == "Pod"
+    assert pod("a", TAG, owner=owner)[1].workload.kind == "Pod"
 
 
 def test_null_lists_as_go_writes_them_are_empty():
@@ -147,7 +147,7 @@ def test_a_container_that_failed_to_start_never_ran():
     found = decode_pod(json.dumps(obj).encode())
     assert [one.since for one in found.containers] == [None, None]
     obj["status"]["containerStatuses"][1]["state"] = {"terminated": {"startedAt": "2026-02-01T00:00:00Z"}}
-    made, _ = table(decode_pod(json.dumps(obj).encode()))
+    made, _ = table(("shop/a", decode_pod(json.dumps(obj).encode())))
     since = made.uses((APP, IMAGE), same).usage.namespaces["shop"].since
     assert since is not None
     assert since.isoformat() == "2026-02-01T00:00:00+00:00"
@@ -164,14 +164,14 @@ def test_what_a_tag_means_now_does_not_run_since_a_container_started_by_it():
 def test_a_change_that_is_none_touches_nothing():
     made, touched = table(pod("a", TAG, ran=(DIGEST,)))
     touched.clear()
-    made.put("shop/a", pod("a", TAG, ran=(DIGEST,)))
+    made.put(*pod("a", TAG, ran=(DIGEST,)))
     assert touched == []
 
 
 def test_a_pod_made_anew_by_the_same_name_replaces_the_other():
     made, touched = table(pod("a", TAG, ran=(DIGEST,)))
     touched.clear()
-    made.put("shop/a", pod("a", TAG, ran=(f"{ECR}/team/app@{OTHER}",)))
+    made.put(*pod("a", TAG, ran=(f"{ECR}/team/app@{OTHER}",)))
     assert set(touched) == {(APP, IMAGE), (APP, OTHER)}
     assert not made.runs((APP, IMAGE))
     assert made.runs((APP, OTHER))
@@ -208,23 +208,23 @@ def test_a_tag_that_meant_another_digest_before_the_container_started_is_a_diffe
     """What the tag means later does not count, and neither does what it meant for an earlier image of the container."""
     made = PodTable()
     waiting, started = pod("web", TAG), pod("web", TAG, ran=(f"{ECR}/team/app@{OTHER}",))
-    made.put(key(waiting), waiting)
+    made.put(*waiting)
     made.resolve((APP, "v1"), IMAGE)
-    made.put(key(started), started)
+    made.put(*started)
     assert made.differences == 1
     (found,) = made.different()
     assert (found.named, found.runs, found.by_tag) == (IMAGE, OTHER, True)
     again = pod("web", TAG, ran=(f"{ECR}/team/app@{OTHER}",), since="2026-03-01T12:00:00Z")
-    made.put(key(again), again)
+    made.put(*again)
     assert made.differences == 1
     other = pod("web", f"{ECR}/team/app:v2", ran=(f"{ECR}/team/app@{OTHER}",))
-    made.put(key(other), other)
+    made.put(*other)
     assert made.differences == 0
-    made.put(key(waiting), waiting)
+    made.put(*waiting)
     made.resolve((APP, "v1"), OTHER)
-    made.put(key(started), started)
+    made.put(*started)
     assert made.differences == 0
-    made.drop(key(started))
-    made.put(key(started), started)
+    made.drop(started[0])
+    made.put(*started)
     assert made.differences == 0, "the tag was never asked for"
     assert not made._admitted

@@ -62,7 +62,7 @@ def verdict(scan: Any = None, *, present: Any = None, stores: Any = (), tag: str
             repository=reference.ecr,
             digest=DIGEST,
             evidence=given,
-            judged=[NamespaceVerdict(namespace="shop", workloads=(workload,), text=text, verdict=judged)],
+            judged=[NamespaceVerdict(namespace="shop", workloads=(workload,), verdict=judged)],
             usage=Usage(
                 namespaces={"shop": NamespaceUsage(pods=1, since=now - since, workloads=(workload,))}, tags=(tag,)
             ),

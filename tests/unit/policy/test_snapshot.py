@@ -9,7 +9,7 @@ from tests.unit.policy.examples import SCANNED, with_spec
 from tidegate.errors import UndeterminedError
 from tidegate.policy import snapshot as module
 from tidegate.policy.parse import compile_policy
-from tidegate.policy.snapshot import NotSyncedError, Policy, PolicySet, PolicySnapshot
+from tidegate.policy.snapshot import NotSyncedError, Policy, PolicySnapshot
 
 
 def policy(name: str, **spec: Any) -> Policy:
@@ -32,7 +32,6 @@ def test_a_cluster_without_policies_is_synced():
     empty = PolicySnapshot.of([])
     assert empty.synced
     assert len(empty.for_namespace("shop", {})) == 0
-    assert empty.for_namespace("shop", {}).enforcing == ()
 
 
 def test_a_namespace_gets_the_policies_that_match_it_in_order_of_their_names():
@@ -60,17 +59,6 @@ def test_labels_are_needed_only_where_a_policy_selects_by_them():
     by_label = policy("b", match={"namespaceSelector": {"matchLabels": {"team": "shop"}}})
     assert not PolicySnapshot.of([policy("a", match={"namespaces": ["shop"]})]).needs_labels
     assert PolicySnapshot.of([policy("a"), by_label]).needs_labels
-
-
-def test_enforcing_are_the_policies_that_deny():
-    found = PolicySet.of([
-        policy("a", validationActions=["Warn", "Audit"]),
-        policy("b", validationActions=["Audit", "Deny"]),
-        broken("c"),
-        broken("d", validationActions=["Audit"]),
-    ])  # fmt: skip
-    assert [one.name for one in found.enforcing] == ["b", "c"]
-    assert [one.name for one in found] == ["a", "b", "c", "d"]
 
 
 def test_the_same_labels_object_is_answered_from_memory(monkeypatch):

@@ -41,7 +41,7 @@ def verdict(
     snapshot = PolicySnapshot.of((full_policy(),) if policies is None else policies)
     plan = make_plan(text, snapshot.for_namespace(namespace, {}), nodes or platforms("linux/amd64"))
     found = judge_plan(plan, collected, now=now, monotonic=moment(now), audit_only=False)
-    return NamespaceVerdict(namespace=namespace, workloads=(WEB,), text=text, verdict=found)
+    return NamespaceVerdict(namespace=namespace, workloads=(WEB,), verdict=found)
 
 
 def given(

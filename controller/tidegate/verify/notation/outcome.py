@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tidegate.verify.notation.envelope.attributes import SigningScheme
 from tidegate.verify.notation.revocation.material import Question
 from tidegate.verify.notation.signer import SigningProfile
 from tidegate.verify.notation.trust_policy.level import Level, ValidationType
@@ -28,7 +27,6 @@ class NotationSigner:
 
     subject: str
     fingerprint: str
-    scheme: SigningScheme
     profile: SigningProfile | None
 
 
@@ -44,7 +42,6 @@ class NotationOutcome:
     are judged at the present moment, and the answers of revocation services.
     """
 
-    statement: str
     level: Level
     steps: tuple[NotationStep, ...]
     signer: NotationSigner | None = None

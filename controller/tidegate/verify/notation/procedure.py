@@ -323,11 +323,9 @@ class _Verification:
             signer = NotationSigner(
                 subject=self.chain[0].subject,
                 fingerprint=self.chain[0].fingerprint,
-                scheme=self._envelope.attributes.scheme,
                 profile=self.profile,
             )
         return NotationOutcome(
-            statement=self.statement.name,
             level=self.statement.signature_verification.level,
             steps=steps,
             signer=signer,

@@ -38,13 +38,11 @@ _JOB = re.compile(r"arn:aws[a-z-]*:signer:[a-z0-9-]+:[0-9]{12}:/signing-jobs/[A-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningProfile:
-    """Who signed: the profile, the version of it, and the job, as ARNs; partition and region are the profile's."""
+    """Who signed: the profile, the version of it, and the job, as ARNs."""
 
     profile_arn: str
     version_arn: str
     job_arn: str
-    partition: str
-    region: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +72,7 @@ def signing_profile(attributes: SignedAttributes, media_type: str) -> SigningPro
         raise _unparsable(PROFILE_VERSION)
     if _JOB.fullmatch(job) is None:
         raise _unparsable(SIGNING_JOB)
-    return SigningProfile(
-        profile_arn=profile["profile"],
-        version_arn=profile[0],
-        job_arn=job,
-        partition=profile["partition"],
-        region=profile["region"],
-    )
+    return SigningProfile(profile_arn=profile["profile"], version_arn=profile[0], job_arn=job)
 
 
 def check_profile_trusted(profile: SigningProfile, identities: TrustedIdentities) -> None:

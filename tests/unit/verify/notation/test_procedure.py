@@ -371,7 +371,7 @@ def test_a_token_of_a_stranger_asks_nothing():
 @pytest.mark.parametrize("level", LEVELS)
 def test_no_step_no_verification(level: str):
     """An outcome without a passed step concludes nothing: "no error" is not "verified"."""
-    empty = NotationOutcome(statement="policy", level=Level(level), steps=())
+    empty = NotationOutcome(level=Level(level), steps=())
     assert empty.conclusion is Conclusion.INCONCLUSIVE
     assert empty.decisive is None
 

@@ -90,11 +90,6 @@ class PodTable:
         return len(self._pods)
 
     @property
-    def images(self) -> int:
-        """Return the number of images that run."""
-        return len(self._by_image)
-
-    @property
     def differences(self) -> int:
         """Return the number of containers that run another digest than the admitted one."""
         return sum(self._different.values())

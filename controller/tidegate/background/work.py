@@ -128,11 +128,6 @@ class Work:
         return self._reads.registries
 
     @property
-    def collecting(self) -> int:
-        """Return of how many images the evidence is being looked up."""
-        return self._reads.collecting
-
-    @property
     def is_watching(self) -> bool:
         """Whether every image was considered once since this process leads, and changes of its Pods are seen."""
         return self.considered.is_set() and self._silence_seconds() < LINGER_SECONDS

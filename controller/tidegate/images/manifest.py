@@ -68,11 +68,6 @@ class Manifest:
     size: int
     children: tuple[IndexEntry, ...]
 
-    @property
-    def is_index(self) -> bool:
-        """Tell whether this is an index."""
-        return self.media_type in INDEX_TYPES
-
 
 class _Descriptor(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     media_type: str

@@ -16,8 +16,6 @@ from tidegate.posture.iam_policy import Effect, PolicyStatement, parse_policy_te
 from tidegate.posture.principals import EVERYONE, PrincipalSet, account_set, intersections
 from tidegate.strict.quotation import printable
 
-REGISTRY_ACTIONS = frozenset({"ecr:replicateimage", "ecr:batchimportupstreamimage", "ecr:createrepository"})
-"""The actions that a registry policy of scope V1 is applied to."""
 MAX_WHY = 300
 """Characters of why a statement does not count; they may quote it."""
 

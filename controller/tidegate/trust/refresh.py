@@ -114,10 +114,6 @@ class Refresh(Generic[Name, Answer]):
                 task.cancel()
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def read_due(self) -> None:
-        """Read what is due now, once."""
-        await asyncio.gather(*(self._read_one(name) for name in self._due()))
-
     def _due(self) -> list[Name]:
         """Return the names to read now, those without an answer first."""
         now = self._now()

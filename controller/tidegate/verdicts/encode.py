@@ -92,11 +92,6 @@ def encode(given: VerdictInput, now: datetime, *, before: StoredVerdict | None =
     raise AssertionError("the last step has no room for anything longer")
 
 
-def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two objects say the same, whenever on a day it was looked up and written."""
-    return timeless(one) == timeless(other)
-
-
 def size_of_object(obj: Mapping[str, Any]) -> int:
     """Return about how many bytes the API server stores."""
     text = msgspec.json.encode(obj)

@@ -83,7 +83,7 @@ async def test_a_finding_that_arrives_turns_a_verdict_bad_and_is_reported_once(
         # Another leader, or this one after a restart, finds the verdict as it is and reports nothing.
     async with live_role(rights, aws, monkeypatch) as role:
         await until(role.work.considered.is_set, what="every image considered")
-        await until(lambda: not role.work.collecting, what="all evidence")
+        await until(lambda: not role.work._reads.collecting, what="all evidence")
         await asyncio.sleep(0.5)
         assert len(await role.events(namespace, "ImageNotAllowed")) == 1
         assert not role.parts.counts.events._counts
@@ -164,7 +164,7 @@ async def test_a_changed_policy_judges_again_without_a_call_to_aws(
         await role.apply_policy("production", POLICY)
         await role.deploy(namespace, f"{ECR}/team/web:v1")
         await role.verdict(digest)
-        await until(lambda: not role.work.collecting, what="all evidence")
+        await until(lambda: not role.work._reads.collecting, what="all evidence")
         aws.reset_counters()
         await role.apply_policy("production", {**POLICY, "vulnerabilities": {"maxCounts": {"CRITICAL": 0, "HIGH": 0}}})
         found = await role.verdict(digest, where=lambda one: one["status"]["outcome"] == "Fail")

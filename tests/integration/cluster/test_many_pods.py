@@ -38,7 +38,7 @@ async def main():
         await asyncio.sleep(0.05)
     # Not ru_maxrss: a child inherits the peak of the process that started it.
     (peak,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
-    print("measured", len(pods), pods.images, int(peak.split()[1]) // 1024)
+    print("measured", len(pods), len(pods._by_image), int(peak.split()[1]) // 1024)
     task.cancel()
 
 asyncio.run(main())

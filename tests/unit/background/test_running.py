@@ -49,7 +49,7 @@ def test_a_pod_that_has_ended_runs_nothing(phase: str):
     assert pod("a", TAG, ran=(DIGEST,), phase=phase)[1].containers == ()
     made, _ = table(pod("a", TAG, ran=(DIGEST,)))
     made.put(*pod("a", TAG, ran=(DIGEST,), phase=phase))
-    assert (len(made), made.images) == (0, 0)
+    assert (len(made), made._by_image) == (0, {})
 
 
 def test_a_pod_without_a_controller_is_its_own_workload():

@@ -58,6 +58,10 @@ def one(source: Source, clock: Clock) -> Refresh[str, str]:
     return Refresh(source.read, now=clock)
 
 
+async def read_due(one: Refresh[str, str]):
+    await asyncio.gather(*(one._read_one(name) for name in one._due()))
+
+
 @asynccontextmanager
 async def running(one: Refresh[str, str]):
     task = asyncio.create_task(one.run())
@@ -67,30 +71,30 @@ async def running(one: Refresh[str, str]):
 
 
 async def test_nothing_is_read_that_nobody_wants(one, source):
-    await one.read_due()
+    await read_due(one)
     assert source.asked == []
     assert one.answer("a") is None
 
 
 async def test_what_is_wanted_is_read_once_until_it_is_due(one, source, clock):
     one.want(["a", "b"])
-    await one.read_due()
+    await read_due(one)
     assert sorted(source.asked) == ["a", "b"]
     clock.seconds = 99.9
-    await one.read_due()
+    await read_due(one)
     assert len(source.asked) == 2
     clock.seconds = 100.0
-    await one.read_due()
+    await read_due(one)
     assert len(source.asked) == 4
 
 
 async def test_what_is_no_longer_wanted_is_forgotten(one, source):
     one.want(["a"])
-    await one.read_due()
+    await read_due(one)
     one.want(["b"])
     assert one.answer("a") is None
     one.want(["a"])
-    await one.read_due()
+    await read_due(one)
     assert source.asked == ["a", "a"]
 
 
@@ -100,7 +104,7 @@ async def test_failures_are_tried_again_later_and_later(one, source, clock):
     tries = []
     while clock.seconds < 3000:
         before = len(source.asked)
-        await one.read_due()
+        await read_due(one)
         if len(source.asked) > before:
             tries.append(clock.seconds)
         clock.seconds += 5
@@ -112,24 +116,24 @@ async def test_a_success_ends_the_count_of_failures(one, source, clock):
     source.failing = {"a"}
     one.want(["a"])
     for clock.seconds in (0.0, 5.0, 15.0):
-        await one.read_due()
+        await read_due(one)
     source.failing = set()
     clock.seconds = 35.0
-    await one.read_due()
+    await read_due(one)
     source.failing = {"a"}
     clock.seconds = 135.0
-    await one.read_due()
+    await read_due(one)
     clock.seconds = 140.0
-    await one.read_due()
+    await read_due(one)
     assert len(source.asked) == 6
 
 
 async def test_a_reader_is_given_what_is_known(one, source, clock):
     one.want(["a"])
-    await one.read_due()
+    await read_due(one)
     source.failing = {"a"}
     clock.seconds = 100.0
-    await one.read_due()
+    await read_due(one)
     assert one.answer("a") == "a1"
 
 
@@ -138,13 +142,13 @@ async def test_news_are_told_and_nothing_else_is(one, source, clock):
     one.notify(lambda: told.append(clock.seconds))
     source.constant = True
     one.want(["a"])
-    await one.read_due()
+    await read_due(one)
     clock.seconds = 100.0
-    await one.read_due()
+    await read_due(one)
     assert told == [0.0]
     source.constant = False
     clock.seconds = 200.0
-    await one.read_due()
+    await read_due(one)
     assert told == [0.0, 200.0]
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import tidegate.app.admission  # noqa: F401 - the controller's imports are part of its memory
@@ -101,8 +102,21 @@ async def _fill(count: int, requests: int = 0) -> None:
     observer = Observer(Metrics())
     rate = RateLimit(per_second=1e9, burst=1_000_000_000)
     limiters = ApiLimiters(clock=clock, rate=rate, observer=observer, executor=ThreadPoolExecutor(8))
+    # No policy here wants what these would tell.
+    unasked: Any = SimpleNamespace(repository_configurations=None)
     sources = Sources(
-        images=memory, manifests=memory, repositories=memory, scan_types=memory, basic_scans=memory, inspections=memory
+        images=memory,
+        manifests=memory,
+        repositories=memory,
+        scan_types=memory,
+        basic_scans=memory,
+        inspections=memory,
+        signatures=unasked,
+        signing=unasked,
+        signer=unasked,
+        other_registries=unasked,
+        revocation_services=unasked,
+        configurations=unasked,
     )
     facts = Lookups(sources=sources, limiters=limiters, clock=clock, limit=1_000_000, budget=Budget(1 << 34))
     gate = Reviewer(

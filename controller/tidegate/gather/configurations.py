@@ -31,20 +31,18 @@ _REFUSALS = frozenset({Cause.ACCESS_DENIED, Cause.ROLE_DENIED, Cause.CREDENTIALS
 
 
 class Configurations:
-    """The caches of both; without a source every configuration is missing."""
+    """The caches of both."""
 
     def __init__(
-        self, *, source: ConfigurationSource | None, limiters: ApiLimiters, clock: Clock, limit: int, budget: Budget
+        self, *, source: ConfigurationSource, limiters: ApiLimiters, clock: Clock, limit: int, budget: Budget
     ) -> None:
         self._source = source
         self._limiters = limiters
-        self._batches: Batcher[EcrRegistry, str, Configuration] | None = None
-        if source is not None:
-            self._batches = Batcher(
-                size=MAX_CONFIGURED_REPOSITORIES,
-                limiter=partial(limiters.limiter, REPOSITORY_CONFIGURATION_SOURCE),
-                call=source.repository_configurations,
-            )
+        self._batches = Batcher[EcrRegistry, str, Configuration](
+            size=MAX_CONFIGURED_REPOSITORIES,
+            limiter=partial(limiters.limiter, REPOSITORY_CONFIGURATION_SOURCE),
+            call=source.repository_configurations,
+        )
         self.registries = FactCache[EcrRegistry, RegistryConfiguration](
             source=REGISTRY_CONFIGURATION_SOURCE,
             limit=limit,
@@ -67,16 +65,12 @@ class Configurations:
         )
 
     async def _of_registry(self, registry: EcrRegistry) -> RegistryConfiguration | Missing:
-        if self._source is None:
-            return Missing(Cause.NOT_ASKED, REGISTRY_CONFIGURATION_SOURCE)
         limiter = self._limiters.limiter(REGISTRY_CONFIGURATION_SOURCE, registry)
         answer = await limiter.ask(partial(self._source.registry_configuration, registry))
         found = no_region(answer, limiter.source)
         return found if isinstance(found, Missing) else _kept(found, self.registries.before(registry))
 
     async def _of_repository(self, repository: EcrRepository) -> Configuration | Missing:
-        if self._batches is None:
-            return Missing(Cause.NOT_ASKED, REPOSITORY_CONFIGURATION_SOURCE)
         answer = await self._batches.get(repository.registry, repository.name)
         if isinstance(answer, UnknownRegionError):
             return Absence.REGION

@@ -16,7 +16,7 @@ from tidegate.evidence.image import Absence, BadContent, ImageDetail, ImageStatu
 from tidegate.evidence.index_children import images_within, index_children
 from tidegate.evidence.ports import MAX_IMAGE_IDS, FetchedManifest
 from tidegate.evidence.signature_artifacts import Descriptor
-from tidegate.evidence.source_unavailable import SourceUnavailableError, UnknownRegionError
+from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.gather import lifetimes
 from tidegate.gather.api_limiters import ApiLimiters
 from tidegate.gather.batch import Batcher
@@ -87,11 +87,9 @@ class Manifests:
 
     async def describe(self, repository: OciRepository, image: ImageId) -> ImageDetail | Absence | Missing:
         """Ask a registry that is not Amazon ECR what a tag or digest means."""
-        other = self._sources.other_registries
-        if other is None:
-            return Missing(Cause.NOT_ASKED, OTHER_SOURCE)
         limiter = self._limiters.limiter(OTHER_SOURCE, repository.registry)
-        answer = await limiter.ask(partial(other.describe, repository, image, seconds=DESCRIBE_SECONDS))
+        describe = self._sources.other_registries.describe
+        answer = await limiter.ask(partial(describe, repository, image, seconds=DESCRIBE_SECONDS))
         found: Descriptor | Absence | Missing = no_region(answer, OTHER_SOURCE)
         if not isinstance(found, Descriptor):
             return found
@@ -155,10 +153,7 @@ class Manifests:
     def _fetch(self, repository: Repository, digests: Sequence[Digest]) -> Mapping[Digest, FetchedManifest]:
         if isinstance(repository, EcrRepository):
             return self._sources.manifests.get_manifests(repository, digests)
-        other = self._sources.other_registries
-        if other is None:
-            return dict.fromkeys(digests, SourceUnavailableError(Cause.NOT_ASKED, OTHER_SOURCE))
-        return other.get_manifests(repository, digests)
+        return self._sources.other_registries.get_manifests(repository, digests)
 
 
 def _within_bound(children: tuple[PlatformImage, ...]) -> Runnable:

@@ -126,8 +126,7 @@ class Revocations:
 
     def _refusal(self, question: Question) -> NoAnswer | None:
         """Return why a service is never asked; that is no failure of the service, and not recorded as one."""
-        services = self._sources.revocation_services
-        return None if services is None or isinstance(question, SignerQuestion) else services.refusal(question)
+        return None if isinstance(question, SignerQuestion) else self._sources.revocation_services.refusal(question)
 
     def _no_answer(self, question: Question, fact: Missing) -> NoAnswer:
         if not isinstance(question, SignerQuestion) and (reason := self._reasons.get(question)) is not None:
@@ -140,12 +139,9 @@ class Revocations:
         return await self._fetch(question)
 
     async def _ask_signer(self, question: SignerQuestion) -> _Kept | Missing:
-        signer = self._sources.signer
-        if signer is None:
-            return Missing(Cause.NOT_ASKED, SIGNER_SOURCE)
         limiter = self._limiters.limiter(SIGNER_SOURCE, _place(question))
         asked = self._clock.monotonic()
-        answer = await limiter.ask(partial(signer.revocation_status, question))
+        answer = await limiter.ask(partial(self._sources.signer.revocation_status, question))
         if isinstance(answer, SignerRevocations):
             return _Kept(answer, None, asked)
         return answer if isinstance(answer, Missing) else Missing(Cause.UNEXPECTED_ANSWER, SIGNER_SOURCE)
@@ -156,17 +152,14 @@ class Revocations:
         An invalid or expired answer counts as none, so that an earlier one stays valid until its own next update: the
         services are asked over plain HTTP.
         """
-        services = self._sources.revocation_services
         seconds = OCSP_TIMEOUT_SECONDS if isinstance(question, OcspQuestion) else CRL_TIMEOUT_SECONDS
         source = "ocsp" if isinstance(question, OcspQuestion) else "crl"
-        if services is None:
-            return Missing(Cause.NOT_ASKED, source)
         limiter = self._limiters.limiter(source, OciRegistry((urlsplit(question.url).hostname or "")[:255]))
         asked = self._clock.monotonic()
         reasons: list[str] = []
 
         def fetch() -> _Kept:
-            answer = services.fetch(question, seconds)
+            answer = self._sources.revocation_services.fetch(question, seconds)
             if isinstance(answer, NoAnswer):
                 reasons.append(answer.reason)
                 raise SourceUnavailableError(Cause.UNREACHABLE, source, answer.reason)

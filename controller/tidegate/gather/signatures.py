@@ -165,8 +165,6 @@ class Signatures:
         repository, digest, kinds = key
         wanted = wanted_of(kinds, self._searched_for.pop(key, ()))
         source = self._sources.signatures if isinstance(repository, EcrRepository) else self._sources.other_registries
-        if source is None:
-            return Missing(Cause.NOT_ASKED, _source(repository))
         limiter = self._limiters.limiter(_source(repository), repository.registry, calls=REGISTRY_SEARCHES)
         search = partial(
             source.find_artifacts,
@@ -202,7 +200,7 @@ class Signatures:
 
     def _explains(self, results: Mapping[Requirement, VerificationResult]) -> bool:
         """Return whether ECR's own signing may explain why a Notation signature is missing."""
-        return self._sources.signing is not None and any(
+        return any(
             isinstance(requirement.authority, NotationAuthority)
             and result.state in {VerificationState.ABSENT, VerificationState.FAILED}
             for requirement, result in results.items()
@@ -210,11 +208,8 @@ class Signatures:
 
     async def _ask_hints(self, key: tuple[EcrRepository, Digest]) -> tuple[SigningHint, ...] | Missing:
         repository, digest = key
-        signing = self._sources.signing
-        if signing is None:
-            return Missing(Cause.NOT_ASKED, HINT_SOURCE)
         limiter = self._limiters.limiter(HINT_SOURCE, repository.registry)
-        answer = await limiter.ask(partial(signing.signing_status, repository, digest))
+        answer = await limiter.ask(partial(self._sources.signing.signing_status, repository, digest))
         if isinstance(answer, Missing):
             # A hint only adds to a message: without an answer there is none, and it is not asked for again at once.
             return ()

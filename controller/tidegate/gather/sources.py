@@ -51,7 +51,7 @@ class RevocationServices(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where each kind of fact comes from; None where there is no source, and the fact is missing then."""
+    """Where each kind of fact comes from."""
 
     images: ImageSource
     manifests: ManifestSource
@@ -59,9 +59,9 @@ class Sources:
     scan_types: ScanTypeSource
     basic_scans: BasicScanSource
     inspections: InspectionSource
-    signatures: SignatureSource[EcrRepository] | None = None
-    signing: SigningStatusSource | None = None
-    signer: SignerRevocationSource | None = None
-    other_registries: OtherRegistry | None = None
-    revocation_services: RevocationServices | None = None
-    configurations: ConfigurationSource | None = None
+    signatures: SignatureSource[EcrRepository]
+    signing: SigningStatusSource
+    signer: SignerRevocationSource
+    other_registries: OtherRegistry
+    revocation_services: RevocationServices
+    configurations: ConfigurationSource

@@ -13,7 +13,9 @@ from tidegate.evidence.image import Absence, ImageDetail, ImageStatus
 from tidegate.evidence.inspection import FoundFindings
 from tidegate.evidence.registry_configuration import RegistryConfiguration, RepositoryConfiguration
 from tidegate.evidence.repository import RepositorySettings, ScanType, TagMutability
+from tidegate.evidence.revocation import SignerRevocations
 from tidegate.evidence.scan import Coverage, Finding, Scanner, ScanReport, ScanState, Severity
+from tidegate.evidence.signature_artifacts import FoundArtifacts, SigningHint
 from tidegate.evidence.source_unavailable import SourceUnavailableError
 from tidegate.gather.api_limiter import RateLimit
 from tidegate.gather.api_limiters import ApiLimiters
@@ -22,7 +24,8 @@ from tidegate.gather.sources import Sources
 from tidegate.images.digest import Digest, digest_of
 from tidegate.images.image_id import ImageId
 from tidegate.images.manifest import OCI_MANIFEST
-from tidegate.images.repository import EcrRegistry, EcrRepository, Registry
+from tidegate.images.repository import EcrRegistry, EcrRepository, Registry, Repository
+from tidegate.verify.notation.revocation.material import NoAnswer
 
 REGISTRY = EcrRegistry("aws", "111122223333", "eu-west-1")
 OTHER = EcrRegistry("aws", "444455556666", "eu-west-1")
@@ -111,6 +114,11 @@ class FakeAws:
             scan_types=self,
             basic_scans=self,
             inspections=self,
+            signatures=self,
+            signing=self,
+            signer=self,
+            other_registries=self,
+            revocation_services=self,
             configurations=self,
         )
 
@@ -130,7 +138,7 @@ class FakeAws:
         images = by_digest | self.images
         return {each: images.get(each, Absence.IMAGE) for each in ids}
 
-    def get_manifests(self, repository: EcrRepository, digests: Sequence[Digest]) -> Mapping[Digest, Any]:
+    def get_manifests(self, repository: Repository, digests: Sequence[Digest]) -> Mapping[Digest, Any]:
         self._ask("ecr:BatchGetImage", repository.registry, digests)
         return {each: self.manifests.get(each, Absence.IMAGE) for each in digests}
 
@@ -163,6 +171,24 @@ class FakeAws:
         answer = {each: self.found.get(each[1], FoundFindings()) for each in images}
         self._ask("inspector2:ListFindings", registry, images)
         return answer
+
+    def find_artifacts(self, *_: Any, **_more: Any) -> FoundArtifacts:
+        return FoundArtifacts(artifacts=(), skipped=(), complete=True)
+
+    def signing_status(self, *_: Any) -> Sequence[SigningHint]:
+        return ()
+
+    def revocation_status(self, *_: Any, **_more: Any) -> SignerRevocations:
+        raise unavailable(Cause.UNREACHABLE, "signer:GetRevocationStatus")
+
+    def describe(self, *_: Any, **_more: Any) -> Absence:
+        return Absence.IMAGE
+
+    def refusal(self, *_: Any) -> NoAnswer:
+        return NoAnswer(reason="nobody is asked")
+
+    def fetch(self, *_: Any) -> NoAnswer:
+        return NoAnswer(reason="nobody answers")
 
     def _ask(self, source: str, registry: Registry, ids: Sequence[Any]) -> None:
         self.asked.append((source, tuple(ids)))

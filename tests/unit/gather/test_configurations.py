@@ -1,7 +1,6 @@
 """The configuration of registries and repositories: kept for hours, shared, and each part for itself."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +13,6 @@ from tidegate.evidence.image import Absence
 from tidegate.evidence.needs import needs
 from tidegate.evidence.source_unavailable import UnknownRegionError
 from tidegate.gather import lifetimes
-from tidegate.gather.collector import Collector
-from tidegate.gather.lookups import Lookups
 from tidegate.images.image_id import ImageId
 from tidegate.images.reference import parse_reference
 
@@ -57,14 +54,6 @@ class TestKept:
         assert aws.count(REGISTRY) == 1
         assert max(aws.ids(REPOSITORY)) <= 25
         assert aws.count(REPOSITORY) <= 4
-
-    async def test_without_a_source_it_is_missing(self, aws, limiters, clock):
-        """Never an answer."""
-        sources = replace(aws.sources(), configurations=None)
-        collector = Collector(Lookups(sources=sources, limiters=limiters, clock=clock, limit=10), clock)
-        found = await collector.collect(PINNED, CONFIGURED, deadline=clock.monotonic() + 9)
-        for fact in (found.registry_configuration, found.repository_configuration):
-            assert isinstance(fact, Missing)
 
     async def test_an_image_that_is_not_there_keeps_what_was_asked(self, aws, collect):
         """Its configuration is no answer about the image."""

@@ -96,10 +96,3 @@ async def test_that_it_could_not_be_asked_is_none(collect, other, registry):
     registry.answer = unavailable(Cause.UNREACHABLE, OTHER_SOURCE)
     assert (await collect()).detail == Missing(Cause.UNREACHABLE, OTHER_SOURCE)
     assert other.known(TAG, ALL).valid_until == 0.0
-
-
-async def test_where_no_other_registry_is_to_be_asked_nothing_is_known(aws, collector, clock):
-    evidence = await collector.collect(TAG, ALL, deadline=clock.monotonic() + 60.0)
-    assert isinstance(evidence.detail, Missing)
-    assert evidence.detail.cause is Cause.NOT_ASKED
-    assert aws.asked == []

@@ -85,7 +85,6 @@ class Recorder:
         if isinstance(repository, EcrRepository):
             found = self._sources.manifests.get_manifests(repository, digests)
         else:
-            assert self._sources.other_registries is not None
             found = self._sources.other_registries.get_manifests(repository, digests)
         for one, answer in found.items():
             if isinstance(answer, StoredManifest):
@@ -103,7 +102,6 @@ class Recorder:
 
     def registry_configuration(self, registry: EcrRegistry) -> RegistryConfiguration:
         """Ask, and keep the configuration of a registry."""
-        assert self._sources.configurations is not None
         found = self._recorded.registries[registry] = self._sources.configurations.registry_configuration(registry)
         return found
 
@@ -111,7 +109,6 @@ class Recorder:
         self, registry: EcrRegistry, names: Sequence[str]
     ) -> Mapping[str, ConfiguredRepository]:
         """Ask, and keep the configuration of repositories."""
-        assert self._sources.configurations is not None
         found = self._sources.configurations.repository_configurations(registry, names)
         for one, answer in found.items():
             if isinstance(answer, RepositoryConfiguration | Absence):
@@ -150,10 +147,8 @@ class Recorder:
     ) -> FoundArtifacts:
         """Ask, and keep the signatures, unless some could not be read."""
         if isinstance(repository, EcrRepository):
-            assert self._sources.signatures is not None
             found = self._sources.signatures.find_artifacts(repository, digest, wanted=wanted, seconds=seconds)
         else:
-            assert self._sources.other_registries is not None
             found = self._sources.other_registries.find_artifacts(repository, digest, wanted=wanted, seconds=seconds)
         if found.cut_short is None:
             self._keep(repository, digest, found)
@@ -170,21 +165,18 @@ class Recorder:
 
     def signing_status(self, repository: EcrRepository, digest: Digest) -> Sequence[SigningHint]:
         """Ask, and keep the status of managed signing."""
-        assert self._sources.signing is not None
         found = self._sources.signing.signing_status(repository, digest)
         self._recorded.hints[repository, digest] = found
         return found
 
     def revocation_status(self, question: SignerQuestion, *, account: str | None = None) -> SignerRevocations:
         """Ask, and keep the answer of AWS Signer."""
-        assert self._sources.signer is not None
         found = self._sources.signer.revocation_status(question, account=account)
         self._recorded.signer[question] = found
         return found
 
     def describe(self, repository: OciRepository, image: ImageId, *, seconds: float) -> Descriptor | Absence:
         """Ask another registry, and keep what a tag or digest means."""
-        assert self._sources.other_registries is not None
         found = self._sources.other_registries.describe(repository, image, seconds=seconds)
         self._recorded.images[repository, image] = (
             found
@@ -197,12 +189,10 @@ class Recorder:
 
     def refusal(self, question: OcspQuestion | CrlQuestion) -> NoAnswer | None:
         """Return why a revocation service is never asked, or None."""
-        assert self._sources.revocation_services is not None
         return self._sources.revocation_services.refusal(question)
 
     def fetch(self, question: OcspQuestion | CrlQuestion, seconds: float) -> bytes | NoAnswer:
         """Ask, and keep the service's answer."""
-        assert self._sources.revocation_services is not None
         found = self._sources.revocation_services.fetch(question, seconds)
         if isinstance(found, bytes):
             self._recorded.answers[question] = found

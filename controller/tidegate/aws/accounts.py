@@ -10,7 +10,6 @@ from tidegate.errors import ConfigurationError
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE = re.compile(r"arn:[a-z][a-z0-9-]{0,30}:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,576}", re.ASCII)
-_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
 
 class ScannerChoice(StrEnum):
@@ -66,7 +65,6 @@ class AwsSettings:
     endpoint_urls: Mapping[str, str] = field(default_factory=dict)
     region: str | None = None
     event_queue: QueueUrl | None = None
-    role_session_name: str = "tidegate"
     connect_timeout_seconds: float = 1.0
     read_timeout_seconds: float = 2.0
     attempts: int = 2
@@ -79,5 +77,3 @@ class AwsSettings:
         seen = [each.account for each in self.accounts]
         if twice := sorted({each for each in seen if seen.count(each) > 1}):
             raise ConfigurationError(f"registry accounts are listed twice: {', '.join(twice)}")
-        if not _SESSION_NAME.fullmatch(self.role_session_name):
-            raise ConfigurationError(f"not a role session name: {self.role_session_name[:80]!r}")

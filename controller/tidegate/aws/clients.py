@@ -193,7 +193,7 @@ class Clients:
             return _Client(self._make(self._session, service, region), None)
         if account.account not in self._roles:
             sts: Any = self.sts(region)
-            credentials = RoleCredentials(account, sts.assume_role, session_name=self.settings.role_session_name)
+            credentials = RoleCredentials(account, sts.assume_role)
             session = botocore.session.Session()
             session.register_component("data_loader", self._session.get_component("data_loader"))
             only = SimpleNamespace(load_credentials=lambda: credentials)

@@ -22,6 +22,7 @@ from tidegate.evidence.source_unavailable import SourceUnavailableError, again
 SOURCE = "sts:AssumeRole"
 SESSION_SECONDS = 3600
 """The most that AWS allows for a chained role."""
+SESSION_NAME = "tidegate"
 REFUSAL_SECONDS = 5.0
 """How long a failed AssumeRole answers all threads."""
 
@@ -38,12 +39,12 @@ class RoleCredentials(DeferredRefreshableCredentials):
     needed the credentials: ROLE_DENIED if STS refuses, otherwise the cause of the STS call.
     """
 
-    def __init__(self, account: RegistryAccount, assume_role: AssumeRole, *, session_name: str) -> None:
+    def __init__(self, account: RegistryAccount, assume_role: AssumeRole) -> None:
         super().__init__(refresh_using=self._assume, method="assume-role")
         self._account = account.role_account or ""
         self._request = {
             "RoleArn": account.role_arn,
-            "RoleSessionName": session_name,
+            "RoleSessionName": SESSION_NAME,
             "DurationSeconds": SESSION_SECONDS,
         } | ({"ExternalId": account.external_id} if account.external_id is not None else {})
         self._assume_role = assume_role

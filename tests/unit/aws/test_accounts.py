@@ -43,9 +43,3 @@ def test_roles_with_a_path_and_of_other_partitions_are_accepted():
 def test_an_account_listed_twice_is_refused():
     with pytest.raises(ConfigurationError, match="444455556666"):
         AwsSettings(accounts=(RegistryAccount(account="444455556666"), RegistryAccount(account="444455556666")))
-
-
-@pytest.mark.parametrize("name", ["x", "a b", "a" * 65, "name\n"])
-def test_a_session_name_that_sts_would_refuse_is_refused(name):
-    with pytest.raises(ConfigurationError):
-        AwsSettings(role_session_name=name)

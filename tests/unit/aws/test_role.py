@@ -53,7 +53,7 @@ class Sts:
 
 
 def credentials(sts):
-    return RoleCredentials(ACCOUNT, sts.assume_role, session_name="tidegate")
+    return RoleCredentials(ACCOUNT, sts.assume_role)
 
 
 def denied(code="AccessDenied"):
@@ -87,7 +87,7 @@ def test_the_role_is_assumed_with_its_external_id_and_a_session_name():
 def test_an_external_id_that_is_not_set_is_not_sent():
     sts = Sts()
     plain = RegistryAccount(account=ACCOUNT.account, role_arn=ACCOUNT.role_arn)
-    key(RoleCredentials(plain, sts.assume_role, session_name="tidegate"))
+    key(RoleCredentials(plain, sts.assume_role))
     assert "ExternalId" not in sts.requests[0]
 
 

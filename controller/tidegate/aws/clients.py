@@ -107,9 +107,9 @@ class Clients:
         """Return the settings of an account."""
         return self._accounts.get(account) or RegistryAccount(account=account)
 
-    def endpoint_url(self, service: str, registry: EcrRegistry) -> str:
-        """Return the URL at which a service is called about a registry."""
-        return str(self._client(service, self.account(registry.account), registry.region).sdk.meta.endpoint_url)
+    def ecr_url(self, registry: EcrRegistry) -> str:
+        """Return the URL at which ECR is called about a registry."""
+        return str(self._client("ecr", self.account(registry.account), registry.region).sdk.meta.endpoint_url)
 
     def check_region(self, registry: EcrRegistry) -> None:
         """Raise UnknownRegionError unless the SDK knows ECR in the registry's region and partition.

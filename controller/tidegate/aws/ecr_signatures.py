@@ -191,7 +191,7 @@ class _Store:
         reply.require_same("layerDigest", blob.digest)
         return self._downloads.fetch(
             reply.text("downloadUrl"),
-            endpoint=self._clients.endpoint_url("ecr", self._repository.registry),
+            endpoint=self._clients.ecr_url(self._repository.registry),
             blob=blob,
             seconds_left=self.seconds_left,
         )

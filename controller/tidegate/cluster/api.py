@@ -185,10 +185,10 @@ class KubernetesApi:
         body = msgspec.json.encode(obj).decode()
         return await self._ask("PATCH", path, answer=Json, body=body, content_type=APPLY_PATCH, query=query)
 
-    def get_here(self, path: str, *, answer: type[T], query: Mapping[str, str], seconds: float = CALL_SECONDS) -> T:
+    def get_here(self, path: str, *, answer: type[T], query: Mapping[str, str]) -> T:
         """Return an object or a page of a list, read in the caller's own thread."""
         request = {"query_params": list(query.items()), "header_params": {"Accept": _JSON}, "body": None}
-        return self._call("GET", path, answer, time.monotonic() + seconds, request, None)
+        return self._call("GET", path, answer, time.monotonic() + CALL_SECONDS, request, None)
 
     def open_stream(self, path: str, *, query: Mapping[str, str], silence_seconds: float) -> urllib3.BaseHTTPResponse:
         """Return the open response of a watch, read in the caller's own thread; it must be closed.

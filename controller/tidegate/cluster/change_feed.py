@@ -41,10 +41,9 @@ class WatchedChangeFeed(Resynced):
         namespace: str,
         name: str,
         confirm: Callable[[Mapping[Registry, Confirmation]], None],
-        every_seconds: float = EVERY_SECONDS,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        super().__init__("change feed", every_seconds=every_seconds)
+        super().__init__("change feed", every_seconds=EVERY_SECONDS)
         self._api = api
         self._path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
         self._confirm = confirm

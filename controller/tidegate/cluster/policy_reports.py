@@ -6,7 +6,7 @@ leaders cannot overwrite each other.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -68,19 +68,18 @@ class PolicyReportWriter:
         *,
         is_complete: Callable[[], bool],
         now: Callable[[], datetime],
-        kinds: Sequence[PolicyReportKind] = REPORT_KINDS,
     ) -> None:
         self._api = api
         self._book = book
         self._is_complete = is_complete
         self._now = now
-        self._kinds = {kind: _Written() for kind in kinds}
+        self._kinds = {kind: _Written() for kind in REPORT_KINDS}
         self._places = asyncio.Semaphore(WRITES_AT_ONCE)
         self.counts = WriteCounts()
 
     async def run(self) -> None:
         """Write until cancelled."""
-        self._kinds = {kind: _Written() for kind in self._kinds}
+        self._kinds = {kind: _Written() for kind in REPORT_KINDS}
         loop = asyncio.get_running_loop()
         resync = loop.time()
         complete = False

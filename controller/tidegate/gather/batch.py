@@ -57,12 +57,10 @@ class Batcher(Generic[G, I, V]):
         size: int,
         limiter: Callable[[G], ApiLimiter],
         call: Callable[[G, Sequence[I]], Mapping[I, V | SourceUnavailableError]],
-        window_seconds: float = WINDOW_SECONDS,
     ) -> None:
         self._size = size
         self._limiter = limiter
         self._call = call
-        self._window_seconds = window_seconds
         self._queues: dict[G, dict[str, _Queue[I, V]]] = {}
         self._under_way: Counter[G] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,7 +96,7 @@ class Batcher(Generic[G, I, V]):
             while queue:
                 if len(queue) < self._size:
                     # Even a quiet group waits for one turn of the loop, for the other ids of the same request.
-                    await asyncio.sleep(self._window_seconds if group in self._under_way else 0)
+                    await asyncio.sleep(WINDOW_SECONDS if group in self._under_way else 0)
                 if not queue:
                     break
                 missing = await limiter.turn(claim)

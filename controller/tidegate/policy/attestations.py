@@ -97,7 +97,7 @@ ATTESTATION: Final = Section(
 ATTESTATIONS: Final = ListOf(item=ATTESTATION, minimum=1, maximum=MAX_ATTESTATIONS, key="name")
 
 
-def unknown_authorities(spec: object, path: str) -> Iterator[str]:
+def unknown_authorities(spec: object) -> Iterator[str]:
     """Yield a problem for each authority that an attestation of the spec names and that ``signatures`` does not have.
 
     Looks at the raw spec, so that these problems are reported with all the others; the shapes report malformed fields.
@@ -109,7 +109,7 @@ def unknown_authorities(spec: object, path: str) -> Iterator[str]:
             if kind != "sigstore":
                 signers = [known_name for known_name in known if known[known_name] == "sigstore"]
                 yield problem(
-                    f"{path}.attestations[{index}].authorities[{position}]",
+                    f"spec.attestations[{index}].authorities[{position}]",
                     got=f"{describe(name)}, {'an authority of notation' if kind else 'not an authority of signatures'}",
                     expected="the name of a sigstore authority of signatures.anyOf",
                     do=f"use one of {', '.join(map(describe, signers))}"

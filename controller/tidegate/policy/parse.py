@@ -149,7 +149,7 @@ def parse_policy(obj: Mapping[str, Any]) -> ImagePolicy:
     ``generation`` are empty and 0 for objects that no API server has seen.
     """
     spec = obj.get("spec") if isinstance(obj, Mapping) else {}
-    arguments = read_object(obj, KIND, SPEC, attestations.unknown_authorities(spec, "spec"))
+    arguments = read_object(obj, KIND, SPEC, attestations.unknown_authorities(spec))
     if "actions" in arguments:
         arguments["actions"] = frozenset(arguments["actions"])
     if "attestations" in arguments:

@@ -55,7 +55,6 @@ class SarifRule:
     name: str
     short: str
     help: str
-    help_uri: str = ""
     security_severity: float | None = None
 
 
@@ -127,8 +126,6 @@ def _rule(rule: SarifRule) -> dict[str, Any]:
         "fullDescription": {"text": rule.short},
         "help": {"text": rule.help},
     }
-    if rule.help_uri:
-        described["helpUri"] = rule.help_uri
     if rule.security_severity is not None:
         described["properties"] = {"tags": ["security"], "security-severity": f"{rule.security_severity:.1f}"}
     return described

@@ -92,14 +92,11 @@ def test_github_needs_its_own_fingerprint_only_without_a_file():
     assert set(only(fingerprint="a", path="a.yaml")["partialFingerprints"]) == {"tidegate/v1"}
 
 
-def test_a_rule_may_have_a_page_and_a_severity():
-    more = SarifRule(
-        id="A", name="A", short="a.", help="b.", help_uri="https://docs.example.com/#a", security_severity=9
-    )
+def test_a_rule_may_have_a_severity():
+    more = SarifRule(id="A", name="A", short="a.", help="b.", security_severity=9)
     plain, rich = valid_run(sarif_log("posture", [RULE, more], []))["tool"]["driver"]["rules"]
-    assert rich["helpUri"] == "https://docs.example.com/#a"
     assert rich["properties"] == {"tags": ["security"], "security-severity": "9.0"}
-    assert plain.keys().isdisjoint({"helpUri", "properties"})
+    assert "properties" not in plain
 
 
 def test_a_result_of_a_rule_that_is_not_listed_is_an_error():

@@ -39,7 +39,6 @@ def exception_object(
     duration: str,
     reason: str,
     requested_by: str,
-    now: datetime | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the object, and notes for the user; raise ArgumentError for arguments that make no valid one.
 
@@ -52,7 +51,7 @@ def exception_object(
     lifetime = parse_duration(duration)
     if lifetime is None or not SHORTEST <= lifetime <= MAX_LIFETIME:
         raise ArgumentError(f"--for {duration!r}: expected a duration from 1m to {MAX_LIFETIME.days}d, such as 4h")
-    ends = (now or datetime.now(UTC)) + lifetime
+    ends = datetime.now(UTC) + lifetime
     notes: list[str] = []
     scopes = [_scope(image, notes) for image in dict.fromkeys(images)]
     spec: dict[str, Any] = {"policies": list(dict.fromkeys(policies))}

@@ -25,10 +25,9 @@ _log = structlog.get_logger(__name__)
 class CertificateFiles:
     """Implements ServingCertificate for ``certificate.mode: files``."""
 
-    def __init__(self, certificate: Path, key: Path, *, every_seconds: float = CHECK_SECONDS) -> None:
+    def __init__(self, certificate: Path, key: Path) -> None:
         self._certificate = certificate
         self._key = key
-        self._every_seconds = every_seconds
         self._present: ServingPair | None = None
         self.problem = ""
         """Why the current files are not served; empty if they are."""
@@ -46,7 +45,7 @@ class CertificateFiles:
     async def run(self, reload: Reload) -> None:
         """Read the files regularly until cancelled; files that cannot be served are logged once and change nothing."""
         while True:
-            await asyncio.sleep(self._every_seconds)
+            await asyncio.sleep(CHECK_SECONDS)
             await self._follow(reload)
 
     def unmet(self) -> Sequence[str]:

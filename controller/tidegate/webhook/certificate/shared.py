@@ -48,7 +48,6 @@ class SharedCertificate:
         dns_names: Sequence[str] = (),
         bundle: CaBundle,
         pinning_bundle: CaBundle | None = None,
-        every_seconds: float = CHECK_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api = api
@@ -62,7 +61,7 @@ class SharedCertificate:
         self._present: ServingPair | None = None
         self._reload: Reload | None = None
         self._staged_trust: bytes = b""
-        self.resync = Resync("the serving certificate", self._refresh, every_seconds=every_seconds)
+        self.resync = Resync("the serving certificate", self._refresh, every_seconds=CHECK_SECONDS)
 
     @property
     def present(self) -> ServingPair | None:

@@ -25,7 +25,6 @@ from tests.simulator.journal import Call, Journal
 from tests.simulator.wire import Raw
 from tests.simulator.world import World
 
-MOST_BODY_BYTES = 1 << 20
 POLL_SECONDS = 0.02
 """How often a long poll looks for a message."""
 _SESSION_LOCK = threading.Lock()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster import ControlPlane, wait_for
+from tests.cluster import wait_for
 from tests.e2e.kube.edge import Rights, aside
 from tests.objects import workload
 from tests.simulator import Simulator
@@ -183,8 +183,3 @@ async def live_role(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         role.watched.close()
-
-
-def running_on(cluster: ControlPlane, namespace: str) -> list[str]:
-    """Return the names of the Pods of a namespace."""
-    return [one["metadata"]["name"] for one in cluster.get("pods", "--namespace", namespace)["items"]]

@@ -22,7 +22,6 @@ _PAST_MAXIMUM = 1e18
 
 Values = Iterable[str | float]
 Row = tuple[Image, Finding]
-CoveredRow = tuple[Repository, Image | None, Coverage | None]
 
 
 def _invalid(message: str) -> AwsError:

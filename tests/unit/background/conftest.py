@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -136,15 +137,22 @@ async def leader() -> Leader:
     return made
 
 
-@pytest.fixture
-async def working(leader: Leader) -> AsyncIterator[Leader]:
-    """Give a leader at work."""
+@asynccontextmanager
+async def at_work(leader: Leader) -> AsyncIterator[None]:
+    """Have the leader work, which must not end by itself."""
     task = asyncio.create_task(leader.work.run())
     await asyncio.sleep(0)
-    yield leader
+    yield
     assert not task.done(), task.exception()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def working(leader: Leader) -> AsyncIterator[Leader]:
+    """Give a leader at work."""
+    async with at_work(leader):
+        yield leader
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Changes of images whose evidence is looked up for the first time: what is under way may be from before the change."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.background.cluster import ECR, pod
-from tests.unit.background.conftest import Leader
+from tests.unit.background.conftest import Leader, at_work
 from tests.unit.builders import ecr, policy
 from tests.unit.gather.fakes import APP, IMAGE, REGISTRY, detail, finding, unavailable
 from tidegate.background.ended import LINGER_SECONDS
@@ -141,19 +140,15 @@ async def test_images_without_a_wanted_scan_are_followed_too(working: Leader):
 
 async def test_a_change_of_what_ran_when_this_process_led_before_does_not_stay_unread(leader: Leader):
     leader.run_pods(running())
-    task = asyncio.create_task(leader.work.run())
-    await leader.settle()
-    leader.aws.failing["*"] = unavailable(Cause.UNREACHABLE)
-    leader.work.changed([ImageChange(APP, IMAGE)])
-    await leader.settle()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with at_work(leader):
+        await leader.settle()
+        leader.aws.failing["*"] = unavailable(Cause.UNREACHABLE)
+        leader.work.changed([ImageChange(APP, IMAGE)])
+        await leader.settle()
     assert leader.work.unread_registries == {REGISTRY}
     leader.pods.drop("shop/web-1-a")
     leader.api.objects.clear()
     leader.api.tell(leader.stored)
-    task = asyncio.create_task(leader.work.run())
-    await leader.settle(LINGER_SECONDS + 1)
-    assert leader.work.unread_registries == set()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with at_work(leader):
+        await leader.settle(LINGER_SECONDS + 1)
+        assert leader.work.unread_registries == set()

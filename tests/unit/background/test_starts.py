@@ -1,15 +1,13 @@
 """Since when an image runs in a namespace: its Pods may all be replaced, and its grace as a running image goes on."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.unit.background.cluster import pod
-from tests.unit.background.conftest import Leader
+from tests.unit.background.conftest import Leader, at_work
 from tests.unit.background.web import BY_TAG, running
 from tests.unit.gather.fakes import APP, IMAGE
 from tidegate.background.ended import LINGER_SECONDS
@@ -34,15 +32,6 @@ def since_for_admission(leader: Leader, namespace: str = "shop") -> Any:
     known.put(decode(leader.api.verdicts[0]))
     found = known.since(namespace, APP, IMAGE)
     return None if found is None else found.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@asynccontextmanager
-async def at_work(leader: Leader) -> AsyncIterator[None]:
-    task = asyncio.create_task(leader.work.run())
-    await leader.settle()
-    yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_pods_that_replace_others_run_since_the_first_of_them(working: Leader):

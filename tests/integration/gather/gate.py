@@ -38,18 +38,18 @@ def image(repository: str = "team/app", tag: str = "v1", *, account: str = OWN, 
 
 
 class SharedClock:
-    """Real time that a test can move on, in the simulated world and in the controller alike."""
+    """The time of the simulated world, for the controller too: real time that a test can move on, or stop by ``freeze``."""
 
     def __init__(self, world: Clock) -> None:
         self._world = world
-        self._ahead = 0.0
+        self._begun = world.now() - time.monotonic()
         self._off = 0.0
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._world.now() + self._off, UTC)
 
     def monotonic(self) -> float:
-        return time.monotonic() + self._ahead
+        return self._world.now() - self._begun
 
     def jump(self, seconds: float) -> None:
         """Set the controller's wall clock alone."""
@@ -57,7 +57,6 @@ class SharedClock:
 
     def advance(self, seconds: float) -> None:
         self._world.advance(seconds)
-        self._ahead += seconds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,11 @@ class TestTags:
 class TestFindingsThatAreStillToCome:
     """A scan that says it is done before its findings are there: between the two nothing may be allowed."""
 
+    @pytest.fixture(autouse=True)
+    def _stopped_clock(self, world: World) -> None:
+        """However long the machine takes for a step."""
+        world.clock.freeze()
+
     @pytest.mark.parametrize("step", [1.0, 5.0, 7.0])
     async def test_a_bad_image_is_never_allowed_in_between(self, world: World, start, step):
         world.add_image("team/app", "v1", pushed_at=0, scanned=False)

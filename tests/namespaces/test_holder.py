@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,16 +116,25 @@ def test_what_a_killed_keeper_leaves_the_next_one_removes(inside: Namespaces, tm
         wait_for(lambda: "sleep" in programs(inside), what="the start of a program")
         os.kill(int(inside.cgroup.removeprefix(cgroups.PREFIX)), signal.SIGKILL)
         assert sleeper.wait(20) == -signal.SIGKILL
-    assert inside.cgroup in cgroups.names()
     (tmp_path / "next").mkdir()
     following = Namespaces(tmp_path / "next")
     following.close()
     assert not {inside.cgroup, following.cgroup} & cgroups.names()
 
 
-def test_namespaces_that_can_not_be_made_are_told_and_leave_nothing(tmp_path: Path) -> None:
+def test_namespaces_that_can_not_be_made_are_told_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / DATA).mkdir()
-    before = cgroups.names()
+    started: list[int] = []
+    init = subprocess.Popen.__init__
+
+    def noted(self: subprocess.Popen[str], *arguments: Any, **options: Any) -> None:
+        init(self, *arguments, **options)
+        started.append(self.pid)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", noted)
     with pytest.raises(ProcessError, match=r"could not be made: .*File exists"):
         Namespaces(tmp_path)
-    assert cgroups.names() <= before
+    assert started
+    assert not {f"{cgroups.PREFIX}{pid}" for pid in started} & cgroups.names()

@@ -101,6 +101,7 @@ def test_an_event_of_aws_reaches_each_replica_within_seconds(node: Node, namespa
     pytest.fail(f"refused after {taken} seconds")
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("queue")
 def test_a_pod_is_replaced_within_the_grace_and_not_after_it(node: Node, namespace: str) -> None:
     """As when nodes are replaced, one after another: the Pod ends, and the ReplicaSet creates another."""

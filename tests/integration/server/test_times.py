@@ -81,10 +81,10 @@ async def test_a_body_in_pieces_is_read(site):
 
 
 async def test_slow_work_is_not_a_slow_peer(start):
-    site = await start(head_seconds=0.05, body_seconds=0.05, idle_seconds=0.1)
+    site = await start(head_seconds=0.3, body_seconds=0.3, idle_seconds=0.4)
 
     async def slow(_body, _deadline):
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1)
         return b"{}"
 
     site.script.reply = slow

@@ -11,6 +11,7 @@ import boto3
 import botocore.exceptions
 import pytest
 
+from tests.distribution import patient
 from tests.integration.simulator.conformance import code_of
 
 ROOT = Path(__file__).parents[3]
@@ -169,7 +170,7 @@ def test_a_bad_scenario_ends_it_with_a_sentence(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("colour: red")
     ended = subprocess.run(
-        command("--scenario", str(path)), cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        command("--scenario", str(path)), cwd=ROOT, capture_output=True, text=True, timeout=patient(30), check=False
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "unknown field `colour`" in ended.stderr

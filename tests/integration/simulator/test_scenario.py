@@ -1,8 +1,11 @@
 """Scenarios build the world that they describe, and say where they are wrong."""
 
+from datetime import UTC, datetime
+
 import pytest
 import yaml
 
+from tests.simulator.clock import Clock
 from tests.simulator.scenario import DEMO, ScenarioError, build, load
 
 
@@ -69,7 +72,7 @@ def test_the_demos_signatures_stand_beside_their_images(demo, name, image, signa
 
 
 def test_a_pending_scan_ends_when_told():
-    world = load(DEMO)
+    world = load(DEMO, clock=Clock(datetime.now(UTC)))
     world.clock.advance(599)
     assert scan(world, "team/pending")[0] == "PENDING_INITIAL_SCAN"
     world.clock.advance(2)

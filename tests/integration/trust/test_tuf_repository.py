@@ -235,7 +235,7 @@ class TestKept:
         assert roots.kept(named) is None
 
     def test_what_has_expired_does_not_hold(self, repository, roots, named):
-        repository.expires["timestamp"] = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        repository.expires["timestamp"] = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
         repository.publish(FIRST)
         good_until = roots.fetch(named).good_until
         while datetime.now(UTC) < good_until:

@@ -80,6 +80,10 @@ class HttpThread(ABC):
             self.origin = f"{'https' if self.tls else 'http'}://{self.host}"
             self._ready.set()
             await self.stopping.wait()
+            # asyncio leaves a connection half made that it accepts in the turn in which its server closes.
+            for listening in site._server.sockets:  # type: ignore[union-attr]
+                self._loop.remove_reader(listening)
+            await asyncio.sleep(0)
         finally:
             await runner.cleanup()
             # aiohttp does not know connections yet that are still shaking hands or were just accepted.

@@ -60,7 +60,9 @@ def ask_for_each(
                 continue
             if calls == 1:
                 raise
-            failure = again(exc)
+            # What finds no memory for a long answer may find it for the answer to a smaller call.
+            overloaded = exc.cause is Cause.OVERLOADED
+            failure = NotAskedError(exc.source, exc.detail) if overloaded else again(exc)
             if exc.cause is Cause.UNEXPECTED_ANSWER:
                 answers[part[0]] = failure
                 continue

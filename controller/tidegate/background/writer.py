@@ -140,6 +140,7 @@ class VerdictWriter:
         """Have an object deleted."""
         self._drop(head.name)
         self._unwritten.pop(head.name, None)
+        self._sent.pop(head.name, None)
         self._removals[head.name] = head
         self._wake.set()
 

@@ -29,7 +29,7 @@ class SourceUnavailableError(UndeterminedError):
 
 
 class NotAskedError(SourceUnavailableError):
-    """A call ended before it asked for this id, because of the ids beside it: it may be asked for in a smaller call."""
+    """A call ended without an answer for this id, because of the ids beside it: it may be asked for in a smaller call."""
 
     def __init__(self, source: str, detail: str) -> None:
         super().__init__(Cause.OVERLOADED, source, detail)

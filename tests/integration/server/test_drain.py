@@ -145,7 +145,7 @@ async def test_serving_fails_when_the_port_is_lost(site):
 
 
 async def test_an_exhausted_address_space_is_reported_at_once(site, monkeypatch):
-    """Nobody need await the serving: that of the metrics is awaited by nobody, and the webhook drains first."""
+    """The serving need not be awaited: that of the metrics never is, and the webhook drains before."""
     counts = []
 
     def check(connections):

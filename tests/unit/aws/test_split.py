@@ -139,6 +139,19 @@ def test_a_failing_later_call_leaves_the_other_answers_and_is_not_followed_by_mo
     assert answers == {each: each.upper() for each in IDS if each != "v50"}
 
 
+def test_ids_beside_one_whose_long_answer_found_no_memory_may_be_asked_for_again():
+    def ask(ids):
+        if len(ids) > 2:
+            raise SourceUnavailableError(Cause.UNEXPECTED_ANSWER, SOURCE)
+        if "v2" in ids:
+            raise SourceUnavailableError(Cause.OVERLOADED, SOURCE)
+        return dict.fromkeys(ids, "found")
+
+    answers = ask_for_each(IDS[:4], ask, name=str, source=SOURCE)
+    assert [answers[each] for each in IDS[:2]] == ["found", "found"]
+    assert {type(answers[each]) for each in IDS[2:4]} == {NotAskedError}
+
+
 @pytest.mark.parametrize("cause", [Cause.THROTTLED, Cause.UNEXPECTED_ANSWER])
 def test_a_failure_that_is_an_answer_keeps_nothing_of_the_other_answers(cause):
     def ask(ids):

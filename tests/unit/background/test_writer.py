@@ -147,6 +147,10 @@ async def test_a_field_that_an_older_crd_prunes_does_not_have_an_object_written_
         )
         await working.settle(1)
     assert len(written(working)) - before <= 2
+    writer = working.work._writer
+    for head in working.stored.heads():
+        writer.remove(head)
+    assert not writer._sent
 
 
 @pytest.mark.usefixtures("_older_crd")

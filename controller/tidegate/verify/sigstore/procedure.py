@@ -51,7 +51,7 @@ _TITLES = {
     SigstoreStep.SIGNATURE: "verify the signature with the signer's key",
     SigstoreStep.ENTRY: "compare the log entry with the signature",
     SigstoreStep.SUBJECT: "compare the signed digest with the image",
-    SigstoreStep.CLAIMS: "check the predicate type, annotations and repository",
+    SigstoreStep.CLAIMS: "check the predicate type and repository",
     SigstoreStep.CONDITIONS: "check the conditions on the predicate",
 }
 
